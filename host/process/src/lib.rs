@@ -1,1 +1,23 @@
-//! placeholder
+//! What every long-running part of Osier shares: named tasks that drain, the one accept loop, HTTP bodies, metrics,
+//! logs and the clock.
+//!
+//! It knows no product noun: nothing here says pod, service or plugin. It imports no other crate of ours, reads no
+//! environment variable and parses no argument; the binary hands it what it needs.
+
+pub mod body;
+pub mod clock;
+pub mod logs;
+pub mod metrics;
+pub mod readiness;
+pub mod serve;
+pub mod signals;
+mod tasks;
+
+pub use tasks::{Stuck, Tasks};
+pub use tokio_util::sync::CancellationToken;
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A boxed future that can move between threads: the shape of an asynchronous method of an object-safe trait.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
