@@ -13,7 +13,9 @@ pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 
 /// A body of bytes that are already here.
 pub fn full(data: impl Into<Bytes>) -> Body {
-    Full::new(data.into()).map_err(|never| match never {}).boxed_unsync()
+    Full::new(data.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// A body without bytes.
@@ -50,7 +52,9 @@ pub async fn read(mut body: Body, limit: usize) -> Result<Bytes, ReadError> {
     let mut whole = bytes::BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(ReadError::Broken)?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.len() + data.len() > limit {
             return Err(ReadError::TooLarge { limit });
         }
@@ -102,6 +106,9 @@ mod tests {
     #[tokio::test]
     async fn a_single_chunk_is_handed_on_as_it_is() {
         let data = Bytes::from_static(b"hello");
-        assert_eq!(read(full(data.clone()), 5).await.unwrap().as_ptr(), data.as_ptr());
+        assert_eq!(
+            read(full(data.clone()), 5).await.unwrap().as_ptr(),
+            data.as_ptr()
+        );
     }
 }

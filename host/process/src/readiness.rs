@@ -14,7 +14,10 @@ pub struct Readiness {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { waiting: Arc::default(), changed: watch::channel(()).0 }
+        Self {
+            waiting: Arc::default(),
+            changed: watch::channel(()).0,
+        }
     }
 }
 
@@ -29,7 +32,10 @@ impl Readiness {
     #[must_use = "readiness waits for this guard to be dropped"]
     pub fn wait_for(&self, part: &'static str) -> Guard {
         self.waiting.lock().insert(part);
-        Guard { part, readiness: self.clone() }
+        Guard {
+            part,
+            readiness: self.clone(),
+        }
     }
 
     /// The parts that are not ready yet; empty means ready.

@@ -32,7 +32,11 @@ pub struct Peer {
 /// What a listener does with a request. It never fails: an error is a response.
 pub trait Handle: Clone + Send + Sync + 'static {
     /// Answers one request.
-    fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
+    fn handle(
+        &self,
+        peer: &Arc<Peer>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// Whether a listener speaks TLS.
@@ -72,10 +76,21 @@ impl Default for Limits {
 }
 
 /// Serves `listener` until the tasks stop; returns when it no longer accepts. Open connections drain as tasks.
-pub async fn serve<H: Handle>(listener: TcpListener, security: Security, handle: H, tasks: Tasks, limits: Limits) {
+pub async fn serve<H: Handle>(
+    listener: TcpListener,
+    security: Security,
+    handle: H,
+    tasks: Tasks,
+    limits: Limits,
+) {
     let stopping = tasks.stopping();
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let connections = Connections { security, handle, tasks, limits };
+    let connections = Connections {
+        security,
+        handle,
+        tasks,
+        limits,
+    };
     loop {
         let slot = tokio::select! {
             slot = slots.clone().acquire_owned() => slot,
@@ -87,7 +102,10 @@ pub async fn serve<H: Handle>(listener: TcpListener, security: Security, handle:
             () = stopping.cancelled() => break,
         }
     }
-    while let (Some(accepted), Ok(slot)) = (listener.accept().now_or_never(), slots.clone().try_acquire_owned()) {
+    while let (Some(accepted), Ok(slot)) = (
+        listener.accept().now_or_never(),
+        slots.clone().try_acquire_owned(),
+    ) {
         connections.take(accepted, slot).await;
     }
 }
@@ -102,7 +120,11 @@ struct Connections<H> {
 }
 
 impl<H: Handle> Connections<H> {
-    async fn take(&self, accepted: std::io::Result<(TcpStream, SocketAddr)>, slot: OwnedSemaphorePermit) {
+    async fn take(
+        &self,
+        accepted: std::io::Result<(TcpStream, SocketAddr)>,
+        slot: OwnedSemaphorePermit,
+    ) {
         match accepted {
             Ok((stream, address)) => {
                 let connection = self.clone();
@@ -122,14 +144,32 @@ impl<H: Handle> Connections<H> {
     async fn secure(self, stream: TcpStream, address: SocketAddr) {
         let _best_effort = stream.set_nodelay(true);
         match &self.security {
-            Security::Plain => self.exchange(stream, Peer { address, certificate: None }).await,
+            Security::Plain => {
+                self.exchange(
+                    stream,
+                    Peer {
+                        address,
+                        certificate: None,
+                    },
+                )
+                .await
+            }
             Security::Tls(config) => {
                 let handshake = TlsAcceptor::from(config.clone()).accept(stream);
                 match tokio::time::timeout(self.limits.head_timeout, handshake).await {
                     Ok(Ok(stream)) => {
                         let certificates = stream.get_ref().1.peer_certificates();
-                        let certificate = certificates.and_then(<[_]>::first).map(|found| found.clone().into_owned());
-                        self.exchange(stream, Peer { address, certificate }).await;
+                        let certificate = certificates
+                            .and_then(<[_]>::first)
+                            .map(|found| found.clone().into_owned());
+                        self.exchange(
+                            stream,
+                            Peer {
+                                address,
+                                certificate,
+                            },
+                        )
+                        .await;
                     }
                     Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
@@ -138,13 +178,19 @@ impl<H: Handle> Connections<H> {
         }
     }
 
-    async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S, peer: Peer) {
+    async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        peer: Peer,
+    ) {
         let stopping = self.tasks.stopping();
         let peer = Arc::new(peer);
         let builder = self.builder();
         let service = hyper::service::service_fn(|request: Request<Incoming>| {
             let (handle, peer, stopping) = (self.handle.clone(), peer.clone(), stopping.clone());
-            async move { Ok::<_, std::convert::Infallible>(answer(&handle, &peer, &stopping, request).await) }
+            async move {
+                Ok::<_, std::convert::Infallible>(answer(&handle, &peer, &stopping, request).await)
+            }
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
@@ -190,11 +236,18 @@ async fn answer<H: Handle>(
 ) -> Response<Body> {
     let one = request.version() < Version::HTTP_2;
     let request = request.map(|incoming| {
-        if http_body::Body::is_end_stream(&incoming) { body::empty() } else { body::from_incoming(incoming) }
+        if http_body::Body::is_end_stream(&incoming) {
+            body::empty()
+        } else {
+            body::from_incoming(incoming)
+        }
     });
     let mut response = handle.handle(peer, request).await;
-    if one && stopping.is_cancelled() && response.status() != http::StatusCode::SWITCHING_PROTOCOLS {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if one && stopping.is_cancelled() && response.status() != http::StatusCode::SWITCHING_PROTOCOLS
+    {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -87,14 +87,24 @@ impl Tasks {
         self.stop();
         match tokio::time::timeout(deadline, self.tracker.wait()).await {
             Ok(()) => Ok(()),
-            Err(_) => Err(Stuck(self.running.lock().iter().map(|(name, count)| (*name, *count)).collect())),
+            Err(_) => Err(Stuck(
+                self.running
+                    .lock()
+                    .iter()
+                    .map(|(name, count)| (*name, *count))
+                    .collect(),
+            )),
         }
     }
 
     /// How many tasks run now, by name.
     #[must_use]
     pub fn running(&self) -> Vec<(&'static str, usize)> {
-        self.running.lock().iter().map(|(name, count)| (*name, *count)).collect()
+        self.running
+            .lock()
+            .iter()
+            .map(|(name, count)| (*name, *count))
+            .collect()
     }
 }
 
@@ -107,7 +117,10 @@ struct Counted {
 impl Counted {
     fn new(name: &'static str, running: &Arc<Mutex<BTreeMap<&'static str, usize>>>) -> Self {
         *running.lock().entry(name).or_default() += 1;
-        Self { name, running: running.clone() }
+        Self {
+            name,
+            running: running.clone(),
+        }
     }
 }
 
@@ -144,7 +157,11 @@ mod tests {
     #[tokio::test]
     async fn a_panic_is_counted_out() {
         let tasks = Tasks::new();
-        let joined = tasks.spawn("falls", async { std::future::ready(None::<()>).await.unwrap() }).await;
+        let joined = tasks
+            .spawn("falls", async {
+                std::future::ready(None::<()>).await.unwrap()
+            })
+            .await;
         assert!(joined.is_err());
         tasks.drained(Duration::from_secs(5)).await.unwrap();
         assert!(tasks.running().is_empty());

@@ -16,7 +16,16 @@ impl Handle for Echo {
 async fn started(tasks: &Tasks) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tasks.spawn("listener", serve(listener, Security::Plain, Echo, tasks.clone(), Limits::default()));
+    tasks.spawn(
+        "listener",
+        serve(
+            listener,
+            Security::Plain,
+            Echo,
+            tasks.clone(),
+            Limits::default(),
+        ),
+    );
     address
 }
 
@@ -25,10 +34,18 @@ async fn a_body_is_echoed_over_http_1() {
     let tasks = Tasks::new();
     let address = started(&tasks).await;
     let stream = TcpStream::connect(address).await.unwrap();
-    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
     tasks.spawn("client", connection);
-    let response = send.send_request(Request::post("/").body(body::full("hello")).unwrap()).await.unwrap();
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+    let response = send
+        .send_request(Request::post("/").body(body::full("hello")).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        response.into_body().collect().await.unwrap().to_bytes(),
+        "hello"
+    );
     drop(send);
     tasks.drained(Duration::from_secs(5)).await.unwrap();
 }
@@ -38,14 +55,25 @@ async fn an_open_connection_still_gets_its_answer_after_stop() {
     let tasks = Tasks::new();
     let address = started(&tasks).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok")
+        .await
+        .unwrap();
     let mut first = [0; 512];
     let read = stream.read(&mut first).await.unwrap();
     assert!(!String::from_utf8_lossy(&first[..read]).contains("connection: close"));
     tasks.stop();
-    stream.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    stream
+        .write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nok")
+        .await
+        .unwrap();
     let mut rest = String::new();
     stream.read_to_string(&mut rest).await.unwrap();
-    assert!(rest.starts_with("HTTP/1.1 200 OK") && rest.contains("connection: close") && rest.ends_with("ok"), "{rest}");
+    assert!(
+        rest.starts_with("HTTP/1.1 200 OK")
+            && rest.contains("connection: close")
+            && rest.ends_with("ok"),
+        "{rest}"
+    );
     tasks.drained(Duration::from_secs(5)).await.unwrap();
 }

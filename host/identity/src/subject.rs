@@ -1,0 +1,65 @@
+//! What a certificate says about its owner.
+
+use crate::IdentityError;
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// The owner of a certificate.
+///
+/// For the API, Kubernetes' reading holds: the common name is the user, the organizations are the groups
+/// (<https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates>).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// `CN`: the user, or the name of a node.
+    pub common_name: String,
+    /// `O`: the groups.
+    pub organizations: Vec<String>,
+    /// DNS names and IP addresses that a server answers to.
+    pub names: Vec<String>,
+    /// `spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT`, for workloads.
+    pub spiffe: Option<String>,
+}
+
+/// Reads the owner out of a certificate that TLS has already verified.
+///
+/// # Errors
+/// [`IdentityError::Material`] when the bytes are not an X.509 certificate.
+pub fn subject(certificate: &CertificateDer<'_>) -> Result<Subject, IdentityError> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|error| IdentityError::material("peer certificate", error))?;
+    let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
+        attribute.as_str().unwrap_or("").to_owned()
+    };
+    let mut found = Subject {
+        common_name: parsed
+            .subject()
+            .iter_common_name()
+            .next()
+            .map(text)
+            .unwrap_or_default(),
+        organizations: parsed.subject().iter_organization().map(text).collect(),
+        ..Subject::default()
+    };
+    if let Ok(Some(alternatives)) = parsed.subject_alternative_name() {
+        for name in &alternatives.value.general_names {
+            match name {
+                GeneralName::DNSName(name) => found.names.push((*name).to_owned()),
+                GeneralName::IPAddress(bytes) => found.names.extend(address(bytes)),
+                GeneralName::URI(uri) if uri.starts_with("spiffe://") => {
+                    found.spiffe = Some((*uri).to_owned())
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(std::net::Ipv4Addr::from(four).to_string());
+    }
+    <[u8; 16]>::try_from(bytes)
+        .ok()
+        .map(|sixteen| std::net::Ipv6Addr::from(sixteen).to_string())
+}
