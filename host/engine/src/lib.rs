@@ -1,1 +1,22 @@
-//! placeholder
+//! Runs WebAssembly components: the only owner of wasmtime.
+//!
+//! It compiles components (and keeps the machine code on disk), holds them to limits of memory and time, serves HTTP
+//! through pools of their instances, runs commands, and calls plugins by reflection. It is no scheduler and no router:
+//! which component runs, and where its requests go, is the caller's business. It never imports the API's objects, the
+//! mesh's snapshots, TLS or the store.
+#![expect(clippy::todo, reason = "bodies follow the signatures within the hour")]
+
+mod command;
+mod container;
+mod engine;
+mod fault;
+pub mod plugin;
+mod serving;
+mod workload;
+
+pub use command::CommandContainer;
+pub use container::{Container, Outgoing, OutgoingError, Output, Timeouts, Usage};
+pub use engine::{Digest, Engine, Settings};
+pub use fault::{CallError, ComponentError, EngineError, Exit};
+pub use serving::HttpContainer;
+pub use workload::Workload;

@@ -1,0 +1,76 @@
+//! The host capability `osier:policy/counters`, as the host implements it.
+
+use std::time::Duration;
+
+/// Counters that outlive an instance. Every function is atomic and does not block.
+pub trait KeyValue: Send + Sync {
+    /// The value of a counter; none if it does not exist or has expired.
+    ///
+    /// # Errors
+    /// See [`KeyValueError`].
+    fn get(&self, bucket: &str, key: &str) -> Result<Option<i64>, KeyValueError>;
+
+    /// Adds `delta` and returns the new value. A new counter lives for `ttl` from its first increment.
+    ///
+    /// # Errors
+    /// See [`KeyValueError`].
+    fn increment(
+        &self,
+        bucket: &str,
+        key: &str,
+        delta: i64,
+        ttl: Option<Duration>,
+    ) -> Result<i64, KeyValueError>;
+
+    /// Takes tokens from a bucket that starts full and refills continuously.
+    ///
+    /// # Errors
+    /// See [`KeyValueError`].
+    fn take(
+        &self,
+        bucket: &str,
+        key: &str,
+        amount: u64,
+        terms: Terms,
+        best_effort: bool,
+    ) -> Result<Taken, KeyValueError>;
+
+    /// The counters' own clock, in nanoseconds since 1970.
+    fn now(&self) -> u64;
+}
+
+/// The terms of a token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Tokens that a full bucket holds.
+    pub capacity: u64,
+    /// Tokens that flow back in each interval.
+    pub refill: u64,
+    /// The interval, in nanoseconds.
+    pub interval: u64,
+}
+
+/// What [`KeyValue::take`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Tokens taken: the amount wanted, or zero (with best effort: anything between).
+    pub amount: u64,
+    /// Whole tokens left.
+    pub remaining: u64,
+    /// Nanoseconds until the amount wanted could be taken; zero if it was.
+    pub retry_after: u64,
+}
+
+/// Why a counter could not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyValueError {
+    /// The bucket is not in the plugin's grants.
+    #[error("the bucket is not granted")]
+    NotGranted,
+    /// The node holds as many live counters as it may.
+    #[error("too many counters")]
+    Full,
+    /// The backend does not answer.
+    #[error("the counters are unavailable")]
+    Unavailable,
+}
