@@ -1,0 +1,208 @@
+//! Reading the past: events after a revision, from memory where they are new and from the log on disk where they are not.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::engine::{Engine, EngineError};
+use super::entry::{Entry, Event, EventKind, Key};
+use super::error::StoreError;
+use super::layout::{Assembly, Damage, Record, log_key};
+use super::shared::Shared;
+
+/// The events after which a page from the disk ends.
+const PAGE_EVENTS: usize = 256;
+/// The bytes after which a page from the disk ends.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// A run of the past.
+pub(super) struct Page {
+    /// The events under the prefix.
+    pub(super) events: Vec<Arc<Event>>,
+    /// Every event up to this revision is in this page or an earlier one.
+    pub(super) reached: u64,
+}
+
+/// The next events under `prefix` after one revision, up to another that has been published.
+pub(super) async fn replay(
+    shared: &Arc<Shared>,
+    prefix: &Arc<str>,
+    after: u64,
+    until: u64,
+) -> Result<Page, StoreError> {
+    let until = {
+        let state = shared.state.read();
+        state.check(after)?;
+        if after >= state.recent().start() {
+            let events = state
+                .recent()
+                .after(after)
+                .take_while(|event| event.revision <= until);
+            let events = events
+                .filter(|event| event.key.starts_with(&**prefix))
+                .cloned()
+                .collect();
+            return Ok(Page {
+                events,
+                reached: until,
+            });
+        }
+        until.min(state.recent().start())
+    };
+    let (shared, prefix) = (Arc::clone(shared), Arc::clone(prefix));
+    let read = tokio::task::spawn_blocking(move || from_disk(&shared, &prefix, after, until));
+    read.await.unwrap_or(Err(StoreError::Closed))
+}
+
+/// Every object under `prefix` as it stood at a revision that is not compacted.
+pub(super) async fn list_at(
+    shared: &Arc<Shared>,
+    prefix: &str,
+    revision: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let (now, entries) = {
+        let state = shared.state.read();
+        state.check(revision)?;
+        (state.revision(), state.list(prefix))
+    };
+    if now == revision {
+        return Ok(entries);
+    }
+    let prefix = Arc::from(prefix);
+    let mut before = BTreeMap::new();
+    let mut cursor = revision;
+    while cursor < now {
+        let page = replay(shared, &prefix, cursor, now).await?;
+        for event in page.events {
+            before
+                .entry(event.key.clone())
+                .or_insert_with(|| event.before());
+        }
+        cursor = page.reached;
+    }
+    Ok(undo(entries, before))
+}
+
+/// Takes back the changes of the keys in `before`.
+fn undo(entries: Vec<Entry>, before: BTreeMap<Key, Option<Entry>>) -> Vec<Entry> {
+    let mut objects: BTreeMap<Key, Entry> = entries
+        .into_iter()
+        .map(|entry| (entry.key.clone(), entry))
+        .collect();
+    for (key, entry) in before {
+        match entry {
+            Some(entry) => objects.insert(key, entry),
+            None => objects.remove(&key),
+        };
+    }
+    objects.into_values().collect()
+}
+
+/// Reads a page of the log. Compaction may run at the same time: it says so before it removes anything, so whatever looks
+/// damaged here is judged after asking again.
+fn from_disk(shared: &Shared, prefix: &str, after: u64, until: u64) -> Result<Page, StoreError> {
+    let read = shared.read(|engine| Ok(read_page(engine, prefix, after, until)));
+    shared.state.read().check(after)?;
+    match read? {
+        Ok(page) => Ok(page),
+        Err(Trouble::Damage(damage)) => Err(shared.corrupt(&damage)),
+        Err(Trouble::Engine(error)) => Err(shared.corrupt(&error)),
+    }
+}
+
+enum Trouble {
+    Damage(Damage),
+    Engine(EngineError),
+}
+
+fn read_page(engine: &dyn Engine, prefix: &str, after: u64, until: u64) -> Result<Page, Trouble> {
+    let mut page = Page {
+        events: Vec::new(),
+        reached: after,
+    };
+    let mut bytes = 0;
+    for record in read_records(engine, after, until)? {
+        if record.revision != page.reached + 1 {
+            return Err(Trouble::Damage(Damage::Missing(page.reached + 1)));
+        }
+        page.reached = record.revision;
+        if record.key.starts_with(prefix) {
+            let event = event(engine, record)?;
+            bytes += event.weight();
+            page.events.push(Arc::new(event));
+        }
+        if bytes > PAGE_BYTES {
+            break;
+        }
+    }
+    if page.reached == after {
+        return Err(Trouble::Damage(Damage::Missing(after + 1)));
+    }
+    Ok(page)
+}
+
+/// The next records of the log, of every key.
+fn read_records(engine: &dyn Engine, after: u64, until: u64) -> Result<Vec<Record>, Trouble> {
+    let (mut records, mut bytes) = (Vec::new(), 0);
+    let mut assembly = Assembly::default();
+    let mut damage = None;
+    let mut visit = |key: &[u8], value: &[u8]| match assembly.add(key, value) {
+        Ok(None) => ControlFlow::Continue(()),
+        Ok(Some(record)) => {
+            bytes += record.value.len();
+            records.push(record);
+            let enough = records.len() >= PAGE_EVENTS || bytes > PAGE_BYTES;
+            if enough {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+        Err(found) => {
+            damage = Some(found);
+            ControlFlow::Break(())
+        }
+    };
+    let read = engine.range(&log_key(after + 1), &log_key(until + 1), &mut visit);
+    read.map_err(Trouble::Engine)?;
+    damage.map_or(Ok(records), |damage| Err(Trouble::Damage(damage)))
+}
+
+/// The event that a record tells of, with the value that it replaced.
+fn event(engine: &dyn Engine, record: Record) -> Result<Event, Trouble> {
+    let previous = match record.replaced {
+        0 => None,
+        revision => Some(replaced(engine, revision)?),
+    };
+    let kind = match (record.deleted, previous) {
+        (true, Some(previous)) => EventKind::Delete { previous },
+        (true, None) => return Err(Trouble::Damage(Damage::Record(record.revision))),
+        (false, previous) => EventKind::Put {
+            value: record.value,
+            previous,
+        },
+    };
+    let Record {
+        revision,
+        key,
+        created,
+        replaced,
+        ..
+    } = record;
+    Ok(Event {
+        revision,
+        key,
+        created,
+        replaced,
+        kind,
+    })
+}
+
+fn replaced(engine: &dyn Engine, revision: u64) -> Result<Bytes, Trouble> {
+    let record = read_records(engine, revision - 1, revision)?.pop();
+    record
+        .map(|record| record.value)
+        .ok_or(Trouble::Damage(Damage::Missing(revision)))
+}

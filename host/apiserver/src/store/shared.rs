@@ -1,0 +1,109 @@
+//! What the writer, the readers and the watches of one store have in common: the cache, the engine for older history, and
+//! whether writing has failed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use super::engine::{Batch, Engine, EngineError, guard};
+use super::error::StoreError;
+use super::state::State;
+
+/// One open store.
+pub(super) struct Shared {
+    pub(super) state: RwLock<State>,
+    /// None once the store is closed.
+    engine: RwLock<Option<Box<dyn Engine>>>,
+    directory: PathBuf,
+    failure: watch::Sender<Option<Arc<str>>>,
+}
+
+impl Shared {
+    /// Of a store that was just loaded.
+    pub(super) fn new(state: State, engine: Box<dyn Engine>, directory: &Path) -> Self {
+        let (engine, directory) = (RwLock::new(Some(engine)), directory.to_owned());
+        Self {
+            state: RwLock::new(state),
+            engine,
+            directory,
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// Runs a piece of work on the engine.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&dyn Engine) -> Result<T, EngineError>,
+    ) -> Result<T, StoreError> {
+        let engine = self.engine.read();
+        let engine = engine.as_deref().ok_or(StoreError::Closed)?;
+        guard(|| work(engine)).map_err(|error| refusal(&self.directory, error))
+    }
+
+    /// Makes changes durable.
+    pub(super) fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        self.read(|engine| engine.apply(batch))
+    }
+
+    /// Gives the engine's files back, waiting for readers.
+    pub(super) fn close(&self) -> Result<(), StoreError> {
+        let engine = self.engine.write().take();
+        engine.map_or(Ok(()), |engine| {
+            guard(|| engine.close()).map_err(|error| refusal(&self.directory, error))
+        })
+    }
+
+    /// The error for damage that was found while reading.
+    pub(super) fn corrupt(&self, reason: &impl ToString) -> StoreError {
+        StoreError::Corrupt {
+            directory: self.directory.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Writing failed: from here on the store only reads.
+    pub(super) fn fail(&self, reason: &str) {
+        tracing::error!(directory = %self.directory.display(), reason, "the store failed and takes no more writes");
+        self.failure.send_replace(Some(reason.into()));
+    }
+
+    /// The error of every write after a failed one.
+    pub(super) fn health(&self) -> Result<(), StoreError> {
+        match &*self.failure.borrow() {
+            None => Ok(()),
+            Some(reason) => Err(StoreError::Failed {
+                reason: reason.to_string(),
+            }),
+        }
+    }
+
+    /// Resolves when writing has failed.
+    pub(super) async fn failed(&self) -> StoreError {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => StoreError::Failed {
+                reason: reason.as_deref().unwrap_or_default().to_owned(),
+            },
+            Err(_) => StoreError::Closed,
+        }
+    }
+}
+
+/// What an engine's error means to the store.
+pub(super) fn refusal(directory: &Path, error: EngineError) -> StoreError {
+    let directory = directory.to_owned();
+    match error {
+        EngineError::Corrupt(reason) => StoreError::Corrupt { directory, reason },
+        error @ EngineError::Panicked(_) => StoreError::Corrupt {
+            directory,
+            reason: error.to_string(),
+        },
+        EngineError::Io(reason) => StoreError::Unusable {
+            action: "read or write",
+            path: directory,
+            reason,
+        },
+    }
+}

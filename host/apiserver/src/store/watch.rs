@@ -1,0 +1,106 @@
+//! A watch: first the past from the log, then the changes as they are made, without a gap and without a repetition.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::entry::Event;
+use super::error::StoreError;
+use super::replay::replay;
+use super::shared::Shared;
+use super::subscribers::Subscription;
+
+/// Every change under a prefix after a revision, in order.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    prefix: Arc<str>,
+    subscription: Subscription,
+    /// What was read of the past and not yet handed out.
+    past: VecDeque<Arc<Event>>,
+    /// How far the past was read.
+    read: u64,
+    /// Where the past ends and the subscription begins.
+    joint: u64,
+    /// The last revision handed out, or the one after which the watch began.
+    delivered: u64,
+}
+
+impl Watch {
+    /// Starts after a revision that is not compacted.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        prefix: &str,
+        after: u64,
+    ) -> Result<Self, StoreError> {
+        let prefix: Arc<str> = prefix.into();
+        let (subscription, joint) = {
+            let mut state = shared.state.write();
+            state.check(after)?;
+            (state.subscribe(&prefix)?, state.revision())
+        };
+        let (shared, past) = (Arc::clone(shared), VecDeque::new());
+        Ok(Self {
+            shared,
+            prefix,
+            subscription,
+            past,
+            read: after,
+            joint,
+            delivered: after,
+        })
+    }
+
+    /// The next change. After an error there are no more: the caller lists again and watches from there. Safe to cancel.
+    ///
+    /// # Errors
+    /// `Overflow` when the reader did not keep up, `Compacted` when the past was compacted before it was read, `Closed` when
+    /// the store closed.
+    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, StoreError> {
+        loop {
+            if let Some(event) = self.past.pop_front() {
+                self.delivered = event.revision;
+                return Ok(event);
+            }
+            if self.read >= self.joint {
+                return self.live().await;
+            }
+            let page = replay(&self.shared, &self.prefix, self.read, self.joint).await?;
+            self.past.extend(page.events);
+            self.read = page.reached;
+        }
+    }
+
+    async fn live(&mut self) -> Result<Arc<Event>, StoreError> {
+        match self.subscription.queue.recv().await {
+            Some(event) => {
+                self.subscription.backlog.taken(&event);
+                self.delivered = event.revision;
+                Ok(event)
+            }
+            None if self.subscription.backlog.overflowed() => Err(StoreError::Overflow {
+                prefix: self.prefix.to_string(),
+            }),
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    /// A revision up to which every change was handed out: what a bookmark may say.
+    pub(crate) fn progress(&self) -> u64 {
+        let state = self.shared.state.read();
+        let waiting =
+            !self.past.is_empty() || self.read < self.joint || !self.subscription.queue.is_empty();
+        if waiting || self.subscription.backlog.overflowed() {
+            self.delivered
+        } else {
+            state.revision()
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared
+            .state
+            .write()
+            .unsubscribe(&self.prefix, self.subscription.id);
+    }
+}
