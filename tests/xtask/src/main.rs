@@ -1,1 +1,78 @@
-fn main() {}
+//! `cargo xtask`: what a developer and a first visitor run. It builds guests and host, shows the product, tests it and measures it.
+//!
+//! It is no part of the product and installs nothing by stealth: what it adds (a Rust target) or misses (a tool) it says first.
+
+mod build;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Builds, shows, tests and measures Osier.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask demo            see the whole product once, in a minute or two after the first build\n  \
+                  cargo xtask demo --keep     the same, and leave the node running to play with\n  \
+                  cargo xtask test            everything that CI tests\n  \
+                  cargo xtask test policy     only tests whose name contains `policy`\n  \
+                  cargo xtask bench --seconds 10 --connections 64"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the guests (plugins, examples, test components) and the `osier` binary.
+    Build {
+        /// Build the binary with optimisations, as benchmarks need it.
+        #[arg(long)]
+        release: bool,
+        /// Build only the WebAssembly guests.
+        #[arg(long)]
+        guests: bool,
+    },
+    /// Start a node, deploy Bookinfo, send traffic, and load a policy while it flows.
+    Demo {
+        /// Leave the node running, and say how to reach and to end it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Build everything, then run every test: units, properties, end to end.
+    Test {
+        /// Passed on to the tests: a name to filter by, `--nocapture` after `--`, and so on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        filter: Vec<String>,
+    },
+    /// Measure a release build: requests per second and latency through the gateway.
+    Bench {
+        /// How long each measurement lasts.
+        #[arg(long, default_value_t = 8)]
+        seconds: u64,
+        /// Connections at work at the same time, one row each.
+        #[arg(long, default_value = "1,16,64")]
+        connections: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Build { release, guests } => build::run(release, guests),
+        Task::Demo { keep } => run::demo(keep),
+        Task::Test { filter } => run::test(&filter),
+        Task::Bench {
+            seconds,
+            connections,
+        } => run::bench(seconds, &connections),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

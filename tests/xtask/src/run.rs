@@ -1,0 +1,66 @@
+//! What is run once everything is built: the demo, the tests, the benchmark. Each is a program of its own below `tests/`.
+
+use crate::build::{self, binary, cargo, succeed, target};
+use anyhow::Result;
+use std::process::Command;
+
+/// Builds, then shows.
+pub(crate) fn demo(keep: bool) -> Result<()> {
+    build::run(false, false)?;
+    println!("== demo");
+    let mut command = Command::new(target().join("debug/osier-demo"));
+    if keep {
+        command.arg("--keep");
+    }
+    succeed(&mut command, "the demo failed")
+}
+
+/// Builds, then tests: the host and its suites, then the guests' own functions. `filter` goes to the test binaries.
+pub(crate) fn test(filter: &[String]) -> Result<()> {
+    build::run(false, false)?;
+    if Command::new("kubectl")
+        .arg("version")
+        .arg("--client")
+        .output()
+        .is_err()
+    {
+        println!(
+            "   no kubectl here: tests with it are skipped; `apt-get install kubernetes-client` has one"
+        );
+    }
+    println!("== tests");
+    succeed(
+        cargo().args(["test", "--no-fail-fast"]).args(filter),
+        "tests failed",
+    )?;
+    let mut guests = cargo();
+    guests.args(["test", "--no-fail-fast"]);
+    for package in [
+        "details",
+        "productpage",
+        "propagation",
+        "ratings",
+        "reviews",
+    ] {
+        guests.args(["--package", &format!("bookinfo-{package}")]);
+    }
+    succeed(guests.args(filter), "tests of the guests failed")
+}
+
+/// Builds for release, then measures.
+pub(crate) fn bench(seconds: u64, connections: &str) -> Result<()> {
+    build::run(true, false)?;
+    println!("== bench");
+    let mut command = Command::new(target().join("debug/osier-bench"));
+    command.arg("--binary").arg(binary(true));
+    command.args([
+        "--seconds",
+        &seconds.to_string(),
+        "--connections",
+        connections,
+    ]);
+    succeed(
+        command.arg("--json").arg(target().join("bench.json")),
+        "the benchmark failed",
+    )
+}
