@@ -1,1 +1,40 @@
-//! placeholder
+//! The mesh as one immutable value.
+//!
+//! API objects go in, a [`Snapshot`] comes out: who runs where, which services there are, where a request goes. [`compile`] is a
+//! pure function; whatever an object asks that cannot be honoured becomes a [`Finding`] and never breaks what works. Front ends
+//! (Istio's kinds today) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
+//!
+//! It is not the data plane: it holds no lock, opens no socket, reads no clock. The only things that change in a published
+//! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], which live here so that they survive recompiling.
+
+mod assemble;
+mod compile;
+mod finding;
+mod headers;
+mod hosts;
+mod inputs;
+mod istio;
+mod kubernetes;
+mod matcher;
+mod memory;
+mod names;
+mod read;
+mod references;
+mod route;
+mod rules;
+mod service;
+mod snapshot;
+mod table;
+mod workload;
+
+pub use compile::compile;
+pub use finding::{Finding, FindingKind};
+pub use headers::{HeaderEdits, HeaderOperation};
+pub use inputs::Inputs;
+pub use route::{
+    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage, Redirect, RetryOn, Retries,
+    Rewrite, Route, ServiceName, Weighted,
+};
+pub use service::{Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
+pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
+pub use workload::{Workload, workload};

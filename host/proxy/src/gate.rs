@@ -1,0 +1,137 @@
+//! Where policy stands: owned here, implemented by the node. Asked once on the caller's side and once on the called one's.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use osier_snapshot::{HeaderOperation, ServiceRef, Workload};
+
+/// Decides about calls and takes their reports.
+pub trait Gate: Send + Sync {
+    /// May this call pass? Runs on the caller's thread; must be short.
+    fn check(&self, call: &Call<'_>) -> Verdict;
+
+    /// One call has ended. Runs where the last byte passed; must not block.
+    fn report(&self, record: &Record<'_>);
+}
+
+/// Which side of a call asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// At the destination, before the pod sees the request.
+    Inbound,
+    /// At the source, before an endpoint is chosen.
+    Outbound,
+}
+
+/// A call that wants to pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Which side asks.
+    pub direction: Direction,
+    /// The calling pod; `None` behind a gateway.
+    pub source: Option<&'a Workload>,
+    /// The called pod; `None` on the source side, where it is not chosen yet.
+    pub destination: Option<&'a Workload>,
+    /// The called service; `None` if the request has no route.
+    pub service: Option<&'a ServiceRef>,
+    /// The gateway listener that the request came through.
+    pub gateway: Option<&'a str>,
+    /// The request's head: as the caller sent it on the source side, as the pod will see it on the other. Its URI is absolute.
+    pub head: &'a Parts,
+    /// The value of `x-request-id`.
+    pub request_id: &'a str,
+    /// The address of the client outside, behind a gateway.
+    pub peer: Option<SocketAddr>,
+    /// When the request arrived.
+    pub received: SystemTime,
+}
+
+/// The answer to a call.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It may pass.
+    Allow(Approval),
+    /// It may not.
+    Deny(Denial),
+}
+
+/// A call may pass, perhaps changed. The default changes nothing and allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Approval {
+    /// Changes to the request's headers.
+    pub request_headers: Vec<HeaderOperation>,
+    /// Changes to the response's headers.
+    pub response_headers: Vec<HeaderOperation>,
+    /// The policy that decided, if one did.
+    pub policy: Option<Arc<str>>,
+    /// The plugin that it asked.
+    pub plugin: Option<Arc<str>>,
+}
+
+/// A call may not pass.
+#[derive(Clone, Debug)]
+pub struct Denial {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Headers of the answer.
+    pub headers: HeaderMap,
+    /// Body of the answer; if empty, the reason is the body.
+    pub body: Bytes,
+    /// The policy that decided.
+    pub policy: Arc<str>,
+    /// The plugin that it asked.
+    pub plugin: Arc<str>,
+    /// Why, for logs and for the caller.
+    pub reason: String,
+}
+
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The calling pod; `None` behind a gateway.
+    pub source: Option<&'a Workload>,
+    /// The called pod; `None` if the call did not come so far.
+    pub destination: Option<&'a Workload>,
+    /// The called service; `None` if the request had no route.
+    pub service: Option<&'a ServiceRef>,
+    /// The gateway listener that the request came through.
+    pub gateway: Option<&'a str>,
+    /// The request's method.
+    pub method: &'a Method,
+    /// The request's absolute URI, as the caller sent it.
+    pub uri: &'a Uri,
+    /// The caller's HTTP version.
+    pub version: Version,
+    /// The request's `user-agent`.
+    pub user_agent: Option<&'a HeaderValue>,
+    /// The value of `x-request-id`.
+    pub request_id: &'a str,
+    /// The address of the client outside, behind a gateway.
+    pub peer: Option<SocketAddr>,
+    /// When the request arrived.
+    pub received: SystemTime,
+    /// From arrival to the last byte.
+    pub duration: Duration,
+    /// The status that the caller got; 0 if it went away before there was one.
+    pub status: u16,
+    /// What went wrong in Envoy's letters, e.g. `UH`; `-` if nothing did.
+    pub flags: &'static str,
+    /// Bytes of the request's body.
+    pub request_bytes: u64,
+    /// Bytes of the response's body.
+    pub response_bytes: u64,
+    /// The route's name, empty if there was none.
+    pub route: &'a str,
+    /// The cluster's name, empty if there was none.
+    pub cluster: &'a str,
+    /// `allow` or `deny`.
+    pub verdict: &'static str,
+    /// The policy that decided, empty if none did.
+    pub policy: &'a str,
+    /// The plugin that it asked, empty if none was.
+    pub plugin: &'a str,
+}

@@ -1,0 +1,24 @@
+//! The objects that the mesh is made of.
+
+use std::sync::Arc;
+
+use osier_api::Object;
+
+/// Everything that the mesh is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// v1 Service.
+    pub services: &'a [Arc<Object>],
+    /// v1 Endpoints.
+    pub endpoints: &'a [Arc<Object>],
+    /// v1 Pod.
+    pub pods: &'a [Arc<Object>],
+    /// networking.istio.io VirtualService.
+    pub virtual_services: &'a [Arc<Object>],
+    /// networking.istio.io DestinationRule.
+    pub destination_rules: &'a [Arc<Object>],
+    /// networking.istio.io Gateway.
+    pub gateways: &'a [Arc<Object>],
+    /// The cluster domain, `cluster.local`; it is the trust domain as well.
+    pub domain: &'a str,
+}

@@ -1,0 +1,16 @@
+//! Istio's traffic kinds as a front end of the route model. Names of their fields stand here and nowhere else.
+
+pub(crate) mod actions;
+pub(crate) mod destination_rule;
+pub(crate) mod gateway;
+pub(crate) mod matches;
+pub(crate) mod retries;
+pub(crate) mod virtual_service;
+
+/// What the parts of one object need to know about it.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) domain: &'a str,
+}

@@ -1,0 +1,92 @@
+//! DestinationRule: subsets and the choice of load balancer.
+
+use std::sync::Arc;
+
+use osier_api::Object;
+
+use crate::finding::{Finding, FindingKind, Findings};
+use crate::names;
+use crate::read::Fields;
+use crate::route::ServiceName;
+use crate::service::LoadBalancer;
+
+pub(crate) const KIND: &str = "DestinationRule";
+
+/// What one DestinationRule says about a service.
+#[derive(Debug)]
+pub(crate) struct DestinationPolicy {
+    pub(crate) created: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) service: ServiceName,
+    pub(crate) balancer: Option<LoadBalancer>,
+    pub(crate) subsets: Vec<Subset>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// Some of a service's endpoints.
+#[derive(Debug)]
+pub(crate) struct Subset {
+    pub(crate) name: Arc<str>,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) balancer: Option<LoadBalancer>,
+    pub(crate) field: String,
+}
+
+/// Reads one DestinationRule.
+pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
+    let findings = Findings::about(KIND, object.namespace(), object.name());
+    let mut policy = DestinationPolicy {
+        created: object.get(&["metadata", "creationTimestamp"]).and_then(|v| v.as_str()).unwrap_or_default().to_owned(),
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        service: ServiceName::Other(Arc::from("")),
+        balancer: None,
+        subsets: Vec::new(),
+        findings: Vec::new(),
+    };
+    if let Some(mut spec) = object.get(&["spec"]).and_then(|value| Fields::new(value, "spec".into(), &findings)) {
+        read_spec(&mut spec, domain, &mut policy);
+    }
+    policy.findings = findings.into_vec();
+    policy
+}
+
+fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy) {
+    match spec.text("host") {
+        Some(host) => policy.service = names::meaning(host, &policy.namespace, domain),
+        None => spec.invalid("host", "is missing; the object is ignored"),
+    }
+    policy.balancer = spec.object("trafficPolicy").and_then(|mut fields| balancer(&mut fields));
+    policy.subsets = spec.objects("subsets").iter_mut().filter_map(subset).collect();
+    for (field, text) in spec.texts("exportTo") {
+        if text != "*" {
+            spec.findings().add(FindingKind::NotApplied, field, "not applied yet: the rule is visible everywhere");
+        }
+    }
+}
+
+fn subset(fields: &mut Fields<'_>) -> Option<Subset> {
+    let labels = fields.entries("labels").into_iter();
+    let labels = labels.filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect();
+    let balancer = fields.object("trafficPolicy").and_then(|mut fields| balancer(&mut fields));
+    let Some(name) = fields.text("name") else {
+        fields.invalid("name", "is missing; the subset is ignored");
+        return None;
+    };
+    Some(Subset { name: name.into(), labels, balancer, field: fields.at("name") })
+}
+
+/// The `loadBalancer.simple` of a traffic policy.
+fn balancer(policy: &mut Fields<'_>) -> Option<LoadBalancer> {
+    let mut fields = policy.object("loadBalancer")?;
+    match fields.text("simple")? {
+        "ROUND_ROBIN" => Some(LoadBalancer::RoundRobin),
+        "LEAST_REQUEST" | "LEAST_CONN" | "UNSPECIFIED" => Some(LoadBalancer::LeastRequest),
+        "RANDOM" => Some(LoadBalancer::Random),
+        other => {
+            fields.not_applied("simple", format!("{other} is served as LEAST_REQUEST"));
+            None
+        }
+    }
+}

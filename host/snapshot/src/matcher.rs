@@ -1,0 +1,176 @@
+//! Conditions of a rule, and the request as they see it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use http::request::Parts;
+use http::{HeaderName, Method};
+use regex::Regex;
+
+use crate::workload::Workload;
+
+/// A condition on one string.
+#[derive(Clone, Debug)]
+pub(crate) enum StringMatch {
+    /// Any value, as long as there is one.
+    Present,
+    /// This value.
+    Exact(Box<str>),
+    /// A value that begins so.
+    Prefix(Box<str>),
+    /// A value that the whole expression matches.
+    Regex(Regex),
+}
+
+impl StringMatch {
+    pub(crate) fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Exact(text) => **text == *value,
+            Self::Prefix(text) => value.starts_with(&**text),
+            Self::Regex(regex) => regex.is_match(value),
+        }
+    }
+}
+
+/// A condition on the path, with the choice to ignore ASCII case.
+#[derive(Clone, Debug)]
+pub(crate) struct PathMatch {
+    pub(crate) text: StringMatch,
+    pub(crate) ignore_case: bool,
+}
+
+impl PathMatch {
+    fn matches(&self, path: &str) -> bool {
+        match &self.text {
+            StringMatch::Exact(text) if self.ignore_case => text.eq_ignore_ascii_case(path),
+            StringMatch::Prefix(text) if self.ignore_case => {
+                path.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text))
+            }
+            other => other.matches(path),
+        }
+    }
+
+    /// How many bytes of a matching path are "the matched prefix".
+    pub(crate) fn prefix_length(&self) -> Option<usize> {
+        match &self.text {
+            StringMatch::Prefix(text) => Some(text.len()),
+            _ => None,
+        }
+    }
+}
+
+/// The conditions of one rule: all must hold; an absent one always does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Matcher {
+    pub(crate) path: Option<PathMatch>,
+    pub(crate) method: Option<StringMatch>,
+    pub(crate) scheme: Option<StringMatch>,
+    pub(crate) authority: Option<StringMatch>,
+    pub(crate) headers: Vec<(HeaderName, StringMatch)>,
+    pub(crate) without_headers: Vec<(HeaderName, StringMatch)>,
+    pub(crate) query: Vec<(Box<str>, StringMatch)>,
+    pub(crate) port: Option<u16>,
+    pub(crate) source: SourceMatch,
+}
+
+/// Conditions on where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceMatch {
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) namespace: Option<Box<str>>,
+    /// Whether the rule is for calls between pods; `None` follows the object.
+    pub(crate) mesh: bool,
+    /// Whether the rule is for the gateway.
+    pub(crate) gateway: bool,
+}
+
+/// A request, as conditions see it.
+#[derive(Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) head: &'a Parts,
+    pub(crate) host: Cow<'a, str>,
+    pub(crate) port: u16,
+    pub(crate) source: Option<&'a Workload>,
+    /// Rules compared so far: the work of a lookup, held by tests.
+    pub(crate) compared: Cell<u32>,
+}
+
+impl Ask<'_> {
+    pub(crate) fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+}
+
+impl Matcher {
+    pub(crate) fn matches(&self, ask: &Ask<'_>) -> bool {
+        ask.compared.set(ask.compared.get() + 1);
+        let holds = |condition: &Option<StringMatch>, value: &str| condition.as_ref().is_none_or(|c| c.matches(value));
+        self.port.is_none_or(|port| port == ask.port)
+            && self.path.as_ref().is_none_or(|path| path.matches(ask.path()))
+            && self.method.as_ref().is_none_or(|m| m.matches(method(ask.head)))
+            && holds(&self.scheme, ask.head.uri.scheme_str().unwrap_or("http"))
+            && holds(&self.authority, &ask.host)
+            && self.headers.iter().all(|(name, condition)| header_matches(ask, name, condition))
+            && !self.without_headers.iter().any(|(name, condition)| header_matches(ask, name, condition))
+            && self.query.iter().all(|(name, condition)| query_matches(ask, name, condition))
+            && self.source.matches(ask.source)
+    }
+
+    /// True if every request matches.
+    pub(crate) fn is_catch_all(&self) -> bool {
+        let any_path = match &self.path {
+            None => true,
+            Some(PathMatch { text: StringMatch::Prefix(text), .. }) => &**text == "/",
+            Some(_) => false,
+        };
+        any_path
+            && self.method.is_none()
+            && self.scheme.is_none()
+            && self.authority.is_none()
+            && self.headers.is_empty()
+            && self.without_headers.is_empty()
+            && self.query.is_empty()
+            && self.port.is_none()
+            && self.source.labels.is_empty()
+            && self.source.namespace.is_none()
+    }
+}
+
+impl SourceMatch {
+    fn matches(&self, source: Option<&Workload>) -> bool {
+        if self.labels.is_empty() && self.namespace.is_none() {
+            return true;
+        }
+        let Some(source) = source else { return false };
+        self.labels.iter().all(|(key, value)| source.labels.get(key) == Some(value))
+            && self.namespace.as_deref().is_none_or(|namespace| *namespace == *source.namespace)
+    }
+}
+
+fn method(head: &Parts) -> &str {
+    Method::as_str(&head.method)
+}
+
+/// Several values of one header are one list, as RFC 9110 reads them.
+fn header_matches(ask: &Ask<'_>, name: &HeaderName, condition: &StringMatch) -> bool {
+    let mut values = ask.head.headers.get_all(name).iter();
+    let Some(first) = values.next() else { return false };
+    if matches!(condition, StringMatch::Present) {
+        return true;
+    }
+    let Ok(first) = first.to_str() else { return false };
+    let mut rest = values.peekable();
+    if rest.peek().is_none() {
+        return condition.matches(first);
+    }
+    let all = std::iter::once(first).chain(rest.filter_map(|v| v.to_str().ok()));
+    condition.matches(&all.collect::<Vec<_>>().join(","))
+}
+
+/// The first parameter of that name decides.
+fn query_matches(ask: &Ask<'_>, name: &str, condition: &StringMatch) -> bool {
+    let pairs = ask.head.uri.query().unwrap_or_default().split('&');
+    let mut named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    named.find(|(key, _)| *key == name).is_some_and(|(_, value)| condition.matches(value))
+}

@@ -1,0 +1,98 @@
+//! What was read from each object, kept from one compile to the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use osier_api::Object;
+
+use crate::inputs::Inputs;
+use crate::istio::destination_rule::{self, DestinationPolicy};
+use crate::istio::gateway::{self, Gateway};
+use crate::istio::virtual_service;
+use crate::table::RouteSet;
+use crate::workload::Workload;
+
+/// What was read from each object, so that an unchanged object is not read again and its value stays shared.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) workloads: Kept<Workload>,
+    route_sets: Kept<RouteSet>,
+    pub(crate) policies: Kept<DestinationPolicy>,
+    gateways: Kept<Gateway>,
+}
+
+/// Values by `namespace/name` of the object that they were read from.
+pub(crate) type Kept<T> = HashMap<Box<str>, Reading<T>>;
+
+/// An object and what was read from it.
+#[derive(Debug)]
+pub(crate) struct Reading<T> {
+    object: Arc<Object>,
+    pub(crate) value: Arc<T>,
+}
+
+impl Memory {
+    pub(crate) fn read(inputs: &Inputs<'_>, previous: &Self) -> Self {
+        let domain = inputs.domain;
+        Self {
+            workloads: read_all(inputs.pods, &previous.workloads, |pod| Workload::from_pod(pod, domain)),
+            route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| virtual_service::compile(o, domain)),
+            policies: read_all(inputs.destination_rules, &previous.policies, |o| destination_rule::compile(o, domain)),
+            gateways: read_all(inputs.gateways, &previous.gateways, gateway::compile),
+        }
+    }
+
+    /// Route sets, oldest first.
+    pub(crate) fn route_sets(&self, objects: &[Arc<Object>]) -> Vec<Arc<RouteSet>> {
+        let kept = objects.iter().filter_map(|object| self.route_sets.get(&*key(object)));
+        let mut sets: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
+        sets.sort_by(|a, b| a.about.cmp(&b.about));
+        sets
+    }
+
+    pub(crate) fn gateways<'a>(&'a self, objects: &'a [Arc<Object>]) -> HashMap<(&'a str, &'a str), &'a Gateway> {
+        let kept = objects.iter().filter_map(|object| Some((object, self.gateways.get(&*key(object))?)));
+        kept.map(|(object, reading)| ((object.namespace(), object.name()), &*reading.value)).collect()
+    }
+}
+
+fn read_all<T: Keep>(objects: &[Arc<Object>], previous: &Kept<T>, read: impl Fn(&Object) -> T) -> Kept<T> {
+    let read_one = |object: &Arc<Object>| {
+        let key = key(object);
+        let before = previous.get(&*key);
+        let value = match before {
+            Some(reading) if Arc::ptr_eq(&reading.object, object) || reading.object == *object => Arc::clone(&reading.value),
+            _ => T::keep(read(object), before.map(|reading| &reading.value)),
+        };
+        (key.into(), Reading { object: Arc::clone(object), value })
+    };
+    objects.iter().map(read_one).collect()
+}
+
+/// How a value that was read anew is shared with the one before it.
+trait Keep: Sized {
+    /// The previous value if the new one is equal, else the new one.
+    fn keep(new: Self, _previous: Option<&Arc<Self>>) -> Arc<Self> {
+        Arc::new(new)
+    }
+}
+
+impl Keep for RouteSet {}
+impl Keep for DestinationPolicy {}
+impl Keep for Gateway {}
+/// A pod's status changes often while nothing in it that the mesh sees does.
+impl Keep for Workload {
+    fn keep(new: Self, previous: Option<&Arc<Self>>) -> Arc<Self> {
+        previous.filter(|previous| ***previous == new).cloned().unwrap_or_else(|| Arc::new(new))
+    }
+}
+
+/// `namespace/name`.
+pub(crate) fn key(object: &Object) -> String {
+    let (namespace, name) = (object.namespace(), object.name());
+    let mut key = String::with_capacity(namespace.len() + name.len() + 1);
+    key.push_str(namespace);
+    key.push('/');
+    key.push_str(name);
+    key
+}

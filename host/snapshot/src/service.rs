@@ -1,0 +1,152 @@
+//! Services, their ports, and the clusters (endpoint sets) that a destination resolves to.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use crate::route::Route;
+use crate::workload::Workload;
+
+/// A service's virtual address.
+pub type ClusterIp = IpAddr;
+
+/// The names of a service, for policies, metrics and logs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceRef {
+    /// The service's namespace.
+    pub namespace: Arc<str>,
+    /// The service's name.
+    pub name: Arc<str>,
+    /// Its full name, `name.namespace.svc.cluster.local`.
+    pub host: Arc<str>,
+    /// Equal for equal names: a cheap key.
+    pub fingerprint: u64,
+}
+
+/// A service: names, address, ports.
+#[derive(Debug)]
+pub struct Service {
+    /// Its names.
+    pub names: Arc<ServiceRef>,
+    /// Its virtual address; `None` for a headless service.
+    pub address: Option<ClusterIp>,
+    /// Its ports, in the object's order.
+    pub ports: Vec<ServicePort>,
+    /// Where a request goes when no route object speaks of this service: to itself.
+    pub default_route: Arc<Route>,
+}
+
+/// One port of a service.
+#[derive(Debug)]
+pub struct ServicePort {
+    /// The port's name, empty if the only one has none.
+    pub name: Arc<str>,
+    /// The port that callers use.
+    pub port: u16,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Every ready endpoint.
+    pub cluster: Arc<Cluster>,
+    /// The endpoints by subset name.
+    pub subsets: HashMap<Arc<str>, Arc<Cluster>>,
+}
+
+/// The application protocol of a port, from `appProtocol` or the port name's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP of either version; also every port that does not say otherwise.
+    Http,
+    /// gRPC, which is HTTP/2 with trailers.
+    Grpc,
+    /// Anything else.
+    Tcp,
+}
+
+/// A set of endpoints that a request may be balanced over.
+#[derive(Debug)]
+pub struct Cluster {
+    /// `outbound|9080|v1|reviews.default.svc.cluster.local`.
+    pub name: Arc<str>,
+    /// The service whose endpoints these are.
+    pub service: Arc<ServiceRef>,
+    /// Ready endpoints.
+    pub endpoints: Vec<Arc<Endpoint>>,
+    /// How to choose among them.
+    pub balancer: LoadBalancer,
+    turn: AtomicUsize,
+}
+
+impl Cluster {
+    pub(crate) fn new(name: Arc<str>, service: Arc<ServiceRef>, endpoints: Vec<Arc<Endpoint>>, balancer: LoadBalancer) -> Self {
+        Self { name, service, endpoints, balancer, turn: AtomicUsize::new(0) }
+    }
+
+    /// The next turn of the round-robin.
+    pub fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Continues where `previous` stood, so that recompiling does not restart the round.
+    pub(crate) fn continue_from(&self, previous: &Cluster) {
+        self.turn.store(previous.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
+        self.name == other.name
+            && self.balancer == other.balancer
+            && self.endpoints.len() == other.endpoints.len()
+            && self.endpoints.iter().zip(&other.endpoints).all(pair)
+    }
+}
+
+/// How a cluster's endpoints are chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadBalancer {
+    /// The less loaded of two taken at random.
+    #[default]
+    LeastRequest,
+    /// One after the other.
+    RoundRobin,
+    /// Any.
+    Random,
+}
+
+/// One ready port of one pod.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// The pod.
+    pub workload: Arc<Workload>,
+    /// The pod's port.
+    pub port: u16,
+    in_flight: AtomicU32,
+}
+
+impl Endpoint {
+    /// An endpoint without load.
+    pub fn new(workload: Arc<Workload>, port: u16) -> Self {
+        Self { workload, port, in_flight: AtomicU32::new(0) }
+    }
+
+    /// Requests that were sent and have not ended.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request until the returned value is dropped.
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+}
+
+/// One request in flight to an endpoint.
+#[derive(Debug)]
+pub struct InFlight(Arc<Endpoint>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,275 @@
+//! The compiled mesh, and the questions that a request asks of it.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::request::Parts;
+
+use crate::matcher::Ask;
+use crate::memory::Memory;
+use crate::names;
+use crate::route::{Destination, Route, ServiceName};
+use crate::rules::Rule;
+use crate::service::{Cluster, ClusterIp, Endpoint, Service, ServicePort, ServiceRef};
+use crate::table::RouteTable;
+use crate::workload::Workload;
+
+/// Services of one namespace by name.
+pub(crate) type Names = HashMap<Arc<str>, Arc<Service>>;
+
+/// An immutable view of the whole mesh. Cheap to share; parts that did not change are shared with the one before it.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub(crate) domain: Arc<str>,
+    pub(crate) namespaces: HashMap<Arc<str>, Arc<Names>>,
+    pub(crate) by_address: HashMap<IpAddr, Arc<Service>>,
+    pub(crate) workloads: HashMap<Arc<str>, Arc<Workload>>,
+    pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
+    pub(crate) table: RouteTable,
+    pub(crate) memory: Memory,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// From outside, through a gateway listener.
+    Gateway {
+        /// The listener's name.
+        listener: &'a str,
+    },
+    /// From a pod.
+    Workload(&'a Workload),
+}
+
+/// The rule that a request matched.
+#[derive(Clone, Debug)]
+pub struct RouteMatch {
+    /// What to do.
+    pub route: Arc<Route>,
+    /// The port that the caller addressed.
+    pub port: u16,
+    /// How many bytes of the path the rule's prefix covers; `None` if it matched otherwise.
+    pub matched_prefix: Option<usize>,
+}
+
+/// Why there is no rule for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// The gateway has no route object at all.
+    NoRoutes,
+    /// The gateway has routes, none for this host.
+    UnknownHost(String),
+    /// There are rules for this host, and none matches the request.
+    NoRule(String),
+    /// The service exists and has no such port.
+    NoPort(Arc<ServiceRef>, u16),
+    /// Not a name or address of the mesh.
+    Outside(String),
+    /// The request names no host.
+    NoHost,
+}
+
+impl fmt::Display for Miss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoutes => f.write_str(
+                "no route serves this gateway yet: apply a VirtualService with `gateways` and `hosts` to send traffic to a service",
+            ),
+            Self::UnknownHost(host) => write!(f, "no route serves host {host:?}: name it in `hosts` of a VirtualService, or use \"*\""),
+            Self::NoRule(host) => write!(f, "no rule of the routes for host {host:?} matches this request"),
+            Self::NoPort(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
+            Self::Outside(host) => write!(
+                f,
+                "{host:?} is not a service of the mesh, and calls to the outside are refused (BlackHoleCluster): call a service by \
+                 its name (`name` or `name.namespace`); outside hosts are granted by a ServiceEntry, which this version does not apply yet",
+            ),
+            Self::NoHost => f.write_str("the request names no host"),
+        }
+    }
+}
+
+/// Why a destination has no cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No such service.
+    Service(String),
+    /// The service has no such port.
+    Port(Arc<ServiceRef>, u16),
+    /// The service has no such subset.
+    Subset(Arc<ServiceRef>, Arc<str>),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(name) => write!(f, "service {name} does not exist"),
+            Self::Port(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
+            Self::Subset(service, subset) => write!(
+                f,
+                "service {}.{} has no subset {subset:?}: a DestinationRule must define it",
+                service.name, service.namespace
+            ),
+        }
+    }
+}
+
+impl Snapshot {
+    /// The first rule for a request, or the service that it names.
+    pub fn route(&self, from: &Origin<'_>, head: &Parts) -> Option<RouteMatch> {
+        let ask = ask(from, head)?;
+        match from {
+            Origin::Gateway { .. } => self.table.gateway.find(&ask.host).and_then(|rules| matched(rules.rules.find(&ask), &ask)),
+            Origin::Workload(source) => self.mesh_route(source, &ask),
+        }
+    }
+
+    fn mesh_route(&self, source: &Workload, ask: &Ask<'_>) -> Option<RouteMatch> {
+        let service = self.service(&ask.host, Some(&source.namespace));
+        let routes = match service {
+            Some(service) => self.table.mesh.find(&service.names.host),
+            None => self.table.mesh.find(&self.name_without_service(&ask.host, &source.namespace)),
+        };
+        if let Some(routes) = routes {
+            return matched(routes.rules.find(ask), ask);
+        }
+        let service = service?;
+        let _exists = service.port(ask.port)?;
+        Some(RouteMatch { route: Arc::clone(&service.default_route), port: ask.port, matched_prefix: None })
+    }
+
+    /// A route may give a short name a meaning that no service has.
+    fn name_without_service<'a>(&self, host: &'a str, namespace: &str) -> Cow<'a, str> {
+        if host.contains(['.', ':']) {
+            return Cow::Borrowed(host);
+        }
+        Cow::Owned(names::full_name(host, namespace, &self.domain))
+    }
+
+    /// Why [`Snapshot::route`] answered nothing.
+    pub fn miss(&self, from: &Origin<'_>, head: &Parts) -> Miss {
+        let Some(ask) = ask(from, head) else { return Miss::NoHost };
+        let host = ask.host.clone().into_owned();
+        match from {
+            Origin::Gateway { .. } if self.table.gateway.is_empty() => Miss::NoRoutes,
+            Origin::Gateway { .. } if self.table.gateway.find(&host).is_none() => Miss::UnknownHost(host),
+            Origin::Gateway { .. } => Miss::NoRule(host),
+            Origin::Workload(source) => match self.service(&host, Some(&source.namespace)) {
+                Some(service) if self.table.mesh.find(&service.names.host).is_none() => {
+                    Miss::NoPort(Arc::clone(&service.names), ask.port)
+                }
+                Some(_) => Miss::NoRule(host),
+                None if self.table.mesh.find(&self.name_without_service(&host, &source.namespace)).is_some() => Miss::NoRule(host),
+                None => Miss::Outside(host),
+            },
+        }
+    }
+
+    /// The endpoints that a destination stands for, when the caller used `port`.
+    ///
+    /// # Errors
+    /// [`Missing`] names what does not exist.
+    pub fn cluster(&self, destination: &Destination, port: u16) -> Result<&Arc<Cluster>, Missing> {
+        let service = self.destination_service(&destination.service)?;
+        let port = service.port_for(destination.port, port).ok_or_else(|| {
+            Missing::Port(Arc::clone(&service.names), destination.port.unwrap_or(port))
+        })?;
+        match &destination.subset {
+            None => Ok(&port.cluster),
+            Some(subset) => port.subsets.get(subset).ok_or_else(|| Missing::Subset(Arc::clone(&service.names), Arc::clone(subset))),
+        }
+    }
+
+    pub(crate) fn destination_service(&self, name: &ServiceName) -> Result<&Arc<Service>, Missing> {
+        match name {
+            ServiceName::Mesh { namespace, name } => self
+                .named(name, namespace)
+                .ok_or_else(|| Missing::Service(format!("{name}.{namespace}"))),
+            ServiceName::Other(host) => Err(Missing::Service(host.to_string())),
+        }
+    }
+
+    /// The service that a host name or address means to a caller in a namespace.
+    pub fn service(&self, host: &str, from_namespace: Option<&str>) -> Option<&Arc<Service>> {
+        if let Some((name, namespace)) = names::service_of(host, from_namespace, &self.domain) {
+            if let Some(found) = self.named(name, namespace) {
+                return Some(found);
+            }
+        }
+        self.by_address.get(&host.parse().ok()?)
+    }
+
+    fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    pub(crate) fn has(&self, name: &str, namespace: &str) -> bool {
+        self.named(name, namespace).is_some()
+    }
+
+    /// The virtual address of a service name, as DNS would answer a caller in a namespace.
+    pub fn resolve(&self, name: &str, from_namespace: &str) -> Option<ClusterIp> {
+        let (host, _) = names::split_authority(name);
+        self.service(&host, Some(from_namespace))?.address
+    }
+
+    /// The pod with this uid.
+    pub fn workload_by_uid(&self, uid: &str) -> Option<&Arc<Workload>> {
+        self.workloads.get(uid)
+    }
+
+    /// The pod with this address.
+    pub fn workload_by_address(&self, address: IpAddr) -> Option<&Arc<Workload>> {
+        self.pods_by_address.get(&address)
+    }
+
+    /// Every service.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
+        self.namespaces.values().flat_map(|names| names.values())
+    }
+
+    /// Every ready endpoint of a service port.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.services().flat_map(|service| &service.ports).flat_map(|port| &port.cluster.endpoints)
+    }
+}
+
+impl Service {
+    /// The port that callers call by this number.
+    pub fn port(&self, port: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|p| p.port == port)
+    }
+
+    fn port_for(&self, wanted: Option<u16>, used: u16) -> Option<&ServicePort> {
+        match (wanted, self.ports.as_slice()) {
+            (Some(port), _) => self.port(port),
+            (None, [only]) => Some(only),
+            (None, _) => self.port(used),
+        }
+    }
+}
+
+fn matched(rule: Option<&Rule>, ask: &Ask<'_>) -> Option<RouteMatch> {
+    let rule = rule?;
+    let matched_prefix = rule.matcher.path.as_ref().and_then(|path| path.prefix_length());
+    Some(RouteMatch { route: Arc::clone(&rule.route), port: ask.port, matched_prefix })
+}
+
+/// Reads what rules ask about: the host without its port, in lower case, and the port that the caller addressed.
+pub(crate) fn ask<'a>(from: &Origin<'a>, head: &'a Parts) -> Option<Ask<'a>> {
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => head.headers.get(HOST)?.to_str().ok()?,
+    };
+    let (host, port) = names::split_authority(authority);
+    let default = if head.uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let source = match from {
+        Origin::Gateway { .. } => None,
+        Origin::Workload(workload) => Some(*workload),
+    };
+    Some(Ask { head, host, port: port.unwrap_or(default), source, compared: Cell::new(0) })
+}

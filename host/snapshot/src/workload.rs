@@ -1,0 +1,92 @@
+//! A workload: the identity of one running pod, as source and as destination of calls.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use osier_api::Object;
+
+/// One pod, as the mesh sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// The pod's namespace.
+    pub namespace: Arc<str>,
+    /// The pod's name.
+    pub name: Arc<str>,
+    /// What owns the pod (its replication controller), or the pod's own name.
+    pub workload: Arc<str>,
+    /// The pod's service account, `default` if it names none.
+    pub service_account: Arc<str>,
+    /// `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
+    pub principal: Arc<str>,
+    /// Label `app`, or `app.kubernetes.io/name`; empty if neither is set.
+    pub app: Arc<str>,
+    /// Label `version`, or `app.kubernetes.io/version`; empty if neither is set.
+    pub version: Arc<str>,
+    /// The pod's labels.
+    pub labels: BTreeMap<String, String>,
+    /// The node it is bound to, empty before it is.
+    pub node: Arc<str>,
+    /// The pod's address; unspecified (`0.0.0.0`) before it has one.
+    pub address: IpAddr,
+    /// The pod's uid.
+    pub uid: Arc<str>,
+    /// A number that is equal for workloads which telemetry does not tell apart (same namespace, owner, principal, app and
+    /// version), so that metric series can be cached by a cheap key.
+    pub fingerprint: u64,
+}
+
+impl Workload {
+    /// Reads a pod.
+    pub fn from_pod(pod: &Object, trust_domain: &str) -> Self {
+        let text = |path: &[&str]| pod.get(path).and_then(|v| v.as_str()).unwrap_or_default();
+        let labels = labels(pod);
+        let label = |first: &str, second: &str| {
+            Arc::from(labels.get(first).or_else(|| labels.get(second)).map_or("", String::as_str))
+        };
+        let account = match text(&["spec", "serviceAccountName"]) {
+            "" => "default",
+            name => name,
+        };
+        let mut this = Self {
+            namespace: pod.namespace().into(),
+            name: pod.name().into(),
+            workload: owner(pod).unwrap_or(pod.name()).into(),
+            service_account: account.into(),
+            principal: format!("spiffe://{trust_domain}/ns/{}/sa/{account}", pod.namespace()).into(),
+            app: label("app", "app.kubernetes.io/name"),
+            version: label("version", "app.kubernetes.io/version"),
+            node: text(&["spec", "nodeName"]).into(),
+            address: text(&["status", "podIP"]).parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            uid: pod.uid().into(),
+            fingerprint: 0,
+            labels,
+        };
+        this.fingerprint = this.telemetry_fingerprint();
+        this
+    }
+
+    fn telemetry_fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.namespace, &self.workload, &self.principal, &self.app, &self.version).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Reads a pod into a shared workload; for a node that starts a pod before it stands in a snapshot.
+pub fn workload(pod: &Object, trust_domain: &str) -> Arc<Workload> {
+    Arc::new(Workload::from_pod(pod, trust_domain))
+}
+
+fn labels(pod: &Object) -> BTreeMap<String, String> {
+    let map = pod.get(&["metadata", "labels"]).and_then(|v| v.as_object());
+    let pairs = map.into_iter().flatten();
+    pairs.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+}
+
+fn owner(pod: &Object) -> Option<&str> {
+    let owners = pod.get(&["metadata", "ownerReferences"])?.as_array()?;
+    let controller = owners.iter().find(|o| o.get("controller").and_then(|c| c.as_bool()) == Some(true))?;
+    controller.get("name")?.as_str()
+}
