@@ -1,1 +1,30 @@
-//! placeholder
+//! How every part of Osier speaks to its API: requests as values, one `Client` over any
+//! `Transport`, informers that mirror a collection, a work queue and an event recorder.
+//!
+//! It is not a controller framework: what to do with a change is decided by the crates above.
+//! It never imports the API server (an in-process transport is made in the binary), the engine
+//! or the snapshot.
+
+mod backoff;
+mod client;
+mod error;
+mod events;
+mod https;
+mod informer;
+mod kubeconfig;
+mod queue;
+mod request;
+mod transport;
+mod watch;
+
+pub use backoff::{Backoff, CONTROLLER, RECONNECT};
+pub use client::{Client, List};
+pub use error::{ClientError, TransportError};
+pub use events::{EventType, Recorder, Reference};
+pub use https::Https;
+pub use informer::{Change, Informer, Scope};
+pub use kubeconfig::{Kubeconfig, KubeconfigError};
+pub use queue::{Taken, WorkQueue};
+pub use request::{DeleteOptions, Part, Propagation, Query};
+pub use transport::Transport;
+pub use watch::{Watch, WatchEvent};

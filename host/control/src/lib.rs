@@ -1,1 +1,69 @@
-//! placeholder
+//! The controllers and the scheduler: each is a pure decision over values and a thin loop that
+//! reads informers, decides, and writes back through the API.
+//!
+//! They know the cluster only through the API and can run in any process that reaches it. They
+//! never import the API server, the engine or the proxy.
+
+mod endpoints;
+mod expiry;
+mod facts;
+mod garbage;
+mod informers;
+mod namespace;
+mod reconcile;
+mod replication;
+mod retire;
+mod scheduler;
+
+use osier_client::{Client, Recorder};
+use osier_process::Tasks;
+
+use informers::Informers;
+
+/// What the controllers can be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Finished pods (Succeeded or Failed) kept in the cluster; the oldest beyond it are deleted.
+    pub finished_pods: usize,
+    /// How long an event is kept after it was last seen.
+    pub event_age: std::time::Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            finished_pods: 1000,
+            event_age: std::time::Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What every controller works with.
+#[derive(Clone)]
+pub(crate) struct Context {
+    client: Client,
+    informers: Informers,
+    tasks: Tasks,
+}
+
+impl Context {
+    fn recorder(&self, component: &'static str) -> Recorder {
+        Recorder::start(self.client.clone(), component, "", &self.tasks)
+    }
+}
+
+/// Starts all controllers; they end when the tasks stop.
+pub fn start(client: Client, tasks: &Tasks, settings: Settings) {
+    let context = Context {
+        informers: Informers::start(&client, tasks),
+        client,
+        tasks: tasks.clone(),
+    };
+    replication::start(&context);
+    scheduler::start(&context);
+    endpoints::start(&context);
+    namespace::start(&context);
+    garbage::start(&context);
+    expiry::start(&context, settings.event_age);
+    retire::start(&context, settings.finished_pods);
+}

@@ -1,0 +1,267 @@
+//! The typed client: one method a verb, over any transport.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt as _, Limited};
+use osier_api::{Object, Resource, Status};
+use osier_process::body::{self, Body};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::error::ClientError;
+use crate::request::{self, DeleteOptions, Part, Query};
+use crate::transport::Transport;
+use crate::watch::Watch;
+
+/// No answer but a watch may be longer: 64 MiB holds more than a page of the largest objects.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// Speaks to one API server; cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    transport: Arc<dyn Transport>,
+    agent: HeaderValue,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+/// One answer to a list request.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    /// The objects, each with its kind and version filled in.
+    pub items: Vec<Object>,
+    /// The revision that the list shows.
+    pub resource_version: u64,
+    /// Where the next page starts, if there is one.
+    pub continues: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListBody {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(default)]
+    items: Option<Vec<Object>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ListMeta {
+    resource_version: String,
+    #[serde(rename = "continue")]
+    continues: String,
+}
+
+impl Client {
+    /// A client over `transport`.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self {
+            transport,
+            agent: HeaderValue::from_static("osier"),
+        }
+    }
+
+    /// Reads one object.
+    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Object, ClientError> {
+        let path = request::single(resource, namespace, name, Part::Whole);
+        self.object(Method::GET, path, None).await
+    }
+
+    /// Lists one page; of all namespaces when `namespace` is empty.
+    pub async fn list(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<List, ClientError> {
+        let path = query.apply(&request::collection(resource, namespace), &[]);
+        let what = format!("GET {path}");
+        let answer = self.send(Method::GET, path, None).await?;
+        let bytes = read(answer, &what).await?;
+        let list: ListBody = decode(&bytes, &what)?;
+        Ok(list.into_list())
+    }
+
+    /// Lists all pages.
+    pub async fn list_all(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<List, ClientError> {
+        let mut query = Query {
+            limit: Some(500),
+            ..query.clone()
+        };
+        let mut all = List::default();
+        loop {
+            let page = self.list(resource, namespace, &query).await?;
+            all.items.extend(page.items);
+            all.resource_version = page.resource_version;
+            query.continues = page.continues;
+            if query.continues.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Creates an object in the namespace that it names.
+    pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+        let path = request::collection(resource, object.namespace());
+        self.object(Method::POST, path, Some(to_value(object))).await
+    }
+
+    /// Replaces an object; its resourceVersion, if set, must be the current one.
+    pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+        self.replace_part(resource, object, Part::Whole).await
+    }
+
+    /// Replaces an object's status.
+    pub async fn replace_status(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+        self.replace_part(resource, object, Part::Status).await
+    }
+
+    /// Replaces a part of an object.
+    pub async fn replace_part(&self, resource: &Resource, object: &Object, part: Part) -> Result<Object, ClientError> {
+        let path = request::single(resource, object.namespace(), object.name(), part);
+        self.object(Method::PUT, path, Some(to_value(object))).await
+    }
+
+    /// Applies a JSON merge patch (RFC 7386) to `of`, or to a part of it.
+    pub async fn patch(&self, resource: &Resource, of: (&str, &str), patch: Value, part: Part) -> Result<Object, ClientError> {
+        let (namespace, name) = of;
+        let path = request::single(resource, namespace, name, part);
+        self.object(Method::PATCH, path, Some(patch)).await
+    }
+
+    /// Deletes an object. The answer is the object, if it lives on for a while, or a Status.
+    pub async fn delete(&self, resource: &Resource, of: (&str, &str), options: &DeleteOptions) -> Result<(), ClientError> {
+        let path = request::single(resource, of.0, of.1, Part::Whole);
+        let what = format!("DELETE {path}");
+        let answer = self.send(Method::DELETE, path, Some(options.body())).await?;
+        read(answer, &what).await.map(|_| ())
+    }
+
+    /// Binds a pod to a node.
+    pub async fn bind(&self, namespace: &str, pod: &str, node: &str) -> Result<(), ClientError> {
+        let path = request::single(&osier_api::resources::PODS, namespace, pod, Part::Binding);
+        let what = format!("POST {path}");
+        let binding = json!({
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": {"name": pod, "namespace": namespace},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        });
+        let answer = self.send(Method::POST, path, Some(binding)).await?;
+        read(answer, &what).await.map(|_| ())
+    }
+
+    /// Watches a collection for what comes after `revision`, with bookmarks.
+    pub async fn watch(&self, resource: &Resource, namespace: &str, query: &Query, revision: u64) -> Result<Watch, ClientError> {
+        let revision = revision.to_string();
+        let extra = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", revision.as_str()),
+        ];
+        let path = query.apply(&request::collection(resource, namespace), &extra);
+        let what = format!("GET {path}");
+        let answer = self.send(Method::GET, path, None).await?;
+        Ok(Watch::new(answer.into_body(), what))
+    }
+
+    /// Sends any request to the server; its answer is returned whatever its code.
+    pub async fn raw(&self, request: Request<Body>) -> Result<Response<Body>, ClientError> {
+        Ok(self.transport.send(request).await?)
+    }
+
+    async fn object(&self, method: Method, path: String, content: Option<Value>) -> Result<Object, ClientError> {
+        let what = format!("{method} {path}");
+        let answer = self.send(method, path, content).await?;
+        let bytes = read(answer, &what).await?;
+        decode(&bytes, &what)
+    }
+
+    async fn send(&self, method: Method, path: String, content: Option<Value>) -> Result<Response<Body>, ClientError> {
+        let what = format!("{method} {path}");
+        let request = self.request(method, path, content).map_err(|error| ClientError::Malformed {
+            request: what.clone(),
+            reason: error.to_string(),
+        })?;
+        let answer = self.transport.send(request).await?;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let code = answer.status().as_u16();
+        let bytes = read(answer, &what).await?;
+        let status = status(&bytes, code).map_err(|reason| ClientError::Malformed { request: what, reason })?;
+        Err(ClientError::Status(Box::new(status)))
+    }
+
+    fn request(&self, method: Method, path: String, content: Option<Value>) -> Result<Request<Body>, http::Error> {
+        let kind = if method == Method::PATCH {
+            "application/merge-patch+json"
+        } else {
+            "application/json"
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, &self.agent);
+        let body = match content {
+            Some(value) => {
+                request = request.header(header::CONTENT_TYPE, kind);
+                body::full(value.to_string())
+            }
+            None => body::empty(),
+        };
+        request.body(body)
+    }
+}
+
+impl ListBody {
+    /// The items of a typed list carry neither kind nor version: they get the list's.
+    fn into_list(self) -> List {
+        let kind = self.kind.strip_suffix("List").unwrap_or(&self.kind).to_owned();
+        let mut items = self.items.unwrap_or_default();
+        for item in &mut items {
+            if item.kind().is_empty() {
+                item.set(&["kind"], kind.as_str().into());
+                item.set(&["apiVersion"], self.api_version.as_str().into());
+            }
+        }
+        List {
+            items,
+            resource_version: self.metadata.resource_version.parse().unwrap_or(0),
+            continues: Some(self.metadata.continues).filter(|token| !token.is_empty()),
+        }
+    }
+}
+
+fn to_value(object: &Object) -> Value {
+    Value::Object(object.as_map().clone())
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|error| ClientError::Malformed {
+        request: what.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+/// A failure's Status; a server that answers in plain words is quoted.
+fn status(bytes: &[u8], code: u16) -> Result<Status, String> {
+    if let Ok(status) = serde_json::from_slice::<Status>(bytes) {
+        return Ok(status);
+    }
+    let words: String = String::from_utf8_lossy(bytes).chars().take(200).collect();
+    Err(format!("code {code} without a Status: {words}"))
+}
+
+async fn read(answer: Response<Body>, what: &str) -> Result<bytes::Bytes, ClientError> {
+    let collected = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| ClientError::Malformed {
+        request: what.to_owned(),
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,220 @@
+//! Decides whether an event is told anew, counted, or held back. Pure: time is passed in.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use osier_api::Object;
+use osier_process::clock;
+use serde_json::{Map, Value, json};
+
+use super::{Fact, Reference};
+
+/// Facts remembered for counting; the oldest are forgotten first.
+const REMEMBERED: usize = 4096;
+/// An object may tell this many at once, and one more every `REFILL`, as kubelet allows.
+const BURST: f64 = 25.0;
+const REFILL: Duration = Duration::from_secs(300);
+
+/// What to write.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Write {
+    /// A new Event.
+    Create(Box<Object>),
+    /// One more of an Event that was told before.
+    Count {
+        namespace: String,
+        name: String,
+        patch: Value,
+    },
+}
+
+#[derive(Debug)]
+struct Told {
+    name: String,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Budget {
+    left: f64,
+    at: Timestamp,
+}
+
+/// Remembers what was told.
+#[derive(Debug)]
+pub(super) struct Correlator {
+    component: &'static str,
+    host: String,
+    told: HashMap<Fact, Told>,
+    order: VecDeque<Fact>,
+    budgets: HashMap<String, Budget>,
+    sequence: u64,
+}
+
+impl Correlator {
+    pub(super) fn new(component: &'static str, host: &str) -> Self {
+        Self {
+            component,
+            host: host.to_owned(),
+            told: HashMap::new(),
+            order: VecDeque::new(),
+            budgets: HashMap::new(),
+            sequence: 0,
+        }
+    }
+
+    /// What to write for `fact`, or nothing when its object has told too much lately.
+    pub(super) fn observe(&mut self, fact: &Fact, at: Timestamp) -> Option<Write> {
+        if !self.spend(&fact.about, at) {
+            return None;
+        }
+        if let Some(told) = self.told.get_mut(fact) {
+            told.count += 1;
+            return Some(Write::Count {
+                namespace: namespace(&fact.about).to_owned(),
+                name: told.name.clone(),
+                patch: json!({"count": told.count, "lastTimestamp": clock::seconds(at)}),
+            });
+        }
+        self.sequence += 1;
+        let stamp = u128::try_from(at.as_nanosecond()).unwrap_or(0) + u128::from(self.sequence);
+        let name = format!("{}.{stamp:x}", fact.about.name);
+        self.remember(fact, &name);
+        Some(Write::Create(Box::new(self.event(fact, &name, at))))
+    }
+
+    /// The event of `fact` is gone.
+    pub(super) fn forget(&mut self, fact: &Fact) {
+        self.told.remove(fact);
+        self.order.retain(|known| known != fact);
+    }
+
+    fn remember(&mut self, fact: &Fact, name: &str) {
+        if self.order.len() >= REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.told.remove(&oldest);
+        }
+        self.order.push_back(fact.clone());
+        let told = Told {
+            name: name.to_owned(),
+            count: 1,
+        };
+        self.told.insert(fact.clone(), told);
+    }
+
+    fn spend(&mut self, about: &Reference, at: Timestamp) -> bool {
+        if self.budgets.len() > REMEMBERED {
+            self.budgets.retain(|_, budget| refilled(budget, at) < BURST);
+        }
+        let key = format!("{}/{}/{}/{}", about.kind, about.namespace, about.name, about.uid);
+        let budget = self.budgets.entry(key).or_insert(Budget { left: BURST, at });
+        budget.left = refilled(budget, at);
+        budget.at = at;
+        if budget.left < 1.0 {
+            return false;
+        }
+        budget.left -= 1.0;
+        true
+    }
+
+    fn event(&self, fact: &Fact, name: &str, at: Timestamp) -> Object {
+        let about = &fact.about;
+        let mut involved = Map::new();
+        let fields = [
+            ("apiVersion", &about.api_version),
+            ("kind", &about.kind),
+            ("namespace", &about.namespace),
+            ("name", &about.name),
+            ("uid", &about.uid),
+            ("fieldPath", &about.field_path),
+        ];
+        for (key, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+            involved.insert(key.to_owned(), value.as_str().into());
+        }
+        let mut source = json!({"component": self.component});
+        if !self.host.is_empty() {
+            source["host"] = self.host.as_str().into();
+        }
+        let mut event = Object::default();
+        event.set(&["apiVersion"], "v1".into());
+        event.set(&["kind"], "Event".into());
+        event.set(&["metadata"], json!({"name": name, "namespace": namespace(about)}));
+        event.set(&["involvedObject"], Value::Object(involved));
+        event.set(&["reason"], fact.reason.as_str().into());
+        event.set(&["message"], fact.message.as_str().into());
+        event.set(&["source"], source);
+        event.set(&["firstTimestamp"], clock::seconds(at).into());
+        event.set(&["lastTimestamp"], clock::seconds(at).into());
+        event.set(&["count"], 1.into());
+        event.set(&["type"], format!("{:?}", fact.kind).into());
+        event.set(&["reportingComponent"], self.component.into());
+        event.set(&["reportingInstance"], self.host.as_str().into());
+        event
+    }
+}
+
+/// Events about objects of the cluster live in the default namespace, as in Kubernetes.
+fn namespace(about: &Reference) -> &str {
+    match about.namespace.as_str() {
+        "" => "default",
+        namespace => namespace,
+    }
+}
+
+fn refilled(budget: &Budget, at: Timestamp) -> f64 {
+    let passed = at.duration_since(budget.at).as_secs_f64().max(0.0);
+    (budget.left + passed / REFILL.as_secs_f64()).min(BURST)
+}
+
+#[cfg(test)]
+#[expect(clippy::panic, reason = "tests")]
+mod tests {
+    use super::super::EventType;
+    use super::*;
+
+    fn fact(message: &str) -> Fact {
+        Fact {
+            about: Reference {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                namespace: "shop".to_owned(),
+                name: "web".to_owned(),
+                uid: "u".to_owned(),
+                field_path: String::new(),
+            },
+            kind: EventType::Normal,
+            reason: "Started".to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    }
+
+    #[test]
+    fn repetitions_are_counted() {
+        let mut correlator = Correlator::new("kubelet", "n1");
+        let Some(Write::Create(event)) = correlator.observe(&fact("a"), at(0)) else {
+            panic!("the first is told");
+        };
+        assert_eq!(event.get(&["source", "host"]), Some(&json!("n1")));
+        assert_eq!(event.get(&["involvedObject", "name"]), Some(&json!("web")));
+        let again = correlator.observe(&fact("a"), at(60));
+        let patch = json!({"count": 2, "lastTimestamp": "1970-01-01T00:01:00Z"});
+        let (namespace, name) = ("shop".to_owned(), event.name().to_owned());
+        assert_eq!(again, Some(Write::Count { namespace, name, patch }));
+        assert!(matches!(correlator.observe(&fact("b"), at(60)), Some(Write::Create(_))));
+    }
+
+    #[test]
+    fn a_chattering_object_is_held_back_and_let_in_again() {
+        let mut correlator = Correlator::new("kubelet", "n1");
+        let told = (0..100).filter(|n| correlator.observe(&fact(&n.to_string()), at(0)).is_some());
+        assert_eq!(told.count(), 25);
+        assert!(correlator.observe(&fact("late"), at(299)).is_none());
+        assert!(correlator.observe(&fact("later"), at(601)).is_some());
+    }
+}

@@ -1,0 +1,222 @@
+//! An informer mirrors a collection: it lists once, then follows the watch, and lists again only
+//! when the watch cannot go on. One task writes; readers share the objects without copying them.
+//!
+//! The course of it is the pure machine of [`machine`]; this file is the loop around it.
+
+mod machine;
+mod mirror;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_api::{Object, Resource};
+use osier_process::Tasks;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::request::Query;
+use crate::watch::{Watch, WatchEvent};
+use machine::{Input, State};
+pub use mirror::Change;
+use mirror::Mirror;
+
+/// Which part of a collection is mirrored.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// One namespace, or all when empty.
+    pub namespace: String,
+    /// Selectors.
+    pub query: Query,
+}
+
+/// Called by the writer for each change, in order; must not block. Typically it adds keys to a
+/// [`crate::WorkQueue`], which keeps what waits bounded by the number of objects.
+type Handler = Box<dyn Fn(&Change) + Send + Sync>;
+
+/// A live mirror of a collection.
+pub struct Informer {
+    resource: &'static Resource,
+    mirror: RwLock<Mirror>,
+    handlers: Mutex<Vec<Handler>>,
+    version: watch::Sender<u64>,
+    synced: watch::Sender<bool>,
+}
+
+impl std::fmt::Debug for Informer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Informer").field("resource", &self.resource.plural).finish_non_exhaustive()
+    }
+}
+
+impl Informer {
+    /// Starts to mirror `scope` of a resource; ends when the tasks stop.
+    pub fn start(client: Client, resource: &'static Resource, scope: Scope, tasks: &Tasks) -> Arc<Self> {
+        let informer = Arc::new(Self {
+            resource,
+            mirror: RwLock::new(Mirror::default()),
+            handlers: Mutex::new(Vec::new()),
+            version: watch::Sender::new(0),
+            synced: watch::Sender::new(false),
+        });
+        let stopping = tasks.stopping();
+        let writer = Writer {
+            client,
+            scope,
+            informer: Arc::clone(&informer),
+        };
+        tasks.spawn("informer", async move {
+            tokio::select! {
+                () = writer.run() => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+        informer
+    }
+
+    /// The mirrored resource.
+    pub fn resource(&self) -> &'static Resource {
+        self.resource
+    }
+
+    /// One object as last seen.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        self.mirror.read().get(namespace, name)
+    }
+
+    /// All objects, ordered by namespace and name.
+    pub fn list(&self) -> Vec<Arc<Object>> {
+        self.mirror.read().all()
+    }
+
+    /// The objects of one namespace, ordered by name.
+    pub fn list_in(&self, namespace: &str) -> Vec<Arc<Object>> {
+        self.mirror.read().of(namespace)
+    }
+
+    /// How many objects are mirrored.
+    pub fn len(&self) -> usize {
+        self.mirror.read().len()
+    }
+
+    /// Nothing is mirrored.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A counter that moves with every change; receivers that lag see only the last.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// Waits for the first complete list.
+    pub async fn synced(&self) {
+        // The sender lives as long as we do: waiting cannot fail.
+        let mut synced = self.synced.subscribe();
+        let _seen = synced.wait_for(|synced| *synced).await;
+    }
+
+    /// The first complete list has been read.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Calls `handler` for every object known and then for every change.
+    pub fn on_change(&self, handler: impl Fn(&Change) + Send + Sync + 'static) {
+        let mut handlers = self.handlers.lock();
+        for object in self.list() {
+            handler(&Change::Added(object));
+        }
+        handlers.push(Box::new(handler));
+    }
+
+    /// The one way in for changes. The handlers' lock is taken first, so that one who registers
+    /// meanwhile sees each object exactly once.
+    fn write(&self, update: impl FnOnce(&mut Mirror) -> Vec<Change>) {
+        let handlers = self.handlers.lock();
+        let changes = update(&mut self.mirror.write());
+        if changes.is_empty() {
+            return;
+        }
+        for change in &changes {
+            for handler in handlers.iter() {
+                handler(change);
+            }
+        }
+        drop(handlers);
+        self.version.send_modify(|version| *version += 1);
+    }
+}
+
+struct Writer {
+    client: Client,
+    scope: Scope,
+    informer: Arc<Informer>,
+}
+
+impl Writer {
+    async fn run(self) {
+        let mut state = State::Listing { failures: 0 };
+        let mut stream = None;
+        loop {
+            tokio::time::sleep(state.wait(rand::random())).await;
+            let input = match state {
+                State::Listing { .. } => self.list().await,
+                State::Opening { revision, .. } => self.open(revision, &mut stream).await,
+                State::Following { .. } => self.follow(&mut stream).await,
+            };
+            state = state.next(input);
+        }
+    }
+
+    async fn list(&self) -> Input {
+        let listed = self.client.list_all(self.informer.resource, &self.scope.namespace, &self.scope.query).await;
+        match listed {
+            Ok(list) => {
+                self.informer.write(|mirror| mirror.replace(list.items));
+                self.informer.synced.send_replace(true);
+                Input::Listed(list.resource_version)
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn open(&self, revision: u64, stream: &mut Option<Watch>) -> Input {
+        let opened = self.client.watch(self.informer.resource, &self.scope.namespace, &self.scope.query, revision);
+        match opened.await {
+            Ok(watch) => {
+                *stream = Some(watch);
+                Input::Opened
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    async fn follow(&self, stream: &mut Option<Watch>) -> Input {
+        let Some(watch) = stream else { return Input::Ended };
+        match watch.next().await {
+            None => Input::Ended,
+            Some(Err(error)) => self.failed(&error),
+            Some(Ok(WatchEvent::Bookmark(revision))) => Input::Reached(revision),
+            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                let revision = object.resource_version();
+                self.informer.write(|mirror| mirror.put(object));
+                Input::Reached(revision)
+            }
+            Some(Ok(WatchEvent::Deleted(object))) => {
+                let revision = object.resource_version();
+                self.informer.write(|mirror| mirror.delete(object));
+                Input::Reached(revision)
+            }
+        }
+    }
+
+    fn failed(&self, error: &ClientError) -> Input {
+        tracing::debug!(resource = self.informer.resource.plural, %error, "informer");
+        if error.is_gone() { Input::Gone } else { Input::Failed }
+    }
+}
+
+/// The longest pause that a healthy server causes: none.
+const NO_PAUSE: Duration = Duration::ZERO;

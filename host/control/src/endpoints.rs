@@ -1,0 +1,106 @@
+//! The endpoints controller: which pods stand behind a service, ready or not, at which ports.
+
+mod subsets;
+
+use std::sync::Arc;
+
+use osier_api::Object;
+use osier_api::resources::{ENDPOINTS, PODS, SERVICES};
+use osier_client::{CONTROLLER, Client, ClientError, DeleteOptions, Informer, WorkQueue};
+use serde_json::Value;
+
+use crate::Context;
+use crate::reconcile::{self, Key, Outcome, gone_is_fine};
+use subsets::{concerns, has_selector, subsets};
+
+const WORKERS: usize = 4;
+
+struct Endpoints {
+    client: Client,
+    services: Arc<Informer>,
+    pods: Arc<Informer>,
+    endpoints: Arc<Informer>,
+}
+
+/// Starts the controller.
+pub(crate) fn start(context: &Context) {
+    let informers = &context.informers;
+    let (Some(services), Some(pods)) = (informers.of(&SERVICES), informers.of(&PODS)) else {
+        return;
+    };
+    let Some(endpoints) = informers.of(&ENDPOINTS) else { return };
+    let this = Arc::new(Endpoints {
+        client: context.client.clone(),
+        services: Arc::clone(services),
+        pods: Arc::clone(pods),
+        endpoints: Arc::clone(endpoints),
+    });
+    let queue = WorkQueue::new(CONTROLLER);
+    this.listen(&queue);
+    reconcile::run("endpoints", &queue, (WORKERS, &context.tasks), move |key| {
+        let this = Arc::clone(&this);
+        async move { this.reconcile(&key).await }
+    });
+}
+
+impl Endpoints {
+    fn listen(&self, queue: &WorkQueue<Key>) {
+        for informer in [&self.services, &self.endpoints] {
+            let queue = queue.clone();
+            informer.on_change(move |change| queue.add(Key::of(change.object())));
+        }
+        let (queue, services) = (queue.clone(), Arc::clone(&self.services));
+        self.pods.on_change(move |change| {
+            for service in services.list_in(change.object().namespace()) {
+                if concerns(&service, change) {
+                    queue.add(Key::of(&service));
+                }
+            }
+        });
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
+        for informer in [&self.services, &self.pods, &self.endpoints] {
+            informer.synced().await;
+        }
+        let service = self.services.get(&key.namespace, &key.name);
+        let current = self.endpoints.get(&key.namespace, &key.name);
+        match (service, current) {
+            (None, Some(current)) => {
+                let options = DeleteOptions::exactly(&current);
+                gone_is_fine(self.client.delete(&ENDPOINTS, key.pair(), &options).await)?;
+            }
+            (Some(service), current) if has_selector(&service) => {
+                let subsets = subsets(&service, &self.pods.list_in(&key.namespace));
+                self.write(&service, current.as_deref(), subsets).await?;
+            }
+            // Without a selector the endpoints are somebody else's to write.
+            _ => {}
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn write(&self, service: &Object, current: Option<&Object>, subsets: Vec<Value>) -> Result<(), ClientError> {
+        let labels = service.get(&["metadata", "labels"]).cloned();
+        let Some(current) = current else {
+            let mut wanted = Object::new(&ENDPOINTS, service.namespace(), service.name());
+            if let Some(labels) = labels {
+                wanted.set(&["metadata", "labels"], labels);
+            }
+            wanted.set(&["subsets"], subsets.into());
+            return self.client.create(&ENDPOINTS, &wanted).await.map(|_| ());
+        };
+        let now = current.get(&["subsets"]).and_then(Value::as_array);
+        let same = now.map_or(subsets.is_empty(), |now| *now == subsets);
+        if same && current.get(&["metadata", "labels"]) == labels.as_ref() {
+            return Ok(());
+        }
+        let mut wanted = current.clone();
+        wanted.set(&["subsets"], subsets.into());
+        match labels {
+            Some(labels) => wanted.set(&["metadata", "labels"], labels),
+            None => drop(wanted.remove(&["metadata", "labels"])),
+        }
+        self.client.replace(&ENDPOINTS, &wanted).await.map(|_| ())
+    }
+}

@@ -1,0 +1,59 @@
+//! What controllers read off a pod. Pure.
+
+use jiff::Timestamp;
+use osier_api::Object;
+use serde_json::Value;
+
+/// `status.phase`; a pod without one is Pending.
+pub(crate) fn phase(pod: &Object) -> &str {
+    match pod.text(&["status", "phase"]) {
+        "" => "Pending",
+        phase => phase,
+    }
+}
+
+/// The node that the pod is bound to, empty if none.
+pub(crate) fn node(pod: &Object) -> &str {
+    pod.text(&["spec", "nodeName"])
+}
+
+/// Succeeded or Failed: it will never run again.
+pub(crate) fn is_finished(pod: &Object) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+/// Counts towards a controller's replicas.
+pub(crate) fn is_active(pod: &Object) -> bool {
+    !is_finished(pod) && pod.deletion_timestamp().is_none()
+}
+
+/// A status condition by its type.
+pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+    let conditions = object.get(&["status", "conditions"])?.as_array()?;
+    conditions.iter().find(|condition| condition["type"] == kind)
+}
+
+/// The condition is True.
+pub(crate) fn is_true(object: &Object, kind: &str) -> bool {
+    condition(object, kind).is_some_and(|condition| condition["status"] == "True")
+}
+
+/// Since when the pod is ready, if it is.
+pub(crate) fn ready_since(pod: &Object) -> Option<Timestamp> {
+    let condition = condition(pod, "Ready").filter(|condition| condition["status"] == "True")?;
+    let since = condition["lastTransitionTime"].as_str().and_then(|time| time.parse().ok());
+    Some(since.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// The highest restart count of its containers.
+pub(crate) fn restarts(pod: &Object) -> u64 {
+    let statuses = pod.get(&["status", "containerStatuses"]).and_then(Value::as_array);
+    let counts = statuses.into_iter().flatten().filter_map(|status| status["restartCount"].as_u64());
+    counts.max().unwrap_or(0)
+}
+
+/// When the object was created.
+pub(crate) fn created(object: &Object) -> Timestamp {
+    let time = object.text(&["metadata", "creationTimestamp"]).parse();
+    time.unwrap_or(Timestamp::UNIX_EPOCH)
+}
