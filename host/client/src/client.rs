@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt as _, Limited};
 use osier_api::{Object, Resource, Status};
 use osier_process::body::{self, Body};
 use serde::Deserialize;
@@ -251,16 +251,17 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
 
 /// A failure's Status; a server that answers in plain words is quoted.
 fn status(bytes: &[u8], code: u16) -> Result<Status, String> {
-    if let Ok(status) = serde_json::from_slice::<Status>(bytes) {
+    if let Ok(status) = serde_json::from_slice::<Status>(bytes)
+        && status.code != 0
+    {
         return Ok(status);
     }
     let words: String = String::from_utf8_lossy(bytes).chars().take(200).collect();
     Err(format!("code {code} without a Status: {words}"))
 }
 
-async fn read(answer: Response<Body>, what: &str) -> Result<bytes::Bytes, ClientError> {
-    let collected = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    collected.map(http_body_util::Collected::to_bytes).map_err(|error| ClientError::Malformed {
+async fn read(answer: Response<Body>, what: &str) -> Result<Bytes, ClientError> {
+    body::read(answer.into_body(), MAX_ANSWER).await.map_err(|error| ClientError::Malformed {
         request: what.to_owned(),
         reason: error.to_string(),
     })

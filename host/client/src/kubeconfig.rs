@@ -186,7 +186,7 @@ contexts:
 
     #[test]
     fn faults_name_the_field() {
-        let error = Kubeconfig::parse(&TEXT.replace("Q0E=", "!"), Path::new(".")).unwrap_err();
+        let error = Kubeconfig::parse(&TEXT.replace("Q0E=", "'%'"), Path::new(".")).unwrap_err();
         assert!(error.contains("certificate-authority-data"), "{error}");
         let error = Kubeconfig::parse(&TEXT.replace("current-context: osier", "current-context: x"), Path::new(".")).unwrap_err();
         assert!(error.contains("current-context \"x\""), "{error}");
