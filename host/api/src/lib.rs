@@ -1,1 +1,28 @@
-//! placeholder
+//! The objects of Osier's API as pure values: what they are, how they are checked, changed, selected and shown.
+//!
+//! Everything here is a function of its arguments. The crate knows no socket, file, clock, lock or thread; times are
+//! passed in. Objects are JSON values with a schema, not structs, so a field that this version does not know survives;
+//! [`typed`] has serde views for controllers that need a few fields. It imports no other crate of Osier and never will.
+//!
+//! The way of an object through a write: [`schema::check`] (structure), [`defaults::apply`], [`validation`] (meaning).
+
+pub mod defaults;
+pub mod duration;
+mod fault;
+mod object;
+pub mod patch;
+pub mod quantity;
+mod resource;
+pub mod resources;
+pub mod schema;
+pub mod selector;
+mod status;
+pub mod table;
+pub mod typed;
+pub mod validation;
+
+pub use fault::{Fault, FaultKind};
+pub use object::{Malformed, Object, OwnerReference};
+pub use resource::{Resource, Subresource};
+pub use selector::Labels;
+pub use status::{Cause, Details, Status};

@@ -1,0 +1,272 @@
+//! The kinds that Osier serves, one static each, and how to find them.
+
+use crate::resource::{Resource, Subresource};
+use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status};
+
+const VERBS: &[&str] = &[
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+const NAMESPACE_VERBS: &[&str] = &[
+    "create", "delete", "get", "list", "patch", "update", "watch",
+];
+const CORE: &[&str] = &["v1"];
+const POLICY_GROUP: &str = "policy.osier.dev";
+const POLICY: &[&str] = &["v1alpha1"];
+const ISTIO_GROUP: &str = "networking.istio.io";
+const ISTIO: &[&str] = &["v1", "v1beta1", "v1alpha3"];
+
+/// A core kind, from which the others say only how they differ.
+const BASE: Resource = Resource {
+    group: "",
+    versions: CORE,
+    kind: "",
+    plural: "",
+    singular: "",
+    short_names: &[],
+    categories: &[],
+    namespaced: true,
+    subresources: &[],
+    verbs: VERBS,
+    schema: "",
+};
+
+/// Pods.
+pub static PODS: Resource = Resource {
+    kind: "Pod",
+    plural: "pods",
+    singular: "pod",
+    short_names: &["po"],
+    categories: &["all"],
+    subresources: &[Binding, Eviction, Log, Status],
+    schema: "io.k8s.api.core.v1.Pod",
+    ..BASE
+};
+/// Nodes.
+pub static NODES: Resource = Resource {
+    kind: "Node",
+    plural: "nodes",
+    singular: "node",
+    short_names: &["no"],
+    namespaced: false,
+    subresources: &[Status],
+    schema: "io.k8s.api.core.v1.Node",
+    ..BASE
+};
+/// Namespaces.
+pub static NAMESPACES: Resource = Resource {
+    kind: "Namespace",
+    plural: "namespaces",
+    singular: "namespace",
+    short_names: &["ns"],
+    namespaced: false,
+    subresources: &[Finalize, Status],
+    verbs: NAMESPACE_VERBS,
+    schema: "io.k8s.api.core.v1.Namespace",
+    ..BASE
+};
+/// Replication controllers.
+pub static REPLICATION_CONTROLLERS: Resource = Resource {
+    kind: "ReplicationController",
+    plural: "replicationcontrollers",
+    singular: "replicationcontroller",
+    short_names: &["rc"],
+    categories: &["all"],
+    subresources: &[Scale, Status],
+    schema: "io.k8s.api.core.v1.ReplicationController",
+    ..BASE
+};
+/// Services.
+pub static SERVICES: Resource = Resource {
+    kind: "Service",
+    plural: "services",
+    singular: "service",
+    short_names: &["svc"],
+    categories: &["all"],
+    subresources: &[Status],
+    schema: "io.k8s.api.core.v1.Service",
+    ..BASE
+};
+/// Endpoints.
+pub static ENDPOINTS: Resource = Resource {
+    kind: "Endpoints",
+    plural: "endpoints",
+    singular: "endpoints",
+    short_names: &["ep"],
+    schema: "io.k8s.api.core.v1.Endpoints",
+    ..BASE
+};
+/// Config maps.
+pub static CONFIG_MAPS: Resource = Resource {
+    kind: "ConfigMap",
+    plural: "configmaps",
+    singular: "configmap",
+    short_names: &["cm"],
+    schema: "io.k8s.api.core.v1.ConfigMap",
+    ..BASE
+};
+/// Secrets.
+pub static SECRETS: Resource = Resource {
+    kind: "Secret",
+    plural: "secrets",
+    singular: "secret",
+    schema: "io.k8s.api.core.v1.Secret",
+    ..BASE
+};
+/// Events.
+pub static EVENTS: Resource = Resource {
+    kind: "Event",
+    plural: "events",
+    singular: "event",
+    short_names: &["ev"],
+    schema: "io.k8s.api.core.v1.Event",
+    ..BASE
+};
+/// Service accounts.
+pub static SERVICE_ACCOUNTS: Resource = Resource {
+    kind: "ServiceAccount",
+    plural: "serviceaccounts",
+    singular: "serviceaccount",
+    short_names: &["sa"],
+    schema: "io.k8s.api.core.v1.ServiceAccount",
+    ..BASE
+};
+/// Leases.
+pub static LEASES: Resource = Resource {
+    group: "coordination.k8s.io",
+    kind: "Lease",
+    plural: "leases",
+    singular: "lease",
+    schema: "io.k8s.api.coordination.v1.Lease",
+    ..BASE
+};
+/// Plugins: components that policies call.
+pub static PLUGINS: Resource = Resource {
+    group: POLICY_GROUP,
+    versions: POLICY,
+    kind: "Plugin",
+    plural: "plugins",
+    singular: "plugin",
+    categories: &["osier"],
+    subresources: &[Status],
+    schema: "dev.osier.policy.v1alpha1.Plugin",
+    ..BASE
+};
+/// Policies: who is asked what, when.
+pub static POLICIES: Resource = Resource {
+    group: POLICY_GROUP,
+    versions: POLICY,
+    kind: "Policy",
+    plural: "policies",
+    singular: "policy",
+    categories: &["osier"],
+    subresources: &[Status],
+    schema: "dev.osier.policy.v1alpha1.Policy",
+    ..BASE
+};
+/// Istio's virtual services.
+pub static VIRTUAL_SERVICES: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "VirtualService",
+    plural: "virtualservices",
+    singular: "virtualservice",
+    short_names: &["vs"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.VirtualService",
+    ..BASE
+};
+/// Istio's destination rules.
+pub static DESTINATION_RULES: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "DestinationRule",
+    plural: "destinationrules",
+    singular: "destinationrule",
+    short_names: &["dr"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.DestinationRule",
+    ..BASE
+};
+/// Istio's gateways.
+pub static GATEWAYS: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "Gateway",
+    plural: "gateways",
+    singular: "gateway",
+    short_names: &["gw"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.Gateway",
+    ..BASE
+};
+
+static ALL: [&Resource; 16] = [
+    &CONFIG_MAPS,
+    &ENDPOINTS,
+    &EVENTS,
+    &NAMESPACES,
+    &NODES,
+    &PODS,
+    &REPLICATION_CONTROLLERS,
+    &SECRETS,
+    &SERVICE_ACCOUNTS,
+    &SERVICES,
+    &LEASES,
+    &DESTINATION_RULES,
+    &GATEWAYS,
+    &VIRTUAL_SERVICES,
+    &PLUGINS,
+    &POLICIES,
+];
+
+/// Every served kind, core group first.
+pub fn all() -> &'static [&'static Resource] {
+    &ALL
+}
+
+/// The kind of a path such as `/apis/GROUP/VERSION/PLURAL`.
+pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
+    ALL.into_iter()
+        .find(|r| r.group == group && r.plural == plural && r.serves(version))
+}
+
+/// The kind of a manifest.
+pub fn by_kind(group: &str, kind: &str) -> Option<&'static Resource> {
+    ALL.into_iter().find(|r| r.group == group && r.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_path_and_by_kind() {
+        for resource in all() {
+            for version in resource.versions {
+                assert_eq!(
+                    by_plural(resource.group, version, resource.plural),
+                    Some(*resource)
+                );
+            }
+            assert_eq!(by_kind(resource.group, resource.kind), Some(*resource));
+        }
+        assert_eq!(by_plural("", "v2", "pods"), None);
+    }
+
+    #[test]
+    fn verbs_stay_sorted_as_discovery_shows_them() {
+        for resource in all() {
+            assert!(resource.verbs.is_sorted(), "{}", resource.kind);
+        }
+    }
+}

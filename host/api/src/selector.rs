@@ -1,0 +1,20 @@
+//! Which objects are meant: label selectors and field selectors.
+
+mod field;
+mod label;
+
+pub use field::{FieldSelector, UnknownField};
+pub use label::{LabelSelector, Operator, Requirement};
+
+/// An object's labels, borrowed.
+pub type Labels<'a> = std::collections::BTreeMap<&'a str, &'a str>;
+
+/// A selector that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unable to parse requirement: {detail} in selector {selector:?}")]
+pub struct InvalidSelector {
+    /// The selector as written.
+    pub selector: String,
+    /// What is wrong.
+    pub detail: String,
+}

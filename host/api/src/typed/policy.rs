@@ -1,0 +1,137 @@
+//! Plugins and policies.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Condition, views};
+
+views! {
+    /// `spec` of a Plugin.
+    pub struct PluginSpec {
+        /// `oci://`, `file://`, `builtin://`, or a name imported into the node.
+        image: String,
+        /// Pin of the component's digest.
+        digest: Option<String>,
+        /// Signatures that must be there.
+        verify: Option<Value>,
+        /// Given to the component when it is configured.
+        config: Value,
+        /// What it may use of the host.
+        grants: PluginGrants,
+        /// What it may consume.
+        limits: PluginLimits,
+        /// `Fail` or `Ignore`.
+        failure_policy: String,
+    }
+
+    /// What a plugin may use of the host; nothing is granted unless named.
+    pub struct PluginGrants {
+        /// URLs it may call.
+        http: Vec<String>,
+        /// Buckets of host state.
+        keyvalue: Vec<String>,
+        /// Variables.
+        env: BTreeMap<String, String>,
+        /// Wall clock and timers.
+        clock: bool,
+        /// Random numbers.
+        random: bool,
+    }
+
+    /// What a plugin may consume.
+    pub struct PluginLimits {
+        /// Memory of one instance.
+        memory: String,
+        /// Time for one call.
+        deadline: String,
+        /// Warm instances.
+        instances: i32,
+    }
+
+    /// `status` of a Plugin.
+    pub struct PluginStatus {
+        /// The digest in force.
+        digest: String,
+        /// Interfaces that the component exports.
+        interfaces: Vec<String>,
+        /// Schema of its configuration.
+        schema: Option<Value>,
+        /// One entry per node.
+        nodes: Vec<PluginNodeStatus>,
+        /// `Ready`.
+        conditions: Vec<Condition>,
+        /// The spec's generation that this status speaks of.
+        observed_generation: i64,
+    }
+
+    /// A plugin on one node.
+    pub struct PluginNodeStatus {
+        /// The node.
+        node: String,
+        /// `Loading`, `Ready`, `Failed`.
+        state: String,
+        /// The digest that runs there.
+        digest: String,
+        /// Since when.
+        since: Option<String>,
+        /// Why it failed.
+        error: String,
+        /// Calls so far.
+        calls: i64,
+        /// Traps so far.
+        traps: i64,
+        /// Calls that ran into the deadline.
+        deadline_overruns: i64,
+    }
+
+    /// `spec` of a Policy.
+    pub struct PolicySpec {
+        /// Whom it concerns; none means the namespace.
+        target_refs: Vec<PolicyTargetRef>,
+        /// Workloads it concerns.
+        selector: Option<Value>,
+        /// `Inbound` or `Outbound`.
+        direction: String,
+        /// CEL over attributes; empty means always.
+        r#match: String,
+        /// What is asked, in order.
+        actions: Vec<PolicyAction>,
+        /// `Enforce` or `Shadow`.
+        mode: String,
+        /// Canary of another plugin version.
+        rollout: Option<PolicyRollout>,
+    }
+
+    /// Whom a policy concerns.
+    pub struct PolicyTargetRef {
+        /// Group of the kind.
+        group: String,
+        /// `Service`, `Gateway` or `Namespace`.
+        kind: String,
+        /// Name.
+        name: String,
+    }
+
+    /// What is asked.
+    pub struct PolicyAction {
+        /// The Plugin, in the policy's namespace.
+        plugin: String,
+        /// The interface that is called.
+        template: String,
+        /// CEL per field of the template's record.
+        fields: BTreeMap<String, String>,
+        /// CEL for the amount of a quota.
+        amount: Option<String>,
+    }
+
+    /// Canary of another plugin version.
+    pub struct PolicyRollout {
+        /// The Plugin that gets a part of the calls.
+        plugin: String,
+        /// How large a part.
+        percent: i32,
+        /// When to go back.
+        abort_on: Option<Value>,
+    }
+}
