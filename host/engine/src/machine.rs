@@ -140,7 +140,7 @@ mod tests {
             stacks: false,
         })
         .unwrap();
-        let pool = engine.config().get_pooling_config().unwrap();
+        let pool = engine.get_pooling_config().unwrap();
         assert!(pool.get_total_component_instances() < 10_000_000);
     }
 }
