@@ -1,6 +1,35 @@
-//! placeholder
+//! The API server: Kubernetes' HTTP API over a durable store.
+//!
+//! Any resource of `osier_api` is served by the same code: a JSON value with a schema, one global revision, one watch
+//! log. What differs between kinds is a handful of lines in `strategy`. It authenticates and admits, it does not act:
+//! controllers and node agents do, through this API like everybody else. It never imports the engine, a controller or
+//! the proxy; pod logs and admission come in through the small traits here.
 
-#[allow(dead_code, unused_imports, reason = "the API is being built on it")]
+mod admit;
+mod decode;
+mod discovery;
+mod draft;
+mod listener;
+mod logs;
+mod objects;
+mod openapi;
+mod openapi_v2;
+mod protobuf;
+mod query;
+mod registry;
+mod render;
+mod representation;
+mod respond;
+mod serve;
+mod server;
 mod store;
+mod strategy;
+mod target;
+mod user;
 
+pub use admit::{Admit, Admitted, Operation, Read, Review};
+pub use listener::Listener;
+pub use logs::{LogOptions, PodLogs};
+pub use server::{ApiServer, OpenError, Settings};
 pub use store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};
+pub use user::User;

@@ -1,0 +1,80 @@
+//! Objects in the store: their keys, and how they are written down.
+//!
+//! The stored bytes are the object in its storage version without `metadata.resourceVersion`; that is the revision of
+//! the write, and is put in when the object is read.
+
+use bytes::Bytes;
+use osier_api::{Object, Resource, Status};
+use serde_json::Value;
+
+use crate::store::{Entry, Key, StoreError};
+
+/// The key prefix of all objects of a resource, or of those in one namespace.
+pub(crate) fn prefix(resource: &Resource, namespace: &str) -> String {
+    let group = if resource.group.is_empty() {
+        "core"
+    } else {
+        resource.group
+    };
+    match namespace {
+        "" => format!("{group}/{}/", resource.plural),
+        namespace => format!("{group}/{}/{namespace}/", resource.plural),
+    }
+}
+
+/// The key of an object. Resources without namespaces have an empty part there.
+pub(crate) fn key(resource: &Resource, namespace: &str, name: &str) -> Key {
+    let group = if resource.group.is_empty() {
+        "core"
+    } else {
+        resource.group
+    };
+    format!("{group}/{}/{namespace}/{name}", resource.plural).into()
+}
+
+/// The object in the bytes of one write.
+pub(crate) fn decode(value: &[u8], revision: u64) -> Result<Object, Status> {
+    let damaged =
+        |error: String| Status::internal(format!("a stored object cannot be read: {error}"));
+    let value: Value = serde_json::from_slice(value).map_err(|error| damaged(error.to_string()))?;
+    let mut object = Object::from_value(value).map_err(|error| damaged(error.to_string()))?;
+    object.set_resource_version(revision);
+    Ok(object)
+}
+
+/// The object of an entry.
+pub(crate) fn read(entry: &Entry) -> Result<Object, Status> {
+    decode(&entry.value, entry.modified)
+}
+
+/// The bytes to store.
+pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
+    let mut object = object.clone();
+    object.remove(&["metadata", "resourceVersion"]);
+    let written = serde_json::to_vec(&object);
+    written
+        .map(Bytes::from)
+        .map_err(|error| Status::internal(format!("the object cannot be written: {error}")))
+}
+
+/// The same object in another version of its kind: the versions that Osier serves differ in name only.
+pub(crate) fn in_version(mut object: Object, api_version: &str) -> Object {
+    if object.api_version() != api_version {
+        object.set(&["apiVersion"], Value::String(api_version.to_owned()));
+    }
+    object
+}
+
+/// What a failure of the store means to a caller.
+pub(crate) fn unavailable(error: &StoreError) -> Status {
+    tracing::error!(%error, "the store failed");
+    let words = error.to_string();
+    match error {
+        StoreError::TooLarge { .. } => Status::new(413, "RequestEntityTooLarge", words),
+        StoreError::TooManyWatches { .. } => Status::too_many_requests(words, 1),
+        StoreError::Failed { .. } | StoreError::Full { .. } | StoreError::Closed => {
+            Status::unavailable(words)
+        }
+        _ => Status::internal(words),
+    }
+}

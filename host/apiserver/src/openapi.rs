@@ -1,0 +1,318 @@
+//! OpenAPI: one v3 document a group version with schemas and paths, and their index.
+//!
+//! Clients learn three things from it: how `explain` describes a kind, how lists merge in a patch, and that the server
+//! checks fields itself, which they see by the `fieldValidation` parameter of a PATCH.
+
+use std::collections::BTreeMap;
+
+use osier_api::{Resource, Subresource, schema};
+use serde_json::{Map, Value, json};
+
+use crate::discovery::{self, Document};
+use crate::openapi_v2;
+
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+
+/// All OpenAPI documents, made once.
+pub(crate) struct Documents {
+    index: Document,
+    documents: BTreeMap<String, Document>,
+    v2: Document,
+}
+
+impl Documents {
+    pub(crate) fn new() -> Self {
+        let mut documents = BTreeMap::new();
+        for (group, versions) in discovery::groups() {
+            for (version, resources) in versions {
+                let path = if group.is_empty() {
+                    format!("api/{version}")
+                } else {
+                    format!("apis/{group}/{version}")
+                };
+                let value = document(&path, version, &resources);
+                documents.insert(path, Document::new(&value));
+            }
+        }
+        let paths: Map<String, Value> = documents
+            .iter()
+            .map(|(path, document)| {
+                let url = format!("/openapi/v3/{path}?hash={}", document.tag);
+                (path.clone(), json!({"serverRelativeURL": url}))
+            })
+            .collect();
+        Self {
+            index: Document::new(&json!({"paths": paths})),
+            documents,
+            v2: openapi_v2::document(),
+        }
+    }
+
+    pub(crate) fn index(&self) -> &Document {
+        &self.index
+    }
+
+    /// The document of `api/v1` or `apis/GROUP/VERSION`.
+    pub(crate) fn document(&self, path: &str) -> Option<&Document> {
+        self.documents.get(path)
+    }
+
+    /// Everything in one protobuf document of the version before.
+    pub(crate) fn v2(&self) -> &Document {
+        &self.v2
+    }
+}
+
+fn document(path: &str, version: &str, resources: &[&'static Resource]) -> Value {
+    let mut paths = Map::new();
+    for resource in resources {
+        paths.extend(
+            Paths {
+                root: path,
+                version,
+                resource,
+            }
+            .all(),
+        );
+    }
+    json!({
+        "openapi": "3.0.0",
+        "info": {"title": "Osier", "version": env!("CARGO_PKG_VERSION")},
+        "paths": paths,
+        "components": {"schemas": schemas(version, resources)},
+    })
+}
+
+/// The schemas of a group version, with all that they refer to.
+fn schemas(version: &str, resources: &[&'static Resource]) -> Map<String, Value> {
+    let shared = [
+        format!("{META}.ListMeta"),
+        format!("{META}.Status"),
+        format!("{META}.DeleteOptions"),
+    ];
+    let mut roots: Vec<&str> = resources.iter().map(|resource| resource.schema).collect();
+    roots.extend(
+        shared
+            .iter()
+            .map(String::as_str)
+            .filter(|name| schema::definition(name).is_some()),
+    );
+    let mut schemas: Map<String, Value> = schema::closure(&roots)
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), schema::definition(name)?.clone())))
+        .collect();
+    for resource in resources {
+        let kind =
+            |kind: String| json!([{"group": resource.group, "version": version, "kind": kind}]);
+        if let Some(Value::Object(own)) = schemas.get_mut(resource.schema) {
+            own.insert(GVK.to_owned(), kind(resource.kind.to_owned()));
+        }
+        let list = json!({
+            "type": "object",
+            "description": format!("{} is a list of {}.", resource.list_kind(), resource.plural),
+            "required": ["items"],
+            "properties": {
+                "apiVersion": {"type": "string"},
+                "kind": {"type": "string"},
+                "metadata": reference(&format!("{META}.ListMeta")),
+                "items": {"type": "array", "items": reference(resource.schema)},
+            },
+            GVK: kind(resource.list_kind()),
+        });
+        schemas.insert(format!("{}List", resource.schema), list);
+    }
+    schemas
+}
+
+const GVK: &str = "x-kubernetes-group-version-kind";
+
+/// A reference to a schema; to any object where there is no such schema.
+fn reference(name: &str) -> Value {
+    if schema::definition(name).is_some() || name.ends_with("List") {
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    } else {
+        json!({"type": "object"})
+    }
+}
+
+/// The paths of one resource in one version.
+struct Paths<'a> {
+    root: &'a str,
+    version: &'a str,
+    resource: &'static Resource,
+}
+
+impl Paths<'_> {
+    fn all(&self) -> Map<String, Value> {
+        let (root, resource) = (self.root, self.resource);
+        let mut paths = Map::new();
+        let collection = if resource.namespaced {
+            let everywhere = format!("/{root}/{}", resource.plural);
+            paths.insert(
+                everywhere,
+                json!({"get": self.operation("list", &list(resource))}),
+            );
+            format!("/{root}/namespaces/{{namespace}}/{}", resource.plural)
+        } else {
+            format!("/{root}/{}", resource.plural)
+        };
+        let item = format!("{collection}/{{name}}");
+        for part in resource.subresources {
+            paths.insert(format!("{item}/{}", part.as_str()), self.part(*part));
+        }
+        paths.insert(item, self.item());
+        paths.insert(collection, self.collection());
+        paths
+    }
+
+    fn collection(&self) -> Value {
+        let resource = self.resource;
+        let mut operations = json!({
+            "get": self.operation("list", &list(resource)),
+            "post": self.write("post", &reference(resource.schema)),
+            "parameters": self.places(false),
+        });
+        if resource.verbs.contains(&"deletecollection") {
+            operations["delete"] =
+                self.operation("deletecollection", &reference(&format!("{META}.Status")));
+        }
+        operations
+    }
+
+    fn item(&self) -> Value {
+        let own = reference(self.resource.schema);
+        json!({
+            "get": self.operation("get", &own),
+            "put": self.write("put", &own),
+            "patch": self.write("patch", &own),
+            "delete": self.operation("delete", &reference(&format!("{META}.Status"))),
+            "parameters": self.places(true),
+        })
+    }
+
+    fn part(&self, part: Subresource) -> Value {
+        let described = discovery::part(self.resource, part);
+        let body = if described.kind == self.resource.kind {
+            reference(self.resource.schema)
+        } else {
+            json!({"type": "object"})
+        };
+        let mut operations = json!({"parameters": self.places(true)});
+        for verb in described.verbs {
+            let (method, action) = match *verb {
+                "create" => ("post", "post"),
+                "update" => ("put", "put"),
+                other => (other, other),
+            };
+            let mut operation = if action == "get" {
+                self.operation(action, &body)
+            } else {
+                self.write(action, &body)
+            };
+            if !described.group.is_empty() {
+                operation[GVK] = json!({"group": described.group, "version": described.version, "kind": described.kind});
+            }
+            operation["operationId"] = json!(format!(
+                "{action}{}{}{}",
+                self.id(),
+                part.as_str(),
+                self.version
+            ));
+            operations[method] = operation;
+        }
+        operations
+    }
+
+    fn id(&self) -> String {
+        let group = self.resource.group.replace('.', "");
+        format!("{group}{}", self.resource.kind)
+    }
+
+    fn operation(&self, action: &str, answer: &Value) -> Value {
+        json!({
+            "tags": [self.root.replace('/', "_")],
+            "description": format!("{action} {}", self.resource.plural),
+            "operationId": format!("{action}{}{}", self.id(), self.version),
+            "parameters": parameters(action),
+            "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": answer}}}},
+            "x-kubernetes-action": action,
+            GVK: {"group": self.resource.group, "version": self.version, "kind": self.resource.kind},
+        })
+    }
+
+    fn write(&self, action: &str, body: &Value) -> Value {
+        let mut operation = self.operation(action, body);
+        let media: &[&str] = match action {
+            "patch" if self.resource.strategic() => &[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/strategic-merge-patch+json",
+            ],
+            "patch" => &[
+                "application/json-patch+json",
+                "application/merge-patch+json",
+            ],
+            _ => &["application/json", "application/yaml"],
+        };
+        let schema = if action == "patch" {
+            json!({"type": "object"})
+        } else {
+            body.clone()
+        };
+        let content: Map<String, Value> = media
+            .iter()
+            .map(|media| ((*media).to_owned(), json!({"schema": schema})))
+            .collect();
+        operation["requestBody"] = json!({"required": true, "content": content});
+        operation
+    }
+
+    fn places(&self, item: bool) -> Value {
+        let place = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+        let mut places = Vec::new();
+        if item {
+            places.push(place("name"));
+        }
+        if self.resource.namespaced {
+            places.push(place("namespace"));
+        }
+        json!(places)
+    }
+}
+
+fn list(resource: &Resource) -> Value {
+    reference(&format!("{}List", resource.schema))
+}
+
+fn parameters(action: &str) -> Value {
+    let named: &[(&str, &str)] = match action {
+        "list" => &[
+            ("allowWatchBookmarks", "boolean"),
+            ("continue", "string"),
+            ("fieldSelector", "string"),
+            ("labelSelector", "string"),
+            ("limit", "integer"),
+            ("resourceVersion", "string"),
+            ("resourceVersionMatch", "string"),
+            ("sendInitialEvents", "boolean"),
+            ("timeoutSeconds", "integer"),
+            ("watch", "boolean"),
+        ],
+        "post" | "put" | "patch" => &[
+            ("dryRun", "string"),
+            ("fieldManager", "string"),
+            ("fieldValidation", "string"),
+        ],
+        "delete" | "deletecollection" => &[
+            ("dryRun", "string"),
+            ("gracePeriodSeconds", "integer"),
+            ("propagationPolicy", "string"),
+        ],
+        _ => &[],
+    };
+    let parameters: Vec<Value> = named
+        .iter()
+        .map(|(name, kind)| json!({"name": name, "in": "query", "schema": {"type": kind}}))
+        .collect();
+    json!(parameters)
+}

@@ -1,0 +1,156 @@
+//! OpenAPI v2 in gnostic's protobuf, the only form of it that clients before 1.27 read.
+//!
+//! Field numbers are those of gnostic's `OpenAPIv2.proto`. Paths are left out: no client looks at them.
+
+use bytes::Bytes;
+use osier_api::{Resource, resources, schema};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::discovery::Document;
+
+/// The type with `@` in it, which clients ask for, is not one that their own parsers accept in an answer.
+pub(crate) const MEDIA: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+const REFERENCE: &str = "#/components/schemas/";
+
+/// The document of all kinds.
+pub(crate) fn document() -> Document {
+    let mut info = Message::default();
+    info.text(1, "Osier");
+    info.text(2, env!("CARGO_PKG_VERSION"));
+    let mut definitions = Message::default();
+    let roots: Vec<&str> = resources::all()
+        .iter()
+        .map(|resource| resource.schema)
+        .collect();
+    for name in schema::closure(&roots) {
+        let Some(value) = schema::definition(name) else {
+            continue;
+        };
+        let owner = resources::all()
+            .iter()
+            .find(|resource| resource.schema == name);
+        let mut definition = schema_message(value);
+        if let Some(resource) = owner {
+            definition.message(31, &kinds(resource));
+        }
+        definitions.message(1, &named(name, &definition));
+    }
+    let mut document = Message::default();
+    document.text(1, "2.0");
+    document.message(2, &info);
+    document.message(8, &Message::default());
+    document.message(9, &definitions);
+    let body = Bytes::from(document.0);
+    let tag: String = Sha256::digest(&body)
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    Document { body, tag }
+}
+
+/// The extension by which clients find the schema of a kind.
+fn kinds(resource: &Resource) -> Message {
+    let kinds: Vec<Value> = resource
+        .versions
+        .iter()
+        .map(|version| json!({"group": resource.group, "version": version, "kind": resource.kind}))
+        .collect();
+    extension("x-kubernetes-group-version-kind", &json!(kinds))
+}
+
+fn extension(name: &str, value: &Value) -> Message {
+    // Any JSON is YAML.
+    let mut any = Message::default();
+    any.text(2, &value.to_string());
+    named(name, &any)
+}
+
+fn named(name: &str, value: &Message) -> Message {
+    let mut message = Message::default();
+    message.text(1, name);
+    message.message(2, value);
+    message
+}
+
+fn schema_message(value: &Value) -> Message {
+    let mut message = Message::default();
+    let text = |field: &str| value[field].as_str();
+    // A reference with a description beside it is written `allOf: [reference]`.
+    let reference = text("$ref").or_else(|| value["allOf"][0]["$ref"].as_str());
+    if let Some(reference) = reference.and_then(|reference| reference.strip_prefix(REFERENCE)) {
+        message.text(1, &format!("#/definitions/{reference}"));
+    }
+    for (number, field) in [(2, "format"), (4, "description")] {
+        if let Some(text) = text(field) {
+            message.text(number, text);
+        }
+    }
+    for name in value["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        message.text(19, name);
+    }
+    if value["additionalProperties"].is_object() {
+        let mut item = Message::default();
+        item.message(1, &schema_message(&value["additionalProperties"]));
+        message.message(21, &item);
+    }
+    if let Some(kind) = text("type") {
+        let mut item = Message::default();
+        item.text(1, kind);
+        message.message(22, &item);
+    }
+    if value["items"].is_object() {
+        let mut item = Message::default();
+        item.message(1, &schema_message(&value["items"]));
+        message.message(23, &item);
+    }
+    if let Some(properties) = value["properties"].as_object() {
+        let mut item = Message::default();
+        for (name, property) in properties {
+            item.message(1, &named(name, &schema_message(property)));
+        }
+        message.message(25, &item);
+    }
+    let own = value.as_object().into_iter().flatten();
+    for (name, value) in
+        own.filter(|(name, _)| name.starts_with("x-") && *name != "x-kubernetes-group-version-kind")
+    {
+        message.message(31, &extension(name, value));
+    }
+    message
+}
+
+/// A protobuf message in the making; every field is length-delimited.
+#[derive(Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn text(&mut self, number: u32, text: &str) {
+        self.field(number, text.as_bytes());
+    }
+
+    fn message(&mut self, number: u32, message: &Message) {
+        self.field(number, &message.0);
+    }
+
+    fn field(&mut self, number: u32, bytes: &[u8]) {
+        self.varint(u64::from(number << 3 | 2));
+        self.varint(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+}

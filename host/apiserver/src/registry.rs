@@ -1,0 +1,192 @@
+//! Objects and the rules of changing them, the same for every resource.
+//!
+//! A write is: decode, check fields, defaults, validation, admission, claim, store. Each verb is a module below; what
+//! differs between kinds is in [`crate::strategy`].
+
+mod create;
+mod delete;
+mod list;
+mod page;
+mod update;
+mod watch;
+
+use std::sync::Arc;
+
+use osier_api::{Fault, FaultKind, Object, Resource, Status, schema, validation};
+use osier_process::Tasks;
+
+use crate::admit::{Admit, Operation, Read, Review};
+use crate::draft;
+use crate::objects;
+use crate::query::{FieldValidation, WriteOptions};
+use crate::store::{Entry, Store};
+use crate::strategy::Strategies;
+use crate::target::Address;
+use crate::user::User;
+
+pub(crate) use delete::{DeleteOptions, Deleted};
+pub(crate) use page::fresh_token;
+pub(crate) use update::{Change, Part};
+
+/// The store with the rules above it.
+pub(crate) struct Registry {
+    pub(crate) store: Store,
+    pub(crate) strategies: Strategies,
+    pub(crate) admission: Vec<Arc<dyn Admit>>,
+    pub(crate) tasks: Tasks,
+}
+
+/// One request to change something.
+pub(crate) struct Write<'a> {
+    pub(crate) user: &'a User,
+    pub(crate) address: &'a Address,
+    pub(crate) options: WriteOptions,
+    /// What the caller shall be told beside the answer.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl<'a> Write<'a> {
+    pub(crate) fn new(user: &'a User, address: &'a Address, options: WriteOptions) -> Self {
+        Self {
+            user,
+            address,
+            options,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn resource(&self) -> &'static Resource {
+        self.address.resource
+    }
+
+    /// The object as the caller shall see it.
+    fn shown(&self, object: Object) -> Object {
+        objects::in_version(object, &self.address.api_version())
+    }
+}
+
+impl Registry {
+    /// The object at an address, in the caller's version.
+    pub(crate) fn get(&self, address: &Address) -> Result<Object, Status> {
+        let entry = self.entry(address)?;
+        Ok(objects::in_version(
+            objects::read(&entry)?,
+            &address.api_version(),
+        ))
+    }
+
+    fn entry(&self, address: &Address) -> Result<Entry, Status> {
+        let key = objects::key(address.resource, &address.namespace, &address.name);
+        self.store
+            .get(&key)
+            .ok_or_else(|| Status::not_found(address.resource, &address.name))
+    }
+
+    /// Asks every admission step in turn, and validates again what they changed.
+    async fn admit(
+        &self,
+        write: &mut Write<'_>,
+        old: Option<&Object>,
+        mut new: Object,
+    ) -> Result<Object, Status> {
+        write
+            .warnings
+            .extend(validation::warnings(write.resource(), &new));
+        let operation = if old.is_some() {
+            Operation::Update
+        } else {
+            Operation::Create
+        };
+        for step in &self.admission {
+            let review = self.review(write, operation, old, Some(&new));
+            let admitted = step.admit(&review).await?;
+            write.warnings.extend(admitted.warnings);
+            if let Some(changed) = admitted.object {
+                new = self.accept(write, old, changed)?;
+            }
+        }
+        Ok(new)
+    }
+
+    /// What an admission step made of the object is held to the same rules as a body.
+    fn accept(
+        &self,
+        write: &Write<'_>,
+        old: Option<&Object>,
+        changed: Object,
+    ) -> Result<Object, Status> {
+        let mut new = draft::complete(write.resource(), changed);
+        draft::check_fields(
+            write.address,
+            &mut new,
+            &[],
+            FieldValidation::Strict,
+            &mut Vec::new(),
+        )?;
+        validate(write.resource(), old, &new)?;
+        Ok(new)
+    }
+
+    /// Asks every admission step whether the object may go.
+    async fn admit_delete(&self, write: &mut Write<'_>, old: &Object) -> Result<(), Status> {
+        for step in &self.admission {
+            let review = self.review(write, Operation::Delete, Some(old), None);
+            let admitted = step.admit(&review).await?;
+            write.warnings.extend(admitted.warnings);
+        }
+        Ok(())
+    }
+
+    fn review<'a>(
+        &'a self,
+        write: &Write<'a>,
+        operation: Operation,
+        old: Option<&'a Object>,
+        new: Option<&'a Object>,
+    ) -> Review<'a> {
+        let subresource = Some(write.address.subresource.as_str()).filter(|name| !name.is_empty());
+        Review {
+            resource: write.resource(),
+            operation,
+            subresource,
+            old,
+            new,
+            user: write.user,
+            objects: self,
+            dry_run: write.options.dry_run,
+        }
+    }
+}
+
+impl Read for Registry {
+    fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Object> {
+        let entry = self.store.get(&objects::key(resource, namespace, name))?;
+        objects::read(&entry).ok()
+    }
+}
+
+/// Refuses what breaks a rule of the kind, naming every fault.
+fn validate(resource: &'static Resource, old: Option<&Object>, new: &Object) -> Result<(), Status> {
+    let structure = schema::check(resource, new);
+    let mut faults: Vec<Fault> = structure
+        .into_iter()
+        .filter(|fault| !matches!(fault.kind, FaultKind::Unknown | FaultKind::WrongType))
+        .collect();
+    let meaning = match old {
+        None => validation::validate_create(resource, new),
+        Some(old) => validation::validate_update(resource, old, new),
+    };
+    for fault in meaning {
+        if !faults
+            .iter()
+            .any(|known| known.field == fault.field && known.kind == fault.kind)
+        {
+            faults.push(fault);
+        }
+    }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Status::invalid(resource, new.name(), &faults))
+    }
+}

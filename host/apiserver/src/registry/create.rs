@@ -1,0 +1,168 @@
+//! Create.
+
+use osier_api::{Object, Status, Subresource, resources};
+use osier_process::clock;
+use rand::Rng;
+use serde_json::{Value, json};
+
+use super::{Registry, Write, validate};
+use crate::draft;
+use crate::objects;
+use crate::store::{Expect, StoreError};
+use crate::target::Address;
+
+/// The letters of a generated name: no vowels, so that no words appear.
+const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+/// Letters that `generateName` is completed with.
+const GENERATED: usize = 5;
+/// The longest prefix that is kept of `generateName`.
+const LONGEST_PREFIX: usize = 63 - GENERATED;
+/// How often a generated name that exists already is replaced by another.
+const ATTEMPTS: usize = 8;
+
+/// Fields that only the server sets.
+const SERVER_FIELDS: [&str; 5] = [
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+    "managedFields",
+    "generation",
+];
+
+impl Registry {
+    /// Creates an object from a body that was read for this address.
+    pub(crate) async fn create(
+        &self,
+        write: &mut Write<'_>,
+        mut object: Object,
+        duplicates: &[String],
+    ) -> Result<Object, Status> {
+        place(write.address, &mut object)?;
+        if object
+            .get(&["metadata", "resourceVersion"])
+            .is_some_and(|version| version != "")
+        {
+            return Err(Status::bad_request(
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let (wish, address) = (write.options.validation, write.address);
+        draft::check_fields(address, &mut object, duplicates, wish, &mut write.warnings)?;
+        self.check_namespace(write.address, &object)?;
+        for attempt in 1.. {
+            let created = self.create_once(write, object.clone()).await;
+            let generated = object.name().is_empty();
+            match created {
+                Err(status) if generated && status.is("AlreadyExists") && attempt < ATTEMPTS => {}
+                result => return result.map(|object| write.shown(object)),
+            }
+        }
+        Err(Status::internal("no name could be generated"))
+    }
+
+    async fn create_once(
+        &self,
+        write: &mut Write<'_>,
+        mut object: Object,
+    ) -> Result<Object, Status> {
+        let resource = write.resource();
+        let strategy = self.strategies.of(resource);
+        stamp_new(&mut object, strategy.generations());
+        if resource.has(Subresource::Status) {
+            object.remove(&["status"]);
+        }
+        strategy.prepare_create(&mut object);
+        let object = draft::complete(resource, object);
+        validate(resource, None, &object)?;
+        let mut object = self.admit(write, None, object).await?;
+        let key = objects::key(resource, object.namespace(), object.name());
+        if self.store.get(&key).is_some() {
+            return Err(Status::already_exists(resource, object.name()));
+        }
+        let claim = strategy.claim(None, &mut object)?;
+        if write.options.dry_run {
+            return Ok(object);
+        }
+        let written = self
+            .store
+            .put(key, objects::encode(&object)?, Expect::Absent)
+            .await;
+        let revision = written.map_err(|error| match error {
+            StoreError::AlreadyExists { .. } => Status::already_exists(resource, object.name()),
+            error => objects::unavailable(&error),
+        })?;
+        claim.keep();
+        object.set_resource_version(revision);
+        Ok(object)
+    }
+
+    /// Nothing is created in a namespace that is not there, or on its way out.
+    fn check_namespace(&self, address: &Address, object: &Object) -> Result<(), Status> {
+        if !address.resource.namespaced {
+            return Ok(());
+        }
+        let namespace = object.namespace();
+        let found = crate::admit::Read::get(self, &resources::NAMESPACES, "", namespace);
+        let Some(found) = found else {
+            return Err(Status::not_found(&resources::NAMESPACES, namespace));
+        };
+        if found.deletion_timestamp().is_some() {
+            return Err(Status::forbidden(
+                address.resource,
+                object.name(),
+                &format!(
+                    "unable to create new content in namespace {namespace} because it is being terminated"
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Puts the object into the namespace of the URL; a body that says another one is refused.
+pub(super) fn place(address: &Address, object: &mut Object) -> Result<(), Status> {
+    let said = object.namespace();
+    if !address.resource.namespaced {
+        object.remove(&["metadata", "namespace"]);
+        return Ok(());
+    }
+    if said.is_empty() {
+        let namespace = address.namespace.clone();
+        object.set(&["metadata", "namespace"], Value::String(namespace));
+    } else if said != address.namespace {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+fn stamp_new(object: &mut Object, generations: bool) {
+    for field in SERVER_FIELDS {
+        object.remove(&["metadata", field]);
+    }
+    object.remove(&["metadata", "resourceVersion"]);
+    object.set(
+        &["metadata", "uid"],
+        json!(uuid::Uuid::new_v4().to_string()),
+    );
+    object.set(
+        &["metadata", "creationTimestamp"],
+        json!(clock::seconds(clock::now())),
+    );
+    if generations {
+        object.set(&["metadata", "generation"], json!(1));
+    }
+    if object.name().is_empty() && !object.generate_name().is_empty() {
+        let name = generate(object.generate_name());
+        object.set(&["metadata", "name"], json!(name));
+    }
+}
+
+fn generate(prefix: &str) -> String {
+    let mut random = rand::rng();
+    let kept = prefix.chars().take(LONGEST_PREFIX);
+    let letters =
+        (0..GENERATED).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]));
+    kept.chain(letters).collect()
+}

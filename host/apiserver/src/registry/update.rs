@@ -1,0 +1,231 @@
+//! Replace and patch: one loop that makes the new object from the old one and stores it if nobody was faster.
+
+use osier_api::{Fault, Object, Status, Subresource};
+use serde_json::{Value, json};
+
+use super::create::place;
+use super::{Registry, Write, validate};
+use crate::draft;
+use crate::objects;
+use crate::store::{Entry, Expect, StoreError};
+use crate::strategy::Strategy;
+use crate::target::Address;
+
+/// How often a write is made again because another one came between.
+const ATTEMPTS: usize = 64;
+
+/// Metadata that no write changes.
+const KEPT: [&str; 6] = [
+    "uid",
+    "creationTimestamp",
+    "generation",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+];
+
+/// Which part of an object a write is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All but the status.
+    Main,
+    /// Only the status.
+    Status,
+    /// Only a namespace's `spec.finalizers`.
+    Finalize,
+    /// What the server itself decided to change, in spec and status.
+    Server,
+}
+
+/// What a write would store.
+pub(crate) struct Change<'a> {
+    pub(crate) part: Part,
+    /// Makes the new object from the old one. Called again when another write came between.
+    pub(crate) make: &'a (dyn Fn(&Object, &mut Vec<String>) -> Result<Object, Status> + Sync),
+}
+
+impl Registry {
+    /// Changes the object at the address.
+    pub(crate) async fn update(
+        &self,
+        write: &mut Write<'_>,
+        change: Change<'_>,
+    ) -> Result<Object, Status> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.entry(write.address)?;
+            write.warnings.clear();
+            if let Some(object) = self.update_once(write, &change, entry).await? {
+                return Ok(write.shown(object));
+            }
+        }
+        Err(conflict(write.address))
+    }
+
+    /// `None` if another write came between.
+    async fn update_once(
+        &self,
+        write: &mut Write<'_>,
+        change: &Change<'_>,
+        entry: Entry,
+    ) -> Result<Option<Object>, Status> {
+        let resource = write.resource();
+        let strategy = self.strategies.of(resource);
+        let old = objects::read(&entry)?;
+        let shown = write.shown(old.clone());
+        let proposed = (change.make)(&shown, &mut write.warnings)?;
+        let mut new = merge(write.address, strategy, (&old, proposed), change.part)?;
+        check_finalizers(write.address, &old, &new)?;
+        new = draft::complete(resource, new);
+        validate(resource, Some(&old), &new)?;
+        new = self.admit(write, Some(&old), new).await?;
+        let claim = strategy.claim(Some(&old), &mut new)?;
+        if strategy.generations() && wanted_state_changed(&old, &new) {
+            new.set(&["metadata", "generation"], json!(old.generation() + 1));
+        }
+        new.set_resource_version(entry.modified);
+        let over = new.deletion_timestamp().is_some() && ended(strategy, &new);
+        if write.options.dry_run || (new == old && !over) {
+            return Ok(Some(new));
+        }
+        let expect = Expect::Revision(entry.modified);
+        let written = if over {
+            self.store.delete(entry.key, expect).await
+        } else {
+            self.store
+                .put(entry.key, objects::encode(&new)?, expect)
+                .await
+        };
+        match written {
+            Ok(revision) => {
+                claim.keep();
+                if over {
+                    strategy.removed(&new)
+                } else {
+                    strategy.replaced(&old, &new)
+                }
+                new.set_resource_version(revision);
+                Ok(Some(new))
+            }
+            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(objects::unavailable(&error)),
+        }
+    }
+}
+
+/// Whether nothing keeps a deleted object any longer.
+pub(super) fn ended(strategy: &dyn Strategy, object: &Object) -> bool {
+    let grace = object
+        .get(&["metadata", "deletionGracePeriodSeconds"])
+        .and_then(Value::as_i64)
+        .unwrap_or(0);
+    grace == 0 && object.finalizers().is_empty() && !strategy.held(object)
+}
+
+pub(super) fn conflict(address: &Address) -> Status {
+    Status::conflict(address.resource, &address.name)
+}
+
+/// The object to store: from the proposed one only the part that this write is about.
+fn merge(
+    address: &Address,
+    strategy: &dyn Strategy,
+    (old, mut proposed): (&Object, Object),
+    part: Part,
+) -> Result<Object, Status> {
+    check_identity(address, old, &mut proposed)?;
+    let new = match part {
+        Part::Status => with(old, &proposed, &["status"]),
+        Part::Finalize => with(old, &proposed, &["spec", "finalizers"]),
+        Part::Main | Part::Server => {
+            let mut new = proposed;
+            for field in KEPT {
+                copy(old, &mut new, &["metadata", field]);
+            }
+            new.remove(&["metadata", "managedFields"]);
+            if part == Part::Main {
+                if address.resource.has(Subresource::Status) {
+                    copy(old, &mut new, &["status"]);
+                }
+                strategy.prepare_update(old, &mut new);
+            }
+            new
+        }
+    };
+    Ok(new)
+}
+
+fn with(old: &Object, proposed: &Object, path: &[&str]) -> Object {
+    let mut new = old.clone();
+    copy(proposed, &mut new, path);
+    new
+}
+
+fn copy(from: &Object, to: &mut Object, path: &[&str]) {
+    match from.get(path) {
+        Some(value) => to.set(path, value.clone()),
+        None => drop(to.remove(path)),
+    }
+}
+
+/// The body must be about the object of the URL, and made from its newest state if it names a state.
+fn check_identity(address: &Address, old: &Object, proposed: &mut Object) -> Result<(), Status> {
+    place(address, proposed)?;
+    if proposed.name() != address.name {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            proposed.name(),
+            address.name
+        )));
+    }
+    let uid = proposed.uid();
+    if !uid.is_empty() && uid != old.uid() {
+        let words = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            old.uid()
+        );
+        return Err(Status::conflict_because(
+            address.resource,
+            &address.name,
+            &words,
+        ));
+    }
+    let named = proposed.text(&["metadata", "resourceVersion"]);
+    if !named.is_empty() && named != "0" && named != old.text(&["metadata", "resourceVersion"]) {
+        return Err(conflict(address));
+    }
+    Ok(())
+}
+
+/// An object on its way out takes no new finalizers.
+fn check_finalizers(address: &Address, old: &Object, new: &Object) -> Result<(), Status> {
+    if old.deletion_timestamp().is_none() {
+        return Ok(());
+    }
+    let before = old.finalizers();
+    let added: Vec<String> = new
+        .finalizers()
+        .into_iter()
+        .filter(|name| !before.contains(name))
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let words = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        added.join(", ")
+    );
+    let fault = Fault::forbidden("metadata.finalizers", words);
+    Err(Status::invalid(address.resource, &address.name, &[fault]))
+}
+
+/// Whether anything but metadata and status differs.
+fn wanted_state_changed(old: &Object, new: &Object) -> bool {
+    let wanted = |object: &Object| {
+        let mut map = object.as_map().clone();
+        map.remove("metadata");
+        map.remove("status");
+        map
+    };
+    wanted(old) != wanted(new)
+}

@@ -1,0 +1,275 @@
+//! Watch: what changes after a state, as a stream that its reader pulls.
+//!
+//! Nothing is buffered here but the chunk in the making; the store bounds what waits for a slow reader and ends the
+//! watch when it falls too far behind, which the reader learns as `410 Expired`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{FutureExt, Stream};
+use osier_api::{Object, Status};
+use osier_process::CancellationToken;
+use osier_process::body::BodyError;
+use rand::Rng;
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Registry;
+use super::list::{check_fields, matches};
+use crate::objects;
+use crate::query::{ListOptions, Since};
+use crate::render::Renderer;
+use crate::store::{Entry, Event, EventKind, StoreError, Watch};
+use crate::target::Address;
+
+/// Events that are ready are sent together up to about this many bytes.
+const CHUNK: usize = 64 * 1024;
+/// Time between bookmarks of a quiet watch.
+const BOOKMARK: Duration = Duration::from_secs(60);
+/// A watch that asks for no timeout ends at a random time from this many seconds to twice as many, so that clients
+/// come back one by one.
+const LONGEST: u64 = 1800;
+
+/// A running watch.
+pub(crate) struct WatchStream {
+    address: Address,
+    options: ListOptions,
+    renderer: Renderer,
+    initial: VecDeque<Entry>,
+    /// The bookmark that says that all initial events were sent is still to come.
+    announce: bool,
+    events: Watch,
+    /// The newest state that the reader knows of.
+    revision: u64,
+    ends: Instant,
+    bookmark: Instant,
+    stopping: CancellationToken,
+    over: bool,
+}
+
+impl Registry {
+    /// Starts a watch.
+    pub(crate) fn watch(
+        &self,
+        address: &Address,
+        options: ListOptions,
+        renderer: Renderer,
+    ) -> Result<WatchStream, Status> {
+        check_fields(address, &options)?;
+        let prefix = objects::prefix(address.resource, &address.namespace);
+        let with_state = matches!(options.since, Since::Unset | Since::Any) || options.send_initial;
+        let (revision, initial) = match options.since {
+            Since::NotOlder(wanted) | Since::Exact(wanted) => {
+                self.check_reached(wanted)?;
+                if with_state {
+                    self.store.list(&prefix)
+                } else {
+                    (wanted, Vec::new())
+                }
+            }
+            Since::Unset | Since::Any => self.store.list(&prefix),
+        };
+        let events = self
+            .store
+            .watch(&prefix, revision)
+            .map_err(|error| match error {
+                StoreError::Compacted { .. } => Status::expired(format!(
+                    "too old resource version: {revision} ({})",
+                    self.store.revision()
+                )),
+                error => objects::unavailable(&error),
+            })?;
+        let seconds = options
+            .timeout
+            .unwrap_or_else(|| LONGEST + rand::rng().random_range(0..LONGEST));
+        let now = Instant::now();
+        Ok(WatchStream {
+            address: address.clone(),
+            announce: options.send_initial && options.bookmarks,
+            initial: initial.into(),
+            renderer,
+            events,
+            revision,
+            ends: now + Duration::from_secs(seconds),
+            bookmark: now + BOOKMARK,
+            stopping: self.tasks.stopping(),
+            over: false,
+            options,
+        })
+    }
+}
+
+impl WatchStream {
+    /// The body of the answer.
+    pub(crate) fn chunks(self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
+        futures::stream::unfold(self, |mut watch| async move {
+            let chunk = watch.chunk().await?;
+            Some((Ok(Bytes::from(chunk)), watch))
+        })
+    }
+
+    /// The next bytes; `None` at the end.
+    async fn chunk(&mut self) -> Option<Vec<u8>> {
+        if self.over {
+            return None;
+        }
+        let mut buffer = Vec::new();
+        while buffer.is_empty() {
+            self.fill_initial(&mut buffer);
+            self.fill_ready(&mut buffer);
+            if !buffer.is_empty() {
+                break;
+            }
+            if self.over {
+                return None;
+            }
+            self.wait(&mut buffer).await;
+            if self.over && buffer.is_empty() {
+                return None;
+            }
+        }
+        Some(buffer)
+    }
+
+    fn fill_initial(&mut self, buffer: &mut Vec<u8>) {
+        while buffer.len() < CHUNK {
+            let Some(entry) = self.initial.pop_front() else {
+                break;
+            };
+            let shown = objects::read(&entry).and_then(|object| {
+                Ok(matches(&self.address, &self.options, &object)?.then_some(object))
+            });
+            match shown {
+                Ok(Some(object)) => self.write("ADDED", object, buffer),
+                Ok(None) => {}
+                Err(status) => return self.fail(&status, buffer),
+            }
+        }
+        if self.initial.is_empty() && self.announce {
+            self.announce = false;
+            self.write_bookmark(true, buffer);
+        }
+    }
+
+    /// Writes the events that are there already.
+    fn fill_ready(&mut self, buffer: &mut Vec<u8>) {
+        while self.initial.is_empty() && !self.over && buffer.len() < CHUNK {
+            match self.events.next().now_or_never() {
+                Some(event) => self.take(event, buffer),
+                None => break,
+            }
+        }
+    }
+
+    /// Waits for an event, the next bookmark, or the end.
+    async fn wait(&mut self, buffer: &mut Vec<u8>) {
+        enum Woken {
+            Event(Result<Arc<Event>, StoreError>),
+            Bookmark,
+            End,
+        }
+        let woken = tokio::select! {
+            biased;
+            event = self.events.next() => Woken::Event(event),
+            () = self.stopping.cancelled() => Woken::End,
+            () = tokio::time::sleep_until(self.ends) => Woken::End,
+            () = tokio::time::sleep_until(self.bookmark), if self.options.bookmarks => Woken::Bookmark,
+        };
+        match woken {
+            Woken::Event(event) => self.take(event, buffer),
+            Woken::Bookmark | Woken::End => {
+                self.revision = self.revision.max(self.events.progress());
+                self.bookmark = Instant::now() + BOOKMARK;
+                if self.options.bookmarks {
+                    self.write_bookmark(false, buffer);
+                }
+                self.over = matches!(woken, Woken::End);
+            }
+        }
+    }
+
+    fn take(&mut self, event: Result<Arc<Event>, StoreError>, buffer: &mut Vec<u8>) {
+        let event = match event {
+            Ok(event) => event,
+            Err(StoreError::Closed) => {
+                self.over = true;
+                return;
+            }
+            Err(error) => {
+                let status = Status::expired(format!("the watch fell too far behind: {error}"));
+                return self.fail(&status, buffer);
+            }
+        };
+        self.revision = event.revision;
+        match self.seen(&event) {
+            Ok(Some((kind, object))) => self.write(kind, object, buffer),
+            Ok(None) => {}
+            Err(status) => self.fail(&status, buffer),
+        }
+    }
+
+    /// What the event is to this watch: an object that stops matching is deleted for it, one that begins to is added.
+    fn seen(&self, event: &Event) -> Result<Option<(&'static str, Object)>, Status> {
+        let decode = |bytes: &Bytes| objects::decode(bytes, event.revision);
+        let chosen = |object: &Object| matches(&self.address, &self.options, object);
+        let everything = !self.options.selective && self.address.name.is_empty();
+        match &event.kind {
+            EventKind::Delete { previous } => {
+                let object = decode(previous)?;
+                Ok(chosen(&object)?.then_some(("DELETED", object)))
+            }
+            EventKind::Put { value, previous } => {
+                let object = decode(value)?;
+                let now = chosen(&object)?;
+                let before = match previous {
+                    None => false,
+                    Some(_) if everything => true,
+                    Some(previous) => chosen(&decode(previous)?)?,
+                };
+                Ok(match (before, now) {
+                    (false, false) => None,
+                    (false, true) => Some(("ADDED", object)),
+                    (true, true) => Some(("MODIFIED", object)),
+                    (true, false) => {
+                        let mut last = previous.as_ref().map_or_else(|| Ok(object), decode)?;
+                        last.set_resource_version(event.revision);
+                        Some(("DELETED", last))
+                    }
+                })
+            }
+        }
+    }
+
+    fn write(&self, kind: &str, object: Object, buffer: &mut Vec<u8>) {
+        line(kind, &self.renderer.object(object), buffer);
+    }
+
+    fn write_bookmark(&self, initial_events_end: bool, buffer: &mut Vec<u8>) {
+        line(
+            "BOOKMARK",
+            &self.renderer.bookmark(self.revision, initial_events_end),
+            buffer,
+        );
+    }
+
+    fn fail(&mut self, status: &Status, buffer: &mut Vec<u8>) {
+        self.over = true;
+        line("ERROR", &json!(status.to_object()), buffer);
+    }
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    object: &'a Value,
+}
+
+fn line(kind: &str, object: &Value, buffer: &mut Vec<u8>) {
+    // Writing to memory does not fail.
+    let _infallible = serde_json::to_writer(&mut *buffer, &Line { kind, object });
+    buffer.push(b'\n');
+}

@@ -1,0 +1,219 @@
+//! Objects, lists and watch events in the form that the caller asked for.
+
+use osier_api::table::{self, Include};
+use osier_api::{Object, Resource, Status};
+use osier_process::clock;
+use serde_json::{Map, Value, json};
+
+use crate::objects;
+use crate::representation::Representation;
+use crate::target::Address;
+
+/// How much of each object goes with its row of a table.
+pub(crate) fn include(text: Option<&str>) -> Result<Include, Status> {
+    match text {
+        None | Some("Metadata") => Ok(Include::Metadata),
+        Some("None") => Ok(Include::None),
+        Some("Object") => Ok(Include::Object),
+        Some(other) => Err(Status::bad_request(format!(
+            "unrecognized includeObject value: {other:?}; use None, Metadata or Object"
+        ))),
+    }
+}
+
+/// Everything that decides the form of an answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Renderer {
+    pub(crate) resource: &'static Resource,
+    pub(crate) api_version: String,
+    pub(crate) representation: Representation,
+    pub(crate) include: Include,
+}
+
+/// What a list says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ListMeta {
+    pub(crate) revision: u64,
+    pub(crate) token: Option<String>,
+    pub(crate) remaining: Option<usize>,
+}
+
+impl ListMeta {
+    fn value(&self) -> Value {
+        let mut map = Map::new();
+        map.insert(
+            "resourceVersion".to_owned(),
+            json!(self.revision.to_string()),
+        );
+        if let Some(token) = &self.token {
+            map.insert("continue".to_owned(), json!(token));
+        }
+        if let Some(remaining) = self.remaining {
+            map.insert("remainingItemCount".to_owned(), json!(remaining));
+        }
+        Value::Object(map)
+    }
+}
+
+impl Renderer {
+    pub(crate) fn new(address: &Address, representation: Representation, include: Include) -> Self {
+        Self {
+            resource: address.resource,
+            api_version: address.api_version(),
+            representation,
+            include,
+        }
+    }
+
+    /// One object.
+    pub(crate) fn object(&self, object: Object) -> Value {
+        let object = objects::in_version(object, &self.api_version);
+        match &self.representation {
+            Representation::Json | Representation::Yaml => object.into_value(),
+            Representation::Metadata(version) => partial(object, version),
+            Representation::Table(version) => {
+                let meta = json!({"resourceVersion": object.resource_version().to_string()});
+                let rows = self.rows(&[object], version);
+                document("Table", version, meta, rows)
+            }
+        }
+    }
+
+    /// The start of a watch event's table has no rows to show, only how far the watch is.
+    pub(crate) fn bookmark(&self, revision: u64, initial_events_end: bool) -> Value {
+        let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if initial_events_end {
+            meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        match &self.representation {
+            Representation::Json | Representation::Yaml => {
+                json!({"kind": self.resource.kind, "apiVersion": self.api_version, "metadata": meta})
+            }
+            Representation::Metadata(version) => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": meta})
+            }
+            Representation::Table(version) => {
+                json!({"kind": "Table", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": meta,
+                    "columnDefinitions": [], "rows": []})
+            }
+        }
+    }
+
+    /// The columns and rows of a table, in this version of `meta.k8s.io`.
+    fn rows(&self, objects: &[Object], version: &str) -> Value {
+        let mut table = table::render_with(self.resource, objects, clock::now(), self.include);
+        if version != "v1" && self.include == Include::Metadata {
+            let rows = table.get_mut("rows").and_then(Value::as_array_mut);
+            for row in rows.into_iter().flatten() {
+                row["object"]["apiVersion"] = json!(format!("meta.k8s.io/{version}"));
+            }
+        }
+        table
+    }
+}
+
+fn document(kind: &str, version: &str, meta: Value, mut table: Value) -> Value {
+    table["kind"] = json!(kind);
+    table["apiVersion"] = json!(format!("meta.k8s.io/{version}"));
+    table["metadata"] = meta;
+    table
+}
+
+fn partial(object: Object, version: &str) -> Value {
+    let metadata = object.get(&["metadata"]).cloned().unwrap_or_default();
+    json!({"kind": "PartialObjectMetadata", "apiVersion": format!("meta.k8s.io/{version}"), "metadata": metadata})
+}
+
+/// Objects of a table are rendered this many at a time.
+const ROWS: usize = 500;
+
+/// A list in the making: objects go in one by one and are written at once, so that only text piles up.
+pub(crate) struct ListWriter {
+    renderer: Renderer,
+    items: Vec<u8>,
+    waiting: Vec<Object>,
+    columns: Value,
+}
+
+impl ListWriter {
+    pub(crate) fn new(renderer: Renderer) -> Self {
+        Self {
+            renderer,
+            items: Vec::new(),
+            waiting: Vec::new(),
+            columns: Value::Null,
+        }
+    }
+
+    /// Adds an object.
+    pub(crate) fn push(&mut self, object: Object) -> Result<(), Status> {
+        let object = objects::in_version(object, &self.renderer.api_version);
+        match self.renderer.representation {
+            Representation::Json | Representation::Yaml => self.write(&object),
+            Representation::Metadata(version) => self.write(&partial(object, version)),
+            Representation::Table(_) => {
+                self.waiting.push(object);
+                if self.waiting.len() >= ROWS {
+                    self.flush()
+                } else {
+                    Ok(())
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, value: &impl serde::Serialize) -> Result<(), Status> {
+        if !self.items.is_empty() {
+            self.items.push(b',');
+        }
+        let written = serde_json::to_writer(&mut self.items, value);
+        written.map_err(|error| Status::internal(format!("the list could not be written: {error}")))
+    }
+
+    fn flush(&mut self) -> Result<(), Status> {
+        let Representation::Table(version) = self.renderer.representation else {
+            return Ok(());
+        };
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut table = self.renderer.rows(&waiting, version);
+        self.columns = table["columnDefinitions"].take();
+        if let Value::Array(rows) = table["rows"].take() {
+            for row in rows {
+                self.write(&row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The document: its head, the items, and its tail.
+    pub(crate) fn finish(mut self, meta: &ListMeta) -> Result<[Vec<u8>; 3], Status> {
+        self.flush()?;
+        let resource = self.renderer.resource;
+        let (kind, api_version, field) = match self.renderer.representation {
+            Representation::Json | Representation::Yaml => (
+                format!("{}List", resource.kind),
+                self.renderer.api_version.clone(),
+                "items",
+            ),
+            Representation::Metadata(version) => (
+                "PartialObjectMetadataList".to_owned(),
+                format!("meta.k8s.io/{version}"),
+                "items",
+            ),
+            Representation::Table(version) => {
+                ("Table".to_owned(), format!("meta.k8s.io/{version}"), "rows")
+            }
+        };
+        let mut head = format!(
+            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{},",
+            json!(kind),
+            json!(api_version),
+            meta.value()
+        );
+        if field == "rows" {
+            head.push_str(&format!("\"columnDefinitions\":{},", self.columns));
+        }
+        head.push_str(&format!("\"{field}\":["));
+        Ok([head.into_bytes(), self.items, b"]}\n".to_vec()])
+    }
+}

@@ -1,0 +1,147 @@
+//! From a request to an answer: which verb on which target, and how the result is sent.
+
+mod documents;
+mod objects;
+mod parts;
+mod patch;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use http::{Method, Response};
+use osier_api::{Status, Subresource};
+use osier_process::body::{self, Body, ReadError};
+
+use crate::query::Query;
+use crate::server::ApiServer;
+use crate::target::{Address, Target};
+use crate::user::User;
+
+/// The largest body that is read.
+const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// A request, taken apart.
+pub(crate) struct Incoming {
+    head: Parts,
+    body: Body,
+    query: Query,
+}
+
+impl Incoming {
+    pub(crate) fn new(head: Parts, body: Body) -> Self {
+        let query = Query::parse(head.uri.query().unwrap_or_default());
+        Self { head, body, query }
+    }
+
+    fn header(&self, name: HeaderName) -> &str {
+        self.head
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// Several `Accept` lines are one list.
+    fn accept(&self) -> String {
+        let lines = self.head.headers.get_all(ACCEPT).iter();
+        lines
+            .filter_map(|line| line.to_str().ok())
+            .collect::<Vec<_>>()
+            .join(",")
+    }
+
+    fn media(&self) -> String {
+        self.header(CONTENT_TYPE).to_owned()
+    }
+
+    /// Reads the body.
+    async fn bytes(&mut self) -> Result<Bytes, Status> {
+        let body = std::mem::replace(&mut self.body, body::empty());
+        body::read(body, BODY_LIMIT)
+            .await
+            .map_err(|error| match error {
+                ReadError::TooLarge { limit } => Status::too_large(limit as u64),
+                ReadError::Broken(_) => Status::bad_request(error.to_string()),
+            })
+    }
+}
+
+/// Answers a request that is allowed.
+pub(crate) async fn answer(
+    server: &ApiServer,
+    user: &User,
+    target: Target,
+    incoming: Incoming,
+) -> Result<Response<Body>, Status> {
+    match target {
+        Target::Resource(address) => {
+            let exchange = Exchange {
+                server,
+                user,
+                address: &address,
+                incoming,
+            };
+            exchange.answer().await
+        }
+        target => documents::answer(server, &target, &incoming),
+    }
+}
+
+/// One request about a resource.
+struct Exchange<'a> {
+    server: &'a ApiServer,
+    user: &'a User,
+    address: &'a Address,
+    incoming: Incoming,
+}
+
+impl Exchange<'_> {
+    async fn answer(self) -> Result<Response<Body>, Status> {
+        let address = self.address;
+        if !address.subresource.is_empty() {
+            let part = Subresource::from_segment(&address.subresource);
+            let served = part.filter(|part| address.resource.has(*part));
+            return self
+                .part(served.ok_or_else(Status::no_such_resource)?)
+                .await;
+        }
+        let verb = self.verb().ok_or_else(not_allowed)?;
+        if !address.resource.verbs.contains(&verb) {
+            return Err(Status::method_not_allowed(address.resource, verb));
+        }
+        match verb {
+            "get" => self.get(),
+            "list" | "watch" => self.list().await,
+            "create" => self.create().await,
+            "update" => self.replace().await,
+            "patch" => self.patch().await,
+            "delete" => self.delete().await,
+            _ => self.delete_collection().await,
+        }
+    }
+
+    fn verb(&self) -> Option<&'static str> {
+        let whole = self.address.name.is_empty();
+        let watching = self.incoming.query.flag("watch");
+        let placed = !self.address.resource.namespaced || !self.address.namespace.is_empty();
+        match self.incoming.head.method {
+            Method::GET if watching => Some("watch"),
+            Method::GET if whole => Some("list"),
+            Method::GET => Some("get"),
+            Method::POST if whole && placed => Some("create"),
+            Method::PUT if !whole => Some("update"),
+            Method::PATCH if !whole => Some("patch"),
+            Method::DELETE if !whole => Some("delete"),
+            Method::DELETE if placed => Some("deletecollection"),
+            _ => None,
+        }
+    }
+}
+
+fn not_allowed() -> Status {
+    Status::new(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    )
+}

@@ -1,0 +1,143 @@
+//! Everything that is not about objects: discovery, OpenAPI, version, health.
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::{Method, Response, StatusCode};
+use osier_api::Status;
+use osier_process::body::{self, Body};
+use serde_json::json;
+
+use super::{Incoming, not_allowed};
+use crate::discovery::Document;
+use crate::openapi_v2;
+use crate::representation::Discovery;
+use crate::respond;
+use crate::server::ApiServer;
+use crate::target::Target;
+
+/// The Kubernetes release whose API this is. Clients compare it with their own.
+const MINOR: &str = "33";
+
+pub(super) fn answer(
+    server: &ApiServer,
+    target: &Target,
+    incoming: &Incoming,
+) -> Result<Response<Body>, Status> {
+    if !matches!(incoming.head.method, Method::GET | Method::HEAD) && *target != Target::Unknown {
+        return Err(not_allowed());
+    }
+    let form = Discovery::negotiate(&incoming.accept());
+    let discovery = &server.discovery;
+    let unknown = Status::no_such_resource;
+    match target {
+        Target::Health => Ok(health(server, incoming)),
+        Target::Version => Ok(version()),
+        Target::CoreVersions => Ok(discovered(discovery.core(form), form, incoming)),
+        Target::Groups => Ok(discovered(discovery.groups(form), form, incoming)),
+        Target::Group(group) => {
+            let document = discovery.group(group).ok_or_else(unknown)?;
+            Ok(discovered(document, Discovery::Legacy, incoming))
+        }
+        Target::GroupVersion(group, version) => {
+            let document = discovery.version(group, version).ok_or_else(unknown)?;
+            Ok(discovered(document, Discovery::Legacy, incoming))
+        }
+        Target::OpenApiV2 => Ok(tagged(server.openapi.v2(), openapi_v2::MEDIA, incoming)),
+        Target::OpenApiV3 => Ok(tagged(server.openapi.index(), respond::JSON, incoming)),
+        Target::OpenApiV3Document(path) => {
+            let document = server.openapi.document(path).ok_or_else(unknown)?;
+            let mut response = tagged(document, respond::JSON, incoming);
+            // A document that was asked for by the hash of its content never changes.
+            if incoming
+                .query
+                .get("hash")
+                .is_some_and(|hash| hash == document.tag)
+            {
+                let forever = HeaderValue::from_static("public, immutable");
+                response.headers_mut().insert(CACHE_CONTROL, forever);
+            }
+            Ok(response)
+        }
+        Target::Resource(_) | Target::Unknown => Err(unknown()),
+    }
+}
+
+fn discovered(document: &Document, form: Discovery, incoming: &Incoming) -> Response<Body> {
+    let media = match form {
+        Discovery::Legacy => respond::JSON,
+        Discovery::Aggregated("v2") => {
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        }
+        Discovery::Aggregated(_) => {
+            "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+        }
+    };
+    tagged(document, media, incoming)
+}
+
+/// A document with its tag, or only the word that the caller's copy is still good.
+fn tagged(document: &Document, media: &'static str, incoming: &Incoming) -> Response<Body> {
+    let tag = format!("\"{}\"", document.tag);
+    let known = incoming
+        .header(IF_NONE_MATCH)
+        .split(',')
+        .any(|one| one.trim().trim_start_matches("W/") == tag);
+    let mut response = if known {
+        let mut response = Response::new(body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static(media));
+        response
+    } else {
+        respond::bytes(200, media, document.body.clone())
+    };
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, tag);
+    }
+    response
+}
+
+fn version() -> Response<Body> {
+    let own = env!("CARGO_PKG_VERSION");
+    respond::json(
+        200,
+        &json!({
+            "major": "1",
+            "minor": MINOR,
+            "gitVersion": format!("v1.{MINOR}.0+osier.{own}"),
+            "gitCommit": "",
+            "gitTreeState": "",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "",
+            "compiler": "rustc",
+            "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        }),
+    )
+}
+
+/// The server answers as soon as its store is open; from then on only the disk can fail it.
+fn health(server: &ApiServer, incoming: &Incoming) -> Response<Body> {
+    let name = incoming
+        .head
+        .uri
+        .path()
+        .trim_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let store = server.registry.store.health();
+    let (code, text) = match store {
+        Ok(()) if !incoming.query.flag("verbose") => (200, "ok".to_owned()),
+        Ok(()) => (
+            200,
+            format!("[+]ping ok\n[+]store ok\n{name} check passed\n"),
+        ),
+        Err(error) => (
+            500,
+            format!("[+]ping ok\n[-]store failed: {error}\n{name} check failed\n"),
+        ),
+    };
+    respond::bytes(code, "text/plain; charset=utf-8", text)
+}

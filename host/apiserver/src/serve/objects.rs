@@ -1,0 +1,228 @@
+//! The verbs on objects and collections.
+
+use bytes::Bytes;
+use futures::stream;
+use http::Response;
+use osier_api::{Object, Status};
+use osier_process::body::{self, Body, BodyError};
+use serde_json::{Value, json};
+
+use super::Exchange;
+use crate::decode::{self, Format};
+use crate::draft;
+use crate::protobuf;
+use crate::query::{FieldValidation, ListOptions, WriteOptions};
+use crate::registry::{Change, DeleteOptions, Deleted, Part, Write, fresh_token};
+use crate::render::{self, ListWriter, Renderer};
+use crate::representation::Representation;
+use crate::respond;
+
+impl<'a> Exchange<'a> {
+    pub(super) fn renderer(&self) -> Result<Renderer, Status> {
+        let representation = Representation::negotiate(&self.incoming.accept())?;
+        let include = render::include(self.incoming.query.get("includeObject"))?;
+        Ok(Renderer::new(self.address, representation, include))
+    }
+
+    pub(super) fn write(&self) -> Result<Write<'a>, Status> {
+        Ok(Write::new(
+            self.user,
+            self.address,
+            WriteOptions::read(&self.incoming.query)?,
+        ))
+    }
+
+    pub(super) fn show(
+        &self,
+        code: u16,
+        object: Object,
+        warnings: &[String],
+    ) -> Result<Response<Body>, Status> {
+        let renderer = self.renderer()?;
+        let value = renderer.object(object);
+        let mut response = if renderer.representation == Representation::Yaml {
+            yaml(code, &value)?
+        } else {
+            respond::json(code, &value)
+        };
+        respond::warn(&mut response, warnings);
+        Ok(response)
+    }
+
+    pub(super) fn get(self) -> Result<Response<Body>, Status> {
+        let object = self.server.registry.get(self.address)?;
+        self.show(200, object, &[])
+    }
+
+    pub(super) async fn list(self) -> Result<Response<Body>, Status> {
+        let options = ListOptions::read(&self.incoming.query)?;
+        let renderer = self.renderer()?;
+        let registry = &self.server.registry;
+        if options.watch {
+            let watch = registry.watch(self.address, options, renderer)?;
+            return Ok(respond::streamed(
+                200,
+                respond::JSON,
+                body::stream(watch.chunks()),
+            ));
+        }
+        let representation = renderer.representation.clone();
+        let mut writer = ListWriter::new(renderer);
+        let meta = match registry
+            .list(self.address, &options, &mut |object| writer.push(object))
+            .await
+        {
+            Err(status) if status.is("Expired") => {
+                return Ok(expired(&status, options.token.as_deref()));
+            }
+            listed => listed?,
+        };
+        let pieces = writer.finish(&meta)?;
+        if representation == Representation::Yaml {
+            let value = serde_json::from_slice(&pieces.concat()).map_err(Status::internal)?;
+            return yaml(200, &value);
+        }
+        let chunks = pieces.map(|piece| Ok::<_, BodyError>(Bytes::from(piece)));
+        Ok(respond::streamed(
+            200,
+            respond::JSON,
+            body::stream(stream::iter(chunks)),
+        ))
+    }
+
+    pub(super) async fn create(mut self) -> Result<Response<Body>, Status> {
+        let mut write = self.write()?;
+        let bytes = self.incoming.bytes().await?;
+        let (object, duplicates) = draft::read(self.address, &self.incoming.media(), &bytes)?;
+        let created = self
+            .server
+            .registry
+            .create(&mut write, object, &duplicates)
+            .await?;
+        self.show(201, created, &write.warnings)
+    }
+
+    pub(super) async fn replace(mut self) -> Result<Response<Body>, Status> {
+        let object = self.replace_part(Part::Main).await?;
+        self.show(200, object.0, &object.1)
+    }
+
+    /// Replaces the part of the object that the body is about.
+    pub(super) async fn replace_part(
+        &mut self,
+        part: Part,
+    ) -> Result<(Object, Vec<String>), Status> {
+        let mut write = self.write()?;
+        let bytes = self.incoming.bytes().await?;
+        let (mut object, duplicates) = draft::read(self.address, &self.incoming.media(), &bytes)?;
+        let mut warnings = Vec::new();
+        draft::check_fields(
+            self.address,
+            &mut object,
+            &duplicates,
+            write.options.validation,
+            &mut warnings,
+        )?;
+        let make = |_: &Object, _: &mut Vec<String>| Ok(object.clone());
+        let stored = self
+            .server
+            .registry
+            .update(&mut write, Change { part, make: &make })
+            .await?;
+        warnings.extend(write.warnings);
+        Ok((stored, warnings))
+    }
+
+    pub(super) async fn delete(mut self) -> Result<Response<Body>, Status> {
+        let options = self.delete_options().await?;
+        let mut write = self.delete_write(&options);
+        let deleted = self.server.registry.delete(&mut write, &options).await?;
+        match deleted {
+            Deleted::Marked(object) => self.show(200, object, &write.warnings),
+            Deleted::Gone(object) => {
+                let status = Status::deleted(self.address.resource, object.name(), object.uid());
+                let mut response = respond::json(200, &status.to_object());
+                respond::warn(&mut response, &write.warnings);
+                Ok(response)
+            }
+        }
+    }
+
+    pub(super) fn delete_write(&self, options: &DeleteOptions) -> Write<'a> {
+        let options = WriteOptions {
+            dry_run: options.dry_run,
+            validation: FieldValidation::Ignore,
+        };
+        Write::new(self.user, self.address, options)
+    }
+
+    async fn delete_options(&mut self) -> Result<DeleteOptions, Status> {
+        let bytes = self.incoming.bytes().await?;
+        let media = self.incoming.media();
+        let value = if bytes.is_empty() {
+            Value::Null
+        } else if media.starts_with(protobuf::MEDIA) {
+            protobuf::decode(&bytes)?
+        } else {
+            let format = if media.contains("yaml") {
+                Format::Yaml
+            } else {
+                Format::Json
+            };
+            let refuse =
+                |error| Status::bad_request(format!("the delete options cannot be read: {error}"));
+            decode::parse(&bytes, format).map_err(refuse)?.value
+        };
+        DeleteOptions::read(&value, &self.incoming.query)
+    }
+
+    pub(super) async fn delete_collection(mut self) -> Result<Response<Body>, Status> {
+        let options = self.delete_options().await?;
+        let chosen = ListOptions::read(&self.incoming.query)?;
+        let mut names = Vec::new();
+        self.server
+            .registry
+            .list(self.address, &chosen, &mut |object| {
+                names.push((object.name().to_owned(), object.uid().to_owned()));
+                Ok(())
+            })
+            .await?;
+        let mut warnings = Vec::new();
+        for (name, uid) in names {
+            let mut address = self.address.clone();
+            address.name = name;
+            let mut write = Write::new(self.user, &address, self.delete_write(&options).options);
+            let options = DeleteOptions {
+                uid: Some(uid),
+                ..options.clone()
+            };
+            match self.server.registry.delete(&mut write, &options).await {
+                // Somebody else was faster, or made a new one of that name.
+                Err(status) if status.is("NotFound") || status.is("Conflict") => {}
+                Err(status) => return Err(status),
+                Ok(_) => warnings.extend(write.warnings),
+            }
+        }
+        let status = Status {
+            code: 200,
+            ..Status::default()
+        };
+        let mut response = respond::json(200, &status.to_object());
+        respond::warn(&mut response, &warnings);
+        Ok(response)
+    }
+}
+
+fn yaml(code: u16, value: &Value) -> Result<Response<Body>, Status> {
+    let text = serde_saphyr::to_string(value).map_err(Status::internal)?;
+    Ok(respond::bytes(code, "application/yaml", text))
+}
+
+/// An expired page comes with a token for going on regardless.
+fn expired(status: &Status, token: Option<&str>) -> Response<Body> {
+    let mut object = status.to_object();
+    if let Some(fresh) = token.and_then(fresh_token) {
+        object.set(&["metadata", "continue"], json!(fresh));
+    }
+    respond::json(status.code, &object)
+}

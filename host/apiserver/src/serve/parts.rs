@@ -1,0 +1,315 @@
+//! Subresources: the parts of an object that have a path of their own.
+
+use http::{Method, Response};
+use osier_api::{Object, Status, Subresource};
+use osier_process::body::Body;
+use osier_process::clock;
+use serde_json::{Map, Value, json};
+
+use super::patch::{self, Way};
+use super::{Exchange, not_allowed};
+use crate::decode::{self, Format};
+use crate::logs::LogOptions;
+use crate::registry::{Change, DeleteOptions, Part};
+use crate::respond;
+
+impl Exchange<'_> {
+    pub(super) async fn part(self, part: Subresource) -> Result<Response<Body>, Status> {
+        let method = self.incoming.head.method.clone();
+        match (part, method) {
+            (Subresource::Status | Subresource::Finalize, Method::GET) => self.get(),
+            (Subresource::Status, Method::PUT) => self.put(Part::Status).await,
+            (Subresource::Finalize, Method::PUT) => self.put(Part::Finalize).await,
+            (Subresource::Status, Method::PATCH) => self.patch_status().await,
+            (Subresource::Scale, Method::GET) => self.show_scale(),
+            (Subresource::Scale, Method::PUT | Method::PATCH) => self.write_scale().await,
+            (Subresource::Binding, Method::POST) => self.bind().await,
+            (Subresource::Eviction, Method::POST) => self.evict().await,
+            (Subresource::Log, Method::GET) => self.log().await,
+            _ => Err(not_allowed()),
+        }
+    }
+
+    async fn put(mut self, part: Part) -> Result<Response<Body>, Status> {
+        let (object, warnings) = self.replace_part(part).await?;
+        self.show(200, object, &warnings)
+    }
+
+    async fn patch_status(mut self) -> Result<Response<Body>, Status> {
+        let (object, warnings) = self.patch_part(Part::Status).await?;
+        self.show(200, object, &warnings)
+    }
+
+    /// A small body without a schema of its own.
+    async fn plain_body(&mut self) -> Result<Value, Status> {
+        let bytes = self.incoming.bytes().await?;
+        let format = if self.incoming.media().contains("yaml") {
+            Format::Yaml
+        } else {
+            Format::Json
+        };
+        let refuse = |error| Status::bad_request(format!("the body cannot be read: {error}"));
+        Ok(decode::parse(&bytes, format).map_err(refuse)?.value)
+    }
+
+    fn show_scale(self) -> Result<Response<Body>, Status> {
+        let object = self.server.registry.get(self.address)?;
+        Ok(respond::json(200, &scale(&object)))
+    }
+
+    async fn write_scale(mut self) -> Result<Response<Body>, Status> {
+        let mut write = self.write()?;
+        let way = match self.incoming.head.method {
+            Method::PATCH => Some(Way::of(self.address.resource, &self.incoming.media())?),
+            _ => None,
+        };
+        let body = match way {
+            Some(_) => patch::read(&self.incoming.bytes().await?)?.value,
+            None => self.plain_body().await?,
+        };
+        let resource = self.address.resource;
+        let make = |old: &Object, _: &mut Vec<String>| {
+            let wanted = match way {
+                Some(way) => way.apply(resource, &scale(old), &body)?,
+                None => body.clone(),
+            };
+            rescale(old, &wanted)
+        };
+        let stored = self
+            .server
+            .registry
+            .update(
+                &mut write,
+                Change {
+                    part: Part::Server,
+                    make: &make,
+                },
+            )
+            .await?;
+        Ok(respond::json(200, &scale(&stored)))
+    }
+
+    async fn bind(mut self) -> Result<Response<Body>, Status> {
+        let mut write = self.write()?;
+        let body = self.plain_body().await?;
+        let node = body
+            .pointer("/target/name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        if node.is_empty() {
+            return Err(Status::bad_request(
+                "target.name: Required value: the node that the pod shall run on",
+            ));
+        }
+        let address = self.address;
+        let make = |old: &Object, _: &mut Vec<String>| {
+            let refuse = |why: String| {
+                Err(Status::conflict_because(
+                    address.resource,
+                    &address.name,
+                    &why,
+                ))
+            };
+            let placed = old.text(&["spec", "nodeName"]);
+            if !placed.is_empty() {
+                return refuse(format!(
+                    "pod {} is already assigned to node {placed:?}",
+                    old.name()
+                ));
+            }
+            if old.deletion_timestamp().is_some() {
+                return refuse(format!(
+                    "pod {} is being deleted, cannot be assigned to a host",
+                    old.name()
+                ));
+            }
+            Ok(bound(old, &node, &body))
+        };
+        self.server
+            .registry
+            .update(
+                &mut write,
+                Change {
+                    part: Part::Server,
+                    make: &make,
+                },
+            )
+            .await?;
+        Ok(respond::json(
+            201,
+            &Status {
+                code: 201,
+                ..Status::default()
+            }
+            .to_object(),
+        ))
+    }
+
+    async fn evict(mut self) -> Result<Response<Body>, Status> {
+        let body = self.plain_body().await?;
+        let options = DeleteOptions::read(&body["deleteOptions"], &self.incoming.query)?;
+        let mut write = self.delete_write(&options);
+        self.server.registry.delete(&mut write, &options).await?;
+        let mut response = respond::json(
+            201,
+            &Status {
+                code: 201,
+                ..Status::default()
+            }
+            .to_object(),
+        );
+        respond::warn(&mut response, &write.warnings);
+        Ok(response)
+    }
+
+    async fn log(self) -> Result<Response<Body>, Status> {
+        let pod = self.server.registry.get(self.address)?;
+        let container = container(&pod, self.incoming.query.get("container"))?;
+        let options = self.log_options()?;
+        if pod.text(&["spec", "nodeName"]).is_empty() {
+            return Ok(respond::bytes(200, "text/plain", ""));
+        }
+        let log = self.server.logs.open(&pod, &container, options).await?;
+        Ok(respond::streamed(200, "text/plain", log))
+    }
+
+    fn log_options(&self) -> Result<LogOptions, Status> {
+        let query = &self.incoming.query;
+        let seconds: Option<u32> = query.number("sinceSeconds")?;
+        let ago = seconds.and_then(|seconds| {
+            clock::now()
+                .checked_sub(jiff::SignedDuration::from_secs(i64::from(seconds)))
+                .ok()
+        });
+        let since = match query.get("sinceTime") {
+            None => ago,
+            Some(text) => Some(text.parse().map_err(|_| {
+                Status::bad_request(format!(
+                    "sinceTime: Invalid value: {text:?}: write it like 2006-01-02T15:04:05Z"
+                ))
+            })?),
+        };
+        Ok(LogOptions {
+            follow: query.flag("follow"),
+            tail_lines: query.number("tailLines")?,
+            since,
+            timestamps: query.flag("timestamps"),
+            limit_bytes: query.number("limitBytes")?,
+            previous: query.flag("previous"),
+        })
+    }
+}
+
+/// The container whose log is meant, which needs no name where there is only one.
+fn container(pod: &Object, asked: Option<&str>) -> Result<String, Status> {
+    let names = |list: &str| -> Vec<String> {
+        let containers = pod.get(&["spec", list]).and_then(Value::as_array);
+        let named = containers
+            .into_iter()
+            .flatten()
+            .filter_map(|container| container["name"].as_str());
+        named.map(str::to_owned).collect()
+    };
+    let (main, init) = (names("containers"), names("initContainers"));
+    match (asked, main.as_slice()) {
+        (Some(asked), _) if main.iter().chain(&init).any(|name| name == asked) => {
+            Ok(asked.to_owned())
+        }
+        (Some(asked), _) => Err(Status::bad_request(format!(
+            "container {asked} is not valid for pod {}",
+            pod.name()
+        ))),
+        (None, [only]) => Ok(only.clone()),
+        (None, _) => Err(Status::bad_request(format!(
+            "a container name must be specified for pod {}, choose one of: [{}]",
+            pod.name(),
+            main.join(" ")
+        ))),
+    }
+}
+
+/// The pod on its node.
+fn bound(pod: &Object, node: &str, binding: &Value) -> Object {
+    let mut pod = pod.clone();
+    pod.set(&["spec", "nodeName"], json!(node));
+    for (key, value) in binding
+        .pointer("/metadata/annotations")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        pod.set(&["metadata", "annotations", key], value.clone());
+    }
+    let scheduled = json!({
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": null,
+        "lastTransitionTime": clock::seconds(clock::now()),
+    });
+    let conditions = pod.get(&["status", "conditions"]).and_then(Value::as_array);
+    let others = conditions
+        .into_iter()
+        .flatten()
+        .filter(|condition| condition["type"] != "PodScheduled")
+        .cloned();
+    let conditions: Vec<Value> = others.chain([scheduled]).collect();
+    pod.set(&["status", "conditions"], json!(conditions));
+    pod
+}
+
+/// The replica count of an object as an `autoscaling/v1` Scale.
+fn scale(object: &Object) -> Value {
+    let mut metadata = Map::new();
+    for field in [
+        "name",
+        "namespace",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+    ] {
+        if let Some(value) = object.get(&["metadata", field]) {
+            metadata.insert(field.to_owned(), value.clone());
+        }
+    }
+    let number = |part| {
+        object
+            .get(&[part, "replicas"])
+            .and_then(Value::as_i64)
+            .unwrap_or(0)
+    };
+    let selector = object.get(&["spec", "selector"]).and_then(Value::as_object);
+    let terms = selector
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    json!({
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": number("spec")},
+        "status": {"replicas": number("status"), "selector": terms.collect::<Vec<_>>().join(",")},
+    })
+}
+
+/// The object with the replica count that a Scale wants; the Scale's resource version is a precondition.
+fn rescale(old: &Object, wanted: &Value) -> Result<Object, Status> {
+    let replicas = wanted
+        .pointer("/spec/replicas")
+        .cloned()
+        .unwrap_or_else(|| json!(0));
+    if !replicas
+        .as_i64()
+        .is_some_and(|count| i32::try_from(count).is_ok())
+    {
+        return Err(Status::bad_request(format!(
+            "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas: Invalid value: {replicas}: must be an integer"
+        )));
+    }
+    let mut new = old.clone();
+    new.set(&["spec", "replicas"], replicas);
+    if let Some(version) = wanted.pointer("/metadata/resourceVersion") {
+        new.set(&["metadata", "resourceVersion"], version.clone());
+    }
+    Ok(new)
+}

@@ -1,0 +1,198 @@
+//! The server as a whole: opened once, called by listeners and by in-process clients alike.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use osier_api::{Object, Status, resources};
+use osier_process::Tasks;
+use osier_process::body::Body;
+
+use crate::admit::Admit;
+use crate::discovery;
+use crate::logs::PodLogs;
+use crate::objects;
+use crate::openapi;
+use crate::query::{FieldValidation, WriteOptions};
+use crate::registry::{Registry, Write};
+use crate::respond;
+use crate::serve;
+use crate::store::{Store, StoreError, StoreKind};
+use crate::strategy::{BadRange, Strategies};
+use crate::target::{self, Address, Target};
+use crate::user::User;
+
+/// Namespaces that are there from the start.
+const NAMESPACES: [&str; 5] = [
+    "default",
+    "kube-system",
+    "kube-node-lease",
+    "kube-public",
+    "osier-system",
+];
+
+/// What a server needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of the store.
+    pub store_dir: PathBuf,
+    /// The engine of the store.
+    pub store: StoreKind,
+    /// Where services get their addresses, as `10.96.0.0/12`.
+    pub service_cidr: String,
+}
+
+/// Why a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The range for services is not usable.
+    #[error("service_cidr: {0}")]
+    ServiceRange(#[from] BadRange),
+    /// What the store holds, or must hold, could not be read or written.
+    #[error("the API server could not read or prepare its objects: {0}")]
+    Objects(#[from] Status),
+}
+
+/// The API server.
+pub struct ApiServer {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) logs: Arc<dyn PodLogs>,
+    pub(crate) discovery: discovery::Documents,
+    pub(crate) openapi: openapi::Documents,
+}
+
+impl ApiServer {
+    /// Opens the store and makes sure that the permanent namespaces are there.
+    ///
+    /// # Errors
+    /// When the store cannot be opened, or the settings are unusable.
+    pub async fn open(
+        settings: Settings,
+        admission: Vec<Arc<dyn Admit>>,
+        logs: Arc<dyn PodLogs>,
+        tasks: Tasks,
+    ) -> Result<Arc<Self>, OpenError> {
+        let strategies = Strategies::new(&settings.service_cidr)?;
+        let (directory, kind) = (settings.store_dir, settings.store);
+        let opened = tasks
+            .spawn_blocking("open the store", move || Store::open(&directory, kind))
+            .await;
+        let store =
+            opened.map_err(|error| Status::internal(format!("opening the store: {error}")))??;
+        let (_, entries) = store.list(&objects::prefix(&resources::SERVICES, ""));
+        let services: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
+        strategies.restore(services?.iter());
+        let registry = Arc::new(Registry {
+            store,
+            strategies,
+            admission,
+            tasks,
+        });
+        let server = Self {
+            registry,
+            logs,
+            discovery: discovery::Documents::new(),
+            openapi: openapi::Documents::new(),
+        };
+        server.create_namespaces().await?;
+        Ok(Arc::new(server))
+    }
+
+    async fn create_namespaces(&self) -> Result<(), Status> {
+        let user = User::new("system:apiserver", ["system:masters"]);
+        let options = WriteOptions {
+            dry_run: false,
+            validation: FieldValidation::Strict,
+        };
+        for name in NAMESPACES {
+            let Target::Resource(address) = target::parse("/api/v1/namespaces") else {
+                continue;
+            };
+            let object = Object::new(&resources::NAMESPACES, "", name);
+            let created = self
+                .registry
+                .create(&mut Write::new(&user, &address, options), object, &[])
+                .await;
+            match created {
+                Err(status) if !status.is("AlreadyExists") => return Err(status),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers one request of an authenticated caller. Every failure is a response with a Status in it.
+    pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let target = target::parse(head.uri.path());
+        let answer = match authorize(user, &target, &head) {
+            Ok(()) => serve::answer(self, user, target, serve::Incoming::new(head, body)).await,
+            Err(refusal) => Err(refusal),
+        };
+        answer.unwrap_or_else(|status| respond::status(&status))
+    }
+
+    /// Resolves when the store could not write to its disk: the process should stop then, and say why.
+    pub async fn failed(&self) -> StoreError {
+        self.registry.store.failed().await
+    }
+
+    /// Writes what is under way and closes the store. Later calls are refused.
+    ///
+    /// # Errors
+    /// When the store cannot be closed cleanly.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.registry.store.clone().close().await
+    }
+}
+
+/// Whether a path is open to everybody.
+pub(crate) fn public(target: &Target) -> bool {
+    matches!(target, Target::Health | Target::Version)
+}
+
+/// Trusted groups may do everything, others may only see that the server is there.
+fn authorize(user: &User, target: &Target, head: &http::request::Parts) -> Result<(), Status> {
+    if user.trusted() || public(target) {
+        return Ok(());
+    }
+    let name = &user.name;
+    match target {
+        Target::Resource(address) => {
+            let detail = format!("User {name:?} cannot {}", action(address, head));
+            Err(Status::forbidden(address.resource, &address.name, &detail))
+        }
+        _ => {
+            let (verb, path) = (head.method.as_str().to_lowercase(), head.uri.path());
+            let words = format!("forbidden: User {name:?} cannot {verb} path {path:?}");
+            Err(Status::new(403, "Forbidden", words))
+        }
+    }
+}
+
+fn action(address: &Address, head: &http::request::Parts) -> String {
+    let verb = match head.method.as_str() {
+        "GET" if address.name.is_empty() => "list",
+        "GET" => "get",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" if address.name.is_empty() => "deletecollection",
+        _ => "delete",
+    };
+    let what = match address.subresource.as_str() {
+        "" => address.resource.plural.to_owned(),
+        part => format!("{}/{part}", address.resource.plural),
+    };
+    let place = match address.namespace.as_str() {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace {namespace:?}"),
+    };
+    format!(
+        "{verb} resource {what:?} in API group {:?} {place}",
+        address.resource.group
+    )
+}

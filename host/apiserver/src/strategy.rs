@@ -1,0 +1,96 @@
+//! The little that differs between kinds when they are written.
+//!
+//! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
+
+mod namespaces;
+mod pods;
+mod services;
+
+use osier_api::{Object, Resource, Status, resources};
+
+pub(crate) use services::{BadRange, Claim};
+
+/// What a kind does at the steps of a write.
+pub(crate) trait Strategy: Send + Sync {
+    /// Sets the fields that the server owns in a new object.
+    fn prepare_create(&self, _object: &mut Object) {}
+
+    /// Keeps what a write of the object itself may not change.
+    fn prepare_update(&self, _old: &Object, _new: &mut Object) {}
+
+    /// Takes what must be unique in the cluster. The claim lasts only when it is kept.
+    fn claim(&self, _old: Option<&Object>, _object: &mut Object) -> Result<Claim, Status> {
+        Ok(Claim::none())
+    }
+
+    /// The object changed in the store.
+    fn replaced(&self, _old: &Object, _new: &Object) {}
+
+    /// The object is gone from the store.
+    fn removed(&self, _object: &Object) {}
+
+    /// Whether the object may be deleted at all.
+    fn may_delete(&self, _object: &Object) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// Seconds that the object lives on after a delete; `None` for kinds that end at once.
+    fn grace(&self, _object: &Object, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// Whether something beside `metadata.finalizers` keeps a deleted object.
+    fn held(&self, _object: &Object) -> bool {
+        false
+    }
+
+    /// The object was marked as deleted.
+    fn marked(&self, _object: &mut Object) {}
+
+    /// Whether changes of the wanted state are counted in `metadata.generation`.
+    fn generations(&self) -> bool {
+        true
+    }
+}
+
+/// A kind that needs no code.
+struct Plain {
+    generations: bool,
+}
+
+impl Strategy for Plain {
+    fn generations(&self) -> bool {
+        self.generations
+    }
+}
+
+/// The strategies of one server.
+pub(crate) struct Strategies {
+    services: services::Services,
+}
+
+impl Strategies {
+    /// Cluster addresses come from `service_cidr`.
+    pub(crate) fn new(service_cidr: &str) -> Result<Self, BadRange> {
+        Ok(Self {
+            services: services::Services::new(service_cidr)?,
+        })
+    }
+
+    /// Takes back the addresses of the services that exist when the server starts.
+    pub(crate) fn restore<'a>(&self, existing: impl Iterator<Item = &'a Object>) {
+        self.services.restore(existing);
+    }
+
+    pub(crate) fn of(&self, resource: &'static Resource) -> &dyn Strategy {
+        // Upstream counts generations of few of its old kinds, and of every custom resource.
+        let generations = *resource == resources::REPLICATION_CONTROLLERS || !resource.strategic();
+        match resource {
+            pods if *pods == resources::PODS => &pods::Pods,
+            services if *services == resources::SERVICES => &self.services,
+            namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
+            _ if generations => &Plain { generations: true },
+            _ => &Plain { generations: false },
+        }
+    }
+}

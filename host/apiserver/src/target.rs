@@ -1,0 +1,202 @@
+//! Routing: what a path means.
+
+use osier_api::{Resource, resources};
+
+/// What a request is about, by its path alone.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Target {
+    /// `/healthz`, `/livez`, `/readyz`, and their single checks.
+    Health,
+    Version,
+    /// `/api`.
+    CoreVersions,
+    /// `/apis`.
+    Groups,
+    /// `/apis/GROUP`.
+    Group(String),
+    /// `/api/v1` and `/apis/GROUP/VERSION`.
+    GroupVersion(String, String),
+    OpenApiV2,
+    /// The index of OpenAPI documents.
+    OpenApiV3,
+    /// The OpenAPI document of `api/v1` or `apis/GROUP/VERSION`.
+    OpenApiV3Document(String),
+    Resource(Address),
+    Unknown,
+}
+
+/// A collection, an object, or a part of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Address {
+    pub(crate) resource: &'static Resource,
+    /// The version that the caller speaks.
+    pub(crate) version: String,
+    /// Empty for all namespaces, and for resources without one.
+    pub(crate) namespace: String,
+    /// Empty for the collection.
+    pub(crate) name: String,
+    /// Empty for the object itself.
+    pub(crate) subresource: String,
+}
+
+impl Address {
+    /// `apps/v1`, or `v1` in the core group.
+    pub(crate) fn api_version(&self) -> String {
+        self.resource.api_version(&self.version)
+    }
+}
+
+/// Reads a request's path.
+pub(crate) fn parse(path: &str) -> Target {
+    let decoded: Vec<String> = path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .map(decode)
+        .collect();
+    let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    match parts.as_slice() {
+        ["healthz" | "livez" | "readyz", ..] => Target::Health,
+        ["version"] => Target::Version,
+        ["api"] => Target::CoreVersions,
+        ["apis"] => Target::Groups,
+        ["apis", group] => Target::Group((*group).to_owned()),
+        ["api", version] => Target::GroupVersion(String::new(), (*version).to_owned()),
+        ["apis", group, version] => {
+            Target::GroupVersion((*group).to_owned(), (*version).to_owned())
+        }
+        ["openapi", "v2"] => Target::OpenApiV2,
+        ["openapi", "v3"] => Target::OpenApiV3,
+        ["openapi", "v3", rest @ ..] => Target::OpenApiV3Document(rest.join("/")),
+        ["api", version, rest @ ..] => address("", version, rest),
+        ["apis", group, version, rest @ ..] => address(group, version, rest),
+        _ => Target::Unknown,
+    }
+}
+
+/// `namespaces/N` is an object; `namespaces/N/status` and `namespaces/N/finalize` are parts of it; any longer path is
+/// about what is in the namespace.
+fn address(group: &str, version: &str, parts: &[&str]) -> Target {
+    let (namespace, parts) = match parts {
+        ["namespaces", _, "status" | "finalize"] => ("", parts),
+        ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
+        _ => ("", parts),
+    };
+    let (plural, name, subresource) = match parts {
+        [plural] => (*plural, "", ""),
+        [plural, name] => (*plural, *name, ""),
+        [plural, name, subresource] => (*plural, *name, *subresource),
+        _ => return Target::Unknown,
+    };
+    let Some(resource) = resources::by_plural(group, version, plural) else {
+        return Target::Unknown;
+    };
+    // A namespaced object is only ever addressed through its namespace, and another one never.
+    let misplaced = if resource.namespaced {
+        !name.is_empty() && namespace.is_empty()
+    } else {
+        !namespace.is_empty()
+    };
+    if misplaced {
+        return Target::Unknown;
+    }
+    Target::Resource(Address {
+        resource,
+        version: version.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        subresource: subresource.to_owned(),
+    })
+}
+
+/// Percent-decoding of one path segment; what is not valid UTF-8 matches no name.
+fn decode(part: &str) -> String {
+    if !part.contains('%') {
+        return part.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, reason = "tests")]
+    use super::*;
+
+    fn resource(path: &str) -> Address {
+        match parse(path) {
+            Target::Resource(address) => address,
+            other => panic!("{path} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_an_object_and_a_place() {
+        let namespace = resource("/api/v1/namespaces/blue");
+        assert_eq!(
+            (namespace.resource.plural, namespace.name.as_str()),
+            ("namespaces", "blue")
+        );
+        let part = resource("/api/v1/namespaces/blue/finalize");
+        assert_eq!(
+            (part.resource.plural, part.subresource.as_str()),
+            ("namespaces", "finalize")
+        );
+        let pods = resource("/api/v1/namespaces/blue/pods");
+        assert_eq!(
+            (
+                pods.resource.plural,
+                pods.namespace.as_str(),
+                pods.name.as_str()
+            ),
+            ("pods", "blue", "")
+        );
+    }
+
+    #[test]
+    fn every_depth_of_a_namespaced_resource() {
+        let all = resource("/api/v1/pods");
+        assert_eq!((all.namespace.as_str(), all.name.as_str()), ("", ""));
+        let log = resource("/api/v1/namespaces/blue/pods/a%2Db/log");
+        assert_eq!(
+            (log.name.as_str(), log.subresource.as_str()),
+            ("a-b", "log")
+        );
+        assert_eq!(
+            resource("/apis/coordination.k8s.io/v1/leases").api_version(),
+            "coordination.k8s.io/v1"
+        );
+    }
+
+    #[test]
+    fn a_resource_in_the_wrong_place_is_unknown() {
+        assert_eq!(parse("/api/v1/pods/x"), Target::Unknown);
+        assert_eq!(parse("/api/v1/namespaces/blue/nodes"), Target::Unknown);
+        assert_eq!(parse("/api/v1/things"), Target::Unknown);
+        assert_eq!(parse("/api/v2/pods"), Target::Unknown);
+        assert_eq!(parse("/"), Target::Unknown);
+    }
+
+    #[test]
+    fn other_documents() {
+        assert_eq!(parse("/version/"), Target::Version);
+        assert_eq!(parse("/readyz/store"), Target::Health);
+        assert_eq!(
+            parse("/openapi/v3/apis/apps/v1"),
+            Target::OpenApiV3Document("apis/apps/v1".into())
+        );
+    }
+}
