@@ -1,25 +1,139 @@
-//! The structural schema of every kind.
-use crate::{Fault, Object, Resource};
-use serde_json::Value;
+//! The structural schema of every kind: lookup, checking, pruning, normal form.
+//!
+//! The definitions are OpenAPI v3 documents compiled into the binary (`schemas/README.md`) and parsed at first use.
 
-/// Every way in which the object's structure differs from its kind's schema.
-pub fn check(_resource: &Resource, _object: &Object) -> Vec<Fault> {
-    Vec::new()
+mod check;
+mod normalize;
+mod prune;
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value};
+
+use crate::{Fault, Object, Resource};
+
+const SOURCES: [&str; 3] = [
+    include_str!("../schemas/core.json"),
+    include_str!("../schemas/policy.json"),
+    include_str!("../schemas/istio.json"),
+];
+/// What stands before a definition's name in a reference.
+pub const REFERENCE: &str = "#/components/schemas/";
+
+/// Every way in which the object's structure differs from its kind's schema, all at once.
+///
+/// Faults of kind `Unknown` are for `fieldValidation`; `Required`, `NotSupported` and `Invalid` make the object
+/// invalid (422); `WrongType` means that the body cannot be decoded (400). A null counts as absent. For upstream's
+/// kinds what is required is said by [`crate::validation`], as upstream does: a typed server fills zeros in.
+pub fn check(resource: &Resource, object: &Object) -> Vec<Fault> {
+    check::check(document(resource), object.as_map(), !resource.strategic())
 }
-/// The definition of a kind, with references as `#/components/schemas/NAME`.
+
+/// Removes every field that the schema does not know; returns them as faults of kind `Unknown`.
+pub fn prune(resource: &Resource, object: &mut Object) -> Vec<Fault> {
+    prune::prune(document(resource), object.as_map_mut())
+}
+
+/// Removes nulls, writes quantities canonically: what a typed server would do by decoding and encoding.
+pub(crate) fn normalize(resource: &Resource, object: &mut Object) {
+    normalize::normalize(document(resource), object.as_map_mut());
+}
+
+/// The definition of a kind.
 pub fn document(resource: &Resource) -> &'static Value {
     definition(resource.schema).unwrap_or(&Value::Null)
 }
-/// One definition by name.
-pub fn definition(_name: &str) -> Option<&'static Value> {
-    None
+
+/// One definition by name, such as `io.k8s.api.core.v1.PodSpec`.
+pub fn definition(name: &str) -> Option<&'static Value> {
+    definitions().get(name)
 }
+
+/// Every definition by name.
+pub fn definitions() -> &'static Map<String, Value> {
+    static ALL: OnceLock<Map<String, Value>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let parsed = SOURCES
+            .iter()
+            .filter_map(|source| serde_json::from_str::<Map<String, Value>>(source).ok());
+        parsed.flatten().collect()
+    })
+}
+
 /// Names of all definitions that those of `roots` refer to, themselves included, sorted.
 pub fn closure(roots: &[&str]) -> Vec<&'static str> {
-    let _ = roots;
-    Vec::new()
+    let mut found = BTreeSet::new();
+    let mut todo: Vec<&str> = roots.to_vec();
+    while let Some(name) = todo.pop() {
+        let Some((name, schema)) = definitions().get_key_value(name) else {
+            continue;
+        };
+        if found.insert(name.as_str()) {
+            references(schema, &mut todo);
+        }
+    }
+    found.into_iter().collect()
 }
-/// Removes every field that the schema does not know; returns them as faults of kind Unknown.
-pub fn prune(_resource: &Resource, _object: &mut Object) -> Vec<Fault> {
-    Vec::new()
+
+fn references(schema: &'static Value, into: &mut Vec<&str>) {
+    match schema {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value.as_str().and_then(|text| text.strip_prefix(REFERENCE)) {
+                    Some(name) if key == "$ref" => into.push(name),
+                    _ => references(value, into),
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|item| references(item, into)),
+        _ => {}
+    }
 }
+
+/// Follows `$ref` and the `allOf` of one that keeps a description beside it.
+pub(crate) fn resolve(schema: &'static Value) -> &'static Value {
+    let target = schema
+        .get("$ref")
+        .or_else(|| schema.get("allOf")?.get(0)?.get("$ref"));
+    let name = target
+        .and_then(Value::as_str)
+        .and_then(|text| text.strip_prefix(REFERENCE));
+    name.and_then(definition).unwrap_or(schema)
+}
+
+/// The schema of one property as written at its place, where merge keys and defaults stand.
+pub(crate) fn property(schema: &'static Value, name: &str) -> Option<&'static Value> {
+    let schema = resolve(schema);
+    schema
+        .get("properties")
+        .and_then(|all| all.get(name))
+        .or_else(|| schema.get("additionalProperties"))
+}
+
+/// The schema of a list's items.
+pub(crate) fn items(schema: &'static Value) -> Option<&'static Value> {
+    resolve(schema).get("items")
+}
+
+fn text(schema: &'static Value, key: &str) -> &'static str {
+    schema.get(key).and_then(Value::as_str).unwrap_or("")
+}
+
+/// Whether the schema says nothing about what is inside.
+fn open(schema: &Value) -> bool {
+    let preserves = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+    preserves
+        || (schema.get("properties").is_none() && schema.get("additionalProperties").is_none())
+}
+
+fn join(path: &str, field: &str) -> String {
+    if path.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

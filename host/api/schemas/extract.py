@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
+
+Usage: extract.py _definitions.json > core.json      (see README.md)
+"""
+import json
+import sys
+
+CORE = "io.k8s.api.core.v1."
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+KINDS = ["Pod", "ReplicationController", "Service", "Endpoints", "ConfigMap", "Secret", "Namespace", "Node", "Event",
+         "ServiceAccount"]
+ROOTS = [CORE + kind + suffix for kind in KINDS for suffix in ("", "List")] + [
+    CORE + "Binding", "io.k8s.api.coordination.v1.Lease", "io.k8s.api.coordination.v1.LeaseList",
+    "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.policy.v1.Eviction", META + "DeleteOptions", META + "Status"]
+# Kinds that stand in every group would drag in one GVK per group; only these matter here.
+GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
+SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
+           "io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity"}
+
+
+def plain(node):
+    """OpenAPI v3 as an API server publishes it: no null types, no constants, references that keep their siblings."""
+    if isinstance(node, list):
+        return [plain(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    out = {key: plain(value) for key, value in node.items()}
+    if isinstance(out.get("type"), list):
+        out["type"] = next(kind for kind in out["type"] if kind != "null")
+    if "$ref" in out:
+        ref = {"$ref": "#/components/schemas/" + out.pop("$ref").rsplit("/", 1)[1]}
+        out = {"allOf": [ref], **out} if out else ref
+    return out
+
+
+def definition(name, node):
+    node = plain(node)
+    if name in SCALARS:
+        kept = {"description": node["description"]} if "description" in node else {}
+        return {**kept, "type": "string", "format": SCALARS[name]}
+    for field in ("apiVersion", "kind"):
+        node.get("properties", {}).get(field, {}).pop("enum", None)
+    gvks = [gvk for gvk in node.get("x-kubernetes-group-version-kind", []) if gvk["group"] in GROUPS]
+    if "x-kubernetes-group-version-kind" in node:
+        node["x-kubernetes-group-version-kind"] = gvks
+    return node
+
+
+def references(node):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value.rsplit("/", 1)[1]
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from references(item)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        source = json.load(file)
+    source = source.get("$defs") or source["definitions"]
+    found, todo = {}, list(ROOTS)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found[name] = definition(name, source[name])
+            todo.extend(references(source[name]))
+    lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
+                       for name in sorted(found))
+    print("{\n" + lines + "\n}")
+
+
+main()
