@@ -1,24 +1,89 @@
 //! Containers that run once and exit.
-use crate::{Exit, Usage};
+
+use crate::engine::Core;
+use crate::guest::{self, Guest, Ledger};
+use crate::metered::Metered;
+use crate::{CallError, Container, Exit, Usage, trap};
+use osier_process::CancellationToken;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use wasmtime::Store;
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 /// A container that runs `wasi:cli/run`. Clones share the run.
 #[derive(Clone)]
-pub struct CommandContainer {}
+pub struct CommandContainer(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    pre: CommandPre<Guest>,
+    container: Container,
+    ledger: Arc<Ledger>,
+    killed: CancellationToken,
+}
 
 impl CommandContainer {
-    /// Runs it to its end. A second call is a second run, of a fresh instance.
+    pub(crate) fn new(core: Arc<Core>, pre: CommandPre<Guest>, container: Container) -> Self {
+        let ledger = Ledger::new(container.memory_limit);
+        Self(Arc::new(Inner {
+            core,
+            pre,
+            container,
+            ledger,
+            killed: CancellationToken::new(),
+        }))
+    }
+
+    /// Runs it to its end. A second call is a second run, of a fresh instance. Dropping the future ends the run.
     pub async fn run(&self) -> Exit {
-        todo!()
+        let side = &self.0.core.workloads;
+        let (mut store, slice) =
+            guest::store(&side.engine, &side.clock, &self.0.container, &self.0.ledger);
+        let pre = self.0.pre.clone();
+        let run = async move {
+            let ended = match pre.instantiate_async(&mut store).await {
+                Ok(command) => command.wasi_cli_run().call_run(&mut store).await,
+                Err(error) => Err(error),
+            };
+            (store, ended)
+        };
+        // The guest yields at the end of every slice, so that the kill is seen even if it loops.
+        tokio::select! {
+            biased;
+            () = self.0.killed.cancelled() => Exit::Killed,
+            (store, ended) = Metered::new(run, slice, self.0.ledger.clone()) => self.exit(&store, ended),
+        }
     }
 
     /// Ends the run now, and every later one at once. Works on a guest that loops.
     pub fn kill(&self) {
-        todo!()
+        self.0.killed.cancel();
     }
 
     /// What it has used.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        todo!()
+        self.0.ledger.usage()
+    }
+
+    fn exit(&self, store: &Store<Guest>, ended: wasmtime::Result<Result<(), ()>>) -> Exit {
+        let error = match ended {
+            Ok(Ok(())) => return Exit::Code(0),
+            Ok(Err(())) => return Exit::Code(1),
+            Err(error) => error,
+        };
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return Exit::Code(exit.0);
+        }
+        self.0.ledger.traps.fetch_add(1, Ordering::Relaxed);
+        match trap::classify(&error, &store.data().memory) {
+            CallError::OutOfMemory { .. } => Exit::OutOfMemory,
+            CallError::Trap { reason, backtrace } => Exit::Trap { reason, backtrace },
+            other => Exit::Trap {
+                reason: other.to_string(),
+                backtrace: String::new(),
+            },
+        }
     }
 }

@@ -1,9 +1,26 @@
 //! The engine: two wasmtime engines (workloads and plugins), their clocks, and the compile cache.
+
+use crate::cache::Cache;
+use crate::guest::Guest;
+use crate::machine::Pool;
 use crate::plugin::PluginComponent;
+use crate::reaper::Reaper;
+use crate::ticker::{Clock, Ticker};
 use crate::{ComponentError, EngineError, Workload};
 use osier_process::Tasks;
+use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use wasmtime::component::{Component, Linker};
+
+/// Plugin instances alive at the same time: plugins are few and small, and workers keep only some of each.
+const PLUGIN_INSTANCES: u32 = 512;
+/// Plugins answer within milliseconds, so their clock is finer than that of workloads.
+const PLUGIN_TICK: Duration = Duration::from_millis(1);
 
 /// How to start an [`Engine`]. Take `Settings::new` and change what differs.
 #[derive(Clone)]
@@ -54,6 +71,10 @@ impl Digest {
         Self(text)
     }
 
+    fn hex(&self) -> &str {
+        self.0.trim_start_matches("sha256:")
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -67,9 +88,45 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// Handle to the engine; clones share it. The last clone stops its threads.
+/// Handle to the engine; clones share it. Its threads end with the last clone and the last workload and plugin made by it.
 #[derive(Clone)]
-pub struct Engine {}
+pub struct Engine(Arc<Core>);
+
+/// What engine, workloads and plugins share.
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) workloads: Side,
+    pub(crate) plugins: Side,
+    linker: Linker<Guest>,
+    cache: Cache,
+    /// Components in use, so that a thousand pods of one image share its code.
+    components: Mutex<HashMap<(Kind, Digest), Weak<Compiled>>>,
+    /// Held while a component is compiled: pods of one image that start together wait for the first.
+    compiling: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
+    reaper: Reaper,
+}
+
+/// One of the two engines with its clock.
+pub(crate) struct Side {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) clock: Clock,
+    /// Part of a cache file's name: everything that decides about the machine code.
+    key: String,
+    _ticker: Ticker,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Workload,
+    Plugin,
+}
+
+/// A compiled component and what was read from its bytes.
+pub(crate) struct Compiled {
+    pub(crate) digest: Digest,
+    pub(crate) component: Component,
+    pub(crate) sections: BTreeMap<String, Vec<u8>>,
+}
 
 impl Engine {
     /// Starts the engine.
@@ -77,8 +134,29 @@ impl Engine {
     /// # Errors
     /// If the cache directory cannot be used or the machine cannot run the engine at all.
     pub fn start(settings: Settings) -> Result<Self, EngineError> {
-        drop(settings);
-        todo!()
+        let cache = Cache::open(&settings.cache_dir, settings.cache_bytes)?;
+        let pool = Pool::fitting(settings.max_instances, true);
+        let workloads = Side::start("osier-tick", pool, settings.tick)?;
+        let plugins = Side::start(
+            "osier-plugin-tick",
+            Pool::fitting(PLUGIN_INSTANCES, false),
+            PLUGIN_TICK,
+        )?;
+        let linker =
+            crate::guest::linker(&workloads.engine).map_err(|error| EngineError::Machine {
+                reason: format!("{error:#}"),
+            })?;
+        let reaper = Reaper::start(settings.idle)?;
+        Ok(Self(Arc::new(Core {
+            settings,
+            workloads,
+            plugins,
+            linker,
+            cache,
+            components: Mutex::default(),
+            compiling: Mutex::default(),
+            reaper,
+        })))
     }
 
     /// Compiles a workload or loads it from the cache. Blocks: a cold component costs about 2 ms for each KB.
@@ -86,8 +164,7 @@ impl Engine {
     /// # Errors
     /// If the bytes are no component, or one that cannot be linked here.
     pub fn workload(&self, wasm: &[u8]) -> Result<Workload, ComponentError> {
-        let _ = wasm;
-        todo!()
+        Workload::new(self.0.clone(), self.0.compiled(Kind::Workload, wasm)?)
     }
 
     /// Compiles a plugin or loads it from the cache. Blocks.
@@ -95,7 +172,135 @@ impl Engine {
     /// # Errors
     /// If the bytes are no component.
     pub fn plugin(&self, wasm: &[u8]) -> Result<PluginComponent, ComponentError> {
-        let _ = wasm;
-        todo!()
+        PluginComponent::new(self.0.clone(), self.0.compiled(Kind::Plugin, wasm)?)
     }
+}
+
+impl Side {
+    fn start(name: &'static str, pool: Pool, tick: Duration) -> Result<Self, EngineError> {
+        let engine = crate::machine::engine(pool)?;
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        let key = format!("{:016x}", hasher.finish());
+        let ticker = Ticker::start(name, engine.clone(), tick)?;
+        Ok(Self {
+            engine,
+            clock: ticker.clock(),
+            key,
+            _ticker: ticker,
+        })
+    }
+}
+
+impl Core {
+    pub(crate) fn linker(&self) -> &Linker<Guest> {
+        &self.linker
+    }
+
+    pub(crate) fn reaper(&self) -> &Reaper {
+        &self.reaper
+    }
+
+    fn side(&self, kind: Kind) -> &Side {
+        match kind {
+            Kind::Workload => &self.workloads,
+            Kind::Plugin => &self.plugins,
+        }
+    }
+
+    fn compiled(&self, kind: Kind, wasm: &[u8]) -> Result<Arc<Compiled>, ComponentError> {
+        let digest = Digest::of(wasm);
+        let turn = self
+            .compiling
+            .lock()
+            .entry(digest.clone())
+            .or_default()
+            .clone();
+        let _mine = turn.lock();
+        let in_use = self
+            .components
+            .lock()
+            .get(&(kind, digest.clone()))
+            .and_then(Weak::upgrade);
+        let compiled = match in_use {
+            Some(compiled) => Ok(compiled),
+            None => self.compile(kind, &digest, wasm).map(Arc::new),
+        };
+        if let Ok(compiled) = &compiled {
+            let mut components = self.components.lock();
+            components.retain(|_, component| component.strong_count() > 0);
+            components.insert((kind, digest.clone()), Arc::downgrade(compiled));
+        }
+        let mut compiling = self.compiling.lock();
+        if Arc::strong_count(&turn) <= 2 {
+            compiling.remove(&digest);
+        }
+        compiled
+    }
+
+    fn compile(
+        &self,
+        kind: Kind,
+        digest: &Digest,
+        wasm: &[u8],
+    ) -> Result<Compiled, ComponentError> {
+        let side = self.side(kind);
+        let bytes = crate::binary::component(wasm)?;
+        // A wrapped module goes by the digest of the wrapped bytes, because the adapter changes with our version.
+        let name = match &bytes {
+            Cow::Borrowed(_) => format!("{}-{}", digest.hex(), side.key),
+            Cow::Owned(wrapped) => format!("{}-{}", Digest::of(wrapped).hex(), side.key),
+        };
+        let sections = crate::binary::sections(&bytes)?;
+        if let Some(component) = self
+            .cache
+            .load(&name)
+            .and_then(|code| self.trusted(side, &name, &code))
+        {
+            return Ok(Compiled {
+                digest: digest.clone(),
+                component,
+                sections,
+            });
+        }
+        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
+            reason: one_line(&error),
+        };
+        let begun = Instant::now();
+        let component = Component::new(&side.engine, &bytes).map_err(invalid)?;
+        tracing::info!(%digest, bytes = bytes.len(), took = ?begun.elapsed(), "compiled");
+        self.cache
+            .keep(&name, &component.serialize().map_err(invalid)?);
+        Ok(Compiled {
+            digest: digest.clone(),
+            component,
+            sections,
+        })
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "wasmtime cannot check machine code; the cache holds only what this user wrote, whole"
+    )]
+    fn trusted(&self, side: &Side, name: &str, code: &[u8]) -> Option<Component> {
+        // SAFETY: `code` comes from `Cache::load`, which checked directory, owner and digest.
+        let loaded = unsafe { Component::deserialize(&side.engine, code) };
+        loaded
+            .inspect_err(|error| {
+                tracing::warn!(
+                    name,
+                    error = one_line(error),
+                    "compiled code does not fit this engine; compiling again"
+                );
+                self.cache.forget(name);
+            })
+            .ok()
+    }
+}
+
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }

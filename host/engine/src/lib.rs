@@ -4,14 +4,25 @@
 //! through pools of their instances, runs commands, and calls plugins by reflection. It is no scheduler and no router:
 //! which component runs, and where its requests go, is the caller's business. It never imports the API's objects, the
 //! mesh's snapshots, TLS or the store.
-#![expect(clippy::todo, reason = "bodies follow the signatures within the hour")]
 
+mod binary;
+mod cache;
 mod command;
 mod container;
 mod engine;
 mod fault;
+mod guest;
+mod imports;
+mod machine;
+mod memory;
+mod metered;
+mod network;
 pub mod plugin;
+mod reaper;
 mod serving;
+mod stdio;
+mod ticker;
+mod trap;
 mod workload;
 
 pub use command::CommandContainer;

@@ -1,17 +1,37 @@
 //! Plugins: components that are asked questions synchronously, through interfaces that this crate does not know.
+//!
+//! Everything is read from the component itself: what it exports, what it imports, its custom sections. A call goes
+//! through untyped values, which its caller keeps and fills in place. A plugin has no way to wait: it computes, or it
+//! traps.
 
+mod grants;
+mod instance;
 mod keyvalue;
+mod prompt;
+mod reflect;
 
+pub use instance::{PluginInstance, PreparedPlugin};
 pub use keyvalue::{KeyValue, KeyValueError, Taken, Terms};
 pub use wasmtime::component::{Type, Val};
 
-use crate::{CallError, ComponentError, Digest, Output};
+use crate::engine::{Compiled, Core};
+use crate::{ComponentError, Digest, Output, imports};
 use std::sync::Arc;
 use std::time::Duration;
+use wasmtime::component::ComponentExportIndex;
 
 /// A compiled plugin. Clones share the code.
 #[derive(Clone)]
-pub struct PluginComponent {}
+pub struct PluginComponent(Arc<Inner>);
+
+pub(crate) struct Inner {
+    core: Arc<Core>,
+    compiled: Arc<Compiled>,
+    interfaces: Vec<Interface>,
+    /// Where the functions are, in the order of `interfaces`: what a [`FunctionHandle`] counts.
+    exports: Vec<ComponentExportIndex>,
+    imports: Vec<String>,
+}
 
 /// An interface that a plugin exports.
 #[derive(Clone, Debug)]
@@ -70,30 +90,59 @@ impl Default for PluginLimits {
     }
 }
 
+/// A function of a plugin; good for every instance of the same component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FunctionHandle(u32);
+
 impl PluginComponent {
+    pub(crate) fn new(core: Arc<Core>, compiled: Arc<Compiled>) -> Result<Self, ComponentError> {
+        let (interfaces, exports) = reflect::interfaces(&compiled.component)?;
+        let imports = imports::names(&compiled.component);
+        Ok(Self(Arc::new(Inner {
+            core,
+            compiled,
+            interfaces,
+            exports,
+            imports,
+        })))
+    }
+
     /// Digest of the bytes it was made of.
     #[must_use]
     pub fn digest(&self) -> &Digest {
-        todo!()
+        &self.0.compiled.digest
     }
 
-    /// The interfaces that it exports, in order.
+    /// The interfaces that it exports, in order; functions outside an interface are left out.
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
-        todo!()
+        &self.0.interfaces
     }
 
     /// Full names of what it imports, without interfaces that hold only types.
     #[must_use]
     pub fn imports(&self) -> &[String] {
-        todo!()
+        &self.0.imports
     }
 
-    /// A custom section of the component.
+    /// A custom section of the component or of a module in it, if its name starts with `osier`.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&[u8]> {
-        let _ = name;
-        todo!()
+        self.0.compiled.sections.get(name).map(Vec::as_slice)
+    }
+
+    /// Finds a function.
+    #[must_use]
+    pub fn function(&self, interface: &str, function: &str) -> Option<FunctionHandle> {
+        let all = self
+            .0
+            .interfaces
+            .iter()
+            .flat_map(|i| i.functions.iter().map(move |f| (&i.name, &f.name)));
+        let at = all
+            .into_iter()
+            .position(|(i, f)| i == interface && f == function)?;
+        u32::try_from(at).ok().map(FunctionHandle)
     }
 
     /// Links it with what is granted.
@@ -105,56 +154,6 @@ impl PluginComponent {
         grants: PluginGrants,
         limits: PluginLimits,
     ) -> Result<PreparedPlugin, ComponentError> {
-        drop((grants, limits));
-        todo!()
-    }
-}
-
-/// A plugin that is linked and ready to be instantiated. Clones share it.
-#[derive(Clone)]
-pub struct PreparedPlugin {}
-
-impl PreparedPlugin {
-    /// Makes an instance. Takes about 20 microseconds for a small guest.
-    ///
-    /// # Errors
-    /// If the guest's start function fails, or the pool is exhausted (`Overloaded`).
-    pub fn instantiate(&self) -> Result<PluginInstance, CallError> {
-        todo!()
-    }
-}
-
-/// A function of a plugin; good for every instance of the same component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FunctionHandle(u32);
-
-/// One instance. It is called by one thread at a time.
-pub struct PluginInstance {}
-
-impl PluginInstance {
-    /// Finds a function.
-    pub fn function(&mut self, interface: &str, function: &str) -> Option<FunctionHandle> {
-        let _ = (interface, function, FunctionHandle(0));
-        todo!()
-    }
-
-    /// Calls a function on this thread. `results` must be as long as the function has results.
-    ///
-    /// # Errors
-    /// After any error the instance is of no more use: drop it.
-    pub fn call(
-        &mut self,
-        function: FunctionHandle,
-        args: &[Val],
-        results: &mut [Val],
-    ) -> Result<(), CallError> {
-        let _ = (function, args, results);
-        todo!()
-    }
-
-    /// Bytes of linear memory that it holds.
-    #[must_use]
-    pub fn memory(&self) -> u64 {
-        todo!()
+        PreparedPlugin::new(self.0.clone(), grants, limits)
     }
 }

@@ -1,21 +1,45 @@
-//! HTTP containers.
-use crate::{CallError, Usage};
+//! HTTP containers: requests served by a bounded pool of instances, each reused for one request after another.
+//!
+//! The guest runs inside the caller's own task. Until the response head it is polled by [`HttpContainer::call`], then by
+//! the response's body: nobody reads, nothing runs; the reader goes away, and the guest goes with it. A small response
+//! is complete at the first poll and costs no task, no timer and no channel hop.
+
+mod body;
+mod exchange;
+mod instance;
+mod pool;
+
+use crate::engine::Core;
+use crate::guest::Guest;
+use crate::{CallError, Container, Usage};
+use exchange::Exchange;
 use http::{Request, Response};
 use osier_process::body::Body;
+use pool::Pool;
+use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 /// A container that serves HTTP with a pool of instances. Clones share the pool.
 #[derive(Clone)]
-pub struct HttpContainer {}
+pub struct HttpContainer(Arc<Pool>);
 
 impl HttpContainer {
+    pub(crate) fn new(core: Arc<Core>, pre: ProxyPre<Guest>, container: Container) -> Self {
+        let pool = Arc::new(Pool::new(core.clone(), pre, container));
+        core.reaper().watch(&pool);
+        Self(pool)
+    }
+
     /// Hands a request to an instance. Dropping the future or the response's body stops the guest and costs that instance.
     ///
     /// # Errors
     /// See [`CallError`]; only this request is concerned.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, CallError> {
-        drop(request);
-        todo!()
+        let slot = self.0.slot().await?;
+        let mut exchange = Some(Exchange::begin(self.0.clone(), slot, request));
+        poll_fn(|cx| exchange::poll_head(&mut exchange, cx)).await
     }
 
     /// Makes one instance, to prove that it can be made, and keeps it for the first request.
@@ -23,18 +47,21 @@ impl HttpContainer {
     /// # Errors
     /// If the guest cannot be instantiated.
     pub async fn start(&self) -> Result<(), CallError> {
-        todo!()
+        let slot = self.0.slot().await?;
+        let mut exchange = Exchange::warm(self.0.clone(), slot);
+        let instance = poll_fn(|cx| exchange.poll(cx)).await?;
+        self.0.give_back(instance);
+        Ok(())
     }
 
     /// What it has used.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        todo!()
+        self.0.usage()
     }
 
     /// Refuses new requests, lets those in flight finish for `grace`, then stops them.
     pub async fn stop(&self, grace: Duration) {
-        let _ = grace;
-        todo!()
+        self.0.stop(grace).await;
     }
 }

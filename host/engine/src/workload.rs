@@ -1,33 +1,85 @@
 //! A compiled workload: what it is and what can be made of it.
+
+use crate::engine::{Compiled, Core};
+use crate::guest::Guest;
+use crate::imports;
 use crate::{CommandContainer, ComponentError, Container, Digest, HttpContainer};
+use std::sync::Arc;
+use wasmtime::component::InstancePre;
+use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// What workloads may import: WASI 0.2, none of which leads out of the sandbox except by the container's own [`crate::Outgoing`].
+const OFFERED: [&str; 7] = [
+    "wasi:cli",
+    "wasi:clocks",
+    "wasi:filesystem",
+    "wasi:http",
+    "wasi:io",
+    "wasi:random",
+    "wasi:sockets",
+];
 
 /// A compiled component that containers are made of. Clones share the code.
 #[derive(Clone)]
-pub struct Workload {}
+pub struct Workload(Arc<Inner>);
+
+struct Inner {
+    core: Arc<Core>,
+    compiled: Arc<Compiled>,
+    imports: Vec<String>,
+    http: Option<ProxyPre<Guest>>,
+    command: Option<CommandPre<Guest>>,
+}
 
 impl Workload {
+    pub(crate) fn new(core: Arc<Core>, compiled: Arc<Compiled>) -> Result<Self, ComponentError> {
+        let imports = imports::names(&compiled.component);
+        if let Some(import) = imports.iter().find(|import| !offered(import)) {
+            let remedy =
+                "a workload may import WASI 0.2 interfaces; build it for wasm32-wasip2".into();
+            return Err(ComponentError::Import {
+                import: import.clone(),
+                remedy,
+            });
+        }
+        let pre = core
+            .linker()
+            .instantiate_pre(&compiled.component)
+            .map_err(|error| imports::unlinked(&error))?;
+        let http = ProxyPre::new(pre.clone()).ok();
+        let command = CommandPre::new(pre).ok();
+        Ok(Self(Arc::new(Inner {
+            core,
+            compiled,
+            imports,
+            http,
+            command,
+        })))
+    }
+
     /// Digest of the bytes it was made of.
     #[must_use]
     pub fn digest(&self) -> &Digest {
-        todo!()
+        &self.0.compiled.digest
     }
 
     /// Whether it exports wasi:http/incoming-handler.
     #[must_use]
     pub fn serves_http(&self) -> bool {
-        todo!()
+        self.0.http.is_some()
     }
 
     /// Whether it exports wasi:cli/run.
     #[must_use]
     pub fn is_command(&self) -> bool {
-        todo!()
+        self.0.command.is_some()
     }
 
-    /// Full names of its imports.
+    /// Full names of its imports, without interfaces that hold only types.
     #[must_use]
     pub fn imports(&self) -> &[String] {
-        todo!()
+        &self.0.imports
     }
 
     /// Makes a container that serves HTTP. Costs no instance until the first request.
@@ -35,8 +87,18 @@ impl Workload {
     /// # Errors
     /// If the component exports no HTTP handler or the memory limit is below its initial memory.
     pub fn http(&self, container: Container) -> Result<HttpContainer, ComponentError> {
-        drop(container);
-        todo!()
+        let Some(pre) = &self.0.http else {
+            return Err(missing(
+                "wasi:http/incoming-handler@0.2",
+                "build it as an HTTP component (world wasi:http/proxy)",
+            ));
+        };
+        self.fits(&container, pre.instance_pre())?;
+        Ok(HttpContainer::new(
+            self.0.core.clone(),
+            pre.clone(),
+            container,
+        ))
     }
 
     /// Makes a container that runs once.
@@ -44,7 +106,66 @@ impl Workload {
     /// # Errors
     /// If the component exports no `run` or the memory limit is below its initial memory.
     pub fn command(&self, container: Container) -> Result<CommandContainer, ComponentError> {
-        drop(container);
-        todo!()
+        let Some(pre) = &self.0.command else {
+            return Err(missing(
+                "wasi:cli/run@0.2",
+                "build it as a program with a main function (world wasi:cli/command)",
+            ));
+        };
+        self.fits(&container, pre.instance_pre())?;
+        Ok(CommandContainer::new(
+            self.0.core.clone(),
+            pre.clone(),
+            container,
+        ))
+    }
+
+    /// One instance must fit into the container's memory, or no request would ever be served.
+    fn fits(&self, container: &Container, pre: &InstancePre<Guest>) -> Result<(), ComponentError> {
+        let required = pre.component().resources_required();
+        let needs = required
+            .and_then(|required| required.max_initial_memory_size)
+            .unwrap_or(0);
+        if needs > container.memory_limit {
+            return Err(ComponentError::Limit {
+                what: "the memory limit",
+                limit: container.memory_limit,
+                needs,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn offered(import: &str) -> bool {
+    let Some((package, rest)) = import.split_once('/') else {
+        return false;
+    };
+    OFFERED.contains(&package) && rest.contains("@0.2.")
+}
+
+fn missing(export: &str, remedy: &str) -> ComponentError {
+    ComponentError::Export {
+        export: export.into(),
+        remedy: remedy.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offered;
+
+    #[test]
+    fn only_wasi_0_2_is_offered() {
+        assert!(offered("wasi:http/outgoing-handler@0.2.12"));
+        for import in [
+            "wasi:http/handler@0.3.0",
+            "wasi:keyvalue/store@0.2.0-draft",
+            "env",
+            "acme:x/y@0.2.0",
+            "wasi:nn/tensor@0.2.0",
+        ] {
+            assert!(!offered(import), "{import}");
+        }
     }
 }

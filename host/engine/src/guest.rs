@@ -1,0 +1,179 @@
+//! The host's part of one workload instance: its WASI context, its limits, its share of the processor.
+
+use crate::container::Container;
+use crate::memory::{Budget, Meter};
+use crate::network::Hooks;
+use crate::stdio::Sink;
+use crate::ticker::Clock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{Engine, Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Bytes that one call from the guest may make the host copy.
+const HOSTCALL_BYTES: usize = 16 << 20;
+/// Resources (streams, headers, requests) that one instance may hold.
+const RESOURCES: usize = 10_000;
+/// Longest slice in ticks, so that a mistaken share cannot hold a worker for long.
+const LONGEST_SLICE: u32 = 100;
+
+/// What the instances of one container have in common besides their [`Container`].
+pub(crate) struct Ledger {
+    pub(crate) memory: Arc<Budget>,
+    pub(crate) instances: AtomicU32,
+    pub(crate) requests: AtomicU64,
+    pub(crate) traps: AtomicU64,
+    cpu: AtomicU64,
+}
+
+impl Ledger {
+    pub(crate) fn new(memory_limit: u64) -> Arc<Self> {
+        Arc::new(Self {
+            memory: Budget::new(memory_limit),
+            instances: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
+            traps: AtomicU64::new(0),
+            cpu: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn add_cpu(&self, time: Duration) {
+        self.cpu.fetch_add(
+            u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+
+    pub(crate) fn usage(&self) -> crate::Usage {
+        crate::Usage {
+            cpu: Duration::from_nanos(self.cpu.load(Ordering::Relaxed)),
+            memory: self.memory.used(),
+            instances: self.instances.load(Ordering::Relaxed),
+            requests: self.requests.load(Ordering::Relaxed),
+            traps: self.traps.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The slice of processor time that a guest is in.
+pub(crate) struct Slice {
+    clock: Clock,
+    share: u64,
+    begun: AtomicU64,
+}
+
+impl Slice {
+    /// A guest is about to run: its slice begins.
+    pub(crate) fn begin(&self) {
+        self.begun.store(self.clock.ticks(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Asked whenever the epoch passed the guest's deadline. That happens also to a guest that has just woken from a long
+    /// wait, so what counts is the time since it began to run, not since it was asked last.
+    fn on_deadline(&self) -> UpdateDeadline {
+        let ran = self
+            .clock
+            .ticks()
+            .saturating_sub(self.begun.load(Ordering::Relaxed));
+        match self.share.checked_sub(ran) {
+            Some(left) if left > 0 => UpdateDeadline::Continue(left),
+            // Not a plain yield: that may come back first through the scheduler's fast lane and starve everybody else.
+            _ => UpdateDeadline::YieldCustom(self.share, Box::pin(tokio::task::yield_now())),
+        }
+    }
+}
+
+/// Data of a workload's store.
+pub(crate) struct Guest {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: Hooks,
+    table: ResourceTable,
+    pub(crate) memory: Meter,
+    ledger: Arc<Ledger>,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.ledger.instances.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for Guest {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            ctx: &mut self.http,
+            table: &mut self.table,
+            hooks: &mut self.hooks,
+        }
+    }
+}
+
+/// All of WASI 0.2 and its HTTP. What a guest may reach is decided by its context: no directory, no socket, no name
+/// lookup, and standard streams that lead to the container's [`crate::Output`].
+pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    Ok(linker)
+}
+
+/// A store for one instance of `container`.
+pub(crate) fn store(
+    engine: &Engine,
+    clock: &Clock,
+    container: &Container,
+    ledger: &Arc<Ledger>,
+) -> (Store<Guest>, Arc<Slice>) {
+    ledger.instances.fetch_add(1, Ordering::Relaxed);
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(RESOURCES);
+    let guest = Guest {
+        wasi: context(container),
+        http: WasiHttpCtx::new(),
+        hooks: Hooks::new(container.outgoing.clone()),
+        table,
+        memory: Meter::new(ledger.memory.clone()),
+        ledger: ledger.clone(),
+    };
+    let share = u64::from(container.cpu_share.clamp(1, LONGEST_SLICE));
+    let slice = Arc::new(Slice {
+        clock: clock.clone(),
+        share,
+        begun: AtomicU64::new(clock.ticks()),
+    });
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.memory);
+    store.set_hostcall_fuel(HOSTCALL_BYTES);
+    store.set_epoch_deadline(share);
+    let asked = slice.clone();
+    store.epoch_deadline_callback(move |_| Ok(asked.on_deadline()));
+    (store, slice)
+}
+
+fn context(container: &Container) -> WasiCtx {
+    WasiCtx::builder()
+        .args(&container.args)
+        .envs(&container.env)
+        .stdout(Sink(container.stdout.clone()))
+        .stderr(Sink(container.stderr.clone()))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .build()
+}

@@ -1,0 +1,146 @@
+//! How many instances this machine can hold, and wasmtime engines configured for it.
+//!
+//! Exhausting the kernel's map count aborts the process in some later malloc, so the pool is cut to what fits before
+//! anything runs, and the cut is logged.
+
+use crate::EngineError;
+use std::num::NonZeroUsize;
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Memory maps that one live instance takes: four for its memory, two for its stack, with room for error.
+const MAPS_PER_INSTANCE: u64 = 8;
+/// Maps left to the rest of the process: code, heaps, threads, files.
+const MAPS_RESERVED: u64 = 20_000;
+/// Address space takes a 4 GiB reservation and a guard for each memory; more than this never fits into 47 bits.
+const MOST_INSTANCES: u32 = 16_000;
+/// Fewer are not worth a pool: the engine then allocates on demand.
+const FEWEST_INSTANCES: u32 = 16;
+
+/// What an engine's pool must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pool {
+    /// Components alive at the same time.
+    pub(crate) instances: u32,
+    /// Whether guests run on stacks of their own (asynchronous calls).
+    pub(crate) stacks: bool,
+}
+
+impl Pool {
+    /// As much of `wanted` as the machine allows.
+    pub(crate) fn fitting(wanted: u32, stacks: bool) -> Self {
+        let instances = fit(wanted, max_map_count());
+        if instances < wanted {
+            tracing::warn!(
+                wanted,
+                instances,
+                "fewer instances than asked for: vm.max_map_count is too low; raise it with `sysctl vm.max_map_count=1048576`"
+            );
+        }
+        Self { instances, stacks }
+    }
+
+    fn halved(self) -> Option<Self> {
+        let instances = self.instances / 2;
+        (instances >= FEWEST_INSTANCES).then_some(Self { instances, ..self })
+    }
+
+    fn allocation(self) -> PoolingAllocationConfig {
+        let n = self.instances;
+        let mut pool = PoolingAllocationConfig::new();
+        pool.total_component_instances(n)
+            .total_core_instances(n.saturating_mul(8))
+            .total_memories(n.saturating_mul(2))
+            .total_tables(n.saturating_mul(6))
+            .total_stacks(if self.stacks { n } else { 1 })
+            .max_core_instances_per_component(64)
+            .max_memories_per_component(8)
+            .max_tables_per_component(32)
+            .max_component_instance_size(8 << 20)
+            .max_core_instance_size(8 << 20)
+            .table_elements(20_000)
+            .linear_memory_keep_resident(1 << 20)
+            .table_keep_resident(16 << 10)
+            .async_stack_keep_resident(32 << 10)
+            .pagemap_scan(Enabled::Auto)
+            .max_unused_warm_slots((n / 10).max(16));
+        pool
+    }
+}
+
+fn fit(wanted: u32, maps: u64) -> u32 {
+    let by_maps = maps.saturating_sub(MAPS_RESERVED.min(maps / 3)) / MAPS_PER_INSTANCE;
+    wanted
+        .min(u32::try_from(by_maps).unwrap_or(u32::MAX))
+        .min(MOST_INSTANCES)
+}
+
+fn max_map_count() -> u64 {
+    let read = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok();
+    read.and_then(|text| text.trim().parse().ok())
+        .unwrap_or(65_530)
+}
+
+/// Makes an engine with as large a pool as the machine grants, down to none.
+pub(crate) fn engine(pool: Pool) -> Result<Engine, EngineError> {
+    let mut attempt = Some(pool);
+    while let Some(pool) = attempt {
+        let strategy = InstanceAllocationStrategy::Pooling(pool.allocation());
+        match Engine::new(config().allocation_strategy(strategy)) {
+            Ok(engine) => return Ok(engine),
+            Err(error) => tracing::warn!(
+                instances = pool.instances,
+                error = format!("{error:#}"),
+                "the machine cannot hold a pool of this size; trying a smaller one"
+            ),
+        }
+        attempt = pool.halved();
+    }
+    tracing::warn!(
+        "no instance pool fits this machine: instances are allocated on demand, each start costs about 50 µs more"
+    );
+    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand)).map_err(
+        |error| EngineError::Machine {
+            reason: format!("{error:#}"),
+        },
+    )
+}
+
+/// Code generation is the same for workloads and plugins, so that they can share compiled code.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        // WASI 0.2 has no asynchronous calls; without their support a call costs a third and less can go wrong.
+        .concurrency_support(false)
+        .memory_init_cow(true)
+        .async_stack_size(512 << 10)
+        .max_wasm_stack(256 << 10)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(20));
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_pool_stays_within_the_map_count() {
+        assert_eq!(fit(1000, 65_530), 1000);
+        assert_eq!(fit(10_000, 65_530), 5_691);
+        assert_eq!(fit(50_000, 1_048_576), MOST_INSTANCES);
+        assert_eq!(fit(1000, 600), 50);
+    }
+
+    #[test]
+    fn a_pool_that_does_not_fit_is_made_smaller() {
+        // 10 million reservations of 4 GiB exceed every address space.
+        let engine = engine(Pool {
+            instances: 10_000_000,
+            stacks: false,
+        })
+        .unwrap();
+        let pool = engine.get_pooling_config().unwrap();
+        assert!(pool.get_total_component_instances() < 10_000_000);
+    }
+}

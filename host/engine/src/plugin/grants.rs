@@ -1,0 +1,155 @@
+//! Capabilities of plugins: which import needs which grant, and a linker that holds no more than is granted.
+//!
+//! Standard libraries import much that they never use. What is harmless without a grant is always linked and does
+//! nothing: standard streams that lead nowhere, an empty environment, no directories, fixed hash seeds. What would make
+//! a plugin's answer depend on something else than its question is linked only by grant, and refused by name.
+
+use super::PluginGrants;
+use super::instance::Host;
+use super::keyvalue;
+use super::prompt::{Prompt, PromptIo, Table};
+use crate::ComponentError;
+use crate::stdio::Sink;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::{WasiCtx, WasiView};
+
+/// Imports that need a grant, each with the grant's name in a Plugin's specification.
+const GRANTED: [(&str, &str, fn(&PluginGrants) -> bool); 3] = [
+    ("wasi:clocks/", "set spec.grants.clock: true", |grants| {
+        grants.clock
+    }),
+    (
+        "wasi:random/random@",
+        "set spec.grants.random: true",
+        |grants| grants.random,
+    ),
+    (
+        keyvalue::INTERFACE,
+        "name its buckets in spec.grants.keyvalue",
+        |grants| grants.keyvalue.is_some(),
+    ),
+];
+
+/// Imports that are linked without a grant.
+const INERT: [&str; 4] = [
+    "wasi:io/",
+    "wasi:cli/",
+    "wasi:filesystem/",
+    "wasi:random/insecure",
+];
+
+/// Refuses the first import that is not granted.
+pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), ComponentError> {
+    for import in imports {
+        let inert = INERT.iter().any(|prefix| import.starts_with(prefix));
+        let granted = GRANTED
+            .iter()
+            .find(|(prefix, ..)| import.starts_with(prefix));
+        let remedy = match granted {
+            _ if inert => continue,
+            Some((_, _, given)) if given(grants) => continue,
+            Some((_, remedy, _)) => (*remedy).to_owned(),
+            None => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy/counters".to_owned(),
+        };
+        return Err(ComponentError::Import {
+            import: import.clone(),
+            remedy,
+        });
+    }
+    Ok(())
+}
+
+/// A linker for plugins with these grants.
+pub(super) fn linker(engine: &Engine, grants: &PluginGrants) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    link_io(l)?;
+    link_cli(l)?;
+    filesystem::preopens::add_to_linker::<Host, WasiFilesystem>(l, Host::filesystem)?;
+    sync::filesystem::types::add_to_linker::<Host, WasiFilesystem>(l, Host::filesystem)?;
+    random::insecure::add_to_linker::<Host, WasiRandom>(l, |host| host.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<Host, WasiRandom>(l, |host| host.ctx().ctx.random())?;
+    if grants.random {
+        random::random::add_to_linker::<Host, WasiRandom>(l, |host| host.ctx().ctx.random())?;
+    }
+    if grants.clock {
+        clocks::wall_clock::add_to_linker::<Host, WasiClocks>(l, Host::clocks)?;
+        clocks::monotonic_clock::add_to_linker::<Host, WasiClocks>(l, Host::clocks)?;
+    }
+    if grants.keyvalue.is_some() {
+        keyvalue::link(l)?;
+    }
+    Ok(linker)
+}
+
+fn link_io(l: &mut Linker<Host>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::bindings::io::error::add_to_linker::<Host, Table>(l, |host| host.table())?;
+    sync::io::poll::add_to_linker::<Host, PromptIo>(l, |host| Prompt(host.table()))?;
+    sync::io::streams::add_to_linker::<Host, PromptIo>(l, |host| Prompt(host.table()))
+}
+
+fn link_cli(l: &mut Linker<Host>) -> wasmtime::Result<()> {
+    cli::exit::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::environment::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::stdin::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::stdout::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::stderr::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::terminal_input::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::terminal_output::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::terminal_stdin::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::terminal_stdout::add_to_linker::<Host, WasiCli>(l, Host::cli)?;
+    cli::terminal_stderr::add_to_linker::<Host, WasiCli>(l, Host::cli)
+}
+
+/// The WASI context of one instance.
+pub(super) fn context(grants: &PluginGrants) -> WasiCtx {
+    let mut context = WasiCtx::builder();
+    context
+        .envs(&grants.env)
+        .insecure_random_seed(0)
+        .allow_tcp(false)
+        .allow_udp(false);
+    context.insecure_random(wasmtime_wasi::Deterministic::new(vec![0]));
+    if let Some(logs) = &grants.logs {
+        context
+            .stdout(Sink(logs.clone()))
+            .stderr(Sink(logs.clone()));
+    }
+    context.build()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn what_is_not_granted_is_refused_by_name_with_the_remedy() {
+        let refused =
+            |import: &str, grants: &PluginGrants| check(&[import.to_owned()], grants).err();
+        let none = PluginGrants::default();
+        for (import, remedy) in [
+            ("wasi:clocks/wall-clock@0.2.6", "grants.clock"),
+            ("wasi:random/random@0.2.6", "grants.random"),
+            ("osier:policy/counters@0.1.0", "grants.keyvalue"),
+            ("wasi:sockets/tcp@0.2.6", "may import"),
+            ("wasi:http/outgoing-handler@0.2.6", "may import"),
+        ] {
+            let text = refused(import, &none).unwrap().to_string();
+            assert!(text.contains(import) && text.contains(remedy), "{text}");
+        }
+        assert_eq!(refused("wasi:cli/stderr@0.2.6", &none), None);
+        assert_eq!(refused("wasi:random/insecure-seed@0.2.6", &none), None);
+        let clock = PluginGrants {
+            clock: true,
+            ..PluginGrants::default()
+        };
+        assert_eq!(refused("wasi:clocks/wall-clock@0.2.6", &clock), None);
+    }
+}

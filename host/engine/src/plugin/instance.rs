@@ -1,0 +1,314 @@
+//! Instances of plugins and the calls to them: limits of memory, of time, and of what is answered.
+
+use super::{FunctionHandle, Inner, KeyValue, PluginGrants, PluginLimits, grants};
+use crate::memory::{Budget, Meter};
+use crate::ticker::Clock;
+use crate::{CallError, ComponentError, imports, trap};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::time::Duration;
+use wasmtime::component::{Func, Instance, InstancePre, ResourceTable, Val};
+use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// Resources that one instance may hold.
+const RESOURCES: usize = 1000;
+/// Instantiation runs a language's start-up code once, for which a call's deadline would be too short.
+const START: Duration = Duration::from_secs(2);
+/// What wasmtime says when an answer exceeds the bytes allowed.
+const TOO_MUCH: &str = "too much data is being copied";
+
+/// A plugin that is linked and ready to be instantiated. Clones share it.
+#[derive(Clone)]
+pub struct PreparedPlugin(Arc<Prepared>);
+
+struct Prepared {
+    plugin: Arc<Inner>,
+    pre: InstancePre<Host>,
+    grants: PluginGrants,
+    limits: PluginLimits,
+}
+
+/// Data of a plugin's store.
+pub(super) struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    memory: Meter,
+    watch: Watch,
+    counters: Option<Arc<dyn KeyValue>>,
+}
+
+impl Host {
+    pub(super) fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+
+    pub(super) fn counters(&self) -> Option<&Arc<dyn KeyValue>> {
+        self.counters.as_ref()
+    }
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Holds a call to its deadline.
+///
+/// The epoch counts wall time, which also passes while the thread waits for a processor; on a loaded machine that alone
+/// would break innocent calls. Reading the thread's own time costs as much as half a call. So the epoch watches the
+/// first half of the deadline for free, and only a call that exceeds it pays for the exact clock in the second half.
+#[derive(Clone, Copy, Debug)]
+enum Watch {
+    /// The call has run for less than half of its deadline.
+    Coarse {
+        /// The deadline.
+        limit: Duration,
+    },
+    /// The call is slow: it traps when the thread has run until `end`.
+    Exact {
+        /// The deadline, for the message.
+        limit: Duration,
+        /// On the thread's own clock.
+        end: Duration,
+    },
+    /// The call was stopped.
+    Over {
+        /// The deadline.
+        limit: Duration,
+    },
+}
+
+impl Watch {
+    /// The epoch passed the deadline that was set last.
+    fn on_deadline(&mut self, thread_time: Duration) -> UpdateDeadline {
+        match *self {
+            Self::Coarse { limit } => {
+                *self = Self::Exact {
+                    limit,
+                    end: thread_time + limit - limit / 2,
+                };
+                UpdateDeadline::Continue(1)
+            }
+            Self::Exact { end, .. } if thread_time < end => UpdateDeadline::Continue(1),
+            Self::Exact { limit, .. } | Self::Over { limit } => {
+                *self = Self::Over { limit };
+                UpdateDeadline::Interrupt
+            }
+        }
+    }
+}
+
+fn thread_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+}
+
+impl PreparedPlugin {
+    pub(super) fn new(
+        plugin: Arc<Inner>,
+        grants: PluginGrants,
+        limits: PluginLimits,
+    ) -> Result<Self, ComponentError> {
+        grants::check(&plugin.imports, &grants)?;
+        let component = &plugin.compiled.component;
+        let required = component
+            .resources_required()
+            .and_then(|required| required.max_initial_memory_size);
+        if let Some(needs) = required.filter(|needs| *needs > limits.memory) {
+            return Err(ComponentError::Limit {
+                what: "spec.limits.memory",
+                limit: limits.memory,
+                needs,
+            });
+        }
+        let pre = grants::linker(&plugin.core.plugins.engine, &grants)
+            .and_then(|linker| linker.instantiate_pre(component))
+            .map_err(|error| imports::unlinked(&error))?;
+        Ok(Self(Arc::new(Prepared {
+            plugin,
+            pre,
+            grants,
+            limits,
+        })))
+    }
+
+    /// Makes an instance. Takes about 20 microseconds for a small guest.
+    ///
+    /// # Errors
+    /// If the guest's start function fails, or the pool is exhausted (`Overloaded`).
+    pub fn instantiate(&self) -> Result<PluginInstance, CallError> {
+        let side = &self.0.plugin.core.plugins;
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
+        let host = Host {
+            wasi: grants::context(&self.0.grants),
+            table,
+            memory: Meter::new(Budget::new(self.0.limits.memory)),
+            watch: Watch::Coarse { limit: START },
+            counters: self.0.grants.keyvalue.clone(),
+        };
+        let mut store = Store::new(&side.engine, host);
+        store.limiter(|host| &mut host.memory);
+        store.set_hostcall_fuel(self.0.limits.answer_bytes);
+        store.epoch_deadline_callback(|mut store| {
+            Ok(store.data_mut().watch.on_deadline(thread_time()))
+        });
+        store.set_epoch_deadline(side.clock.ticks_for(START / 2));
+        let running = side.clock.enter();
+        let instantiated = self.0.pre.instantiate(&mut store);
+        drop(running);
+        match instantiated {
+            Ok(instance) => Ok(PluginInstance::new(self.0.clone(), store, instance)),
+            Err(error) => Err(failure(&error, store.data(), &self.0.limits)),
+        }
+    }
+}
+
+/// One instance. It is called by one thread at a time.
+pub struct PluginInstance {
+    store: Store<Host>,
+    instance: Instance,
+    /// Found when first called, by number of the function.
+    functions: Vec<Option<Func>>,
+    clock: Clock,
+    /// Ticks of the first half of the deadline.
+    ticks: u64,
+    prepared: Arc<Prepared>,
+}
+
+impl PluginInstance {
+    fn new(prepared: Arc<Prepared>, store: Store<Host>, instance: Instance) -> Self {
+        let clock = prepared.plugin.core.plugins.clock.clone();
+        let ticks = clock.ticks_for(prepared.limits.deadline / 2);
+        let functions = vec![None; prepared.plugin.exports.len()];
+        Self {
+            store,
+            instance,
+            functions,
+            clock,
+            ticks,
+            prepared,
+        }
+    }
+
+    /// Finds a function.
+    pub fn function(&mut self, interface: &str, function: &str) -> Option<FunctionHandle> {
+        super::PluginComponent(self.prepared.plugin.clone()).function(interface, function)
+    }
+
+    /// Calls a function on this thread. `results` must be as long as the function has results.
+    ///
+    /// # Errors
+    /// After any error the instance is of no more use: drop it.
+    pub fn call(
+        &mut self,
+        function: FunctionHandle,
+        args: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), CallError> {
+        let (limit, ticks) = (self.prepared.limits.deadline, self.ticks);
+        self.run(function, args, results, (limit, ticks))
+    }
+
+    /// As [`PluginInstance::call`], with another deadline: for configuration and probes, which are not on a request's path.
+    ///
+    /// # Errors
+    /// After any error the instance is of no more use: drop it.
+    pub fn call_within(
+        &mut self,
+        limit: Duration,
+        function: FunctionHandle,
+        args: &[Val],
+        results: &mut [Val],
+    ) -> Result<(), CallError> {
+        let ticks = self.clock.ticks_for(limit / 2);
+        self.run(function, args, results, (limit, ticks))
+    }
+
+    /// Bytes of linear memory that it holds.
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        self.store.data().memory.held()
+    }
+
+    fn run(
+        &mut self,
+        function: FunctionHandle,
+        args: &[Val],
+        results: &mut [Val],
+        (limit, ticks): (Duration, u64),
+    ) -> Result<(), CallError> {
+        let function = self.find(function)?;
+        let host = self.store.data_mut();
+        host.memory.forget();
+        host.watch = Watch::Coarse { limit };
+        self.store.set_epoch_deadline(ticks);
+        let running = self.clock.enter();
+        let called = function.call(&mut self.store, args, results);
+        drop(running);
+        called.map_err(|error| failure(&error, self.store.data(), &self.prepared.limits))
+    }
+
+    fn find(&mut self, FunctionHandle(number): FunctionHandle) -> Result<Func, CallError> {
+        let at = number as usize;
+        if let Some(Some(function)) = self.functions.get(at) {
+            return Ok(*function);
+        }
+        let index = self.prepared.plugin.exports.get(at);
+        let found = index.and_then(|index| self.instance.get_func(&mut self.store, index));
+        let unknown = || CallError::Trap {
+            reason: "the plugin has no such function".into(),
+            backtrace: String::new(),
+        };
+        let function = found.ok_or_else(unknown)?;
+        self.functions[at] = Some(function);
+        Ok(function)
+    }
+}
+
+fn failure(error: &wasmtime::Error, host: &Host, limits: &PluginLimits) -> CallError {
+    if let Watch::Over { limit } = host.watch {
+        return CallError::Deadline { limit };
+    }
+    match trap::classify(error, &host.memory) {
+        CallError::Trap { reason, backtrace } if reason.contains(TOO_MUCH) => {
+            let reason = format!(
+                "the guest handed over more than {} bytes at once",
+                limits.answer_bytes
+            );
+            CallError::Trap { reason, backtrace }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_time_on_the_processor_counts_against_the_second_half() {
+        let ms = Duration::from_millis;
+        let mut watch = Watch::Coarse { limit: ms(5) };
+        assert!(matches!(
+            watch.on_deadline(ms(100)),
+            UpdateDeadline::Continue(1)
+        ));
+        // The thread waited for a processor: much wall time, no time of its own.
+        for _ in 0..1000 {
+            assert!(matches!(
+                watch.on_deadline(ms(101)),
+                UpdateDeadline::Continue(1)
+            ));
+        }
+        assert!(matches!(
+            watch.on_deadline(ms(103)),
+            UpdateDeadline::Interrupt
+        ));
+        assert!(matches!(watch, Watch::Over { .. }));
+    }
+}

@@ -1,0 +1,145 @@
+//! The instances of one container: who may have one, who waits, what is kept warm.
+
+use super::instance::Instance;
+use crate::engine::Core;
+use crate::guest::{self, Guest, Ledger};
+use crate::reaper::Warm;
+use crate::{CallError, Container, Usage};
+use osier_process::CancellationToken;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+/// One of the container's `max_instances`.
+pub(super) type Slot = OwnedSemaphorePermit;
+
+pub(super) struct Pool {
+    pub(super) core: Arc<Core>,
+    pub(super) pre: ProxyPre<Guest>,
+    pub(super) container: Container,
+    pub(super) ledger: Arc<Ledger>,
+    /// Cancelled when the grace is over: whoever still runs must end.
+    pub(super) ended: CancellationToken,
+    slots: Arc<Semaphore>,
+    most: u32,
+    waiting: AtomicU32,
+    /// Instances between two requests, the warmest last. Never more than there are slots.
+    idle: Mutex<Vec<(Instance, Instant)>>,
+    stopping: AtomicBool,
+}
+
+impl Pool {
+    pub(super) fn new(core: Arc<Core>, pre: ProxyPre<Guest>, container: Container) -> Self {
+        let most = container.max_instances.max(1);
+        Self {
+            core,
+            pre,
+            ledger: Ledger::new(container.memory_limit),
+            container,
+            ended: CancellationToken::new(),
+            slots: Arc::new(Semaphore::new(most as usize)),
+            most,
+            waiting: AtomicU32::new(0),
+            idle: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for a slot, in order of arrival and no longer than the request may take.
+    pub(super) async fn slot(&self) -> Result<Slot, CallError> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(CallError::Stopped);
+        }
+        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            return Ok(slot);
+        }
+        let _waiting = Waiting::enter(&self.waiting, self.container.max_queued)?;
+        match tokio::time::timeout(
+            self.container.request_deadline,
+            self.slots.clone().acquire_owned(),
+        )
+        .await
+        {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_closed)) => Err(CallError::Stopped),
+            Err(_late) => Err(CallError::Overloaded),
+        }
+    }
+
+    /// An instance for the holder of a slot: a warm one, or one that is instantiated when it is first used.
+    pub(super) fn instance(&self) -> Instance {
+        let warm = self.idle.lock().pop();
+        match warm {
+            Some((instance, _)) => instance,
+            None => {
+                let side = &self.core.workloads;
+                let (store, slice) =
+                    guest::store(&side.engine, &side.clock, &self.container, &self.ledger);
+                Instance::new(store, slice)
+            }
+        }
+    }
+
+    /// Keeps an instance for the next request, unless it has served its share.
+    pub(super) fn give_back(&self, instance: Instance) {
+        let worn = instance.served() >= self.container.max_requests_per_instance.max(1);
+        if !worn && !self.stopping.load(Ordering::Acquire) {
+            self.idle.lock().push((instance, Instant::now()));
+        }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        self.ledger.usage()
+    }
+
+    pub(super) async fn stop(&self, grace: Duration) {
+        self.stopping.store(true, Ordering::Release);
+        // All slots at once: the queue is in order, so this comes after everybody who was let in.
+        let _all = tokio::time::timeout(grace, self.slots.acquire_many(self.most)).await;
+        self.slots.close();
+        self.ended.cancel();
+        let idle = std::mem::take(&mut *self.idle.lock());
+        drop(idle);
+    }
+}
+
+impl Warm for Pool {
+    fn cool(&self, idle: Duration) {
+        let cold: Vec<_> = {
+            let mut kept = self.idle.lock();
+            // The longest idle come first, because the warmest are taken from the end.
+            let cold = kept
+                .iter()
+                .take_while(|(_, since)| since.elapsed() > idle)
+                .count();
+            let cold = kept.drain(..cold).collect();
+            if kept.is_empty() {
+                kept.shrink_to_fit();
+            }
+            cold
+        };
+        drop(cold);
+    }
+}
+
+/// A place in the queue.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn enter(count: &'a AtomicU32, most: u32) -> Result<Self, CallError> {
+        let one_more = |waiting: u32| (waiting < most).then_some(waiting + 1);
+        match count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more) {
+            Ok(_) => Ok(Self(count)),
+            Err(_) => Err(CallError::Overloaded),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
