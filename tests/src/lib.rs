@@ -5,11 +5,13 @@
 
 pub mod api;
 pub mod artifacts;
+pub mod bookinfo;
 pub mod deadline;
 pub mod http;
 pub mod kubectl;
 pub mod load;
 pub mod node;
+pub mod objects;
 
 pub use deadline::until;
 pub use node::{Node, Options};

@@ -120,6 +120,11 @@ impl Load {
             .count()
     }
 
+    /// Lets no new request begin; those in flight go on.
+    pub fn stop_asking(&self) {
+        self.stop.cancel();
+    }
+
     /// Lets every request in flight end, and returns all that was seen.
     pub async fn finish(mut self) -> Outcome {
         self.stop.cancel();

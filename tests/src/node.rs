@@ -180,25 +180,30 @@ impl Node {
         Ok(())
     }
 
-    /// Runs the machine's kubectl, or `osier` where there is none that can do it.
+    /// Applies a manifest with the machine's kubectl, or with `osier apply` where there is none.
     pub fn apply(&self, file: &Path) -> Result<String> {
-        let path = file.to_string_lossy();
-        if let Some(kubectl) = kubectl::installed() {
-            return kubectl.ok(&self.kubeconfig(), &["apply", "-f", &path], None);
-        }
-        let output = self.osier(&["apply", "-f", &path])?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        ensure!(
-            output.status.success(),
-            "osier apply -f {path}: {said}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Ok(said)
+        self.manifests("apply", &file.to_string_lossy(), None)
     }
 
-    /// Applies text with this kubectl.
-    pub fn apply_text(&self, kubectl: &Kubectl, text: &str) -> Result<String> {
-        kubectl.ok(&self.kubeconfig(), &["apply", "-f", "-"], Some(text))
+    /// Applies manifests given as text.
+    pub fn apply_text(&self, text: &str) -> Result<String> {
+        self.manifests("apply", "-", Some(text))
+    }
+
+    /// Deletes what a manifest names.
+    pub fn delete(&self, file: &Path) -> Result<String> {
+        self.manifests("delete", &file.to_string_lossy(), None)
+    }
+
+    fn manifests(&self, verb: &str, path: &str, text: Option<&str>) -> Result<String> {
+        let tool = match kubectl::installed() {
+            Some(kubectl) => kubectl,
+            None => Kubectl {
+                path: artifacts::binary()?,
+                version: "osier".to_owned(),
+            },
+        };
+        tool.ok(&self.kubeconfig(), &[verb, "-f", path], text)
     }
 
     /// SIGTERM, then waits until it has left.

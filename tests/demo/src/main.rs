@@ -9,15 +9,11 @@ use crate::terminal::{Step, Steps};
 use crate::traffic::{Mark, table};
 use anyhow::{Context, Result, bail, ensure};
 use osier_tests::api::Api;
-use osier_tests::artifacts::{component, example};
 use osier_tests::load::{Load, Plan};
-use osier_tests::{Node, http, kubectl, until};
+use osier_tests::{Node, bookinfo, kubectl, until};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The four images of Bookinfo.
-const IMAGES: [&str; 4] = ["details", "ratings", "reviews", "productpage"];
-const MANIFESTS: [&str; 3] = ["bookinfo.yaml", "destination-rules.yaml", "gateway.yaml"];
 const POLICY: &str = "/apis/policy.osier.dev/v1alpha1/namespaces/default/policies/deny-reviews";
 /// Asks productpage, which asks reviews and passes on its status: what the policy refuses is seen as 403.
 const PATH: &str = "/api/v1/products/0/reviews";
@@ -93,93 +89,23 @@ impl Demo {
 /// Deploys, shows and undoes; the node stays up with Bookinfo on it.
 async fn walk(node: &Node, steps: &mut Steps) -> Result<Shown> {
     let step = steps.begin("import the images of Bookinfo: `osier image import NAME FILE`");
-    for image in IMAGES {
-        node.import(
-            &format!("bookinfo/{image}:1.0"),
-            &component(&format!("bookinfo/{image}"))?,
-        )?;
-    }
+    bookinfo::import(node)?;
     step.done("4 components");
     let step = steps.begin("deploy Bookinfo: `kubectl apply -f examples/bookinfo/manifests/...`");
-    for manifest in MANIFESTS {
-        node.apply(&example(&format!("bookinfo/manifests/{manifest}")))?;
-    }
-    step.done(if kubectl::installed().is_some() {
-        "applied with kubectl"
-    } else {
-        "applied with `osier apply` (no kubectl here)"
+    bookinfo::apply(node)?;
+    step.done(match kubectl::installed() {
+        Some(_) => "applied with kubectl",
+        None => "applied with `osier apply` (no kubectl here)",
     });
     let step = steps.begin("wait until all six pods are ready and the page is whole");
-    let pods = all_ready(node).await?;
-    let page = whole_page(node).await?;
+    let page = bookinfo::whole(node).await?;
     step.done(&format!(
-        "{pods} pods ready, a page of {page} bytes with reviews"
+        "six pods ready, a page of {} bytes with reviews",
+        page.len()
     ));
     let step =
         steps.begin("traffic through the gateway; load a policy plugin while it flows; remove it");
     traffic(node, step).await
-}
-
-async fn all_ready(node: &Node) -> Result<usize> {
-    let api = tokio::sync::Mutex::new(Api::open(node).await?);
-    until(
-        "all pods of Bookinfo ready",
-        Duration::from_secs(120),
-        || async {
-            let answer = api
-                .lock()
-                .await
-                .send("GET", "/api/v1/namespaces/default/pods", None)
-                .await?
-                .json()?;
-            let pods = answer["items"].as_array().context("a list of pods")?;
-            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-            ensure!(ready >= 6, "{ready} of 6 pods are ready: {}", states(pods));
-            Ok(Some(ready))
-        },
-    )
-    .await
-}
-
-fn is_ready(pod: &serde_json::Value) -> bool {
-    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
-    conditions
-        .into_iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-}
-
-fn states(pods: &[serde_json::Value]) -> String {
-    let state = |pod: &serde_json::Value| {
-        let waiting = &pod["status"]["containerStatuses"][0]["state"]["waiting"];
-        format!(
-            "{} {} {} {}",
-            pod["metadata"]["name"], pod["status"]["phase"], waiting["reason"], waiting["message"]
-        )
-    };
-    pods.iter().map(state).collect::<Vec<_>>().join("; ")
-}
-
-async fn whole_page(node: &Node) -> Result<usize> {
-    let gateway = node.address("gateway")?;
-    until(
-        "the product page with details and reviews",
-        Duration::from_secs(30),
-        || async {
-            let answer = http::get(&gateway, "/productpage").await?;
-            let text = answer.text();
-            ensure!(
-                answer.status == 200,
-                "the gateway answered {}: {text}",
-                answer.status
-            );
-            ensure!(
-                !text.contains("unavailable right now"),
-                "a backend is missing on the page"
-            );
-            Ok(Some(text.len()))
-        },
-    )
-    .await
 }
 
 async fn traffic(node: &Node, step: Step) -> Result<Shown> {
@@ -215,7 +141,7 @@ async fn bite(node: &Node, load: &Load, marks: &mut Vec<Mark>) -> Result<Duratio
         load.count(403, Duration::ZERO) == 0,
         "requests are refused before the policy is there"
     );
-    node.apply(&example("bookinfo/manifests/policy-deny.yaml"))?;
+    node.apply(&bookinfo::manifest("policy-deny"))?;
     let at = load.elapsed();
     marks.push(Mark {
         at,
