@@ -126,7 +126,8 @@ pub enum CallError {
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// It returned or called `exit`.
+    /// It returned or called `exit`. The `exit` of WASI 0.2 before 0.2.12 knows only success (0) and failure (1); other codes come from guests
+    /// that import `exit-with-code`, which today's standard libraries do not.
     Code(i32),
     /// It trapped.
     Trap {

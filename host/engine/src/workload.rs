@@ -122,10 +122,7 @@ impl Workload {
 
     /// One instance must fit into the container's memory, or no request would ever be served.
     fn fits(&self, container: &Container, pre: &InstancePre<Guest>) -> Result<(), ComponentError> {
-        let required = pre.component().resources_required();
-        let needs = required
-            .and_then(|required| required.max_initial_memory_size)
-            .unwrap_or(0);
+        let needs = imports::initial_memory(pre.component());
         if needs > container.memory_limit {
             return Err(ComponentError::Limit {
                 what: "the memory limit",

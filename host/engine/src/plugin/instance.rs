@@ -115,10 +115,8 @@ impl PreparedPlugin {
     ) -> Result<Self, ComponentError> {
         grants::check(&plugin.imports, &grants)?;
         let component = &plugin.compiled.component;
-        let required = component
-            .resources_required()
-            .and_then(|required| required.max_initial_memory_size);
-        if let Some(needs) = required.filter(|needs| *needs > limits.memory) {
+        let needs = imports::initial_memory(component);
+        if needs > limits.memory {
             return Err(ComponentError::Limit {
                 what: "spec.limits.memory",
                 limit: limits.memory,

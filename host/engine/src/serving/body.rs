@@ -10,7 +10,8 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt;
 use osier_process::body::{self, Body, BodyError};
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -37,19 +38,27 @@ pub(super) fn complete(body: WasiBody, instance: Instance, pool: &Pool) -> Body 
 fn drain(mut body: WasiBody, instance: Instance, pool: &Pool) -> Frames {
     let mut frames = Frames::new();
     let mut instance = Some(instance);
-    let mut cx = Context::from_waker(Waker::noop());
     loop {
-        match Pin::new(&mut body).poll_frame(&mut cx) {
+        match frame_now(&mut body) {
             Poll::Ready(Some(frame)) => frames.push_back(frame),
             Poll::Ready(None) => break,
             Poll::Pending if instance.is_some() => instance = None,
-            Poll::Pending => break,
+            Poll::Pending => {
+                frames.push_back(Err(Error::HttpResponseIncomplete));
+                break;
+            }
         }
     }
     if let Some(instance) = instance {
         pool.give_back(instance);
     }
     frames
+}
+
+/// The next frame if it is here. Outside tokio's budget, which would let a channel seem empty to a busy task.
+fn frame_now(body: &mut WasiBody) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    let next = tokio::task::unconstrained(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
+    pin!(next).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Frames that are already here.

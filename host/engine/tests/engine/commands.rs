@@ -1,0 +1,188 @@
+//! Programs that run once.
+
+use crate::guests::{COMMAND, HTTP, Paper, container, engine, eventually, workload};
+use osier_engine::{CommandContainer, ComponentError, Container, Exit};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn command(args: &[&str], container: Container) -> CommandContainer {
+    let args = [&["program"], args]
+        .concat()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    workload(COMMAND)
+        .command(Container { args, ..container })
+        .unwrap()
+}
+
+#[tokio::test]
+async fn arguments_environment_and_output() {
+    let (out, err) = (Arc::new(Paper::default()), Arc::new(Paper::default()));
+    let env = vec![
+        ("A".to_owned(), "1".to_owned()),
+        ("B".to_owned(), "two words".to_owned()),
+    ];
+    let given = Container {
+        env,
+        stdout: out.clone(),
+        stderr: err.clone(),
+        ..container()
+    };
+    assert_eq!(command(&["print", "x y"], given).run().await, Exit::Code(0));
+    assert_eq!(
+        out.text(),
+        "args program,print,x y\nenv A=1\nenv B=two words\n"
+    );
+    assert_eq!(err.text(), "done\n");
+}
+
+#[tokio::test]
+async fn there_is_no_way_out_of_the_sandbox() {
+    let out = Arc::new(Paper::default());
+    let ended = command(
+        &["reach"],
+        Container {
+            stdout: out.clone(),
+            ..container()
+        },
+    )
+    .run()
+    .await;
+    assert_eq!(
+        out.text(),
+        "file false\nwrite false\nconnect false\nlisten false\nstdin 0\n"
+    );
+    assert_eq!(ended, Exit::Code(0));
+}
+
+#[tokio::test]
+async fn every_end_has_its_name() {
+    // Rust's standard library says only that it failed.
+    assert_eq!(
+        command(&["exit", "7"], container()).run().await,
+        Exit::Code(1)
+    );
+    assert_eq!(
+        command(&["exit", "0"], container()).run().await,
+        Exit::Code(0)
+    );
+    let limits = Container {
+        memory_limit: 8 << 20,
+        ..container()
+    };
+    assert_eq!(command(&["bomb"], limits).run().await, Exit::OutOfMemory);
+    let trapping = command(&["trap"], container());
+    assert!(
+        matches!(trapping.run().await, Exit::Trap { reason, .. } if reason.contains("unreachable"))
+    );
+    let usage = trapping.usage();
+    assert_eq!((usage.traps, usage.instances, usage.memory), (1, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_kill_ends_a_loop_and_a_sleep() {
+    for how in ["spin", "sleep"] {
+        let command = command(&[how], container());
+        let run = tokio::spawn({
+            let command = command.clone();
+            async move { command.run().await }
+        });
+        eventually("it runs", || command.usage().instances == 1).await;
+        let begun = Instant::now();
+        command.kill();
+        assert_eq!(run.await.unwrap(), Exit::Killed, "{how}");
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(command.usage().instances, 0);
+        assert_eq!(command.run().await, Exit::Killed, "it stays killed");
+    }
+}
+
+#[tokio::test]
+async fn the_processor_is_shared_in_proportion() {
+    let spin = |cpu_share| {
+        command(
+            &["spin"],
+            Container {
+                cpu_share,
+                ..container()
+            },
+        )
+    };
+    let (one, three) = (spin(1), spin(3));
+    // Both loop on this one thread; each ends its slice by itself.
+    let both = futures::future::join(one.run(), three.run());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(900), both)
+            .await
+            .is_err()
+    );
+    let ratio = three.usage().cpu.as_secs_f64() / one.usage().cpu.as_secs_f64();
+    assert!(
+        (1.8..5.0).contains(&ratio),
+        "{ratio}: {:?} and {:?}",
+        one.usage(),
+        three.usage()
+    );
+}
+
+#[tokio::test]
+async fn a_preview1_module_runs_as_a_component() {
+    let workload = engine().workload(&exit_with_7()).unwrap();
+    assert!(workload.is_command() && !workload.serves_http());
+    assert_eq!(
+        workload.command(container()).unwrap().run().await,
+        Exit::Code(1)
+    );
+}
+
+#[test]
+fn a_component_without_run_is_no_command() {
+    let refused = workload(HTTP).command(container()).err().unwrap();
+    assert!(
+        matches!(&refused, ComponentError::Export { export, .. } if export.contains("wasi:cli/run")),
+        "{refused}"
+    );
+}
+
+/// A core module of preview1: imports `proc_exit`, exports `_start` and a memory, and exits with 7, which the adapter makes a failure.
+fn exit_with_7() -> Vec<u8> {
+    let name = |text: &str| {
+        [
+            vec![u8::try_from(text.len()).unwrap()],
+            text.as_bytes().to_vec(),
+        ]
+        .concat()
+    };
+    let section =
+        |id: u8, body: Vec<u8>| [vec![id, u8::try_from(body.len()).unwrap()], body].concat();
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, vec![2, 0x60, 0, 0, 0x60, 1, 0x7f, 0]),
+        section(
+            2,
+            [
+                vec![1],
+                name("wasi_snapshot_preview1"),
+                name("proc_exit"),
+                vec![0, 1],
+            ]
+            .concat(),
+        ),
+        section(3, vec![1, 0]),
+        section(5, vec![1, 0, 1]),
+        section(
+            7,
+            [
+                vec![2],
+                name("_start"),
+                vec![0, 1],
+                name("memory"),
+                vec![2, 0],
+            ]
+            .concat(),
+        ),
+        section(10, vec![1, 6, 0, 0x41, 7, 0x10, 0, 0x0b]),
+    ]
+    .concat()
+}

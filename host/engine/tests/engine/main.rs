@@ -1,0 +1,12 @@
+//! The engine with real guests: what works, and that a guest can hurt nobody but itself.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod commands;
+mod cost;
+mod guests;
+mod http_failures;
+mod http_outgoing;
+mod http_pool;
+mod http_serving;
+mod loading;
+mod plugins;
