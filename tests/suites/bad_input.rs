@@ -162,69 +162,75 @@ async fn images_that_cannot_run_say_why() {
     }
 }
 
+fn object(kind: &str, name: &str, spec: &Value) -> String {
+    let version = "policy.osier.dev/v1alpha1";
+    json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+        .to_string()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_are_checked_when_they_are_applied_and_harm_nothing() {
     let node = Node::start().unwrap();
     deploy(&node).await.unwrap();
     node.apply(&manifest("policy-deny")).unwrap();
-    let policy = |spec: Value| {
-        json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "wrong"}, "spec": spec}).to_string()
-    };
-    let actions = json!([{"plugin": "denier", "template": "checknothing"}]);
-    let untyped = policy(json!({"match": "request.size == \"big\"", "actions": actions}));
-    refused(
-        &node,
-        POLICIES,
-        ("application/json", &untyped),
-        (422, &["wrong", "spec.match", "request.size"]),
-    )
-    .await;
-    let unknown = policy(json!({"match": "request.colour == \"red\"", "actions": actions}));
-    refused(
-        &node,
-        POLICIES,
-        ("application/json", &unknown),
-        (422, &["spec.match", "request.colour"]),
-    )
-    .await;
-    let template = policy(json!({"actions": [{"plugin": "denier", "template": "nonsense"}]}));
-    refused(
-        &node,
-        POLICIES,
-        ("application/json", &template),
-        (422, &["spec.actions[0].template", "nonsense"]),
-    )
-    .await;
-    let plugin = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": "none"}, "spec": {"image": "builtin://nonsense"}});
-    refused(
-        &node,
-        PLUGINS,
-        ("application/json", &plugin.to_string()),
-        (422, &["none", "spec.image", "builtin://nonsense"]),
-    )
-    .await;
-    let pod = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": "pod"}, "spec": {"image": "bookinfo/details:1.0"}});
-    refused(
-        &node,
-        PLUGINS,
-        ("application/json", &pod.to_string()),
-        (422, &["pod", "spec.image"]),
-    )
-    .await;
-    let reviews = get(
-        &node.address("gateway").unwrap(),
-        "/api/v1/products/0/reviews",
-    )
-    .await
-    .unwrap();
+    wrong_policies(&node).await;
+    wrong_plugins(&node).await;
+    let gateway = node.address("gateway").unwrap();
+    let reviews = get(&gateway, "/api/v1/products/0/reviews").await.unwrap();
     assert_eq!(
         reviews.status,
         403,
-        "the policy that was there is still in force: {}",
+        "the policy that was there is in force: {}",
         reviews.text()
     );
-    let details = get(&node.address("gateway").unwrap(), "/api/v1/products/0")
-        .await
-        .unwrap();
+    let details = get(&gateway, "/api/v1/products/0").await.unwrap();
     assert_eq!(details.status, 200, "{}", details.text());
+}
+
+async fn wrong_policies(node: &Node) {
+    let action = |plugin: &str, template: &str| json!([{"plugin": plugin, "template": template}]);
+    let matching = |text: &str| json!({"match": text, "actions": action("denier", "checknothing")});
+    for (spec, parts) in [
+        (
+            matching("request.size == 'big'"),
+            ["spec.match", "request.size"],
+        ),
+        (
+            matching("request.colour == 'red'"),
+            ["spec.match", "request.colour"],
+        ),
+        (
+            json!({"actions": action("denier", "nonsense")}),
+            ["spec.actions[0].template", "nonsense"],
+        ),
+        (
+            json!({"actions": action("nobody", "checknothing")}),
+            ["spec.actions[0].plugin", "nobody"],
+        ),
+    ] {
+        let policy = object("Policy", "wrong", &spec);
+        refused(node, POLICIES, ("application/json", &policy), (422, &parts)).await;
+    }
+}
+
+async fn wrong_plugins(node: &Node) {
+    for image in ["builtin://nonsense", "bookinfo/details:1.0", "nowhere:1"] {
+        let plugin = object("Plugin", "wrong", &json!({"image": image}));
+        refused(
+            node,
+            PLUGINS,
+            ("application/json", &plugin),
+            (422, &["wrong", "spec.image"]),
+        )
+        .await;
+    }
+    let spec = json!({"image": "builtin://denier", "config": {"stauts": 404}});
+    let plugin = object("Plugin", "wrong", &spec);
+    refused(
+        node,
+        PLUGINS,
+        ("application/json", &plugin),
+        (422, &["spec.config", "stauts"]),
+    )
+    .await;
 }

@@ -155,90 +155,104 @@ fn looks_around() {
 #[test]
 fn applies_gets_and_deletes() {
     with_every_kubectl(|person| {
-        contains(
-            &person.ok_with("apply -f -", OBJECTS),
-            &[
-                "configmap/settings created",
-                "secret/key created",
-                "service/clock created",
-                "replicationcontroller/clock created",
-            ],
-        );
-        contains(
-            &person.ok_with("apply -f -", OBJECTS),
-            &[
-                "configmap/settings unchanged",
-                "replicationcontroller/clock unchanged",
-            ],
-        );
-        let changed = OBJECTS.replace("colour: green", "colour: blue");
-        contains(
-            &person.ok_with("apply -f -", &changed),
-            &["configmap/settings configured", "secret/key unchanged"],
-        );
-        contains(
-            &person.ok("get configmap settings -o yaml"),
-            &[
-                "kind: ConfigMap",
-                "colour: blue",
-                "resourceVersion:",
-                "uid:",
-            ],
-        );
-        contains(
-            &person.ok("get configmap settings -o json"),
-            &["\"kind\": \"ConfigMap\""],
-        );
-        assert_eq!(
-            person.ok("get cm settings -o jsonpath={.data.colour}"),
-            "blue"
-        );
-        contains(
-            &person.ok("get svc -o wide"),
-            &["clock", "ClusterIP", "SELECTOR", "app=clock"],
-        );
-        contains(
-            &person.ok("get cm,secret,svc,rc -l app=clock"),
-            &["service/clock", "replicationcontroller/clock"],
-        );
-        contains(
-            &person.ok("label configmap settings tier=front"),
-            &["labeled"],
-        );
-        contains(
-            &person.ok("get configmap -l tier=front -o name"),
-            &["configmap/settings"],
-        );
-        contains(
-            &person.ok("annotate configmap settings note=hello"),
-            &["annotated"],
-        );
-        contains(
-            &person.ok("create configmap made --from-literal=a=b"),
-            &["configmap/made created"],
-        );
-        contains(
-            &person.fails("create configmap made --from-literal=a=b"),
-            &["AlreadyExists", "configmaps \"made\" already exists"],
-        );
-        contains(
-            &person.ok("create namespace elsewhere"),
-            &["namespace/elsewhere created"],
-        );
-        contains(
-            &person.ok("get configmap -A"),
-            &["NAMESPACE", "default", "settings"],
-        );
-        contains(
-            &person.ok("delete configmap made"),
-            &["configmap \"made\" deleted"],
-        );
-        contains(
-            &person.ok("delete namespace elsewhere --wait=true --timeout=60s"),
-            &["namespace \"elsewhere\" deleted"],
-        );
-        contains(&person.ok_with("delete -f -", OBJECTS), &["deleted"]);
+        tells_what_it_changed(person);
+        shows_in_every_form(person);
+        labels_creates_and_deletes(person);
     });
+}
+
+fn tells_what_it_changed(person: &Person) {
+    let created = person.ok_with("apply -f -", OBJECTS);
+    contains(
+        &created,
+        &["configmap/settings created", "secret/key created"],
+    );
+    contains(
+        &created,
+        &[
+            "service/clock created",
+            "replicationcontroller/clock created",
+        ],
+    );
+    let again = person.ok_with("apply -f -", OBJECTS);
+    contains(
+        &again,
+        &[
+            "configmap/settings unchanged",
+            "replicationcontroller/clock unchanged",
+        ],
+    );
+    let changed = person.ok_with(
+        "apply -f -",
+        &OBJECTS.replace("colour: green", "colour: blue"),
+    );
+    contains(
+        &changed,
+        &["configmap/settings configured", "secret/key unchanged"],
+    );
+}
+
+fn shows_in_every_form(person: &Person) {
+    let yaml = person.ok("get configmap settings -o yaml");
+    contains(
+        &yaml,
+        &[
+            "kind: ConfigMap",
+            "colour: blue",
+            "resourceVersion:",
+            "uid:",
+        ],
+    );
+    contains(
+        &person.ok("get configmap settings -o json"),
+        &["\"kind\": \"ConfigMap\""],
+    );
+    assert_eq!(
+        person.ok("get cm settings -o jsonpath={.data.colour}"),
+        "blue"
+    );
+    contains(
+        &person.ok("get svc -o wide"),
+        &["clock", "ClusterIP", "SELECTOR", "app=clock"],
+    );
+    let several = person.ok("get cm,secret,svc,rc -l app=clock");
+    contains(&several, &["service/clock", "replicationcontroller/clock"]);
+}
+
+fn labels_creates_and_deletes(person: &Person) {
+    contains(
+        &person.ok("label configmap settings tier=front"),
+        &["labeled"],
+    );
+    contains(
+        &person.ok("get configmap -l tier=front -o name"),
+        &["configmap/settings"],
+    );
+    contains(
+        &person.ok("annotate configmap settings note=hello"),
+        &["annotated"],
+    );
+    let create = "create configmap made --from-literal=a=b";
+    contains(&person.ok(create), &["configmap/made created"]);
+    contains(
+        &person.fails(create),
+        &["AlreadyExists", "configmaps \"made\" already exists"],
+    );
+    contains(
+        &person.ok("create namespace elsewhere"),
+        &["namespace/elsewhere created"],
+    );
+    contains(
+        &person.ok("get configmap -A"),
+        &["NAMESPACE", "default", "settings"],
+    );
+    contains(
+        &person.ok("delete configmap made"),
+        &["configmap \"made\" deleted"],
+    );
+    let gone = person.ok("delete namespace elsewhere --wait=true --timeout=60s");
+    contains(&gone, &["namespace \"elsewhere\" deleted"]);
+    contains(&person.ok_with("delete -f -", OBJECTS), &["deleted"]);
 }
 
 #[test]
@@ -246,44 +260,17 @@ fn runs_pods() {
     with_every_kubectl(|person| {
         let watched = person.follow("get pods -w");
         person.ok_with("apply -f -", OBJECTS);
-        contains(
-            &person.ok("wait --for=condition=Ready pod -l app=clock --timeout=120s"),
-            &["condition met"],
-        );
+        let wait = "wait --for=condition=Ready pod -l app=clock --timeout=120s";
+        until_blocking("a pod to wait for", LIMIT, || {
+            Ok((!person.ok("get pods -l app=clock -o name").is_empty()).then_some(()))
+        })
+        .unwrap();
+        contains(&person.ok(wait), &["condition met"]);
         watched.line_with("Running");
-        let pods = person.ok("get pods -l app=clock -o wide");
+        describes(person);
+        let log = person.ok("logs -l app=clock --tail=-1");
         contains(
-            &pods,
-            &[
-                "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "1/1", "Running",
-            ],
-        );
-        contains(
-            &person.ok("describe pod -l app=clock"),
-            &[
-                "Name:",
-                "Status:",
-                "Running",
-                "ticker:1.0",
-                "Events:",
-                "Scheduled",
-                "Started",
-            ],
-        );
-        contains(
-            &person.ok("describe rc clock"),
-            &["Replicas:", "SuccessfulCreate"],
-        );
-        contains(
-            &person.ok("describe service clock"),
-            &["Selector:", "app=clock"],
-        );
-        contains(
-            &person.ok("describe node"),
-            &["Conditions:", "Ready", "Capacity:"],
-        );
-        contains(
-            &person.ok("logs -l app=clock --tail=-1"),
+            &log,
             &["SHOW_COLOUR=green", "SHOW_KEY=opensesame", "tick 0"],
         );
         person.follow("logs -f -l app=clock").line_with("tick 5");
@@ -303,6 +290,41 @@ fn runs_pods() {
         };
         until_blocking("no pods of a deleted controller", LIMIT, none).unwrap();
     });
+}
+
+fn describes(person: &Person) {
+    let pods = person.ok("get pods -l app=clock -o wide");
+    contains(
+        &pods,
+        &[
+            "NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE", "1/1", "Running",
+        ],
+    );
+    let pod = person.ok("describe pod -l app=clock");
+    contains(
+        &pod,
+        &[
+            "Name:",
+            "Status:",
+            "Running",
+            "ticker:1.0",
+            "Events:",
+            "Scheduled",
+            "Started",
+        ],
+    );
+    contains(
+        &person.ok("describe rc clock"),
+        &["Replicas:", "SuccessfulCreate"],
+    );
+    contains(
+        &person.ok("describe service clock"),
+        &["Selector:", "app=clock"],
+    );
+    contains(
+        &person.ok("describe node"),
+        &["Conditions:", "Ready", "Capacity:"],
+    );
 }
 
 fn replicas(person: &Person, wanted: &str) {

@@ -129,17 +129,7 @@ async fn a_hostile_plugin_costs_only_its_own_requests() {
     };
     until("the plugin is asked", LIMIT, asked).await.unwrap();
 
-    let alone = Plan::get(&gateway, "/", 2)
-        .paced(Duration::from_millis(2))
-        .start();
-    let enough = || async { Ok((alone.count(200, Duration::ZERO) > 300).then_some(())) };
-    until("quiet traffic", LIMIT, enough).await.unwrap();
-    let quiet = alone
-        .finish()
-        .await
-        .quantile(0.5, 200, Duration::ZERO)
-        .unwrap();
-
+    let quiet = median_alone(&gateway).await;
     let good = Plan::get(&gateway, "/", 2)
         .paced(Duration::from_millis(2))
         .start();
@@ -175,6 +165,20 @@ async fn a_hostile_plugin_costs_only_its_own_requests() {
         "the median went from {quiet:?} to {beside:?}"
     );
     shows_in_status(&node).await;
+}
+
+/// The median of good requests while nothing else is asked.
+async fn median_alone(gateway: &str) -> Duration {
+    let alone = Plan::get(gateway, "/", 2)
+        .paced(Duration::from_millis(2))
+        .start();
+    let enough = || async { Ok((alone.count(200, Duration::ZERO) > 300).then_some(())) };
+    until("quiet traffic", LIMIT, enough).await.unwrap();
+    alone
+        .finish()
+        .await
+        .quantile(0.5, 200, Duration::ZERO)
+        .unwrap()
 }
 
 async fn shows_in_status(node: &Node) {
