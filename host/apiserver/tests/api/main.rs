@@ -1,0 +1,12 @@
+//! What the API means, asked for in process: no socket, no clock to wait for.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bodies;
+mod deletes;
+mod documents;
+mod lists;
+mod parts;
+mod server;
+mod watches;
+mod writes;

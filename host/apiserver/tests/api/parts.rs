@@ -1,0 +1,221 @@
+//! Subresources, and what is special about services.
+
+use serde_json::{Value, json};
+
+use crate::server::{PODS, Server, controller, pod};
+
+const CONTROLLERS: &str = "/api/v1/namespaces/default/replicationcontrollers";
+const SERVICES: &str = "/api/v1/namespaces/default/services";
+
+fn service(name: &str, spec: Value) -> Value {
+    let mut spec = spec;
+    spec["ports"] = json!([{"port": 80}]);
+    json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
+}
+
+#[tokio::test]
+async fn scale_reads_and_writes_the_replica_count() {
+    let server = Server::new().await;
+    server.post(CONTROLLERS, controller("rc")).await.good();
+    let path = format!("{CONTROLLERS}/rc/scale");
+    let scale = server.get(&path).await.good();
+    assert_eq!(
+        (&scale["kind"], &scale["spec"]["replicas"]),
+        (&json!("Scale"), &json!(1))
+    );
+    assert_eq!(scale["status"]["selector"], "app=x");
+    assert_eq!(
+        server
+            .merge(&path, json!({"spec": {"replicas": 4}}))
+            .await
+            .good()["spec"]["replicas"],
+        4
+    );
+    let stored = server.get(&format!("{CONTROLLERS}/rc")).await.good();
+    assert_eq!(
+        (
+            &stored["spec"]["replicas"],
+            &stored["metadata"]["generation"]
+        ),
+        (&json!(4), &json!(2))
+    );
+    assert_eq!(
+        server.put(&path, scale).await.code,
+        409,
+        "it was read before the change"
+    );
+    assert_eq!(
+        server
+            .merge(&path, json!({"spec": {"replicas": "x"}}))
+            .await
+            .code,
+        400
+    );
+    assert_eq!(
+        server
+            .merge(&path, json!({"spec": {"replicas": -1}}))
+            .await
+            .code,
+        422
+    );
+    assert_eq!(server.get(&format!("{PODS}/p/scale")).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let server = Server::new().await;
+    server.post(PODS, pod("p")).await.good();
+    let path = format!("{PODS}/p/binding");
+    let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p"}, "target": {"name": "n1"}});
+    assert_eq!(server.post(&path, binding.clone()).await.code, 201);
+    let bound = server.get(&format!("{PODS}/p")).await.good();
+    assert_eq!(bound["spec"]["nodeName"], "n1");
+    assert_eq!(bound["status"]["conditions"][0]["type"], "PodScheduled");
+    let again = server.post(&path, binding).await;
+    assert_eq!(again.code, 409);
+    assert!(
+        again
+            .message()
+            .ends_with("pod p is already assigned to node \"n1\""),
+        "{}",
+        again.message()
+    );
+    assert_eq!(server.post(&path, json!({"target": {}})).await.code, 400);
+}
+
+#[tokio::test]
+async fn an_eviction_is_a_delete() {
+    let server = Server::new().await;
+    server.post(PODS, pod("p")).await.good();
+    let eviction =
+        json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    assert_eq!(
+        server
+            .post(&format!("{PODS}/p/eviction"), eviction)
+            .await
+            .code,
+        201
+    );
+    assert_eq!(server.get(&format!("{PODS}/p")).await.code, 404);
+}
+
+#[tokio::test]
+async fn logs_are_opened_for_the_right_container() {
+    let server = Server::new().await;
+    let mut body = pod("p");
+    body["spec"]["nodeName"] = json!("n1");
+    server.post(PODS, body.clone()).await.good();
+    let log = server
+        .get(&format!(
+            "{PODS}/p/log?follow=true&tailLines=3&timestamps=true&limitBytes=9"
+        ))
+        .await;
+    assert!(
+        log.text
+            .starts_with("p c LogOptions { follow: true, tail_lines: Some(3)"),
+        "{}",
+        log.text
+    );
+    assert_eq!(log.headers["content-type"], "text/plain");
+    let wrong = server.get(&format!("{PODS}/p/log?container=x")).await;
+    assert_eq!(
+        (wrong.code, wrong.message().as_str()),
+        (400, "container x is not valid for pod p")
+    );
+    assert_eq!(
+        server
+            .get(&format!("{PODS}/p/log?sinceTime=yesterday"))
+            .await
+            .code,
+        400
+    );
+    body["metadata"]["name"] = json!("two");
+    body["spec"]["containers"] = json!([{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]);
+    server.post(PODS, body).await.good();
+    let unsaid = server.get(&format!("{PODS}/two/log")).await;
+    assert_eq!(
+        unsaid.message(),
+        "a container name must be specified for pod two, choose one of: [a b]"
+    );
+}
+
+#[tokio::test]
+async fn every_service_gets_an_address_of_its_own() {
+    let server = Server::new().await;
+    let one = server
+        .post(SERVICES, service("one", json!({})))
+        .await
+        .good();
+    let two = server
+        .post(SERVICES, service("two", json!({})))
+        .await
+        .good();
+    assert_eq!(
+        (&one["spec"]["clusterIP"], &two["spec"]["clusterIP"]),
+        (&json!("10.96.0.2"), &json!("10.96.0.3"))
+    );
+    assert_eq!(one["spec"]["clusterIPs"], json!(["10.96.0.2"]));
+    let taken = server
+        .post(
+            SERVICES,
+            service("three", json!({"clusterIP": "10.96.0.2"})),
+        )
+        .await;
+    assert_eq!(taken.code, 422);
+    assert!(
+        taken.message().contains("provided IP is already allocated"),
+        "{}",
+        taken.message()
+    );
+    assert_eq!(
+        server
+            .post(SERVICES, service("three", json!({"clusterIP": "10.1.0.2"})))
+            .await
+            .code,
+        422
+    );
+    let headless = server
+        .post(SERVICES, service("headless", json!({"clusterIP": "None"})))
+        .await
+        .good();
+    assert_eq!(headless["spec"]["clusterIP"], "None");
+    server
+        .post(&format!("{SERVICES}?dryRun=All"), service("dry", json!({})))
+        .await
+        .good();
+    server
+        .delete(&format!("{SERVICES}/one"), json!({}))
+        .await
+        .good();
+    let next = server
+        .post(SERVICES, service("next", json!({})))
+        .await
+        .good();
+    assert_eq!(next["spec"]["clusterIP"], "10.96.0.2", "given back");
+    let kept = server
+        .put(
+            &format!("{SERVICES}/next"),
+            service("next", json!({"selector": {"a": "b"}})),
+        )
+        .await
+        .good();
+    assert_eq!(kept["spec"]["clusterIP"], "10.96.0.2");
+}
+
+#[tokio::test]
+async fn addresses_stay_taken_after_a_restart() {
+    let server = Server::new().await;
+    server
+        .post(SERVICES, service("one", json!({})))
+        .await
+        .good();
+    server.api.close().await.unwrap();
+    let Server { api, folder, .. } = server;
+    drop(api);
+    let server = Server::at(folder).await;
+    let two = server
+        .post(SERVICES, service("two", json!({})))
+        .await
+        .good();
+    assert_eq!(two["spec"]["clusterIP"], "10.96.0.3");
+}

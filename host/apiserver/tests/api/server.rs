@@ -1,0 +1,217 @@
+//! A server of one's own, and requests in one line.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Request};
+use osier_api::{Object, Status};
+use osier_apiserver::{
+    Admit, Admitted, ApiServer, LogOptions, Operation, PodLogs, Review, Settings, StoreKind, User,
+};
+use osier_process::body::{self, Body};
+use osier_process::{Boxed, Tasks};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub(crate) struct Server {
+    pub(crate) api: Arc<ApiServer>,
+    pub(crate) tasks: Tasks,
+    pub(crate) folder: TempDir,
+}
+
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub(crate) fn message(&self) -> String {
+        self.json()["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    pub(crate) fn warnings(&self) -> Vec<&str> {
+        self.headers
+            .get_all("warning")
+            .iter()
+            .map(|line| line.to_str().unwrap())
+            .collect()
+    }
+
+    /// The object, of an answer that must be good.
+    pub(crate) fn good(&self) -> Value {
+        assert!(self.code < 300, "{}: {}", self.code, self.text);
+        self.json()
+    }
+}
+
+/// Logs that say what they were asked for.
+struct Echo;
+
+impl PodLogs for Echo {
+    fn open<'a>(
+        &'a self,
+        pod: &'a Object,
+        container: &'a str,
+        options: LogOptions,
+    ) -> Boxed<'a, Result<Body, Status>> {
+        let text = format!("{} {container} {options:?}", pod.name());
+        Box::pin(async move { Ok(body::full(text)) })
+    }
+}
+
+/// Admission that refuses one label and answers another.
+struct Doorman;
+
+impl Admit for Doorman {
+    fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {
+        Box::pin(async move {
+            let object = review.new.or(review.old).unwrap();
+            if object.label("doorman") == Some("refuse") {
+                return Err(Status::forbidden(
+                    review.resource,
+                    object.name(),
+                    "the doorman says no",
+                ));
+            }
+            if review.operation == Operation::Delete || object.label("doorman") != Some("change") {
+                return Ok(Admitted::default());
+            }
+            let mut changed = object.clone();
+            changed.set(
+                &["metadata", "annotations", "seen-by"],
+                json!(review.user.name),
+            );
+            Ok(Admitted {
+                object: Some(changed),
+                warnings: vec!["the doorman changed it".to_owned()],
+            })
+        })
+    }
+}
+
+impl Server {
+    pub(crate) async fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap()).await
+    }
+
+    pub(crate) async fn at(folder: TempDir) -> Self {
+        let tasks = Tasks::new();
+        let settings = Settings {
+            store_dir: folder.path().join("store"),
+            store: StoreKind::Redb,
+            service_cidr: "10.96.0.0/12".to_owned(),
+        };
+        let api = ApiServer::open(
+            settings,
+            vec![Arc::new(Doorman)],
+            Arc::new(Echo),
+            tasks.clone(),
+        )
+        .await
+        .unwrap();
+        Self { api, tasks, folder }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_as(&User::new("admin", ["system:masters"]), request)
+            .await
+    }
+
+    pub(crate) async fn send_as(&self, user: &User, request: Request<Body>) -> Answer {
+        let (head, answer) = self.api.call(user, request).await.into_parts();
+        let bytes = body::read(answer, usize::MAX).await.unwrap();
+        Answer {
+            code: head.status.as_u16(),
+            headers: head.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(request("GET", path, "", "")).await
+    }
+
+    pub(crate) async fn accepting(&self, path: &str, accept: &str) -> Answer {
+        let mut request = request("GET", path, "", "");
+        request
+            .headers_mut()
+            .insert("accept", accept.parse().unwrap());
+        self.send(request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, value: Value) -> Answer {
+        self.send(request(
+            "POST",
+            path,
+            "application/json",
+            &value.to_string(),
+        ))
+        .await
+    }
+
+    pub(crate) async fn put(&self, path: &str, value: Value) -> Answer {
+        self.send(request("PUT", path, "application/json", &value.to_string()))
+            .await
+    }
+
+    pub(crate) async fn merge(&self, path: &str, value: Value) -> Answer {
+        self.send(request(
+            "PATCH",
+            path,
+            "application/merge-patch+json",
+            &value.to_string(),
+        ))
+        .await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, options: Value) -> Answer {
+        self.send(request(
+            "DELETE",
+            path,
+            "application/json",
+            &options.to_string(),
+        ))
+        .await
+    }
+}
+
+pub(crate) fn request(method: &str, path: &str, media: &str, content: &str) -> Request<Body> {
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(path.replace(' ', "%20"));
+    if !media.is_empty() {
+        builder = builder.header("content-type", media);
+    }
+    builder.body(body::full(content.to_owned())).unwrap()
+}
+
+pub(crate) const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
+
+pub(crate) fn map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": "1"}})
+}
+
+pub(crate) fn pod(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "x"}},
+        "spec": {"containers": [{"name": "c", "image": "hello"}]},
+    })
+}
+
+pub(crate) fn controller(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": name},
+        "spec": {
+            "replicas": 1, "selector": {"app": "x"},
+            "template": {"metadata": {"labels": {"app": "x"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+        },
+    })
+}
