@@ -1,1 +1,172 @@
-//! placeholder
+//! `rate-limit`: so many calls in so much time, per combination of dimensions, counted by the host for the whole node.
+
+mod limiter;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use osier_plugin::counters::{self, Bucket};
+use osier_plugin::serde::Deserialize;
+use osier_plugin::types::{QuotaInstance, Value};
+use osier_plugin::{Outcome, Period, Plugin, Quota};
+
+use limiter::{Algorithm, Counters, Limit};
+
+/// See `config.schema.json`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    crate = "osier_plugin::serde",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct Config {
+    #[serde(default)]
+    algorithm: Algorithm,
+    limit: u64,
+    window: Period,
+    burst: Option<u64>,
+    #[serde(default = "bucket")]
+    bucket: String,
+    #[serde(default)]
+    overrides: Vec<Override>,
+}
+
+fn bucket() -> String {
+    "rate-limit".into()
+}
+
+/// Another limit for calls whose dimensions agree; the first that fits counts.
+#[derive(Debug, Deserialize)]
+#[serde(
+    crate = "osier_plugin::serde",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct Override {
+    dimensions: BTreeMap<String, String>,
+    limit: u64,
+    window: Option<Period>,
+    burst: Option<u64>,
+}
+
+/// The plugin.
+struct RateLimit {
+    algorithm: Algorithm,
+    limit: Limit,
+    overrides: Vec<(BTreeMap<String, String>, Limit)>,
+    bucket: Bucket,
+}
+
+impl Plugin for RateLimit {
+    type Config = Config;
+
+    fn configure(config: Config) -> Result<Self, String> {
+        let limit = Limit::new("", config.limit, config.window.0, config.burst)?;
+        let mut overrides = Vec::with_capacity(config.overrides.len());
+        for (place, own) in config.overrides.into_iter().enumerate() {
+            let window = own.window.unwrap_or(config.window).0;
+            let path = format!("overrides[{place}].");
+            overrides.push((own.dimensions, Limit::new(&path, own.limit, window, own.burst)?));
+        }
+        Ok(Self {
+            algorithm: config.algorithm,
+            limit,
+            overrides,
+            bucket: Bucket::new(config.bucket),
+        })
+    }
+}
+
+impl RateLimit {
+    fn limit_of(&self, dimensions: &BTreeMap<&str, String>) -> Limit {
+        let fits = |wanted: &BTreeMap<String, String>| {
+            (wanted.iter()).all(|(name, value)| dimensions.get(name.as_str()) == Some(value))
+        };
+        let own = self.overrides.iter().find(|(wanted, _)| fits(wanted));
+        own.map_or(self.limit, |(_, limit)| *limit)
+    }
+
+    fn decide(&self, request: &QuotaInstance, counters: &impl Counters) -> Outcome {
+        let dimensions: BTreeMap<&str, String> = (request.dimensions.iter())
+            .map(|(name, value)| (name.as_str(), text(value)))
+            .collect();
+        let limit = self.limit_of(&dimensions);
+        let key = key(&dimensions);
+        let taken = self.algorithm.take(counters, &key, request.amount, request.best_effort, limit);
+        match taken {
+            Ok(taken) if taken.amount > 0 || request.amount == 0 => Outcome::Granted {
+                amount: taken.amount,
+                headers: limit.headers(taken.remaining),
+            },
+            Ok(taken) => Outcome::Refused {
+                reason: format!("{} in {:?} are used up for {key}", limit.amount, limit.window),
+                retry_after: Some(taken.retry_after),
+                headers: limit.headers(taken.remaining),
+            },
+            // Failing would drop the instance; refusing keeps the promise of the limit.
+            Err(error) => Outcome::Refused {
+                reason: format!("cannot count: {error}"),
+                retry_after: None,
+                headers: Vec::new(),
+            },
+        }
+    }
+}
+
+impl Quota for RateLimit {
+    fn allocate(&self, request: &QuotaInstance) -> Outcome {
+        self.decide(request, &self.bucket)
+    }
+}
+
+impl Counters for Bucket {
+    fn increment(&self, key: &str, delta: i64, ttl: Duration) -> Result<i64, counters::Error> {
+        Bucket::increment(self, key, delta, Some(ttl))
+    }
+
+    fn get(&self, key: &str) -> Result<i64, counters::Error> {
+        Ok(Bucket::get(self, key)?.unwrap_or(0))
+    }
+
+    fn take(
+        &self,
+        key: &str,
+        amount: u64,
+        terms: counters::Terms,
+        best_effort: bool,
+    ) -> Result<counters::Taken, counters::Error> {
+        Bucket::take(self, key, amount, terms, best_effort)
+    }
+
+    fn now(&self) -> Duration {
+        counters::now()
+    }
+}
+
+/// One text per combination of dimensions; lengths keep `a=b,c` and `a`, `b,c` apart.
+fn key(dimensions: &BTreeMap<&str, String>) -> String {
+    let mut key = String::new();
+    for (name, value) in dimensions {
+        key.push_str(&format!("{name}={}:{value};", value.len()));
+    }
+    key
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Absent => String::new(),
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::Boolean(value) => value.to_string(),
+        Value::Time(time) => format!("{}.{:09}", time.seconds, time.nanoseconds),
+        Value::Span(span) => format!("{}ns", span.nanoseconds),
+        Value::Texts(texts) => texts.iter().map(|(name, value)| format!("{name}={value},")).collect(),
+    }
+}
+
+osier_plugin::config_schema!("../config.schema.json");
+osier_plugin::export!(RateLimit: quota);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Expressions: CEL over the attribute vocabulary, checked when applied, compiled to closures, bounded when run.
+//!
+//! text -> `parse` (the `cel` crate, nowhere else) -> `ir` -> `check` (types, presence) -> `typed` -> `compile` -> closures over slots.
+
+mod check;
+mod compile;
+mod error;
+mod functions;
+mod ir;
+mod nearest;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod typed;
+mod value;
+
+pub use error::{CompileError, EvaluationError};
+pub(crate) use functions::nanoseconds;
+pub(crate) use ir::{Kind, Literal, Node};
+pub(crate) use nearest::nearest;
+pub(crate) use parse::parse;
+pub use value::Type;
+pub(crate) use value::Value;
+
+use crate::attributes::{Attributes, Vocabulary};
+use compile::{BoolCode, Frame, ValueCode};
+
+/// A compiled condition, such as a policy's `match`.
+pub struct Condition {
+    code: BoolCode,
+    constants: Vec<Value<'static>>,
+    references: Vec<String>,
+}
+
+impl std::fmt::Debug for Condition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Condition over {:?}", self.references)
+    }
+}
+
+impl Condition {
+    /// Compiles an expression of type bool that cannot be absent.
+    pub fn compile(source: &str, vocabulary: &Vocabulary) -> Result<Self, CompileError> {
+        let node = parse(source)?;
+        let checked = check::check_as(source, &node, vocabulary, &Type::Bool)?;
+        Ok(Self {
+            code: compile::condition(checked.root),
+            constants: checked.constants,
+            references: checked.references,
+        })
+    }
+
+    /// Evaluates it for one call.
+    pub fn evaluate<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<bool, EvaluationError> {
+        (self.code)(&mut Frame::new(attributes, &self.constants))
+    }
+
+    /// Names of the attributes that it reads.
+    pub fn references(&self) -> &[String] {
+        &self.references
+    }
+}
+
+/// A compiled expression of any type.
+pub(crate) struct Expression {
+    code: ValueCode,
+    constants: Vec<Value<'static>>,
+    ty: Type,
+    maybe: bool,
+    constant: bool,
+    references: Vec<String>,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Expression: {} over {:?}", self.ty, self.references)
+    }
+}
+
+impl Expression {
+    /// Compiles a parsed expression; `source` is the text that it was parsed from.
+    pub(crate) fn compile(
+        source: &str,
+        node: &Node,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, CompileError> {
+        let checked = check::check(source, node, vocabulary)?;
+        let (ty, maybe) = (checked.root.ty.clone(), checked.root.maybe);
+        let constant = matches!(checked.root.op, typed::Op::Constant(_));
+        Ok(Self {
+            code: compile::compile(checked.root),
+            constants: checked.constants,
+            ty,
+            maybe,
+            constant,
+            references: checked.references,
+        })
+    }
+
+    /// Its type.
+    pub(crate) fn ty(&self) -> &Type {
+        &self.ty
+    }
+
+    /// The value may be absent from a call.
+    pub(crate) fn may_be_absent(&self) -> bool {
+        self.maybe
+    }
+
+    /// The value is the same for every call.
+    pub(crate) fn is_constant(&self) -> bool {
+        self.constant
+    }
+
+    /// Names of the attributes that it reads.
+    pub(crate) fn references(&self) -> &[String] {
+        &self.references
+    }
+
+    /// Evaluates it for one call.
+    #[inline]
+    pub(crate) fn evaluate<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+    ) -> Result<Value<'a>, EvaluationError> {
+        (self.code)(&mut Frame::new(attributes, &self.constants))
+    }
+}

@@ -1,0 +1,212 @@
+//! The only module that touches the `cel` crate: text in, our own tree out, within bounds.
+//!
+//! Macros are switched off in the parser, so `exists`, `has` and the others arrive as plain calls with true positions.
+
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo};
+
+use super::error::CompileError;
+use super::ir::{Kind, Literal, Node, Span};
+
+/// Longest source, in bytes.
+const MAX_SOURCE: usize = 4096;
+/// Deepest nesting.
+const MAX_DEPTH: usize = 64;
+/// Most nodes.
+const MAX_NODES: usize = 1000;
+/// The parser recurses; its inputs are capped to what this stack surely holds.
+const STACK: usize = 16 << 20;
+
+/// Parses one expression.
+pub(crate) fn parse(source: &str) -> Result<Node, CompileError> {
+    let whole = Span {
+        start: 0,
+        end: source.len(),
+    };
+    if source.trim().is_empty() {
+        return Err(CompileError::new(source, whole, "the expression is empty"));
+    }
+    if source.len() > MAX_SOURCE {
+        let message = format!(
+            "the expression has {} bytes; at most {MAX_SOURCE} are allowed",
+            source.len()
+        );
+        return Err(CompileError::new(source, Span::default(), message));
+    }
+    let failed = || CompileError::new(source, Span::default(), "the parser failed");
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("cel-parse".into())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || parse_here(source))
+            .map_err(|_| failed())?
+            .join()
+            .map_err(|_| failed())?
+    })
+}
+
+fn parse_here(source: &str) -> Result<Node, CompileError> {
+    let parsed = cel::Env::default().parser().parse_with_source_info(source);
+    let (tree, info) = parsed.map_err(|errors| syntax_error(source, &errors))?;
+    let mut lowering = Lowering {
+        source,
+        info,
+        nodes: 0,
+    };
+    lowering.lower(&tree, 0)
+}
+
+fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
+    let Some(first) = errors.errors.first() else {
+        return CompileError::new(source, Span::default(), "syntax error");
+    };
+    let line = usize::try_from(first.pos.0).unwrap_or(1).max(1);
+    let column = usize::try_from(first.pos.1).unwrap_or(0);
+    let before: usize = source
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let at = (before + column.saturating_sub(1)).min(source.len());
+    let message = first.msg.trim_start_matches("Syntax error: ");
+    CompileError::new(source, Span { start: at, end: at }, message)
+}
+
+struct Lowering<'s> {
+    source: &'s str,
+    info: SourceInfo,
+    nodes: usize,
+}
+
+type Lowered<T> = Result<T, CompileError>;
+
+impl Lowering<'_> {
+    fn span(&self, id: u64) -> Span {
+        self.info
+            .offset_for(id)
+            .map_or(Span::default(), |(start, stop)| Span {
+                start: start as usize,
+                end: stop as usize + 1,
+            })
+    }
+
+    fn fault<T>(&self, span: Span, message: impl Into<String>) -> Lowered<T> {
+        Err(CompileError::new(self.source, span, message))
+    }
+
+    fn lower(&mut self, tree: &IdedExpr, depth: usize) -> Lowered<Node> {
+        let own = self.span(tree.id);
+        self.nodes += 1;
+        if depth > MAX_DEPTH {
+            return self.fault(own, format!("nested deeper than {MAX_DEPTH}"));
+        }
+        if self.nodes > MAX_NODES {
+            return self.fault(own, format!("more than {MAX_NODES} operations"));
+        }
+        let kind = self.kind(tree, own, depth + 1)?;
+        let span = children(&kind).fold(own, |span, child| span.union(child.span));
+        Ok(Node { kind, span })
+    }
+
+    fn kind(&mut self, tree: &IdedExpr, own: Span, depth: usize) -> Lowered<Kind> {
+        match &tree.expr {
+            Expr::Literal(literal) => self.literal(literal, own),
+            Expr::Ident(name) => Ok(Kind::Name(name.clone())),
+            Expr::Select(select) => Ok(Kind::Select {
+                of: Box::new(self.lower(&select.operand, depth)?),
+                field: select.field.clone(),
+                optional: false,
+            }),
+            Expr::Call(call) => {
+                let target = match &call.target {
+                    Some(target) => Some(Box::new(self.lower(target, depth)?)),
+                    None => None,
+                };
+                let arguments = self.all(&call.args, depth)?;
+                self.call(target, &call.func_name, arguments, own)
+            }
+            Expr::List(list) if list.optional_indices.is_empty() => {
+                Ok(Kind::List(self.all(&list.elements, depth)?))
+            }
+            Expr::Map(map) => {
+                let mut entries = Vec::with_capacity(map.entries.len());
+                for entry in &map.entries {
+                    match &entry.expr {
+                        EntryExpr::MapEntry(entry) if !entry.optional => entries
+                            .push((self.lower(&entry.key, depth)?, self.lower(&entry.value, depth)?)),
+                        _ => return self.fault(own, "optional entries are not supported"),
+                    }
+                }
+                Ok(Kind::Map(entries))
+            }
+            Expr::List(_) => self.fault(own, "optional elements are not supported"),
+            Expr::Struct(_) => self.fault(own, "message literals are not supported"),
+            Expr::Comprehension(_) | Expr::Unspecified => self.fault(own, "not an expression"),
+        }
+    }
+
+    fn all(&mut self, trees: &[IdedExpr], depth: usize) -> Lowered<Vec<Node>> {
+        trees.iter().map(|tree| self.lower(tree, depth)).collect()
+    }
+
+    fn literal(&self, literal: &LiteralValue, own: Span) -> Lowered<Kind> {
+        Ok(Kind::Literal(match literal {
+            LiteralValue::Boolean(value) => Literal::Bool(*value.inner()),
+            LiteralValue::Int(value) => Literal::Int(*value.inner()),
+            LiteralValue::Double(value) => Literal::Double(*value.inner()),
+            LiteralValue::String(value) => Literal::Text(value.inner().to_owned()),
+            LiteralValue::UInt(_) => {
+                return self.fault(own, "unsigned literals are not supported; drop the `u`");
+            }
+            LiteralValue::Bytes(_) => return self.fault(own, "bytes are not supported"),
+            LiteralValue::Null => {
+                return self.fault(own, "null is not supported; use has(..) or orValue(..)");
+            }
+        }))
+    }
+
+    fn call(
+        &self,
+        target: Option<Box<Node>>,
+        function: &str,
+        mut arguments: Vec<Node>,
+        own: Span,
+    ) -> Lowered<Kind> {
+        if let "_[_]" | "_[?_]" | "_?._" = function {
+            let (Some(key), Some(of), None) = (arguments.pop(), arguments.pop(), arguments.pop())
+            else {
+                return self.fault(own, "wrong number of operands");
+            };
+            let (of, optional) = (Box::new(of), function != "_[_]");
+            return Ok(match key.kind {
+                Kind::Literal(Literal::Text(field)) if function == "_?._" => Kind::Select {
+                    of,
+                    field,
+                    optional,
+                },
+                _ => Kind::Index {
+                    of,
+                    key: Box::new(key),
+                    optional,
+                },
+            });
+        }
+        Ok(Kind::Call {
+            target,
+            function: function.to_owned(),
+            arguments,
+        })
+    }
+}
+
+fn children(kind: &Kind) -> Box<dyn Iterator<Item = &Node> + '_> {
+    match kind {
+        Kind::Literal(_) | Kind::Name(_) => Box::new(std::iter::empty()),
+        Kind::Select { of, .. } => Box::new(std::iter::once(&**of)),
+        Kind::Index { of, key, .. } => Box::new([&**of, &**key].into_iter()),
+        Kind::Call {
+            target, arguments, ..
+        } => Box::new(target.as_deref().into_iter().chain(arguments)),
+        Kind::List(items) => Box::new(items.iter()),
+        Kind::Map(entries) => Box::new(entries.iter().flat_map(|(key, value)| [key, value])),
+    }
+}

@@ -1,0 +1,77 @@
+//! What wit-bindgen makes of `wit/policy`: one module per world, all sharing the types of `host`.
+#![allow(
+    missing_docs,
+    unsafe_code,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated code; its documentation is in the WIT files"
+)]
+
+pub mod host {
+    wit_bindgen::generate!({ path: "../../wit/policy", world: "host", generate_all });
+}
+
+pub mod configured {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "configured",
+        pub_export_macro: true,
+        export_macro_name: "export_configured",
+        default_bindings_module: "osier_plugin::bindings::configured",
+    });
+}
+
+pub mod authorizer {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "authorizer",
+        pub_export_macro: true,
+        export_macro_name: "export_authorizer",
+        default_bindings_module: "osier_plugin::bindings::authorizer",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod lister {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "lister",
+        pub_export_macro: true,
+        export_macro_name: "export_lister",
+        default_bindings_module: "osier_plugin::bindings::lister",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod key_checker {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "key-checker",
+        pub_export_macro: true,
+        export_macro_name: "export_key_checker",
+        default_bindings_module: "osier_plugin::bindings::key_checker",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod gatekeeper {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "gatekeeper",
+        pub_export_macro: true,
+        export_macro_name: "export_gatekeeper",
+        default_bindings_module: "osier_plugin::bindings::gatekeeper",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod quota_keeper {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "quota-keeper",
+        pub_export_macro: true,
+        export_macro_name: "export_quota_keeper",
+        default_bindings_module: "osier_plugin::bindings::quota_keeper",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
