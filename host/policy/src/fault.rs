@@ -1,0 +1,90 @@
+//! What can be wrong with an object: all faults at once, each with its field.
+
+/// One wrong field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Dotted path of the field, such as `spec.actions[0].fields.value`.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+impl Fault {
+    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.detail)
+    }
+}
+
+/// Why a Plugin object cannot be loaded. Nothing that runs is touched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Fields of the object are wrong.
+    #[error("plugin {plugin}: {}", .faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Spec {
+        /// The object.
+        plugin: String,
+        /// Every fault.
+        faults: Vec<Fault>,
+    },
+    /// The bytes are not a component that can be used.
+    #[error("plugin {plugin}: spec.image: {source}")]
+    Component {
+        /// The object.
+        plugin: String,
+        /// What the engine says.
+        source: osier_engine::ComponentError,
+    },
+    /// The bytes are not those that the object pins.
+    #[error("plugin {plugin}: spec.digest: the image has digest {found}, not {wanted}; correct the digest or fetch the right image")]
+    Digest {
+        /// The object.
+        plugin: String,
+        /// Of the bytes.
+        found: String,
+        /// Of the object.
+        wanted: String,
+    },
+    /// The component answers no template.
+    #[error("plugin {plugin}: spec.image: the component exports no template; export an interface such as osier:policy/authorization@0.1.0 ({found})")]
+    NoTemplate {
+        /// The object.
+        plugin: String,
+        /// What it does export and why that is none.
+        found: String,
+    },
+    /// The plugin refuses its configuration.
+    #[error("plugin {plugin}: spec.config: {reason}")]
+    Refused {
+        /// The object.
+        plugin: String,
+        /// In the plugin's words.
+        reason: String,
+    },
+    /// A first instance could not be made.
+    #[error("plugin {plugin}: the first instance failed: {source}; see spec.limits")]
+    Probe {
+        /// The object.
+        plugin: String,
+        /// What the engine says.
+        source: osier_engine::CallError,
+    },
+}
+
+/// What to do with a call when a plugin gives no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// Refuse the call.
+    #[default]
+    Fail,
+    /// Let it pass as if the plugin had not been asked.
+    Ignore,
+}

@@ -1,0 +1,14 @@
+//! Templates: what a plugin is asked. Recognised by the shape of an exported interface, so that a user's own WIT interface is as good as a
+//! built-in one; the fields of a policy compile to a plan that fills a kept tree of arguments in place.
+
+mod answer;
+mod defaults;
+mod fill;
+mod leaf;
+mod plan;
+mod shape;
+
+pub(crate) use answer::{Answer, Validity, decode};
+pub(crate) use defaults::default_expression;
+pub(crate) use plan::{Plan, compile};
+pub(crate) use shape::{Template, recognise};

@@ -1,0 +1,141 @@
+//! Which exported interfaces are templates.
+
+use osier_engine::plugin::{Function, Interface, Type};
+
+/// An interface that can be asked: one function that takes one record or nothing, and answers a decision or an outcome.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    /// Full name, `osier:policy/quota@0.1.0`.
+    pub(crate) interface: String,
+    /// Name of the function.
+    pub(crate) function: String,
+    /// The record it takes.
+    pub(crate) record: Option<Type>,
+}
+
+impl Template {
+    /// The interface's own name: `quota`.
+    pub(crate) fn short(&self) -> &str {
+        let path = self.interface.split('@').next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
+    /// True if a policy that says `wanted` means this template: by short name, without version, or in full.
+    pub(crate) fn is_called(&self, wanted: &str) -> bool {
+        let unversioned = self.interface.split('@').next().unwrap_or_default();
+        wanted == self.short() || wanted == unversioned || wanted == self.interface
+    }
+
+    /// True for the templates of `osier:policy`.
+    pub(crate) fn is_standard(&self) -> bool {
+        self.interface.starts_with("osier:policy/")
+    }
+}
+
+/// The templates among the exports, and for each other interface with functions why it is none.
+pub(crate) fn recognise(interfaces: &[Interface]) -> (Vec<Template>, Vec<String>) {
+    let (mut templates, mut others) = (Vec::new(), Vec::new());
+    for interface in interfaces {
+        if interface.name.starts_with("osier:policy/configuration@") || !interface.name.contains('/')
+        {
+            continue;
+        }
+        match read(interface) {
+            Ok(template) => templates.push(template),
+            Err(reason) => others.push(format!("{}: {reason}", interface.name)),
+        }
+    }
+    (templates, others)
+}
+
+fn read(interface: &Interface) -> Result<Template, String> {
+    let asked: Vec<&Function> = interface
+        .functions
+        .iter()
+        .filter(|function| answers(function.results.as_ref()))
+        .collect();
+    let [function] = asked[..] else {
+        return Err(format!("{} of its functions answer a decision, not one", asked.len()));
+    };
+    let record = match function.params.as_slice() {
+        [] => None,
+        [(_, record @ Type::Record(_))] => Some(record.clone()),
+        _ => return Err(format!("`{}` must take one record or nothing", function.name)),
+    };
+    if let Some(what) = record.as_ref().and_then(unsuitable) {
+        return Err(format!("`{}` takes {what}, which is not plain data", function.name));
+    }
+    Ok(Template {
+        interface: interface.name.clone(),
+        function: function.name.clone(),
+        record,
+    })
+}
+
+/// True for `decision`, quota's `outcome`, and `result<either, string>`.
+fn answers(result: Option<&Type>) -> bool {
+    match result {
+        Some(Type::Variant(variant)) => {
+            let case = |name: &str| variant.cases().find(|case| case.name == name);
+            let refusal = case("deny").or_else(|| case("refused"));
+            let permission = case("allow").or_else(|| case("granted"));
+            let record = refusal.and_then(|case| case.ty);
+            permission.is_some() && matches!(record, Some(Type::Record(_)))
+        }
+        Some(Type::Result(result)) => {
+            result.err() == Some(Type::String) && answers(result.ok().as_ref())
+        }
+        _ => false,
+    }
+}
+
+/// The first thing in a type that cannot be passed as plain data.
+fn unsuitable(ty: &Type) -> Option<&'static str> {
+    match ty {
+        Type::Own(_) | Type::Borrow(_) => Some("a resource"),
+        Type::Future(_) | Type::Stream(_) | Type::ErrorContext => Some("a stream or future"),
+        Type::Record(record) => record.fields().find_map(|field| unsuitable(&field.ty)),
+        Type::Option(option) => unsuitable(&option.ty()),
+        Type::List(list) => unsuitable(&list.ty()),
+        Type::Tuple(tuple) => tuple.types().find_map(|ty| unsuitable(&ty)),
+        Type::Variant(variant) => variant
+            .cases()
+            .find_map(|case| case.ty.as_ref().and_then(unsuitable)),
+        _ => None,
+    }
+}
+
+/// A type as WIT writes it.
+pub(crate) fn show(ty: &Type) -> String {
+    match ty {
+        Type::Bool => "bool".into(),
+        Type::S8 => "s8".into(),
+        Type::U8 => "u8".into(),
+        Type::S16 => "s16".into(),
+        Type::U16 => "u16".into(),
+        Type::S32 => "s32".into(),
+        Type::U32 => "u32".into(),
+        Type::S64 => "s64".into(),
+        Type::U64 => "u64".into(),
+        Type::Float32 => "f32".into(),
+        Type::Float64 => "f64".into(),
+        Type::Char => "char".into(),
+        Type::String => "string".into(),
+        Type::List(list) => format!("list<{}>", show(&list.ty())),
+        Type::Option(option) => format!("option<{}>", show(&option.ty())),
+        Type::Tuple(tuple) => {
+            let types: Vec<String> = tuple.types().map(|ty| show(&ty)).collect();
+            format!("tuple<{}>", types.join(", "))
+        }
+        Type::Record(record) => {
+            let fields: Vec<&str> = record.fields().map(|field| field.name).collect();
+            format!("record {{{}}}", fields.join(", "))
+        }
+        Type::Enum(cases) => format!("one of {}", cases.names().collect::<Vec<_>>().join(", ")),
+        Type::Variant(variant) => {
+            let cases: Vec<&str> = variant.cases().map(|case| case.name).collect();
+            format!("variant {{{}}}", cases.join(", "))
+        }
+        _ => "a type that policies cannot fill".into(),
+    }
+}
