@@ -1,15 +1,36 @@
 //! The data plane: the one door that every proxied request passes.
 //!
-//! It takes a request from a gateway listener or from a pod, asks the published [`Snapshot`](osier_snapshot::Snapshot) where it goes
+//! [`Proxy::handle`] takes a request from a gateway listener or from a pod, asks the published [`Snapshot`](osier_snapshot::Snapshot) where it goes
 //! and the [`Gate`] whether it may, hands it to the pod through [`Pods`], and reports when the last byte of the response has
 //! passed. It owns timeouts, retries, header rules, the access log and the request metrics.
 //!
 //! It decides nothing about policy, knows nothing of WebAssembly and of API objects: never imports engine, policy, client or api.
 
+mod access;
+mod answer;
+mod balance;
+mod direct;
+mod flags;
+mod forward;
 mod gate;
+mod histogram;
+mod metrics;
+mod plan;
 mod pods;
+mod prepare;
+mod proxy;
+mod replay;
+mod retry;
+mod rewrite;
 mod source;
+mod stream;
+mod trace;
 
+pub use access::ACCESS_TARGET;
 pub use gate::{Approval, Call, Denial, Direction, Gate, Record, Verdict};
 pub use pods::{PodError, Pods};
+pub use proxy::{GatewayListener, Proxy, Settings};
 pub use source::Source;
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,11 @@ use osier_snapshot::Endpoint;
 /// The pods that this proxy can hand a request to.
 pub trait Pods: Send + Sync {
     /// Sends one request to one pod; resolves with the response head, while the body streams behind it.
-    fn call(&self, endpoint: &Arc<Endpoint>, request: http::Request<Body>) -> Boxed<'static, Result<http::Response<Body>, PodError>>;
+    fn call(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: http::Request<Body>,
+    ) -> Boxed<'static, Result<http::Response<Body>, PodError>>;
 }
 
 /// Why a pod gave no response.

@@ -27,7 +27,10 @@ pub(crate) fn table(
         file_gateway(set, gateways, &mut gateway, &findings);
         found.extend(findings.into_vec());
     }
-    RouteTable { mesh: index(mesh, &previous.mesh, false), gateway: index(gateway, &previous.gateway, true) }
+    RouteTable {
+        mesh: index(mesh, &previous.mesh, false),
+        gateway: index(gateway, &previous.gateway, true),
+    }
 }
 
 /// Gateway objects by (namespace, name).
@@ -36,10 +39,17 @@ pub(crate) type Gateways<'a> = HashMap<(&'a str, &'a str), &'a Gateway>;
 /// Route sets by host.
 type ByHost = HashMap<HostPattern, Vec<Arc<RouteSet>>>;
 
-fn index(sets: ByHost, previous: &HostIndex<Arc<HostRoutes>>, of_gateway: bool) -> HostIndex<Arc<HostRoutes>> {
+fn index(
+    sets: ByHost,
+    previous: &HostIndex<Arc<HostRoutes>>,
+    of_gateway: bool,
+) -> HostIndex<Arc<HostRoutes>> {
     let mut index = HostIndex::default();
     for (pattern, sets) in sets {
-        let kept = previous.get(&pattern).filter(|routes| routes.is_made_of(&sets)).cloned();
+        let kept = previous
+            .get(&pattern)
+            .filter(|routes| routes.is_made_of(&sets))
+            .cloned();
         let routes = kept.unwrap_or_else(|| Arc::new(HostRoutes::new(sets, of_gateway)));
         index.insert(pattern, routes);
     }
@@ -49,12 +59,23 @@ fn index(sets: ByHost, previous: &HostIndex<Arc<HostRoutes>>, of_gateway: bool) 
 /// Between pods one object speaks for a host: the oldest.
 fn file_mesh(set: &Arc<RouteSet>, services: &Snapshot, by_host: &mut ByHost, findings: &Findings) {
     for host in &set.hosts {
-        let filed = by_host.entry(mesh_pattern(host, set, services)).or_default();
+        if host.pattern == HostPattern::Any {
+            let detail = "\"*\" is not taken for calls between pods, it would cover every service: name services, or bind to a \
+                          gateway in `gateways`";
+            findings.add(FindingKind::Invalid, host.field.as_str(), detail);
+            continue;
+        }
+        let filed = by_host
+            .entry(mesh_pattern(host, set, services))
+            .or_default();
         match filed.first() {
             Some(first) if Arc::ptr_eq(first, set) => {}
             Some(first) => {
                 let (namespace, name) = (&first.about.namespace, &first.about.name);
-                let detail = format!("{} {namespace}/{name} is older and decides for host {:?}", first.about.resource, host.text);
+                let detail = format!(
+                    "{} {namespace}/{name} is older and decides for host {:?}",
+                    first.about.resource, host.text
+                );
                 findings.add(FindingKind::Conflict, host.field.as_str(), detail);
             }
             None => filed.push(Arc::clone(set)),
@@ -64,7 +85,9 @@ fn file_mesh(set: &Arc<RouteSet>, services: &Snapshot, by_host: &mut ByHost, fin
 
 /// A service's host in its full form; other names as they are.
 fn mesh_pattern(host: &HostName, set: &RouteSet, services: &Snapshot) -> HostPattern {
-    let HostPattern::Exact(text) = &host.pattern else { return host.pattern.clone() };
+    let HostPattern::Exact(text) = &host.pattern else {
+        return host.pattern.clone();
+    };
     let namespace = set.about.namespace.as_str();
     match names::service_of(text, Some(namespace), &services.domain) {
         Some((name, of)) if !text.contains('.') || services.has(name, of) => {
@@ -75,18 +98,31 @@ fn mesh_pattern(host: &HostName, set: &RouteSet, services: &Snapshot) -> HostPat
 }
 
 /// At the gateway the rules of several objects for one host are joined.
-fn file_gateway(set: &Arc<RouteSet>, gateways: &Gateways<'_>, by_host: &mut ByHost, findings: &Findings) {
+fn file_gateway(
+    set: &Arc<RouteSet>,
+    gateways: &Gateways<'_>,
+    by_host: &mut ByHost,
+    findings: &Findings,
+) {
     for (namespace, name) in &set.gateways {
         let gateway = gateways.get(&(namespace.as_str(), name.as_str()));
         if gateway.is_none() {
-            let detail = format!("Gateway {namespace}/{name} does not exist; the node's own gateway listener serves the routes");
+            let detail = format!(
+                "Gateway {namespace}/{name} does not exist; the node's own gateway listener serves the routes"
+            );
             findings.add(FindingKind::Reference, "spec.gateways", detail);
         }
         let served = gateway.map_or(&[HostPattern::Any][..], |gateway| &gateway.hosts);
         for host in &set.hosts {
-            let patterns: Vec<_> = served.iter().filter_map(|pattern| pattern.intersect(&host.pattern)).collect();
+            let patterns: Vec<_> = served
+                .iter()
+                .filter_map(|pattern| pattern.intersect(&host.pattern))
+                .collect();
             if patterns.is_empty() {
-                let detail = format!("no server of Gateway {namespace}/{name} takes host {:?}", host.text);
+                let detail = format!(
+                    "no server of Gateway {namespace}/{name} takes host {:?}",
+                    host.text
+                );
                 findings.add(FindingKind::Reference, host.field.as_str(), detail);
             }
             for pattern in patterns {

@@ -35,7 +35,11 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}: {}: {}", self.resource, self.namespace, self.name, self.field, self.detail)
+        write!(
+            f,
+            "{} {}/{}: {}: {}",
+            self.resource, self.namespace, self.name, self.field, self.detail
+        )
     }
 }
 
@@ -50,10 +54,20 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn about(resource: &'static str, namespace: &str, name: &str) -> Self {
-        Self { resource, namespace: namespace.to_owned(), name: name.to_owned(), found: RefCell::default() }
+        Self {
+            resource,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            found: RefCell::default(),
+        }
     }
 
-    pub(crate) fn add(&self, kind: FindingKind, field: impl Into<String>, detail: impl Into<String>) {
+    pub(crate) fn add(
+        &self,
+        kind: FindingKind,
+        field: impl Into<String>,
+        detail: impl Into<String>,
+    ) {
         self.found.borrow_mut().push(Finding {
             resource: self.resource,
             namespace: self.namespace.clone(),

@@ -19,8 +19,12 @@ impl HostPattern {
         let text = text.to_ascii_lowercase();
         match text.strip_prefix('*') {
             Some("") => Some(Self::Any),
-            Some(suffix) if suffix.starts_with(['.', '-']) && !suffix.contains('*') => Some(Self::Suffix(suffix.into())),
-            None if !text.is_empty() && !text.contains(['*', '/', ' ']) => Some(Self::Exact(text.into())),
+            Some(suffix) if suffix.starts_with(['.', '-']) && !suffix.contains('*') => {
+                Some(Self::Suffix(suffix.into()))
+            }
+            None if !text.is_empty() && !text.contains(['*', '/', ' ']) => {
+                Some(Self::Exact(text.into()))
+            }
             _ => None,
         }
     }
@@ -39,7 +43,9 @@ impl HostPattern {
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) => true,
-            (Self::Suffix(wide), Self::Exact(narrow)) => narrow.len() > wide.len() && narrow.ends_with(&**wide),
+            (Self::Suffix(wide), Self::Exact(narrow)) => {
+                narrow.len() > wide.len() && narrow.ends_with(&**wide)
+            }
             (Self::Suffix(wide), Self::Suffix(narrow)) => narrow.ends_with(&**wide),
             (Self::Exact(a), Self::Exact(b)) => a == b,
             _ => false,
@@ -57,7 +63,11 @@ pub(crate) struct HostIndex<T> {
 
 impl<T> Default for HostIndex<T> {
     fn default() -> Self {
-        Self { exact: HashMap::new(), suffix: HashMap::new(), any: None }
+        Self {
+            exact: HashMap::new(),
+            suffix: HashMap::new(),
+            any: None,
+        }
     }
 }
 
@@ -80,15 +90,23 @@ impl<T> HostIndex<T> {
 
     /// The value for a lower-case host name: one look per label at most.
     pub(crate) fn find(&self, host: &str) -> Option<&T> {
-        self.exact.get(host).or_else(|| self.find_suffix(host)).or(self.any.as_ref())
+        self.exact
+            .get(host)
+            .or_else(|| self.find_suffix(host))
+            .or(self.any.as_ref())
     }
 
     fn find_suffix(&self, host: &str) -> Option<&T> {
         if self.suffix.is_empty() {
             return None;
         }
-        let cuts = host.bytes().enumerate().skip(1).filter(|(_, byte)| matches!(byte, b'.' | b'-'));
-        cuts.map(|(at, _)| &host[at..]).find_map(|suffix| self.suffix.get(suffix))
+        let cuts = host
+            .bytes()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, byte)| matches!(byte, b'.' | b'-'));
+        cuts.map(|(at, _)| &host[at..])
+            .find_map(|suffix| self.suffix.get(suffix))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -108,7 +126,13 @@ mod tests {
     #[test]
     fn the_most_specific_pattern_wins() {
         let mut index = HostIndex::default();
-        for text in ["*", "*.com", "*.example.com", "a.example.com", "*-v1.example.com"] {
+        for text in [
+            "*",
+            "*.com",
+            "*.example.com",
+            "a.example.com",
+            "*-v1.example.com",
+        ] {
             index.insert(pattern(text), text);
         }
         let found = |host| *index.find(host).unwrap();
@@ -131,7 +155,10 @@ mod tests {
     fn intersections_take_the_narrower_side() {
         let meet = |a, b| pattern(a).intersect(&pattern(b));
         assert_eq!(meet("*", "a.com"), Some(pattern("a.com")));
-        assert_eq!(meet("a.example.com", "*.example.com"), Some(pattern("a.example.com")));
+        assert_eq!(
+            meet("a.example.com", "*.example.com"),
+            Some(pattern("a.example.com"))
+        );
         assert_eq!(meet("*.b.com", "*.com"), Some(pattern("*.b.com")));
         assert_eq!(meet("example.com", "*.example.com"), None);
         assert_eq!(meet("a.com", "b.com"), None);

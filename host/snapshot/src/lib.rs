@@ -32,9 +32,15 @@ pub use finding::{Finding, FindingKind};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
 pub use route::{
-    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage, Redirect, RetryOn, Retries,
-    Rewrite, Route, ServiceName, Weighted,
+    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage,
+    Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
-pub use service::{Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
+pub use service::{
+    Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort,
+    ServiceRef,
+};
 pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
 pub use workload::{Workload, workload};
+
+#[cfg(test)]
+mod tests;

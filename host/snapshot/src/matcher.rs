@@ -44,9 +44,9 @@ impl PathMatch {
     fn matches(&self, path: &str) -> bool {
         match &self.text {
             StringMatch::Exact(text) if self.ignore_case => text.eq_ignore_ascii_case(path),
-            StringMatch::Prefix(text) if self.ignore_case => {
-                path.get(..text.len()).is_some_and(|head| head.eq_ignore_ascii_case(text))
-            }
+            StringMatch::Prefix(text) if self.ignore_case => path
+                .get(..text.len())
+                .is_some_and(|head| head.eq_ignore_ascii_case(text)),
             other => other.matches(path),
         }
     }
@@ -105,15 +105,32 @@ impl Ask<'_> {
 impl Matcher {
     pub(crate) fn matches(&self, ask: &Ask<'_>) -> bool {
         ask.compared.set(ask.compared.get() + 1);
-        let holds = |condition: &Option<StringMatch>, value: &str| condition.as_ref().is_none_or(|c| c.matches(value));
+        let holds = |condition: &Option<StringMatch>, value: &str| {
+            condition.as_ref().is_none_or(|c| c.matches(value))
+        };
         self.port.is_none_or(|port| port == ask.port)
-            && self.path.as_ref().is_none_or(|path| path.matches(ask.path()))
-            && self.method.as_ref().is_none_or(|m| m.matches(method(ask.head)))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|path| path.matches(ask.path()))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|m| m.matches(method(ask.head)))
             && holds(&self.scheme, ask.head.uri.scheme_str().unwrap_or("http"))
             && holds(&self.authority, &ask.host)
-            && self.headers.iter().all(|(name, condition)| header_matches(ask, name, condition))
-            && !self.without_headers.iter().any(|(name, condition)| header_matches(ask, name, condition))
-            && self.query.iter().all(|(name, condition)| query_matches(ask, name, condition))
+            && self
+                .headers
+                .iter()
+                .all(|(name, condition)| header_matches(ask, name, condition))
+            && !self
+                .without_headers
+                .iter()
+                .any(|(name, condition)| header_matches(ask, name, condition))
+            && self
+                .query
+                .iter()
+                .all(|(name, condition)| query_matches(ask, name, condition))
             && self.source.matches(ask.source)
     }
 
@@ -121,7 +138,10 @@ impl Matcher {
     pub(crate) fn is_catch_all(&self) -> bool {
         let any_path = match &self.path {
             None => true,
-            Some(PathMatch { text: StringMatch::Prefix(text), .. }) => &**text == "/",
+            Some(PathMatch {
+                text: StringMatch::Prefix(text),
+                ..
+            }) => &**text == "/",
             Some(_) => false,
         };
         any_path
@@ -143,8 +163,13 @@ impl SourceMatch {
             return true;
         }
         let Some(source) = source else { return false };
-        self.labels.iter().all(|(key, value)| source.labels.get(key) == Some(value))
-            && self.namespace.as_deref().is_none_or(|namespace| *namespace == *source.namespace)
+        self.labels
+            .iter()
+            .all(|(key, value)| source.labels.get(key) == Some(value))
+            && self
+                .namespace
+                .as_deref()
+                .is_none_or(|namespace| *namespace == *source.namespace)
     }
 }
 
@@ -155,11 +180,15 @@ fn method(head: &Parts) -> &str {
 /// Several values of one header are one list, as RFC 9110 reads them.
 fn header_matches(ask: &Ask<'_>, name: &HeaderName, condition: &StringMatch) -> bool {
     let mut values = ask.head.headers.get_all(name).iter();
-    let Some(first) = values.next() else { return false };
+    let Some(first) = values.next() else {
+        return false;
+    };
     if matches!(condition, StringMatch::Present) {
         return true;
     }
-    let Ok(first) = first.to_str() else { return false };
+    let Ok(first) = first.to_str() else {
+        return false;
+    };
     let mut rest = values.peekable();
     if rest.peek().is_none() {
         return condition.matches(first);
@@ -172,5 +201,7 @@ fn header_matches(ask: &Ask<'_>, name: &HeaderName, condition: &StringMatch) -> 
 fn query_matches(ask: &Ask<'_>, name: &str, condition: &StringMatch) -> bool {
     let pairs = ask.head.uri.query().unwrap_or_default().split('&');
     let mut named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    named.find(|(key, _)| *key == name).is_some_and(|(_, value)| condition.matches(value))
+    named
+        .find(|(key, _)| *key == name)
+        .is_some_and(|(_, value)| condition.matches(value))
 }

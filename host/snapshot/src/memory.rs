@@ -35,36 +35,62 @@ impl Memory {
     pub(crate) fn read(inputs: &Inputs<'_>, previous: &Self) -> Self {
         let domain = inputs.domain;
         Self {
-            workloads: read_all(inputs.pods, &previous.workloads, |pod| Workload::from_pod(pod, domain)),
-            route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| virtual_service::compile(o, domain)),
-            policies: read_all(inputs.destination_rules, &previous.policies, |o| destination_rule::compile(o, domain)),
+            workloads: read_all(inputs.pods, &previous.workloads, |pod| {
+                Workload::from_pod(pod, domain)
+            }),
+            route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| {
+                virtual_service::compile(o, domain)
+            }),
+            policies: read_all(inputs.destination_rules, &previous.policies, |o| {
+                destination_rule::compile(o, domain)
+            }),
             gateways: read_all(inputs.gateways, &previous.gateways, gateway::compile),
         }
     }
 
     /// Route sets, oldest first.
     pub(crate) fn route_sets(&self, objects: &[Arc<Object>]) -> Vec<Arc<RouteSet>> {
-        let kept = objects.iter().filter_map(|object| self.route_sets.get(&*key(object)));
+        let kept = objects
+            .iter()
+            .filter_map(|object| self.route_sets.get(&*key(object)));
         let mut sets: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
         sets.sort_by(|a, b| a.about.cmp(&b.about));
         sets
     }
 
-    pub(crate) fn gateways<'a>(&'a self, objects: &'a [Arc<Object>]) -> HashMap<(&'a str, &'a str), &'a Gateway> {
-        let kept = objects.iter().filter_map(|object| Some((object, self.gateways.get(&*key(object))?)));
-        kept.map(|(object, reading)| ((object.namespace(), object.name()), &*reading.value)).collect()
+    pub(crate) fn gateways<'a>(
+        &'a self,
+        objects: &'a [Arc<Object>],
+    ) -> HashMap<(&'a str, &'a str), &'a Gateway> {
+        let kept = objects
+            .iter()
+            .filter_map(|object| Some((object, self.gateways.get(&*key(object))?)));
+        kept.map(|(object, reading)| ((object.namespace(), object.name()), &*reading.value))
+            .collect()
     }
 }
 
-fn read_all<T: Keep>(objects: &[Arc<Object>], previous: &Kept<T>, read: impl Fn(&Object) -> T) -> Kept<T> {
+fn read_all<T: Keep>(
+    objects: &[Arc<Object>],
+    previous: &Kept<T>,
+    read: impl Fn(&Object) -> T,
+) -> Kept<T> {
     let read_one = |object: &Arc<Object>| {
         let key = key(object);
         let before = previous.get(&*key);
         let value = match before {
-            Some(reading) if Arc::ptr_eq(&reading.object, object) || reading.object == *object => Arc::clone(&reading.value),
+            Some(reading) if Arc::ptr_eq(&reading.object, object) || reading.object == *object => {
+                Arc::clone(&reading.value)
+            }
             _ => T::keep(read(object), before.map(|reading| &reading.value)),
         };
-        (key.into(), Reading { object: Arc::clone(object), value })
+        (
+            key.into(),
+            Reading {
+                object: Arc::clone(object),
+                value,
+            },
+        )
     };
     objects.iter().map(read_one).collect()
 }
@@ -83,7 +109,10 @@ impl Keep for Gateway {}
 /// A pod's status changes often while nothing in it that the mesh sees does.
 impl Keep for Workload {
     fn keep(new: Self, previous: Option<&Arc<Self>>) -> Arc<Self> {
-        previous.filter(|previous| ***previous == new).cloned().unwrap_or_else(|| Arc::new(new))
+        previous
+            .filter(|previous| ***previous == new)
+            .cloned()
+            .unwrap_or_else(|| Arc::new(new))
     }
 }
 

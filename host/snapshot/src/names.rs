@@ -7,12 +7,21 @@ use crate::route::ServiceName;
 
 /// Splits an authority into a lower-case host (no trailing dot, no brackets) and a port.
 pub(crate) fn split_authority(authority: &str) -> (Cow<'_, str>, Option<u16>) {
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, rest)| rest);
+    let authority = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, rest)| rest);
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') && (!host.contains(':') || host.ends_with(']')) => (host, port.parse().ok()),
+        Some((host, port))
+            if !port.contains(']') && (!host.contains(':') || host.ends_with(']')) =>
+        {
+            (host, port.parse().ok())
+        }
         _ => (authority, None),
     };
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let host = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .unwrap_or(host);
     let host = host.strip_suffix('.').unwrap_or(host);
     (lower(host), port)
 }
@@ -26,10 +35,18 @@ fn lower(host: &str) -> Cow<'_, str> {
 }
 
 /// Reads `name`, `name.namespace`, `name.namespace.svc` and the full name as (name, namespace); the first is relative.
-pub(crate) fn service_of<'a>(host: &'a str, relative_to: Option<&'a str>, domain: &str) -> Option<(&'a str, &'a str)> {
-    let local = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
+pub(crate) fn service_of<'a>(
+    host: &'a str,
+    relative_to: Option<&'a str>,
+    domain: &str,
+) -> Option<(&'a str, &'a str)> {
+    let local = host
+        .strip_suffix(domain)
+        .and_then(|rest| rest.strip_suffix('.'));
     let (short, needs_svc) = local.map_or((host, false), |rest| (rest, true));
-    let (short, has_svc) = short.strip_suffix(".svc").map_or((short, false), |rest| (rest, true));
+    let (short, has_svc) = short
+        .strip_suffix(".svc")
+        .map_or((short, false), |rest| (rest, true));
     if needs_svc && !has_svc {
         return None;
     }
@@ -50,7 +67,10 @@ pub(crate) fn full_name(name: &str, namespace: &str, domain: &str) -> String {
 pub(crate) fn meaning(host: &str, namespace: &str, domain: &str) -> ServiceName {
     let host = host.to_ascii_lowercase();
     match service_of(&host, Some(namespace), domain) {
-        Some((name, of)) => ServiceName::Mesh { namespace: Arc::from(of), name: Arc::from(name) },
+        Some((name, of)) => ServiceName::Mesh {
+            namespace: Arc::from(of),
+            name: Arc::from(name),
+        },
         None => ServiceName::Other(host.into()),
     }
 }
@@ -66,7 +86,10 @@ mod tests {
             (host.into_owned(), port)
         };
         assert_eq!(split("reviews"), ("reviews".into(), None));
-        assert_eq!(split("Reviews.Default:9080"), ("reviews.default".into(), Some(9080)));
+        assert_eq!(
+            split("Reviews.Default:9080"),
+            ("reviews.default".into(), Some(9080))
+        );
         assert_eq!(split("reviews.:80"), ("reviews".into(), Some(80)));
         assert_eq!(split("[::1]:80"), ("::1".into(), Some(80)));
         assert_eq!(split("[::1]"), ("::1".into(), None));
@@ -79,7 +102,10 @@ mod tests {
         assert_eq!(of("reviews"), Some(("reviews", "here")));
         assert_eq!(of("reviews.there"), Some(("reviews", "there")));
         assert_eq!(of("reviews.there.svc"), Some(("reviews", "there")));
-        assert_eq!(of("reviews.there.svc.cluster.local"), Some(("reviews", "there")));
+        assert_eq!(
+            of("reviews.there.svc.cluster.local"),
+            Some(("reviews", "there"))
+        );
         assert_eq!(of("reviews.there.cluster.local"), None);
         assert_eq!(of("www.example.com"), None);
         assert_eq!(of("reviews.svc"), None);

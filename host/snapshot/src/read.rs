@@ -22,9 +22,18 @@ impl<'a> Fields<'a> {
     /// Reads `value`, which stands at `path`. Something else than an object is a finding.
     pub(crate) fn new(value: &'a Value, path: String, findings: &'a Findings) -> Option<Self> {
         match value.as_object() {
-            Some(map) => Some(Self { map, path, asked: Vec::new(), findings }),
+            Some(map) => Some(Self {
+                map,
+                path,
+                asked: Vec::new(),
+                findings,
+            }),
             None => {
-                findings.add(FindingKind::Invalid, path, "must be an object; it is ignored");
+                findings.add(
+                    FindingKind::Invalid,
+                    path,
+                    "must be an object; it is ignored",
+                );
                 None
             }
         }
@@ -49,14 +58,23 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Option<N> {
-        self.typed(key, "a number in range", |value| N::try_from(value.as_u64()?).ok())
+        self.typed(key, "a number in range", |value| {
+            N::try_from(value.as_u64()?).ok()
+        })
     }
 
     pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.typed(key, "a duration such as 1.5s, 100ms, 1h", |value| duration(value.as_str()?))
+        self.typed(key, "a duration such as 1.5s, 100ms, 1h", |value| {
+            duration(value.as_str()?)
+        })
     }
 
-    fn typed<T>(&mut self, key: &'static str, what: &str, read: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
+    fn typed<T>(
+        &mut self,
+        key: &'static str,
+        what: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Option<T> {
         let value = self.value(key)?;
         let typed = read(value);
         if typed.is_none() {
@@ -72,29 +90,48 @@ impl<'a> Fields<'a> {
 
     /// The elements of a list, each with its path.
     pub(crate) fn list(&mut self, key: &'static str) -> Vec<(String, &'a Value)> {
-        let Some(items) = self.typed(key, "a list", Value::as_array) else { return Vec::new() };
-        (0..).zip(items).map(|(index, item): (u32, _)| (format!("{}[{index}]", self.at(key)), item)).collect()
+        let Some(items) = self.typed(key, "a list", Value::as_array) else {
+            return Vec::new();
+        };
+        (0..)
+            .zip(items)
+            .map(|(index, item): (u32, _)| (format!("{}[{index}]", self.at(key)), item))
+            .collect()
     }
 
     pub(crate) fn objects(&mut self, key: &'static str) -> Vec<Fields<'a>> {
         let items = self.list(key);
-        items.into_iter().filter_map(|(path, value)| Fields::new(value, path, self.findings)).collect()
+        items
+            .into_iter()
+            .filter_map(|(path, value)| Fields::new(value, path, self.findings))
+            .collect()
     }
 
     pub(crate) fn texts(&mut self, key: &'static str) -> Vec<(String, &'a str)> {
         let items = self.list(key);
-        items.into_iter().filter_map(|(path, value)| Some((path, value.as_str()?))).collect()
+        items
+            .into_iter()
+            .filter_map(|(path, value)| Some((path, value.as_str()?)))
+            .collect()
     }
 
     /// The entries of a map from names to anything, each with its path.
     pub(crate) fn entries(&mut self, key: &'static str) -> Vec<(&'a str, String, &'a Value)> {
-        let Some(map) = self.typed(key, "an object", Value::as_object) else { return Vec::new() };
-        map.iter().map(|(name, value)| (name.as_str(), format!("{}[{name:?}]", self.at(key)), value)).collect()
+        let Some(map) = self.typed(key, "an object", Value::as_object) else {
+            return Vec::new();
+        };
+        map.iter()
+            .map(|(name, value)| (name.as_str(), format!("{}[{name:?}]", self.at(key)), value))
+            .collect()
     }
 
     /// The path of a field.
     pub(crate) fn at(&self, key: &str) -> String {
-        if key.is_empty() { self.path.clone() } else { format!("{}.{key}", self.path) }
+        if key.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -110,11 +147,16 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn invalid(&self, key: &str, detail: impl Into<String>) {
-        self.findings.add(FindingKind::Invalid, self.at(key), detail);
+        self.findings
+            .add(FindingKind::Invalid, self.at(key), detail);
     }
 
     pub(crate) fn not_applied(&self, key: &str, detail: impl Into<String>) {
-        self.findings.add(FindingKind::NotApplied, self.at(key), format!("not applied yet: {}", detail.into()));
+        self.findings.add(
+            FindingKind::NotApplied,
+            self.at(key),
+            format!("not applied yet: {}", detail.into()),
+        );
     }
 }
 
@@ -122,7 +164,8 @@ impl Drop for Fields<'_> {
     fn drop(&mut self) {
         for (key, value) in self.map {
             if !value.is_null() && !self.asked.iter().any(|asked| asked == key) {
-                self.findings.add(FindingKind::NotApplied, self.at(key), "not applied yet");
+                self.findings
+                    .add(FindingKind::NotApplied, self.at(key), "not applied yet");
             }
         }
     }
@@ -138,7 +181,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, tail) = rest.split_at(digits);
-        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let unit = tail
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit);
         total += number.parse::<f64>().ok()? * seconds(unit)?;
         rest = tail;
@@ -179,13 +224,24 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_is_a_finding() {
         let findings = Findings::about("Thing", "default", "x");
-        let value = json!({"known": "a", "nothing": null, "mirror": {"host": "b"}, "port": "eighty"});
+        let value =
+            json!({"known": "a", "nothing": null, "mirror": {"host": "b"}, "port": "eighty"});
         {
             let mut fields = Fields::new(&value, "spec".into(), &findings).unwrap();
             assert_eq!(fields.text("known"), Some("a"));
             assert_eq!(fields.number::<u16>("port"), None);
         }
-        let found: Vec<_> = findings.into_vec().into_iter().map(|f| (f.kind, f.field)).collect();
-        assert_eq!(found, [(FindingKind::Invalid, "spec.port".into()), (FindingKind::NotApplied, "spec.mirror".into())]);
+        let found: Vec<_> = findings
+            .into_vec()
+            .into_iter()
+            .map(|f| (f.kind, f.field))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (FindingKind::Invalid, "spec.port".into()),
+                (FindingKind::NotApplied, "spec.mirror".into())
+            ]
+        );
     }
 }

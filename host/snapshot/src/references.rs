@@ -31,12 +31,22 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
         if last.replace(route) == Some(route) {
             continue;
         }
-        let Action::Forward(forward) = &rule.route.action else { continue };
+        let Action::Forward(forward) = &rule.route.action else {
+            continue;
+        };
         for weighted in &forward.destinations {
             if let Some(missing) = missing(snapshot, &weighted.destination) {
-                let findings = Findings::about(set.about.resource, &set.about.namespace, &set.about.name);
-                let field = format!("spec.{}.route", rule.route.name.rsplit('/').next().unwrap_or_default());
-                findings.add(FindingKind::Reference, field, format!("{missing}; its share of requests is answered with 503"));
+                let findings =
+                    Findings::about(set.about.resource, &set.about.namespace, &set.about.name);
+                let field = format!(
+                    "spec.{}.route",
+                    rule.route.name.rsplit('/').next().unwrap_or_default()
+                );
+                findings.add(
+                    FindingKind::Reference,
+                    field,
+                    format!("{missing}; its share of requests is answered with 503"),
+                );
                 found.extend(findings.into_vec());
             }
         }
@@ -50,10 +60,16 @@ fn missing(snapshot: &Snapshot, destination: &crate::route::Destination) -> Opti
     };
     if let (None, [first, _, ..]) = (destination.port, service.ports.as_slice()) {
         // The caller's own port decides; the subset can still be checked.
-        return snapshot.cluster(destination, first.port).err().map(|missing| missing.to_string());
+        return snapshot
+            .cluster(destination, first.port)
+            .err()
+            .map(|missing| missing.to_string());
     }
     let port = service.ports.first().map_or(0, |port| port.port);
-    snapshot.cluster(destination, port).err().map(|missing| missing.to_string())
+    snapshot
+        .cluster(destination, port)
+        .err()
+        .map(|missing| missing.to_string())
 }
 
 fn check_policy(snapshot: &Snapshot, policy: &DestinationPolicy, found: &mut Vec<Finding>) {
@@ -63,16 +79,36 @@ fn check_policy(snapshot: &Snapshot, policy: &DestinationPolicy, found: &mut Vec
         ServiceName::Mesh { namespace, name } => {
             if snapshot.destination_service(&policy.service).is_err() {
                 let detail = Missing::Service(format!("{name}.{namespace}"));
-                findings.add(FindingKind::Reference, "spec.host", format!("{detail}; the object has no effect"));
+                findings.add(
+                    FindingKind::Reference,
+                    "spec.host",
+                    format!("{detail}; the object has no effect"),
+                );
             }
         }
         ServiceName::Other(host) => {
-            findings.add(FindingKind::Reference, "spec.host", format!("{host:?} is not a service; the object has no effect"));
+            findings.add(
+                FindingKind::Reference,
+                "spec.host",
+                format!("{host:?} is not a service; the object has no effect"),
+            );
         }
     }
     for (index, subset) in policy.subsets.iter().enumerate() {
-        if policy.subsets.iter().take(index).any(|other| other.name == subset.name) {
-            findings.add(FindingKind::Conflict, subset.field.as_str(), format!("subset {:?} is defined twice; the first counts", subset.name));
+        if policy
+            .subsets
+            .iter()
+            .take(index)
+            .any(|other| other.name == subset.name)
+        {
+            findings.add(
+                FindingKind::Conflict,
+                subset.field.as_str(),
+                format!(
+                    "subset {:?} is defined twice; the first counts",
+                    subset.name
+                ),
+            );
         }
     }
     found.extend(findings.into_vec());

@@ -153,8 +153,16 @@ pub struct Retries {
 impl Default for Retries {
     /// Two more tries where the request certainly was not started: safe for every method.
     fn default() -> Self {
-        let on = RetryOn { connect_failure: true, refused: true, ..RetryOn::default() };
-        Self { attempts: 2, per_try_timeout: None, on }
+        let on = RetryOn {
+            connect_failure: true,
+            refused: true,
+            ..RetryOn::default()
+        };
+        Self {
+            attempts: 2,
+            per_try_timeout: None,
+            on,
+        }
     }
 }
 
@@ -179,6 +187,18 @@ pub struct RetryOn {
     pub grpc: Vec<u8>,
     /// Responses that carry one of these headers.
     pub headers: Vec<HeaderName>,
+}
+
+impl RetryOn {
+    /// Whether only tries that were never started are repeated.
+    pub fn only_unstarted(&self) -> bool {
+        let unstarted = Self {
+            connect_failure: self.connect_failure,
+            refused: self.refused,
+            ..Self::default()
+        };
+        *self == unstarted
+    }
 }
 
 /// A share of requests, in parts per million.

@@ -47,10 +47,16 @@ impl Rules {
     }
 
     fn file(&mut self, position: u32, matcher: &Matcher) {
-        let path = matcher.path.as_ref().filter(|path| !path.ignore_case).map(|path| &path.text);
+        let path = matcher
+            .path
+            .as_ref()
+            .filter(|path| !path.ignore_case)
+            .map(|path| &path.text);
         let positions = match path {
             Some(StringMatch::Exact(text)) => self.exact.entry(text.clone()).or_default(),
-            Some(StringMatch::Prefix(text)) if text.len() > 1 => self.prefix.entry(text.clone()).or_default(),
+            Some(StringMatch::Prefix(text)) if text.len() > 1 => {
+                self.prefix.entry(text.clone()).or_default()
+            }
             _ => match exact_header(matcher) {
                 Some((name, value)) => self.header_file(name, value),
                 None => &mut self.rest,
@@ -60,11 +66,18 @@ impl Rules {
     }
 
     fn header_file(&mut self, name: &HeaderName, value: &str) -> &mut Positions {
-        let at = self.headers.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
-            self.headers.push((name.clone(), HashMap::new()));
-            self.headers.len() - 1
-        });
-        self.headers[at].1.entry(value.as_bytes().into()).or_default()
+        let at = self
+            .headers
+            .iter()
+            .position(|(known, _)| known == name)
+            .unwrap_or_else(|| {
+                self.headers.push((name.clone(), HashMap::new()));
+                self.headers.len() - 1
+            });
+        self.headers[at]
+            .1
+            .entry(value.as_bytes().into())
+            .or_default()
     }
 
     /// The first rule that matches.
@@ -72,7 +85,11 @@ impl Rules {
         let path = ask.path();
         let mut best = None;
         self.search(self.exact.get(path), ask, &mut best);
-        for length in self.prefix_lengths.iter().take_while(|length| **length <= path.len()) {
+        for length in self
+            .prefix_lengths
+            .iter()
+            .take_while(|length| **length <= path.len())
+        {
             let positions = path.get(..*length).and_then(|head| self.prefix.get(head));
             self.search(positions, ask, &mut best);
         }
@@ -83,12 +100,20 @@ impl Rules {
         best.and_then(|position| self.rules.get(position as usize))
     }
 
-    fn search_header(&self, name: &HeaderName, values: &HashMap<Box<[u8]>, Positions>, ask: &Ask<'_>, best: &mut Option<u32>) {
+    fn search_header(
+        &self,
+        name: &HeaderName,
+        values: &HashMap<Box<[u8]>, Positions>,
+        ask: &Ask<'_>,
+        best: &mut Option<u32>,
+    ) {
         let mut sent = ask.head.headers.get_all(name).iter();
         match (sent.next(), sent.next()) {
             (Some(value), None) => self.search(values.get(value.as_bytes()), ask, best),
             // A list is compared whole; nobody is quick with a header sent twice.
-            (Some(_), Some(_)) => values.values().for_each(|positions| self.search(Some(positions), ask, best)),
+            (Some(_), Some(_)) => values
+                .values()
+                .for_each(|positions| self.search(Some(positions), ask, best)),
             _ => {}
         }
     }
@@ -98,16 +123,15 @@ impl Rules {
             if best.is_some_and(|best| best < *position) {
                 return;
             }
-            if self.rules.get(*position as usize).is_some_and(|rule| rule.matcher.matches(ask)) {
+            if self
+                .rules
+                .get(*position as usize)
+                .is_some_and(|rule| rule.matcher.matches(ask))
+            {
                 *best = Some(*position);
                 return;
             }
         }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
     }
 
     /// What [`Rules::find`] must equal.
@@ -118,9 +142,11 @@ impl Rules {
 }
 
 fn exact_header(matcher: &Matcher) -> Option<(&HeaderName, &str)> {
-    matcher.headers.iter().find_map(|(name, condition)| match condition {
-        StringMatch::Exact(value) => Some((name, &**value)),
-        _ => None,
-    })
+    matcher
+        .headers
+        .iter()
+        .find_map(|(name, condition)| match condition {
+            StringMatch::Exact(value) => Some((name, &**value)),
+            _ => None,
+        })
 }
-

@@ -78,8 +78,19 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(name: Arc<str>, service: Arc<ServiceRef>, endpoints: Vec<Arc<Endpoint>>, balancer: LoadBalancer) -> Self {
-        Self { name, service, endpoints, balancer, turn: AtomicUsize::new(0) }
+    pub(crate) fn new(
+        name: Arc<str>,
+        service: Arc<ServiceRef>,
+        endpoints: Vec<Arc<Endpoint>>,
+        balancer: LoadBalancer,
+    ) -> Self {
+        Self {
+            name,
+            service,
+            endpoints,
+            balancer,
+            turn: AtomicUsize::new(0),
+        }
     }
 
     /// The next turn of the round-robin.
@@ -89,7 +100,8 @@ impl Cluster {
 
     /// Continues where `previous` stood, so that recompiling does not restart the round.
     pub(crate) fn continue_from(&self, previous: &Cluster) {
-        self.turn.store(previous.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.turn
+            .store(previous.turn.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {
@@ -126,7 +138,11 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without load.
     pub fn new(workload: Arc<Workload>, port: u16) -> Self {
-        Self { workload, port, in_flight: AtomicU32::new(0) }
+        Self {
+            workload,
+            port,
+            in_flight: AtomicU32::new(0),
+        }
     }
 
     /// Requests that were sent and have not ended.

@@ -108,7 +108,11 @@ impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Service(name) => write!(f, "service {name} does not exist"),
-            Self::Port(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
+            Self::Port(service, port) => write!(
+                f,
+                "service {}.{} has no port {port}",
+                service.name, service.namespace
+            ),
             Self::Subset(service, subset) => write!(
                 f,
                 "service {}.{} has no subset {subset:?}: a DestinationRule must define it",
@@ -123,7 +127,11 @@ impl Snapshot {
     pub fn route(&self, from: &Origin<'_>, head: &Parts) -> Option<RouteMatch> {
         let ask = ask(from, head)?;
         match from {
-            Origin::Gateway { .. } => self.table.gateway.find(&ask.host).and_then(|rules| matched(rules.rules.find(&ask), &ask)),
+            Origin::Gateway { .. } => self
+                .table
+                .gateway
+                .find(&ask.host)
+                .and_then(|rules| matched(rules.rules.find(&ask), &ask)),
             Origin::Workload(source) => self.mesh_route(source, &ask),
         }
     }
@@ -132,14 +140,21 @@ impl Snapshot {
         let service = self.service(&ask.host, Some(&source.namespace));
         let routes = match service {
             Some(service) => self.table.mesh.find(&service.names.host),
-            None => self.table.mesh.find(&self.name_without_service(&ask.host, &source.namespace)),
+            None => self
+                .table
+                .mesh
+                .find(&self.name_without_service(&ask.host, &source.namespace)),
         };
         if let Some(routes) = routes {
             return matched(routes.rules.find(ask), ask);
         }
         let service = service?;
         let _exists = service.port(ask.port)?;
-        Some(RouteMatch { route: Arc::clone(&service.default_route), port: ask.port, matched_prefix: None })
+        Some(RouteMatch {
+            route: Arc::clone(&service.default_route),
+            port: ask.port,
+            matched_prefix: None,
+        })
     }
 
     /// A route may give a short name a meaning that no service has.
@@ -152,18 +167,29 @@ impl Snapshot {
 
     /// Why [`Snapshot::route`] answered nothing.
     pub fn miss(&self, from: &Origin<'_>, head: &Parts) -> Miss {
-        let Some(ask) = ask(from, head) else { return Miss::NoHost };
+        let Some(ask) = ask(from, head) else {
+            return Miss::NoHost;
+        };
         let host = ask.host.clone().into_owned();
         match from {
             Origin::Gateway { .. } if self.table.gateway.is_empty() => Miss::NoRoutes,
-            Origin::Gateway { .. } if self.table.gateway.find(&host).is_none() => Miss::UnknownHost(host),
+            Origin::Gateway { .. } if self.table.gateway.find(&host).is_none() => {
+                Miss::UnknownHost(host)
+            }
             Origin::Gateway { .. } => Miss::NoRule(host),
             Origin::Workload(source) => match self.service(&host, Some(&source.namespace)) {
                 Some(service) if self.table.mesh.find(&service.names.host).is_none() => {
                     Miss::NoPort(Arc::clone(&service.names), ask.port)
                 }
                 Some(_) => Miss::NoRule(host),
-                None if self.table.mesh.find(&self.name_without_service(&host, &source.namespace)).is_some() => Miss::NoRule(host),
+                None if self
+                    .table
+                    .mesh
+                    .find(&self.name_without_service(&host, &source.namespace))
+                    .is_some() =>
+                {
+                    Miss::NoRule(host)
+                }
                 None => Miss::Outside(host),
             },
         }
@@ -180,7 +206,10 @@ impl Snapshot {
         })?;
         match &destination.subset {
             None => Ok(&port.cluster),
-            Some(subset) => port.subsets.get(subset).ok_or_else(|| Missing::Subset(Arc::clone(&service.names), Arc::clone(subset))),
+            Some(subset) => port
+                .subsets
+                .get(subset)
+                .ok_or_else(|| Missing::Subset(Arc::clone(&service.names), Arc::clone(subset))),
         }
     }
 
@@ -234,7 +263,9 @@ impl Snapshot {
 
     /// Every ready endpoint of a service port.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.services().flat_map(|service| &service.ports).flat_map(|port| &port.cluster.endpoints)
+        self.services()
+            .flat_map(|service| &service.ports)
+            .flat_map(|port| &port.cluster.endpoints)
     }
 }
 
@@ -255,8 +286,16 @@ impl Service {
 
 fn matched(rule: Option<&Rule>, ask: &Ask<'_>) -> Option<RouteMatch> {
     let rule = rule?;
-    let matched_prefix = rule.matcher.path.as_ref().and_then(|path| path.prefix_length());
-    Some(RouteMatch { route: Arc::clone(&rule.route), port: ask.port, matched_prefix })
+    let matched_prefix = rule
+        .matcher
+        .path
+        .as_ref()
+        .and_then(|path| path.prefix_length());
+    Some(RouteMatch {
+        route: Arc::clone(&rule.route),
+        port: ask.port,
+        matched_prefix,
+    })
 }
 
 /// Reads what rules ask about: the host without its port, in lower case, and the port that the caller addressed.
@@ -266,10 +305,20 @@ pub(crate) fn ask<'a>(from: &Origin<'a>, head: &'a Parts) -> Option<Ask<'a>> {
         None => head.headers.get(HOST)?.to_str().ok()?,
     };
     let (host, port) = names::split_authority(authority);
-    let default = if head.uri.scheme_str() == Some("https") { 443 } else { 80 };
+    let default = if head.uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
     let source = match from {
         Origin::Gateway { .. } => None,
         Origin::Workload(workload) => Some(*workload),
     };
-    Some(Ask { head, host, port: port.unwrap_or(default), source, compared: Cell::new(0) })
+    Some(Ask {
+        head,
+        host,
+        port: port.unwrap_or(default),
+        source,
+        compared: Cell::new(0),
+    })
 }

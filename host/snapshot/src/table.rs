@@ -50,15 +50,30 @@ pub(crate) struct HostRoutes {
 impl HostRoutes {
     /// The rules of `sets`, one after the other; those that match everything come last, so that one set cannot hide another.
     pub(crate) fn new(sets: Vec<Arc<RouteSet>>, of_gateway: bool) -> Self {
-        let wanted = |rule: &&Rule| if of_gateway { rule.matcher.source.gateway } else { rule.matcher.source.mesh };
-        let all: Vec<&Rule> = sets.iter().flat_map(|set| &set.rules).filter(wanted).collect();
+        let wanted = |rule: &&Rule| {
+            if of_gateway {
+                rule.matcher.source.gateway
+            } else {
+                rule.matcher.source.mesh
+            }
+        };
+        let all: Vec<&Rule> = sets
+            .iter()
+            .flat_map(|set| &set.rules)
+            .filter(wanted)
+            .collect();
         let rules = if sets.len() < 2 {
             all.into_iter().cloned().collect()
         } else {
-            let (last, first): (Vec<&Rule>, Vec<&Rule>) = all.into_iter().partition(|rule| rule.matcher.is_catch_all());
+            let (last, first): (Vec<&Rule>, Vec<&Rule>) = all
+                .into_iter()
+                .partition(|rule| rule.matcher.is_catch_all());
             first.into_iter().chain(last).cloned().collect()
         };
-        Self { sets, rules: Rules::new(rules) }
+        Self {
+            sets,
+            rules: Rules::new(rules),
+        }
     }
 
     pub(crate) fn is_made_of(&self, sets: &[Arc<RouteSet>]) -> bool {

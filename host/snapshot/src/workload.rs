@@ -43,7 +43,12 @@ impl Workload {
         let text = |path: &[&str]| pod.get(path).and_then(|v| v.as_str()).unwrap_or_default();
         let labels = labels(pod);
         let label = |first: &str, second: &str| {
-            Arc::from(labels.get(first).or_else(|| labels.get(second)).map_or("", String::as_str))
+            Arc::from(
+                labels
+                    .get(first)
+                    .or_else(|| labels.get(second))
+                    .map_or("", String::as_str),
+            )
         };
         let account = match text(&["spec", "serviceAccountName"]) {
             "" => "default",
@@ -54,11 +59,17 @@ impl Workload {
             name: pod.name().into(),
             workload: owner(pod).unwrap_or(pod.name()).into(),
             service_account: account.into(),
-            principal: format!("spiffe://{trust_domain}/ns/{}/sa/{account}", pod.namespace()).into(),
+            principal: format!(
+                "spiffe://{trust_domain}/ns/{}/sa/{account}",
+                pod.namespace()
+            )
+            .into(),
             app: label("app", "app.kubernetes.io/name"),
             version: label("version", "app.kubernetes.io/version"),
             node: text(&["spec", "nodeName"]).into(),
-            address: text(&["status", "podIP"]).parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            address: text(&["status", "podIP"])
+                .parse()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             uid: pod.uid().into(),
             fingerprint: 0,
             labels,
@@ -69,7 +80,14 @@ impl Workload {
 
     fn telemetry_fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.namespace, &self.workload, &self.principal, &self.app, &self.version).hash(&mut hasher);
+        (
+            &self.namespace,
+            &self.workload,
+            &self.principal,
+            &self.app,
+            &self.version,
+        )
+            .hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -82,11 +100,15 @@ pub fn workload(pod: &Object, trust_domain: &str) -> Arc<Workload> {
 fn labels(pod: &Object) -> BTreeMap<String, String> {
     let map = pod.get(&["metadata", "labels"]).and_then(|v| v.as_object());
     let pairs = map.into_iter().flatten();
-    pairs.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect()
+    pairs
+        .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+        .collect()
 }
 
 fn owner(pod: &Object) -> Option<&str> {
     let owners = pod.get(&["metadata", "ownerReferences"])?.as_array()?;
-    let controller = owners.iter().find(|o| o.get("controller").and_then(|c| c.as_bool()) == Some(true))?;
+    let controller = owners
+        .iter()
+        .find(|o| o.get("controller").and_then(|c| c.as_bool()) == Some(true))?;
     controller.get("name")?.as_str()
 }

@@ -12,19 +12,40 @@ use crate::headers::{HeaderEdits, HeaderOperation};
 use crate::names;
 use crate::read::Fields;
 use crate::route::{
-    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage, Redirect, Rewrite, Route, Weighted,
+    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage,
+    Redirect, Rewrite, Route, Weighted,
 };
 
 /// Reads one route; `None` if it says nothing usable about where the request goes.
 pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>) -> Option<Route> {
-    let mut headers = http.object("headers").map(|mut fields| edits(&mut fields)).unwrap_or_default();
-    let mut rewrite = http.object("rewrite").map(|mut fields| rewrite(&mut fields)).unwrap_or_default();
+    let mut headers = http
+        .object("headers")
+        .map(|mut fields| edits(&mut fields))
+        .unwrap_or_default();
+    let mut rewrite = http
+        .object("rewrite")
+        .map(|mut fields| rewrite(&mut fields))
+        .unwrap_or_default();
     take_host(&mut headers, &mut rewrite);
     let timeout = http.duration("timeout").filter(|time| !time.is_zero());
-    let retries = http.object("retries").map(|mut fields| retries::compile(&mut fields)).unwrap_or_default();
-    let fault = http.object("fault").map(|mut fields| fault(&mut fields)).unwrap_or_default();
+    let retries = http
+        .object("retries")
+        .map(|mut fields| retries::compile(&mut fields))
+        .unwrap_or_default();
+    let fault = http
+        .object("fault")
+        .map(|mut fields| fault(&mut fields))
+        .unwrap_or_default();
     let action = action(http, context)?;
-    Some(Route { name: name.into(), action, headers, rewrite, timeout, retries, fault })
+    Some(Route {
+        name: name.into(),
+        action,
+        headers,
+        rewrite,
+        timeout,
+        retries,
+        fault,
+    })
 }
 
 /// A request header `Host` cannot be set beside the authority: it is the authority.
@@ -46,8 +67,11 @@ fn action(http: &mut Fields<'_>, context: Context<'_>) -> Option<Action> {
     if let Some(mut fields) = http.object("directResponse") {
         return direct_response(&mut fields).map(Action::Direct);
     }
-    let destinations: Vec<Weighted> =
-        http.objects("route").iter_mut().filter_map(|fields| weighted(fields, context)).collect();
+    let destinations: Vec<Weighted> = http
+        .objects("route")
+        .iter_mut()
+        .filter_map(|fields| weighted(fields, context))
+        .collect();
     if destinations.is_empty() {
         if http.has("delegate") {
             http.not_applied("delegate", "the rule is skipped");
@@ -64,31 +88,53 @@ fn forward(mut destinations: Vec<Weighted>, http: &Fields<'_>) -> Forward {
     let mut total: u32 = destinations.iter().map(|d| d.weight).sum();
     if total == 0 {
         if destinations.len() > 1 {
-            http.invalid("route", "no destination has a weight; each gets the same share");
+            http.invalid(
+                "route",
+                "no destination has a weight; each gets the same share",
+            );
         }
         destinations.iter_mut().for_each(|d| d.weight = 1);
         total = destinations.iter().map(|d| d.weight).sum();
     }
-    Forward { destinations, total }
+    Forward {
+        destinations,
+        total,
+    }
 }
 
 fn weighted(fields: &mut Fields<'_>, context: Context<'_>) -> Option<Weighted> {
-    let headers = fields.object("headers").map(|mut fields| edits(&mut fields)).unwrap_or_default();
+    let headers = fields
+        .object("headers")
+        .map(|mut fields| edits(&mut fields))
+        .unwrap_or_default();
     let weight = fields.number::<u32>("weight").unwrap_or(0).min(1_000_000);
     let Some(mut to) = fields.object("destination") else {
         fields.invalid("destination", "is missing; this share is dropped");
         return None;
     };
-    Some(Weighted { destination: destination(&mut to, context)?, weight, headers })
+    Some(Weighted {
+        destination: destination(&mut to, context)?,
+        weight,
+        headers,
+    })
 }
 
 fn destination(fields: &mut Fields<'_>, context: Context<'_>) -> Option<Destination> {
-    let subset = fields.text("subset").filter(|name| !name.is_empty()).map(Arc::from);
-    let port = fields.object("port").and_then(|mut port| port.number("number"));
+    let subset = fields
+        .text("subset")
+        .filter(|name| !name.is_empty())
+        .map(Arc::from);
+    let port = fields
+        .object("port")
+        .and_then(|mut port| port.number("number"));
     match fields.text("host") {
         Some(host) => {
             let service = names::meaning(host, context.namespace, context.domain);
-            Some(Destination { service, subset, port })
+            Some(Destination {
+                service,
+                subset,
+                port,
+            })
         }
         None => {
             fields.invalid("host", "is missing; this share is dropped");
@@ -99,8 +145,16 @@ fn destination(fields: &mut Fields<'_>, context: Context<'_>) -> Option<Destinat
 
 /// `headers: {request: {set, add, remove}, response: …}`.
 fn edits(fields: &mut Fields<'_>) -> HeaderEdits {
-    let mut side = |key| fields.object(key).map(|mut side| operations(&mut side)).unwrap_or_default();
-    HeaderEdits { request: side("request"), response: side("response") }
+    let mut side = |key| {
+        fields
+            .object(key)
+            .map(|mut side| operations(&mut side))
+            .unwrap_or_default()
+    };
+    HeaderEdits {
+        request: side("request"),
+        response: side("response"),
+    }
 }
 
 fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
@@ -108,15 +162,29 @@ fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
     for (path, text) in fields.texts("remove") {
         match text.parse() {
             Ok(name) => operations.push(HeaderOperation::Remove(name)),
-            Err(_) => fields.findings().add(FindingKind::Invalid, path, "not a header name; it is ignored"),
+            Err(_) => fields.findings().add(
+                FindingKind::Invalid,
+                path,
+                "not a header name; it is ignored",
+            ),
         }
     }
-    for (key, make) in [("set", HeaderOperation::Set as fn(_, _) -> _), ("add", HeaderOperation::Add)] {
+    for (key, make) in [
+        ("set", HeaderOperation::Set as fn(_, _) -> _),
+        ("add", HeaderOperation::Add),
+    ] {
         for (name, path, value) in fields.entries(key) {
             let name = if name == ":authority" { "host" } else { name };
-            match (name.parse(), value.as_str().and_then(|text| text.parse().ok())) {
+            match (
+                name.parse(),
+                value.as_str().and_then(|text| text.parse().ok()),
+            ) {
                 (Ok(name), Some(value)) => operations.push(make(name, value)),
-                _ => fields.findings().add(FindingKind::Invalid, path, "not a header; it is ignored"),
+                _ => {
+                    fields
+                        .findings()
+                        .add(FindingKind::Invalid, path, "not a header; it is ignored")
+                }
             }
         }
     }
@@ -124,8 +192,12 @@ fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
 }
 
 fn rewrite(fields: &mut Fields<'_>) -> Rewrite {
-    let matched = fields.text("uri").map(|text| PathRewrite::Matched(text.into()));
-    let by_regex = fields.object("uriRegexRewrite").and_then(|mut regex| regex_rewrite(&mut regex));
+    let matched = fields
+        .text("uri")
+        .map(|text| PathRewrite::Matched(text.into()));
+    let by_regex = fields
+        .object("uriRegexRewrite")
+        .and_then(|mut regex| regex_rewrite(&mut regex));
     let authority = fields.text("authority").and_then(|text| {
         let authority = text.parse::<Authority>();
         if authority.is_err() {
@@ -133,13 +205,22 @@ fn rewrite(fields: &mut Fields<'_>) -> Rewrite {
         }
         authority.ok()
     });
-    Rewrite { path: matched.or(by_regex), authority }
+    Rewrite {
+        path: matched.or(by_regex),
+        authority,
+    }
 }
 
 fn regex_rewrite(fields: &mut Fields<'_>) -> Option<PathRewrite> {
-    let (pattern, replacement) = (fields.text("match")?, fields.text("rewrite").unwrap_or_default());
+    let (pattern, replacement) = (
+        fields.text("match")?,
+        fields.text("rewrite").unwrap_or_default(),
+    );
     match find_regex(pattern) {
-        Ok(regex) => Some(PathRewrite::Regex(regex, re2_replacement(replacement).into())),
+        Ok(regex) => Some(PathRewrite::Regex(
+            regex,
+            re2_replacement(replacement).into(),
+        )),
         Err(error) => {
             fields.invalid("match", format!("{error}; it is ignored"));
             None
@@ -171,34 +252,64 @@ fn re2_replacement(text: &str) -> String {
 
 fn redirect(fields: &mut Fields<'_>) -> Option<Redirect> {
     let status = fields.number("redirectCode").unwrap_or(301u16);
-    let path = fields.text("uri").filter(|text| !text.is_empty()).map(Into::into);
-    let authority = fields.text("authority").filter(|text| !text.is_empty()).map(Into::into);
-    let scheme = fields.text("scheme").and_then(|text| Scheme::try_from(text).ok());
+    let path = fields
+        .text("uri")
+        .filter(|text| !text.is_empty())
+        .map(Into::into);
+    let authority = fields
+        .text("authority")
+        .filter(|text| !text.is_empty())
+        .map(Into::into);
+    let scheme = fields
+        .text("scheme")
+        .and_then(|text| Scheme::try_from(text).ok());
     let port = fields.number("port");
     match StatusCode::from_u16(status) {
-        Ok(status) if [301, 302, 303, 307, 308].contains(&status.as_u16()) => {
-            Some(Redirect { status, path, authority, port, scheme })
-        }
+        Ok(status) if [301, 302, 303, 307, 308].contains(&status.as_u16()) => Some(Redirect {
+            status,
+            path,
+            authority,
+            port,
+            scheme,
+        }),
         _ => {
-            fields.invalid("redirectCode", "must be 301, 302, 303, 307 or 308; the rule is skipped");
+            fields.invalid(
+                "redirectCode",
+                "must be 301, 302, 303, 307 or 308; the rule is skipped",
+            );
             None
         }
     }
 }
 
 fn direct_response(fields: &mut Fields<'_>) -> Option<DirectResponse> {
-    let status = fields.number("status").and_then(|code: u16| StatusCode::from_u16(code).ok()).filter(|s| s.as_u16() >= 200);
-    let body = fields.object("body").and_then(|mut body| body.text("string")).unwrap_or_default();
+    let status = fields
+        .number("status")
+        .and_then(|code: u16| StatusCode::from_u16(code).ok())
+        .filter(|s| s.as_u16() >= 200);
+    let body = fields
+        .object("body")
+        .and_then(|mut body| body.text("string"))
+        .unwrap_or_default();
     if status.is_none() {
-        fields.invalid("status", "must be a status from 200 to 599; the rule is skipped");
+        fields.invalid(
+            "status",
+            "must be a status from 200 to 599; the rule is skipped",
+        );
     }
-    Some(DirectResponse { status: status?, body: body.into() })
+    Some(DirectResponse {
+        status: status?,
+        body: body.into(),
+    })
 }
 
 fn fault(fields: &mut Fields<'_>) -> Fault {
     let delay = fields.object("delay").and_then(|mut delay| {
         let share = share(&mut delay);
-        Some(Delay { time: delay.duration("fixedDelay")?, share })
+        Some(Delay {
+            time: delay.duration("fixedDelay")?,
+            share,
+        })
     });
     let abort = fields.object("abort").and_then(|mut abort| {
         let share = share(&mut abort);
@@ -214,7 +325,9 @@ fn fault(fields: &mut Fields<'_>) -> Fault {
 }
 
 fn share(fields: &mut Fields<'_>) -> Percentage {
-    let exact = fields.object("percentage").and_then(|mut fields| fields.share("value"));
+    let exact = fields
+        .object("percentage")
+        .and_then(|mut fields| fields.share("value"));
     let percent = exact.or_else(|| fields.share("percent"));
     if percent.is_none() {
         fields.invalid("percentage", "is missing; no request is affected");

@@ -37,7 +37,11 @@ pub(crate) struct Subset {
 pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
     let findings = Findings::about(KIND, object.namespace(), object.name());
     let mut policy = DestinationPolicy {
-        created: object.get(&["metadata", "creationTimestamp"]).and_then(|v| v.as_str()).unwrap_or_default().to_owned(),
+        created: object
+            .get(&["metadata", "creationTimestamp"])
+            .and_then(|v| v.as_str())
+            .unwrap_or_default()
+            .to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
         service: ServiceName::Other(Arc::from("")),
@@ -45,7 +49,10 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         subsets: Vec::new(),
         findings: Vec::new(),
     };
-    if let Some(mut spec) = object.get(&["spec"]).and_then(|value| Fields::new(value, "spec".into(), &findings)) {
+    if let Some(mut spec) = object
+        .get(&["spec"])
+        .and_then(|value| Fields::new(value, "spec".into(), &findings))
+    {
         read_spec(&mut spec, domain, &mut policy);
     }
     policy.findings = findings.into_vec();
@@ -57,24 +64,43 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         Some(host) => policy.service = names::meaning(host, &policy.namespace, domain),
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
-    policy.balancer = spec.object("trafficPolicy").and_then(|mut fields| balancer(&mut fields));
-    policy.subsets = spec.objects("subsets").iter_mut().filter_map(subset).collect();
+    policy.balancer = spec
+        .object("trafficPolicy")
+        .and_then(|mut fields| balancer(&mut fields));
+    policy.subsets = spec
+        .objects("subsets")
+        .iter_mut()
+        .filter_map(subset)
+        .collect();
     for (field, text) in spec.texts("exportTo") {
         if text != "*" {
-            spec.findings().add(FindingKind::NotApplied, field, "not applied yet: the rule is visible everywhere");
+            spec.findings().add(
+                FindingKind::NotApplied,
+                field,
+                "not applied yet: the rule is visible everywhere",
+            );
         }
     }
 }
 
 fn subset(fields: &mut Fields<'_>) -> Option<Subset> {
     let labels = fields.entries("labels").into_iter();
-    let labels = labels.filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect();
-    let balancer = fields.object("trafficPolicy").and_then(|mut fields| balancer(&mut fields));
+    let labels = labels
+        .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
+        .collect();
+    let balancer = fields
+        .object("trafficPolicy")
+        .and_then(|mut fields| balancer(&mut fields));
     let Some(name) = fields.text("name") else {
         fields.invalid("name", "is missing; the subset is ignored");
         return None;
     };
-    Some(Subset { name: name.into(), labels, balancer, field: fields.at("name") })
+    Some(Subset {
+        name: name.into(),
+        labels,
+        balancer,
+        field: fields.at("name"),
+    })
 }
 
 /// The `loadBalancer.simple` of a traffic policy.

@@ -33,26 +33,58 @@ pub(crate) fn compile(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> Opti
     let source = source_match(fields, everywhere);
     // For logs and metrics of Istio only; our names come from the rule.
     let _label = (fields.text("name"), fields.text("statPrefix"));
-    usable.then_some(Matcher { path, method, scheme, authority, headers, without_headers, query, port, source })
+    usable.then_some(Matcher {
+        path,
+        method,
+        scheme,
+        authority,
+        headers,
+        without_headers,
+        query,
+        port,
+        source,
+    })
 }
 
 fn source_match(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> SourceMatch {
     let labels = fields.entries("sourceLabels").into_iter();
-    let labels = labels.filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned()))).collect();
+    let labels = labels
+        .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
+        .collect();
     let namespace = fields.text("sourceNamespace").map(Into::into);
-    let gateways: Vec<&str> = fields.texts("gateways").into_iter().map(|(_, name)| name).collect();
+    let gateways: Vec<&str> = fields
+        .texts("gateways")
+        .into_iter()
+        .map(|(_, name)| name)
+        .collect();
     let (mesh, gateway) = match gateways.as_slice() {
         [] => (everywhere.mesh, everywhere.gateway),
-        names => (names.contains(&"mesh"), names.iter().any(|name| *name != "mesh")),
+        names => (
+            names.contains(&"mesh"),
+            names.iter().any(|name| *name != "mesh"),
+        ),
     };
-    SourceMatch { labels, namespace, mesh, gateway }
+    SourceMatch {
+        labels,
+        namespace,
+        mesh,
+        gateway,
+    }
 }
 
-fn header_matches(fields: &mut Fields<'_>, key: &'static str, usable: &mut bool) -> Vec<(HeaderName, StringMatch)> {
+fn header_matches(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    usable: &mut bool,
+) -> Vec<(HeaderName, StringMatch)> {
     let mut conditions = Vec::new();
     for (name, path, value) in fields.entries(key) {
         let Ok(header) = HeaderName::try_from(name) else {
-            fields.findings().add(FindingKind::Invalid, path, "not a header name; this match is ignored");
+            fields.findings().add(
+                FindingKind::Invalid,
+                path,
+                "not a header name; this match is ignored",
+            );
             *usable = false;
             continue;
         };
@@ -99,7 +131,9 @@ fn string_match(value: &Value, path: String, parent: &Fields<'_>) -> Option<Stri
 
 /// RE2 syntax, matched against the whole value.
 fn whole_match(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?:{text})$")).size_limit(REGEX_BYTES).build()
+    RegexBuilder::new(&format!("^(?:{text})$"))
+        .size_limit(REGEX_BYTES)
+        .build()
 }
 
 /// RE2 syntax, found anywhere.

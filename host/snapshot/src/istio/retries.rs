@@ -11,15 +11,28 @@ const MOST_ATTEMPTS: u32 = 25;
 
 pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
     let attempts = fields.number("attempts").unwrap_or(2u32).min(MOST_ATTEMPTS);
-    let per_try_timeout = fields.duration("perTryTimeout").filter(|time| !time.is_zero());
-    let words = fields.text("retryOn").filter(|text| !text.is_empty()).unwrap_or(DEFAULT_ON);
+    let per_try_timeout = fields
+        .duration("perTryTimeout")
+        .filter(|time| !time.is_zero());
+    let words = fields
+        .text("retryOn")
+        .filter(|text| !text.is_empty())
+        .unwrap_or(DEFAULT_ON);
     let mut on = RetryOn::default();
-    for word in words.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+    for word in words
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
         if !understand(word, &mut on) {
             fields.not_applied("retryOn", format!("{word:?} is ignored"));
         }
     }
-    Retries { attempts, per_try_timeout, on }
+    Retries {
+        attempts,
+        per_try_timeout,
+        on,
+    }
 }
 
 fn understand(word: &str, on: &mut RetryOn) -> bool {
@@ -38,7 +51,10 @@ fn understand(word: &str, on: &mut RetryOn) -> bool {
 }
 
 fn numeric(word: &str, on: &mut RetryOn) -> bool {
-    let code = word.parse::<u16>().ok().filter(|code| (100..600).contains(code));
+    let code = word
+        .parse::<u16>()
+        .ok()
+        .filter(|code| (100..600).contains(code));
     on.status.extend(code);
     code.is_some()
 }
@@ -76,5 +92,7 @@ pub(crate) fn grpc_code(name: &str) -> Option<u8> {
         "UNAUTHENTICATED",
     ];
     let position = NAMES.iter().position(|known| *known == name);
-    position.and_then(|code| u8::try_from(code).ok()).or_else(|| name.parse().ok().filter(|code| *code <= 16))
+    position
+        .and_then(|code| u8::try_from(code).ok())
+        .or_else(|| name.parse().ok().filter(|code| *code <= 16))
 }

@@ -1,0 +1,56 @@
+//! Actions of a route that need no pod: redirects, fixed answers, injected faults.
+
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{Response, Uri};
+use osier_process::body::{self, Body};
+use osier_snapshot::{Abort, DirectResponse, Fault, Percentage, Redirect};
+use rand::Rng;
+
+use crate::answer::Refusal;
+use crate::flags::Flag;
+use crate::rewrite;
+
+/// Waits and refuses as the route's fault says.
+pub(crate) async fn inject(fault: &Fault) -> Result<(), Refusal> {
+    if let Some(delay) = fault.delay.filter(|delay| delay.share.hits(point())) {
+        tokio::time::sleep(delay.time).await;
+    }
+    match fault.abort.filter(|abort| abort.share.hits(point())) {
+        Some(abort) => Err(aborted(abort)),
+        None => Ok(()),
+    }
+}
+
+fn aborted(abort: Abort) -> Refusal {
+    let refusal = Refusal::new(abort.status, Flag::Fault, "the route injected this fault");
+    Refusal {
+        grpc_status: abort.grpc,
+        ..refusal
+    }
+}
+
+fn point() -> u32 {
+    rand::rng().random_range(0..Percentage::WHOLE)
+}
+
+/// The answer that sends the client elsewhere.
+pub(crate) fn redirect(uri: &Uri, redirect: &Redirect) -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = redirect.status;
+    if let Ok(location) = HeaderValue::try_from(rewrite::location(uri, redirect)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
+/// The fixed answer.
+pub(crate) fn respond(direct: &DirectResponse) -> Response<Body> {
+    let mut response = Response::new(body::full(direct.body.as_bytes().to_vec()));
+    *response.status_mut() = direct.status;
+    if !direct.body.is_empty() {
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    }
+    response
+}

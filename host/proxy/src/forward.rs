@@ -1,0 +1,228 @@
+//! The way of a request to a pod: endpoint, inbound policy, the call itself, and another try where the route asks for one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body as _;
+use osier_process::body::{self, Body};
+use osier_snapshot::{Cluster, Endpoint, HeaderOperation, Route, Workload};
+use rand::Rng;
+use tokio::time::Instant;
+
+use crate::answer::Refusal;
+use crate::flags::Flag;
+use crate::gate::Approval;
+use crate::pods::{PodError, Pods};
+use crate::replay::Replay;
+use crate::retry::{self, Outcome};
+use crate::trace::Trace;
+use crate::{balance, prepare};
+
+/// One request's way to a cluster.
+pub(crate) struct Journey<'a> {
+    pods: &'a Arc<dyn Pods>,
+    cluster: &'a Arc<Cluster>,
+    route: &'a Route,
+    replay_bytes: usize,
+}
+
+/// How one try ended, with what inbound policy wants done to the response.
+struct Tried {
+    result: Result<Response<Body>, PodError>,
+    response_headers: Vec<HeaderOperation>,
+}
+
+/// Where the tries of one request get its body from.
+enum Bodies {
+    /// There is none.
+    Empty,
+    /// It can be sent only once.
+    Once(Option<Body>),
+    /// What was read of it is kept.
+    Many(Replay),
+}
+
+impl Bodies {
+    fn next(&mut self) -> Option<Body> {
+        match self {
+            Self::Empty => Some(body::empty()),
+            Self::Once(body) => body.take(),
+            Self::Many(replay) => replay.body(),
+        }
+    }
+}
+
+impl<'a> Journey<'a> {
+    pub(crate) fn new(
+        pods: &'a Arc<dyn Pods>,
+        cluster: &'a Arc<Cluster>,
+        route: &'a Route,
+        replay_bytes: usize,
+    ) -> Self {
+        Self {
+            pods,
+            cluster,
+            route,
+            replay_bytes,
+        }
+    }
+
+    /// When the route's time is over.
+    pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {
+        self.route.timeout.map(|timeout| started + timeout)
+    }
+
+    /// Tries until there is an answer that stands. `gate` is asked before each endpoint sees the request.
+    pub(crate) async fn travel(
+        &self,
+        (mut head, body): (Parts, Body),
+        gate: impl Fn(&Workload, &Parts, &mut Trace) -> Result<Approval, Refusal>,
+        trace: &mut Trace,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut left = self.repetitions();
+        let mut bodies = self.bodies(body, left);
+        let mut body = bodies.next().unwrap_or_else(body::empty);
+        let mut number = 0;
+        loop {
+            let endpoint = balance::pick(self.cluster, trace.endpoint.as_ref())
+                .ok_or_else(|| self.no_endpoint())?;
+            let (this, kept) = if left == 0 {
+                (head, None)
+            } else {
+                (head.clone(), Some(head))
+            };
+            self.arrive(&endpoint, trace);
+            let approval = gate(&endpoint.workload, &this, trace)?;
+            let tried = self
+                .try_once(&endpoint, (this, body), approval, trace)
+                .await;
+            let again = kept
+                .filter(|_| self.is_worth_another(&tried, trace))
+                .zip(bodies.next());
+            let Some((kept, next)) = again else {
+                return self.settle(tried, trace);
+            };
+            number += 1;
+            left -= 1;
+            let started = !matches!(tried.result, Err(PodError::NotHere | PodError::Overloaded));
+            drop(tried);
+            pause(number, started).await;
+            (head, body) = (kept, next);
+        }
+    }
+
+    /// A try that was not started is repeated only where another endpoint can take it.
+    fn repetitions(&self) -> u32 {
+        let retries = &self.route.retries;
+        let alone = self.cluster.endpoints.len() < 2 && retries.on.only_unstarted();
+        if alone { 0 } else { retries.attempts }
+    }
+
+    fn bodies(&self, body: Body, repetitions: u32) -> Bodies {
+        match repetitions {
+            _ if body.is_end_stream() => Bodies::Empty,
+            0 => Bodies::Once(Some(body)),
+            _ => Bodies::Many(Replay::new(body, self.replay_bytes)),
+        }
+    }
+
+    fn arrive(&self, endpoint: &Arc<Endpoint>, trace: &mut Trace) {
+        trace.in_flight = Some(endpoint.enter());
+        trace.endpoint = Some(Arc::clone(endpoint));
+    }
+
+    async fn try_once(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        (mut head, body): (Parts, Body),
+        approval: Approval,
+        trace: &Trace,
+    ) -> Tried {
+        for operation in &approval.request_headers {
+            operation.apply(&mut head.headers);
+        }
+        let call = self.pods.call(endpoint, Request::from_parts(head, body));
+        let per_try = self
+            .route
+            .retries
+            .per_try_timeout
+            .map(|time| Instant::now() + time);
+        let deadline = [self.deadline(trace.started), per_try]
+            .into_iter()
+            .flatten()
+            .min();
+        let result = match deadline {
+            None => call.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, call)
+                .await
+                .unwrap_or(Err(PodError::Timeout)),
+        };
+        Tried {
+            result,
+            response_headers: approval.response_headers,
+        }
+    }
+
+    fn is_worth_another(&self, tried: &Tried, trace: &Trace) -> bool {
+        let expired = self
+            .deadline(trace.started)
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        let outcome = match &tried.result {
+            Ok(response) => Outcome::Answered(response.status(), response.headers()),
+            Err(error) => Outcome::Failed(error),
+        };
+        !expired && !trace.was_cut_off() && retry::worth(&self.route.retries.on, outcome)
+    }
+
+    fn settle(&self, tried: Tried, trace: &Trace) -> Result<Response<Body>, Refusal> {
+        if trace.was_cut_off() {
+            return Err(prepare::too_large());
+        }
+        let mut response = tried.result.map_err(|error| self.failed(&error))?;
+        if response.status().is_informational() {
+            return Err(self.failed(&PodError::Failed {
+                reason: "it answered with an interim status".into(),
+            }));
+        }
+        let headers: &mut HeaderMap = response.headers_mut();
+        prepare::strip_hop_by_hop(headers);
+        tried
+            .response_headers
+            .iter()
+            .for_each(|operation| operation.apply(headers));
+        Ok(response)
+    }
+
+    fn no_endpoint(&self) -> Refusal {
+        let service = &self.cluster.service;
+        let reason = format!(
+            "no ready pod behind service {}.{} ({})",
+            service.name, service.namespace, self.cluster.name
+        );
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoEndpoint, reason)
+    }
+
+    fn failed(&self, error: &PodError) -> Refusal {
+        let (status, flag) = match error {
+            PodError::NotHere => (StatusCode::SERVICE_UNAVAILABLE, Flag::Unreachable),
+            PodError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Flag::Overflow),
+            PodError::Failed { .. } => (StatusCode::SERVICE_UNAVAILABLE, Flag::Reset),
+            PodError::Timeout => (StatusCode::GATEWAY_TIMEOUT, Flag::Timeout),
+        };
+        let service = &self.cluster.service;
+        Refusal::new(
+            status,
+            flag,
+            format!("service {}.{}: {error}", service.name, service.namespace),
+        )
+    }
+}
+
+async fn pause(number: u32, started: bool) {
+    let wait = retry::back_off(number, started, rand::rng().random());
+    if wait > Duration::ZERO {
+        tokio::time::sleep(wait).await;
+    }
+}

@@ -1,0 +1,102 @@
+//! What is to happen with a request, read from the snapshot before anybody is asked.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::request::Parts;
+use osier_snapshot::{
+    Action, Cluster, Forward, HeaderEdits, Miss, Missing, Origin, RouteMatch, ServiceRef, Snapshot,
+};
+use rand::Rng;
+
+use crate::answer::Refusal;
+use crate::flags::Flag;
+
+/// A request's way.
+pub(crate) struct Plan {
+    /// The rule that it matched.
+    pub(crate) matched: Result<RouteMatch, Refusal>,
+    /// Where a forwarding rule sends it.
+    pub(crate) target: Option<Result<Target, Refusal>>,
+    /// The service that it is for.
+    pub(crate) service: Option<Arc<ServiceRef>>,
+}
+
+/// The chosen one of a rule's destinations.
+pub(crate) struct Target {
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) headers: HeaderEdits,
+}
+
+impl Plan {
+    pub(crate) fn make(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> Self {
+        let Some(matched) = snapshot.route(origin, head) else {
+            return Self {
+                matched: Err(no_route(snapshot.miss(origin, head))),
+                target: None,
+                service: None,
+            };
+        };
+        let (target, service) = match &matched.route.action {
+            Action::Forward(destinations) => {
+                let (target, service) = choose(snapshot, destinations, matched.port);
+                (Some(target), service)
+            }
+            Action::Redirect(_) | Action::Direct(_) => (None, None),
+        };
+        Self {
+            matched: Ok(matched),
+            target,
+            service,
+        }
+    }
+}
+
+fn choose(
+    snapshot: &Snapshot,
+    forward: &Forward,
+    port: u16,
+) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
+    let point = if forward.total > 1 {
+        rand::rng().random_range(0..forward.total)
+    } else {
+        0
+    };
+    let Some(chosen) = forward.choose(point) else {
+        return (Err(Refusal::nowhere()), None);
+    };
+    match snapshot.cluster(&chosen.destination, port) {
+        Ok(cluster) => {
+            let target = Target {
+                cluster: Arc::clone(cluster),
+                headers: chosen.headers.clone(),
+            };
+            (Ok(target), Some(Arc::clone(&cluster.service)))
+        }
+        Err(missing) => {
+            let service = match &missing {
+                Missing::Port(service, _) | Missing::Subset(service, _) => {
+                    Some(Arc::clone(service))
+                }
+                Missing::Service(_) => None,
+            };
+            (
+                Err(Refusal::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Flag::NoCluster,
+                    missing.to_string(),
+                )),
+                service,
+            )
+        }
+    }
+}
+
+fn no_route(miss: Miss) -> Refusal {
+    let (status, flag) = match &miss {
+        Miss::Outside(_) => (StatusCode::FORBIDDEN, Flag::NoRoute),
+        Miss::NoHost => (StatusCode::BAD_REQUEST, Flag::BadRequest),
+        _ => (StatusCode::NOT_FOUND, Flag::NoRoute),
+    };
+    Refusal::new(status, flag, miss.to_string())
+}

@@ -1,0 +1,220 @@
+//! Bringing a request into the one form that routes, policies and pods read: absolute URI, no hop-by-hop header, a request id.
+
+use std::net::SocketAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, StatusCode, Uri};
+use rand::RngCore;
+
+use crate::answer::Refusal;
+use crate::flags::Flag;
+use crate::rewrite;
+
+/// Name of the header that follows a request through the mesh.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a caller.
+const REQUEST_ID_LENGTH: usize = 128;
+
+/// Headers that speak about one connection only (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 6] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::PROXY_AUTHORIZATION,
+];
+
+/// Makes the URI absolute, with its path normalized; `Host` moves into it.
+pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
+    if head.method == Method::CONNECT {
+        return Err(bad(
+            StatusCode::NOT_IMPLEMENTED,
+            "CONNECT is not served here",
+        ));
+    }
+    let mut hosts = head.headers.get_all(header::HOST).iter();
+    let host = hosts.next().cloned();
+    if hosts.next().is_some() {
+        return Err(bad(
+            StatusCode::BAD_REQUEST,
+            "the request has more than one Host header",
+        ));
+    }
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    if parts.authority.is_none() {
+        parts.authority = Some(authority(host.as_ref())?);
+    }
+    parts.scheme.get_or_insert(Scheme::HTTP);
+    parts.path_and_query = Some(path(parts.path_and_query)?);
+    head.uri = Uri::from_parts(parts).map_err(|_| {
+        bad(
+            StatusCode::BAD_REQUEST,
+            "the request's target is not a valid URI",
+        )
+    })?;
+    head.headers.remove(header::HOST);
+    Ok(())
+}
+
+fn authority(host: Option<&HeaderValue>) -> Result<Authority, Refusal> {
+    let host = host
+        .filter(|host| !host.is_empty())
+        .ok_or_else(|| bad(StatusCode::BAD_REQUEST, "the request names no host"))?;
+    Authority::try_from(host.as_bytes()).map_err(|_| {
+        bad(
+            StatusCode::BAD_REQUEST,
+            "the Host header is not a host name",
+        )
+    })
+}
+
+fn path(given: Option<PathAndQuery>) -> Result<PathAndQuery, Refusal> {
+    let Some(given) = given else {
+        return Ok(PathAndQuery::from_static("/"));
+    };
+    let Some(mut clean) = rewrite::normalized(given.path()) else {
+        return Ok(given);
+    };
+    if let Some(query) = given.query() {
+        clean.push('?');
+        clean.push_str(query);
+    }
+    PathAndQuery::try_from(clean)
+        .map_err(|_| bad(StatusCode::BAD_REQUEST, "the request's path is not valid"))
+}
+
+/// Refuses a head or an announced body over the limits.
+pub(crate) fn limits(head: &Parts, head_bytes: usize, body_bytes: u64) -> Result<(), Refusal> {
+    let size: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    if size > head_bytes {
+        let text = "the request's headers are larger than this proxy takes";
+        return Err(bad(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text));
+    }
+    let length = head
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > body_bytes) {
+        return Err(too_large());
+    }
+    Ok(())
+}
+
+/// The refusal of a body that is too large, announced or not.
+pub(crate) fn too_large() -> Refusal {
+    bad(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "the request's body is larger than this proxy takes",
+    )
+}
+
+fn bad(status: StatusCode, reason: &'static str) -> Refusal {
+    Refusal::new(status, Flag::BadRequest, reason)
+}
+
+/// Removes headers that speak about one connection, and those that `Connection` names.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named.iter().filter(|name| !is_end_to_end(name)) {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+    if headers
+        .get(header::TE)
+        .is_some_and(|value| value != "trailers")
+    {
+        headers.remove(header::TE);
+    }
+}
+
+/// Headers that a caller may not make disappear by naming them in `Connection`.
+fn is_end_to_end(name: &HeaderName) -> bool {
+    *name == header::HOST
+        || *name == header::CONTENT_LENGTH
+        || *name == header::AUTHORIZATION
+        || *name == header::COOKIE
+        || *name == REQUEST_ID
+        || name.as_str().starts_with("x-forwarded-")
+}
+
+/// Keeps a usable request id, or makes one.
+pub(crate) fn request_id(headers: &mut HeaderMap) -> HeaderValue {
+    if let Some(given) = headers.get(&REQUEST_ID).filter(|value| usable_id(value)) {
+        return given.clone();
+    }
+    let id = new_id();
+    headers.insert(REQUEST_ID, id.clone());
+    id
+}
+
+fn usable_id(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    (1..=REQUEST_ID_LENGTH).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+/// A random UUID (version 4).
+fn new_id() -> HeaderValue {
+    let mut bytes = [0u8; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at] = HEX[usize::from(byte >> 4)];
+        text[at + 1] = HEX[usize::from(byte & 15)];
+        at += 2;
+    }
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+/// Says to the pods who called from outside, and how.
+pub(crate) fn forwarded(head: &mut Parts, peer: SocketAddr) {
+    let address = peer.ip().to_canonical().to_string();
+    let headers = &mut head.headers;
+    let chain = match headers
+        .get("x-forwarded-for")
+        .and_then(|value| value.to_str().ok())
+    {
+        Some(before) => format!("{before}, {address}"),
+        None => address,
+    };
+    if let Ok(chain) = HeaderValue::try_from(chain) {
+        headers.insert("x-forwarded-for", chain);
+    }
+    let secure = head.uri.scheme() == Some(&Scheme::HTTPS);
+    headers.insert(
+        "x-forwarded-proto",
+        HeaderValue::from_static(if secure { "https" } else { "http" }),
+    );
+    if let Some(host) = head
+        .uri
+        .authority()
+        .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
+    {
+        headers.insert("x-forwarded-host", host);
+    }
+}

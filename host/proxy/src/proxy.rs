@@ -1,0 +1,258 @@
+//! The one door.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::request::Parts;
+use http::{HeaderMap, Request, Response};
+use osier_process::Tasks;
+use osier_process::body::Body;
+use osier_process::metrics::Metrics;
+use osier_process::serve::{Handle, Peer};
+use osier_snapshot::{Action, HeaderOperation, RouteMatch, Snapshot, Workload};
+use tokio::time::Instant;
+
+use crate::answer::Refusal;
+use crate::forward::Journey;
+use crate::gate::{Approval, Call, Direction, Gate, Verdict};
+use crate::metrics::RequestMetrics;
+use crate::plan::Plan;
+use crate::pods::Pods;
+use crate::source::Source;
+use crate::trace::{Ears, Trace};
+use crate::{direct, prepare, rewrite, stream};
+
+/// The bounds of what passes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Bytes of a request's header names and values.
+    pub head_bytes: usize,
+    /// Bytes of a request's body.
+    pub body_bytes: u64,
+    /// Bytes of a request's body that are kept for another try.
+    pub replay_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            head_bytes: 64 * 1024,
+            body_bytes: 4 << 30,
+            replay_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// The data plane of one node.
+pub struct Proxy {
+    snapshot: ArcSwap<Snapshot>,
+    pods: Arc<dyn Pods>,
+    ears: Arc<Ears>,
+    settings: Settings,
+    gateway: Arc<str>,
+    tasks: Tasks,
+}
+
+/// A response, and when the time for its body is over.
+struct Passed {
+    response: Response<Body>,
+    deadline: Option<Instant>,
+}
+
+impl Proxy {
+    /// A proxy with the default bounds and an empty snapshot.
+    pub fn new(
+        pods: Arc<dyn Pods>,
+        gate: Arc<dyn Gate>,
+        metrics: &Metrics,
+        tasks: Tasks,
+    ) -> Arc<Self> {
+        Self::with_settings((pods, gate), metrics, tasks, Settings::default())
+    }
+
+    /// A proxy with these bounds and an empty snapshot.
+    pub fn with_settings(
+        (pods, gate): (Arc<dyn Pods>, Arc<dyn Gate>),
+        metrics: &Metrics,
+        tasks: Tasks,
+        settings: Settings,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            snapshot: ArcSwap::default(),
+            pods,
+            ears: Arc::new(Ears {
+                gate,
+                metrics: RequestMetrics::register(metrics),
+            }),
+            settings,
+            gateway: "gateway".into(),
+            tasks,
+        })
+    }
+
+    /// Replaces the mesh that new requests see. Requests under way end with the one that they began with.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        self.snapshot.store(snapshot);
+    }
+
+    /// The mesh that new requests see.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Takes one request through the mesh. Every proxied request passes here, whoever sent it and wherever it goes.
+    pub async fn handle(&self, source: Source, request: Request<Body>) -> Response<Body> {
+        let (mut head, body) = request.into_parts();
+        let request_id = prepare::request_id(&mut head.headers);
+        let prepared = self.prepare(&source, &mut head);
+        let mut trace = Trace::begin(source, &head, request_id, &self.ears);
+        let body = stream::metered(body, self.settings.body_bytes, &mut trace);
+        let passed = match prepared {
+            Ok(()) => self.pass(head, body, &mut trace).await,
+            Err(refusal) => Err(refusal),
+        };
+        let passed = passed.unwrap_or_else(|refusal| {
+            trace.flag = refusal.flag;
+            Passed {
+                response: refusal.into_response(trace.grpc, &trace.request_id),
+                deadline: None,
+            }
+        });
+        stream::carried(passed.response, trace, passed.deadline)
+    }
+
+    fn prepare(&self, source: &Source, head: &mut Parts) -> Result<(), Refusal> {
+        prepare::target(head)?;
+        prepare::limits(head, self.settings.head_bytes, self.settings.body_bytes)?;
+        prepare::strip_hop_by_hop(&mut head.headers);
+        if let Some(peer) = source.peer() {
+            prepare::forwarded(head, peer);
+        }
+        Ok(())
+    }
+
+    /// Outbound policy and route at the source, then what the route says.
+    async fn pass(&self, head: Parts, body: Body, trace: &mut Trace) -> Result<Passed, Refusal> {
+        let plan = Plan::make(&self.snapshot.load(), &trace.source.origin(), &head);
+        trace.service = plan.service;
+        trace.route = plan
+            .matched
+            .as_ref()
+            .ok()
+            .map(|matched| Arc::clone(&matched.route));
+        trace.cluster = plan
+            .target
+            .as_ref()
+            .and_then(|target| Some(Arc::clone(&target.as_ref().ok()?.cluster)));
+        let approval = self.ask(Direction::Outbound, None, &head, trace)?;
+        let matched = plan.matched?;
+        direct::inject(&matched.route.fault).await?;
+        let mut passed = match &matched.route.action {
+            Action::Redirect(redirect) => Passed {
+                response: direct::redirect(&head.uri, redirect),
+                deadline: None,
+            },
+            Action::Direct(fixed) => Passed {
+                response: direct::respond(fixed),
+                deadline: None,
+            },
+            Action::Forward(_) => {
+                let Some(target) = plan.target.transpose()? else {
+                    return Err(Refusal::nowhere());
+                };
+                let head = self.outgoing(head, &matched, (&target.headers.request, &approval));
+                let journey = Journey::new(
+                    &self.pods,
+                    &target.cluster,
+                    &matched.route,
+                    self.settings.replay_bytes,
+                );
+                let gate = |endpoint: &Workload, head: &Parts, trace: &mut Trace| {
+                    self.ask(Direction::Inbound, Some(endpoint), head, trace)
+                };
+                let deadline = journey.deadline(trace.started);
+                let mut response = journey.travel((head, body), gate, trace).await?;
+                apply(&target.headers.response, response.headers_mut());
+                Passed { response, deadline }
+            }
+        };
+        apply(
+            &matched.route.headers.response,
+            passed.response.headers_mut(),
+        );
+        apply(&approval.response_headers, passed.response.headers_mut());
+        Ok(passed)
+    }
+
+    /// The head as the route and the policy at the source want it to go on.
+    fn outgoing(
+        &self,
+        mut head: Parts,
+        matched: &RouteMatch,
+        (edits, approval): (&[HeaderOperation], &Approval),
+    ) -> Parts {
+        rewrite::apply(
+            &mut head.uri,
+            &matched.route.rewrite,
+            matched.matched_prefix,
+        );
+        apply(&matched.route.headers.request, &mut head.headers);
+        apply(edits, &mut head.headers);
+        apply(&approval.request_headers, &mut head.headers);
+        head
+    }
+
+    /// Asks the gate, and notes who decided.
+    fn ask(
+        &self,
+        direction: Direction,
+        destination: Option<&Workload>,
+        head: &Parts,
+        trace: &mut Trace,
+    ) -> Result<Approval, Refusal> {
+        let call = Call {
+            direction,
+            source: trace.workload(),
+            destination,
+            service: trace.service.as_deref(),
+            gateway: trace.source.gateway(),
+            head,
+            request_id: trace.id(),
+            peer: trace.peer(),
+            received: trace.received,
+        };
+        match self.ears.gate.check(&call) {
+            Verdict::Allow(approval) => {
+                trace.policy = approval.policy.clone().or(trace.policy.take());
+                trace.plugin = approval.plugin.clone().or(trace.plugin.take());
+                Ok(approval)
+            }
+            Verdict::Deny(denial) => {
+                trace.denied = true;
+                trace.policy = Some(Arc::clone(&denial.policy));
+                trace.plugin = Some(Arc::clone(&denial.plugin));
+                Err(Refusal::denied(denial))
+            }
+        }
+    }
+}
+
+pub(crate) fn apply(operations: &[HeaderOperation], headers: &mut HeaderMap) {
+    for operation in operations {
+        operation.apply(headers);
+    }
+}
+
+/// A gateway's listener: what comes from outside enters the proxy here.
+#[derive(Clone)]
+pub struct GatewayListener(pub Arc<Proxy>);
+
+impl Handle for GatewayListener {
+    async fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
+        let source = Source::Gateway {
+            name: Arc::clone(&self.0.gateway),
+            peer: peer.address,
+        };
+        self.0.handle(source, request).await
+    }
+}

@@ -1,0 +1,137 @@
+//! Whether a failed try is worth another one. Pure.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use osier_snapshot::RetryOn;
+
+use crate::pods::PodError;
+
+/// How one try ended, as far as a retry policy looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outcome<'a> {
+    /// There was a response.
+    Answered(StatusCode, &'a HeaderMap),
+    /// There was none.
+    Failed(&'a PodError),
+}
+
+/// Whether the policy asks for another try.
+pub(crate) fn worth(on: &RetryOn, outcome: Outcome<'_>) -> bool {
+    match outcome {
+        Outcome::Answered(status, headers) => {
+            status_is_worth(on, status.as_u16()) || headers_are_worth(on, headers)
+        }
+        Outcome::Failed(error) => {
+            on.server_error
+                || match error {
+                    PodError::NotHere => on.connect_failure || on.gateway_error,
+                    PodError::Overloaded => on.refused || on.gateway_error,
+                    PodError::Failed { .. } => on.reset || on.gateway_error,
+                    PodError::Timeout => on.gateway_error,
+                }
+        }
+    }
+}
+
+fn status_is_worth(on: &RetryOn, status: u16) -> bool {
+    (on.server_error && (500..600).contains(&status))
+        || (on.gateway_error && (502..=504).contains(&status))
+        || (on.conflict && status == 409)
+        || on.status.contains(&status)
+}
+
+fn headers_are_worth(on: &RetryOn, headers: &HeaderMap) -> bool {
+    if !on.grpc.is_empty() {
+        let code = headers
+            .get("grpc-status")
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.parse().ok());
+        if code.is_some_and(|code: u8| on.grpc.contains(&code)) {
+            return true;
+        }
+    }
+    on.headers.iter().any(|name| headers.contains_key(name))
+}
+
+/// The wait before try number `number` (1 is the first repetition): a random part of a doubling interval, as Envoy waits. A try
+/// that was never started is repeated at once.
+pub(crate) fn back_off(number: u32, started: bool, random: f64) -> Duration {
+    if !started {
+        return Duration::ZERO;
+    }
+    let interval = 25u64.saturating_mul(1 << number.min(4)).min(250);
+    Duration::from_millis(interval).mul_f64(random)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on(change: impl FnOnce(&mut RetryOn)) -> RetryOn {
+        let mut on = RetryOn::default();
+        change(&mut on);
+        on
+    }
+
+    #[test]
+    fn conditions_cover_what_their_words_say() {
+        let none = HeaderMap::new();
+        let answered = |on: &RetryOn, code: u16| {
+            worth(
+                on,
+                Outcome::Answered(StatusCode::from_u16(code).unwrap_or_default(), &none),
+            )
+        };
+        let server_error = on(|on| on.server_error = true);
+        assert!(
+            answered(&server_error, 500)
+                && answered(&server_error, 599)
+                && !answered(&server_error, 404)
+        );
+        let gateway = on(|on| on.gateway_error = true);
+        assert!(answered(&gateway, 502) && answered(&gateway, 504) && !answered(&gateway, 500));
+        assert!(answered(&on(|on| on.status.push(418)), 418));
+        assert!(answered(&on(|on| on.conflict = true), 409));
+        assert!(!answered(&RetryOn::default(), 503));
+    }
+
+    #[test]
+    fn failures_differ_by_whether_they_were_started() {
+        let failed = |on: &RetryOn, error: PodError| worth(on, Outcome::Failed(&error));
+        let default = osier_snapshot::Retries::default().on;
+        assert!(failed(&default, PodError::NotHere));
+        assert!(failed(&default, PodError::Overloaded));
+        assert!(!failed(
+            &default,
+            PodError::Failed {
+                reason: "trap".into()
+            }
+        ));
+        assert!(!failed(&default, PodError::Timeout));
+        assert!(failed(
+            &on(|on| on.reset = true),
+            PodError::Failed {
+                reason: "trap".into()
+            }
+        ));
+        assert!(failed(&on(|on| on.server_error = true), PodError::Timeout));
+    }
+
+    #[test]
+    fn a_grpc_status_in_the_head_counts() {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-status", http::HeaderValue::from_static("14"));
+        let on = on(|on| on.grpc.push(14));
+        assert!(worth(&on, Outcome::Answered(StatusCode::OK, &headers)));
+        headers.insert("grpc-status", http::HeaderValue::from_static("0"));
+        assert!(!worth(&on, Outcome::Answered(StatusCode::OK, &headers)));
+    }
+
+    #[test]
+    fn waits_double_and_are_bounded() {
+        assert_eq!(back_off(1, false, 1.0), Duration::ZERO);
+        assert_eq!(back_off(1, true, 1.0), Duration::from_millis(50));
+        assert_eq!(back_off(30, true, 1.0), Duration::from_millis(250));
+    }
+}

@@ -1,0 +1,259 @@
+//! Changes of a request's target, and the targets of redirects. Pure.
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use osier_snapshot::{PathRewrite, Redirect, Rewrite};
+
+/// Applies a route's rewrite. What does not make a valid URI leaves that part as it was.
+pub(crate) fn apply(uri: &mut Uri, rewrite: &Rewrite, matched_prefix: Option<usize>) {
+    if rewrite.path.is_none() && rewrite.authority.is_none() {
+        return;
+    }
+    let path = rewrite
+        .path
+        .as_ref()
+        .and_then(|path| new_path(uri, path, matched_prefix).parse().ok());
+    *uri = replace(uri, rewrite.authority.clone(), path);
+}
+
+/// The URI with another authority or path.
+pub(crate) fn replace(uri: &Uri, authority: Option<Authority>, path: Option<PathAndQuery>) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    if authority.is_some() {
+        parts.authority = authority;
+    }
+    if path.is_some() {
+        parts.path_and_query = path;
+    }
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+fn new_path(uri: &Uri, rewrite: &PathRewrite, matched_prefix: Option<usize>) -> String {
+    let path = uri.path();
+    let mut new = match rewrite {
+        PathRewrite::Matched(text) => {
+            let rest = matched_prefix.map_or("", |length| path.get(length..).unwrap_or_default());
+            join(text, rest)
+        }
+        PathRewrite::Regex(regex, text) => regex.replace(path, &**text).into_owned(),
+    };
+    if !new.starts_with('/') {
+        new.insert(0, '/');
+    }
+    if let Some(query) = uri.query() {
+        new.push('?');
+        new.push_str(query);
+    }
+    new
+}
+
+/// `/` before `/x` is `/x`, not `//x`.
+fn join(prefix: &str, rest: &str) -> String {
+    match prefix.strip_suffix('/') {
+        Some(trimmed) if rest.starts_with('/') => format!("{trimmed}{rest}"),
+        _ => format!("{prefix}{rest}"),
+    }
+}
+
+/// Where a redirect points to.
+pub(crate) fn location(uri: &Uri, redirect: &Redirect) -> String {
+    let scheme = redirect
+        .scheme
+        .as_ref()
+        .or(uri.scheme())
+        .unwrap_or(&Scheme::HTTP);
+    let original = uri.authority().map_or("", Authority::as_str);
+    let authority = redirect.authority.as_deref().unwrap_or(original);
+    let (host, port) = split(authority);
+    let same_scheme = uri.scheme().is_none_or(|old| old == scheme);
+    let kept = port.filter(|_| same_scheme || redirect.authority.is_some());
+    let port = redirect
+        .port
+        .or(kept)
+        .filter(|port| Some(*port) != default_port(scheme));
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let path = redirect.path.as_deref().unwrap_or(uri.path());
+    let query = uri
+        .query()
+        .filter(|_| !path.contains('?'))
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    format!("{scheme}://{host}{port}{path}{query}")
+}
+
+fn split(authority: &str) -> (&str, Option<u16>) {
+    match authority
+        .rsplit_once(':')
+        .map(|(host, port)| (host, port.parse()))
+    {
+        Some((host, Ok(port))) => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn default_port(scheme: &Scheme) -> Option<u16> {
+    match scheme.as_str() {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
+    }
+}
+
+/// The path with its dot segments resolved, so that policies, routes and pods read the same one (RFC 3986, 5.2.4; also `%2e` and
+/// `\`). `None` if it already is.
+pub(crate) fn normalized(path: &str) -> Option<String> {
+    let suspicious = path
+        .bytes()
+        .zip(path.bytes().skip(1))
+        .any(|(a, b)| match a {
+            b'/' => b == b'.',
+            b'\\' => true,
+            b'%' => b == b'2' || b == b'5',
+            _ => false,
+        })
+        || path.ends_with('\\');
+    if !suspicious {
+        return None;
+    }
+    let plain = decode_dots(path);
+    let mut kept: Vec<&str> = Vec::new();
+    let last_is_directory = matches!(plain.rsplit('/').next(), Some("." | ".."));
+    for segment in plain.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    let mut new = format!("/{}", kept.join("/"));
+    if last_is_directory && !new.ends_with('/') {
+        new.push('/');
+    }
+    (new != path).then_some(new)
+}
+
+/// Writes out `%2e`, and `\` or `%5c` as `/`.
+fn decode_dots(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        let escape = rest.get(..3).map(str::to_ascii_lowercase);
+        let (plain, length) = match escape.as_deref() {
+            Some("%2e") => ('.', 3),
+            Some("%5c") => ('/', 3),
+            _ if c == '\\' => ('/', 1),
+            _ => (c, c.len_utf8()),
+        };
+        out.push(plain);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use http::StatusCode;
+
+    fn rewritten(uri: &str, path: &str, prefix: Option<usize>) -> String {
+        let mut uri: Uri = uri.parse().unwrap();
+        let rewrite = Rewrite {
+            path: Some(PathRewrite::Matched(path.into())),
+            authority: None,
+        };
+        apply(&mut uri, &rewrite, prefix);
+        uri.to_string()
+    }
+
+    #[test]
+    fn a_prefix_is_replaced_and_the_rest_stays() {
+        assert_eq!(
+            rewritten("http://a/api/x?q=1", "/v1", Some(4)),
+            "http://a/v1/x?q=1"
+        );
+        assert_eq!(rewritten("http://a/api/x", "/", Some(4)), "http://a/x");
+        assert_eq!(rewritten("http://a/api", "/", Some(4)), "http://a/");
+        assert_eq!(rewritten("http://a/api/x", "/new", None), "http://a/new");
+        assert_eq!(rewritten("http://a/api/x", "v2", Some(4)), "http://a/v2/x");
+    }
+
+    #[test]
+    fn an_expression_and_an_authority_replace_their_parts() {
+        let mut uri: Uri = "http://a:80/user/7?x".parse().unwrap();
+        let regex = osier_regex("^/user/([0-9]+)$");
+        let rewrite = Rewrite {
+            path: Some(PathRewrite::Regex(regex, "/u/${1}".into())),
+            authority: "b".parse().ok(),
+        };
+        apply(&mut uri, &rewrite, None);
+        assert_eq!(uri.to_string(), "http://b/u/7?x");
+    }
+
+    fn osier_regex(text: &str) -> regex::Regex {
+        regex::Regex::new(text).unwrap()
+    }
+
+    fn redirect(change: impl FnOnce(&mut Redirect)) -> Redirect {
+        let mut redirect = Redirect {
+            status: StatusCode::MOVED_PERMANENTLY,
+            path: None,
+            authority: None,
+            port: None,
+            scheme: None,
+        };
+        change(&mut redirect);
+        redirect
+    }
+
+    #[test]
+    fn redirects_replace_only_what_they_name() {
+        let uri: Uri = "http://a:8080/x?q=1".parse().unwrap();
+        let to = |redirect: Redirect| location(&uri, &redirect);
+        assert_eq!(
+            to(redirect(|r| r.path = Some("/y".into()))),
+            "http://a:8080/y?q=1"
+        );
+        assert_eq!(
+            to(redirect(|r| r.path = Some("/y?z".into()))),
+            "http://a:8080/y?z"
+        );
+        assert_eq!(
+            to(redirect(|r| r.authority = Some("b".into()))),
+            "http://b/x?q=1"
+        );
+        assert_eq!(
+            to(redirect(|r| r.scheme = Some(Scheme::HTTPS))),
+            "https://a/x?q=1"
+        );
+        assert_eq!(to(redirect(|r| r.port = Some(80))), "http://a/x?q=1");
+    }
+
+    #[test]
+    fn dot_segments_are_resolved_in_every_spelling() {
+        for (path, wanted) in [
+            ("/a/../b", "/b"),
+            ("/a/./b", "/a/b"),
+            ("/public/%2e%2E/admin", "/admin"),
+            ("/public\\..\\admin", "/admin"),
+            ("/public%5c..%5Cadmin", "/admin"),
+            ("/../../x", "/x"),
+            ("/a/..", "/"),
+            ("/a/b/.", "/a/b/"),
+        ] {
+            assert_eq!(normalized(path).as_deref(), Some(wanted), "{path}");
+        }
+        for path in [
+            "/",
+            "/a/b",
+            "/.well-known/x",
+            "/a..b/c",
+            "/a//b",
+            "/a%20b",
+            "/a%2fb",
+            "*",
+        ] {
+            assert_eq!(normalized(path), None, "{path}");
+        }
+    }
+}

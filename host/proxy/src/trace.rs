@@ -1,0 +1,175 @@
+//! What is known about one request while it passes, and its one report at the end.
+//!
+//! A [`Trace`] is dropped exactly once, whatever happens: with the last byte of the response, with the response body that nobody
+//! wants any more, or with the future of a caller that went away. Dropping it is the report, so no path can forget it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri, Version};
+use osier_snapshot::{Cluster, Endpoint, InFlight, Route, ServiceRef, Workload};
+use tokio::time::Instant;
+
+use crate::access;
+use crate::answer;
+use crate::flags::Flag;
+use crate::gate::{Gate, Record};
+use crate::metrics::{RequestMetrics, Sample};
+use crate::source::Source;
+
+/// Who hears of ended requests.
+pub(crate) struct Ears {
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) metrics: Arc<RequestMetrics>,
+}
+
+/// One request under way.
+pub(crate) struct Trace {
+    pub(crate) source: Source,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) version: Version,
+    pub(crate) user_agent: Option<HeaderValue>,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) grpc: bool,
+    pub(crate) received: SystemTime,
+    pub(crate) started: Instant,
+    pub(crate) route: Option<Arc<Route>>,
+    pub(crate) service: Option<Arc<ServiceRef>>,
+    pub(crate) cluster: Option<Arc<Cluster>>,
+    pub(crate) endpoint: Option<Arc<Endpoint>>,
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) denied: bool,
+    pub(crate) policy: Option<Arc<str>>,
+    pub(crate) plugin: Option<Arc<str>>,
+    pub(crate) status: u16,
+    pub(crate) flag: Flag,
+    pub(crate) request_meter: Option<Arc<Meter>>,
+    pub(crate) response_bytes: u64,
+    /// The last byte was handed over, or there was none to hand over.
+    pub(crate) complete: bool,
+    ears: Arc<Ears>,
+}
+
+/// What passed of a request's body.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) bytes: AtomicU64,
+    /// The body is larger than the limit and was cut off.
+    pub(crate) over: AtomicBool,
+}
+
+impl Trace {
+    pub(crate) fn begin(
+        source: Source,
+        head: &Parts,
+        request_id: HeaderValue,
+        ears: &Arc<Ears>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            source,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            version: head.version,
+            user_agent: head.headers.get(USER_AGENT).cloned(),
+            request_id,
+            grpc: answer::is_grpc(head),
+            received: osier_process::clock::now().into(),
+            started: Instant::now(),
+            route: None,
+            service: None,
+            cluster: None,
+            endpoint: None,
+            in_flight: None,
+            denied: false,
+            policy: None,
+            plugin: None,
+            status: 0,
+            flag: Flag::None,
+            request_meter: None,
+            response_bytes: 0,
+            complete: false,
+            ears: Arc::clone(ears),
+        })
+    }
+
+    /// The request's id as text.
+    pub(crate) fn id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn workload(&self) -> Option<&Workload> {
+        self.source.workload()
+    }
+
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.source.peer()
+    }
+
+    pub(crate) fn was_cut_off(&self) -> bool {
+        self.request_meter
+            .as_ref()
+            .is_some_and(|meter| meter.over.load(Ordering::Relaxed))
+    }
+
+    fn record(&self) -> Record<'_> {
+        Record {
+            source: self.workload(),
+            destination: self.endpoint.as_ref().map(|endpoint| &*endpoint.workload),
+            service: self.service.as_deref(),
+            gateway: self.source.gateway(),
+            method: &self.method,
+            uri: &self.uri,
+            version: self.version,
+            user_agent: self.user_agent.as_ref(),
+            request_id: self.id(),
+            peer: self.peer(),
+            received: self.received,
+            duration: self.started.elapsed(),
+            status: self.status,
+            flags: self.flag.letters(),
+            request_bytes: self
+                .request_meter
+                .as_ref()
+                .map_or(0, |meter| meter.bytes.load(Ordering::Relaxed)),
+            response_bytes: self.response_bytes,
+            route: self.route.as_ref().map_or("", |route| &route.name),
+            cluster: self.cluster.as_ref().map_or("", |cluster| &cluster.name),
+            verdict: if self.denied { "deny" } else { "allow" },
+            policy: self.policy.as_deref().unwrap_or_default(),
+            plugin: self.plugin.as_deref().unwrap_or_default(),
+        }
+    }
+
+    fn sample(&self, record: &Record<'_>) {
+        self.ears.metrics.observe(&Sample {
+            source: record.source,
+            gateway: record.gateway,
+            destination: record.destination,
+            service: record.service,
+            status: record.status,
+            flag: self.flag,
+            grpc: self.grpc,
+            micros: u64::try_from(record.duration.as_micros()).unwrap_or(u64::MAX),
+            request_bytes: record.request_bytes,
+            response_bytes: record.response_bytes,
+        });
+    }
+}
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        drop(self.in_flight.take());
+        if !self.complete && self.flag == Flag::None {
+            self.flag = Flag::CallerGone;
+        }
+        let record = self.record();
+        self.sample(&record);
+        access::log(&record);
+        self.ears.gate.report(&record);
+    }
+}

@@ -1,0 +1,180 @@
+//! Names, addresses, endpoints, subsets.
+
+use super::*;
+use crate::{LoadBalancer, Miss};
+
+fn world() -> World {
+    let mut world = World::default();
+    world
+        .service("reviews", "default", &["v1", "v2"])
+        .service("reviews", "other", &["v1"]);
+    world
+}
+
+#[test]
+fn every_spelling_of_a_name_finds_the_service() {
+    let snapshot = world().snapshot();
+    let from = caller("default");
+    let address = snapshot.resolve("reviews", "default").unwrap();
+    let in_default = Some("outbound|80||reviews.default.svc.cluster.local".to_owned());
+    for host in [
+        "reviews",
+        "reviews:80",
+        "Reviews.Default",
+        "reviews.default.svc",
+        "reviews.default.svc.cluster.local",
+        "reviews.default.svc.cluster.local.:80",
+        &address.to_string(),
+    ] {
+        assert_eq!(
+            way(
+                &snapshot,
+                &Origin::Workload(&from),
+                &get(&format!("http://{host}/"), &[])
+            ),
+            in_default,
+            "{host}"
+        );
+    }
+    let head = get("/", &[("host", "reviews:80")]);
+    assert_eq!(
+        way(&snapshot, &Origin::Workload(&from), &head),
+        in_default,
+        "Host header instead of an absolute URI"
+    );
+}
+
+#[test]
+fn a_short_name_belongs_to_the_callers_namespace() {
+    let snapshot = world().snapshot();
+    let from = caller("other");
+    let found = way(
+        &snapshot,
+        &Origin::Workload(&from),
+        &get("http://reviews/", &[]),
+    );
+    assert_eq!(
+        found.unwrap(),
+        "outbound|80||reviews.other.svc.cluster.local"
+    );
+    let nowhere = caller("empty");
+    assert_eq!(
+        way(
+            &snapshot,
+            &Origin::Workload(&nowhere),
+            &get("http://reviews/", &[])
+        ),
+        None
+    );
+    assert_ne!(
+        snapshot.resolve("reviews", "default"),
+        snapshot.resolve("reviews", "other")
+    );
+}
+
+#[test]
+fn misses_say_what_to_do() {
+    let snapshot = world().snapshot();
+    let from = caller("default");
+    let miss = |uri: &str| snapshot.miss(&Origin::Workload(&from), &get(uri, &[]));
+    assert_eq!(
+        miss("http://www.example.com/"),
+        Miss::Outside("www.example.com".into())
+    );
+    assert!(
+        miss("http://www.example.com/")
+            .to_string()
+            .contains("ServiceEntry")
+    );
+    assert!(matches!(
+        miss("http://reviews:9080/"),
+        Miss::NoPort(_, 9080)
+    ));
+    assert!(
+        miss("http://reviews:9080/")
+            .to_string()
+            .contains("service reviews.default has no port 9080")
+    );
+    assert_eq!(
+        snapshot.miss(&OUTSIDE, &get("http://x/", &[])),
+        Miss::NoRoutes
+    );
+    assert_eq!(snapshot.miss(&OUTSIDE, &get("/", &[])), Miss::NoHost);
+}
+
+#[test]
+fn endpoints_are_the_ready_addresses_with_their_pods() {
+    let snapshot = world().snapshot();
+    let service = snapshot.service("reviews", Some("default")).unwrap();
+    let endpoints = &service.port(80).unwrap().cluster.endpoints;
+    let found: Vec<_> = endpoints
+        .iter()
+        .map(|e| (&*e.workload.name, &*e.workload.workload, e.port))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("reviews-v1-x", "reviews-v1", 8080),
+            ("reviews-v2-x", "reviews-v2", 8080)
+        ]
+    );
+    let workload = &endpoints[0].workload;
+    assert_eq!(
+        &*workload.principal,
+        "spiffe://cluster.local/ns/default/sa/reviews"
+    );
+    assert_eq!(
+        (&*workload.app, &*workload.version, &*workload.node),
+        ("reviews", "v1", "here")
+    );
+    assert!(Arc::ptr_eq(
+        snapshot.workload_by_uid("default-reviews-v1-x").unwrap(),
+        workload
+    ));
+    assert!(Arc::ptr_eq(
+        snapshot.workload_by_address(workload.address).unwrap(),
+        workload
+    ));
+}
+
+#[test]
+fn subsets_select_by_label_and_choose_their_balancer() {
+    let mut world = world();
+    world.destination_rule(
+        "reviews",
+        json!({"host": "reviews", "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}, "subsets": [
+            {"name": "v2", "labels": {"version": "v2"}, "trafficPolicy": {"loadBalancer": {"simple": "ROUND_ROBIN"}}},
+            {"name": "none", "labels": {"version": "v9"}},
+        ]}),
+    );
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    let port = snapshot
+        .service("reviews", Some("default"))
+        .unwrap()
+        .port(80)
+        .unwrap();
+    assert_eq!(port.cluster.balancer, LoadBalancer::Random);
+    let v2 = &port.subsets["v2"];
+    assert_eq!(
+        (v2.endpoints.len(), v2.balancer),
+        (1, LoadBalancer::RoundRobin)
+    );
+    assert_eq!(&*v2.endpoints[0].workload.version, "v2");
+    assert!(
+        Arc::ptr_eq(&v2.endpoints[0], &port.cluster.endpoints[1]),
+        "one endpoint has one load counter"
+    );
+    assert_eq!(port.subsets["none"].endpoints.len(), 0);
+    assert_eq!(port.subsets["none"].balancer, LoadBalancer::Random);
+    let other = snapshot
+        .service("reviews", Some("other"))
+        .unwrap()
+        .port(80)
+        .unwrap();
+    assert_eq!(
+        other.cluster.balancer,
+        LoadBalancer::LeastRequest,
+        "a rule speaks of one service"
+    );
+}

@@ -1,0 +1,118 @@
+//! Ten thousand of everything: the work of a lookup does not grow, and compiling stays under a second (release).
+
+use std::time::Instant;
+
+use super::*;
+use crate::snapshot::ask;
+
+const MANY: usize = 10_000;
+
+fn many_objects() -> World {
+    let mut world = World::default();
+    for number in 0..MANY {
+        let name = format!("s{number}");
+        let to = json!([{"destination": {"host": name}}]);
+        world.service(&name, "default", &["v1"]);
+        world.virtual_service(&name, json!({"hosts": [name], "http": [
+            {"match": [{"uri": {"prefix": "/api"}, "headers": {"x-user": {"exact": "a"}}}], "route": to, "timeout": "1s"},
+            {"route": to},
+        ]}));
+    }
+    world
+}
+
+#[test]
+fn ten_thousand_services_and_routes_compile_in_under_a_second_in_release() {
+    let world = many_objects();
+    let begin = Instant::now();
+    let (first, findings) = world.compile(None);
+    let fresh = begin.elapsed();
+    assert_eq!(findings, []);
+    let begin = Instant::now();
+    let (second, _) = world.compile(Some(&first));
+    let again = begin.elapsed();
+    println!("{MANY} services and routes: {fresh:?}, again with nothing changed: {again:?}");
+    if !cfg!(debug_assertions) {
+        assert!(fresh.as_secs_f64() < 1.0, "{fresh:?}");
+    }
+    let from = caller("default");
+    let work = |snapshot: &Snapshot| {
+        compared(
+            snapshot,
+            &Origin::Workload(&from),
+            &get("http://s9999/other", &[]),
+        )
+    };
+    assert_eq!((work(&first), work(&second)), (1, 1));
+}
+
+/// How many rules a lookup looked at.
+fn compared(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> u32 {
+    let ask = ask(origin, head).unwrap();
+    let routes = match origin {
+        Origin::Gateway { .. } => snapshot.table.gateway.find(&ask.host),
+        Origin::Workload(source) => {
+            let service = snapshot
+                .service(&ask.host, Some(&source.namespace))
+                .unwrap();
+            snapshot.table.mesh.find(&service.names.host)
+        }
+    };
+    assert!(routes.unwrap().rules.find(&ask).is_some());
+    ask.compared.get()
+}
+
+#[test]
+fn ten_thousand_rules_of_one_host_cost_no_more_than_one() {
+    let conditions: [fn(usize) -> Value; 3] = [
+        |number| json!({"uri": {"exact": format!("/exact/{number}")}}),
+        |number| json!({"uri": {"prefix": format!("/prefix/{number}/")}}),
+        |number| json!({"headers": {"x-tenant": {"exact": format!("t{number}")}}}),
+    ];
+    for condition in conditions {
+        let mut world = World::default();
+        world.service("a", "default", &["v1"]);
+        let route = json!([{"destination": {"host": "a"}}]);
+        let rules: Vec<Value> = (0..MANY)
+            .map(|number| json!({"match": [condition(number)], "route": route}))
+            .collect();
+        world.virtual_service(
+            "big",
+            json!({"hosts": ["*"], "gateways": ["edge"], "http": rules}),
+        );
+        let snapshot = world.snapshot();
+        for number in [0, 1, MANY / 2, MANY - 1] {
+            let tenant = format!("t{number}");
+            let head = match condition(number) {
+                value if value.get("headers").is_some() => {
+                    get("http://a/", &[("x-tenant", &tenant)])
+                }
+                value if value["uri"].get("exact").is_some() => {
+                    get(&format!("http://a/exact/{number}"), &[])
+                }
+                _ => get(&format!("http://a/prefix/{number}/x"), &[]),
+            };
+            assert_eq!(compared(&snapshot, &OUTSIDE, &head), 1, "rule {number}");
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_hosts_cost_no_more_than_one() {
+    let mut world = World::default();
+    world.service("a", "default", &["v1"]);
+    for number in 0..MANY {
+        let hosts = json!([
+            format!("h{number}.example.com"),
+            format!("*.w{number}.example.com")
+        ]);
+        world.virtual_service(
+            &format!("v{number}"),
+            json!({"hosts": hosts, "gateways": ["edge"], "http": [{"route": [{"destination": {"host": "a"}}]}]}),
+        );
+    }
+    let snapshot = world.snapshot();
+    for uri in ["http://h7.example.com/", "http://x.w9999.example.com/"] {
+        assert_eq!(compared(&snapshot, &OUTSIDE, &get(uri, &[])), 1, "{uri}");
+    }
+}
