@@ -1,14 +1,63 @@
-//! The rules that a schema cannot say.
+//! The rules that a schema cannot say: names, references inside an object, combinations, what may change.
+//!
+//! The words are upstream's where upstream has the rule. Objects are expected to have passed [`crate::schema::check`]
+//! and [`crate::defaults::apply`]; a value of the wrong type is treated as absent here.
+
+mod at;
+mod config;
+mod container;
+mod gateway;
+mod metadata;
+mod names;
+mod node;
+mod pod;
+mod policy;
+mod probe;
+mod service;
+mod update;
+mod virtual_service;
+mod warnings;
+
 use crate::{Fault, Object, Resource};
-/// Faults of a new object.
-pub fn validate_create(_resource: &Resource, _object: &Object) -> Vec<Fault> {
-    Vec::new()
+use at::At;
+
+pub use warnings::warnings;
+
+/// Every fault of a new object.
+pub fn validate_create(resource: &Resource, object: &Object) -> Vec<Fault> {
+    let mut faults = metadata::check(resource, object);
+    faults.extend(body(resource, object));
+    faults
 }
-/// Faults of a changed object.
-pub fn validate_update(_resource: &Resource, _old: &Object, _new: &Object) -> Vec<Fault> {
-    Vec::new()
+
+/// Every fault of a changed object: the rules of a new one, and what may not change.
+pub fn validate_update(resource: &Resource, old: &Object, new: &Object) -> Vec<Fault> {
+    let mut faults = validate_create(resource, new);
+    faults.extend(metadata::check_update(old, new));
+    faults.extend(update::check(resource, old, new));
+    faults
 }
-/// Fields that a Wasm pod cannot honour, for `Warning` headers.
-pub fn warnings(_resource: &Resource, _object: &Object) -> Vec<String> {
-    Vec::new()
+
+fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
+    let spec = At::of(object, "spec");
+    match (resource.group, resource.plural) {
+        ("", "pods") => pod::check(&spec),
+        ("", "replicationcontrollers") => pod::check_controller(&spec),
+        ("", "services") => service::check(&spec),
+        ("", "endpoints") => service::check_endpoints(&At::of(object, "subsets")),
+        ("", "configmaps") => config::check_map(object),
+        ("", "secrets") => config::check_secret(object),
+        ("", "nodes") => node::check(&spec),
+        ("", "events") => node::check_event(object),
+        ("coordination.k8s.io", "leases") => node::check_lease(&spec),
+        ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
+        ("policy.osier.dev", "policies") => policy::check_policy(&spec),
+        ("networking.istio.io", "virtualservices") => virtual_service::check(&spec),
+        ("networking.istio.io", "destinationrules") => gateway::check_destination_rule(&spec),
+        ("networking.istio.io", "gateways") => gateway::check(&spec),
+        _ => Vec::new(),
+    }
 }
+
+#[cfg(test)]
+mod tests;

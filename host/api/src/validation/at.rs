@@ -1,0 +1,155 @@
+//! [`At`]: a value and its path, so that a rule can say where it is broken.
+
+use serde_json::{Map, Value};
+
+use crate::{Fault, Object};
+
+/// A value, perhaps absent, and its dotted path.
+#[derive(Debug, Clone)]
+pub(super) struct At<'a> {
+    pub(super) path: String,
+    pub(super) value: &'a Value,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn of(object: &'a Object, field: &str) -> Self {
+        Self {
+            path: field.to_owned(),
+            value: object.get(&[field]).unwrap_or(&Value::Null),
+        }
+    }
+
+    /// The value of a field of this map.
+    pub(super) fn at(&self, field: &str) -> Self {
+        let value = self.value.get(field).unwrap_or(&Value::Null);
+        Self {
+            path: format!("{}.{field}", self.path),
+            value,
+        }
+    }
+
+    /// The elements of this list.
+    pub(super) fn items(&self) -> Vec<Self> {
+        let list = self.value.as_array().into_iter().flatten().enumerate();
+        list.map(|(index, value)| Self {
+            path: format!("{}[{index}]", self.path),
+            value,
+        })
+        .collect()
+    }
+
+    /// The entries of this map.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Self)> {
+        let map = self.value.as_object().into_iter().flatten();
+        map.map(|(key, value)| {
+            (
+                key.as_str(),
+                Self {
+                    path: format!("{}.{key}", self.path),
+                    value,
+                },
+            )
+        })
+        .collect()
+    }
+
+    /// The text; empty if absent.
+    pub(super) fn text(&self) -> &'a str {
+        self.value.as_str().unwrap_or("")
+    }
+
+    pub(super) fn int(&self) -> Option<i64> {
+        self.value.as_i64()
+    }
+
+    pub(super) fn is_true(&self) -> bool {
+        self.value == &Value::Bool(true)
+    }
+
+    /// Present, and not an empty text, list or map.
+    pub(super) fn is_set(&self) -> bool {
+        match self.value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn is_present(&self) -> bool {
+        !self.value.is_null()
+    }
+
+    pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
+        self.value.as_object()
+    }
+
+    pub(super) fn required(&self, detail: &str) -> Fault {
+        Fault::required(&self.path, detail)
+    }
+
+    pub(super) fn invalid(&self, detail: impl Into<String>) -> Fault {
+        Fault::invalid(&self.path, self.value.clone(), detail)
+    }
+
+    pub(super) fn forbidden(&self, detail: &str) -> Fault {
+        Fault::forbidden(&self.path, detail)
+    }
+
+    pub(super) fn duplicate(&self) -> Fault {
+        Fault::duplicate(&self.path, self.value.clone())
+    }
+
+    /// Required, or the words of every rule in `rule` that the text breaks.
+    pub(super) fn name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
+        if !self.is_set() {
+            return vec![self.required("")];
+        }
+        self.optional_name(rule)
+    }
+
+    /// As [`At::name`], but it may be absent.
+    pub(super) fn optional_name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
+        if !self.is_set() {
+            return Vec::new();
+        }
+        rule(self.text())
+            .into_iter()
+            .map(|words| self.invalid(words))
+            .collect()
+    }
+
+    /// One of the words, if set.
+    pub(super) fn one_of(&self, words: &[&str]) -> Option<Fault> {
+        let fits = !self.is_set() || words.contains(&self.text());
+        (!fits).then(|| Fault::not_supported(&self.path, self.value.clone(), words))
+    }
+
+    /// A number of at least `least`, if set.
+    pub(super) fn at_least(&self, least: i64) -> Option<Fault> {
+        let few = self.int().is_some_and(|number| number < least);
+        few.then(|| self.invalid(format!("must be greater than or equal to {least}")))
+    }
+
+    /// A duration, if set.
+    pub(super) fn duration(&self) -> Option<Fault> {
+        let text = self.value.as_str()?;
+        crate::duration::parse(text)
+            .err()
+            .map(|error| self.invalid(error.to_string()))
+    }
+}
+
+/// Faults for every value that stands a second time.
+pub(super) fn unique<'a>(values: impl IntoIterator<Item = At<'a>>) -> Vec<Fault> {
+    let mut seen: Vec<&Value> = Vec::new();
+    let mut faults = Vec::new();
+    for at in values.into_iter().filter(At::is_set) {
+        if seen.contains(&at.value) {
+            faults.push(at.duplicate());
+        }
+        seen.push(at.value);
+    }
+    faults
+}

@@ -1,0 +1,143 @@
+//! What may not change after creation.
+
+use serde_json::Value;
+
+use super::at::At;
+use super::config;
+use crate::{Fault, Object, Resource};
+
+const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Fault> {
+    match (resource.group, resource.plural) {
+        ("", "pods") => pod(old, new),
+        ("", "services") => service(old, new),
+        ("", "configmaps" | "secrets") => config::check_update(old, new),
+        ("", "nodes") => node(old, new),
+        _ => Vec::new(),
+    }
+}
+
+fn pod(old: &Object, new: &Object) -> Vec<Fault> {
+    let (before, after) = (fixed_part(old), fixed_part(new));
+    let mut faults = Vec::new();
+    let counts = |object: &Object| {
+        object
+            .get(&["spec", "containers"])
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len)
+    };
+    if counts(old) != counts(new) {
+        faults.push(Fault::forbidden(
+            "spec.containers",
+            "pod updates may not add or remove containers",
+        ));
+    } else if before != after {
+        let changed = changed(&before, &after);
+        faults.push(Fault::forbidden(
+            "spec",
+            format!("{POD_WORDS}; changed: {changed}"),
+        ));
+    }
+    let kept = |object: &Object| {
+        object
+            .get(&["spec", "tolerations"])
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let now = kept(new);
+    if kept(old).iter().any(|toleration| !now.contains(toleration)) {
+        faults.push(Fault::forbidden(
+            "spec.tolerations",
+            "existing toleration can not be modified except its tolerationSeconds",
+        ));
+    }
+    faults
+}
+
+/// The spec without what may change.
+fn fixed_part(pod: &Object) -> Value {
+    let mut spec = pod.get(&["spec"]).cloned().unwrap_or_default();
+    let Some(map) = spec.as_object_mut() else {
+        return spec;
+    };
+    for field in [
+        "activeDeadlineSeconds",
+        "tolerations",
+        "ephemeralContainers",
+        "schedulingGates",
+    ] {
+        map.remove(field);
+    }
+    // A grace period below zero, from old clients, may be put to 1.
+    if map
+        .get("terminationGracePeriodSeconds")
+        .and_then(Value::as_i64)
+        .is_some_and(|seconds| seconds < 0)
+    {
+        map.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+    }
+    for list in ["containers", "initContainers"] {
+        let containers = map
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
+        containers
+            .filter_map(Value::as_object_mut)
+            .for_each(|container| {
+                container.remove("image");
+            });
+    }
+    spec
+}
+
+/// Names of the top-level fields that differ.
+fn changed(before: &Value, after: &Value) -> String {
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .map(|map| map.keys().cloned().collect::<Vec<_>>())
+            .unwrap_or_default()
+    };
+    let mut all = keys(before);
+    all.extend(keys(after));
+    all.sort();
+    all.dedup();
+    all.retain(|key| before.get(key) != after.get(key));
+    all.iter()
+        .map(|key| format!("spec.{key}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The virtual address stays, unless the service becomes or was an `ExternalName`.
+fn service(old: &Object, new: &Object) -> Vec<Fault> {
+    let external = |object: &Object| object.text(&["spec", "type"]) == "ExternalName";
+    if external(old) || external(new) {
+        return Vec::new();
+    }
+    let (before, after) = (
+        At::of(old, "spec").at("clusterIP"),
+        At::of(new, "spec").at("clusterIP"),
+    );
+    let moved = before.is_set() && after.is_set() && before.value != after.value;
+    if moved {
+        vec![after.invalid("may not change once set")]
+    } else {
+        Vec::new()
+    }
+}
+
+fn node(old: &Object, new: &Object) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for field in ["podCIDR", "providerID"] {
+        let (before, after) = (At::of(old, "spec").at(field), At::of(new, "spec").at(field));
+        if before.is_set() && before.value != after.value {
+            let words = format!("node updates may not change {field} except from \"\" to valid");
+            faults.push(after.forbidden(&words));
+        }
+    }
+    faults
+}

@@ -1,0 +1,123 @@
+//! What is accepted but has no effect here, said openly: the texts become `Warning` headers.
+
+use super::at::At;
+use crate::{Object, Resource};
+
+/// Fields of the object that a Wasm pod, or this version of Osier, cannot honour.
+pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
+    let spec = At::of(object, "spec");
+    match (resource.group, resource.plural) {
+        ("", "pods") => pod(&spec),
+        ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
+        ("", "services") => service(&spec),
+        _ => Vec::new(),
+    }
+}
+
+fn pod(spec: &At<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
+        if spec.at(field).is_true() {
+            found.push(no_effect(
+                &spec.at(field),
+                "a Wasm pod is isolated by its instance and shares no namespace with the host",
+            ));
+        }
+    }
+    security(&spec.at("securityContext"), &mut found);
+    for field in [
+        "runtimeClassName",
+        "imagePullSecrets",
+        "hostAliases",
+        "dnsConfig",
+    ] {
+        if spec.at(field).is_set() {
+            found.push(no_effect(
+                &spec.at(field),
+                "Wasm pods have one runtime, and names are resolved by the mesh",
+            ));
+        }
+    }
+    for container in spec
+        .at("initContainers")
+        .items()
+        .iter()
+        .chain(&spec.at("containers").items())
+    {
+        self::container(container, &mut found);
+    }
+    found
+}
+
+fn container(container: &At<'_>, found: &mut Vec<String>) {
+    security(&container.at("securityContext"), found);
+    for field in ["stdin", "tty"] {
+        if container.at(field).is_true() {
+            found.push(no_effect(
+                &container.at(field),
+                "a component has no terminal",
+            ));
+        }
+    }
+    for field in ["volumeMounts", "volumeDevices", "workingDir"] {
+        if container.at(field).is_set() {
+            found.push(no_effect(
+                &container.at(field),
+                "components have no file system in this version",
+            ));
+        }
+    }
+    for port in container.at("ports").items() {
+        if port.at("hostPort").int().is_some_and(|number| number > 0) {
+            found.push(no_effect(
+                &port.at("hostPort"),
+                "reach the pod through a Service or a Gateway",
+            ));
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if container.at(probe).at("exec").is_present() {
+            found.push(no_effect(
+                &container.at(probe).at("exec"),
+                "a component has no shell; use httpGet",
+            ));
+        }
+    }
+    for hook in ["postStart", "preStop"] {
+        if container.at("lifecycle").at(hook).is_present() {
+            found.push(no_effect(
+                &container.at("lifecycle").at(hook),
+                "a component starts and stops with its instances",
+            ));
+        }
+    }
+}
+
+/// Everything in a security context is about processes and files of a kernel, which a component has none of.
+fn security(context: &At<'_>, found: &mut Vec<String>) {
+    for (_, field) in context.entries() {
+        let off = field.value == &serde_json::Value::Bool(false);
+        if field.is_set() && !off {
+            found.push(no_effect(
+                &field,
+                "a component has no user, no capabilities and no kernel below it",
+            ));
+        }
+    }
+}
+
+fn service(spec: &At<'_>) -> Vec<String> {
+    let kind = spec.at("type");
+    match kind.text() {
+        "NodePort" | "LoadBalancer" => vec![format!(
+            "{}: {} opens no port on the node in this version; take outside traffic by a Gateway",
+            kind.path,
+            kind.text()
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn no_effect(field: &At<'_>, why: &str) -> String {
+    format!("{}: has no effect: {why}", field.path)
+}
