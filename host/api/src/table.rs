@@ -1,27 +1,201 @@
-//! Server-side printing: columns and rows of every kind.
+//! Server-side printing: columns and rows of every kind, as `kubectl get` shows them.
+
+mod age;
+mod core;
+mod mesh;
+mod pod;
+mod policy;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::{Object, Resource};
-use serde_json::Value;
+
+pub use age::human;
+
 /// Which part of each object a row carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Include {
     /// `includeObject=None`.
     None,
-    /// `includeObject=Metadata`, the default.
+    /// `includeObject=Metadata`, the default: kubectl needs it for `-A`, `-L` and `--show-labels`.
     #[default]
     Metadata,
     /// `includeObject=Object`.
     Object,
 }
+
+/// One column.
+struct Column {
+    name: &'static str,
+    kind: &'static str,
+    /// Shown by `-o wide` only.
+    wide: bool,
+    description: &'static str,
+}
+
+/// How a kind is shown.
+struct Layout {
+    columns: &'static [Column],
+    /// One cell per column.
+    cells: fn(&Object, Timestamp) -> Vec<Value>,
+}
+
+const fn text(name: &'static str, description: &'static str) -> Column {
+    Column {
+        name,
+        kind: "string",
+        wide: false,
+        description,
+    }
+}
+
+const fn number(name: &'static str, description: &'static str) -> Column {
+    Column {
+        name,
+        kind: "integer",
+        wide: false,
+        description,
+    }
+}
+
+const fn wide(name: &'static str, description: &'static str) -> Column {
+    Column {
+        name,
+        kind: "string",
+        wide: true,
+        description,
+    }
+}
+
+const NAME: Column = text("Name", "Name must be unique within a namespace.");
+const AGE: Column = text("Age", "Time since the object was created.");
+
 /// A meta.k8s.io/v1 Table of the objects; rows carry PartialObjectMetadata.
-pub fn render(resource: &Resource, objects: &[Object], now: jiff::Timestamp) -> Value {
-    render_with(resource, objects, now, Include::Metadata)
+pub fn render(resource: &Resource, objects: &[Object], now: Timestamp) -> Value {
+    render_with(resource, objects, now, Include::default())
 }
-/// As [`render`], choosing what rows carry. Put list metadata into `metadata` afterwards.
+
+/// As [`render`], choosing what rows carry. The list's own metadata goes into `metadata` afterwards.
 pub fn render_with(
-    _resource: &Resource,
-    _objects: &[Object],
-    _now: jiff::Timestamp,
-    _include: Include,
+    resource: &Resource,
+    objects: &[Object],
+    now: Timestamp,
+    include: Include,
 ) -> Value {
-    Value::Null
+    let layout = layout(resource);
+    let rows: Vec<Value> = objects
+        .iter()
+        .map(|object| row(resource, &layout, object, now, include))
+        .collect();
+    json!({
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {},
+        "columnDefinitions": layout.columns.iter().map(definition).collect::<Vec<_>>(),
+        "rows": rows,
+    })
 }
+
+fn layout(resource: &Resource) -> Layout {
+    match (resource.group, resource.plural) {
+        ("", "pods") => pod::PODS,
+        ("", "nodes") => core::NODES,
+        ("", "namespaces") => core::NAMESPACES,
+        ("", "replicationcontrollers") => core::REPLICATION_CONTROLLERS,
+        ("", "services") => core::SERVICES,
+        ("", "endpoints") => core::ENDPOINTS,
+        ("", "configmaps") => core::CONFIG_MAPS,
+        ("", "secrets") => core::SECRETS,
+        ("", "events") => core::EVENTS,
+        ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
+        ("coordination.k8s.io", "leases") => core::LEASES,
+        ("policy.osier.dev", "plugins") => policy::PLUGINS,
+        ("policy.osier.dev", "policies") => policy::POLICIES,
+        ("networking.istio.io", "virtualservices") => mesh::VIRTUAL_SERVICES,
+        ("networking.istio.io", "destinationrules") => mesh::DESTINATION_RULES,
+        _ => Layout {
+            columns: &[NAME, AGE],
+            cells: |object, now| vec![object.name().into(), since_creation(object, now)],
+        },
+    }
+}
+
+fn definition(column: &Column) -> Value {
+    json!({
+        "name": column.name,
+        "type": column.kind,
+        "format": if column.name == "Name" && !column.wide { "name" } else { "" },
+        "description": column.description,
+        "priority": i32::from(column.wide),
+    })
+}
+
+fn row(
+    resource: &Resource,
+    layout: &Layout,
+    object: &Object,
+    now: Timestamp,
+    include: Include,
+) -> Value {
+    let mut row = json!({ "cells": (layout.cells)(object, now) });
+    match include {
+        Include::None => {}
+        Include::Metadata => row["object"] = partial(object),
+        Include::Object => row["object"] = object.to_value(),
+    }
+    if resource.kind == "Pod"
+        && let Some(conditions) = pod::row_conditions(object)
+    {
+        row["conditions"] = conditions;
+    }
+    row
+}
+
+/// The object as PartialObjectMetadata.
+pub fn partial(object: &Object) -> Value {
+    json!({
+        "kind": "PartialObjectMetadata",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": object.get(&["metadata"]).cloned().unwrap_or_else(|| json!({})),
+    })
+}
+
+fn since_creation(object: &Object, now: Timestamp) -> Value {
+    age::since(object.creation_timestamp(), now).into()
+}
+
+/// The text, or `<none>`.
+fn or_none(text: &str) -> Value {
+    if text.is_empty() {
+        "<none>".into()
+    } else {
+        text.into()
+    }
+}
+
+/// Strings joined by commas, or `<none>`.
+fn joined<'a>(texts: impl IntoIterator<Item = &'a str>) -> Value {
+    or_none(&texts.into_iter().collect::<Vec<_>>().join(","))
+}
+
+fn array<'a>(object: &'a Object, path: &[&str]) -> &'a [Value] {
+    object
+        .get(path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
+/// The condition of a type in `status.conditions`.
+fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+    array(object, &["status", "conditions"])
+        .iter()
+        .find(|condition| condition["type"] == kind)
+}
+
+fn is_true(condition: Option<&Value>) -> bool {
+    condition.is_some_and(|condition| condition["status"] == "True")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Istio's kinds, with the columns of their custom resource definitions.
+
+use serde_json::Value;
+
+use super::{AGE, Layout, NAME, since_creation, text};
+use crate::Object;
+
+pub(super) const VIRTUAL_SERVICES: Layout = Layout {
+    columns: &[
+        NAME,
+        text(
+            "Gateways",
+            "The names of gateways and sidecars that should apply these routes.",
+        ),
+        text(
+            "Hosts",
+            "The destination hosts to which traffic is being sent.",
+        ),
+        AGE,
+    ],
+    cells: |service, now| {
+        vec![
+            service.name().into(),
+            list(service, "gateways"),
+            list(service, "hosts"),
+            since_creation(service, now),
+        ]
+    },
+};
+
+pub(super) const DESTINATION_RULES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Host", "The name of a service from the service registry."),
+        AGE,
+    ],
+    cells: |rule, now| {
+        vec![
+            rule.name().into(),
+            rule.text(&["spec", "host"]).into(),
+            since_creation(rule, now),
+        ]
+    },
+};
+
+/// A list as a custom resource's column prints it: `["a","b"]`.
+fn list(object: &Object, field: &str) -> Value {
+    object
+        .get(&["spec", field])
+        .map_or_else(|| "".into(), |list| list.to_string().into())
+}

@@ -1,0 +1,98 @@
+//! Plugins and policies.
+
+use serde_json::Value;
+
+use super::{AGE, Layout, NAME, array, condition, or_none, since_creation, text, wide};
+use crate::Object;
+
+/// How much of a digest is shown: the algorithm and twelve digits.
+const DIGEST: usize = "sha256:".len() + 12;
+
+pub(super) const PLUGINS: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Digest", "The component in force, shortened."),
+        text("State", "Ready, Loading or Failed; the worst of all nodes."),
+        AGE,
+        wide("Image", "Where the component comes from."),
+        wide("Message", "Why it is in this state."),
+    ],
+    cells: |plugin, now| {
+        let digest = plugin.text(&["status", "digest"]);
+        vec![
+            plugin.name().into(),
+            or_none(digest.get(..DIGEST).unwrap_or(digest)),
+            state(plugin).into(),
+            since_creation(plugin, now),
+            plugin.text(&["spec", "image"]).into(),
+            message(plugin).into(),
+        ]
+    },
+};
+
+pub(super) const POLICIES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Plugin", "Which plugins are asked."),
+        text("Mode", "Enforce or Shadow."),
+        text("Ready", "Whether it is in force."),
+        AGE,
+        wide("Message", "Why it is not in force."),
+    ],
+    cells: |policy, now| {
+        let actions = array(policy, &["spec", "actions"]).iter();
+        let mut plugins: Vec<&str> = actions
+            .filter_map(|action| action["plugin"].as_str())
+            .collect();
+        plugins.dedup();
+        let mode = policy.text(&["spec", "mode"]);
+        vec![
+            policy.name().into(),
+            or_none(&plugins.join(",")),
+            if mode.is_empty() { "Enforce" } else { mode }.into(),
+            verdict(policy).into(),
+            since_creation(policy, now),
+            message(policy).into(),
+        ]
+    },
+};
+
+/// The condition that says whether the object is in force.
+fn leading(object: &Object) -> Option<&Value> {
+    condition(object, "Ready").or_else(|| condition(object, "Accepted"))
+}
+
+fn verdict(object: &Object) -> &str {
+    leading(object)
+        .and_then(|condition| condition["status"].as_str())
+        .unwrap_or("Unknown")
+}
+
+fn message(object: &Object) -> &str {
+    let unhappy = leading(object).filter(|condition| condition["status"] != "True");
+    unhappy
+        .and_then(|condition| condition["message"].as_str())
+        .unwrap_or("")
+}
+
+/// Failed if one node failed, Loading while one is loading, Ready if all are.
+fn state(plugin: &Object) -> &str {
+    let nodes = array(plugin, &["status", "nodes"]);
+    let first = |wanted: fn(&str) -> bool| {
+        nodes
+            .iter()
+            .filter_map(|node| node["state"].as_str())
+            .find(|state| wanted(state))
+    };
+    if let Some(state) =
+        first(|state| state == "Failed").or_else(|| first(|state| state != "Ready"))
+    {
+        return state;
+    }
+    match verdict(plugin) {
+        "True" => "Ready",
+        "False" => "Failed",
+        _ if nodes.is_empty() => "Pending",
+        _ => "Ready",
+    }
+}
