@@ -1,1 +1,26 @@
-fn main() {}
+//! `osier`: a service mesh and an orchestrator made of WebAssembly, in one binary.
+//!
+//! This crate is the composition root: it reads arguments and the environment, binds addresses, builds the rooms in
+//! order, joins them through their traits, and turns outcomes into exit codes. It has no rules of its own.
+
+mod arguments;
+mod bundled;
+mod cli;
+mod configuration;
+mod exit;
+mod join;
+mod up;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    match cli::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("osier: {failure}");
+            failure.code()
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The command line as it is typed: raw values, checked by `configuration`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A service mesh and an orchestrator made of WebAssembly, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "osier", version, about, long_about = None, propagate_version = true, after_help = EXAMPLES)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  osier up                                   start a node in ~/.osier
+  osier image import hello:1 hello.wasm      give a component a name that pods can use
+  osier apply -f hello.yaml                  apply manifests without kubectl
+  KUBECONFIG=~/.osier/kubeconfig kubectl get pods -A";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a node: API, gateway, controllers, pods.
+    #[command(after_help = UP_EXAMPLES)]
+    Up(Up),
+    /// Work with the node's own images.
+    Image(Image),
+    /// Apply manifests (create, or merge into what is there).
+    #[command(after_help = "Example:\n  osier apply -f examples/hello/hello.yaml")]
+    Apply(Files),
+    /// Delete what manifests name.
+    #[command(after_help = "Example:\n  osier delete -f examples/hello/hello.yaml")]
+    Delete(Files),
+    /// Show objects as a table, or whole with `-o json`.
+    #[command(after_help = "Examples:\n  osier get pods -A\n  osier get plugins denier -o json")]
+    Get(Get),
+    /// Show the configuration that `osier up` would use.
+    Config(Config),
+    /// Write a completion script for a shell.
+    #[command(after_help = "Example:\n  source <(osier completion bash)")]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+const UP_EXAMPLES: &str = concat!(
+    "Examples:
+  osier up
+  osier up --data-dir /var/lib/osier --gateway-listen 0.0.0.0:80
+  osier up --data-dir \"$(mktemp -d)\" --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0
+
+Addresses with port 0 are chosen by the system, printed, and written to DIR/addresses.json.
+",
+);
+
+/// Arguments of `osier up`; what is not given comes from `--config`, then from the defaults.
+#[derive(Args, Debug, Default)]
+#[command(after_long_help = crate::exit::HELP)]
+pub struct Up {
+    /// Where everything is kept [default: ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the API listens, TLS [default: 127.0.0.1:6443].
+    #[arg(long, value_name = "ADDRESS")]
+    pub api_listen: Option<String>,
+    /// Where the gateway takes outside traffic [default: 0.0.0.0:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    pub gateway_listen: Option<String>,
+    /// Where metrics and health are served [default: 127.0.0.1:15020].
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin_listen: Option<String>,
+    /// This node's name [default: the host's name].
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// A YAML file with any of these settings (`osier config print` shows all).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The embedded store [default: sled].
+    #[arg(long, value_name = "ENGINE")]
+    pub store: Option<StoreName>,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines are written, as tracing directives [default: info].
+    #[arg(long, value_name = "FILTER", env = "OSIER_LOG")]
+    pub log: Option<String>,
+}
+
+/// The embedded stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreName {
+    /// sled 0.34, synced before every answer.
+    Sled,
+    /// redb 4.
+    Redb,
+}
+
+/// Forms of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `osier image`.
+#[derive(Args, Debug)]
+pub struct Image {
+    /// What to do with images.
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// The subcommands of `osier image`.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Put a Wasm component into the node's store under a name; an `image:` resolves there first.
+    #[command(after_help = "Example:\n  osier image import bookinfo/reviews:1.0 target/components/reviews.wasm")]
+    Import {
+        /// The name that pods and plugins use.
+        name: String,
+        /// A Wasm component, or a WASI preview 1 module.
+        file: PathBuf,
+        /// The node's data directory [default: ~/.osier].
+        #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+    },
+    /// List the imported names with their digests and sizes.
+    List {
+        /// The node's data directory [default: ~/.osier].
+        #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+        data_dir: Option<PathBuf>,
+        /// `json` for machines.
+        #[arg(short, long, value_name = "FORMAT")]
+        output: Option<Output>,
+    },
+}
+
+/// Where a client subcommand finds the API.
+#[derive(Args, Debug, Clone)]
+pub struct Connection {
+    /// The kubeconfig to use [default: ~/.osier/kubeconfig].
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The namespace of objects that name none.
+    #[arg(short, long, default_value = "default")]
+    pub namespace: String,
+}
+
+/// `osier apply` and `osier delete`.
+#[derive(Args, Debug)]
+pub struct Files {
+    /// A manifest, a directory of manifests, or `-` for standard input; may be repeated.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// `osier get`.
+#[derive(Args, Debug)]
+pub struct Get {
+    /// The resource: plural, singular or short name.
+    pub resource: String,
+    /// One object of it.
+    pub name: Option<String>,
+    /// Objects of all namespaces.
+    #[arg(short = 'A', long)]
+    pub all_namespaces: bool,
+    /// `json` for the whole objects.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Output>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// Output forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// JSON.
+    Json,
+}
+
+/// `osier config`.
+#[derive(Args, Debug)]
+pub struct Config {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// The subcommands of `osier config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the resolved configuration as YAML.
+    Print(Up),
+}

@@ -1,0 +1,59 @@
+//! The subcommands: each is a short story told with the rooms' own words.
+
+mod apply;
+mod get;
+mod manifests;
+
+use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
+use crate::configuration;
+use crate::exit::Failure;
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use osier_client::{Client, Https, Kubeconfig};
+use osier_process::Tasks;
+use std::sync::Arc;
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Up(up) => crate::up::up(&up),
+        Command::Image(image) => { let _ = image; Ok(()) },
+        Command::Apply(files) => block_on(apply::apply(&files)),
+        Command::Delete(files) => block_on(apply::delete(&files)),
+        Command::Get(get) => block_on(get::get(&get)),
+        Command::Config(config) => match config.command {
+            ConfigCommand::Print(up) => print_configuration(&up),
+        },
+        Command::Completion { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "osier", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+fn print_configuration(up: &crate::arguments::Up) -> Result<(), Failure> {
+    let settings = configuration::resolve(up)?;
+    print!("{}", serde_saphyr::to_string(&settings).context("the configuration cannot be written")?);
+    Ok(())
+}
+
+fn block_on(story: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the asynchronous runtime did not start")?;
+    Ok(runtime.block_on(story)?)
+}
+
+/// The API that a client subcommand talks to.
+fn connect(connection: &Connection) -> anyhow::Result<Client> {
+    let path = match &connection.kubeconfig {
+        Some(path) => path.clone(),
+        None => configuration::resolve_data_dir(None)?.join("kubeconfig"),
+    };
+    let kubeconfig = Kubeconfig::read(&path)?;
+    Ok(Client::new(Arc::new(Https::from_kubeconfig(&kubeconfig, Tasks::new())?)))
+}

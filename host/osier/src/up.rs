@@ -1,0 +1,112 @@
+//! `osier up`: binds, builds the rooms bottom-up, serves, and takes them down in the opposite order.
+
+mod admin;
+pub mod directory;
+mod drain;
+mod rooms;
+
+use crate::arguments::{LogFormat, Up};
+use crate::configuration::{self, Settings};
+use crate::exit::Failure;
+use anyhow::Context as _;
+use directory::{Addresses, DataDirectory};
+use osier_process::logs;
+use osier_process::signals::Signals;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::net::TcpListener;
+
+/// Runs a node until a signal ends it.
+///
+/// # Errors
+/// See [`Failure`].
+pub fn up(arguments: &Up) -> Result<(), Failure> {
+    let began = Instant::now();
+    let settings = configuration::resolve(arguments)?;
+    let format = match settings.log_format {
+        LogFormat::Json => logs::Format::Json,
+        LogFormat::Text => logs::Format::Text { colour: std::io::stderr().is_terminal() },
+    };
+    logs::install(&settings.log, format).context("--log")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("osier")
+        .build()
+        .context("the asynchronous runtime did not start")?;
+    let outcome = runtime.block_on(run(&settings, began));
+    // A stuck blocking task (a compilation) must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}
+
+async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
+    let mut signals = Signals::listen().context("signals")?;
+    let directory = DataDirectory::open(&settings.data_dir)?;
+    let listeners = Listeners::bind(settings).await?;
+    let addresses = listeners.addresses()?;
+    let rooms = rooms::Rooms::build(settings, &directory, listeners).await?;
+    directory.write_addresses(&addresses)?;
+    tokio::select! {
+        () = rooms.ready() => announce(&addresses, &directory, began),
+        signal = signals.next() => tracing::info!(signal, "asked to stop while starting"),
+    }
+    let cause = tokio::select! {
+        signal = signals.next() => Ok(signal),
+        broken = rooms.store_failed() => Err(broken),
+    };
+    if let Ok(signal) = cause {
+        tracing::info!(signal, deadline_seconds = settings.drain_seconds, "draining");
+    }
+    let drained = drain::drain(rooms, settings.drain(), &mut signals).await;
+    cause.map_err(Failure::Data)?;
+    drained?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Bound before anything is built: a port in use is told at once and nothing is half started.
+pub struct Listeners {
+    /// The API.
+    pub api: TcpListener,
+    /// The gateway.
+    pub gateway: TcpListener,
+    /// Metrics and health.
+    pub admin: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(settings: &Settings) -> Result<Self, Failure> {
+        Ok(Self {
+            api: bind("api-listen", settings.api_listen).await?,
+            gateway: bind("gateway-listen", settings.gateway_listen).await?,
+            admin: bind("admin-listen", settings.admin_listen).await?,
+        })
+    }
+
+    fn addresses(&self) -> Result<Addresses, Failure> {
+        let address = |listener: &TcpListener| listener.local_addr().context("a listener has no address");
+        Ok(Addresses { api: address(&self.api)?, gateway: address(&self.gateway)?, admin: address(&self.admin)? })
+    }
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "stop what listens there (`ss -ltnp` shows it), or choose another address; port 0 takes a free one",
+            std::io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose a higher one",
+            _ => "choose an address of this machine",
+        };
+        Failure::Address(format!("--{flag} {address}: {error}; {remedy}"))
+    })
+}
+
+fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
+    let plain = |address: SocketAddr| format!("http://{}", directory::reachable(address));
+    println!("osier {} is ready after {} ms", env!("CARGO_PKG_VERSION"), began.elapsed().as_millis());
+    println!("  api      https://{}", directory::reachable(addresses.api));
+    println!("  gateway  {}", plain(addresses.gateway));
+    println!("  admin    {}", plain(addresses.admin));
+    println!("  data     {}", directory.join("").display());
+    println!("Next: export KUBECONFIG={} ; kubectl get nodes", directory.join("kubeconfig").display());
+}

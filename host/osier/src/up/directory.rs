@@ -1,0 +1,154 @@
+//! The data directory: made, locked for one process, and the two files that tell others how to reach the node.
+
+use crate::exit::Failure;
+use base64::Engine as _;
+use osier_identity::Credential;
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A data directory that this process alone uses, until it is dropped.
+pub struct DataDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Where a started node listens.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub struct Addresses {
+    /// The API, TLS.
+    pub api: SocketAddr,
+    /// The gateway for outside traffic.
+    pub gateway: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+}
+
+impl DataDirectory {
+    /// Makes the directory if needed and takes its lock. The lock is the kernel's: it ends with the process, however
+    /// that ends.
+    ///
+    /// # Errors
+    /// [`Failure::InUse`] names the process that holds it; [`Failure::Data`] when it cannot be used.
+    pub fn open(path: &Path) -> Result<Self, Failure> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| unusable(path, &error))?;
+        let file = path.join("lock");
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&file)
+            .map_err(|error| unusable(&file, &error))?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _best_effort = lock.read_to_string(&mut holder);
+            return Err(Failure::InUse(in_use(path, holder.trim())));
+        }
+        lock.set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(|error| unusable(&file, &error))?;
+        Ok(Self { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// A path in it.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes `addresses.json`.
+    ///
+    /// # Errors
+    /// [`Failure::Data`].
+    pub fn write_addresses(&self, addresses: &Addresses) -> Result<(), Failure> {
+        let text = serde_json::to_string(addresses).unwrap_or_default();
+        self.replace("addresses.json", &format!("{text}\n"), 0o644)
+    }
+
+    /// Writes `kubeconfig`: the API's address and authority, and the administrator's certificate.
+    ///
+    /// # Errors
+    /// [`Failure::Data`].
+    pub fn write_kubeconfig(&self, api: SocketAddr, authority: &str, admin: &Credential) -> Result<(), Failure> {
+        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: osier\n\
+             clusters:\n- name: osier\n  cluster:\n    server: https://{}\n    certificate-authority-data: {}\n\
+             contexts:\n- name: osier\n  context:\n    cluster: osier\n    user: osier-admin\n\
+             users:\n- name: osier-admin\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
+            reachable(api),
+            encode(authority),
+            encode(&admin.certificate_pem),
+            encode(&admin.key_pem),
+        );
+        self.replace("kubeconfig", &text, 0o600)
+    }
+
+    /// Replaces a file in one step, so that a reader never sees half of it.
+    fn replace(&self, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
+        let (path, fresh) = (self.join(name), self.join(&format!(".{name}.new")));
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&fresh)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&fresh, &path));
+        written.map_err(|error| unusable(&path, &error))
+    }
+}
+
+/// An address that a client on this machine can dial: the unspecified address is not one.
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn in_use(path: &Path, holder: &str) -> String {
+    let who = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
+    format!(
+        "{}: {who} already runs a node in this data directory; stop it first, or name another directory with --data-dir",
+        path.display()
+    )
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::StorageFull => "free space on this disk, or name another directory with --data-dir",
+        _ => "make it writable for this user, or name another directory with --data-dir",
+    };
+    Failure::Data(format!("{}: {error}; {remedy}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_second_opener_is_refused_and_told_who_holds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = DataDirectory::open(directory.path()).unwrap();
+        let refused = DataDirectory::open(directory.path()).err().unwrap();
+        assert!(matches!(&refused, Failure::InUse(told) if told.contains(&std::process::id().to_string())));
+        drop(held);
+        DataDirectory::open(directory.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_directory_is_told() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = DataDirectory::open(file.path()).err().unwrap();
+        assert!(matches!(&refused, Failure::Data(told) if told.contains(&file.path().display().to_string())));
+    }
+}

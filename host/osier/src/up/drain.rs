@@ -1,0 +1,40 @@
+//! Taking a node down: outside traffic first, the store last, within one deadline.
+
+use super::rooms::Rooms;
+use crate::exit::Failure;
+use osier_process::signals::Signals;
+use osier_process::{Stuck, Tasks};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Drains everything; a second signal ends the wait at once.
+///
+/// # Errors
+/// [`Failure::NotDrained`] names what was still running; [`Failure::Interrupted`] after a second signal.
+pub async fn drain(rooms: Rooms, deadline: Duration, signals: &mut Signals) -> Result<(), Failure> {
+    tokio::select! {
+        drained = in_order(rooms, Instant::now() + deadline) => drained,
+        _ = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
+async fn in_order(rooms: Rooms, deadline: Instant) -> Result<(), Failure> {
+    let _draining = rooms.unready();
+    let mut stuck = Vec::new();
+    stuck.extend(ended("gateway", &rooms.edge, deadline).await);
+    stuck.extend(ended("controllers and node", &rooms.plane, deadline).await);
+    stuck.extend(ended("api", &rooms.api, deadline).await);
+    rooms.server.close().await.map_err(|error| Failure::Data(error.to_string()))?;
+    stuck.extend(ended("admin", &rooms.admin, deadline).await);
+    if stuck.is_empty() { Ok(()) } else { Err(Failure::NotDrained(stuck.join("; "))) }
+}
+
+async fn ended(name: &str, tasks: &Tasks, deadline: Instant) -> Option<String> {
+    let Stuck(left) = tasks.drained(left(deadline)).await.err()?;
+    Some(format!("{name}: {}", Stuck(left)))
+}
+
+/// What is left until the deadline; every set gets a moment even when an earlier one used it all.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200))
+}

@@ -1,0 +1,128 @@
+//! The composition root: every room, built bottom-up and joined.
+
+use super::admin::Admin;
+use super::directory::DataDirectory;
+use super::{Listeners, directory};
+use crate::arguments::StoreName;
+use crate::configuration::Settings;
+use crate::exit::Failure;
+use crate::join::pod_logs::NodeLogs;
+use crate::join::transport::InProcess;
+use anyhow::Context as _;
+use osier_apiserver::{ApiServer, StoreKind, User};
+use osier_client::Client;
+use osier_engine::Engine;
+use osier_identity::{Authority, Subject};
+use osier_process::Tasks;
+use osier_process::metrics::Metrics;
+use osier_process::readiness::{Guard, Readiness};
+use osier_process::serve::{Limits, Security, serve};
+use std::sync::Arc;
+
+/// Where services get their addresses, as Kubernetes' default has it.
+const SERVICE_RANGE: &str = "10.96.0.0/12";
+
+/// A running node. Its task sets are drained in the order of the fields.
+pub struct Rooms {
+    /// The gateway listener and its connections.
+    pub edge: Tasks,
+    /// Controllers and the node agent.
+    pub plane: Tasks,
+    /// The API listener, watches, admission.
+    pub api: Tasks,
+    /// The admin listener, which answers to the last.
+    pub admin: Tasks,
+    /// The API server.
+    pub server: Arc<ApiServer>,
+    readiness: Readiness,
+}
+
+impl Rooms {
+    /// Builds everything and begins to serve.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn build(settings: &Settings, data: &DataDirectory, listeners: Listeners) -> Result<Self, Failure> {
+        let (edge, plane, api, admin) = (Tasks::new(), Tasks::new(), Tasks::new(), Tasks::new());
+        let (metrics, readiness) = (Metrics::new(), Readiness::new());
+        let starting = readiness.wait_for("node");
+        let security = identities(settings, data, &listeners)?;
+        let page = Admin { metrics: metrics.clone(), readiness: readiness.clone() };
+        admin.spawn("admin", serve(listeners.admin, Security::Plain, page, admin.clone(), Limits::default()));
+
+        let engine = engine(settings, data, plane.clone())?;
+        let logs = Arc::new(NodeLogs::default());
+        let server = open_api(settings, data, logs.clone(), api.clone()).await?;
+        let listener = osier_apiserver::Listener(server.clone());
+        api.spawn("api", serve(listeners.api, security, listener, api.clone(), Limits::default()));
+
+        osier_control::start(client(&server, "system:controllers", "osier:components"), &plane, osier_control::Settings::default());
+        drop(starting);
+        Ok(Self { edge, plane, api, admin, server, readiness })
+    }
+
+    /// Returns when the node is ready.
+    pub async fn ready(&self) {
+        self.readiness.ready().await;
+    }
+
+    /// Makes `/readyz` say no while the guard lives, so that whoever balances to this node stops.
+    pub fn unready(&self) -> Guard {
+        self.readiness.wait_for("draining")
+    }
+
+    /// Returns when the store can no longer be trusted with writes, and says why.
+    pub async fn store_failed(&self) -> String {
+        self.server.failed().await.to_string()
+    }
+}
+
+fn identities(settings: &Settings, data: &DataDirectory, listeners: &Listeners) -> Result<Security, Failure> {
+    let broken = |error: osier_identity::IdentityError| Failure::Data(error.to_string());
+    let authority = Authority::open(&data.join("pki")).map_err(broken)?;
+    let api = listeners.api.local_addr().context("the API listener has no address")?;
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default"]
+        .map(str::to_owned)
+        .to_vec();
+    names.push(settings.node_name.clone());
+    names.push(directory::reachable(api).ip().to_string());
+    let server = Subject { common_name: "osier-apiserver".to_owned(), names, ..Subject::default() };
+    let admin = Subject {
+        common_name: "osier-admin".to_owned(),
+        organizations: vec!["system:masters".to_owned()],
+        ..Subject::default()
+    };
+    let admin = authority.issue(&admin).map_err(broken)?;
+    data.write_kubeconfig(api, authority.certificate_pem(), &admin)?;
+    let credential = authority.issue(&server).map_err(broken)?;
+    let config = osier_identity::server_config(authority.certificate_pem(), &credential).map_err(broken)?;
+    Ok(Security::Tls(config))
+}
+
+fn engine(settings: &Settings, data: &DataDirectory, tasks: Tasks) -> Result<Engine, Failure> {
+    let engine = osier_engine::Settings {
+        max_instances: settings.max_pods.saturating_mul(2).max(64),
+        ..osier_engine::Settings::new(data.join("cache"), tasks)
+    };
+    Ok(Engine::start(engine).context("the WebAssembly engine did not start")?)
+}
+
+async fn open_api(
+    settings: &Settings,
+    data: &DataDirectory,
+    logs: Arc<NodeLogs>,
+    tasks: Tasks,
+) -> Result<Arc<ApiServer>, Failure> {
+    let store = match settings.store {
+        StoreName::Sled => StoreKind::Sled,
+        StoreName::Redb => StoreKind::Redb,
+    };
+    let api =
+        osier_apiserver::Settings { store_dir: data.join("store"), store, service_cidr: SERVICE_RANGE.to_owned() };
+    let opened = ApiServer::open(api, vec![], logs, tasks).await;
+    opened.map_err(|error| Failure::Data(error.to_string()))
+}
+
+fn client(server: &Arc<ApiServer>, user: &str, group: &str) -> Client {
+    Client::new(Arc::new(InProcess::new(server.clone(), User::new(user, [group]))))
+}
