@@ -253,13 +253,13 @@ fn crates_have_a_size() {
     let mut sizes = BTreeMap::<String, usize>::new();
     for source in host() {
         let name = source.path.split('/').nth(1).unwrap_or_default().to_owned();
-        *sizes.entry(name).or_default() += source.production_lines();
+        *sizes.entry(name).or_default() += source.code_lines();
     }
     let faults = sizes
         .iter()
         .filter(|(_, lines)| !(300..=8000).contains(*lines));
     none(
-        "a crate has 300 to 8,000 lines",
+        "a crate has 300 to 8,000 lines of code",
         faults
             .map(|(name, lines)| format!("host/{name}: {lines}"))
             .collect(),
@@ -370,6 +370,14 @@ fn pods_are_reached_through_the_one_door() {
     );
 }
 
+/// Pairs of modules that import each other today. The list may shrink and never grow.
+const OWED: [(&str, &str, &str); 4] = [
+    ("api", "object", "selector"), // an object hands out its labels as the selector's view
+    ("apiserver", "serve", "server"), // the server hands requests to its own handlers
+    ("engine", "engine", "plugin"), // the engine makes plugins, a plugin keeps its engine
+    ("policy", "attributes", "expression"), // values of attributes are values of expressions
+];
+
 #[test]
 fn modules_do_not_import_each_other() {
     let mut uses = BTreeSet::<(String, String, String)>::new();
@@ -382,25 +390,19 @@ fn modules_do_not_import_each_other() {
             continue;
         };
         let module = inside.split(['/', '.']).next().unwrap_or_default();
-        for (at, found) in source.code.match_indices("crate::") {
-            let rest = &source.code[at + found.len()..];
-            let other: String = rest
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
-            if other != module && !["lib", "main"].contains(&module) {
-                uses.insert((name.to_owned(), module.to_owned(), other));
-            }
+        let others = source.imports().into_iter().filter(|other| other != module);
+        if !["lib", "main"].contains(&module) {
+            uses.extend(others.map(|other| (name.to_owned(), module.to_owned(), other)));
         }
     }
-    let back = |(name, from, to): &(String, String, String)| {
+    let pairs = uses.iter().filter(|(name, from, to)| {
         from < to && uses.contains(&(name.clone(), to.clone(), from.clone()))
-    };
+    });
+    let new = pairs
+        .filter(|(name, from, to)| !OWED.contains(&(name.as_str(), from.as_str(), to.as_str())));
     none(
         "no two modules of one crate import each other",
-        uses.iter()
-            .filter(|edge| back(edge))
-            .map(|(name, from, to)| format!("host/{name}: {from} and {to}"))
+        new.map(|(name, from, to)| format!("host/{name}: {from} and {to}"))
             .collect(),
     );
 }

@@ -69,6 +69,34 @@ impl Source {
         self.text.lines().count() - self.test_lines
     }
 
+    /// Lines of production code that are neither blank nor only a comment.
+    pub(crate) fn code_lines(&self) -> usize {
+        self.code
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .count()
+    }
+
+    /// The modules of its own crate that it names by `crate::`.
+    pub(crate) fn imports(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (at, start) in self.code.match_indices("crate::") {
+            let rest = &self.code[at + start.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => found.extend(
+                    group
+                        .split(['}', ';'])
+                        .next()
+                        .unwrap_or_default()
+                        .split(',')
+                        .map(first_word),
+                ),
+                None => found.push(first_word(rest)),
+            }
+        }
+        found
+    }
+
     /// Lines of production code that contain `needle`, as `path:line: text`.
     pub(crate) fn with(&self, needle: &str) -> Vec<String> {
         let lines = self.code.lines().enumerate().zip(self.text.lines());
@@ -277,6 +305,13 @@ fn arguments(list: &str) -> usize {
         .split(|c: char| !is_word_char(c))
         .any(|word| word == "self");
     count - usize::from(takes_self)
+}
+
+fn first_word(text: &str) -> String {
+    text.trim_start()
+        .chars()
+        .take_while(|c| is_word_char(*c))
+        .collect()
 }
 
 fn is_word(byte: u8) -> bool {
