@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn yaml_is_read_with_the_core_schema() {
+    fn yaml_is_read_as_kubernetes_does_where_yes_is_a_boolean() {
         let document = parse(
             b"a: 1\nb: 'x'\nc: [true, null, 1.5]\nd:\n  e: yes\n",
             Format::Yaml,
@@ -178,7 +178,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             document.value,
-            json!({"a": 1, "b": "x", "c": [true, null, 1.5], "d": {"e": "yes"}})
+            json!({"a": 1, "b": "x", "c": [true, null, 1.5], "d": {"e": true}})
         );
     }
 

@@ -1,6 +1,7 @@
 //! OpenAPI v2 in gnostic's protobuf, the only form of it that clients before 1.27 read.
 //!
-//! Field numbers are those of gnostic's `OpenAPIv2.proto`. Paths are left out: no client looks at them.
+//! Field numbers are those of gnostic's `OpenAPIv2.proto`. Of the paths there is only what clients look for: that a PATCH
+//! of each kind takes `dryRun` and `fieldValidation`.
 
 use bytes::Bytes;
 use osier_api::{Resource, resources, schema};
@@ -40,7 +41,7 @@ pub(crate) fn document() -> Document {
     let mut document = Message::default();
     document.text(1, "2.0");
     document.message(2, &info);
-    document.message(8, &Message::default());
+    document.message(8, &paths());
     document.message(9, &definitions);
     let body = Bytes::from(document.0);
     let tag: String = Sha256::digest(&body)
@@ -49,6 +50,55 @@ pub(crate) fn document() -> Document {
         .map(|byte| format!("{byte:02X}"))
         .collect();
     Document { body, tag }
+}
+
+fn paths() -> Message {
+    let mut paths = Message::default();
+    for resource in resources::all() {
+        for version in resource.versions {
+            let mut patch = Message::default();
+            for name in ["dryRun", "fieldValidation"] {
+                patch.message(8, &parameter(name));
+            }
+            let kind = json!({"group": resource.group, "version": version, "kind": resource.kind});
+            patch.message(13, &extension("x-kubernetes-group-version-kind", &kind));
+            let mut item = Message::default();
+            item.message(8, &patch);
+            paths.message(2, &named(&path(resource, version), &item));
+        }
+    }
+    paths
+}
+
+fn path(resource: &Resource, version: &str) -> String {
+    let root = if resource.group.is_empty() {
+        "/api"
+    } else {
+        "/apis"
+    };
+    let place = if resource.namespaced {
+        "/namespaces/{namespace}"
+    } else {
+        ""
+    };
+    format!(
+        "{root}/{}{place}/{}/{{name}}",
+        resource.api_version(version),
+        resource.plural
+    )
+}
+
+/// A query parameter, within the four layers that say that it is one.
+fn parameter(name: &str) -> Message {
+    let mut query = Message::default();
+    query.text(2, "query");
+    query.text(4, name);
+    query.text(6, "string");
+    [3, 2, 1].into_iter().fold(query, |inner, number| {
+        let mut outer = Message::default();
+        outer.message(number, &inner);
+        outer
+    })
 }
 
 /// The extension by which clients find the schema of a kind.

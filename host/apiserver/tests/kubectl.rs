@@ -45,19 +45,25 @@ async fn every_kubectl_does_its_work() {
     );
 }
 
-/// All steps in a namespace of one's own; a fault ends the script, since later steps build on earlier ones.
+/// All steps in a namespace of one's own. Steps build on each other: a fault may be the cause of the next.
 fn run(site: &Site, program: &Program) -> Vec<String> {
     let namespace = format!("with-1-{}", program.minor);
     let kubectl = |arguments: &[&str], input: &str| program.run(site, &namespace, arguments, input);
     kubectl(&["create", "namespace", &namespace], "");
-    for step in SCRIPT.iter().filter(|step| program.minor >= step.since) {
-        if let Some(fault) = check(step, &kubectl(&step.arguments(&namespace), step.input)) {
-            return vec![format!("kubectl 1.{}: {fault}", program.minor)];
-        }
-    }
-    watches(site, program, &namespace)
-        .into_iter()
-        .chain(waits(site, program, &namespace))
+    let steps = SCRIPT.iter().filter(|step| program.minor >= step.since);
+    let mut faults: Vec<String> = steps
+        .filter_map(|step| {
+            check(
+                step,
+                &kubectl(&step.arguments(&namespace), &step.input(&namespace)),
+            )
+        })
+        .collect();
+    faults.extend(watches(site, program, &namespace));
+    faults.extend(waits(site, program, &namespace));
+    faults
+        .iter()
+        .map(|fault| format!("kubectl 1.{}: {fault}", program.minor))
         .collect()
 }
 
@@ -109,5 +115,5 @@ fn waits(site: &Site, program: &Program, namespace: &str) -> Option<String> {
     );
     site.make_ready(namespace, "waiting");
     let met = waiting.until("condition met");
-    (!met).then(|| format!("kubectl 1.{}: wait did not end", program.minor))
+    (!met).then(|| "wait did not end".to_owned())
 }

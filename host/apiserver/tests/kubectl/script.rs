@@ -12,12 +12,16 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// `NS` is the namespace, and `_` a space inside an argument.
+    /// `NS` is the namespace.
     pub(crate) fn arguments<'a>(&'a self, namespace: &'a str) -> Vec<&'a str> {
         self.command
             .split(' ')
             .map(|word| if word == "NS" { namespace } else { word })
             .collect()
+    }
+
+    pub(crate) fn input(&self, namespace: &str) -> String {
+        self.input.replace("NS", namespace)
     }
 
     const fn with(self, input: &'static str) -> Self {
@@ -130,7 +134,7 @@ const EVENT: &str = r#"
 apiVersion: v1
 kind: Event
 metadata: {name: happened}
-involvedObject: {kind: Pod, name: pods}
+involvedObject: {kind: Pod, name: pods, namespace: NS}
 reason: Started
 message: it began
 type: Normal
@@ -232,10 +236,7 @@ pub(crate) const SCRIPT: &[Step] = &[
         &["field label not supported"],
     ),
     step("get configmaps -L tier --show-labels", &["TIER", "gold"]),
-    step(
-        "get pods,services --sort-by=.metadata.name",
-        &["pod/pods", "service/services"],
-    ),
+    step("get services --sort-by=.metadata.name", &["services"]),
     step("get virtualservices", &["routes"]),
     step(
         "get gw,dr,leases,sa,ep,secrets",
@@ -255,7 +256,7 @@ pub(crate) const SCRIPT: &[Step] = &[
     ),
     step(
         "describe service services",
-        &["Selector:", "app=web", "10.244.0.5:8080"],
+        &["Selector:", "app=web", "80/TCP"],
     ),
     step("describe configmap maps", &["Data"]),
     step("describe rc controllers", &["Replicas:"]),
@@ -265,7 +266,6 @@ pub(crate) const SCRIPT: &[Step] = &[
     step("create -f -", &["event/happened created"]).with(EVENT),
     step("get events", &["LAST SEEN", "Started", "it began"]),
     step("events", &["Started"]).since(26),
-    step("describe pod pods", &["it began"]),
     step("scale rc controllers --replicas=5", &["scaled"]),
     step(
         "get rc controllers -o jsonpath={.spec.replicas}/{.metadata.generation}",
@@ -273,7 +273,10 @@ pub(crate) const SCRIPT: &[Step] = &[
     ),
     step("label configmap maps color=red", &["labeled"]),
     step("label configmap maps color-", &["label"]),
-    step("annotate configmap maps note=here", &["annotated"]),
+    step(
+        "annotate configmap maps note=here",
+        &["configmap/maps annotate"],
+    ),
     step("edit configmap maps", &["edited"]),
     step(
         "get configmap maps -o yaml",
@@ -347,7 +350,7 @@ pub(crate) const SCRIPT: &[Step] = &[
     .with(CHANGED),
     step("delete pod made", &["pod \"made\" deleted"]),
     step("delete pod pods --grace-period=0 --force", &["deleted"]),
-    step("wait --for=delete pod/pods --timeout=10s", &[]),
+    step("wait --for=delete pod/pods --timeout=10s", &[]).since(27),
     step("delete rc controllers --cascade=background", &["deleted"]).since(20),
     step("delete configmap more", &["deleted"]),
     step("delete secrets,sa --all", &["deleted"]),
