@@ -290,9 +290,10 @@ proptest! {
 
     #[test]
     fn a_deleted_element_is_gone(target in containers(), name in 0u8..5) {
-        let patch = pod(json!({"containers": [{"$patch": "delete", "name": name.to_string()}]}));
+        let name = name.to_string();
+        let patch = pod(json!({"containers": [{"$patch": "delete", "name": name}]}));
         let result = strategic(&PODS, &pod(json!({"containers": target})), &patch).unwrap();
-        let gone = result["spec"]["containers"].as_array().unwrap().iter().all(|item| item["name"] != name.to_string());
+        let gone = result["spec"]["containers"].as_array().unwrap().iter().all(|item| item["name"] != *name);
         prop_assert!(gone);
     }
 }

@@ -601,6 +601,21 @@ fn a_pod_keeps_its_spec() {
 }
 
 #[test]
+fn a_pod_goes_to_a_node_once() {
+    let on = |node: Value| {
+        let mut pod = good_pod();
+        pod["spec"]["nodeName"] = node;
+        pod
+    };
+    assert_eq!(
+        updates(&PODS, good_pod(), on("n".into())),
+        Vec::<String>::new()
+    );
+    assert_eq!(updates(&PODS, on("n".into()), on("m".into())).len(), 1);
+    assert_eq!(updates(&PODS, on("n".into()), good_pod()).len(), 1);
+}
+
+#[test]
 fn other_things_that_stay() {
     let named = |uid: &str| json!({"metadata": {"uid": uid}});
     assert_eq!(

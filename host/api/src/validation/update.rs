@@ -19,8 +19,12 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
 }
 
 fn pod(old: &Object, new: &Object) -> Vec<Fault> {
-    let (before, after) = (fixed_part(old), fixed_part(new));
+    let (mut before, after) = (fixed_part(old), fixed_part(new));
     let mut faults = Vec::new();
+    // Binding puts a pod on its node through the same rules; once there it stays.
+    if let (Some(node), Some(map)) = (after.get("nodeName"), before.as_object_mut()) {
+        map.entry("nodeName").or_insert_with(|| node.clone());
+    }
     let counts = |object: &Object| {
         object
             .get(&["spec", "containers"])
