@@ -2,8 +2,32 @@
 //!
 //! Attributes (Mixer's vocabulary) flow through expressions (CEL) into templates (WIT interfaces, recognised by shape), which plugins
 //! (components) answer. This crate compiles policies, keeps plugins and their instances, and answers `PolicySet::check`. It is not a proxy and
-//! not an API: it sees borrowed attributes and gives verdicts. It never imports the proxy, the API types, or a wasm engine other than
+//! not an API: it sees borrowed attributes and gives verdicts. It never imports the proxy, the API's types, or a Wasm engine other than
 //! `osier_engine::plugin`.
 
 mod attributes;
+mod cache;
+mod counters;
 mod expression;
+mod fault;
+mod host;
+mod key;
+mod metrics;
+mod plugin;
+mod policy;
+mod set;
+mod template;
+mod verdict;
+
+pub use attributes::{
+    Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination, Extra, Peer,
+    Request, Response, Texts, Vocabulary,
+};
+pub use expression::{CompileError, Condition, EvaluationError, Type};
+pub use fault::{FailurePolicy, Fault, LoadError};
+pub use host::PolicyHost;
+pub use key::ObjectKey;
+pub use plugin::{Plugin, PluginStatus};
+pub use policy::{CompiledPolicy, Direction, Mode};
+pub use set::{PolicySet, Scope};
+pub use verdict::{Approval, Denial, HeaderOperation, Verdict};

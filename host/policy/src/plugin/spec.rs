@@ -184,9 +184,9 @@ impl Reader {
         match value {
             None | Some(Json::Null) => INSTANCES,
             Some(value) => match value.as_u64() {
-                Some(count @ 1..=1000) => count as usize,
+                Some(count @ 1..=1024) => count as usize,
                 _ => {
-                    self.fault("spec.limits.instances", "must be a number from 1 to 1000");
+                    self.fault("spec.limits.instances", "must be a number from 1 to 1024");
                     INSTANCES
                 }
             },

@@ -1,0 +1,147 @@
+//! The host of policy: loads plugins, compiles policies, owns counters and metrics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use osier_engine::Engine;
+use osier_process::Tasks;
+use osier_process::metrics::Metrics;
+use parking_lot::Mutex;
+use serde_json::Value as Json;
+
+use crate::attributes::Vocabulary;
+use crate::counters::Counters;
+use crate::fault::{Fault, LoadError};
+use crate::key::ObjectKey;
+use crate::metrics::Families;
+use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
+use crate::policy::{CompiledPolicy, Compiler, Missing};
+
+/// Loads plugins and compiles policies. Clones share everything.
+#[derive(Clone)]
+pub struct PolicyHost(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    families: Families,
+    tasks: Tasks,
+    counters: Counters,
+    vocabulary: Vocabulary,
+    /// What was loaded last for each object, so that loading it again costs nothing.
+    loaded: Mutex<HashMap<ObjectKey, Loaded>>,
+}
+
+struct Loaded {
+    fingerprint: String,
+    plugin: Arc<Plugin>,
+}
+
+impl PolicyHost {
+    /// An empty host.
+    pub fn new(engine: Engine, metrics: &Metrics, tasks: Tasks) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            families: Families::new(metrics),
+            tasks,
+            counters: Counters::new(),
+            vocabulary: Vocabulary::default(),
+            loaded: Mutex::default(),
+        }))
+    }
+
+    /// The attributes that expressions may name.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.0.vocabulary
+    }
+
+    /// Compiles, configures and proves a plugin. Blocking. The same bytes and spec give the plugin that is already there; after an error what
+    /// was loaded before stays as it was.
+    ///
+    /// # Errors
+    /// Names the field and the remedy.
+    pub fn load(&self, key: &ObjectKey, spec: &Json, wasm: &[u8]) -> Result<Arc<Plugin>, LoadError> {
+        let host = &*self.0;
+        let loader = Loader {
+            engine: &host.engine,
+            counters: &host.counters,
+            families: &host.families,
+            tasks: &host.tasks,
+        };
+        let component = loader.component(key, wasm)?;
+        let fingerprint = fingerprint(spec);
+        let digest = component.digest().to_string();
+        if let Some(known) = host.loaded.lock().get(key)
+            && known.fingerprint == fingerprint
+            && known.plugin.digest() == digest
+        {
+            return Ok(known.plugin.clone());
+        }
+        let plugin = Arc::new(loader.load(key, spec, &component)?);
+        let loaded = Loaded {
+            fingerprint,
+            plugin: plugin.clone(),
+        };
+        host.loaded.lock().insert(key.clone(), loaded);
+        Ok(plugin)
+    }
+
+    /// Forgets a plugin; policies that hold it keep it until they go.
+    pub fn unload(&self, key: &ObjectKey) {
+        self.0.loaded.lock().remove(key);
+    }
+
+    /// Compiles a policy against the vocabulary and the types of its plugins.
+    ///
+    /// # Errors
+    /// Every wrong field at once.
+    pub fn check_policy(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+        plugin_of: &dyn Fn(&str) -> Option<Arc<Plugin>>,
+    ) -> Result<CompiledPolicy, Vec<Fault>> {
+        self.compile(key, spec, &|name| {
+            plugin_of(name).ok_or_else(|| {
+                Missing::Fault(format!(
+                    "no Plugin `{name}` is loaded in namespace {} or the root namespace; apply it first and see its status",
+                    key.namespace
+                ))
+            })
+        })
+    }
+
+    /// As [`PolicyHost::check_policy`], but a plugin that is not there does not keep the policy out of force: calls that match it go by the
+    /// failure policy, so that a plugin which cannot be fetched never opens a door.
+    ///
+    /// # Errors
+    /// Every wrong field at once.
+    pub fn enforce_policy(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+        plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, String>,
+    ) -> Result<CompiledPolicy, Vec<Fault>> {
+        self.compile(key, spec, &|name| {
+            plugin_of(name).map_err(|reason| Missing::Unavailable(format!("plugin {name} is not available: {reason}")))
+        })
+    }
+
+    fn compile(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+        plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, Missing>,
+    ) -> Result<CompiledPolicy, Vec<Fault>> {
+        let compiler = Compiler {
+            vocabulary: &self.0.vocabulary,
+            families: &self.0.families,
+            plugin_of,
+        };
+        compiler.compile(key, spec)
+    }
+
+    /// How a plugin is doing on this node.
+    pub fn status(&self, plugin: &Plugin) -> PluginStatus {
+        plugin.status()
+    }
+}

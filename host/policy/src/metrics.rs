@@ -1,0 +1,148 @@
+//! What plugins do, as Prometheus sees it. Handles are resolved when a policy is compiled, so that a call touches only atomics.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VerdictLabels {
+    plugin: String,
+    template: String,
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    plugin: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginLabels {
+    plugin: String,
+}
+
+/// The families of this crate.
+#[derive(Clone)]
+pub(crate) struct Families(Arc<Inner>);
+
+struct Inner {
+    verdicts: Family<VerdictLabels, Counter>,
+    failures: Family<FailureLabels, Counter>,
+    hits: Family<PluginLabels, Counter>,
+    latency: Family<PluginLabels, Histogram, fn() -> Histogram>,
+}
+
+/// Bounds from one microsecond to ten milliseconds, in seconds.
+const BOUNDS: [f64; 13] = [
+    1e-6, 2e-6, 3e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2,
+];
+
+fn histogram() -> Histogram {
+    Histogram::new(BOUNDS)
+}
+
+/// Why a plugin gave no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    Trap,
+    Deadline,
+    Memory,
+    Overload,
+    Answer,
+    Expression,
+}
+
+impl FailureKind {
+    const ALL: [FailureKind; 6] = [
+        FailureKind::Trap,
+        FailureKind::Deadline,
+        FailureKind::Memory,
+        FailureKind::Overload,
+        FailureKind::Answer,
+        FailureKind::Expression,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            FailureKind::Trap => "trap",
+            FailureKind::Deadline => "deadline",
+            FailureKind::Memory => "memory",
+            FailureKind::Overload => "overload",
+            FailureKind::Answer => "answer",
+            FailureKind::Expression => "expression",
+        }
+    }
+}
+
+/// Counters of one plugin.
+#[derive(Clone)]
+pub(crate) struct PluginMetrics {
+    failures: [Counter; 6],
+    pub(crate) hits: Counter,
+    pub(crate) latency: Histogram,
+}
+
+impl PluginMetrics {
+    pub(crate) fn failed(&self, kind: FailureKind) {
+        self.failures[kind as usize].inc();
+    }
+
+    pub(crate) fn failures(&self, kind: FailureKind) -> u64 {
+        self.failures[kind as usize].get()
+    }
+}
+
+/// Counters of one plugin and template.
+#[derive(Clone)]
+pub(crate) struct VerdictMetrics {
+    pub(crate) allowed: Counter,
+    pub(crate) denied: Counter,
+    pub(crate) failed: Counter,
+}
+
+impl Families {
+    pub(crate) fn new(metrics: &osier_process::metrics::Metrics) -> Self {
+        let inner = Inner {
+            verdicts: Family::default(),
+            failures: Family::default(),
+            hits: Family::default(),
+            latency: Family::new_with_constructor(histogram as fn() -> Histogram),
+        };
+        metrics.register(|registry| {
+            registry.register("osier_plugin_calls", "Answers of plugins by verdict, cached ones included", inner.verdicts.clone());
+            registry.register("osier_plugin_failures", "Calls to which a plugin gave no answer", inner.failures.clone());
+            registry.register("osier_plugin_cache_hits", "Answers that came from the check cache", inner.hits.clone());
+            registry.register("osier_plugin_duration_seconds", "Time of one call into a plugin", inner.latency.clone());
+        });
+        Self(Arc::new(inner))
+    }
+
+    pub(crate) fn plugin(&self, plugin: &str) -> PluginMetrics {
+        let labels = PluginLabels { plugin: plugin.to_owned() };
+        let failures = FailureKind::ALL.map(|kind| {
+            let labels = FailureLabels { plugin: plugin.to_owned(), reason: kind.label() };
+            self.0.failures.get_or_create(&labels).clone()
+        });
+        PluginMetrics {
+            failures,
+            hits: self.0.hits.get_or_create(&labels).clone(),
+            latency: self.0.latency.get_or_create(&labels).clone(),
+        }
+    }
+
+    pub(crate) fn verdicts(&self, plugin: &str, template: &str) -> VerdictMetrics {
+        let counter = |verdict| {
+            let labels = VerdictLabels { plugin: plugin.to_owned(), template: template.to_owned(), verdict };
+            self.0.verdicts.get_or_create(&labels).clone()
+        };
+        VerdictMetrics {
+            allowed: counter("allow"),
+            denied: counter("deny"),
+            failed: counter("failed"),
+        }
+    }
+}

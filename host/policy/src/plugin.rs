@@ -1,0 +1,119 @@
+//! A loaded plugin: what it answers, what it may use, its instances, and how it has been doing.
+
+mod binding;
+mod load;
+mod pool;
+mod schema;
+mod spec;
+mod status;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use osier_engine::CallError;
+use osier_process::Tasks;
+
+use crate::fault::FailurePolicy;
+use crate::key::ObjectKey;
+use crate::metrics::{FailureKind, PluginMetrics};
+use crate::template::Template;
+
+pub(crate) use binding::{Binding, Unanswered};
+pub(crate) use load::{Loader, fingerprint};
+use pool::{NoInstance, Pool};
+pub(crate) use spec::{failure, unknown};
+pub use status::PluginStatus;
+use status::Health;
+
+/// A plugin that is loaded, configured and proven to start. Policies hold it; the last one to let go frees it.
+pub struct Plugin {
+    key: ObjectKey,
+    label: Arc<str>,
+    digest: String,
+    interfaces: Vec<String>,
+    imports: Vec<String>,
+    schema: Option<serde_json::Value>,
+    templates: Vec<(Template, osier_engine::plugin::FunctionHandle)>,
+    failure: FailurePolicy,
+    pool: Arc<Pool>,
+    tasks: Tasks,
+    metrics: PluginMetrics,
+    health: Health,
+    since: SystemTime,
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plugin {} ({})", self.label, self.digest)
+    }
+}
+
+impl Plugin {
+    /// Namespace and name of the object.
+    pub fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    /// `NAMESPACE/NAME`, as verdicts name it.
+    pub(crate) fn label(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// Digest of the component.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// What happens to a call when the plugin gives no answer and the policy does not say.
+    pub fn failure_policy(&self) -> FailurePolicy {
+        self.failure
+    }
+
+    /// Names of the templates that it answers.
+    pub fn template_names(&self) -> Vec<&str> {
+        self.templates.iter().map(|(template, _)| template.interface.as_str()).collect()
+    }
+
+    /// The state of the plugin on this node.
+    pub fn status(&self) -> PluginStatus {
+        self.health.status(self)
+    }
+
+    /// Counts a failure, remembers it, says so at most once per interval, and replaces the lost instance.
+    fn failed(&self, kind: FailureKind, what: &str) {
+        self.metrics.failed(kind);
+        if let Some(unsaid) = self.health.failed(what, Instant::now()) {
+            tracing::warn!(
+                plugin = %self.label,
+                reason = ?kind,
+                unsaid,
+                "a plugin gave no answer: {what}"
+            );
+        }
+    }
+
+    fn lost_instance(&self) {
+        self.pool.lost();
+        pool::refill_later(&self.pool, &self.tasks);
+    }
+
+    fn no_instance(&self, reason: NoInstance) -> Unanswered {
+        let (kind, what) = match reason {
+            NoInstance::Busy => (FailureKind::Overload, "every instance is busy; raise spec.limits.instances".to_owned()),
+            NoInstance::Call(error) => (kind_of(&error), format!("a new instance failed: {error}")),
+            NoInstance::Refused(reason) => (FailureKind::Trap, format!("a new instance refused its configuration: {reason}")),
+        };
+        self.failed(kind, &what);
+        Unanswered(what)
+    }
+}
+
+/// The kind of failure that an engine error is.
+fn kind_of(error: &CallError) -> FailureKind {
+    match error {
+        CallError::Deadline { .. } => FailureKind::Deadline,
+        CallError::OutOfMemory { .. } => FailureKind::Memory,
+        CallError::Overloaded => FailureKind::Overload,
+        _ => FailureKind::Trap,
+    }
+}

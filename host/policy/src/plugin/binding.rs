@@ -1,0 +1,175 @@
+//! One action of one policy, bound to one template of one plugin: the plan, the cache, and the call.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use osier_engine::plugin::{FunctionHandle, Val};
+use serde_json::Value as Json;
+
+use super::{Plugin, kind_of};
+use crate::attributes::{Attributes, Vocabulary};
+use crate::cache::Cache;
+use crate::fault::Fault;
+use crate::metrics::{FailureKind, Families, VerdictMetrics};
+use crate::template::{Answer, Plan, Template, Validity, compile, decode};
+
+/// Why there is no answer; never a permission.
+#[derive(Clone, Debug)]
+pub(crate) struct Unanswered(pub(crate) String);
+
+/// A plugin's template with the fields of an action.
+pub(crate) struct Binding {
+    id: u64,
+    plugin: Arc<Plugin>,
+    template: String,
+    function: FunctionHandle,
+    plan: Option<Plan>,
+    cache: Cache,
+    pub(crate) verdicts: VerdictMetrics,
+}
+
+impl std::fmt::Debug for Binding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?} as {}", self.plugin, self.template)
+    }
+}
+
+thread_local! {
+    /// The cache key being built; its memory is kept.
+    static KEY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Binding {
+    /// Binds the fields of an action to a template; `path` is the path of the action.
+    pub(crate) fn new(
+        plugin: Arc<Plugin>,
+        wanted: &str,
+        fields: &Json,
+        path: &str,
+        (vocabulary, families): (&Vocabulary, &Families),
+    ) -> Result<Self, Vec<Fault>> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let (template, function) = find(&plugin, wanted)
+            .map_err(|detail| vec![Fault::new(format!("{path}.template"), detail)])?;
+        let plan = compile(template, fields, &format!("{path}.fields"), vocabulary)?;
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            template: template.interface.clone(),
+            function,
+            plan,
+            cache: Cache::new(),
+            verdicts: families.verdicts(plugin.label(), template.short()),
+            plugin,
+        })
+    }
+
+    pub(crate) fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
+    /// Asks the plugin about one call.
+    pub(crate) fn ask<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<Arc<Answer>, Unanswered> {
+        if !self.cache.is_used() {
+            return self.call(attributes, None).map(Arc::new);
+        }
+        KEY.with_borrow_mut(|key| {
+            key.clear();
+            if let Some(plan) = &self.plan {
+                plan.encode(attributes, key).map_err(|error| self.unevaluated(&error))?;
+            }
+            if let Some(answer) = self.cache.get(key, Instant::now()) {
+                self.plugin.metrics.hits.inc();
+                return Ok(answer);
+            }
+            self.call(attributes, Some(key)).map(Arc::new)
+        })
+    }
+
+    fn unevaluated(&self, error: &crate::expression::EvaluationError) -> Unanswered {
+        let what = format!("a field of template {} cannot be computed: {error}", self.template);
+        self.plugin.failed(FailureKind::Expression, &what);
+        Unanswered(what)
+    }
+
+    /// Calls into an instance. After any error the instance is dropped.
+    fn call<'a>(&'a self, attributes: &'a Attributes<'a>, key: Option<&[u8]>) -> Result<Answer, Unanswered> {
+        let plugin = &self.plugin;
+        let mut instance = plugin.pool.take().map_err(|reason| plugin.no_instance(reason))?;
+        let mut tree = instance.take_tree(self.id);
+        if let Some(plan) = &self.plan {
+            if tree.is_empty() {
+                tree.push(Val::Bool(false));
+            }
+            if let Err(error) = plan.fill(attributes, &mut tree[0]) {
+                // The guest has not seen the call; only the half-filled tree is of no more use.
+                plugin.pool.give(instance);
+                return Err(self.unevaluated(&error));
+            }
+        }
+        plugin.health.calls.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let called = instance.guest.call(self.function, &tree, &mut instance.results);
+        plugin.metrics.latency.observe(started.elapsed().as_secs_f64());
+        if let Err(error) = called {
+            drop(instance);
+            plugin.lost_instance();
+            let what = error.to_string();
+            plugin.failed(kind_of(&error), &what);
+            return Err(Unanswered(what));
+        }
+        let answer = decode(&mut instance.results[0]);
+        instance.keep_tree(self.id, tree);
+        plugin.pool.give(instance);
+        let answer = answer.map_err(|what| {
+            plugin.failed(FailureKind::Answer, &what);
+            Unanswered(what)
+        })?;
+        self.keep(&answer, attributes, key);
+        Ok(answer)
+    }
+
+    /// Puts an answer with a validity into the cache.
+    fn keep<'a>(&'a self, answer: &Answer, attributes: &'a Attributes<'a>, key: Option<&[u8]>) {
+        let validity = match answer {
+            Answer::Allow { validity, .. } | Answer::Deny { validity, .. } => *validity,
+            _ => Validity::default(),
+        };
+        if validity.time.is_none() {
+            return;
+        }
+        let now = Instant::now();
+        match (key, &self.plan) {
+            (Some(key), _) => self.cache.put(key, answer, validity, now),
+            (None, None) => self.cache.put(&[], answer, validity, now),
+            (None, Some(plan)) => {
+                let mut key = Vec::new();
+                if plan.encode(attributes, &mut key).is_ok() {
+                    self.cache.put(&key, answer, validity, now);
+                }
+            }
+        }
+    }
+}
+
+/// The template that an action names.
+fn find<'p>(plugin: &'p Plugin, wanted: &str) -> Result<(&'p Template, FunctionHandle), String> {
+    let fitting: Vec<_> = plugin
+        .templates
+        .iter()
+        .filter(|(template, _)| template.is_called(wanted))
+        .collect();
+    match fitting[..] {
+        [(template, function)] => Ok((template, *function)),
+        [] => Err(format!(
+            "plugin {} does not answer template `{wanted}`; it answers {}",
+            plugin.label(),
+            plugin.template_names().join(", ")
+        )),
+        _ => Err(format!(
+            "`{wanted}` may be any of {}; write one in full",
+            fitting.iter().map(|(template, _)| template.interface.as_str()).collect::<Vec<_>>().join(", ")
+        )),
+    }
+}

@@ -1,0 +1,174 @@
+//! Loading: compile, check digest, templates, grants and configuration, make a first instance. Nothing of it touches what already runs.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use osier_engine::Engine;
+use osier_engine::plugin::{KeyValue, PluginComponent, PluginGrants};
+use osier_process::Tasks;
+use serde_json::Value as Json;
+
+use super::pool::{NoInstance, Pool};
+use super::spec::{self, Spec};
+use super::status::Health;
+use super::{Plugin, schema};
+use crate::counters::Counters;
+use crate::fault::{Fault, LoadError};
+use crate::key::ObjectKey;
+use crate::metrics::Families;
+use crate::template::recognise;
+
+/// Custom section with the JSON Schema of the configuration.
+const SCHEMA_SECTION: &str = "osier.config_schema";
+/// Exported interface that takes the configuration.
+const CONFIGURATION: &str = "osier:policy/configuration@";
+
+/// What loading needs.
+pub(crate) struct Loader<'l> {
+    pub(crate) engine: &'l Engine,
+    pub(crate) counters: &'l Counters,
+    pub(crate) families: &'l Families,
+    pub(crate) tasks: &'l Tasks,
+}
+
+/// Equal for specs that load the same plugin; the bytes are compared by digest.
+pub(crate) fn fingerprint(spec: &Json) -> String {
+    spec.to_string()
+}
+
+impl Loader<'_> {
+    /// Compiles the bytes.
+    pub(crate) fn component(&self, key: &ObjectKey, wasm: &[u8]) -> Result<PluginComponent, LoadError> {
+        self.engine.plugin(wasm).map_err(|source| LoadError::Component {
+            plugin: key.to_string(),
+            source,
+        })
+    }
+
+    /// Loads a plugin and proves that it starts.
+    pub(crate) fn load(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+        component: &PluginComponent,
+    ) -> Result<Plugin, LoadError> {
+        let name = key.to_string();
+        let refuse = |faults| LoadError::Spec { plugin: name.clone(), faults };
+        let spec = spec::read(spec).map_err(refuse)?;
+        let digest = component.digest().to_string();
+        if let Some(wanted) = spec.digest.as_ref().filter(|wanted| **wanted != digest) {
+            return Err(LoadError::Digest { plugin: name, found: digest, wanted: wanted.clone() });
+        }
+        let templates = templates(&name, component)?;
+        let schema = read_schema(component);
+        if let Some(schema) = &schema {
+            let faults = schema::check(schema, &spec.config, "spec.config");
+            if !faults.is_empty() {
+                return Err(refuse(faults));
+            }
+        }
+        let label = key.label();
+        let pool = Arc::new(self.pool(&name, &spec, component)?);
+        probe(&name, &pool)?;
+        Ok(Plugin {
+            key: key.clone(),
+            digest,
+            interfaces: component.interfaces().iter().map(|interface| interface.name.clone()).collect(),
+            imports: component.imports().to_vec(),
+            schema,
+            templates,
+            failure: spec.failure,
+            pool,
+            tasks: self.tasks.clone(),
+            metrics: self.families.plugin(&label),
+            label,
+            health: Health::default(),
+            since: SystemTime::now(),
+        })
+    }
+
+    fn pool(&self, name: &str, spec: &Spec, component: &PluginComponent) -> Result<Pool, LoadError> {
+        let keyvalue: Option<Arc<dyn KeyValue>> = match spec.buckets.as_slice() {
+            [] => None,
+            buckets => Some(Arc::new(self.counters.granted(name, buckets.to_vec()))),
+        };
+        let grants = PluginGrants {
+            clock: spec.clock,
+            random: spec.random,
+            keyvalue,
+            env: spec.env.clone(),
+            ..PluginGrants::default()
+        };
+        let prepared = component.prepare(grants, spec.limits).map_err(|source| LoadError::Component {
+            plugin: name.to_owned(),
+            source,
+        })?;
+        let configure = component
+            .interfaces()
+            .iter()
+            .find(|interface| interface.name.starts_with(CONFIGURATION))
+            .and_then(|interface| component.function(&interface.name, "configure"));
+        let given = spec.config.as_object().is_none_or(|config| !config.is_empty());
+        if configure.is_none() && given {
+            let detail = "the plugin takes no configuration (it does not export osier:policy/configuration); remove the field";
+            let faults = vec![Fault::new("spec.config", detail)];
+            return Err(LoadError::Spec { plugin: name.to_owned(), faults });
+        }
+        Ok(Pool::new(prepared, configure, spec.config.to_string(), spec.instances))
+    }
+}
+
+type Templates = Vec<(crate::template::Template, osier_engine::plugin::FunctionHandle)>;
+
+fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadError> {
+    let (found, others) = recognise(component.interfaces());
+    let templates: Templates = found
+        .into_iter()
+        .filter_map(|template| {
+            let function = component.function(&template.interface, &template.function)?;
+            Some((template, function))
+        })
+        .collect();
+    if templates.is_empty() {
+        let found = match others.as_slice() {
+            [] => "it exports no interface".to_owned(),
+            others => others.join("; "),
+        };
+        return Err(LoadError::NoTemplate { plugin: name.to_owned(), found });
+    }
+    Ok(templates)
+}
+
+/// The schema; one that is no JSON is as good as none, the plugin checks for itself.
+fn read_schema(component: &PluginComponent) -> Option<Json> {
+    let section = component.section(SCHEMA_SECTION)?;
+    match serde_json::from_slice(section) {
+        Ok(schema) => Some(schema),
+        Err(error) => {
+            tracing::warn!("a plugin's section {SCHEMA_SECTION} is no JSON: {error}");
+            None
+        }
+    }
+}
+
+/// Makes a first instance, so that a plugin that cannot start never meets a call.
+fn probe(name: &str, pool: &Pool) -> Result<(), LoadError> {
+    match pool.take() {
+        Ok(instance) => {
+            pool.give(instance);
+            Ok(())
+        }
+        Err(NoInstance::Refused(reason)) => Err(LoadError::Refused {
+            plugin: name.to_owned(),
+            reason,
+        }),
+        Err(NoInstance::Call(source)) => Err(LoadError::Probe {
+            plugin: name.to_owned(),
+            source,
+        }),
+        Err(NoInstance::Busy) => Err(LoadError::Probe {
+            plugin: name.to_owned(),
+            source: osier_engine::CallError::Overloaded,
+        }),
+    }
+}

@@ -1,0 +1,111 @@
+//! How a plugin has been doing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use serde_json::Value as Json;
+
+use super::Plugin;
+use crate::metrics::FailureKind;
+
+/// Shortest time between two log lines about one plugin.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The state of a plugin on this node, for `Plugin.status`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginStatus {
+    /// Digest of the component.
+    pub digest: String,
+    /// Interfaces that it exports.
+    pub interfaces: Vec<String>,
+    /// Interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Schema of its configuration.
+    pub schema: Option<Json>,
+    /// Calls into the plugin, without those that the cache answered.
+    pub calls: u64,
+    /// Answers from the cache.
+    pub cache_hits: u64,
+    /// Calls that trapped.
+    pub traps: u64,
+    /// Calls that overran the deadline.
+    pub deadline_overruns: u64,
+    /// Calls that wanted more memory than allowed.
+    pub memory_overruns: u64,
+    /// Calls that found every instance busy.
+    pub overloads: u64,
+    /// Answers that were none.
+    pub bad_answers: u64,
+    /// The last failure.
+    pub last_error: Option<String>,
+    /// When it was.
+    pub last_error_at: Option<SystemTime>,
+    /// When the plugin was loaded.
+    pub since: SystemTime,
+    /// Live instances.
+    pub instances: usize,
+}
+
+/// Counts and the last failure.
+#[derive(Default)]
+pub(super) struct Health {
+    pub(super) calls: AtomicU64,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    error: Option<(String, SystemTime)>,
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Health {
+    /// Remembers a failure. Some(n): say it, n went unsaid since the last line.
+    pub(super) fn failed(&self, what: &str, now: Instant) -> Option<u64> {
+        let mut last = self.last.lock();
+        last.error = Some((what.to_owned(), SystemTime::now()));
+        let quiet = last.said.is_some_and(|said| now.duration_since(said) < LOG_INTERVAL);
+        if quiet {
+            last.unsaid += 1;
+            return None;
+        }
+        last.said = Some(now);
+        Some(std::mem::take(&mut last.unsaid))
+    }
+
+    pub(super) fn status(&self, plugin: &Plugin) -> PluginStatus {
+        let error = self.last.lock().error.clone();
+        let count = |kind| plugin.metrics.failures(kind);
+        PluginStatus {
+            digest: plugin.digest.clone(),
+            interfaces: plugin.interfaces.clone(),
+            imports: plugin.imports.clone(),
+            schema: plugin.schema.clone(),
+            calls: self.calls.load(Ordering::Relaxed),
+            cache_hits: plugin.metrics.hits.get(),
+            traps: count(FailureKind::Trap),
+            deadline_overruns: count(FailureKind::Deadline),
+            memory_overruns: count(FailureKind::Memory),
+            overloads: count(FailureKind::Overload),
+            bad_answers: count(FailureKind::Answer),
+            last_error_at: error.as_ref().map(|(_, at)| *at),
+            last_error: error.map(|(what, _)| what),
+            since: plugin.since,
+            instances: plugin.pool.live(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_said_once_per_interval() {
+        let (health, start) = (Health::default(), Instant::now());
+        let at = |millis| health.failed("trap", start + Duration::from_millis(millis));
+        assert_eq!([at(0), at(1), at(2), at(10_000)], [Some(0), None, None, Some(2)]);
+    }
+}

@@ -1,0 +1,225 @@
+//! From `Policy.spec` to a [`CompiledPolicy`]: every fault at once, nothing left to fail at run time but what is stated.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::{Action, CompiledPolicy, Direction, Mode, Selector, Target};
+use crate::attributes::Vocabulary;
+use crate::expression::Condition;
+use crate::fault::{FailurePolicy, Fault};
+use crate::key::ObjectKey;
+use crate::metrics::Families;
+use crate::plugin::{Binding, Plugin, failure, unknown};
+
+/// Actions of one policy.
+const MAX_ACTIONS: usize = 16;
+
+/// Compiles one policy.
+pub(crate) struct Compiler<'c> {
+    pub(crate) vocabulary: &'c Vocabulary,
+    pub(crate) families: &'c Families,
+    /// The plugin of a name, or why there is none.
+    pub(crate) plugin_of: &'c dyn Fn(&str) -> Result<Arc<Plugin>, Missing>,
+}
+
+/// What to do about a plugin that is not there.
+pub(crate) enum Missing {
+    /// It is a fault of the policy.
+    Fault(String),
+    /// The policy is put in force all the same, and each call goes by its failure policy.
+    Unavailable(String),
+}
+
+impl Compiler<'_> {
+    pub(crate) fn compile(&self, key: &ObjectKey, spec: &Json) -> Result<CompiledPolicy, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let Some(root) = spec.as_object() else {
+            return Err(vec![Fault::new("spec", "must be an object")]);
+        };
+        let known = ["targetRefs", "selector", "direction", "match", "actions", "mode", "failurePolicy", "rollout"];
+        unknown(&mut faults, "spec", root, &known);
+        if root.get("rollout").is_some_and(|rollout| !rollout.is_null()) {
+            faults.push(Fault::new("spec.rollout", "canaries of plugins are not supported by this version; remove the field"));
+        }
+        let targets = targets(root, &mut faults);
+        let direction = direction(root.get("direction"), &targets, &mut faults);
+        let condition = self.condition(root.get("match"), &mut faults);
+        let actions = self.actions(root.get("actions"), &mut faults);
+        let mode = match root.get("mode").map(Json::as_str) {
+            None | Some(Some("Enforce")) => Mode::Enforce,
+            Some(Some("Shadow")) => Mode::Shadow,
+            Some(_) => {
+                faults.push(Fault::new("spec.mode", "must be Enforce or Shadow"));
+                Mode::Enforce
+            }
+        };
+        let failure: Option<FailurePolicy> = failure(&mut faults, "spec.failurePolicy", root.get("failurePolicy"));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(CompiledPolicy {
+            key: key.clone(),
+            label: key.label(),
+            targets,
+            direction,
+            condition,
+            actions,
+            mode,
+            failure,
+        })
+    }
+
+    fn condition(&self, source: Option<&Json>, faults: &mut Vec<Fault>) -> Option<Condition> {
+        let source = match source {
+            None | Some(Json::Null) => return None,
+            Some(Json::String(source)) if source.trim().is_empty() => return None,
+            Some(Json::String(source)) => source.clone(),
+            Some(Json::Bool(constant)) => constant.to_string(),
+            Some(_) => {
+                faults.push(Fault::new("spec.match", "must be an expression"));
+                return None;
+            }
+        };
+        Condition::compile(&source, self.vocabulary)
+            .map_err(|error| faults.push(Fault::new("spec.match", error.to_string())))
+            .ok()
+    }
+
+    fn actions(&self, actions: Option<&Json>, faults: &mut Vec<Fault>) -> Vec<Action> {
+        let actions = match actions.and_then(Json::as_array).map(Vec::as_slice) {
+            Some(actions @ [_, ..]) => actions,
+            _ => {
+                faults.push(Fault::new("spec.actions", "name at least one plugin and template"));
+                return Vec::new();
+            }
+        };
+        if actions.len() > MAX_ACTIONS {
+            faults.push(Fault::new("spec.actions", format!("has more than {MAX_ACTIONS} entries")));
+        }
+        let mut compiled = Vec::with_capacity(actions.len());
+        for (place, action) in actions.iter().enumerate() {
+            match self.action(&format!("spec.actions[{place}]"), action) {
+                Ok(action) => compiled.push(action),
+                Err(own) => faults.extend(own),
+            }
+        }
+        compiled
+    }
+
+    fn action(&self, path: &str, action: &Json) -> Result<Action, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let Some(fields) = action.as_object() else {
+            return Err(vec![Fault::new(path, "must be an object")]);
+        };
+        unknown(&mut faults, path, fields, &["plugin", "template", "fields", "amount", "bestEffort"]);
+        let mut text = |name: &str| match fields.get(name).and_then(Json::as_str) {
+            Some(text) if !text.is_empty() => text,
+            _ => {
+                faults.push(Fault::new(format!("{path}.{name}"), "is required"));
+                ""
+            }
+        };
+        let (plugin, template) = (text("plugin"), text("template"));
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let given = given(fields, path)?;
+        match (self.plugin_of)(plugin) {
+            Ok(plugin) => Binding::new(plugin, template, &given, path, (self.vocabulary, self.families))
+                .map(|binding| Action::Ask(Box::new(binding))),
+            Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
+            Err(Missing::Unavailable(reason)) => Ok(Action::Unavailable { plugin: plugin.into(), reason }),
+        }
+    }
+}
+
+/// The fields of an action, with `amount` and `bestEffort` at their places.
+fn given(action: &Map<String, Json>, path: &str) -> Result<Json, Vec<Fault>> {
+    let mut fields = match action.get("fields") {
+        None | Some(Json::Null) => Map::new(),
+        Some(Json::Object(fields)) => expand(fields),
+        Some(_) => return Err(vec![Fault::new(format!("{path}.fields"), "must be an object of expressions")]),
+    };
+    for (name, field) in [("amount", "amount"), ("bestEffort", "best-effort")] {
+        if let Some(value) = action.get(name).filter(|value| !value.is_null()) {
+            fields.insert(field.to_owned(), value.clone());
+        }
+    }
+    Ok(Json::Object(fields))
+}
+
+/// `{"a.b": x}` as `{"a": {"b": x}}`.
+fn expand(fields: &Map<String, Json>) -> Map<String, Json> {
+    let mut nested = Map::new();
+    for (name, value) in fields {
+        let mut place = &mut nested;
+        let mut parts = name.split('.').peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                let value = match value {
+                    Json::Object(inner) => Json::Object(expand(inner)),
+                    other => other.clone(),
+                };
+                place.insert(part.to_owned(), value);
+                break;
+            }
+            let inner = place.entry(part.to_owned()).or_insert_with(|| Json::Object(Map::new()));
+            match inner {
+                Json::Object(inner) => place = inner,
+                _ => break,
+            }
+        }
+    }
+    nested
+}
+
+fn targets(root: &Map<String, Json>, faults: &mut Vec<Fault>) -> Vec<Target> {
+    let mut targets = Vec::new();
+    let references = root.get("targetRefs").and_then(Json::as_array);
+    for (place, reference) in references.into_iter().flatten().enumerate() {
+        let path = format!("spec.targetRefs[{place}]");
+        let text = |name: &str| reference.get(name).and_then(Json::as_str).unwrap_or_default();
+        let name = text("name").to_owned();
+        if name.is_empty() {
+            faults.push(Fault::new(format!("{path}.name"), "is required"));
+        }
+        if !text("sectionName").is_empty() {
+            faults.push(Fault::new(format!("{path}.sectionName"), "is not supported by this version; use match: destination.port == .."));
+        }
+        match text("kind") {
+            "Service" => targets.push(Target::Service(name)),
+            "Gateway" => targets.push(Target::Gateway(name)),
+            "Namespace" => targets.push(Target::Namespace(name)),
+            kind => faults.push(Fault::new(format!("{path}.kind"), format!("`{kind}` must be Service, Gateway or Namespace"))),
+        }
+    }
+    if let Some(selector) = root.get("selector").filter(|selector| !selector.is_null()) {
+        if !targets.is_empty() {
+            faults.push(Fault::new("spec.selector", "does not go with targetRefs; use one of them"));
+        }
+        targets.push(Target::Workloads(Selector::read(selector, "spec.selector", faults)));
+    }
+    if targets.is_empty() {
+        targets.push(Target::Everything);
+    }
+    targets
+}
+
+/// Inbound unless said otherwise; a gateway is always the caller's side.
+fn direction(given: Option<&Json>, targets: &[Target], faults: &mut Vec<Fault>) -> Direction {
+    let direction = match given.map(Json::as_str) {
+        None | Some(Some("Inbound")) => Direction::Inbound,
+        Some(Some("Outbound")) => Direction::Outbound,
+        Some(_) => {
+            faults.push(Fault::new("spec.direction", "must be Inbound or Outbound"));
+            Direction::Inbound
+        }
+    };
+    let gateway = |target: &Target| matches!(target, Target::Gateway(_));
+    let through = targets.iter().filter(|target| gateway(target)).count();
+    if through > 0 && through < targets.len() {
+        faults.push(Fault::new("spec.targetRefs", "a Gateway and other targets need one policy each, because they are checked at different ends of a call"));
+    }
+    if through > 0 { Direction::Outbound } else { direction }
+}

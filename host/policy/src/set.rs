@@ -1,0 +1,167 @@
+//! All policies in force, indexed by whom they concern. Immutable: a change builds a new set, which replaces the old one whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::attributes::{Attributes, Texts};
+use crate::policy::{CompiledPolicy, Direction, Selector, Target};
+use crate::verdict::{Approval, Verdict};
+
+/// Who is asked about: the place of a call in the mesh.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a> {
+    /// Which side asks.
+    pub direction: Direction,
+    /// Namespace of that side: of the called service (inbound) or of the caller (outbound).
+    pub namespace: &'a str,
+    /// Name of the called service, if it is in that namespace.
+    pub service: Option<&'a str>,
+    /// Name of the gateway (or `NAMESPACE/NAME`) that the call came through.
+    pub gateway: Option<&'a str>,
+    /// Labels of the pod on that side.
+    pub labels: Texts<'a>,
+}
+
+/// The policies in force.
+#[derive(Debug, Default)]
+pub struct PolicySet {
+    policies: Vec<Arc<CompiledPolicy>>,
+    sides: [Side; 2],
+}
+
+/// Policies of one direction, by place in `policies`.
+#[derive(Debug, Default)]
+struct Side {
+    mesh: Vec<usize>,
+    mesh_workloads: Vec<(Selector, usize)>,
+    namespaces: HashMap<String, Namespace>,
+    gateways: HashMap<String, Vec<usize>>,
+}
+
+#[derive(Debug, Default)]
+struct Namespace {
+    everything: Vec<usize>,
+    services: HashMap<String, Vec<usize>>,
+    workloads: Vec<(Selector, usize)>,
+}
+
+impl PolicySet {
+    /// Indexes policies. Those of the root namespace come first, then by namespace and name, so that the order never depends on chance.
+    pub fn new(mut policies: Vec<Arc<CompiledPolicy>>, root_namespace: &str) -> Self {
+        policies.sort_by(|a, b| {
+            let rank = |policy: &CompiledPolicy| policy.key.namespace != root_namespace;
+            (rank(a), &a.key).cmp(&(rank(b), &b.key))
+        });
+        let mut sides = <[Side; 2]>::default();
+        for (place, policy) in policies.iter().enumerate() {
+            let side = &mut sides[policy.direction as usize];
+            for target in &policy.targets {
+                side.add(target, place, &policy.key.namespace, root_namespace);
+            }
+        }
+        Self { policies, sides }
+    }
+
+    /// Number of policies.
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// True if nothing is in force.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// May the call pass? Runs on the caller's thread. Without a policy that concerns the call this is two look-ups and no allocation.
+    pub fn check<'a>(&'a self, scope: &Scope<'a>, attributes: &'a Attributes<'a>) -> Verdict {
+        let mut approval = Approval::default();
+        if self.policies.is_empty() {
+            return Verdict::Allow(approval);
+        }
+        match self.sides[scope.direction as usize].each(scope, &mut |place| {
+            let policy = &self.policies[place];
+            policy.check(attributes, &mut approval)
+        }) {
+            Ok(()) => Verdict::Allow(approval),
+            Err(denial) => Verdict::Deny(denial),
+        }
+    }
+}
+
+impl Side {
+    fn add(&mut self, target: &Target, place: usize, namespace: &str, root: &str) {
+        let everywhere = namespace == root;
+        match target {
+            Target::Everything if everywhere => self.mesh.push(place),
+            Target::Workloads(selector) if everywhere => {
+                self.mesh_workloads.push((selector.clone(), place));
+            }
+            Target::Gateway(name) => {
+                let places = self.gateways.entry(format!("{namespace}/{name}")).or_default();
+                places.push(place);
+                self.gateways.entry(name.clone()).or_default().push(place);
+            }
+            Target::Namespace(name) => {
+                // Only the root namespace may speak for another.
+                if everywhere || name == namespace {
+                    let namespace = self.namespaces.entry(name.clone()).or_default();
+                    namespace.everything.push(place);
+                }
+            }
+            Target::Everything => self.namespace(namespace).everything.push(place),
+            Target::Service(name) => {
+                let services = &mut self.namespace(namespace).services;
+                services.entry(name.clone()).or_default().push(place);
+            }
+            Target::Workloads(selector) => {
+                self.namespace(namespace).workloads.push((selector.clone(), place));
+            }
+        }
+    }
+
+    fn namespace(&mut self, name: &str) -> &mut Namespace {
+        self.namespaces.entry(name.to_owned()).or_default()
+    }
+
+    /// Visits each policy that concerns the call, once, widest first, until one refuses.
+    fn each<E>(&self, scope: &Scope<'_>, visit: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
+        let mut seen = Vec::new();
+        let mut once = |place: usize| {
+            if seen.contains(&place) {
+                return Ok(());
+            }
+            seen.push(place);
+            visit(place)
+        };
+        for place in &self.mesh {
+            once(*place)?;
+        }
+        for (selector, place) in &self.mesh_workloads {
+            if selector.matches(scope.labels) {
+                once(*place)?;
+            }
+        }
+        if let Some(places) = scope.gateway.and_then(|gateway| self.gateways.get(gateway)) {
+            for place in places {
+                once(*place)?;
+            }
+        }
+        let Some(namespace) = self.namespaces.get(scope.namespace) else {
+            return Ok(());
+        };
+        for place in &namespace.everything {
+            once(*place)?;
+        }
+        if let Some(places) = scope.service.and_then(|service| namespace.services.get(service)) {
+            for place in places {
+                once(*place)?;
+            }
+        }
+        for (selector, place) in &namespace.workloads {
+            if selector.matches(scope.labels) {
+                once(*place)?;
+            }
+        }
+        Ok(())
+    }
+}
