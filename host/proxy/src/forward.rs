@@ -7,13 +7,13 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 use osier_process::body::{self, Body};
-use osier_snapshot::{Cluster, Endpoint, HeaderOperation, Route, Workload};
+use osier_snapshot::{Cluster, Endpoint, HeaderOperation, Route};
 use rand::Rng;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
-use crate::gate::Approval;
+use crate::gate::{Approval, Direction};
 use crate::pods::{PodError, Pods};
 use crate::replay::Replay;
 use crate::retry::{self, Outcome};
@@ -74,11 +74,10 @@ impl<'a> Journey<'a> {
         self.route.timeout.map(|timeout| started + timeout)
     }
 
-    /// Tries until there is an answer that stands. `gate` is asked before each endpoint sees the request.
+    /// Tries until there is an answer that stands. The gate is asked before each endpoint sees the request.
     pub(crate) async fn travel(
         &self,
         (mut head, body): (Parts, Body),
-        gate: impl Fn(&Workload, &Parts, &mut Trace) -> Result<Approval, Refusal>,
         trace: &mut Trace,
     ) -> Result<Response<Body>, Refusal> {
         let mut left = self.repetitions();
@@ -94,13 +93,13 @@ impl<'a> Journey<'a> {
                 (head.clone(), Some(head))
             };
             self.arrive(&endpoint, trace);
-            let approval = gate(&endpoint.workload, &this, trace)?;
+            let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &this)?;
             let tried = self
                 .try_once(&endpoint, (this, body), approval, trace)
                 .await;
             let again = kept
                 .filter(|_| self.is_worth_another(&tried, trace))
-                .zip(bodies.next());
+                .and_then(|kept| Some((kept, bodies.next()?)));
             let Some((kept, next)) = again else {
                 return self.settle(tried, trace);
             };

@@ -15,6 +15,7 @@ mod forward;
 mod gate;
 mod histogram;
 mod metrics;
+mod mirror;
 mod plan;
 mod pods;
 mod prepare;

@@ -13,7 +13,9 @@ use osier_process::metrics::Metrics;
 use osier_snapshot::{ServiceRef, Workload};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder,
+};
 use prometheus_client::metrics::MetricType;
 
 use crate::flags::Flag;
@@ -177,6 +179,24 @@ impl Side {
     }
 }
 
+impl Side {
+    fn values(&self) -> [&str; 6] {
+        let canonical = if self.app.is_empty() {
+            &self.workload
+        } else {
+            &self.app
+        };
+        [
+            &self.workload,
+            &self.namespace,
+            &self.principal,
+            &self.app,
+            &self.version,
+            canonical,
+        ]
+    }
+}
+
 impl Default for Side {
     fn default() -> Self {
         let none: Arc<str> = Arc::from("");
@@ -260,55 +280,46 @@ impl EncodeLabelSet for Told<'_> {
             "none"
         };
         let status = self.labels.status.to_string();
-        let pairs: [(&str, &str); 20] = [
-            ("reporter", self.by),
-            ("source_workload", &source.workload),
-            ("source_workload_namespace", &source.namespace),
-            ("source_principal", &source.principal),
-            ("source_app", &source.app),
-            ("source_version", &source.version),
-            (
-                "source_canonical_service",
-                if source.app.is_empty() {
-                    &source.workload
-                } else {
-                    &source.app
-                },
-            ),
-            ("destination_workload", &destination.workload),
-            ("destination_workload_namespace", &destination.namespace),
-            ("destination_principal", &destination.principal),
-            ("destination_app", &destination.app),
-            ("destination_version", &destination.version),
-            (
-                "destination_canonical_service",
-                if destination.app.is_empty() {
-                    &destination.workload
-                } else {
-                    &destination.app
-                },
-            ),
-            ("destination_service", host),
+        let protocol = if self.labels.grpc { "grpc" } else { "http" };
+        let said = [("reporter", self.by)].into_iter();
+        let said = said.chain(SOURCE.into_iter().zip(source.values()));
+        let said = said.chain(DESTINATION.into_iter().zip(destination.values()));
+        let said = said.chain([
+            ("destination_service", &**host),
             ("destination_service_name", name),
             ("destination_service_namespace", namespace),
-            (
-                "request_protocol",
-                if self.labels.grpc { "grpc" } else { "http" },
-            ),
+            ("request_protocol", protocol),
             ("response_code", &status),
             ("response_flags", self.labels.flag.letters()),
             ("connection_security_policy", security),
-        ];
-        for (key, value) in pairs {
+        ]);
+        for (key, value) in said {
             let value = if value.is_empty() { "unknown" } else { value };
-            prometheus_client::encoding::EncodeLabel::encode(
-                &(key, value),
-                encoder.encode_label(),
-            )?;
+            EncodeLabel::encode(&(key, value), encoder.encode_label())?;
         }
         Ok(())
     }
 }
+
+/// Names of what [`Side::values`] gives, for the caller.
+const SOURCE: [&str; 6] = [
+    "source_workload",
+    "source_workload_namespace",
+    "source_principal",
+    "source_app",
+    "source_version",
+    "source_canonical_service",
+];
+
+/// The same for the called one.
+const DESTINATION: [&str; 6] = [
+    "destination_workload",
+    "destination_workload_namespace",
+    "destination_principal",
+    "destination_app",
+    "destination_version",
+    "destination_canonical_service",
+];
 
 impl Series {
     fn told(&self) -> impl Iterator<Item = Told<'_>> {

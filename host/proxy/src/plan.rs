@@ -5,12 +5,14 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::request::Parts;
 use osier_snapshot::{
-    Action, Cluster, Forward, HeaderEdits, Miss, Missing, Origin, RouteMatch, ServiceRef, Snapshot,
+    Action, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage, RouteMatch,
+    ServiceRef, Snapshot,
 };
 use rand::Rng;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
+use crate::mirror::Copy;
 
 /// A request's way.
 pub(crate) struct Plan {
@@ -20,6 +22,8 @@ pub(crate) struct Plan {
     pub(crate) target: Option<Result<Target, Refusal>>,
     /// The service that it is for.
     pub(crate) service: Option<Arc<ServiceRef>>,
+    /// Where copies go.
+    pub(crate) copies: Vec<Copy>,
 }
 
 /// The chosen one of a rule's destinations.
@@ -35,6 +39,7 @@ impl Plan {
                 matched: Err(no_route(snapshot.miss(origin, head))),
                 target: None,
                 service: None,
+                copies: Vec::new(),
             };
         };
         let (target, service) = match &matched.route.action {
@@ -45,11 +50,35 @@ impl Plan {
             Action::Redirect(_) | Action::Direct(_) => (None, None),
         };
         Self {
+            copies: copies(snapshot, &matched),
             matched: Ok(matched),
             target,
             service,
         }
     }
+
+    /// The cluster that the request goes to, if it goes on at all.
+    pub(crate) fn cluster(&self) -> Option<&Arc<Cluster>> {
+        Some(&self.target.as_ref()?.as_ref().ok()?.cluster)
+    }
+}
+
+/// A copy that has nowhere to go is not sent; the compiler has said so.
+fn copies(snapshot: &Snapshot, matched: &RouteMatch) -> Vec<Copy> {
+    let hit = |mirror: &&Mirror| {
+        mirror
+            .share
+            .hits(rand::rng().random_range(0..Percentage::WHOLE))
+    };
+    let mirrors = matched.route.mirrors.iter().filter(hit);
+    let target = |mirror: &Mirror| match &mirror.route.action {
+        Action::Forward(forward) => {
+            let (target, _) = choose(snapshot, forward, matched.port);
+            Some((Arc::clone(&mirror.route), target.ok()?.cluster))
+        }
+        Action::Redirect(_) | Action::Direct(_) => None,
+    };
+    mirrors.filter_map(target).collect()
 }
 
 fn choose(

@@ -116,6 +116,11 @@ pub(crate) fn too_large() -> Refusal {
     )
 }
 
+/// The refusal of a request whose sender stopped in the middle.
+pub(crate) fn broken() -> Refusal {
+    bad(StatusCode::BAD_REQUEST, "the request's body ended early")
+}
+
 fn bad(status: StatusCode, reason: &'static str) -> Refusal {
     Refusal::new(status, Flag::BadRequest, reason)
 }

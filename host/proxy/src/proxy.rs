@@ -9,14 +9,15 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::metrics::Metrics;
 use osier_process::serve::{Handle, Peer};
-use osier_snapshot::{Action, HeaderOperation, RouteMatch, Snapshot, Workload};
+use osier_snapshot::{Action, HeaderOperation, Route, RouteMatch, Snapshot};
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::forward::Journey;
-use crate::gate::{Approval, Call, Direction, Gate, Verdict};
+use crate::gate::{Approval, Direction, Gate};
 use crate::metrics::RequestMetrics;
-use crate::plan::Plan;
+use crate::mirror::{Copy, Mirrors};
+use crate::plan::{Plan, Target};
 use crate::pods::Pods;
 use crate::source::Source;
 use crate::trace::{Ears, Trace};
@@ -50,13 +51,22 @@ pub struct Proxy {
     ears: Arc<Ears>,
     settings: Settings,
     gateway: Arc<str>,
-    tasks: Tasks,
+    mirrors: Mirrors,
 }
 
 /// A response, and when the time for its body is over.
 struct Passed {
     response: Response<Body>,
     deadline: Option<Instant>,
+}
+
+impl Passed {
+    fn at_once(response: Response<Body>) -> Self {
+        Self {
+            response,
+            deadline: None,
+        }
+    }
 }
 
 impl Proxy {
@@ -79,6 +89,7 @@ impl Proxy {
     ) -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
+            mirrors: Mirrors::new(Arc::clone(&pods), tasks),
             pods,
             ears: Arc::new(Ears {
                 gate,
@@ -86,7 +97,6 @@ impl Proxy {
             }),
             settings,
             gateway: "gateway".into(),
-            tasks,
         })
     }
 
@@ -107,18 +117,12 @@ impl Proxy {
         let prepared = self.prepare(&source, &mut head);
         let mut trace = Trace::begin(source, &head, request_id, &self.ears);
         let body = stream::metered(body, self.settings.body_bytes, &mut trace);
-        let passed = match prepared {
+        let answer = match prepared {
             Ok(()) => self.pass(head, body, &mut trace).await,
             Err(refusal) => Err(refusal),
         };
-        let passed = passed.unwrap_or_else(|refusal| {
-            trace.flag = refusal.flag;
-            Passed {
-                response: refusal.into_response(trace.grpc, &trace.request_id),
-                deadline: None,
-            }
-        });
-        stream::carried(passed.response, trace, passed.deadline)
+        let deadline = answer.as_ref().ok().and_then(|passed| passed.deadline);
+        stream::concluded(answer.map(|passed| passed.response), trace, deadline)
     }
 
     fn prepare(&self, source: &Source, head: &mut Parts) -> Result<(), Refusal> {
@@ -134,110 +138,74 @@ impl Proxy {
     /// Outbound policy and route at the source, then what the route says.
     async fn pass(&self, head: Parts, body: Body, trace: &mut Trace) -> Result<Passed, Refusal> {
         let plan = Plan::make(&self.snapshot.load(), &trace.source.origin(), &head);
+        trace.cluster = plan.cluster().cloned();
         trace.service = plan.service;
         trace.route = plan
             .matched
             .as_ref()
             .ok()
             .map(|matched| Arc::clone(&matched.route));
-        trace.cluster = plan
-            .target
-            .as_ref()
-            .and_then(|target| Some(Arc::clone(&target.as_ref().ok()?.cluster)));
-        let approval = self.ask(Direction::Outbound, None, &head, trace)?;
+        let approval = trace.ask(Direction::Outbound, None, &head)?;
         let matched = plan.matched?;
-        direct::inject(&matched.route.fault).await?;
-        let mut passed = match &matched.route.action {
-            Action::Redirect(redirect) => Passed {
-                response: direct::redirect(&head.uri, redirect),
-                deadline: None,
-            },
-            Action::Direct(fixed) => Passed {
-                response: direct::respond(fixed),
-                deadline: None,
-            },
-            Action::Forward(_) => {
-                let Some(target) = plan.target.transpose()? else {
-                    return Err(Refusal::nowhere());
-                };
-                let head = self.outgoing(head, &matched, (&target.headers.request, &approval));
-                let journey = Journey::new(
-                    &self.pods,
-                    &target.cluster,
-                    &matched.route,
-                    self.settings.replay_bytes,
-                );
-                let gate = |endpoint: &Workload, head: &Parts, trace: &mut Trace| {
-                    self.ask(Direction::Inbound, Some(endpoint), head, trace)
-                };
-                let deadline = journey.deadline(trace.started);
-                let mut response = journey.travel((head, body), gate, trace).await?;
-                apply(&target.headers.response, response.headers_mut());
-                Passed { response, deadline }
+        let route = &matched.route;
+        direct::inject(&route.fault).await?;
+        let mut passed = match (&route.action, plan.target) {
+            (Action::Redirect(redirect), _) => {
+                Passed::at_once(direct::redirect(&head.uri, redirect))
+            }
+            (Action::Direct(fixed), _) => Passed::at_once(direct::respond(fixed)),
+            (Action::Forward(_), None) => return Err(Refusal::nowhere()),
+            (Action::Forward(_), Some(target)) => {
+                let target = target?;
+                let head = outgoing(head, &matched, (&target.headers.request, &approval));
+                let request = (head, body);
+                self.forward(route, target, (request, plan.copies), trace)
+                    .await?
             }
         };
-        apply(
-            &matched.route.headers.response,
-            passed.response.headers_mut(),
-        );
+        apply(&route.headers.response, passed.response.headers_mut());
         apply(&approval.response_headers, passed.response.headers_mut());
         Ok(passed)
     }
 
-    /// The head as the route and the policy at the source want it to go on.
-    fn outgoing(
+    async fn forward(
         &self,
-        mut head: Parts,
-        matched: &RouteMatch,
-        (edits, approval): (&[HeaderOperation], &Approval),
-    ) -> Parts {
-        rewrite::apply(
-            &mut head.uri,
-            &matched.route.rewrite,
-            matched.matched_prefix,
-        );
-        apply(&matched.route.headers.request, &mut head.headers);
-        apply(edits, &mut head.headers);
-        apply(&approval.request_headers, &mut head.headers);
-        head
-    }
-
-    /// Asks the gate, and notes who decided.
-    fn ask(
-        &self,
-        direction: Direction,
-        destination: Option<&Workload>,
-        head: &Parts,
+        route: &Route,
+        target: Target,
+        ((head, body), copies): ((Parts, Body), Vec<Copy>),
         trace: &mut Trace,
-    ) -> Result<Approval, Refusal> {
-        let call = Call {
-            direction,
-            source: trace.workload(),
-            destination,
-            service: trace.service.as_deref(),
-            gateway: trace.source.gateway(),
-            head,
-            request_id: trace.id(),
-            peer: trace.peer(),
-            received: trace.received,
-        };
-        match self.ears.gate.check(&call) {
-            Verdict::Allow(approval) => {
-                trace.policy = approval.policy.clone().or(trace.policy.take());
-                trace.plugin = approval.plugin.clone().or(trace.plugin.take());
-                Ok(approval)
-            }
-            Verdict::Deny(denial) => {
-                trace.denied = true;
-                trace.policy = Some(Arc::clone(&denial.policy));
-                trace.plugin = Some(Arc::clone(&denial.plugin));
-                Err(Refusal::denied(denial))
-            }
-        }
+    ) -> Result<Passed, Refusal> {
+        let keep = self.settings.replay_bytes;
+        let body = self
+            .mirrors
+            .send(copies, (&head, body), trace, keep)
+            .await?;
+        let journey = Journey::new(&self.pods, &target.cluster, route, keep);
+        let deadline = journey.deadline(trace.started);
+        let mut response = journey.travel((head, body), trace).await?;
+        apply(&target.headers.response, response.headers_mut());
+        Ok(Passed { response, deadline })
     }
 }
 
-pub(crate) fn apply(operations: &[HeaderOperation], headers: &mut HeaderMap) {
+/// The head as the route and the policy at the source want it to go on.
+fn outgoing(
+    mut head: Parts,
+    matched: &RouteMatch,
+    (edits, approval): (&[HeaderOperation], &Approval),
+) -> Parts {
+    rewrite::apply(
+        &mut head.uri,
+        &matched.route.rewrite,
+        matched.matched_prefix,
+    );
+    apply(&matched.route.headers.request, &mut head.headers);
+    apply(edits, &mut head.headers);
+    apply(&approval.request_headers, &mut head.headers);
+    head
+}
+
+fn apply(operations: &[HeaderOperation], headers: &mut HeaderMap) {
     for operation in operations {
         operation.apply(headers);
     }

@@ -11,6 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use osier_process::body::{Body, BodyError, boxed};
 use tokio::time::{Instant, Sleep};
 
+use crate::answer::Refusal;
 use crate::flags::Flag;
 use crate::trace::{Meter, Trace};
 
@@ -70,8 +71,21 @@ impl http_body::Body for Metered {
     }
 }
 
+/// The response of a request that has come to its answer, be it a refusal.
+pub(crate) fn concluded(
+    answer: Result<Response<Body>, Refusal>,
+    mut trace: Box<Trace>,
+    deadline: Option<Instant>,
+) -> Response<Body> {
+    let response = answer.unwrap_or_else(|refusal| {
+        trace.flag = refusal.flag;
+        refusal.into_response(trace.grpc, &trace.request_id)
+    });
+    carried(response, trace, deadline)
+}
+
 /// Hands a response over together with its trace, which reports when the body has ended.
-pub(crate) fn carried(
+fn carried(
     response: Response<Body>,
     mut trace: Box<Trace>,
     deadline: Option<Instant>,

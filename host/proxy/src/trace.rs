@@ -15,9 +15,9 @@ use osier_snapshot::{Cluster, Endpoint, InFlight, Route, ServiceRef, Workload};
 use tokio::time::Instant;
 
 use crate::access;
-use crate::answer;
+use crate::answer::{self, Refusal};
 use crate::flags::Flag;
-use crate::gate::{Gate, Record};
+use crate::gate::{Approval, Call, Direction, Gate, Record, Verdict};
 use crate::metrics::{RequestMetrics, Sample};
 use crate::source::Source;
 
@@ -97,6 +97,16 @@ impl Trace {
         })
     }
 
+    /// The trace of a copy of this request.
+    pub(crate) fn fork(&self, head: &Parts) -> Box<Self> {
+        Self::begin(
+            self.source.clone(),
+            head,
+            self.request_id.clone(),
+            &self.ears,
+        )
+    }
+
     /// The request's id as text.
     pub(crate) fn id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
@@ -108,6 +118,39 @@ impl Trace {
 
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.source.peer()
+    }
+
+    /// Asks the gate, and notes who decided.
+    pub(crate) fn ask(
+        &mut self,
+        direction: Direction,
+        destination: Option<&Workload>,
+        head: &Parts,
+    ) -> Result<Approval, Refusal> {
+        let call = Call {
+            direction,
+            source: self.workload(),
+            destination,
+            service: self.service.as_deref(),
+            gateway: self.source.gateway(),
+            head,
+            request_id: self.id(),
+            peer: self.peer(),
+            received: self.received,
+        };
+        match self.ears.gate.check(&call) {
+            Verdict::Allow(approval) => {
+                self.policy = approval.policy.clone().or(self.policy.take());
+                self.plugin = approval.plugin.clone().or(self.plugin.take());
+                Ok(approval)
+            }
+            Verdict::Deny(denial) => {
+                self.denied = true;
+                self.policy = Some(Arc::clone(&denial.policy));
+                self.plugin = Some(Arc::clone(&denial.plugin));
+                Err(Refusal::denied(denial))
+            }
+        }
     }
 
     pub(crate) fn was_cut_off(&self) -> bool {

@@ -1,10 +1,12 @@
 //! Istio's traffic kinds as a front end of the route model. Names of their fields stand here and nowhere else.
 
-pub(crate) mod actions;
+mod actions;
 pub(crate) mod destination_rule;
+mod destinations;
 pub(crate) mod gateway;
-pub(crate) mod matches;
-pub(crate) mod retries;
+mod headers;
+mod matches;
+mod retries;
 pub(crate) mod virtual_service;
 
 /// What the parts of one object need to know about it.

@@ -149,6 +149,7 @@ fn default_route(names: &Arc<ServiceRef>, previous: Option<&Arc<Service>>) -> Ar
         timeout: None,
         retries: Retries::default(),
         fault: Fault::default(),
+        mirrors: Vec::new(),
     })
 }
 

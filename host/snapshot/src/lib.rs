@@ -32,8 +32,8 @@ pub use finding::{Finding, FindingKind};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
 pub use route::{
-    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage,
-    Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
+    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, Mirror, PathRewrite,
+    Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
 pub use service::{
     Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
-use crate::route::{Action, ServiceName};
+use crate::route::{Action, Destination, Route, ServiceName};
 use crate::snapshot::{Missing, Snapshot};
 use crate::table::RouteSet;
 
@@ -31,21 +31,23 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
         if last.replace(route) == Some(route) {
             continue;
         }
-        let Action::Forward(forward) = &rule.route.action else {
-            continue;
-        };
-        for weighted in &forward.destinations {
-            if let Some(missing) = missing(snapshot, &weighted.destination) {
+        let rule_name = rule.route.name.rsplit('/').next().unwrap_or_default();
+        let mirrors = rule.route.mirrors.iter().map(|mirror| &mirror.route);
+        let routes = std::iter::once((
+            &rule.route,
+            "route",
+            "its share of requests is answered with 503",
+        ))
+        .chain(mirrors.map(|route| (route, "mirror", "no copies are sent to it")));
+        for (route, field, effect) in routes {
+            for missing in missing_of(snapshot, route) {
                 let findings =
                     Findings::about(set.about.resource, &set.about.namespace, &set.about.name);
-                let field = format!(
-                    "spec.{}.route",
-                    rule.route.name.rsplit('/').next().unwrap_or_default()
-                );
+                let field = format!("spec.{rule_name}.{field}");
                 findings.add(
                     FindingKind::Reference,
                     field,
-                    format!("{missing}; its share of requests is answered with 503"),
+                    format!("{missing}; {effect}"),
                 );
                 found.extend(findings.into_vec());
             }
@@ -53,7 +55,19 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
     }
 }
 
-fn missing(snapshot: &Snapshot, destination: &crate::route::Destination) -> Option<String> {
+fn missing_of(snapshot: &Snapshot, route: &Route) -> Vec<String> {
+    match &route.action {
+        Action::Forward(forward) => {
+            let destinations = forward.destinations.iter();
+            destinations
+                .filter_map(|weighted| missing(snapshot, &weighted.destination))
+                .collect()
+        }
+        Action::Redirect(_) | Action::Direct(_) => Vec::new(),
+    }
+}
+
+fn missing(snapshot: &Snapshot, destination: &Destination) -> Option<String> {
     let service = match snapshot.destination_service(&destination.service) {
         Ok(service) => service,
         Err(missing) => return Some(missing.to_string()),

@@ -26,6 +26,17 @@ pub struct Route {
     pub retries: Retries,
     /// Faults to inject.
     pub fault: Fault,
+    /// Copies to send along, whose answers nobody sees.
+    pub mirrors: Vec<Mirror>,
+}
+
+/// A copy of a share of the requests.
+#[derive(Clone, Debug)]
+pub struct Mirror {
+    /// Where the copy goes: a forwarding route without retries.
+    pub route: Arc<Route>,
+    /// Which share.
+    pub share: Percentage,
 }
 
 /// Where a request goes.

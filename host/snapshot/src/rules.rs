@@ -22,6 +22,9 @@ pub(crate) struct Rule {
 /// Positions of rules, ascending.
 type Positions = Vec<u32>;
 
+/// Positions by the exact value of one header.
+type ByValue = HashMap<Box<[u8]>, Positions>;
+
 /// Ordered rules with their index.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
@@ -29,7 +32,7 @@ pub(crate) struct Rules {
     exact: HashMap<Box<str>, Positions>,
     prefix: HashMap<Box<str>, Positions>,
     prefix_lengths: Vec<usize>,
-    headers: Vec<(HeaderName, HashMap<Box<[u8]>, Positions>)>,
+    headers: Vec<(HeaderName, ByValue)>,
     rest: Positions,
 }
 
@@ -103,7 +106,7 @@ impl Rules {
     fn search_header(
         &self,
         name: &HeaderName,
-        values: &HashMap<Box<[u8]>, Positions>,
+        values: &ByValue,
         ask: &Ask<'_>,
         best: &mut Option<u32>,
     ) {

@@ -224,12 +224,10 @@ impl Snapshot {
 
     /// The service that a host name or address means to a caller in a namespace.
     pub fn service(&self, host: &str, from_namespace: Option<&str>) -> Option<&Arc<Service>> {
-        if let Some((name, namespace)) = names::service_of(host, from_namespace, &self.domain) {
-            if let Some(found) = self.named(name, namespace) {
-                return Some(found);
-            }
-        }
-        self.by_address.get(&host.parse().ok()?)
+        let named = names::service_of(host, from_namespace, &self.domain);
+        named
+            .and_then(|(name, namespace)| self.named(name, namespace))
+            .or_else(|| self.by_address.get(&host.parse().ok()?))
     }
 
     fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {

@@ -8,8 +8,15 @@ use tracing::{Event, Metadata, Subscriber, span};
 
 use super::*;
 
-#[tokio::test]
-async fn istios_metrics_count_each_call_on_both_sides() {
+/// Lines of a metric that hold all of these.
+fn lines<'a>(told: &'a str, name: &str, parts: &[&str]) -> Vec<&'a str> {
+    let of_metric = told.lines().filter(|line| line.starts_with(name));
+    of_metric
+        .filter(|line| parts.iter().all(|part| line.contains(part)))
+        .collect()
+}
+
+async fn told_after_three_calls_and_a_refused_one() -> String {
     let mesh = Mesh::new(1, to_echo(json!({})));
     mesh.echo("echo-0");
     for _ in 0..3 {
@@ -23,17 +30,20 @@ async fn istios_metrics_count_each_call_on_both_sides() {
     mesh.proxy
         .handle(caller(), get("http://outside.example/"))
         .await;
-    let told = mesh.metrics.encode();
-    for reporter in ["source", "destination"] {
-        let line = told
-            .lines()
-            .find(|line| {
-                line.starts_with("istio_requests_total{")
-                    && line.contains(&format!("reporter=\"{reporter}\""))
-                    && line.contains("\"200\"")
-            })
-            .unwrap_or_else(|| panic!("{told}"));
-        assert!(line.ends_with(" 3"), "{line}");
+    mesh.metrics.encode()
+}
+
+#[tokio::test]
+async fn istios_metrics_count_each_call_on_both_sides() {
+    let told = told_after_three_calls_and_a_refused_one().await;
+    for reporter in ["reporter=\"source\"", "reporter=\"destination\""] {
+        let found = lines(
+            &told,
+            "istio_requests_total{",
+            &[reporter, "response_code=\"200\""],
+        );
+        assert_eq!(found.len(), 1, "{told}");
+        assert!(found[0].ends_with(" 3"), "{}", found[0]);
         for label in [
             "source_workload=\"caller-1\"",
             "source_workload_namespace=\"default\"",
@@ -48,30 +58,32 @@ async fn istios_metrics_count_each_call_on_both_sides() {
             "request_protocol=\"http\"",
             "response_flags=\"-\"",
         ] {
-            assert!(line.contains(label), "{label} in {line}");
+            assert!(found[0].contains(label), "{label} in {}", found[0]);
         }
     }
-    let refused: Vec<_> = told
-        .lines()
-        .filter(|line| line.starts_with("istio_requests_total{") && line.contains("\"403\""))
-        .collect();
+    let refused = lines(&told, "istio_requests_total{", &["response_code=\"403\""]);
     assert_eq!(refused.len(), 1, "only the source saw it");
     assert!(
         refused[0].contains("response_flags=\"NR\"") && refused[0].contains("reporter=\"source\"")
     );
-    for name in [
-        "istio_request_duration_milliseconds_bucket{",
-        "istio_request_bytes_sum{",
-        "istio_response_bytes_count{",
+}
+
+#[tokio::test]
+async fn durations_and_sizes_are_istios_histograms() {
+    let told = told_after_three_calls_and_a_refused_one().await;
+    let parts = ["reporter=\"source\"", "response_code=\"200\""];
+    for (metric, wanted) in [
+        ("istio_request_bytes_sum{", " 15.0"),
+        ("istio_response_bytes_sum{", " 36.0"),
+        ("istio_request_duration_milliseconds_count{", " 3"),
     ] {
-        assert!(told.contains(name), "{name}");
+        let found = lines(&told, metric, &parts);
+        assert_eq!(found.len(), 1, "{metric} {told}");
+        assert!(found[0].ends_with(wanted), "{}", found[0]);
     }
-    assert!(
-        told.lines()
-            .any(|line| line.starts_with("istio_request_bytes_sum{") && line.ends_with(" 15.0")),
-        "{told}"
-    );
-    assert!(told.contains("le=\"3600000.0\"") && told.contains("le=\"+Inf\""));
+    let buckets = lines(&told, "istio_request_duration_milliseconds_bucket{", &parts);
+    assert_eq!(buckets.len(), 20);
+    assert!(buckets[18].contains("le=\"3600000.0\"") && buckets[19].contains("le=\"+Inf\""));
 }
 
 /// Keeps the fields of access events.
@@ -110,6 +122,8 @@ impl Subscriber for Listener {
 #[test]
 fn one_access_event_tells_the_whole_request() {
     let listener = Listener::default();
+    // While there is only one dispatcher, another test's thread that meets the event first switches it off for all.
+    let _second = tracing::Dispatch::new(listener.clone());
     with_default(listener.clone(), || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()

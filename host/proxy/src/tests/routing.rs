@@ -233,3 +233,51 @@ async fn a_new_snapshot_does_not_touch_requests_under_way() {
     let (response, ()) = tokio::join!(request, change);
     assert_eq!(text(response).await, "old");
 }
+
+#[tokio::test]
+async fn a_copy_goes_along_and_its_answer_is_not_seen() {
+    let mesh = Mesh::new(2, to_echo(json!({"mirror": {"host": "echo"}})));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for name in ["echo-0", "echo-1"] {
+        let seen = seen.clone();
+        mesh.pod(name, move |request| {
+            let seen = seen.clone();
+            Box::pin(async move {
+                let host = request.uri().host().unwrap().to_owned();
+                let words = request.into_body().collect().await.unwrap().to_bytes();
+                seen.lock()
+                    .push(format!("{host} {}", String::from_utf8_lossy(&words)));
+                Ok(Response::new(body::full(host)))
+            })
+        });
+    }
+    let request = Request::post("http://shop:8080/").header("content-length", "5");
+    let response = mesh.send(request.body(body::full("hello")).unwrap()).await;
+    assert_eq!(text(response).await, "shop");
+    while mesh.reports().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut seen = seen.lock().clone();
+    seen.sort_unstable();
+    assert_eq!(seen, ["shop hello", "shop-shadow hello"]);
+    let copies: Vec<_> = mesh
+        .reports()
+        .into_iter()
+        .filter(|report| report.route.ends_with("/mirror"))
+        .collect();
+    assert_eq!(
+        (copies.len(), copies[0].status, copies[0].flags),
+        (1, 200, "-")
+    );
+    let inbound = mesh
+        .gate
+        .asked
+        .lock()
+        .iter()
+        .filter(|(direction, _)| *direction == Direction::Inbound)
+        .count();
+    assert_eq!(
+        inbound, 2,
+        "a copy passes the policy of its destination too"
+    );
+}

@@ -1,19 +1,16 @@
 //! What an `http[]` entry of a VirtualService does with a request.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use http::uri::{Authority, Scheme};
 
+use super::destinations::{self, percentage};
+use super::headers::edits;
 use super::matches::find_regex;
 use super::{Context, retries};
-use crate::finding::FindingKind;
 use crate::headers::{HeaderEdits, HeaderOperation};
-use crate::names;
 use crate::read::Fields;
 use crate::route::{
-    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, PathRewrite, Percentage,
-    Redirect, Rewrite, Route, Weighted,
+    Abort, Action, Delay, DirectResponse, Fault, PathRewrite, Redirect, Rewrite, Route, Weighted,
 };
 
 /// Reads one route; `None` if it says nothing usable about where the request goes.
@@ -36,6 +33,7 @@ pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>)
         .object("fault")
         .map(|mut fields| fault(&mut fields))
         .unwrap_or_default();
+    let mirrors = destinations::mirrors(http, &name, context);
     let action = action(http, context)?;
     Some(Route {
         name: name.into(),
@@ -45,6 +43,7 @@ pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>)
         timeout,
         retries,
         fault,
+        mirrors,
     })
 }
 
@@ -70,7 +69,7 @@ fn action(http: &mut Fields<'_>, context: Context<'_>) -> Option<Action> {
     let destinations: Vec<Weighted> = http
         .objects("route")
         .iter_mut()
-        .filter_map(|fields| weighted(fields, context))
+        .filter_map(|fields| destinations::weighted(fields, context))
         .collect();
     if destinations.is_empty() {
         if http.has("delegate") {
@@ -81,114 +80,7 @@ fn action(http: &mut Fields<'_>, context: Context<'_>) -> Option<Action> {
         }
         return None;
     }
-    Some(Action::Forward(forward(destinations, http)))
-}
-
-fn forward(mut destinations: Vec<Weighted>, http: &Fields<'_>) -> Forward {
-    let mut total: u32 = destinations.iter().map(|d| d.weight).sum();
-    if total == 0 {
-        if destinations.len() > 1 {
-            http.invalid(
-                "route",
-                "no destination has a weight; each gets the same share",
-            );
-        }
-        destinations.iter_mut().for_each(|d| d.weight = 1);
-        total = destinations.iter().map(|d| d.weight).sum();
-    }
-    Forward {
-        destinations,
-        total,
-    }
-}
-
-fn weighted(fields: &mut Fields<'_>, context: Context<'_>) -> Option<Weighted> {
-    let headers = fields
-        .object("headers")
-        .map(|mut fields| edits(&mut fields))
-        .unwrap_or_default();
-    let weight = fields.number::<u32>("weight").unwrap_or(0).min(1_000_000);
-    let Some(mut to) = fields.object("destination") else {
-        fields.invalid("destination", "is missing; this share is dropped");
-        return None;
-    };
-    Some(Weighted {
-        destination: destination(&mut to, context)?,
-        weight,
-        headers,
-    })
-}
-
-fn destination(fields: &mut Fields<'_>, context: Context<'_>) -> Option<Destination> {
-    let subset = fields
-        .text("subset")
-        .filter(|name| !name.is_empty())
-        .map(Arc::from);
-    let port = fields
-        .object("port")
-        .and_then(|mut port| port.number("number"));
-    match fields.text("host") {
-        Some(host) => {
-            let service = names::meaning(host, context.namespace, context.domain);
-            Some(Destination {
-                service,
-                subset,
-                port,
-            })
-        }
-        None => {
-            fields.invalid("host", "is missing; this share is dropped");
-            None
-        }
-    }
-}
-
-/// `headers: {request: {set, add, remove}, response: …}`.
-fn edits(fields: &mut Fields<'_>) -> HeaderEdits {
-    let mut side = |key| {
-        fields
-            .object(key)
-            .map(|mut side| operations(&mut side))
-            .unwrap_or_default()
-    };
-    HeaderEdits {
-        request: side("request"),
-        response: side("response"),
-    }
-}
-
-fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
-    let mut operations = Vec::new();
-    for (path, text) in fields.texts("remove") {
-        match text.parse() {
-            Ok(name) => operations.push(HeaderOperation::Remove(name)),
-            Err(_) => fields.findings().add(
-                FindingKind::Invalid,
-                path,
-                "not a header name; it is ignored",
-            ),
-        }
-    }
-    for (key, make) in [
-        ("set", HeaderOperation::Set as fn(_, _) -> _),
-        ("add", HeaderOperation::Add),
-    ] {
-        for (name, path, value) in fields.entries(key) {
-            let name = if name == ":authority" { "host" } else { name };
-            match (
-                name.parse(),
-                value.as_str().and_then(|text| text.parse().ok()),
-            ) {
-                (Ok(name), Some(value)) => operations.push(make(name, value)),
-                _ => {
-                    fields
-                        .findings()
-                        .add(FindingKind::Invalid, path, "not a header; it is ignored")
-                }
-            }
-        }
-    }
-    operations
+    Some(Action::Forward(destinations::forward(destinations, http)))
 }
 
 fn rewrite(fields: &mut Fields<'_>) -> Rewrite {
@@ -305,14 +197,14 @@ fn direct_response(fields: &mut Fields<'_>) -> Option<DirectResponse> {
 
 fn fault(fields: &mut Fields<'_>) -> Fault {
     let delay = fields.object("delay").and_then(|mut delay| {
-        let share = share(&mut delay);
+        let share = percentage(&mut delay, None);
         Some(Delay {
             time: delay.duration("fixedDelay")?,
             share,
         })
     });
     let abort = fields.object("abort").and_then(|mut abort| {
-        let share = share(&mut abort);
+        let share = percentage(&mut abort, None);
         let grpc = abort.text("grpcStatus").and_then(retries::grpc_code);
         let status = abort.number("httpStatus").and_then(|code: u16| StatusCode::from_u16(code).ok());
         let status = if grpc.is_some() { Some(StatusCode::OK) } else { status.filter(|s| s.as_u16() >= 200) };
@@ -322,16 +214,4 @@ fn fault(fields: &mut Fields<'_>) -> Fault {
         Some(Abort { status: status?, grpc, share })
     });
     Fault { delay, abort }
-}
-
-fn share(fields: &mut Fields<'_>) -> Percentage {
-    let exact = fields
-        .object("percentage")
-        .and_then(|mut fields| fields.share("value"));
-    let percent = exact.or_else(|| fields.share("percent"));
-    if percent.is_none() {
-        fields.invalid("percentage", "is missing; no request is affected");
-    }
-    let millionths = percent.unwrap_or_default().clamp(0.0, 100.0) * 10_000.0;
-    Percentage(millionths.round() as u32)
 }

@@ -44,7 +44,6 @@ fn nothing_that_is_not_applied_is_silent() {
             not_applied("spec.servers[0].port.protocol"),
             not_applied("spec.servers[0].tls"),
             not_applied("spec.http[0].corsPolicy"),
-            not_applied("spec.http[0].mirror"),
             not_applied("spec.http[0].retries.backoff"),
             not_applied("spec.http[0].retries.retryOn"),
             not_applied("spec.tls"),

@@ -384,3 +384,20 @@ fn a_route_may_name_what_no_service_is() {
         );
     }
 }
+
+#[test]
+fn copies_have_their_own_route_and_share() {
+    let (route, findings) = only_route(json!({
+        "route": [to("v1")], "mirror": {"host": "reviews", "subset": "v2"}, "mirrorPercentage": {"value": 5},
+        "mirrors": [{"destination": {"host": "gone"}}],
+    }));
+    let shares: Vec<_> = route.mirrors.iter().map(|mirror| mirror.share.0).collect();
+    assert_eq!(shares, [50_000, 1_000_000]);
+    assert_eq!(
+        &*route.mirrors[0].route.name,
+        "default/routes/http[0]/mirror"
+    );
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].field, "spec.http[0].mirror");
+    assert!(findings[0].detail.contains("gone.default"));
+}
