@@ -22,7 +22,6 @@ pub mod typed;
 pub mod validation;
 
 pub use fault::{Fault, FaultKind};
-pub use object::{Malformed, Object, OwnerReference};
+pub use object::{Labels, Malformed, Object, OwnerReference};
 pub use resource::{Resource, Subresource};
-pub use selector::Labels;
 pub use status::{Cause, Details, Status};

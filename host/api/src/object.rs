@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::resource::Resource;
-use crate::selector::Labels;
+
+/// An object's labels, borrowed.
+pub type Labels<'a> = BTreeMap<&'a str, &'a str>;
 
 /// Any API object. It serializes as the JSON map that it is; unknown fields survive.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

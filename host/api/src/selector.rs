@@ -6,8 +6,7 @@ mod label;
 pub use field::{FieldSelector, UnknownField};
 pub use label::{LabelSelector, Operator, Requirement};
 
-/// An object's labels, borrowed.
-pub type Labels<'a> = std::collections::BTreeMap<&'a str, &'a str>;
+pub use crate::object::Labels;
 
 /// A selector that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
