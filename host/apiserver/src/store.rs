@@ -190,3 +190,6 @@ impl Store {
         self.health()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ mod redb;
 mod sled;
 
 use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -76,6 +77,16 @@ pub(super) enum EngineError {
     /// It gave up in the middle.
     #[error("the engine gave up: {0}")]
     Panicked(String),
+}
+
+impl From<io::Error> for EngineError {
+    /// Files that are too short, or not what they should be, are damage; everything else is the system's refusal.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.to_string()),
+            _ => Self::Io(error.to_string()),
+        }
+    }
 }
 
 /// Called with each key and value of a range, until it breaks.

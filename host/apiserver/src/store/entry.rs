@@ -73,6 +73,18 @@ pub(crate) struct Entry {
     pub(crate) modified: u64,
 }
 
+impl Entry {
+    /// What the entry counts for against the bound of the store.
+    pub(super) fn weight(&self) -> usize {
+        Self::weight_of(&self.key, &self.value)
+    }
+
+    /// The same of an entry to be.
+    pub(super) fn weight_of(key: &Key, value: &Bytes) -> usize {
+        value.len() + key.len() + size_of::<Self>()
+    }
+}
+
 impl fmt::Debug for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

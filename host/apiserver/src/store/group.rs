@@ -72,22 +72,17 @@ impl<'a> Group<'a> {
             None => self.state.get(&key).cloned(),
         };
         let result = judge(&key, expect, before.as_ref(), value.is_none())
-            .and_then(|()| self.account(&value, before.as_ref()))
+            .and_then(|()| self.account(&key, value.as_ref(), before.as_ref()))
             .map(|()| self.change(key, value, before));
         self.answers.push((answer, result));
     }
 
     /// Refuses growth over the bound of the store.
-    fn account(&mut self, value: &Option<Bytes>, before: Option<&Entry>) -> Result<(), StoreError> {
-        let (new, old) = (
-            value.as_ref().map_or(0, Bytes::len),
-            before.map_or(0, |entry| entry.value.len()),
-        );
+    fn account(&mut self, key: &Key, value: Option<&Bytes>, before: Option<&Entry>) -> Result<(), StoreError> {
+        let old = before.map_or(0, Entry::weight);
+        let new = value.map_or(0, |value| Entry::weight_of(key, value));
         if new > old && self.bytes + new - old > self.objects_limit {
-            return Err(StoreError::Full {
-                bytes: self.bytes,
-                limit: self.objects_limit,
-            });
+            return Err(StoreError::Full { bytes: self.bytes, limit: self.objects_limit });
         }
         self.bytes = (self.bytes + new).saturating_sub(old);
         Ok(())
@@ -107,27 +102,15 @@ impl<'a> Group<'a> {
             value: value.clone().unwrap_or_default(),
         };
         self.write(&record);
-        let after = value.clone().map(|value| Entry {
-            key: key.clone(),
-            value,
-            created,
-            modified: revision,
-        });
-        self.overlay.insert(key.clone(), after);
+        let after = value.clone().map(|value| Entry { key: key.clone(), value, created, modified: revision });
+        self.overlay.insert(key, after);
         let previous = before.map(|entry| entry.value);
         let kind = match value {
             Some(value) => EventKind::Put { value, previous },
-            None => EventKind::Delete {
-                previous: previous.unwrap_or_default(),
-            },
+            None => EventKind::Delete { previous: previous.unwrap_or_default() },
         };
-        self.events.push(Event {
-            revision,
-            key,
-            created,
-            replaced: record.replaced,
-            kind,
-        });
+        let Record { key, replaced, .. } = record;
+        self.events.push(Event { revision, key, created, replaced, kind });
         revision
     }
 

@@ -24,7 +24,7 @@ pub(super) struct State {
 impl State {
     /// The state that the disk holds.
     pub(super) fn new(revision: u64, compacted: u64, objects: BTreeMap<Key, Entry>) -> Self {
-        let bytes = objects.values().map(weight).sum();
+        let bytes = objects.values().map(Entry::weight).sum();
         let (recent, subscribers) = (Recent::new(revision), Subscribers::default());
         Self {
             revision,
@@ -114,12 +114,12 @@ impl State {
                     created: event.created,
                     modified: event.revision,
                 };
-                self.bytes += weight(&entry);
+                self.bytes += entry.weight();
                 self.objects.insert(key, entry)
             }
             EventKind::Delete { .. } => self.objects.remove(&event.key),
         };
-        self.bytes -= before.as_ref().map_or(0, weight);
+        self.bytes -= before.as_ref().map_or(0, Entry::weight);
         self.revision = event.revision;
         self.subscribers.tell(&event);
         self.recent.push(event);
@@ -135,9 +135,4 @@ impl State {
         self.closed = true;
         self.subscribers.close();
     }
-}
-
-/// What an entry counts for against the bound of the store.
-fn weight(entry: &Entry) -> usize {
-    entry.value.len() + entry.key.len() + size_of::<Entry>()
 }

@@ -43,6 +43,8 @@ impl Writer {
             }
         }
         let closed = self.close();
+        // The lock goes with the directory: whoever is told may open the store again at once.
+        drop(self);
         outcome.send_replace(Some(closed));
     }
 

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, StorageError, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
 
 use super::{Batch, Engine, EngineError, Visit};
 
@@ -85,26 +85,16 @@ impl Engine for Redb {
     }
 }
 
-/// What an error at open means. A file that is too short or not redb's comes back as an error of input.
 fn opening(error: DatabaseError) -> EngineError {
     match error {
-        DatabaseError::Storage(StorageError::Io(error))
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof
-            ) =>
-        {
-            EngineError::Corrupt(error.to_string())
-        }
-        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => {
-            EngineError::Corrupt(error.to_string())
-        }
+        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => EngineError::Corrupt(error.to_string()),
         error => running(error.into()),
     }
 }
 
 fn running(error: redb::Error) -> EngineError {
     match error {
+        redb::Error::Io(error) => error.into(),
         redb::Error::Corrupted(reason) => EngineError::Corrupt(reason),
         error => EngineError::Io(error.to_string()),
     }

@@ -108,19 +108,13 @@ impl Engine for Sled {
 impl From<sled::Error> for EngineError {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Io(error) => Self::Io(error.to_string()),
+            sled::Error::Io(error) => error.into(),
             sled::Error::Corruption { at, .. } => Self::Corrupt(match at {
                 Some(at) => format!("sled found a wrong checksum at {at:?}"),
                 None => "sled found a wrong checksum".to_owned(),
             }),
             error => Self::Corrupt(error.to_string()),
         }
-    }
-}
-
-impl From<io::Error> for EngineError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error.to_string())
     }
 }
 

@@ -1,0 +1,102 @@
+//! One suite for every engine: what the store promises is checked on sled and on redb by the same code.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod bounds;
+mod crash;
+mod damage;
+mod model;
+mod opening;
+mod speed;
+mod watching;
+mod writing;
+
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::layout::{INDEX_RANGE, LOG_RANGE};
+use super::{Expect, Key, Limits, Store, StoreError, StoreKind};
+
+/// Makes a test of each scenario for each engine.
+macro_rules! on_each_engine {
+    ($($scenario:ident),* $(,)?) => {
+        mod sled {
+            $(#[test] fn $scenario() { super::$scenario(crate::store::StoreKind::Sled) })*
+        }
+        mod redb {
+            $(#[test] fn $scenario() { super::$scenario(crate::store::StoreKind::Redb) })*
+        }
+    };
+}
+/// The same for what is run by hand.
+macro_rules! on_ignored_engines {
+    ($($scenario:ident),* $(,)?) => {
+        mod sled {
+            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::store::StoreKind::Sled) })*
+        }
+        mod redb {
+            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::store::StoreKind::Redb) })*
+        }
+    };
+}
+use {on_each_engine, on_ignored_engines};
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+}
+
+/// A scenario on a new store in a directory of its own.
+fn with_store<F: Future<Output = ()>>(kind: StoreKind, scenario: impl FnOnce(Store) -> F) {
+    let directory = tempfile::tempdir().unwrap();
+    run(async { scenario(Store::open(directory.path(), kind).unwrap()).await });
+}
+
+/// A history of so many revisions.
+fn history(history: usize) -> Limits {
+    Limits { history, ..Limits::default() }
+}
+
+fn key(text: &str) -> Key {
+    Key::from(text)
+}
+
+async fn put(store: &Store, name: &str, value: &str) -> u64 {
+    store.put(key(name), Bytes::copy_from_slice(value.as_bytes()), Expect::Any).await.unwrap()
+}
+
+async fn delete(store: &Store, name: &str) -> u64 {
+    store.delete(key(name), Expect::Any).await.unwrap()
+}
+
+/// How many keys the engine holds of the index and of the log.
+fn keys_on_disk(store: &Store) -> (usize, usize) {
+    let count = |(from, to): ([u8; 1], [u8; 1])| {
+        let mut count = 0;
+        let mut visit = |_: &[u8], _: &[u8]| {
+            count += 1;
+            ControlFlow::Continue(())
+        };
+        store.handle.shared.read(|engine| engine.range(&from, &to, &mut visit)).unwrap();
+        count
+    };
+    (count(INDEX_RANGE), count(LOG_RANGE))
+}
+
+/// What the files in a directory take, below it too.
+fn bytes_on_disk(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    entries
+        .map(|entry| if entry.path().is_dir() { bytes_on_disk(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .sum()
+}
+
+/// The error of an opening that must not work.
+fn refused(directory: &Path, kind: StoreKind) -> StoreError {
+    match Store::open(directory, kind) {
+        Ok(_) => panic!("the store opened"),
+        Err(error) => error,
+    }
+}
