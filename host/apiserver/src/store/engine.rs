@@ -83,7 +83,9 @@ impl From<io::Error> for EngineError {
     /// Files that are too short, or not what they should be, are damage; everything else is the system's refusal.
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.to_string()),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Corrupt(error.to_string())
+            }
             _ => Self::Io(error.to_string()),
         }
     }

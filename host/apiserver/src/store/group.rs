@@ -78,11 +78,19 @@ impl<'a> Group<'a> {
     }
 
     /// Refuses growth over the bound of the store.
-    fn account(&mut self, key: &Key, value: Option<&Bytes>, before: Option<&Entry>) -> Result<(), StoreError> {
+    fn account(
+        &mut self,
+        key: &Key,
+        value: Option<&Bytes>,
+        before: Option<&Entry>,
+    ) -> Result<(), StoreError> {
         let old = before.map_or(0, Entry::weight);
         let new = value.map_or(0, |value| Entry::weight_of(key, value));
         if new > old && self.bytes + new - old > self.objects_limit {
-            return Err(StoreError::Full { bytes: self.bytes, limit: self.objects_limit });
+            return Err(StoreError::Full {
+                bytes: self.bytes,
+                limit: self.objects_limit,
+            });
         }
         self.bytes = (self.bytes + new).saturating_sub(old);
         Ok(())
@@ -102,15 +110,28 @@ impl<'a> Group<'a> {
             value: value.clone().unwrap_or_default(),
         };
         self.write(&record);
-        let after = value.clone().map(|value| Entry { key: key.clone(), value, created, modified: revision });
+        let after = value.clone().map(|value| Entry {
+            key: key.clone(),
+            value,
+            created,
+            modified: revision,
+        });
         self.overlay.insert(key, after);
         let previous = before.map(|entry| entry.value);
         let kind = match value {
             Some(value) => EventKind::Put { value, previous },
-            None => EventKind::Delete { previous: previous.unwrap_or_default() },
+            None => EventKind::Delete {
+                previous: previous.unwrap_or_default(),
+            },
         };
         let Record { key, replaced, .. } = record;
-        self.events.push(Event { revision, key, created, replaced, kind });
+        self.events.push(Event {
+            revision,
+            key,
+            created,
+            replaced,
+            kind,
+        });
         revision
     }
 

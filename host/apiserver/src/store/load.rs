@@ -102,11 +102,14 @@ fn read_index(engine: &dyn Engine) -> Result<BTreeMap<Key, Standing>, EngineErro
     Ok(index)
 }
 
+/// Looks at a key and its value.
+type Inspect<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), Damage> + 'a;
+
 /// Visits a range until something is damaged.
 fn visit(
     engine: &dyn Engine,
     (from, to): ([u8; 1], [u8; 1]),
-    work: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Damage>,
+    work: &mut Inspect<'_>,
 ) -> Result<(), EngineError> {
     let mut damage = None;
     engine.range(&from, &to, &mut |key, value| match work(key, value) {

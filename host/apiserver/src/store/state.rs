@@ -42,11 +42,6 @@ impl State {
         self.revision
     }
 
-    /// The revision up to which events are gone.
-    pub(super) fn compacted(&self) -> u64 {
-        self.compacted
-    }
-
     /// What the live objects hold, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes

@@ -45,7 +45,12 @@ macro_rules! on_ignored_engines {
 use {on_each_engine, on_ignored_engines};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
 }
 
 /// A scenario on a new store in a directory of its own.
@@ -56,7 +61,10 @@ fn with_store<F: Future<Output = ()>>(kind: StoreKind, scenario: impl FnOnce(Sto
 
 /// A history of so many revisions.
 fn history(history: usize) -> Limits {
-    Limits { history, ..Limits::default() }
+    Limits {
+        history,
+        ..Limits::default()
+    }
 }
 
 fn key(text: &str) -> Key {
@@ -64,7 +72,14 @@ fn key(text: &str) -> Key {
 }
 
 async fn put(store: &Store, name: &str, value: &str) -> u64 {
-    store.put(key(name), Bytes::copy_from_slice(value.as_bytes()), Expect::Any).await.unwrap()
+    store
+        .put(
+            key(name),
+            Bytes::copy_from_slice(value.as_bytes()),
+            Expect::Any,
+        )
+        .await
+        .unwrap()
 }
 
 async fn delete(store: &Store, name: &str) -> u64 {
@@ -79,7 +94,11 @@ fn keys_on_disk(store: &Store) -> (usize, usize) {
             count += 1;
             ControlFlow::Continue(())
         };
-        store.handle.shared.read(|engine| engine.range(&from, &to, &mut visit)).unwrap();
+        store
+            .handle
+            .shared
+            .read(|engine| engine.range(&from, &to, &mut visit))
+            .unwrap();
         count
     };
     (count(INDEX_RANGE), count(LOG_RANGE))
@@ -89,7 +108,13 @@ fn keys_on_disk(store: &Store) -> (usize, usize) {
 fn bytes_on_disk(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
     entries
-        .map(|entry| if entry.path().is_dir() { bytes_on_disk(&entry.path()) } else { entry.metadata().unwrap().len() })
+        .map(|entry| {
+            if entry.path().is_dir() {
+                bytes_on_disk(&entry.path())
+            } else {
+                entry.metadata().unwrap().len()
+            }
+        })
         .sum()
 }
 

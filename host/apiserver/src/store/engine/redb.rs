@@ -87,7 +87,9 @@ impl Engine for Redb {
 
 fn opening(error: DatabaseError) -> EngineError {
     match error {
-        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => EngineError::Corrupt(error.to_string()),
+        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => {
+            EngineError::Corrupt(error.to_string())
+        }
         error => running(error.into()),
     }
 }

@@ -40,16 +40,26 @@ fn command(directory: &Path, kind: StoreKind, wrapper: &[&str]) -> Command {
     let test = concat!(module_path!(), "::child::run");
     let test = test.split_once("::").map_or(test, |(_, test)| test);
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]);
-    command.env("OSIER_STORE_DIRECTORY", directory).env("OSIER_STORE_KIND", kind.word());
-    command.env("OSIER_STORE_HISTORY", "300").stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+        .env("OSIER_STORE_DIRECTORY", directory)
+        .env("OSIER_STORE_KIND", kind.word());
+    command
+        .env("OSIER_STORE_HISTORY", "300")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
     command.stderr(Stdio::inherit());
     command
 }
 
 /// Reads what the child says until it is dead; `kill` waits and then kills it.
-fn observe(mut child: Child, evidence: &mut Evidence, kill: impl FnOnce(&mut Child)) -> Vec<String> {
+fn observe(
+    mut child: Child,
+    evidence: &mut Evidence,
+    kill: impl FnOnce(&mut Child),
+) -> Vec<String> {
     let output = BufReader::new(child.stdout.take().unwrap());
-    let reader = std::thread::spawn(move || output.lines().map_while(Result::ok).collect::<Vec<_>>());
+    let reader =
+        std::thread::spawn(move || output.lines().map_while(Result::ok).collect::<Vec<_>>());
     kill(&mut child);
     child.wait().unwrap();
     let lines = reader.join().unwrap();
@@ -63,7 +73,11 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost(kind: StoreKind) {
     let (started, mut rounds) = (Instant::now(), 0);
     while started.elapsed() < SPAN {
         let in_recovery = random.random_ratio(1, 3);
-        let life = if in_recovery { random.random_range(1..40) } else { random.random_range(40..500) };
+        let life = if in_recovery {
+            random.random_range(1..40)
+        } else {
+            random.random_range(40..500)
+        };
         let child = command(directory.path(), kind, &[]).spawn().unwrap();
         observe(child, &mut evidence, |child| {
             std::thread::sleep(Duration::from_millis(life));
@@ -76,14 +90,23 @@ fn killed_at_random_moments_nothing_acknowledged_is_lost(kind: StoreKind) {
         }
     }
     run(evidence.check(directory.path(), kind));
-    println!("{kind}: {rounds} kills, {} acknowledged writes, none lost", evidence.acknowledged());
+    println!(
+        "{kind}: {rounds} kills, {} acknowledged writes, none lost",
+        evidence.acknowledged()
+    );
     assert!(evidence.acknowledged() > 100, "the children hardly wrote");
 }
 
 fn strace_is_here() -> bool {
-    let here = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
+    let here = Command::new("strace")
+        .arg("-V")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok();
     if !here {
-        println!("skipped: strace is not installed, so system calls can be neither chosen nor seen");
+        println!(
+            "skipped: strace is not installed, so system calls can be neither chosen nor seen"
+        );
     }
     here
 }
@@ -109,7 +132,10 @@ fn killed_at_chosen_system_calls_nothing_acknowledged_is_lost(kind: StoreKind) {
     let (started, mut rounds, mut killed) = (Instant::now(), 0, 0_usize);
     while started.elapsed() < SPAN || rounds < CALLS.len() {
         let (call, most) = CALLS[rounds % CALLS.len()];
-        let inject = format!("--inject={call}:signal=KILL:when={}", random.random_range(1..=most));
+        let inject = format!(
+            "--inject={call}:signal=KILL:when={}",
+            random.random_range(1..=most)
+        );
         let trace = format!("--trace={call}");
         let wrapper = ["strace", "-f", "-qqq", "-o", "/dev/null", &trace, &inject];
         let mut command = command(directory.path(), kind, &wrapper);
@@ -127,19 +153,39 @@ fn killed_at_chosen_system_calls_nothing_acknowledged_is_lost(kind: StoreKind) {
             run(evidence.check(directory.path(), kind));
         }
     }
-    println!("{kind}: {killed} kills in {rounds} rounds, {} acknowledged, none lost", evidence.acknowledged());
-    assert!(killed >= 3, "only {killed} of {rounds} children were killed");
+    println!(
+        "{kind}: {killed} kills in {rounds} rounds, {} acknowledged, none lost",
+        evidence.acknowledged()
+    );
+    assert!(
+        killed >= 3,
+        "only {killed} of {rounds} children were killed"
+    );
 }
 
 fn every_answer_comes_after_a_sync(kind: StoreKind) {
     if !strace_is_here() {
         return;
     }
-    let (directory, trace) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let (directory, trace) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::NamedTempFile::new().unwrap(),
+    );
     let output = trace.path().to_str().unwrap();
-    let wrapper = ["strace", "-f", "-qqq", "-o", output, "--trace=fdatasync,write"];
+    let wrapper = [
+        "strace",
+        "-f",
+        "-qqq",
+        "-o",
+        output,
+        "--trace=fdatasync,write",
+    ];
     let mut command = command(directory.path(), kind, &wrapper);
-    let child = command.env("OSIER_STORE_WRITES", "100").env("OSIER_STORE_WRITERS", "1").spawn().unwrap();
+    let child = command
+        .env("OSIER_STORE_WRITES", "100")
+        .env("OSIER_STORE_WRITERS", "1")
+        .spawn()
+        .unwrap();
     observe(child, &mut Evidence::default(), |_| {});
     let (mut synced, mut answers) = (false, 0);
     for line in std::fs::read_to_string(output).unwrap().lines() {
@@ -157,12 +203,20 @@ fn a_lock_of_a_killed_process_blocks_nobody(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     let mut child = command(directory.path(), kind, &[]).spawn().unwrap();
     let owner = child.id().to_string();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
     assert!(lines.any(|line| line == "open"));
     let error = refused(directory.path(), kind);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(error, StoreError::Locked { directory: directory.path().to_owned(), owner });
+    assert_eq!(
+        error,
+        StoreError::Locked {
+            directory: directory.path().to_owned(),
+            owner
+        }
+    );
     assert!(Store::open(directory.path(), kind).is_ok());
 }
 
@@ -172,12 +226,22 @@ fn a_full_disk_is_reported_and_stops_all_writing(kind: StoreKind) {
     // A bound on the size of each file, in blocks of 512 bytes, is met like the end of the disk.
     let limited = r#"trap "" XFSZ; ulimit -f 12000; exec "$0" "$@""#;
     for round in 0..2 {
-        let child = command(directory.path(), kind, &["sh", "-c", limited]).spawn().unwrap();
+        let child = command(directory.path(), kind, &["sh", "-c", limited])
+            .spawn()
+            .unwrap();
         let lines = observe(child, &mut evidence, |_| {});
         let said = |what: &str| lines.iter().any(|line| line.starts_with(what));
         if round == 0 {
-            assert!(said("failed the store takes no more writes since"), "{:?}", lines.last());
-            assert!(said("after failed the store takes no more writes since"), "{:?}", lines.last());
+            assert!(
+                said("failed the store takes no more writes since"),
+                "{:?}",
+                lines.last()
+            );
+            assert!(
+                said("after failed the store takes no more writes since"),
+                "{:?}",
+                lines.last()
+            );
             assert!(said("reads still work"), "{:?}", lines.last());
         } else {
             // With no room at all it either does not open, in words, or fails at once.

@@ -12,7 +12,11 @@ use rand::Rng;
 use super::{delete, key, on_each_engine, run};
 use crate::store::{Entry, Expect, Store, StoreError, StoreKind};
 
-on_each_engine!(flipped_bytes_are_reported, truncated_files_are_reported, an_older_copy_of_the_data_is_reported);
+on_each_engine!(
+    flipped_bytes_are_reported,
+    truncated_files_are_reported,
+    an_older_copy_of_the_data_is_reported
+);
 
 /// A store with some hundred objects, closed.
 fn fill(directory: &Path, kind: StoreKind) -> Contents {
@@ -46,14 +50,21 @@ async fn contents(store: &Store) -> Contents {
         let event = watch.next().await.unwrap();
         log.insert(event.revision, (event.key.to_string(), event.replaced));
     }
-    Contents { objects: store.list(""), log }
+    Contents {
+        objects: store.list(""),
+        log,
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { fs::copy(entry.path(), target).map(|_| ()).unwrap() }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).map(|_| ()).unwrap()
+        }
     }
 }
 
@@ -77,11 +88,20 @@ fn judge(directory: &Path, kind: StoreKind, expected: &Contents, what: &str) -> 
                     store.close().await.unwrap();
                     found
                 });
-                assert!(found == *expected, "{what}: attempt {attempt} opened with other contents");
+                assert!(
+                    found == *expected,
+                    "{what}: attempt {attempt} opened with other contents"
+                );
             }
             Err(error) => {
-                assert!(matches!(error, StoreError::Corrupt { .. }), "{what}: {error}");
-                assert!(data(directory, kind).metadata().unwrap().len() > 0, "{what}: the file is gone");
+                assert!(
+                    matches!(error, StoreError::Corrupt { .. }),
+                    "{what}: {error}"
+                );
+                assert!(
+                    data(directory, kind).metadata().unwrap().len() > 0,
+                    "{what}: the file is gone"
+                );
                 refused = true;
             }
         }
@@ -96,11 +116,21 @@ fn flipped_bytes_are_reported(kind: StoreKind) {
     for _ in 0..40 {
         let damaged = tempfile::tempdir().unwrap();
         copy(whole.path(), damaged.path());
-        let file = File::options().read(true).write(true).open(data(damaged.path(), kind)).unwrap();
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(data(damaged.path(), kind))
+            .unwrap();
         let (at, mut bytes) = (random.random_range(0..length - 16), [0; 16]);
         file.read_exact_at(&mut bytes, at).unwrap();
-        file.write_all_at(&bytes.map(|byte| byte ^ random.random_range(1..=255)), at).unwrap();
-        refused += u32::from(judge(damaged.path(), kind, &expected, &format!("16 bytes flipped at {at}")));
+        file.write_all_at(&bytes.map(|byte| byte ^ random.random_range(1..=255)), at)
+            .unwrap();
+        refused += u32::from(judge(
+            damaged.path(),
+            kind,
+            &expected,
+            &format!("16 bytes flipped at {at}"),
+        ));
     }
     println!("{kind}: {refused} of 40 refused, the others hit free space");
     assert!(refused > 0);
@@ -113,9 +143,23 @@ fn truncated_files_are_reported(kind: StoreKind) {
     for round in 0..12 {
         let damaged = tempfile::tempdir().unwrap();
         copy(whole.path(), damaged.path());
-        let left = if round == 0 { 1 } else { random.random_range(1..length) };
-        File::options().write(true).open(data(damaged.path(), kind)).unwrap().set_len(left).unwrap();
-        refused += u32::from(judge(damaged.path(), kind, &expected, &format!("cut to {left} of {length} bytes")));
+        let left = if round == 0 {
+            1
+        } else {
+            random.random_range(1..length)
+        };
+        File::options()
+            .write(true)
+            .open(data(damaged.path(), kind))
+            .unwrap()
+            .set_len(left)
+            .unwrap();
+        refused += u32::from(judge(
+            damaged.path(),
+            kind,
+            &expected,
+            &format!("cut to {left} of {length} bytes"),
+        ));
     }
     println!("{kind}: {refused} of 12 refused, the others lost free space");
     assert!(refused > 0);
@@ -131,7 +175,17 @@ fn an_older_copy_of_the_data_is_reported(kind: StoreKind) {
         store.close().await.unwrap();
     });
     fs::remove_dir_all(now.path().join(kind.word())).unwrap();
-    copy(&older.path().join(kind.word()), &now.path().join(kind.word()));
-    let Err(error) = Store::open(now.path(), kind) else { panic!("the loss of an acknowledged write went unnoticed") };
-    assert!(error.to_string().contains("but revision 608 was acknowledged"), "{error}");
+    copy(
+        &older.path().join(kind.word()),
+        &now.path().join(kind.word()),
+    );
+    let Err(error) = Store::open(now.path(), kind) else {
+        panic!("the loss of an acknowledged write went unnoticed")
+    };
+    assert!(
+        error
+            .to_string()
+            .contains("but revision 608 was acknowledged"),
+        "{error}"
+    );
 }

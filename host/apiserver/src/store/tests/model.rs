@@ -40,7 +40,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let size = prop_oneof![9 => 0..64usize, 1 => 4000..20_000usize];
     let value = prop_oneof![3 => (any::<u8>(), size).prop_map(Some), 1 => Just(None)];
-    let wish = prop_oneof![Just(Wish::Absent), Just(Wish::Current), Just(Wish::Stale), Just(Wish::Any)];
+    let wish = prop_oneof![
+        Just(Wish::Absent),
+        Just(Wish::Current),
+        Just(Wish::Stale),
+        Just(Wish::Any)
+    ];
     let write = (0..8u8, value, wish).prop_map(|(name, value, wish)| Write { name, value, wish });
     let step = prop_oneof![
         8 => proptest::collection::vec(write, 1..12).prop_map(Step::Writes),
@@ -75,22 +80,50 @@ impl Model {
         }
     }
 
-    fn write(&mut self, name: &str, value: Option<Bytes>, expect: Expect) -> Result<u64, StoreError> {
+    fn write(
+        &mut self,
+        name: &str,
+        value: Option<Bytes>,
+        expect: Expect,
+    ) -> Result<u64, StoreError> {
         let mut objects = self.now().clone();
         let found = objects.get(name);
         match (expect, found) {
-            (Expect::Absent, Some(_)) => return Err(StoreError::AlreadyExists { key: name.to_owned() }),
-            (Expect::Revision(_), None) => return Err(StoreError::NotFound { key: name.to_owned() }),
-            (Expect::Revision(wanted), Some(entry)) if wanted != entry.modified => {
-                return Err(StoreError::Conflict { key: name.to_owned(), current: entry.modified });
+            (Expect::Absent, Some(_)) => {
+                return Err(StoreError::AlreadyExists {
+                    key: name.to_owned(),
+                });
             }
-            (_, None) if value.is_none() => return Err(StoreError::NotFound { key: name.to_owned() }),
+            (Expect::Revision(_), None) => {
+                return Err(StoreError::NotFound {
+                    key: name.to_owned(),
+                });
+            }
+            (Expect::Revision(wanted), Some(entry)) if wanted != entry.modified => {
+                return Err(StoreError::Conflict {
+                    key: name.to_owned(),
+                    current: entry.modified,
+                });
+            }
+            (_, None) if value.is_none() => {
+                return Err(StoreError::NotFound {
+                    key: name.to_owned(),
+                });
+            }
             _ => {}
         }
         let modified = self.revision() + 1;
         let created = found.map_or(modified, |entry| entry.created);
         match value {
-            Some(value) => objects.insert(name.to_owned(), Entry { key: key(name), value, created, modified }),
+            Some(value) => objects.insert(
+                name.to_owned(),
+                Entry {
+                    key: key(name),
+                    value,
+                    created,
+                    modified,
+                },
+            ),
             None => objects.remove(name),
         };
         self.past.push(objects);
@@ -98,7 +131,10 @@ impl Model {
     }
 
     fn entries(&self, revision: u64) -> Vec<Entry> {
-        self.past[usize::try_from(revision).unwrap() - 1].values().cloned().collect()
+        self.past[usize::try_from(revision).unwrap() - 1]
+            .values()
+            .cloned()
+            .collect()
     }
 }
 
@@ -106,7 +142,9 @@ async fn compare(kind: StoreKind, steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
     let open = || Store::open_with(directory.path(), kind, history(HISTORY)).unwrap();
     let mut store = open();
-    let mut model = Model { past: vec![BTreeMap::new()] };
+    let mut model = Model {
+        past: vec![BTreeMap::new()],
+    };
     for step in steps {
         match step {
             Step::Writes(writes) => write(&store, &mut model, writes).await,
@@ -116,7 +154,10 @@ async fn compare(kind: StoreKind, steps: Vec<Step>) {
                 store = open();
             }
         }
-        assert_eq!(store.list(""), (model.revision(), model.entries(model.revision())));
+        assert_eq!(
+            store.list(""),
+            (model.revision(), model.entries(model.revision()))
+        );
         for (name, entry) in model.now() {
             assert_eq!(store.get(name).as_ref(), Some(entry));
         }
@@ -148,12 +189,19 @@ async fn list_at(store: &Store, model: &Model, back: u64) {
         Ok(entries) => assert_eq!(entries, model.entries(revision)),
         Err(error) => {
             assert!(matches!(error, StoreError::Compacted { .. }), "{error}");
-            assert!(back >= HISTORY as u64, "{back} revisions back is within the history");
+            assert!(
+                back >= HISTORY as u64,
+                "{back} revisions back is within the history"
+            );
         }
     }
 }
 
 fn the_store_agrees_with_a_model(kind: StoreKind) {
-    let config = ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in steps())| run(compare(kind, steps)));
 }

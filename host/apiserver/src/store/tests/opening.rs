@@ -23,7 +23,13 @@ fn a_new_store_is_empty(kind: StoreKind) {
     with_store(kind, |store| async move {
         assert_eq!(store.list(""), (1, Vec::new()));
         assert!(store.watch("", 1).is_ok() && store.health().is_ok());
-        assert!(matches!(store.watch("", 0), Err(StoreError::Compacted { requested: 0, oldest: 1 })));
+        assert!(matches!(
+            store.watch("", 0),
+            Err(StoreError::Compacted {
+                requested: 0,
+                oldest: 1
+            })
+        ));
     });
 }
 
@@ -35,10 +41,18 @@ fn reopening_restores_everything(kind: StoreKind) {
             put(&store, &format!("a/{:02}", i % 40), &i.to_string()).await;
         }
         delete(&store, "a/07").await;
-        let before = (store.list(""), store.list_at("", 50).await.unwrap(), keys_on_disk(&store));
+        let before = (
+            store.list(""),
+            store.list_at("", 50).await.unwrap(),
+            keys_on_disk(&store),
+        );
         store.close().await.unwrap();
         let store = Store::open(directory.path(), kind).unwrap();
-        let after = (store.list(""), store.list_at("", 50).await.unwrap(), keys_on_disk(&store));
+        let after = (
+            store.list(""),
+            store.list_at("", 50).await.unwrap(),
+            keys_on_disk(&store),
+        );
         assert_eq!(before, after);
         assert_eq!(put(&store, "a/07", "new").await, before.0.0 + 1);
     });
@@ -51,7 +65,11 @@ fn closing_makes_the_writes_that_wait(kind: StoreKind) {
         let writers: Vec<_> = (0..200)
             .map(|i| {
                 let store = store.clone();
-                let write = async move { store.put(key(&format!("a/{i}")), "v".into(), Expect::Any).await };
+                let write = async move {
+                    store
+                        .put(key(&format!("a/{i}")), "v".into(), Expect::Any)
+                        .await
+                };
                 tokio::task::spawn(write)
             })
             .collect();
@@ -65,7 +83,11 @@ fn closing_makes_the_writes_that_wait(kind: StoreKind) {
             }
         }
         let store = Store::open(directory.path(), kind).unwrap();
-        assert_eq!(store.list("a/").1.len(), made, "an answer and the disk differ");
+        assert_eq!(
+            store.list("a/").1.len(),
+            made,
+            "an answer and the disk differ"
+        );
     });
 }
 
@@ -75,11 +97,25 @@ fn a_second_opener_is_told_who_has_it(kind: StoreKind) {
         let store = Store::open(directory.path(), kind).unwrap();
         let error = refused(directory.path(), kind);
         let owner = std::process::id().to_string();
-        assert_eq!(error, StoreError::Locked { directory: directory.path().to_owned(), owner: owner.clone() });
-        assert!(error.to_string().contains(&format!("in use by process {owner}: stop that process")), "{error}");
+        assert_eq!(
+            error,
+            StoreError::Locked {
+                directory: directory.path().to_owned(),
+                owner: owner.clone()
+            }
+        );
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("in use by process {owner}: stop that process")),
+            "{error}"
+        );
         put(&store, "a", "still works").await;
         store.close().await.unwrap();
-        assert!(Store::open(directory.path(), kind).is_ok(), "a lock that nobody holds blocks nobody");
+        assert!(
+            Store::open(directory.path(), kind).is_ok(),
+            "a lock that nobody holds blocks nobody"
+        );
     });
 }
 
@@ -101,7 +137,11 @@ fn a_dropped_store_can_be_opened_again(kind: StoreKind) {
 }
 
 fn another_engine_is_refused(kind: StoreKind) {
-    let other = if kind == StoreKind::Sled { StoreKind::Redb } else { StoreKind::Sled };
+    let other = if kind == StoreKind::Sled {
+        StoreKind::Redb
+    } else {
+        StoreKind::Sled
+    };
     let directory = tempfile::tempdir().unwrap();
     run(async {
         let store = Store::open(directory.path(), kind).unwrap();
@@ -109,12 +149,30 @@ fn another_engine_is_refused(kind: StoreKind) {
         store.close().await.unwrap();
         let error = refused(directory.path(), other);
         assert!(matches!(&error, StoreError::OtherFormat { .. }), "{error}");
-        assert!(error.to_string().contains(&format!("written as \"osier store 1 {kind}\"")), "{error}");
-        fs::write(directory.path().join("format"), format!("osier store 2 {kind}\n")).unwrap();
-        assert!(matches!(refused(directory.path(), kind), StoreError::OtherFormat { .. }));
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("written as \"osier store 1 {kind}\"")),
+            "{error}"
+        );
+        fs::write(
+            directory.path().join("format"),
+            format!("osier store 2 {kind}\n"),
+        )
+        .unwrap();
+        assert!(matches!(
+            refused(directory.path(), kind),
+            StoreError::OtherFormat { .. }
+        ));
         fs::remove_file(directory.path().join("format")).unwrap();
-        assert!(matches!(refused(directory.path(), kind), StoreError::Corrupt { .. }));
-        assert!(matches!(refused(directory.path(), other), StoreError::Corrupt { .. }));
+        assert!(matches!(
+            refused(directory.path(), kind),
+            StoreError::Corrupt { .. }
+        ));
+        assert!(matches!(
+            refused(directory.path(), other),
+            StoreError::Corrupt { .. }
+        ));
     });
 }
 
@@ -138,7 +196,10 @@ fn missing_files_are_not_an_empty_store(kind: StoreKind) {
     fs::remove_dir_all(&data).unwrap();
     let error = refused(directory.path(), kind);
     assert!(error.to_string().contains("files are missing"), "{error}");
-    assert!(error.to_string().contains("put a backup in their place"), "{error}");
+    assert!(
+        error.to_string().contains("put a backup in their place"),
+        "{error}"
+    );
 }
 
 fn a_creation_that_was_cut_short_begins_again(kind: StoreKind) {
@@ -163,6 +224,9 @@ fn a_directory_that_cannot_be_written_is_named(kind: StoreKind) {
         assert!(matches!(error, StoreError::Unusable { .. }), "{error}");
         let text = error.to_string();
         assert!(text.starts_with("cannot create the directory"), "{text}");
-        assert!(text.contains("needs a directory that it may write to"), "{text}");
+        assert!(
+            text.contains("needs a directory that it may write to"),
+            "{text}"
+        );
     }
 }

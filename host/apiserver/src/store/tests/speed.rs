@@ -18,7 +18,9 @@ fn puts_a_second_by_writers(kind: StoreKind) {
         let mut times = run(async {
             let store = Store::open(directory.path(), kind).unwrap();
             let started = Instant::now();
-            let tasks: Vec<_> = (0..writers).map(|w| tokio::task::spawn(write(store.clone(), w, started))).collect();
+            let tasks: Vec<_> = (0..writers)
+                .map(|w| tokio::task::spawn(write(store.clone(), w, started)))
+                .collect();
             let mut times = Vec::new();
             for task in tasks {
                 times.extend(task.await.unwrap());
@@ -29,7 +31,11 @@ fn puts_a_second_by_writers(kind: StoreKind) {
         times.sort_unstable();
         let at = |percent: usize| times[times.len() * percent / 100].as_secs_f64() * 1e3;
         let rate = times.len() as u64 / SPAN.as_secs();
-        println!("{kind}: {writers:3} writers {rate:6} puts/s, p50 {:.2} ms, p99 {:.2} ms", at(50), at(99));
+        println!(
+            "{kind}: {writers:3} writers {rate:6} puts/s, p50 {:.2} ms, p99 {:.2} ms",
+            at(50),
+            at(99)
+        );
     }
 }
 
@@ -40,7 +46,10 @@ async fn write(store: Store, writer: usize, started: Instant) -> Vec<Duration> {
     while started.elapsed() < SPAN {
         let name = format!("core/configmaps/default/{writer}-{}", times.len() % 200);
         let began = Instant::now();
-        store.put(key(&name), value.clone(), Expect::Any).await.unwrap();
+        store
+            .put(key(&name), value.clone(), Expect::Any)
+            .await
+            .unwrap();
         times.push(began.elapsed());
     }
     times

@@ -25,18 +25,46 @@ fn a_watch_goes_from_the_past_into_the_present(kind: StoreKind) {
         let first = put(&store, "a/1", "one").await;
         put(&store, "a/1", "two").await;
         let mut watch = store.watch("a/", first).unwrap();
-        assert_eq!(watch.progress(), first, "one change of the past is not yet read");
+        assert_eq!(
+            watch.progress(),
+            first,
+            "one change of the past is not yet read"
+        );
         delete(&store, "a/1").await;
         let replaced = watch.next().await.unwrap();
-        let kinds = EventKind::Put { value: "two".into(), previous: Some("one".into()) };
-        assert!(replaced.revision == first + 1 && replaced.kind == kinds, "{replaced:?}");
+        let kinds = EventKind::Put {
+            value: "two".into(),
+            previous: Some("one".into()),
+        };
+        assert!(
+            replaced.revision == first + 1 && replaced.kind == kinds,
+            "{replaced:?}"
+        );
         let deleted = watch.next().await.unwrap();
-        assert!(deleted.kind == EventKind::Delete { previous: "two".into() });
-        assert!(watch.next().now_or_never().is_none(), "nothing more has happened");
+        assert!(
+            deleted.kind
+                == EventKind::Delete {
+                    previous: "two".into()
+                }
+        );
+        assert!(
+            watch.next().now_or_never().is_none(),
+            "nothing more has happened"
+        );
         let other = put(&store, "b/1", "three").await;
-        assert_eq!(watch.progress(), other, "a bookmark passes the changes of others");
+        assert_eq!(
+            watch.progress(),
+            other,
+            "a bookmark passes the changes of others"
+        );
         let error = store.watch("a/", other + 1).err();
-        assert_eq!(error, Some(StoreError::Future { requested: other + 1, current: other }));
+        assert_eq!(
+            error,
+            Some(StoreError::Future {
+                requested: other + 1,
+                current: other
+            })
+        );
     });
 }
 
@@ -57,14 +85,25 @@ fn a_watch_reads_the_log_of_an_earlier_process(kind: StoreKind) {
         put(&store, "a/3", "now").await;
         for i in 0..100 {
             let event = watch.next().await.unwrap();
-            let EventKind::Put { value, previous } = &event.kind else { panic!("{event:?}") };
+            let EventKind::Put { value, previous } = &event.kind else {
+                panic!("{event:?}")
+            };
             assert_eq!(value.len(), (i * 10 + 3) * 10);
-            assert_eq!(previous.as_ref().map(Bytes::len), i.checked_sub(1).map(|i| (i * 10 + 3) * 10));
+            assert_eq!(
+                previous.as_ref().map(Bytes::len),
+                i.checked_sub(1).map(|i| (i * 10 + 3) * 10)
+            );
         }
         assert_eq!(watch.next().await.unwrap().revision, store.revision());
         let (then, now) = (store.list_at("a/", 11).await.unwrap(), store.list("a/").1);
-        assert_eq!(then.iter().map(|entry| entry.modified).collect::<Vec<_>>(), (2..12).collect::<Vec<_>>());
-        assert_eq!(now.iter().map(|entry| entry.created).collect::<Vec<_>>(), (2..12).collect::<Vec<_>>());
+        assert_eq!(
+            then.iter().map(|entry| entry.modified).collect::<Vec<_>>(),
+            (2..12).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            now.iter().map(|entry| entry.created).collect::<Vec<_>>(),
+            (2..12).collect::<Vec<_>>()
+        );
     });
 }
 
@@ -86,7 +125,8 @@ fn a_slow_watch_is_closed_and_says_so(kind: StoreKind) {
         let (mut slow, mut heavy) = (store.watch("a/", 1).unwrap(), store.watch("b/", 1).unwrap());
         let small = (0..1100).map(|i| store.put(key(&format!("a/{i}")), "v".into(), Expect::Any));
         futures::future::join_all(small).await;
-        let large = (0..20).map(|_| store.put(key("b/1"), Bytes::from(vec![0; 1 << 20]), Expect::Any));
+        let large =
+            (0..20).map(|_| store.put(key("b/1"), Bytes::from(vec![0; 1 << 20]), Expect::Any));
         futures::future::join_all(large).await;
         for (watch, bound) in [(&mut slow, 1024), (&mut heavy, 16)] {
             let mut heard = 0;
@@ -108,12 +148,17 @@ fn a_watch_that_compaction_overtakes_says_so(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
         let store = Store::open_with(directory.path(), kind, history(50)).unwrap();
-        let mut watch = store.watch("a/", put(&store, "a/0", "v").await - 1).unwrap();
+        let mut watch = store
+            .watch("a/", put(&store, "a/0", "v").await - 1)
+            .unwrap();
         for i in 0..200 {
             put(&store, "a/0", &i.to_string()).await;
         }
         let error = watch.next().await.unwrap_err();
-        assert!(matches!(error, StoreError::Compacted { requested: 1, .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::Compacted { requested: 1, .. }),
+            "{error}"
+        );
     });
 }
 
@@ -123,24 +168,47 @@ fn a_closed_store_ends_its_watches(kind: StoreKind) {
         put(&store, "a/1", "v").await;
         let other = store.clone();
         store.close().await.unwrap();
-        assert_eq!(watch.next().await.unwrap().revision, 2, "what was published is still handed out");
+        assert_eq!(
+            watch.next().await.unwrap().revision,
+            2,
+            "what was published is still handed out"
+        );
         assert_eq!(watch.next().await.unwrap_err(), StoreError::Closed);
-        assert_eq!(other.put(key("a/2"), "v".into(), Expect::Any).await, Err(StoreError::Closed));
+        assert_eq!(
+            other.put(key("a/2"), "v".into(), Expect::Any).await,
+            Err(StoreError::Closed)
+        );
         assert_eq!(other.watch("a/", 2).err(), Some(StoreError::Closed));
-        assert_eq!(other.get("a/1").unwrap().modified, 2, "the cache still answers");
+        assert_eq!(
+            other.get("a/1").unwrap().modified,
+            2,
+            "the cache still answers"
+        );
     });
 }
 
 /// One step of an interleaving.
 #[derive(Debug, Clone)]
 enum Step {
-    Put { name: u8, value: u16 },
-    Delete { name: u8 },
+    Put {
+        name: u8,
+        value: u16,
+    },
+    Delete {
+        name: u8,
+    },
     /// Lists and watches from there.
-    Follow { narrow: bool },
+    Follow {
+        narrow: bool,
+    },
     /// Watches from this far in the past.
-    Resume { back: u64 },
-    Read { watch: usize, events: usize },
+    Resume {
+        back: u64,
+    },
+    Read {
+        watch: usize,
+        events: usize,
+    },
     Reopen,
 }
 
@@ -169,13 +237,22 @@ struct Follower {
 impl Follower {
     async fn read(&mut self, events: usize) {
         for _ in 0..events {
-            let Ok(next) = tokio::time::timeout(std::time::Duration::from_secs(5), self.watch.next()).await else {
-                panic!("the watch of {:?} after {} is stuck after {:?}", self.prefix, self.after, self.heard.last());
+            let Ok(next) =
+                tokio::time::timeout(std::time::Duration::from_secs(5), self.watch.next()).await
+            else {
+                panic!(
+                    "the watch of {:?} after {} is stuck after {:?}",
+                    self.prefix,
+                    self.after,
+                    self.heard.last()
+                );
             };
             let event = next.unwrap();
             if let Some(objects) = &mut self.objects {
                 match &event.kind {
-                    EventKind::Put { value, .. } => objects.insert(event.key.to_string(), value.clone()),
+                    EventKind::Put { value, .. } => {
+                        objects.insert(event.key.to_string(), value.clone())
+                    }
                     EventKind::Delete { .. } => objects.remove(&*event.key),
                 };
             }
@@ -185,7 +262,9 @@ impl Follower {
 
     /// How many events it has not yet read.
     fn pending(&self, log: &[(u64, String)]) -> usize {
-        let all = log.iter().filter(|(revision, key)| *revision > self.after && key.starts_with(self.prefix));
+        let all = log
+            .iter()
+            .filter(|(revision, key)| *revision > self.after && key.starts_with(self.prefix));
         all.count() - self.heard.len()
     }
 }
@@ -211,13 +290,28 @@ async fn interleave(kind: StoreKind, steps: Vec<Step>) {
                 let prefix = if narrow { "a/1/" } else { "a/" };
                 let (after, entries) = store.list(prefix);
                 let watch = store.watch(prefix, after).unwrap();
-                let objects = entries.into_iter().map(|entry| (entry.key.to_string(), entry.value)).collect();
-                followers.push(Follower { watch, prefix, after, heard: Vec::new(), objects: Some(objects) });
+                let objects = entries
+                    .into_iter()
+                    .map(|entry| (entry.key.to_string(), entry.value))
+                    .collect();
+                followers.push(Follower {
+                    watch,
+                    prefix,
+                    after,
+                    heard: Vec::new(),
+                    objects: Some(objects),
+                });
             }
             Step::Resume { back } => {
                 let after = store.revision().saturating_sub(back).max(1);
                 let watch = store.watch("a/", after).unwrap();
-                followers.push(Follower { watch, prefix: "a/", after, heard: Vec::new(), objects: None });
+                followers.push(Follower {
+                    watch,
+                    prefix: "a/",
+                    after,
+                    heard: Vec::new(),
+                    objects: None,
+                });
             }
             Step::Read { watch, events } if !followers.is_empty() => {
                 let index = watch % followers.len();
@@ -240,21 +334,42 @@ async fn finish(store: &Store, log: &[(u64, String)], followers: impl Iterator<I
     for mut follower in followers {
         let pending = follower.pending(log);
         follower.read(pending).await;
-        assert!(follower.watch.next().now_or_never().is_none(), "an event too many");
-        let heard: Vec<_> = follower.heard.iter().map(|event| (event.revision, event.key.to_string())).collect();
-        let expected = log.iter().filter(|(revision, _)| *revision > follower.after);
-        let expected: Vec<_> = expected.filter(|(_, key)| key.starts_with(follower.prefix)).cloned().collect();
+        assert!(
+            follower.watch.next().now_or_never().is_none(),
+            "an event too many"
+        );
+        let heard: Vec<_> = follower
+            .heard
+            .iter()
+            .map(|event| (event.revision, event.key.to_string()))
+            .collect();
+        let expected = log
+            .iter()
+            .filter(|(revision, _)| *revision > follower.after);
+        let expected: Vec<_> = expected
+            .filter(|(_, key)| key.starts_with(follower.prefix))
+            .cloned()
+            .collect();
         assert_eq!(heard, expected);
         assert_eq!(follower.watch.progress(), store.revision());
         if let Some(objects) = follower.objects {
             let entries = store.list(follower.prefix).1.into_iter();
-            let stored: BTreeMap<_, _> = entries.map(|entry| (entry.key.to_string(), entry.value)).collect();
-            assert!(objects == stored, "the list and its watch do not lead to what is stored");
+            let stored: BTreeMap<_, _> = entries
+                .map(|entry| (entry.key.to_string(), entry.value))
+                .collect();
+            assert!(
+                objects == stored,
+                "the list and its watch do not lead to what is stored"
+            );
         }
     }
 }
 
 fn no_interleaving_of_lists_watches_and_writes_has_a_gap(kind: StoreKind) {
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     proptest!(config, |(steps in steps())| run(interleave(kind, steps)));
 }

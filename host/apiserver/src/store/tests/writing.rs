@@ -17,23 +17,59 @@ on_each_engine!(
 fn a_write_meets_its_expectation_or_is_refused(kind: StoreKind) {
     with_store(kind, |store| async move {
         let name = || key("core/pods/default/a");
-        let exists = StoreError::AlreadyExists { key: name().to_string() };
-        let absent = StoreError::NotFound { key: name().to_string() };
+        let exists = StoreError::AlreadyExists {
+            key: name().to_string(),
+        };
+        let absent = StoreError::NotFound {
+            key: name().to_string(),
+        };
         let first = store.put(name(), "1".into(), Expect::Absent).await.unwrap();
-        assert_eq!(store.put(name(), "2".into(), Expect::Absent).await, Err(exists));
-        let second = store.put(name(), "2".into(), Expect::Revision(first)).await.unwrap();
+        assert_eq!(
+            store.put(name(), "2".into(), Expect::Absent).await,
+            Err(exists)
+        );
+        let second = store
+            .put(name(), "2".into(), Expect::Revision(first))
+            .await
+            .unwrap();
         assert_eq!(second, first + 1, "a refused write takes no revision");
-        let conflict = StoreError::Conflict { key: name().to_string(), current: second };
-        assert_eq!(store.put(name(), "3".into(), Expect::Revision(first)).await, Err(conflict.clone()));
-        assert_eq!(store.delete(name(), Expect::Revision(first)).await, Err(conflict));
-        let entry = Entry { key: name(), value: "2".into(), created: first, modified: second };
+        let conflict = StoreError::Conflict {
+            key: name().to_string(),
+            current: second,
+        };
+        assert_eq!(
+            store.put(name(), "3".into(), Expect::Revision(first)).await,
+            Err(conflict.clone())
+        );
+        assert_eq!(
+            store.delete(name(), Expect::Revision(first)).await,
+            Err(conflict)
+        );
+        let entry = Entry {
+            key: name(),
+            value: "2".into(),
+            created: first,
+            modified: second,
+        };
         assert_eq!(store.get(&name()), Some(entry));
-        assert_eq!(store.delete(name(), Expect::Revision(second)).await, Ok(second + 1));
+        assert_eq!(
+            store.delete(name(), Expect::Revision(second)).await,
+            Ok(second + 1)
+        );
         assert_eq!(store.get(&name()), None);
         assert_eq!(store.delete(name(), Expect::Any).await, Err(absent.clone()));
-        assert_eq!(store.put(name(), "3".into(), Expect::Revision(second)).await, Err(absent));
+        assert_eq!(
+            store
+                .put(name(), "3".into(), Expect::Revision(second))
+                .await,
+            Err(absent)
+        );
         let again = store.put(name(), "3".into(), Expect::Any).await.unwrap();
-        assert_eq!(store.get(&name()).unwrap().created, again, "a new object has a new creation");
+        assert_eq!(
+            store.get(&name()).unwrap().created,
+            again,
+            "a new object has a new creation"
+        );
         assert_eq!(store.revision(), again);
     });
 }
@@ -55,18 +91,48 @@ fn one_of_many_racing_writers_wins(kind: StoreKind) {
 
 fn values_of_every_size_come_back(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
-    let sizes = [0, 1, 3999, 4030, 4040, 4050, 4096, 8192, 100_000, 1 << 20, Limits::default().value];
-    let value = |size: usize| -> Bytes { (0..size).map(|byte| u8::try_from(byte % 251).unwrap()).collect() };
+    let sizes = [
+        0,
+        1,
+        3999,
+        4030,
+        4040,
+        4050,
+        4096,
+        8192,
+        100_000,
+        1 << 20,
+        Limits::default().value,
+    ];
+    let value = |size: usize| -> Bytes {
+        (0..size)
+            .map(|byte| u8::try_from(byte % 251).unwrap())
+            .collect()
+    };
     run(async {
         let store = Store::open(directory.path(), kind).unwrap();
         for round in 0..3 {
-            let puts = sizes.map(|size| store.put(key(&format!("a/{round}/{size}")), value(size), Expect::Absent));
-            assert!(futures::future::join_all(puts).await.iter().all(Result::is_ok));
+            let puts = sizes.map(|size| {
+                store.put(
+                    key(&format!("a/{round}/{size}")),
+                    value(size),
+                    Expect::Absent,
+                )
+            });
+            assert!(
+                futures::future::join_all(puts)
+                    .await
+                    .iter()
+                    .all(Result::is_ok)
+            );
         }
         store.close().await.unwrap();
         let store = Store::open(directory.path(), kind).unwrap();
         for size in sizes {
-            assert!(store.get(&format!("a/1/{size}")).unwrap().value == value(size), "{size} bytes differ");
+            assert!(
+                store.get(&format!("a/1/{size}")).unwrap().value == value(size),
+                "{size} bytes differ"
+            );
         }
         let mut watch = store.watch("a/2/", 1).unwrap();
         for size in sizes {
@@ -74,18 +140,39 @@ fn values_of_every_size_come_back(kind: StoreKind) {
         }
     });
     let blobs = directory.path().join("sled/blobs");
-    let blobs = blobs.exists().then(|| std::fs::read_dir(blobs).unwrap().count()).unwrap_or_default();
-    assert_eq!(blobs, 0, "sled does not sync the pages that it puts beside its log");
+    let blobs = std::fs::read_dir(blobs).map_or(0, Iterator::count);
+    assert_eq!(
+        blobs, 0,
+        "sled does not sync the pages that it puts beside its log"
+    );
 }
 
 fn what_cannot_be_stored_is_refused_by_name(kind: StoreKind) {
     with_store(kind, |store| async move {
         let large = Bytes::from(vec![0; Limits::default().value + 1]);
-        let error = store.put(key("core/secrets/default/a"), large, Expect::Any).await.unwrap_err();
-        assert!(matches!(error, StoreError::TooLarge { bytes: 1_572_865, .. }), "{error}");
-        assert!(error.to_string().starts_with("core/secrets/default/a has"), "{error}");
+        let error = store
+            .put(key("core/secrets/default/a"), large, Expect::Any)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::TooLarge {
+                    bytes: 1_572_865,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        assert!(
+            error.to_string().starts_with("core/secrets/default/a has"),
+            "{error}"
+        );
         for name in ["", &"n".repeat(513)] {
-            let error = store.put(key(name), "v".into(), Expect::Any).await.unwrap_err();
+            let error = store
+                .put(key(name), "v".into(), Expect::Any)
+                .await
+                .unwrap_err();
             assert!(matches!(error, StoreError::InvalidKey { .. }), "{error}");
         }
         assert_eq!(put(&store, &"n".repeat(512), "v").await, 2);
@@ -94,16 +181,23 @@ fn what_cannot_be_stored_is_refused_by_name(kind: StoreKind) {
 
 fn a_full_store_takes_deletions_only(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
-    let limits = Limits { objects: 10_000, ..Limits::default() };
+    let limits = Limits {
+        objects: 10_000,
+        ..Limits::default()
+    };
     run(async {
         let store = Store::open_with(directory.path(), kind, limits).unwrap();
         let value = Bytes::from(vec![7; 1000]);
-        let puts = (0..20).map(|i| store.put(key(&format!("a/{i:02}")), value.clone(), Expect::Any));
+        let puts =
+            (0..20).map(|i| store.put(key(&format!("a/{i:02}")), value.clone(), Expect::Any));
         let results = futures::future::join_all(puts).await;
         let taken = results.iter().filter(|result| result.is_ok()).count();
         assert!((5..10).contains(&taken), "{taken}");
         let refusal = results.last().unwrap().clone().unwrap_err();
-        assert!(matches!(refusal, StoreError::Full { limit: 10_000, .. }), "{refusal}");
+        assert!(
+            matches!(refusal, StoreError::Full { limit: 10_000, .. }),
+            "{refusal}"
+        );
         delete(&store, "a/00").await;
         store.put(key("a/19"), value, Expect::Absent).await.unwrap();
     });
@@ -114,7 +208,10 @@ fn debug_output_hides_values(kind: StoreKind) {
         put(&store, "core/secrets/default/a", "hunter2").await;
         let entry = store.get("core/secrets/default/a").unwrap();
         let event = store.watch("", 1).unwrap().next().await.unwrap();
-        assert_eq!(format!("{entry:?}"), "core/secrets/default/a@2 (created 2, 7 bytes)");
+        assert_eq!(
+            format!("{entry:?}"),
+            "core/secrets/default/a@2 (created 2, 7 bytes)"
+        );
         assert_eq!(format!("{event:?}"), "core/secrets/default/a created at 2");
     });
 }

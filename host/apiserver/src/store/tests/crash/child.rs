@@ -17,15 +17,25 @@ const OBJECTS: u64 = 12;
 
 #[test]
 fn run() {
-    let Some(directory) = std::env::var_os("OSIER_STORE_DIRECTORY").map(PathBuf::from) else { return };
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let Some(directory) = std::env::var_os("OSIER_STORE_DIRECTORY").map(PathBuf::from) else {
+        return;
+    };
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let kind = std::env::var("OSIER_STORE_KIND").unwrap().parse().unwrap();
     let limits = history(usize::try_from(number("OSIER_STORE_HISTORY").unwrap()).unwrap());
     let writes = number("OSIER_STORE_WRITES").unwrap_or(u64::MAX);
     // The test harness has begun a line.
     say("");
     match Store::open_with(&directory, kind, limits) {
-        Ok(store) => super::super::run(work(store, number("OSIER_STORE_WRITERS").unwrap_or(WRITERS), writes)),
+        Ok(store) => super::super::run(work(
+            store,
+            number("OSIER_STORE_WRITERS").unwrap_or(WRITERS),
+            writes,
+        )),
         Err(error) => say(&format!("refused {error}")),
     }
 }
@@ -34,24 +44,33 @@ fn run() {
 fn say(line: &str) {
     let mut output = std::io::stdout().lock();
     // The parent may have closed its end.
-    let _ = output.write_all(format!("{line}\n").as_bytes()).and_then(|()| output.flush());
+    let _ = output
+        .write_all(format!("{line}\n").as_bytes())
+        .and_then(|()| output.flush());
 }
 
 async fn work(store: Store, writers: u64, writes: u64) {
     say("open");
     let sequence = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..writers)
-        .map(|writer| tokio::task::spawn(write(store.clone(), writer, Arc::clone(&sequence), writes)))
+        .map(|writer| {
+            tokio::task::spawn(write(store.clone(), writer, Arc::clone(&sequence), writes))
+        })
         .collect();
     let mut failed = None;
     for task in tasks {
         failed = task.await.unwrap().err().or(failed);
     }
-    let Some(error) = failed else { return finish(store).await };
+    let Some(error) = failed else {
+        return finish(store).await;
+    };
     say(&format!("failed {error}"));
     assert_eq!(store.failed().await, error);
     assert_eq!(store.health(), Err(error));
-    let after = store.put(key("after"), "v".into(), Expect::Any).await.unwrap_err();
+    let after = store
+        .put(key("after"), "v".into(), Expect::Any)
+        .await
+        .unwrap_err();
     say(&format!("after failed {after}"));
     if !store.list("").1.is_empty() {
         say("reads still work");
@@ -77,10 +96,14 @@ async fn write(
         if sequence.fetch_add(1, Ordering::Relaxed) >= writes {
             return Ok(());
         }
-        turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(writer | 1);
+        turn = turn
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(writer | 1);
         let name = format!("{writer}/{}", (turn >> 33) % OBJECTS);
         let current = store.get(&name);
-        let expect = current.as_ref().map_or(Expect::Absent, |entry| Expect::Revision(entry.modified));
+        let expect = current
+            .as_ref()
+            .map_or(Expect::Absent, |entry| Expect::Revision(entry.modified));
         let revision = if current.is_some() && (turn >> 40).is_multiple_of(10) {
             say(&format!("deleting {name}"));
             let revision = store.delete(key(&name), expect).await?;
@@ -93,13 +116,20 @@ async fn write(
             say(&format!("put {name} {revision} {seed} {size}"));
             revision
         };
-        assert!(store.revision() >= revision, "answered before it was published");
+        assert!(
+            store.revision() >= revision,
+            "answered before it was published"
+        );
     }
 }
 
 /// Mostly 1 to 8 KiB, seldom much more.
 fn size(turn: u64) -> usize {
-    let size = if (turn >> 50).is_multiple_of(64) { 300 << 10 } else { 1024 + (turn >> 24) % 7168 };
+    let size = if (turn >> 50).is_multiple_of(64) {
+        300 << 10
+    } else {
+        1024 + (turn >> 24) % 7168
+    };
     usize::try_from(size).unwrap()
 }
 

@@ -27,11 +27,14 @@ impl Evidence {
     pub(super) fn take(&mut self, lines: &[String]) {
         for line in lines {
             let words: Vec<_> = line.split(' ').collect();
-            let content = |seed: &str, size: &str| Some((seed.parse().unwrap(), size.parse().unwrap()));
+            let content =
+                |seed: &str, size: &str| Some((seed.parse().unwrap(), size.parse().unwrap()));
             match words[..] {
                 ["putting", name, seed, size] => self.begin(name, content(seed, size)),
                 ["deleting", name] => self.begin(name, None),
-                ["put", name, revision, seed, size] => self.end(name, revision, content(seed, size)),
+                ["put", name, revision, seed, size] => {
+                    self.end(name, revision, content(seed, size))
+                }
                 ["deleted", name, revision] => self.end(name, revision, None),
                 _ => {}
             }
@@ -46,7 +49,10 @@ impl Evidence {
         self.begun.remove(name);
         let revision = revision.parse().unwrap();
         let twice = self.told.insert(revision, (name.to_owned(), content));
-        assert!(twice.is_none(), "revision {revision} was acknowledged twice");
+        assert!(
+            twice.is_none(),
+            "revision {revision} was acknowledged twice"
+        );
     }
 
     /// Begins anew with an empty store.
@@ -68,7 +74,11 @@ impl Evidence {
             Err(error) => panic!("after {} acknowledged writes: {error}", self.told.len()),
         };
         let last = self.told.keys().next_back().copied().unwrap_or_default();
-        assert!(store.revision() >= last, "the store stands at {}, {last} was acknowledged", store.revision());
+        assert!(
+            store.revision() >= last,
+            "the store stands at {}, {last} was acknowledged",
+            store.revision()
+        );
         let log = read_log(&store).await;
         self.check_log(&log);
         self.check_objects(&store);
@@ -77,11 +87,16 @@ impl Evidence {
 
     /// Each acknowledged revision that is not compacted is in the log as it was told.
     fn check_log(&self, log: &BTreeMap<u64, (String, Option<Bytes>)>) {
-        let Some(first) = log.keys().next() else { return };
+        let Some(first) = log.keys().next() else {
+            return;
+        };
         for (revision, (name, content)) in self.told.range(first..) {
             let (found, bytes) = &log[revision];
             let expected = content.map(|(seed, size)| value(seed, size));
-            assert!(found == name && *bytes == expected, "revision {revision} of {name} is not what was told");
+            assert!(
+                found == name && *bytes == expected,
+                "revision {revision} of {name} is not what was told"
+            );
         }
     }
 
@@ -98,9 +113,18 @@ impl Evidence {
                 (None, None) => true,
                 _ => false,
             };
-            let later = self.begun.get(name).is_some_and(|begun| begun.iter().any(is));
-            let same = is(&content) && found.as_ref().is_none_or(|(modified, _)| *modified == revision);
-            assert!(same || later, "{name} is not what revision {revision} or a write begun after it left");
+            let later = self
+                .begun
+                .get(name)
+                .is_some_and(|begun| begun.iter().any(is));
+            let same = is(&content)
+                && found
+                    .as_ref()
+                    .is_none_or(|(modified, _)| *modified == revision);
+            assert!(
+                same || later,
+                "{name} is not what revision {revision} or a write begun after it left"
+            );
         }
         assert_eq!(keys_on_disk(store).0, store.list("").1.len());
     }
@@ -108,7 +132,9 @@ impl Evidence {
 
 /// The whole history, of which no revision may be missing.
 async fn read_log(store: &Store) -> BTreeMap<u64, (String, Option<Bytes>)> {
-    let oldest = (1..=store.revision()).find(|revision| store.watch("", *revision).is_ok()).unwrap();
+    let oldest = (1..=store.revision())
+        .find(|revision| store.watch("", *revision).is_ok())
+        .unwrap();
     let mut watch = store.watch("", oldest).unwrap();
     let mut log = BTreeMap::new();
     for revision in oldest + 1..=store.revision() {
