@@ -68,8 +68,11 @@ pub(crate) fn sections(component: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Co
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section) if section.name().starts_with(SECTION_PREFIX) => {
-                if found.get(section.name()).is_none_or(|(at, _)| *at > depth) {
-                    found.insert(section.name().to_owned(), (depth, section.data().to_vec()));
+                let inner = found
+                    .entry(section.name().to_owned())
+                    .or_insert((u32::MAX, Vec::new()));
+                if inner.0 > depth {
+                    *inner = (depth, section.data().to_vec());
                 }
             }
             _ => {}

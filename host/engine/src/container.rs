@@ -32,7 +32,7 @@ pub struct Container {
     pub max_requests_per_instance: u32,
     /// Requests that may wait for an instance; the next one is refused.
     pub max_queued: u32,
-    /// Time until the response head, and processor time of the whole request.
+    /// Time until the response head; after it, processor time that the guest may take without waiting for anything.
     pub request_deadline: Duration,
 }
 

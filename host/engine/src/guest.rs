@@ -6,7 +6,7 @@ use crate::network::Hooks;
 use crate::stdio::Sink;
 use crate::ticker::Clock;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
@@ -63,12 +63,20 @@ pub(crate) struct Slice {
     clock: Clock,
     share: u64,
     begun: AtomicU64,
+    /// Whether the slice was used up: the guest did not stop by itself.
+    exhausted: AtomicBool,
 }
 
 impl Slice {
     /// A guest is about to run: its slice begins.
     pub(crate) fn begin(&self) {
         self.begun.store(self.clock.ticks(), Ordering::Relaxed);
+        self.exhausted.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the guest was stopped at the end of its slice, not by waiting for something.
+    pub(crate) fn exhausted(&self) -> bool {
+        self.exhausted.load(Ordering::Relaxed)
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -85,7 +93,10 @@ impl Slice {
         match self.share.checked_sub(ran) {
             Some(left) if left > 0 => UpdateDeadline::Continue(left),
             // Not a plain yield: that may come back first through the scheduler's fast lane and starve everybody else.
-            _ => UpdateDeadline::YieldCustom(self.share, Box::pin(tokio::task::yield_now())),
+            _ => {
+                self.exhausted.store(true, Ordering::Relaxed);
+                UpdateDeadline::YieldCustom(self.share, Box::pin(tokio::task::yield_now()))
+            }
         }
     }
 }
@@ -157,6 +168,7 @@ pub(crate) fn store(
         clock: clock.clone(),
         share,
         begun: AtomicU64::new(clock.ticks()),
+        exhausted: AtomicBool::new(false),
     });
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.memory);

@@ -49,7 +49,7 @@ impl Pool {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(n)
             .total_core_instances(n.saturating_mul(8))
-            .total_memories(n.saturating_mul(2))
+            .total_memories(n.saturating_add(n / 4))
             .total_tables(n.saturating_mul(6))
             .total_stacks(if self.stacks { n } else { 1 })
             .max_core_instances_per_component(64)

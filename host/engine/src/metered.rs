@@ -11,7 +11,7 @@ pub(crate) struct Metered<T> {
     call: Pin<Box<dyn Future<Output = T> + Send>>,
     slice: Arc<Slice>,
     ledger: Arc<Ledger>,
-    spent: Duration,
+    busy: Duration,
 }
 
 impl<T> Metered<T> {
@@ -24,13 +24,14 @@ impl<T> Metered<T> {
             call: Box::pin(call),
             slice,
             ledger,
-            spent: Duration::ZERO,
+            busy: Duration::ZERO,
         }
     }
 
-    /// Processor time of this call so far. A guest never runs longer than its slice in one poll, so this is exact to a slice.
-    pub(crate) fn spent(&self) -> Duration {
-        self.spent
+    /// Processor time since the guest last waited for anything: what tells a loop from a long conversation. Exact to a
+    /// slice, because a guest never runs longer in one poll.
+    pub(crate) fn busy(&self) -> Duration {
+        self.busy
     }
 }
 
@@ -45,7 +46,11 @@ impl<T> Future for Metered<T> {
         let polled = this.call.as_mut().poll(cx);
         drop(running);
         let time = begun.elapsed();
-        this.spent += time;
+        this.busy = if this.slice.exhausted() {
+            this.busy + time
+        } else {
+            Duration::ZERO
+        };
         this.ledger.add_cpu(time);
         polled
     }

@@ -45,18 +45,28 @@ impl Reaper {
         let warm: Arc<dyn Warm> = warm.clone();
         self.watched.lock().push(Arc::downgrade(&warm));
     }
+
+    /// Drops every instance that serves nobody: the machine's pool is full, and somebody needs one now.
+    pub(crate) fn cool_all(&self) {
+        cool(&self.watched, Duration::ZERO);
+    }
+}
+
+/// Asks every container to drop what has been idle for longer than this.
+fn cool(watched: &Watched, idle: Duration) {
+    let warm: Vec<_> = {
+        let mut watched = watched.lock();
+        watched.retain(|warm| warm.strong_count() > 0);
+        watched.iter().filter_map(Weak::upgrade).collect()
+    };
+    for warm in warm {
+        warm.cool(idle);
+    }
 }
 
 fn reap(watched: &Watched, ended: &Receiver<()>, idle: Duration) {
     let pause = (idle / 2).clamp(Duration::from_millis(10), Duration::from_secs(5));
     while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-        let warm: Vec<_> = {
-            let mut watched = watched.lock();
-            watched.retain(|warm| warm.strong_count() > 0);
-            watched.iter().filter_map(Weak::upgrade).collect()
-        };
-        for warm in warm {
-            warm.cool(idle);
-        }
+        cool(watched, idle);
     }
 }

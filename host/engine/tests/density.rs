@@ -1,5 +1,5 @@
 //! A thousand idle containers. In a process of its own, because it reads the process's memory.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "engine/guests.rs"]
 #[expect(dead_code, reason = "shared with the other tests of the engine")]

@@ -19,21 +19,31 @@ use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sync};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiCtx, WasiView};
 
-/// Imports that need a grant, each with the grant's name in a Plugin's specification.
-const GRANTED: [(&str, &str, fn(&PluginGrants) -> bool); 3] = [
-    ("wasi:clocks/", "set spec.grants.clock: true", |grants| {
-        grants.clock
-    }),
-    (
-        "wasi:random/random@",
-        "set spec.grants.random: true",
-        |grants| grants.random,
-    ),
-    (
-        keyvalue::INTERFACE,
-        "name its buckets in spec.grants.keyvalue",
-        |grants| grants.keyvalue.is_some(),
-    ),
+/// An import that needs a grant.
+struct Granted {
+    /// What its name starts with.
+    import: &'static str,
+    /// What to write into a Plugin's specification.
+    remedy: &'static str,
+    given: fn(&PluginGrants) -> bool,
+}
+
+const GRANTED: [Granted; 3] = [
+    Granted {
+        import: "wasi:clocks/",
+        remedy: "set spec.grants.clock: true",
+        given: |grants| grants.clock,
+    },
+    Granted {
+        import: "wasi:random/random@",
+        remedy: "set spec.grants.random: true",
+        given: |grants| grants.random,
+    },
+    Granted {
+        import: keyvalue::INTERFACE,
+        remedy: "name its buckets in spec.grants.keyvalue",
+        given: |grants| grants.keyvalue.is_some(),
+    },
 ];
 
 /// Imports that are linked without a grant.
@@ -50,11 +60,11 @@ pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), Com
         let inert = INERT.iter().any(|prefix| import.starts_with(prefix));
         let granted = GRANTED
             .iter()
-            .find(|(prefix, ..)| import.starts_with(prefix));
+            .find(|granted| import.starts_with(granted.import));
         let remedy = match granted {
             _ if inert => continue,
-            Some((_, _, given)) if given(grants) => continue,
-            Some((_, remedy, _)) => (*remedy).to_owned(),
+            Some(granted) if (granted.given)(grants) => continue,
+            Some(granted) => granted.remedy.to_owned(),
             None => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy/counters".to_owned(),
         };
         return Err(ComponentError::Import {

@@ -34,14 +34,14 @@ impl Exchange {
         pool.ledger.requests.fetch_add(1, Ordering::Relaxed);
         let method = request.method().clone();
         Self::new(pool, slot, method, |instance, pool| async move {
-            instance.serve(&pool.pre, request).await
+            instance.serve(&pool, request).await
         })
     }
 
     /// Only instantiates.
     pub(super) fn warm(pool: Arc<Pool>, slot: Slot) -> Self {
         Self::new(pool, slot, Method::GET, |instance, pool| async move {
-            instance.warm(&pool.pre).await
+            instance.warm(&pool).await
         })
     }
 
@@ -78,7 +78,7 @@ impl Exchange {
         let ended = match Pin::new(&mut self.guest).poll(cx) {
             Poll::Ready((instance, Ok(()))) => return Poll::Ready(Ok(instance)),
             Poll::Ready((instance, Err(error))) => trap::classify(&error, &instance.guest().memory),
-            Poll::Pending if self.guest.spent() > self.pool.container.request_deadline => {
+            Poll::Pending if self.guest.busy() > self.pool.container.request_deadline => {
                 self.late()
             }
             Poll::Pending => ready!(self.poll_alarm(cx)),
@@ -114,7 +114,7 @@ impl Exchange {
             .map_or(Poll::Pending, |alarm| alarm.as_mut().poll(cx))
     }
 
-    /// The response head is out: from now on only processor time counts.
+    /// The response head is out: from now on only loops count.
     fn untimed(&mut self) {
         self.due = None;
         self.alarm = None;

@@ -1,5 +1,6 @@
 //! One instance of an HTTP component, through all the requests that it serves.
 
+use super::pool::Pool;
 use crate::guest::{Guest, Slice};
 use crate::network::error_for_guest;
 use bytes::Bytes;
@@ -11,9 +12,9 @@ use parking_lot::Mutex;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use wasmtime::Store;
+use wasmtime::{PoolConcurrencyLimitError, Store};
+use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView};
 
 /// Where the guest's answer appears, during a poll of the guest.
@@ -56,36 +57,39 @@ impl Instance {
     }
 
     /// Instantiates the component, if that has not happened.
-    pub(super) async fn warm(mut self, pre: &ProxyPre<Guest>) -> (Self, wasmtime::Result<()>) {
-        let warmed = self.proxy(pre).await.map(drop);
+    pub(super) async fn warm(mut self, pool: &Pool) -> (Self, wasmtime::Result<()>) {
+        let warmed = self.proxy(pool).await.map(drop);
         (self, warmed)
     }
 
     /// Hands one request to the guest and runs it until it returns.
     pub(super) async fn serve(
         mut self,
-        pre: &ProxyPre<Guest>,
+        pool: &Pool,
         request: Request<Body>,
     ) -> (Self, wasmtime::Result<()>) {
         self.served += 1;
         self.store.data_mut().memory.forget();
-        let served = self.handle(pre, request).await;
+        let served = self.handle(pool, request).await;
         (self, served)
     }
 
-    async fn proxy(&mut self, pre: &ProxyPre<Guest>) -> wasmtime::Result<()> {
+    async fn proxy(&mut self, pool: &Pool) -> wasmtime::Result<()> {
         if self.proxy.is_none() {
-            self.proxy = Some(pre.instantiate_async(&mut self.store).await?);
+            let made = match pool.pre.instantiate_async(&mut self.store).await {
+                Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                    pool.core.reaper().cool_all();
+                    pool.pre.instantiate_async(&mut self.store).await
+                }
+                made => made,
+            };
+            self.proxy = Some(made?);
         }
         Ok(())
     }
 
-    async fn handle(
-        &mut self,
-        pre: &ProxyPre<Guest>,
-        request: Request<Body>,
-    ) -> wasmtime::Result<()> {
-        self.proxy(pre).await?;
+    async fn handle(&mut self, pool: &Pool, request: Request<Body>) -> wasmtime::Result<()> {
+        self.proxy(pool).await?;
         let Some(proxy) = &self.proxy else {
             return Ok(());
         };

@@ -4,7 +4,7 @@ use super::instance::Instance;
 use crate::engine::Core;
 use crate::guest::{self, Guest, Ledger};
 use crate::reaper::Warm;
-use crate::{CallError, Container, Usage};
+use crate::{CallError, Container, Usage, imports};
 use osier_process::CancellationToken;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -33,7 +33,10 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(core: Arc<Core>, pre: ProxyPre<Guest>, container: Container) -> Self {
-        let most = container.max_instances.max(1);
+        let most = fitting(
+            &container,
+            imports::initial_memory(pre.instance_pre().component()),
+        );
         Self {
             core,
             pre,
@@ -104,6 +107,19 @@ impl Pool {
         let idle = std::mem::take(&mut *self.idle.lock());
         drop(idle);
     }
+}
+
+/// As many instances as the container wants and as its memory can hold at least in their first state: more would only
+/// run out of memory when they are made.
+fn fitting(container: &Container, initial_memory: u64) -> u32 {
+    let by_memory = container
+        .memory_limit
+        .checked_div(initial_memory)
+        .unwrap_or(u64::MAX);
+    container
+        .max_instances
+        .min(u32::try_from(by_memory).unwrap_or(u32::MAX))
+        .max(1)
 }
 
 impl Warm for Pool {

@@ -145,3 +145,46 @@ async fn many_requests_at_once_share_few_instances() {
     assert!(usage.instances <= 3, "{usage:?}");
     assert_eq!(usage.requests, 200);
 }
+
+#[tokio::test]
+async fn warm_instances_make_room_when_the_pool_is_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        max_instances: 16,
+        ..Settings::new(dir.path(), Tasks::new())
+    };
+    let workload = Engine::start(settings)
+        .unwrap()
+        .workload(&wasm(crate::guests::HTTP))
+        .unwrap();
+    let pods: Vec<_> = (0..20)
+        .map(|_| workload.http(container()).unwrap())
+        .collect();
+    for http in &pods {
+        assert_eq!(text(http, "/hello").await, "hello");
+    }
+    // Instances at work are not taken away.
+    let busy = futures::future::join_all(pods.iter().take(16).map(|http| get(http, "/drip"))).await;
+    assert!(busy.iter().all(Result::is_ok));
+    assert_eq!(
+        get(&pods[19], "/hello").await.map(drop),
+        Err(CallError::Overloaded)
+    );
+    drop(busy);
+    assert_eq!(text(&pods[19], "/hello").await, "hello");
+}
+
+#[tokio::test]
+async fn a_small_memory_limit_means_fewer_instances_not_failures() {
+    // Room for two instances of a little more than 1 MiB.
+    let http = serve(Container {
+        memory_limit: 3 << 20,
+        max_instances: 8,
+        max_queued: 100,
+        ..container()
+    });
+    let all = (0..40).map(|_| begin(&http, "/hello"));
+    for answered in futures::future::join_all(all).await {
+        assert_eq!(answered.unwrap(), Ok(()));
+    }
+}

@@ -200,3 +200,15 @@ async fn start_makes_an_instance_for_the_first_request() {
     assert_eq!(text(&http, "/count").await, "1");
     assert_eq!(http.usage().instances, 1);
 }
+
+#[tokio::test]
+async fn a_long_conversation_is_no_loop() {
+    let http = serve(Container {
+        request_deadline: Duration::from_millis(100),
+        ..container()
+    });
+    let mut answer = get(&http, "/drip").await.unwrap().into_body();
+    while http.usage().cpu < Duration::from_millis(400) {
+        answer.frame().await.unwrap().unwrap();
+    }
+}
