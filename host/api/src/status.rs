@@ -20,9 +20,9 @@ pub struct Status {
     /// For people.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// What it is about.
+    /// What it is about. Boxed, since most results carry no Status at all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
 }
 
 /// What a Status is about.
@@ -83,7 +83,7 @@ impl Status {
         };
         Self {
             code: 200,
-            details: Some(details),
+            details: Some(Box::new(details)),
             ..Self::default()
         }
     }
@@ -281,7 +281,7 @@ impl Status {
 
     /// Puts details.
     pub fn on(mut self, details: Details) -> Self {
-        self.details = Some(details);
+        self.details = Some(Box::new(details));
         self
     }
 

@@ -101,9 +101,8 @@ impl Exchange<'_> {
         if !address.subresource.is_empty() {
             let part = Subresource::from_segment(&address.subresource);
             let served = part.filter(|part| address.resource.has(*part));
-            return self
-                .part(served.ok_or_else(Status::no_such_resource)?)
-                .await;
+            let served = served.ok_or_else(|| no_such_part(address))?;
+            return self.part(served).await;
         }
         let verb = self.verb().ok_or_else(not_allowed)?;
         if !address.resource.verbs.contains(&verb) {
@@ -136,6 +135,16 @@ impl Exchange<'_> {
             _ => None,
         }
     }
+}
+
+/// `kubectl exec`, `attach`, `port-forward` and their like come here.
+fn no_such_part(address: &Address) -> Status {
+    let (plural, part) = (address.resource.plural, &address.subresource);
+    Status::new(
+        404,
+        "NotFound",
+        format!("{plural}/{part} is not served by this version of Osier"),
+    )
 }
 
 fn not_allowed() -> Status {

@@ -128,10 +128,11 @@ impl ApiServer {
     pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let target = target::parse(head.uri.path());
-        let answer = match authorize(user, &target, &head) {
-            Ok(()) => serve::answer(self, user, target, serve::Incoming::new(head, body)).await,
-            Err(refusal) => Err(refusal),
-        };
+        let answer =
+            match refuse_impersonation(&head).and_then(|()| authorize(user, &target, &head)) {
+                Ok(()) => serve::answer(self, user, target, serve::Incoming::new(head, body)).await,
+                Err(refusal) => Err(refusal),
+            };
         answer.unwrap_or_else(|status| respond::status(&status))
     }
 
@@ -152,6 +153,19 @@ impl ApiServer {
 /// Whether a path is open to everybody.
 pub(crate) fn public(target: &Target) -> bool {
     matches!(target, Target::Health | Target::Version)
+}
+
+/// `kubectl --as` asks to be somebody with fewer rights: answering as the caller would be a lie.
+fn refuse_impersonation(head: &http::request::Parts) -> Result<(), Status> {
+    if head
+        .headers
+        .keys()
+        .any(|name| name.as_str().starts_with("impersonate-"))
+    {
+        let words = "impersonation is not served by this version of Osier: leave out --as, --as-group and --as-uid";
+        return Err(Status::new(403, "Forbidden", words));
+    }
+    Ok(())
 }
 
 /// Trusted groups may do everything, others may only see that the server is there.

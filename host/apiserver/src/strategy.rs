@@ -47,6 +47,11 @@ pub(crate) trait Strategy: Send + Sync {
     /// The object was marked as deleted.
     fn marked(&self, _object: &mut Object) {}
 
+    /// Whether a new object may bring its status along.
+    fn created_with_status(&self) -> bool {
+        false
+    }
+
     /// Whether changes of the wanted state are counted in `metadata.generation`.
     fn generations(&self) -> bool {
         true
@@ -56,6 +61,19 @@ pub(crate) trait Strategy: Send + Sync {
 /// A kind that needs no code.
 struct Plain {
     generations: bool,
+}
+
+/// A node is created by its own agent, which knows the status.
+struct Nodes;
+
+impl Strategy for Nodes {
+    fn created_with_status(&self) -> bool {
+        true
+    }
+
+    fn generations(&self) -> bool {
+        false
+    }
 }
 
 impl Strategy for Plain {
@@ -89,6 +107,7 @@ impl Strategies {
             pods if *pods == resources::PODS => &pods::Pods,
             services if *services == resources::SERVICES => &self.services,
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
+            nodes if *nodes == resources::NODES => &Nodes,
             _ if generations => &Plain { generations: true },
             _ => &Plain { generations: false },
         }

@@ -68,7 +68,7 @@ impl Registry {
         let resource = write.resource();
         let strategy = self.strategies.of(resource);
         stamp_new(&mut object, strategy.generations());
-        if resource.has(Subresource::Status) {
+        if resource.has(Subresource::Status) && !strategy.created_with_status() {
             object.remove(&["status"]);
         }
         strategy.prepare_create(&mut object);

@@ -33,15 +33,20 @@ pub(crate) enum Part {
     Status,
     /// Only a namespace's `spec.finalizers`.
     Finalize,
-    /// What the server itself decided to change, in spec and status.
-    Server,
+    /// The replica count, in the shape of the object itself.
+    Scale,
+    /// A pod's node, which nothing else may set after creation.
+    Binding,
 }
+
+/// Makes the new object from the old one, and adds warnings for the caller.
+pub(crate) type Make<'a> = dyn Fn(&Object, &mut Vec<String>) -> Result<Object, Status> + Sync + 'a;
 
 /// What a write would store.
 pub(crate) struct Change<'a> {
     pub(crate) part: Part,
-    /// Makes the new object from the old one. Called again when another write came between.
-    pub(crate) make: &'a (dyn Fn(&Object, &mut Vec<String>) -> Result<Object, Status> + Sync),
+    /// Called again when another write came between.
+    pub(crate) make: &'a Make<'a>,
 }
 
 impl Registry {
@@ -76,7 +81,9 @@ impl Registry {
         let mut new = merge(write.address, strategy, (&old, proposed), change.part)?;
         check_finalizers(write.address, &old, &new)?;
         new = draft::complete(resource, new);
-        validate(resource, Some(&old), &new)?;
+        if change.part != Part::Binding {
+            validate(resource, Some(&old), &new)?;
+        }
         new = self.admit(write, Some(&old), new).await?;
         let claim = strategy.claim(Some(&old), &mut new)?;
         if strategy.generations() && wanted_state_changed(&old, &new) {
@@ -136,7 +143,7 @@ fn merge(
     let new = match part {
         Part::Status => with(old, &proposed, &["status"]),
         Part::Finalize => with(old, &proposed, &["spec", "finalizers"]),
-        Part::Main | Part::Server => {
+        Part::Main | Part::Scale | Part::Binding => {
             let mut new = proposed;
             for field in KEPT {
                 copy(old, &mut new, &["metadata", field]);

@@ -81,7 +81,7 @@ impl Exchange<'_> {
             .update(
                 &mut write,
                 Change {
-                    part: Part::Server,
+                    part: Part::Scale,
                     make: &make,
                 },
             )
@@ -131,7 +131,7 @@ impl Exchange<'_> {
             .update(
                 &mut write,
                 Change {
-                    part: Part::Server,
+                    part: Part::Binding,
                     make: &make,
                 },
             )
@@ -298,9 +298,9 @@ fn rescale(old: &Object, wanted: &Value) -> Result<Object, Status> {
         .pointer("/spec/replicas")
         .cloned()
         .unwrap_or_else(|| json!(0));
-    if !replicas
+    if replicas
         .as_i64()
-        .is_some_and(|count| i32::try_from(count).is_ok())
+        .is_none_or(|count| i32::try_from(count).is_err())
     {
         return Err(Status::bad_request(format!(
             "Scale in version \"v1\" cannot be handled as a Scale: spec.replicas: Invalid value: {replicas}: must be an integer"

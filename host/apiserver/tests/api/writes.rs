@@ -420,6 +420,31 @@ async fn strangers_may_nothing() {
 }
 
 #[tokio::test]
+async fn nobody_is_somebody_else() {
+    let server = Server::new().await;
+    let mut disguised = request("GET", PODS, "", "");
+    disguised
+        .headers_mut()
+        .insert("impersonate-user", "jane".parse().unwrap());
+    let refused = server.send(disguised).await;
+    assert!(
+        refused.code == 403 && refused.message().contains("leave out --as"),
+        "{}",
+        refused.text
+    );
+}
+
+#[tokio::test]
+async fn a_node_brings_its_status_along() {
+    let server = Server::new().await;
+    let node = json!({"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "4"}}});
+    assert_eq!(
+        server.post("/api/v1/nodes", node).await.good()["status"]["capacity"]["cpu"],
+        "4"
+    );
+}
+
+#[tokio::test]
 async fn other_versions_are_the_same_object() {
     let server = Server::new().await;
     let old = "/apis/networking.istio.io/v1beta1/namespaces/default/gateways";
