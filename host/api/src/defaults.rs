@@ -27,17 +27,6 @@ pub fn apply(resource: &Resource, object: &mut Object) {
     }
 }
 
-/// The status with which an object of this kind begins its life, whatever the client sent.
-pub fn initial_status(resource: &Resource, object: &Object) -> Option<Value> {
-    match (resource.group, resource.plural) {
-        ("", "pods") => Some(json!({"phase": "Pending", "qosClass": pod::qos_class(object)})),
-        ("", "replicationcontrollers") => Some(json!({"replicas": 0})),
-        ("", "namespaces") => Some(json!({"phase": "Active"})),
-        ("", "services") => Some(json!({"loadBalancer": {}})),
-        _ => None,
-    }
-}
-
 /// Puts `value` at `key` unless something is there.
 fn default(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
     map.entry(key).or_insert_with(|| value.into());
@@ -118,15 +107,7 @@ fn service(object: &mut Object) {
         .and_then(Value::as_str)
         .unwrap_or("")
         .to_owned();
-    if spec.get("sessionAffinity") == Some(&json!("ClientIP")) {
-        default(spec, "sessionAffinityConfig", json!({}));
-        if let Some(config) = child(spec, "sessionAffinityConfig") {
-            default(config, "clientIP", json!({}));
-            if let Some(client) = child(config, "clientIP") {
-                default(client, "timeoutSeconds", 10_800);
-            }
-        }
-    }
+    session_affinity(spec);
     if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
         default_text(spec, "externalTrafficPolicy", "Cluster");
     }
@@ -138,14 +119,30 @@ fn service(object: &mut Object) {
     if kind == "LoadBalancer" {
         default(spec, "allocateLoadBalancerNodePorts", true);
     }
-    for port in children(spec, "ports") {
-        default_text(port, "protocol", "TCP");
-        let unset = port
-            .get("targetPort")
-            .is_none_or(|target| *target == json!(0) || *target == json!(""));
-        if let Some(number) = port.get("port").cloned().filter(|_| unset) {
-            port.insert("targetPort".to_owned(), number);
-        }
+    children(spec, "ports").for_each(service_port);
+}
+
+fn session_affinity(spec: &mut Map<String, Value>) {
+    if spec.get("sessionAffinity") != Some(&json!("ClientIP")) {
+        return;
+    }
+    default(spec, "sessionAffinityConfig", json!({}));
+    let Some(config) = child(spec, "sessionAffinityConfig") else {
+        return;
+    };
+    default(config, "clientIP", json!({}));
+    if let Some(client) = child(config, "clientIP") {
+        default(client, "timeoutSeconds", 10_800);
+    }
+}
+
+fn service_port(port: &mut Map<String, Value>) {
+    default_text(port, "protocol", "TCP");
+    let unset = port
+        .get("targetPort")
+        .is_none_or(|target| *target == json!(0) || *target == json!(""));
+    if let Some(number) = port.get("port").cloned().filter(|_| unset) {
+        port.insert("targetPort".to_owned(), number);
     }
 }
 

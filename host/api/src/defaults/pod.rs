@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{child, children, default, default_number, default_text, volume};
-use crate::Object;
 
 type Json = Map<String, Value>;
 
@@ -85,20 +84,9 @@ fn container(container: &mut Json, host_network: bool) {
     default_text(container, "terminationMessagePolicy", "File");
     default(container, "resources", json!({}));
     for port in children(container, "ports") {
-        default_text(port, "protocol", "TCP");
-        if let Some(number) = port
-            .get("containerPort")
-            .and_then(Value::as_i64)
-            .filter(|_| host_network)
-        {
-            default_number(port, "hostPort", number);
-        }
+        self::port(port, host_network);
     }
-    for variable in children(container, "env") {
-        if let Some(field) = child(variable, "valueFrom").and_then(|from| child(from, "fieldRef")) {
-            default_text(field, "apiVersion", "v1");
-        }
-    }
+    children(container, "env").for_each(variable);
     for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(item) = child(container, name) {
             probe(item);
@@ -108,6 +96,21 @@ fn container(container: &mut Json, host_network: bool) {
         for hook in ["postStart", "preStop"] {
             http_get(child(lifecycle, hook));
         }
+    }
+}
+
+/// On the host's network a container's port is the host's.
+fn port(port: &mut Json, host_network: bool) {
+    default_text(port, "protocol", "TCP");
+    let number = port.get("containerPort").and_then(Value::as_i64);
+    if let Some(number) = number.filter(|_| host_network) {
+        default_number(port, "hostPort", number);
+    }
+}
+
+fn variable(variable: &mut Json) {
+    if let Some(field) = child(variable, "valueFrom").and_then(|from| child(from, "fieldRef")) {
+        default_text(field, "apiVersion", "v1");
     }
 }
 
@@ -136,42 +139,4 @@ fn floats(image: &str) -> bool {
     }
     let name = image.rsplit('/').next().unwrap_or(image);
     name.split_once(':').is_none_or(|(_, tag)| tag == "latest")
-}
-
-/// `Guaranteed` if every container's limits of CPU and memory are set and equal its requests, `BestEffort` if no
-/// container sets any, `Burstable` otherwise.
-pub(super) fn qos_class(pod: &Object) -> &'static str {
-    let lists = CONTAINER_LISTS
-        .iter()
-        .take(2)
-        .filter_map(|list| pod.get(&["spec", list])?.as_array());
-    let containers: Vec<&Value> = lists.flatten().collect();
-    let amount = |container: &Value, kind: &str, name: &str| {
-        let written = container.get("resources")?.get(kind)?.get(name)?.as_str()?;
-        Some(written.to_owned()).filter(|text| text != "0")
-    };
-    let names = ["cpu", "memory"];
-    let sets = |container: &&Value| {
-        ["requests", "limits"].iter().any(|kind| {
-            names
-                .iter()
-                .any(|name| amount(container, kind, name).is_some())
-        })
-    };
-    if !containers.iter().any(sets) {
-        return "BestEffort";
-    }
-    let exact = |container: &Value, name: &str| {
-        let limit = amount(container, "limits", name);
-        limit.is_some()
-            && amount(container, "requests", name).is_none_or(|request| Some(request) == limit)
-    };
-    let guaranteed = containers
-        .iter()
-        .all(|container| names.iter().all(|name| exact(container, name)));
-    if guaranteed {
-        "Guaranteed"
-    } else {
-        "Burstable"
-    }
 }

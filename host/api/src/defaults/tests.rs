@@ -156,22 +156,3 @@ fn defaults_never_break_the_schema() {
         assert_eq!(unknown.collect::<Vec<_>>(), [], "{}", resource.kind);
     }
 }
-
-#[test]
-fn quality_of_service() {
-    let class = |resources: Value| {
-        let pod = Object::from_value(json!({"spec": {"containers": [{"resources": resources}]}}))
-            .unwrap();
-        pod::qos_class(&pod)
-    };
-    assert_eq!(class(json!({})), "BestEffort");
-    assert_eq!(class(json!({"requests": {"cpu": "1"}})), "Burstable");
-    assert_eq!(
-        class(json!({"limits": {"cpu": "1", "memory": "1Mi"}})),
-        "Guaranteed"
-    );
-    assert_eq!(
-        class(json!({"limits": {"cpu": "1", "memory": "1Mi"}, "requests": {"cpu": "500m"}})),
-        "Burstable"
-    );
-}

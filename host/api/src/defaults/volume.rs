@@ -27,6 +27,11 @@ pub(super) fn volume(volume: &mut Json) {
     if let Some(source) = child(volume, "hostPath") {
         default(source, "type", "");
     }
+    remote(volume);
+}
+
+/// Disks and directories of other machines.
+fn remote(volume: &mut Json) {
     texts(child(volume, "iscsi"), &[("iscsiInterface", "default")]);
     texts(
         child(volume, "rbd"),

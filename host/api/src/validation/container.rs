@@ -47,18 +47,18 @@ pub(super) fn check_all(spec: &At<'_>) -> Vec<Fault> {
         faults.extend(self::container(container));
         faults.extend(mounts(&container.at("volumeMounts"), &volumes));
     }
-    for container in &init {
-        let restart = container.at("restartPolicy");
-        faults.extend(restart.one_of(&["Always"]));
-        let sidecar = restart.text() == "Always";
-        for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
-            if container.at(name).is_present() && !sidecar {
-                faults.push(
-                    container.at(name).forbidden(
-                        "may not be set for init containers without restartPolicy=Always",
-                    ),
-                );
-            }
+    faults.extend(init.iter().flat_map(init_container));
+    faults
+}
+
+/// Only an init container that keeps running can be probed.
+fn init_container(container: &At<'_>) -> Vec<Fault> {
+    let restart = container.at("restartPolicy");
+    let mut faults: Vec<Fault> = restart.one_of(&["Always"]).into_iter().collect();
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if container.at(name).is_present() && restart.text() != "Always" {
+            let words = "may not be set for init containers without restartPolicy=Always";
+            faults.push(container.at(name).forbidden(words));
         }
     }
     faults

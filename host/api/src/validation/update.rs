@@ -43,21 +43,26 @@ fn pod(old: &Object, new: &Object) -> Vec<Fault> {
             format!("{POD_WORDS}; changed: {changed}"),
         ));
     }
-    let kept = |object: &Object| {
-        object
+    faults.extend(tolerations(old, new));
+    faults
+}
+
+/// Tolerations may be added; of those that are there only the seconds may change.
+fn tolerations(old: &Object, new: &Object) -> Option<Fault> {
+    let kept = |object: &Object| -> Vec<Value> {
+        let list = object
             .get(&["spec", "tolerations"])
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default()
+            .and_then(Value::as_array);
+        let mut list = list.cloned().unwrap_or_default();
+        for toleration in list.iter_mut().filter_map(Value::as_object_mut) {
+            toleration.remove("tolerationSeconds");
+        }
+        list
     };
     let now = kept(new);
-    if kept(old).iter().any(|toleration| !now.contains(toleration)) {
-        faults.push(Fault::forbidden(
-            "spec.tolerations",
-            "existing toleration can not be modified except its tolerationSeconds",
-        ));
-    }
-    faults
+    let lost = kept(old).iter().any(|toleration| !now.contains(toleration));
+    let words = "existing toleration can not be modified except its tolerationSeconds";
+    lost.then(|| Fault::forbidden("spec.tolerations", words))
 }
 
 /// The spec without what may change.
@@ -75,12 +80,9 @@ fn fixed_part(pod: &Object) -> Value {
         map.remove(field);
     }
     // A grace period below zero, from old clients, may be put to 1.
-    if map
-        .get("terminationGracePeriodSeconds")
-        .and_then(Value::as_i64)
-        .is_some_and(|seconds| seconds < 0)
-    {
-        map.insert("terminationGracePeriodSeconds".to_owned(), 1.into());
+    let grace = map.get_mut("terminationGracePeriodSeconds");
+    if let Some(grace) = grace.filter(|grace| grace.as_i64().is_some_and(|seconds| seconds < 0)) {
+        *grace = 1.into();
     }
     for list in ["containers", "initContainers"] {
         let containers = map

@@ -17,12 +17,12 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
 fn pod(spec: &At<'_>) -> Vec<String> {
     let mut found = Vec::new();
     for field in ["hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"] {
-        if spec.at(field).is_true() {
-            found.push(no_effect(
-                &spec.at(field),
-                "a Wasm pod is isolated by its instance and shares no namespace with the host",
-            ));
-        }
+        said(
+            &mut found,
+            spec.at(field),
+            At::is_true,
+            "a Wasm pod is isolated by its instance and shares no namespace with the host",
+        );
     }
     security(&spec.at("securityContext"), &mut found);
     for field in [
@@ -31,20 +31,18 @@ fn pod(spec: &At<'_>) -> Vec<String> {
         "hostAliases",
         "dnsConfig",
     ] {
-        if spec.at(field).is_set() {
-            found.push(no_effect(
-                &spec.at(field),
-                "Wasm pods have one runtime, and names are resolved by the mesh",
-            ));
-        }
+        said(
+            &mut found,
+            spec.at(field),
+            At::is_set,
+            "Wasm pods have one runtime, and names are resolved by the mesh",
+        );
     }
-    for container in spec
-        .at("initContainers")
-        .items()
-        .iter()
-        .chain(&spec.at("containers").items())
-    {
-        self::container(container, &mut found);
+    for list in ["initContainers", "containers"] {
+        spec.at(list)
+            .items()
+            .iter()
+            .for_each(|item| container(item, &mut found));
     }
     found
 }
@@ -52,44 +50,54 @@ fn pod(spec: &At<'_>) -> Vec<String> {
 fn container(container: &At<'_>, found: &mut Vec<String>) {
     security(&container.at("securityContext"), found);
     for field in ["stdin", "tty"] {
-        if container.at(field).is_true() {
-            found.push(no_effect(
-                &container.at(field),
-                "a component has no terminal",
-            ));
-        }
+        said(
+            found,
+            container.at(field),
+            At::is_true,
+            "a component has no terminal",
+        );
     }
     for field in ["volumeMounts", "volumeDevices", "workingDir"] {
-        if container.at(field).is_set() {
-            found.push(no_effect(
-                &container.at(field),
-                "components have no file system in this version",
-            ));
-        }
+        said(
+            found,
+            container.at(field),
+            At::is_set,
+            "components have no file system in this version",
+        );
     }
     for port in container.at("ports").items() {
-        if port.at("hostPort").int().is_some_and(|number| number > 0) {
-            found.push(no_effect(
-                &port.at("hostPort"),
-                "reach the pod through a Service or a Gateway",
-            ));
-        }
+        let positive = |port: &At<'_>| port.int().is_some_and(|number| number > 0);
+        said(
+            found,
+            port.at("hostPort"),
+            positive,
+            "reach the pod through a Service or a Gateway",
+        );
     }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        if container.at(probe).at("exec").is_present() {
-            found.push(no_effect(
-                &container.at(probe).at("exec"),
-                "a component has no shell; use httpGet",
-            ));
-        }
+        let exec = container.at(probe).at("exec");
+        said(
+            found,
+            exec,
+            At::is_present,
+            "a component has no shell; use httpGet",
+        );
     }
     for hook in ["postStart", "preStop"] {
-        if container.at("lifecycle").at(hook).is_present() {
-            found.push(no_effect(
-                &container.at("lifecycle").at(hook),
-                "a component starts and stops with its instances",
-            ));
-        }
+        let hook = container.at("lifecycle").at(hook);
+        said(
+            found,
+            hook,
+            At::is_present,
+            "a component starts and stops with its instances",
+        );
+    }
+}
+
+/// Says why a field has no effect, if it is used.
+fn said<'a>(found: &mut Vec<String>, field: At<'a>, used: impl Fn(&At<'a>) -> bool, why: &str) {
+    if used(&field) {
+        found.push(no_effect(&field, why));
     }
 }
 
