@@ -97,7 +97,7 @@ impl Vocabulary {
             return format!("; it has {}", below.join(", "));
         }
         nearest(name, self.by_name.keys().map(String::as_str)).map_or_else(
-            || "; `osier` knows Mixer's standard vocabulary (request.*, source.*, destination.*, connection.*, context.*, response.*)".to_owned(),
+            || "; attributes are request.*, source.*, destination.*, connection.*, context.*, response.*, api.*, origin.ip".to_owned(),
             |known| format!("; did you mean `{known}`?"),
         )
     }

@@ -94,7 +94,7 @@ impl Checker<'_> {
         match &node.kind {
             Kind::Literal(literal) => Ok(self.literal(literal, node.span)),
             Kind::Name(_) | Kind::Select { .. } => self.path(node),
-            Kind::Index { of, key, .. } => self.index(node.span, of, key),
+            Kind::Index { of, key } => self.index(node.span, of, key),
             Kind::Call {
                 target,
                 function,
@@ -205,7 +205,6 @@ impl Checker<'_> {
 
     /// The value of a map under a key.
     fn entry(&mut self, span: Span, of: Typed, key: Typed) -> Outcome<Typed> {
-        let maybe_map = of.maybe;
         let (ty, op): (Type, fn(Box<Typed>, Box<Typed>) -> Op) = match &of.ty {
             Type::Map(ty) if key.ty == Type::Text => ((**ty).clone(), Op::Entry),
             Type::List(ty) if key.ty == Type::Int => ((**ty).clone(), Op::Element),
@@ -220,7 +219,6 @@ impl Checker<'_> {
             }
         };
         // An entry of an absent map is absent too: the compiler passes absence through.
-        let _ = maybe_map;
         let typed = Typed {
             op: op(Box::new(of), Box::new(key)),
             ty,

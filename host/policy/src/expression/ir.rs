@@ -41,12 +41,8 @@ pub(crate) enum Kind {
         field: String,
         optional: bool,
     },
-    /// `of[key]` or, if optional, `of[?key]`.
-    Index {
-        of: Box<Node>,
-        key: Box<Node>,
-        optional: bool,
-    },
+    /// `of[key]` or `of[?key]`: presence is the checker's business, so both are the same.
+    Index { of: Box<Node>, key: Box<Node> },
     /// `function(arguments)` or `target.function(arguments)`; operators are functions named as CEL names them (`_&&_`).
     Call {
         target: Option<Box<Node>>,

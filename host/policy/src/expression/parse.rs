@@ -104,7 +104,34 @@ impl Lowering<'_> {
         }
         let kind = self.kind(tree, own, depth + 1)?;
         let span = children(&kind).fold(own, |span, child| span.union(child.span));
+        let span = self.closed(&kind, span);
         Ok(Node { kind, span })
+    }
+
+    /// The parser gives the place of a token; what follows it (`.field`, `]`, `)`) belongs to the node too.
+    fn closed(&self, kind: &Kind, mut span: Span) -> Span {
+        let tails: &[&str] = match kind {
+            Kind::Select { field, .. } => &[".", "?", field.as_str()],
+            Kind::Index { .. } => &["]"],
+            Kind::Call { function, .. } if function.starts_with(['_', '@', '!', '-']) => &[],
+            Kind::Call { function, arguments, .. } if arguments.is_empty() => &[".", function.as_str(), "(", ")"],
+            Kind::Call { .. } => &[")"],
+            _ => &[],
+        };
+        if let Kind::Call { target: None, function, .. } = kind {
+            let before = self.source.get(..span.start).unwrap_or_default();
+            if before.ends_with(function.as_str()) {
+                span.start -= function.len();
+            }
+        }
+        for tail in tails {
+            let rest = self.source.get(span.end..).unwrap_or_default();
+            let trimmed = rest.trim_start();
+            if trimmed.starts_with(tail) {
+                span.end += rest.len() - trimmed.len() + tail.len();
+            }
+        }
+        span
     }
 
     fn kind(&mut self, tree: &IdedExpr, own: Span, depth: usize) -> Lowered<Kind> {
@@ -186,7 +213,6 @@ impl Lowering<'_> {
                 _ => Kind::Index {
                     of,
                     key: Box::new(key),
-                    optional,
                 },
             });
         }

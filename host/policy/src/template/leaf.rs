@@ -7,7 +7,7 @@ use crate::expression::Type;
 
 /// The target of one expression.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Leaf {
+pub(crate) enum Leaf {
     Text,
     Bool,
     Whole(Whole),
@@ -26,7 +26,7 @@ pub(super) enum Leaf {
 
 /// Widths of whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(crate) enum Whole {
     S8,
     U8,
     S16,
