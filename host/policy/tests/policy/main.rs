@@ -1,0 +1,10 @@
+//! Policy with real plugins: what works, what is refused and how it says so, and that a plugin can hurt nobody but its own calls.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+mod cost;
+mod fixture;
+mod hostile;
+mod own_template;
+mod plugins;
+mod refusals;
+mod targets;
