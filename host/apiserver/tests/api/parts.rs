@@ -174,6 +174,19 @@ async fn every_service_gets_an_address_of_its_own() {
             .code,
         422
     );
+}
+
+#[tokio::test]
+async fn addresses_are_given_back_and_kept_over_a_replace() {
+    let server = Server::new().await;
+    server
+        .post(SERVICES, service("one", json!({})))
+        .await
+        .good();
+    server
+        .post(SERVICES, service("two", json!({})))
+        .await
+        .good();
     let headless = server
         .post(SERVICES, service("headless", json!({"clusterIP": "None"})))
         .await
