@@ -1,6 +1,7 @@
 //! Requests through the door, with small pods and a small gate behind it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod cost;
 mod failures;
 mod heads;
 mod policy;

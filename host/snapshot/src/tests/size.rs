@@ -1,6 +1,6 @@
 //! Ten thousand of everything: the work of a lookup does not grow, and compiling stays under a second (release).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::snapshot::ask;
@@ -24,16 +24,12 @@ fn many_objects() -> World {
 #[test]
 fn ten_thousand_services_and_routes_compile_in_under_a_second_in_release() {
     let world = many_objects();
-    let begin = Instant::now();
-    let (first, findings) = world.compile(None);
-    let fresh = begin.elapsed();
+    let ((first, findings), fresh) = timed(|| world.compile(None));
     assert_eq!(findings, []);
-    let begin = Instant::now();
-    let (second, _) = world.compile(Some(&first));
-    let again = begin.elapsed();
+    let ((second, _), again) = timed(|| world.compile(Some(&first)));
     println!("{MANY} services and routes: {fresh:?}, again with nothing changed: {again:?}");
     if !cfg!(debug_assertions) {
-        assert!(fresh.as_secs_f64() < 1.0, "{fresh:?}");
+        assert!(fresh < Duration::from_secs(1), "{fresh:?}");
     }
     let from = caller("default");
     let work = |snapshot: &Snapshot| {
@@ -44,6 +40,22 @@ fn ten_thousand_services_and_routes_compile_in_under_a_second_in_release() {
         )
     };
     assert_eq!((work(&first), work(&second)), (1, 1));
+}
+
+/// What some work gives, and the processor's time that it took: other work on the machine does not count.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let (begin, before) = (Instant::now(), on_processor());
+    let result = work();
+    let spent = on_processor()
+        .zip(before)
+        .map(|(after, before)| after - before);
+    (result, spent.unwrap_or_else(|| begin.elapsed()))
+}
+
+/// This thread's time on a processor, where the system tells.
+fn on_processor() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split(' ').next()?.parse().ok()?))
 }
 
 /// How many rules a lookup looked at.
