@@ -189,3 +189,35 @@ fn context(container: &Container) -> WasiCtx {
         .allow_udp(false)
         .build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_as_long_as_the_share_and_begins_when_the_guest_runs() {
+        let clock = Clock::still();
+        let slice = Slice {
+            clock: clock.clone(),
+            share: 3,
+            begun: AtomicU64::new(0),
+            exhausted: AtomicBool::new(false),
+        };
+        // The guest was waiting all this time.
+        clock.advance(1000);
+        slice.begin();
+        for left in [3, 2, 1] {
+            assert!(matches!(slice.on_deadline(), UpdateDeadline::Continue(more) if more == left));
+            assert!(!slice.exhausted());
+            clock.advance(1);
+        }
+        assert!(matches!(
+            slice.on_deadline(),
+            UpdateDeadline::YieldCustom(3, _)
+        ));
+        assert!(slice.exhausted());
+        slice.begin();
+        assert!(!slice.exhausted());
+        assert!(matches!(slice.on_deadline(), UpdateDeadline::Continue(3)));
+    }
+}

@@ -9,6 +9,7 @@ mod binary;
 mod cache;
 mod command;
 mod container;
+mod cpu;
 mod engine;
 mod fault;
 mod guest;

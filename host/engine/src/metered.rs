@@ -1,5 +1,6 @@
 //! Polls a guest and accounts for the time it takes.
 
+use crate::cpu::thread_time;
 use crate::guest::{Ledger, Slice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +12,16 @@ pub(crate) struct Metered<T> {
     call: Pin<Box<dyn Future<Output = T> + Send>>,
     slice: Arc<Slice>,
     ledger: Arc<Ledger>,
-    busy: Duration,
+    pace: Pace,
+}
+
+/// How a guest behaved when it ran last.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// It stopped by itself: returned, or waits for something.
+    Brisk,
+    /// It used up its slice, and for this long before: perhaps it loops.
+    Busy(Duration),
 }
 
 impl<T> Metered<T> {
@@ -24,14 +34,23 @@ impl<T> Metered<T> {
             call: Box::pin(call),
             slice,
             ledger,
-            busy: Duration::ZERO,
+            pace: Pace::Brisk,
         }
     }
 
-    /// Processor time since the guest last waited for anything: what tells a loop from a long conversation. Exact to a
-    /// slice, because a guest never runs longer in one poll.
+    /// Processor time since the guest last waited for anything, not counting its first slice: what tells a loop from a
+    /// long conversation.
     pub(crate) fn busy(&self) -> Duration {
-        self.busy
+        match self.pace {
+            Pace::Brisk => Duration::ZERO,
+            Pace::Busy(time) => time,
+        }
+    }
+
+    fn run(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        self.slice.begin();
+        let _running = self.slice.clock().enter();
+        self.call.as_mut().poll(cx)
     }
 }
 
@@ -40,16 +59,23 @@ impl<T> Future for Metered<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
-        let begun = Instant::now();
-        this.slice.begin();
-        let running = this.slice.clock().enter();
-        let polled = this.call.as_mut().poll(cx);
-        drop(running);
-        let time = begun.elapsed();
-        this.busy = if this.slice.exhausted() {
-            this.busy + time
+        let (polled, time, busy) = match this.pace {
+            // The cheap clock also counts time in which the thread had no processor; over one slice that is no matter.
+            Pace::Brisk => {
+                let begun = Instant::now();
+                (this.run(cx), begun.elapsed(), Duration::ZERO)
+            }
+            Pace::Busy(before) => {
+                let begun = thread_time();
+                let polled = this.run(cx);
+                let time = thread_time().saturating_sub(begun);
+                (polled, time, before + time)
+            }
+        };
+        this.pace = if this.slice.exhausted() {
+            Pace::Busy(busy)
         } else {
-            Duration::ZERO
+            Pace::Brisk
         };
         this.ledger.add_cpu(time);
         polled

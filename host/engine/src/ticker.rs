@@ -130,6 +130,29 @@ impl Clock {
     }
 }
 
+#[cfg(test)]
+impl Clock {
+    /// A clock that is moved by hand.
+    pub(crate) fn still() -> Self {
+        let shared = Arc::new(Shared {
+            ticks: AtomicU64::new(0),
+            running: AtomicU32::new(0),
+            parked: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        });
+        let thread = std::thread::current();
+        Self {
+            shared,
+            thread,
+            tick: Duration::from_millis(5),
+        }
+    }
+
+    pub(crate) fn advance(&self, ticks: u64) {
+        self.shared.ticks.fetch_add(ticks, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::SeqCst);

@@ -1,10 +1,10 @@
 //! Instances of plugins and the calls to them: limits of memory, of time, and of what is answered.
 
 use super::{FunctionHandle, Inner, KeyValue, PluginGrants, PluginLimits, grants};
+use crate::cpu::thread_time;
 use crate::memory::{Budget, Meter};
 use crate::ticker::Clock;
 use crate::{CallError, ComponentError, imports, trap};
-use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::component::{Func, Instance, InstancePre, ResourceTable, Val};
@@ -101,10 +101,6 @@ impl Watch {
             }
         }
     }
-}
-
-fn thread_time() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 impl PreparedPlugin {
