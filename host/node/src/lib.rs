@@ -1,1 +1,30 @@
-//! placeholder
+//! The node agent: runs the pods that are bound to this node, feeds the proxy, and joins policy to
+//! it.
+//!
+//! It is the place where the rooms of the data plane meet (engine, proxy, policy, snapshot) and
+//! holds no rule of theirs. It knows the cluster only through the API: it never imports the API
+//! server or the controllers.
+
+mod addresses;
+mod agent;
+mod components;
+mod environment;
+mod error;
+mod gate;
+pub mod images;
+mod life;
+mod logs;
+mod mesh;
+mod node;
+mod outgoing;
+mod pod;
+mod register;
+mod served;
+mod settings;
+mod statuses;
+
+pub use error::NodeError;
+pub use images::Bundled;
+pub use logs::{LogOptions, Logs};
+pub use node::Node;
+pub use settings::{Capacity, Settings};

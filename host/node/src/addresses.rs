@@ -1,0 +1,81 @@
+//! Pod addresses: each pod has its own, of 10.244.0.0/16, for as long as it lives. Pure.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
+
+const NETWORK: u32 = 0x0A_F4_00_00;
+/// The first address of the block is the node's own, the last is left out as a broadcast address.
+const FIRST: u32 = 2;
+const LAST: u32 = 0xFFFE;
+
+/// Which pod has which address.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    of: HashMap<String, u32>,
+    taken: BTreeSet<u32>,
+    last: u32,
+}
+
+impl Addresses {
+    /// The pod's address: the one it has, the one it had before if that is free, or a new one.
+    /// None when all 65,533 are taken.
+    pub(crate) fn assign(&mut self, uid: &str, before: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+        if let Some(host) = self.of.get(uid) {
+            return Some(address(*host));
+        }
+        let before = before.map(u32::from).and_then(|ip| ip.checked_sub(NETWORK));
+        let before = before.filter(|host| (FIRST..=LAST).contains(host) && !self.taken.contains(host));
+        let host = before.or_else(|| self.free())?;
+        self.taken.insert(host);
+        self.of.insert(uid.to_owned(), host);
+        Some(address(host))
+    }
+
+    /// The pod is gone. Its address is used again only after all others had their turn.
+    pub(crate) fn release(&mut self, uid: &str) {
+        if let Some(host) = self.of.remove(uid) {
+            self.taken.remove(&host);
+        }
+    }
+
+    fn free(&mut self) -> Option<u32> {
+        let start = self.last.max(FIRST - 1);
+        let host = ((start + 1)..=LAST).chain(FIRST..=start).find(|host| !self.taken.contains(host))?;
+        self.last = host;
+        Some(host)
+    }
+}
+
+fn address(host: u32) -> Ipv4Addr {
+    Ipv4Addr::from(NETWORK + host)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_stable_unique_and_not_reused_at_once() {
+        let mut addresses = Addresses::default();
+        let one = addresses.assign("a", None).unwrap();
+        assert_eq!(one, Ipv4Addr::new(10, 244, 0, 2));
+        assert_eq!(addresses.assign("a", None).unwrap(), one);
+        addresses.release("a");
+        assert_ne!(addresses.assign("b", None).unwrap(), one);
+        assert_eq!(addresses.assign("c", Some(one)).unwrap(), one, "a pod gets its former address back");
+        assert_ne!(addresses.assign("d", Some(one)).unwrap(), one);
+        assert_ne!(addresses.assign("e", Some(Ipv4Addr::LOCALHOST)).unwrap(), Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn the_block_runs_out_and_recovers() {
+        let mut addresses = Addresses::default();
+        for pod in FIRST..=LAST {
+            assert!(addresses.assign(&pod.to_string(), None).is_some());
+        }
+        assert_eq!(addresses.assign("x", None), None);
+        addresses.release("77");
+        assert!(addresses.assign("x", None).is_some());
+    }
+}

@@ -1,0 +1,89 @@
+//! Compiled workloads by image: compiled once, shared by all pods of the image.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use osier_engine::{ComponentError, Digest, Engine, Workload};
+use osier_process::Tasks;
+use parking_lot::Mutex;
+
+use crate::images::{Bundled, ImageError, ImageStore};
+
+/// Compiled workloads kept ready; pods that run keep theirs anyway.
+const KEPT: usize = 64;
+
+/// Why a component cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("image {image:?}: {source}")]
+    Component {
+        image: String,
+        source: ComponentError,
+    },
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// Loads components.
+pub(crate) struct Components {
+    pub(crate) images: ImageStore,
+    pub(crate) bundled: Arc<dyn Bundled>,
+    engine: Engine,
+    tasks: Tasks,
+    kept: Mutex<VecDeque<(String, Workload)>>,
+    /// One compilation at a time: each uses all cores, and two of the same would be one too many.
+    loading: tokio::sync::Mutex<()>,
+}
+
+impl Components {
+    pub(crate) fn new(images: ImageStore, bundled: Arc<dyn Bundled>, engine: Engine, tasks: Tasks) -> Arc<Self> {
+        Arc::new(Self {
+            images,
+            bundled,
+            engine,
+            tasks,
+            kept: Mutex::new(VecDeque::new()),
+            loading: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// The workload of an image.
+    pub(crate) async fn workload(self: &Arc<Self>, image: &str) -> Result<Workload, LoadError> {
+        if let Some(known) = self.images.digest(image).and_then(|digest| self.find(&digest)) {
+            return Ok(known);
+        }
+        let _turn = self.loading.lock().await;
+        let (this, image) = (Arc::clone(self), image.to_owned());
+        let loaded = self.tasks.spawn_blocking("load-component", move || this.load(&image));
+        loaded.await.map_err(|_| LoadError::Stopping)?
+    }
+
+    /// The bytes of an image, for plugins.
+    pub(crate) fn bytes(&self, image: &str) -> Result<Vec<u8>, ImageError> {
+        self.images.resolve(image, self.bundled.as_ref())
+    }
+
+    fn load(&self, image: &str) -> Result<Workload, LoadError> {
+        let bytes = self.bytes(image)?;
+        if let Some(known) = self.find(Digest::of(&bytes).as_str()) {
+            return Ok(known);
+        }
+        let workload = self.engine.workload(&bytes).map_err(|source| LoadError::Component {
+            image: image.to_owned(),
+            source,
+        })?;
+        let mut kept = self.kept.lock();
+        kept.push_back((workload.digest().as_str().to_owned(), workload.clone()));
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+        Ok(workload)
+    }
+
+    fn find(&self, digest: &str) -> Option<Workload> {
+        let kept = self.kept.lock();
+        kept.iter().find(|(known, _)| known == digest).map(|(_, workload)| workload.clone())
+    }
+}

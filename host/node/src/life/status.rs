@@ -1,0 +1,208 @@
+//! A pod's status, from its containers' records.
+
+use jiff::Timestamp;
+use osier_api::Object;
+use osier_process::clock;
+use serde_json::{Value, json};
+
+use super::container::{Life, Record, RestartPolicy};
+
+/// `status.phase`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Some container was never started.
+    Pending,
+    /// It was started, and something runs or will run.
+    Running,
+    /// All containers ended well, for good.
+    Succeeded,
+    /// All containers ended for good, one of them badly.
+    Failed,
+}
+
+/// Everything that a pod's status is made of.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    pub(crate) pod: &'a Object,
+    pub(crate) policy: RestartPolicy,
+    pub(crate) init: &'a [Record],
+    pub(crate) containers: &'a [Record],
+    pub(crate) pod_ip: String,
+    pub(crate) host_ip: &'a str,
+    pub(crate) started: Timestamp,
+    /// The pod as a whole was ended, and why.
+    pub(crate) failure: Option<(&'static str, String)>,
+}
+
+/// kubelet's rules: a container that waits to be restarted counts as stopped, not as waiting.
+pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record]) -> Phase {
+    if let Some(ended) = init.iter().find_map(|record| record.ended().filter(|ended| ended.exit_code != 0)) {
+        let final_failure = policy == RestartPolicy::Never && ended.exit_code != 0;
+        return if final_failure { Phase::Failed } else { Phase::Pending };
+    }
+    if init.iter().any(|record| record.ended().is_none()) {
+        return Phase::Pending;
+    }
+    let mut stopped_well = true;
+    let (mut running, mut stopped) = (0, 0);
+    for record in containers {
+        match (&record.life, &record.last) {
+            (Life::Running { .. }, _) => running += 1,
+            (Life::Terminated(ended), _) => {
+                stopped += 1;
+                stopped_well &= ended.exit_code == 0;
+            }
+            (Life::Waiting { .. }, Some(_)) => {
+                stopped += 1;
+                stopped_well = false;
+            }
+            (Life::Waiting { .. }, None) => return if stopped_before(containers) { Phase::Running } else { Phase::Pending },
+        }
+    }
+    match (running, stopped, policy) {
+        (0, stopped, policy) if stopped > 0 && policy != RestartPolicy::Always => {
+            let waits = containers.iter().any(|record| matches!(record.life, Life::Waiting { .. }));
+            if stopped_well {
+                Phase::Succeeded
+            } else if policy == RestartPolicy::Never && !waits {
+                Phase::Failed
+            } else {
+                Phase::Running
+            }
+        }
+        _ => Phase::Running,
+    }
+}
+
+/// While one container was never started, a pod counts as running only if another one has ended.
+fn stopped_before(containers: &[Record]) -> bool {
+    containers.iter().any(|record| record.last.is_some() || record.ended().is_some())
+}
+
+impl Report<'_> {
+    pub(crate) fn phase(&self) -> Phase {
+        if self.failure.is_some() { Phase::Failed } else { phase(self.policy, self.init, self.containers) }
+    }
+
+    /// The pod takes requests.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.phase() == Phase::Running && self.containers.iter().all(|record| record.ready)
+    }
+
+    /// The whole status. Transition times of conditions that stay are kept.
+    pub(crate) fn json(&self, now: Timestamp) -> Value {
+        let list = |records: &[Record]| records.iter().map(Record::json).collect::<Vec<_>>();
+        let mut status = json!({
+            "phase": format!("{:?}", self.phase()),
+            "conditions": self.conditions(now),
+            "hostIP": self.host_ip,
+            "hostIPs": [{"ip": self.host_ip}],
+            "startTime": clock::seconds(self.started),
+            "qosClass": qos_class(self.pod),
+            "containerStatuses": list(self.containers),
+            "reason": self.failure.as_ref().map(|(reason, _)| reason),
+            "message": self.failure.as_ref().map(|(_, message)| message),
+        });
+        if !self.pod_ip.is_empty() {
+            status["podIP"] = self.pod_ip.as_str().into();
+            status["podIPs"] = json!([{"ip": self.pod_ip}]);
+        }
+        if !self.init.is_empty() {
+            status["initContainerStatuses"] = list(self.init).into();
+        }
+        status
+    }
+
+    fn conditions(&self, now: Timestamp) -> Vec<Value> {
+        let unready = names(self.containers, |record| !record.ready);
+        let incomplete = names(self.init, |record| record.ended().is_none_or(|ended| ended.exit_code != 0));
+        let finished = matches!(self.phase(), Phase::Succeeded | Phase::Failed);
+        let initialized = if incomplete.is_empty() {
+            Condition::yes("Initialized")
+        } else {
+            Condition::no("Initialized", "ContainersNotInitialized", format!("containers with incomplete status: [{incomplete}]"))
+        };
+        let ready = |kind| match self.phase() {
+            Phase::Succeeded => Condition::no(kind, "PodCompleted", String::new()),
+            Phase::Failed => Condition::no(kind, "PodFailed", String::new()),
+            _ if unready.is_empty() => Condition::yes(kind),
+            _ => Condition::no(kind, "ContainersNotReady", format!("containers with unready status: [{unready}]")),
+        };
+        let prepared = if finished || self.pod_ip.is_empty() {
+            Condition::no("PodReadyToStartContainers", "", String::new())
+        } else {
+            Condition::yes("PodReadyToStartContainers")
+        };
+        let all = [prepared, initialized, ready("Ready"), ready("ContainersReady"), Condition::yes("PodScheduled")];
+        all.into_iter().map(|condition| condition.json(self.pod, now)).collect()
+    }
+}
+
+struct Condition {
+    kind: &'static str,
+    holds: bool,
+    reason: &'static str,
+    message: String,
+}
+
+impl Condition {
+    fn yes(kind: &'static str) -> Self {
+        Self {
+            kind,
+            holds: true,
+            reason: "",
+            message: String::new(),
+        }
+    }
+
+    fn no(kind: &'static str, reason: &'static str, message: String) -> Self {
+        Self {
+            kind,
+            holds: false,
+            reason,
+            message,
+        }
+    }
+
+    fn json(self, pod: &Object, now: Timestamp) -> Value {
+        let status = if self.holds { "True" } else { "False" };
+        let before = pod.get(&["status", "conditions"]).and_then(Value::as_array);
+        let mut before = before.into_iter().flatten();
+        let same = before.find(|condition| condition["type"] == self.kind && condition["status"] == status);
+        let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
+        let since = since.map_or_else(|| clock::seconds(now), ToOwned::to_owned);
+        let mut condition = json!({"type": self.kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since});
+        if !self.reason.is_empty() {
+            condition["reason"] = self.reason.into();
+        }
+        if !self.message.is_empty() {
+            condition["message"] = self.message.into();
+        }
+        condition
+    }
+}
+
+fn names(records: &[Record], which: impl Fn(&Record) -> bool) -> String {
+    let names: Vec<&str> = records.iter().filter(|record| which(record)).map(|record| record.name.as_str()).collect();
+    names.join(" ")
+}
+
+/// `Guaranteed` when every container's limits equal its requests for both CPU and memory,
+/// `BestEffort` when none asks for anything, else `Burstable`.
+pub(crate) fn qos_class(pod: &Object) -> &'static str {
+    let containers = pod.get(&["spec", "containers"]).and_then(Value::as_array);
+    let (mut any, mut all) = (false, true);
+    for container in containers.into_iter().flatten() {
+        for resource in ["cpu", "memory"] {
+            let limit = &container["resources"]["limits"][resource];
+            let request = &container["resources"]["requests"][resource];
+            any |= !limit.is_null() || !request.is_null();
+            all &= !limit.is_null() && (request.is_null() || request == limit);
+        }
+    }
+    match (any, all) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,143 @@
+//! Container logs: what guests write, in bounded files, and readers that can follow.
+//!
+//! A guest's write only copies into memory; one task writes to disk. A line is stored as the
+//! container runtime interface has it: `TIME STREAM F TEXT`, with `P` for a part of a long line.
+
+mod file;
+mod line;
+mod reader;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use osier_api::{Object, Status};
+use osier_process::Tasks;
+use osier_process::body::Body;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+pub(crate) use writer::{LogFile, Stream};
+
+/// What a reader asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Goes on until the container ends.
+    pub follow: bool,
+    /// Only the last lines.
+    pub tail_lines: Option<u64>,
+    /// Only lines written at or after this.
+    pub since: Option<Timestamp>,
+    /// Each line with its time.
+    pub timestamps: bool,
+    /// At most this many bytes.
+    pub limit_bytes: Option<u64>,
+    /// Those of the container's life before this one.
+    pub previous: bool,
+}
+
+/// The logs of one node.
+pub struct Logs {
+    root: PathBuf,
+    /// Containers that may still write, by pod uid and container name.
+    open: Mutex<HashMap<(String, String), Arc<LogFile>>>,
+    dirty: mpsc::UnboundedSender<Arc<LogFile>>,
+}
+
+impl std::fmt::Debug for Logs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Logs").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+impl Logs {
+    /// Logs under `root`, one folder a pod uid.
+    pub(crate) fn start(root: &Path, tasks: &Tasks) -> Arc<Self> {
+        // Unbounded, but each file stands in it at most once.
+        let (dirty, receiver) = mpsc::unbounded_channel();
+        tasks.spawn("logs", writer::run(receiver, tasks.stopping()));
+        Arc::new(Self {
+            root: root.to_owned(),
+            open: Mutex::new(HashMap::new()),
+            dirty,
+        })
+    }
+
+    /// Opens the log of one life of a container; that of the life before stays readable.
+    pub(crate) fn open_container(&self, uid: &str, container: &str, life: u32) -> Arc<LogFile> {
+        let folder = self.folder(uid, container);
+        let log = Arc::new(LogFile::new(folder, life, self.dirty.clone()));
+        let before = self.open.lock().insert((uid.to_owned(), container.to_owned()), Arc::clone(&log));
+        if let Some(before) = before {
+            before.close();
+        }
+        log
+    }
+
+    /// The container has ended: followers come to their end. What it wrote stays readable.
+    pub(crate) fn close_container(&self, uid: &str, container: &str) {
+        if let Some(log) = self.open.lock().get(&(uid.to_owned(), container.to_owned())) {
+            log.close();
+        }
+    }
+
+    /// The pod is gone, and its logs with it.
+    pub(crate) fn remove_pod(&self, uid: &str) -> std::io::Result<()> {
+        self.open.lock().retain(|(pod, _), log| {
+            if pod == uid {
+                log.close();
+            }
+            pod != uid
+        });
+        match std::fs::remove_dir_all(self.root.join(uid)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The uids that have a folder.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.root).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Reads the log of a container.
+    pub async fn read(&self, pod: &Object, container: &str, options: LogOptions) -> Result<Body, Status> {
+        let key = (pod.uid().to_owned(), container.to_owned());
+        let live = self.open.lock().get(&key).cloned();
+        if let Some(live) = &live {
+            live.flushed().await;
+        }
+        let lives = file::lives(&self.folder(&key.0, container)).await;
+        let current = live.as_ref().map(|live| live.life()).or(lives.last().copied());
+        let wanted = if options.previous {
+            lives.iter().copied().filter(|life| Some(*life) < current).max()
+        } else {
+            current
+        };
+        let Some(wanted) = wanted else {
+            return Err(nothing(pod, container, options.previous));
+        };
+        let live = live.filter(|live| live.life() == wanted && options.follow);
+        Ok(reader::body(self.folder(&key.0, container), wanted, options, live))
+    }
+
+    fn folder(&self, uid: &str, container: &str) -> PathBuf {
+        self.root.join(uid).join(container)
+    }
+}
+
+/// kubelet's words.
+fn nothing(pod: &Object, container: &str, previous: bool) -> Status {
+    let pod = pod.name();
+    Status::bad_request(if previous {
+        format!("previous terminated container {container:?} in pod {pod:?} not found")
+    } else {
+        format!("container {container:?} in pod {pod:?} is waiting to start: ContainerCreating")
+    })
+}
+
+#[cfg(test)]
+mod tests;

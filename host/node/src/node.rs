@@ -1,0 +1,150 @@
+//! The node: everything of it, put together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_client::{Client, Recorder};
+use osier_engine::Engine;
+use osier_process::Tasks;
+use osier_process::metrics::Metrics;
+use osier_proxy::Proxy;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::agent::Agent;
+use crate::components::Components;
+use crate::error::NodeError;
+use crate::gate::PolicyGate;
+use crate::images::{Bundled, ImageStore};
+use crate::logs::Logs;
+use crate::mesh::{Mirrors, Publisher};
+use crate::pod::Shared;
+use crate::register::Registrar;
+use crate::served::Served;
+use crate::settings::Settings;
+use crate::statuses::Statuses;
+
+/// A running node.
+pub struct Node {
+    shared: Arc<Shared>,
+    registered: watch::Receiver<bool>,
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.shared.settings.node_name).finish_non_exhaustive()
+    }
+}
+
+/// What a node is made of.
+pub struct Parts {
+    /// Speaks to the API as this node.
+    pub client: Client,
+    /// Runs components.
+    pub engine: Engine,
+    /// Where request metrics go.
+    pub metrics: Metrics,
+    /// The components of the binary.
+    pub bundled: Arc<dyn Bundled>,
+}
+
+impl Node {
+    /// Starts a node; it runs until the tasks stop.
+    #[expect(clippy::too_many_arguments, reason = "the composition root hands over each room once")]
+    pub fn start(
+        settings: Settings,
+        client: Client,
+        engine: Engine,
+        metrics: &Metrics,
+        tasks: &Tasks,
+        bundled: Arc<dyn Bundled>,
+    ) -> Result<Arc<Self>, NodeError> {
+        let parts = Parts {
+            client,
+            engine,
+            metrics: metrics.clone(),
+            bundled,
+        };
+        Self::assemble(settings, parts, tasks)
+    }
+
+    fn assemble(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
+        let images = ImageStore::open(&settings.data_dir)?;
+        let folder = settings.data_dir.join("pods");
+        std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
+        let served = Arc::new(Served::default());
+        let gate = Arc::new(PolicyGate::new(&settings.root_namespace));
+        let proxy = Proxy::new(Arc::clone(&served) as _, Arc::clone(&gate) as _, &parts.metrics, tasks.clone());
+        let recorder = Recorder::start(parts.client.clone(), "kubelet", &settings.node_name, tasks);
+        let mirrors = Mirrors::start(&parts.client, tasks);
+        let speakers = (parts.client.clone(), recorder.clone());
+        let (publisher, published) = Publisher::new(speakers, mirrors.clone(), Arc::clone(&proxy), &settings.domain, tasks.clone());
+        let shared = Arc::new(Shared {
+            recorder,
+            components: Components::new(images.clone(), parts.bundled, parts.engine, tasks.clone()),
+            logs: Logs::start(&folder, tasks),
+            served,
+            statuses: Statuses::start(parts.client.clone(), tasks),
+            addresses: Mutex::default(),
+            proxy,
+            published,
+            tasks: tasks.clone(),
+            client: parts.client,
+            settings,
+        });
+        let registered = run(&shared, publisher, mirrors, images);
+        Ok(Arc::new(Self { shared, registered }))
+    }
+
+    /// The one door for requests.
+    pub fn proxy(&self) -> Arc<Proxy> {
+        Arc::clone(&self.shared.proxy)
+    }
+
+    /// The logs of this node's pods.
+    pub fn logs(&self) -> Arc<Logs> {
+        Arc::clone(&self.shared.logs)
+    }
+
+    /// Waits until the Node object is in the API.
+    pub async fn registered(&self) {
+        let mut registered = self.registered.clone();
+        // The sender is gone only when the process stops, and then nobody waits any more.
+        let _seen = registered.wait_for(|registered| *registered).await;
+    }
+
+    /// Lets all requests in flight end, for at most `deadline`. Pods stay in the API and run again
+    /// when the node comes back.
+    pub async fn drain(&self, deadline: Duration) {
+        self.shared.served.stop(deadline).await;
+    }
+}
+
+fn run(shared: &Arc<Shared>, publisher: Publisher, mirrors: Mirrors, images: ImageStore) -> watch::Receiver<bool> {
+    let (registered, receiver) = watch::channel(false);
+    let registrar = Registrar {
+        client: shared.client.clone(),
+        settings: Arc::new(shared.settings.clone()),
+        images,
+        registered,
+    };
+    until_stopped(&shared.tasks, "register", registrar.run());
+    until_stopped(&shared.tasks, "mesh", publisher.run());
+    let agent_shared = Arc::clone(shared);
+    until_stopped(&shared.tasks, "agent", async move {
+        mirrors.pods.synced().await;
+        let agent = Agent::start(agent_shared, &mirrors.pods);
+        agent.clean(&mirrors.pods);
+    });
+    receiver
+}
+
+fn until_stopped(tasks: &Tasks, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+    let stopping = tasks.stopping();
+    tasks.spawn(name, async move {
+        tokio::select! {
+            () = work => {}
+            () = stopping.cancelled() => {}
+        }
+    });
+}

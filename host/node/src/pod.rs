@@ -1,0 +1,80 @@
+//! One pod on this node: an actor that owns the pod's containers, from the moment it is bound
+//! here until it is gone from the API.
+
+mod create;
+mod probe;
+mod spec;
+mod worker;
+
+use std::sync::Arc;
+
+use osier_client::{Client, Recorder};
+use osier_engine::CallError;
+use osier_process::Tasks;
+use osier_proxy::Proxy;
+use parking_lot::Mutex;
+
+use crate::addresses::Addresses;
+use crate::components::Components;
+use crate::life::Ended;
+use crate::logs::Logs;
+use crate::mesh::Published;
+use crate::served::Served;
+use crate::settings::Settings;
+use crate::statuses::Statuses;
+
+pub(crate) use probe::{Check, Kind};
+pub(crate) use worker::Worker;
+
+/// What all pods of a node share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) recorder: Recorder,
+    pub(crate) components: Arc<Components>,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) served: Arc<Served>,
+    pub(crate) statuses: Statuses,
+    pub(crate) addresses: Mutex<Addresses>,
+    pub(crate) proxy: Arc<Proxy>,
+    pub(crate) published: Published,
+    pub(crate) tasks: Tasks,
+}
+
+/// What a pod's actor hears from its containers.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A container ended by itself; `life` tells a late word of an earlier life.
+    Ended { slot: Slot, life: u32, ended: Ended },
+    /// An instance of a serving container failed and was replaced.
+    Fault { index: usize, ended: Ended },
+    /// A probe has a new verdict.
+    Probed { index: usize, life: u32, check: Check },
+}
+
+/// A container's place in the pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Slot {
+    /// One of `initContainers`.
+    Init(usize),
+    /// One of `containers`.
+    Main(usize),
+}
+
+impl Event {
+    /// The fault behind a failed call, if the guest is to blame.
+    pub(crate) fn fault(index: usize, error: &CallError) -> Option<Self> {
+        failed_call(error).map(|ended| Self::Fault { index, ended })
+    }
+}
+
+/// How a guest ended that failed in a call.
+fn failed_call(error: &CallError) -> Option<Ended> {
+    let words = error.to_string();
+    match error {
+        CallError::OutOfMemory { .. } => Some(Ended::new(137, "OOMKilled", words)),
+        CallError::Trap { .. } => Some(Ended::new(134, "Error", words)),
+        CallError::Deadline { .. } => Some(Ended::new(137, "DeadlineExceeded", words)),
+        CallError::Overloaded | CallError::NoResponse | CallError::Refused { .. } | CallError::Stopped => None,
+    }
+}

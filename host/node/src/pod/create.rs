@@ -1,0 +1,156 @@
+//! Makes one container: its component, its configuration, its sandbox. Says why not in the words
+//! that people know from kubelet.
+
+use std::sync::Arc;
+
+use osier_api::Object;
+use osier_api::resources::{CONFIG_MAPS, SECRETS};
+use osier_engine::{CommandContainer, Container, HttpContainer, Workload};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::spec::{self, Limits};
+use super::{Shared, Slot};
+use crate::components::LoadError;
+use crate::environment::{self, Place, SourceKind, Sources};
+use crate::images::ImageError;
+use crate::outgoing::Egress;
+
+/// A container that can be started.
+pub(super) struct Created {
+    pub(super) body: Running,
+    pub(super) image_id: String,
+    pub(super) container_id: String,
+}
+
+/// The two forms of a container.
+#[derive(Clone)]
+pub(super) enum Running {
+    /// Serves HTTP until it is stopped.
+    Serves(HttpContainer),
+    /// Runs to its end.
+    Runs(CommandContainer),
+}
+
+/// Why a container cannot be made (now).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// `ErrImagePull`, `CreateContainerConfigError` and so on.
+    pub(super) reason: &'static str,
+    /// Shown instead when it is refused again.
+    pub(super) again: &'static str,
+    pub(super) message: String,
+}
+
+/// What a container is made for.
+pub(super) struct Order {
+    pub(super) pod: Arc<Object>,
+    pub(super) slot: Slot,
+    pub(super) life: u32,
+    pub(super) place: Place,
+}
+
+impl Refusal {
+    fn new(reason: &'static str, again: &'static str, error: impl std::fmt::Display) -> Self {
+        Self {
+            reason,
+            again,
+            message: error.to_string(),
+        }
+    }
+
+    fn config(error: impl std::fmt::Display) -> Self {
+        Self::new("CreateContainerConfigError", "CreateContainerConfigError", error)
+    }
+}
+
+/// Makes the container.
+pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Created, Refusal> {
+    let Some(container) = spec::container(&order.pod, order.slot) else {
+        return Err(Refusal::config("the container is not in the pod's spec"));
+    };
+    let workload = load(shared, container).await?;
+    let sources = sources(shared, &order.pod, container).await?;
+    let variables = environment::variables(&order.pod, container, &sources, &order.place).map_err(Refusal::config)?;
+    let arguments = environment::arguments(container, &variables);
+    let image_id = workload.digest().as_str().to_owned();
+    let sandbox = sandbox(shared, order, container, (arguments, variables));
+    let body = build(&workload, sandbox)?;
+    Ok(Created {
+        body,
+        image_id,
+        container_id: container_id(order, container),
+    })
+}
+
+async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
+    let image = container["image"].as_str().unwrap_or_default();
+    let never = container["imagePullPolicy"] == "Never";
+    shared.components.workload(image).await.map_err(|error| match &error {
+        LoadError::Image(ImageError::InvalidName(_)) => Refusal::new("InvalidImageName", "InvalidImageName", error),
+        LoadError::Image(ImageError::NotFound { .. }) if never => Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error),
+        LoadError::Image(_) => Refusal::new("ErrImagePull", "ImagePullBackOff", error),
+        LoadError::Component { .. } | LoadError::Stopping => Refusal::new("CreateContainerError", "CreateContainerError", error),
+    })
+}
+
+async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sources, Refusal> {
+    let mut found = Sources::new();
+    for (kind, name) in environment::references(container) {
+        let resource = match kind {
+            SourceKind::ConfigMap => &CONFIG_MAPS,
+            SourceKind::Secret => &SECRETS,
+        };
+        match shared.client.get(resource, pod.namespace(), &name).await {
+            Ok(object) => drop(found.insert((kind, name), object)),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(Refusal::config(error)),
+        }
+    }
+    Ok(found)
+}
+
+fn sandbox(shared: &Arc<Shared>, order: &Order, container: &Value, words: (Vec<String>, Vec<(String, String)>)) -> Container {
+    let (pod, limits) = (&order.pod, Limits::of(&order.pod, container));
+    let name = container["name"].as_str().unwrap_or_default();
+    let log = shared.logs.open_container(pod.uid(), name, order.life);
+    let egress = Egress {
+        proxy: Arc::clone(&shared.proxy),
+        served: Arc::clone(&shared.served),
+        workload: osier_snapshot::workload(pod, &shared.settings.domain),
+    };
+    Container {
+        name: format!("{}/{}/{name}", pod.namespace(), pod.name()),
+        args: words.0,
+        env: words.1,
+        memory_limit: limits.memory,
+        cpu_share: limits.cpu_share,
+        stdout: log.stream("stdout"),
+        stderr: log.stream("stderr"),
+        outgoing: Arc::new(egress),
+        max_instances: limits.instances,
+        max_requests_per_instance: limits.requests_per_instance,
+        max_queued: limits.queued,
+        request_deadline: limits.deadline,
+    }
+}
+
+fn build(workload: &Workload, sandbox: Container) -> Result<Running, Refusal> {
+    let made = if workload.serves_http() {
+        workload.http(sandbox).map(Running::Serves)
+    } else {
+        workload.command(sandbox).map(Running::Runs)
+    };
+    made.map_err(|error| Refusal::new("CreateContainerError", "CreateContainerError", error))
+}
+
+/// Unique for one life of one container, as container runtimes' ids are.
+fn container_id(order: &Order, container: &Value) -> String {
+    let mut hash = Sha256::new();
+    for part in [order.pod.uid(), container["name"].as_str().unwrap_or_default(), &order.life.to_string()] {
+        hash.update(part);
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("wasmtime://{hex}")
+}

@@ -1,0 +1,125 @@
+//! How a pod ends: it leaves the mesh, finishes what it is doing, and is confirmed gone.
+
+use std::time::Duration;
+
+use osier_api::resources::PODS;
+use osier_client::DeleteOptions;
+use osier_process::clock;
+use tokio::time::Instant;
+
+use super::{Running, Slot, Worker};
+use crate::life::Ended;
+use crate::pod::spec;
+
+/// The proxies leave out a pod that is going within this; then it may refuse requests.
+const LEAVE: Duration = Duration::from_secs(3);
+
+impl Worker {
+    /// Ends the pod in the order in which no request is lost: nobody routes to it, then it drains.
+    pub(super) async fn end(&mut self) {
+        let forced = self.changes.borrow().is_none();
+        let grace = if forced { Duration::ZERO } else { spec::grace(&self.pod) };
+        let deadline = Instant::now() + grace;
+        self.due.clear();
+        self.announce();
+        if self.serves() {
+            self.shared.published.without(self.pod.uid(), LEAVE.min(grace)).await;
+        }
+        self.stop(deadline.saturating_duration_since(Instant::now())).await;
+        if !forced {
+            self.confirm().await;
+        }
+        self.clean().await;
+    }
+
+    fn serves(&self) -> bool {
+        self.alive.values().any(|alive| matches!(alive.body, Running::Serves(_)))
+    }
+
+    fn announce(&self) {
+        for slot in self.alive.keys() {
+            let name = self.record(*slot).map_or("", |record| record.name.as_str());
+            self.shared.recorder.normal(&self.about(*slot), "Killing", format!("Stopping container {name}"));
+        }
+    }
+
+    /// Serving containers get the grace to finish; a command has no signal to obey and is killed.
+    async fn stop(&mut self, grace: Duration) {
+        self.stop_probes();
+        let alive = std::mem::take(&mut self.alive);
+        let stops = alive.iter().map(|(slot, alive)| async move {
+            match &alive.body {
+                Running::Serves(container) => {
+                    let started = Instant::now();
+                    container.stop(grace).await;
+                    let in_time = started.elapsed() <= grace;
+                    (*slot, if in_time { Ended::new(0, "Completed", "") } else { Ended::new(137, "Error", "") })
+                }
+                Running::Runs(container) => {
+                    container.kill();
+                    (*slot, Ended::new(137, "Error", ""))
+                }
+            }
+        });
+        let ends = futures::future::join_all(stops).await;
+        for (slot, ended) in ends {
+            self.note_end(slot, ended);
+        }
+    }
+
+    fn note_end(&mut self, slot: Slot, ended: Ended) {
+        let name = self.record(slot).map_or_else(String::new, |record| record.name.clone());
+        self.shared.served.remove(self.pod.uid(), &name);
+        self.shared.logs.close_container(self.pod.uid(), &name);
+        if let Some(record) = self.record_mut(slot) {
+            record.end(ended, clock::now());
+        }
+    }
+
+    /// Writes the last status and removes the pod from the API, until it is done or somebody else did it.
+    async fn confirm(&mut self) {
+        let status = self.status();
+        self.shared.statuses.write_last(&self.pod, status).await;
+        let options = DeleteOptions {
+            grace: Some(0),
+            ..DeleteOptions::exactly(&self.pod)
+        };
+        let of = (self.pod.namespace().to_owned(), self.pod.name().to_owned());
+        let mut failures = 0;
+        while self.changes.borrow().is_some() {
+            match self.shared.client.delete(&PODS, (&of.0, &of.1), &options).await {
+                Ok(()) => return,
+                Err(error) if error.is_not_found() || error.is_conflict() => return,
+                Err(error) => tracing::debug!(%error, pod = of.1, "the pod's end is not confirmed yet"),
+            }
+            failures += 1;
+            tokio::time::sleep(osier_client::RECONNECT.after(failures)).await;
+        }
+    }
+
+    async fn clean(&self) {
+        let uid = self.pod.uid().to_owned();
+        self.shared.statuses.forget(&uid);
+        self.shared.addresses.lock().release(&uid);
+        let logs = self.shared.logs.clone();
+        let removed = self.shared.tasks.spawn_blocking("remove-logs", move || logs.remove_pod(&uid)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, pod = self.pod.name(), "the pod's folder could not be removed");
+        }
+    }
+
+    /// The process stops: commands end now, what serves is drained by the node.
+    pub(super) fn kill_commands(&self) {
+        for alive in self.alive.values() {
+            if let Running::Runs(container) = &alive.body {
+                container.kill();
+            }
+        }
+    }
+
+    pub(super) fn stop_probes(&self) {
+        for alive in self.alive.values() {
+            alive.stop.cancel();
+        }
+    }
+}
