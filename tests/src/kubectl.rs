@@ -136,17 +136,37 @@ fn identify(path: &Path) -> Result<Kubectl> {
 
 /// Debian's kubernetes-client, unpacked once below the target directory; it is not installed.
 fn debian() -> Result<Kubectl> {
-    let folder = artifacts::target().join("osier-tests/kubernetes-client");
-    let path = folder.join("usr/bin/kubectl");
+    let folder = artifacts::target().join("osier-tests");
+    let path = folder.join("kubernetes-client/usr/bin/kubectl");
     if !path.is_file() {
         std::fs::create_dir_all(&folder)?;
-        command(&folder, "apt-get", &["download", "kubernetes-client"])?;
-        let packages = folder.read_dir()?.flatten().map(|entry| entry.path());
-        let package = packages
-            .filter(|path| path.extension().is_some_and(|kind| kind == "deb"))
-            .last();
-        let package = package.context("apt-get download left no package")?;
-        command(&folder, "dpkg", &["-x", &package.to_string_lossy(), "."])?;
+        // Unpacked beside its place and moved there whole: suites run side by side.
+        let partial = tempfile::tempdir_in(&folder)?;
+        command(
+            partial.path(),
+            "apt-get",
+            &["download", "kubernetes-client"],
+        )?;
+        let package = partial
+            .path()
+            .read_dir()?
+            .flatten()
+            .next()
+            .context("apt-get left no package")?;
+        command(
+            partial.path(),
+            "dpkg",
+            &["-x", &package.path().to_string_lossy(), "kubernetes-client"],
+        )?;
+        let moved = std::fs::rename(
+            partial.path().join("kubernetes-client"),
+            folder.join("kubernetes-client"),
+        );
+        ensure!(
+            moved.is_ok() || path.is_file(),
+            "cannot be unpacked to {}",
+            folder.display()
+        );
     }
     identify(&path)
 }

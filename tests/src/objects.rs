@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How long pods may take: a cold compilation on a loaded machine included.
-const PODS: Duration = Duration::from_secs(120);
+const PODS: Duration = Duration::from_secs(60);
 
 /// What is at this path of the API.
 pub async fn get(node: &Node, path: &str) -> Result<Value> {

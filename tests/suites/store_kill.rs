@@ -6,49 +6,63 @@ use osier_tests::api::Api;
 use osier_tests::objects;
 use osier_tests::{Node, Options, until};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const WRITERS: usize = 4;
-const ROUNDS: usize = 5;
+/// After how many acknowledged writes of a round the node is killed.
+const MOMENTS: [usize; 10] = [1, 2, 7, 20, 55, 3, 148, 90, 13, 400];
 
 /// The last acknowledged value of each object; a deleted one is `None`. Its writer is the only one that touches it.
-type Acknowledged = Arc<Mutex<BTreeMap<String, Option<u64>>>>;
+type Acknowledged = Arc<Mutex<Ledger>>;
+
+#[derive(Default)]
+struct Ledger {
+    values: BTreeMap<String, Option<u64>>,
+    /// Writes under way: either value may be the one that is found.
+    open: BTreeMap<String, Option<u64>>,
+    /// Acknowledged writes of this round.
+    count: usize,
+}
 
 /// Creates, updates and deletes objects of its own until the node is gone.
 async fn write(mut api: Api, writer: String, acknowledged: Acknowledged) {
     for number in 0u64.. {
         let name = format!("{writer}-{}", number % 7);
         let path = format!("{MAPS}/{name}");
-        let known = acknowledged.lock().unwrap().get(&name).copied().flatten();
+        let known = acknowledged
+            .lock()
+            .unwrap()
+            .values
+            .get(&name)
+            .copied()
+            .flatten();
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"number": number.to_string(), "filler": "x".repeat(700)}});
         let (method, path, value) = match known {
             None => ("POST", MAPS, Some(number)),
             Some(_) if number % 5 == 0 => ("DELETE", path.as_str(), None),
             Some(_) => ("PUT", path.as_str(), Some(number)),
         };
-        let body = value.map(|_| &map);
-        // Until it is answered, either value may be the one that is found.
         acknowledged
             .lock()
             .unwrap()
-            .insert(format!("{name}?"), value);
-        match api.send(method, path, body).await {
-            Err(_) => return,
-            Ok(answer) => {
-                assert!(
-                    answer.status.is_success(),
-                    "{method} {path}: {} {}",
-                    answer.status,
-                    answer.text()
-                );
-                let mut acknowledged = acknowledged.lock().unwrap();
-                acknowledged.remove(&format!("{name}?"));
-                acknowledged.insert(name, value);
-            }
-        }
+            .open
+            .insert(name.clone(), value);
+        let Ok(answer) = api.send(method, path, value.map(|_| &map)).await else {
+            return;
+        };
+        assert!(
+            answer.status.is_success(),
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        let mut ledger = acknowledged.lock().unwrap();
+        ledger.open.remove(&name);
+        ledger.values.insert(name, value);
+        ledger.count += 1;
     }
 }
 
@@ -61,29 +75,27 @@ async fn check(node: &Node, acknowledged: &Acknowledged) {
         .iter()
         .map(number)
         .collect();
-    let mut expected = acknowledged.lock().unwrap();
-    let open: BTreeMap<String, Option<u64>> = expected
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_suffix('?')?.to_owned(), *value)))
+    let mut ledger = acknowledged.lock().unwrap();
+    let open = std::mem::take(&mut ledger.open);
+    let names: BTreeSet<String> = ledger.values.keys().chain(open.keys()).cloned().collect();
+    for name in names {
+        let (old, now) = (
+            ledger.values.get(&name).copied().flatten(),
+            found.get(&name).copied(),
+        );
+        let new = open.get(&name);
+        assert!(
+            now == old || Some(&now) == new,
+            "{name}: acknowledged {old:?}, perhaps {new:?}, found {now:?}"
+        );
+        ledger.values.insert(name, now);
+    }
+    let strays: Vec<_> = found
+        .keys()
+        .filter(|name| !ledger.values.contains_key(*name))
         .collect();
-    expected.retain(|name, _| !name.ends_with('?'));
-    for (name, value) in expected.iter_mut() {
-        let (old, new) = (*value, open.get(name).copied());
-        let now = found.get(name).copied();
-        assert!(
-            now == old || Some(now) == new,
-            "{name}: acknowledged {old:?}, then perhaps {new:?}, but found {now:?}"
-        );
-        *value = now;
-    }
-    for (name, value) in open {
-        let now = found.get(&name).copied();
-        assert!(
-            expected.contains_key(&name) || now.is_none() || now == value,
-            "{name}: {now:?}"
-        );
-        expected.insert(name, now);
-    }
+    assert!(strays.is_empty(), "nobody wrote {strays:?}");
+    ledger.count = 0;
 }
 
 fn number(map: &Value) -> (String, u64) {
@@ -96,19 +108,14 @@ fn number(map: &Value) -> (String, u64) {
 async fn survives(options: &Options) {
     let mut node = Node::start_with(options).unwrap();
     let acknowledged = Acknowledged::default();
-    for round in 0..ROUNDS {
-        let before = acknowledged.lock().unwrap().len();
+    for (round, moment) in MOMENTS.into_iter().enumerate() {
         let mut writers = Vec::new();
         for writer in 0..WRITERS {
             let api = Api::open(&node).await.unwrap();
-            writers.push(tokio::spawn(write(
-                api,
-                format!("w{round}-{writer}"),
-                acknowledged.clone(),
-            )));
+            let name = format!("w{round}-{writer}");
+            writers.push(tokio::spawn(write(api, name, acknowledged.clone())));
         }
-        let moment = before + WRITERS * (2 + round);
-        let written = || async { Ok((acknowledged.lock().unwrap().len() >= moment).then_some(())) };
+        let written = || async { Ok((acknowledged.lock().unwrap().count >= moment).then_some(())) };
         until("writes are acknowledged", Duration::from_secs(30), written)
             .await
             .unwrap();
@@ -119,7 +126,6 @@ async fn survives(options: &Options) {
         node.restart_with(options).unwrap();
         check(&node, &acknowledged).await;
     }
-    assert!(acknowledged.lock().unwrap().len() >= ROUNDS * WRITERS);
 }
 
 #[tokio::test(flavor = "multi_thread")]
