@@ -2,6 +2,7 @@
 //! composed attributes (`source.uid`) are formatted only when an expression reads them.
 
 mod read;
+mod standard;
 mod texts;
 mod vocabulary;
 

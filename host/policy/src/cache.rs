@@ -105,11 +105,17 @@ mod tests {
     use super::*;
 
     fn answer() -> Answer {
-        Answer::Granted { amount: 1, response: Vec::new() }
+        Answer::Granted {
+            amount: 1,
+            response: Vec::new(),
+        }
     }
 
     fn validity(uses: Option<u32>) -> Validity {
-        Validity { time: Some(Duration::from_secs(10)), uses }
+        Validity {
+            time: Some(Duration::from_secs(10)),
+            uses,
+        }
     }
 
     #[test]
@@ -142,10 +148,14 @@ mod tests {
                 assert!(cache.get(b"hot", now).is_some(), "{n}");
             }
         }
-        let kept: usize = cache.shards.iter().map(|shard| {
-            let shard = shard.lock();
-            shard.young.len() + shard.old.len()
-        }).sum();
+        let kept: usize = cache
+            .shards
+            .iter()
+            .map(|shard| {
+                let shard = shard.lock();
+                shard.young.len() + shard.old.len()
+            })
+            .sum();
         assert!(kept <= SHARDS * PER_GENERATION * 2, "{kept}");
     }
 }

@@ -18,12 +18,15 @@ const MAX_KEY: usize = 4_096;
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// All counters of a node. Clones share them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Counters(Arc<Store>);
 
-#[derive(Default)]
+/// Counters by scope, bucket and key.
+type Shard = HashMap<Box<str>, Counter>;
+
 struct Store {
-    shards: Box<[Mutex<HashMap<Box<str>, Counter>>]>,
+    shards: Box<[Mutex<Shard>]>,
+    per_shard: usize,
     hasher: RandomState,
 }
 
@@ -40,9 +43,14 @@ enum State {
 
 impl Counters {
     pub(crate) fn new() -> Self {
+        Self::bounded(PER_SHARD)
+    }
+
+    fn bounded(per_shard: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self(Arc::new(Store {
             shards,
+            per_shard,
             hasher: RandomState::new(),
         }))
     }
@@ -66,9 +74,9 @@ impl Counters {
     ) -> Result<T, KeyValueError> {
         let hash = self.0.hasher.hash_one(&key) as usize;
         let mut shard = self.0.shards[hash % SHARDS].lock();
-        if !shard.contains_key(key.as_str()) && shard.len() >= PER_SHARD {
+        if !shard.contains_key(key.as_str()) && shard.len() >= self.0.per_shard {
             shard.retain(|_, counter| counter.expires > now);
-            if shard.len() >= PER_SHARD {
+            if shard.len() >= self.0.per_shard {
                 return Err(KeyValueError::Full);
             }
         }
@@ -167,7 +175,11 @@ impl Granted {
             Taken {
                 amount: granted as u64,
                 remaining: left.max(0.0) as u64,
-                retry_after: if short { ((wanted - left) / rate).ceil() as u64 } else { 0 },
+                retry_after: if short {
+                    ((wanted - left) / rate).ceil() as u64
+                } else {
+                    0
+                },
             }
         })
     }
@@ -182,7 +194,9 @@ impl KeyValue for Granted {
         let key = self.key(bucket, key)?;
         let store = &self.counters.0;
         let shard = store.shards[store.hasher.hash_one(&key) as usize % SHARDS].lock();
-        let counter = shard.get(key.as_str()).filter(|counter| counter.expires > Instant::now());
+        let counter = shard
+            .get(key.as_str())
+            .filter(|counter| counter.expires > Instant::now());
         Ok(counter.map(|counter| match counter.state {
             State::Count(count) => count,
             State::Tokens { level, .. } => level as i64,
@@ -212,7 +226,9 @@ impl KeyValue for Granted {
     }
 
     fn now(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
@@ -230,8 +246,15 @@ mod tests {
     fn a_counter_lives_from_its_first_increment() {
         let (counters, start) = (granted(), Instant::now());
         let second = Some(Duration::from_secs(1));
-        let add = |at| counters.add("k".into(), start + Duration::from_millis(at), 1, second).unwrap();
-        assert_eq!([add(0), add(900), add(999), add(1000), add(1001)], [1, 2, 3, 1, 2]);
+        let add = |at| {
+            counters
+                .add("k".into(), start + Duration::from_millis(at), 1, second)
+                .unwrap()
+        };
+        assert_eq!(
+            [add(0), add(900), add(999), add(1000), add(1001)],
+            [1, 2, 3, 1, 2]
+        );
     }
 
     #[test]
@@ -242,17 +265,38 @@ mod tests {
         assert_eq!(own.increment("b", "k", 5, None), Ok(5));
         assert_eq!(other.get("b", "k"), Ok(None));
         assert_eq!(own.get("b", "k"), Ok(Some(5)));
-        assert_eq!(own.increment("x", "k", 1, None), Err(KeyValueError::NotGranted));
+        assert_eq!(
+            own.increment("x", "k", 1, None),
+            Err(KeyValueError::NotGranted)
+        );
     }
 
     #[test]
     fn a_token_bucket_starts_full_and_refills_evenly() {
         let (counters, start) = (granted(), Instant::now());
-        let terms = Terms { capacity: 10, refill: 10, interval: 1_000_000_000 };
-        let draw = |at, amount, best| {
-            counters.draw("k".into(), start + Duration::from_millis(at), amount, (terms, best)).unwrap()
+        let terms = Terms {
+            capacity: 10,
+            refill: 10,
+            interval: 1_000_000_000,
         };
-        assert_eq!(draw(0, 10, false), Taken { amount: 10, remaining: 0, retry_after: 0 });
+        let draw = |at, amount, best| {
+            counters
+                .draw(
+                    "k".into(),
+                    start + Duration::from_millis(at),
+                    amount,
+                    (terms, best),
+                )
+                .unwrap()
+        };
+        assert_eq!(
+            draw(0, 10, false),
+            Taken {
+                amount: 10,
+                remaining: 0,
+                retry_after: 0
+            }
+        );
         let refused = draw(0, 1, false);
         assert_eq!((refused.amount, refused.retry_after), (0, 100_000_000));
         assert_eq!(draw(350, 1, false).amount, 1);
@@ -265,7 +309,11 @@ mod tests {
         let counters = Arc::new(granted());
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| (0..1000).for_each(|_| { counters.increment("b", "k", 1, None).unwrap(); }));
+                scope.spawn(|| {
+                    (0..1000).for_each(|_| {
+                        counters.increment("b", "k", 1, None).unwrap();
+                    })
+                });
             }
         });
         assert_eq!(counters.get("b", "k"), Ok(Some(4000)));
@@ -273,10 +321,13 @@ mod tests {
 
     #[test]
     fn the_number_of_counters_is_bounded_and_dead_ones_make_room() {
-        let (counters, start) = (granted(), Instant::now());
+        let counters = Counters::bounded(16).granted("default/a", vec!["b".into()]);
+        let start = Instant::now();
         let second = Some(Duration::from_secs(1));
-        let add = |n: usize, at| counters.add(format!("k{n}"), start + Duration::from_secs(at), 1, second);
-        let most = SHARDS * PER_SHARD;
+        let add = |n: usize, at| {
+            counters.add(format!("k{n}"), start + Duration::from_secs(at), 1, second)
+        };
+        let most = SHARDS * 16;
         let full = (0..most * 2).any(|n| add(n, 0) == Err(KeyValueError::Full));
         assert!(full);
         assert_eq!((0..100).filter(|n| add(*n, 2).is_err()).count(), 0);

@@ -44,7 +44,9 @@ pub enum LoadError {
         source: osier_engine::ComponentError,
     },
     /// The bytes are not those that the object pins.
-    #[error("plugin {plugin}: spec.digest: the image has digest {found}, not {wanted}; correct the digest or fetch the right image")]
+    #[error(
+        "plugin {plugin}: spec.digest: the image has digest {found}, not {wanted}; correct the digest or fetch the right image"
+    )]
     Digest {
         /// The object.
         plugin: String,
@@ -54,7 +56,9 @@ pub enum LoadError {
         wanted: String,
     },
     /// The component answers no template.
-    #[error("plugin {plugin}: spec.image: the component exports no template; export an interface such as osier:policy/authorization@0.1.0 ({found})")]
+    #[error(
+        "plugin {plugin}: spec.image: the component exports no template; export an interface such as osier:policy/authorization@0.1.0 ({found})"
+    )]
     NoTemplate {
         /// The object.
         plugin: String,

@@ -59,7 +59,12 @@ impl PolicyHost {
     ///
     /// # Errors
     /// Names the field and the remedy.
-    pub fn load(&self, key: &ObjectKey, spec: &Json, wasm: &[u8]) -> Result<Arc<Plugin>, LoadError> {
+    pub fn load(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+        wasm: &[u8],
+    ) -> Result<Arc<Plugin>, LoadError> {
         let host = &*self.0;
         let loader = Loader {
             engine: &host.engine,
@@ -122,7 +127,9 @@ impl PolicyHost {
         plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, String>,
     ) -> Result<CompiledPolicy, Vec<Fault>> {
         self.compile(key, spec, &|name| {
-            plugin_of(name).map_err(|reason| Missing::Unavailable(format!("plugin {name} is not available: {reason}")))
+            plugin_of(name).map_err(|reason| {
+                Missing::Unavailable(format!("plugin {name} is not available: {reason}"))
+            })
         })
     }
 

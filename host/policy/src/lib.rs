@@ -20,8 +20,8 @@ mod template;
 mod verdict;
 
 pub use attributes::{
-    Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination, Extra, Peer,
-    Request, Response, Texts, Vocabulary,
+    Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
+    Extra, Peer, Request, Response, Texts, Vocabulary,
 };
 pub use expression::{CompileError, Condition, EvaluationError, Type};
 pub use fault::{FailurePolicy, Fault, LoadError};

@@ -113,18 +113,39 @@ impl Families {
             latency: Family::new_with_constructor(histogram as fn() -> Histogram),
         };
         metrics.register(|registry| {
-            registry.register("osier_plugin_calls", "Answers of plugins by verdict, cached ones included", inner.verdicts.clone());
-            registry.register("osier_plugin_failures", "Calls to which a plugin gave no answer", inner.failures.clone());
-            registry.register("osier_plugin_cache_hits", "Answers that came from the check cache", inner.hits.clone());
-            registry.register("osier_plugin_duration_seconds", "Time of one call into a plugin", inner.latency.clone());
+            registry.register(
+                "osier_plugin_calls",
+                "Answers of plugins by verdict, cached ones included",
+                inner.verdicts.clone(),
+            );
+            registry.register(
+                "osier_plugin_failures",
+                "Calls to which a plugin gave no answer",
+                inner.failures.clone(),
+            );
+            registry.register(
+                "osier_plugin_cache_hits",
+                "Answers that came from the check cache",
+                inner.hits.clone(),
+            );
+            registry.register(
+                "osier_plugin_duration_seconds",
+                "Time of one call into a plugin",
+                inner.latency.clone(),
+            );
         });
         Self(Arc::new(inner))
     }
 
     pub(crate) fn plugin(&self, plugin: &str) -> PluginMetrics {
-        let labels = PluginLabels { plugin: plugin.to_owned() };
+        let labels = PluginLabels {
+            plugin: plugin.to_owned(),
+        };
         let failures = FailureKind::ALL.map(|kind| {
-            let labels = FailureLabels { plugin: plugin.to_owned(), reason: kind.label() };
+            let labels = FailureLabels {
+                plugin: plugin.to_owned(),
+                reason: kind.label(),
+            };
             self.0.failures.get_or_create(&labels).clone()
         });
         PluginMetrics {
@@ -136,7 +157,11 @@ impl Families {
 
     pub(crate) fn verdicts(&self, plugin: &str, template: &str) -> VerdictMetrics {
         let counter = |verdict| {
-            let labels = VerdictLabels { plugin: plugin.to_owned(), template: template.to_owned(), verdict };
+            let labels = VerdictLabels {
+                plugin: plugin.to_owned(),
+                template: template.to_owned(),
+                verdict,
+            };
             self.0.verdicts.get_or_create(&labels).clone()
         };
         VerdictMetrics {

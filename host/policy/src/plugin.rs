@@ -22,8 +22,8 @@ pub(crate) use binding::{Binding, Unanswered};
 pub(crate) use load::{Loader, fingerprint};
 use pool::{NoInstance, Pool};
 pub(crate) use spec::{failure, unknown};
-pub use status::PluginStatus;
 use status::Health;
+pub use status::PluginStatus;
 
 /// A plugin that is loaded, configured and proven to start. Policies hold it; the last one to let go frees it.
 pub struct Plugin {
@@ -71,7 +71,10 @@ impl Plugin {
 
     /// Names of the templates that it answers.
     pub fn template_names(&self) -> Vec<&str> {
-        self.templates.iter().map(|(template, _)| template.interface.as_str()).collect()
+        self.templates
+            .iter()
+            .map(|(template, _)| template.interface.as_str())
+            .collect()
     }
 
     /// The state of the plugin on this node.
@@ -99,9 +102,15 @@ impl Plugin {
 
     fn no_instance(&self, reason: NoInstance) -> Unanswered {
         let (kind, what) = match reason {
-            NoInstance::Busy => (FailureKind::Overload, "every instance is busy; raise spec.limits.instances".to_owned()),
+            NoInstance::Busy => (
+                FailureKind::Overload,
+                "every instance is busy; raise spec.limits.instances".to_owned(),
+            ),
             NoInstance::Call(error) => (kind_of(&error), format!("a new instance failed: {error}")),
-            NoInstance::Refused(reason) => (FailureKind::Trap, format!("a new instance refused its configuration: {reason}")),
+            NoInstance::Refused(reason) => (
+                FailureKind::Trap,
+                format!("a new instance refused its configuration: {reason}"),
+            ),
         };
         self.failed(kind, &what);
         Unanswered(what)

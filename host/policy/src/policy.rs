@@ -99,7 +99,11 @@ impl CompiledPolicy {
     }
 
     /// Asks every action in turn; the first refusal decides.
-    pub(crate) fn check<'a>(&'a self, attributes: &'a Attributes<'a>, approval: &mut Approval) -> Result<(), Box<Denial>> {
+    pub(crate) fn check<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+        approval: &mut Approval,
+    ) -> Result<(), Box<Denial>> {
         if let Some(condition) = &self.condition {
             match condition.evaluate(attributes) {
                 Ok(true) => {}
@@ -115,7 +119,9 @@ impl CompiledPolicy {
             let outcome = match action {
                 Action::Ask(binding) => self.ask(binding, attributes, approval),
                 Action::Unavailable { .. } if self.failure == Some(FailurePolicy::Ignore) => Ok(()),
-                Action::Unavailable { plugin, reason } => Err(self.failed(plugin.clone(), reason.clone())),
+                Action::Unavailable { plugin, reason } => {
+                    Err(self.failed(plugin.clone(), reason.clone()))
+                }
             };
             self.concluded(outcome, approval)?;
         }
@@ -123,7 +129,11 @@ impl CompiledPolicy {
     }
 
     /// In shadow mode a denial is only written down.
-    fn concluded(&self, outcome: Result<(), Box<Denial>>, approval: &mut Approval) -> Result<(), Box<Denial>> {
+    fn concluded(
+        &self,
+        outcome: Result<(), Box<Denial>>,
+        approval: &mut Approval,
+    ) -> Result<(), Box<Denial>> {
         match (outcome, self.mode) {
             (Err(denial), Mode::Shadow) => {
                 tracing::debug!(policy = %self.label, plugin = %denial.plugin, reason = %denial.reason, "shadow: would deny");
@@ -134,7 +144,12 @@ impl CompiledPolicy {
         }
     }
 
-    fn ask<'a>(&'a self, binding: &'a Binding, attributes: &'a Attributes<'a>, approval: &mut Approval) -> Result<(), Box<Denial>> {
+    fn ask<'a>(
+        &'a self,
+        binding: &'a Binding,
+        attributes: &'a Attributes<'a>,
+        approval: &mut Approval,
+    ) -> Result<(), Box<Denial>> {
         let plugin = binding.plugin();
         let answer = match binding.ask(attributes) {
             Ok(answer) => answer,
@@ -148,13 +163,28 @@ impl CompiledPolicy {
         };
         let answer = Arc::try_unwrap(answer).unwrap_or_else(|shared| (*shared).clone());
         let allowed = match answer {
-            Answer::Allow { request, response, .. } => Ok((request, response)),
-            Answer::Granted { amount: 1.., response } => Ok((Vec::new(), response)),
-            Answer::Granted { .. } => Err(self.refused(plugin, "nothing was granted".into(), None, Vec::new())),
-            Answer::Refused { reason, retry_after, headers } => {
-                Err(self.refused(plugin, reason, retry_after, headers))
+            Answer::Allow {
+                request, response, ..
+            } => Ok((request, response)),
+            Answer::Granted {
+                amount: 1..,
+                response,
+            } => Ok((Vec::new(), response)),
+            Answer::Granted { .. } => {
+                Err(self.refused(plugin, "nothing was granted".into(), None, Vec::new()))
             }
-            Answer::Deny { status, reason, headers, body, .. } => Err(Box::new(Denial {
+            Answer::Refused {
+                reason,
+                retry_after,
+                headers,
+            } => Err(self.refused(plugin, reason, retry_after, headers)),
+            Answer::Deny {
+                status,
+                reason,
+                headers,
+                body,
+                ..
+            } => Err(Box::new(Denial {
                 status,
                 headers,
                 body: Bytes::from(body),
@@ -188,7 +218,9 @@ impl CompiledPolicy {
         }
         approval.request_headers.extend(request);
         approval.response_headers.extend(response);
-        approval.decided_by.push((self.label.clone(), plugin.label().clone()));
+        approval
+            .decided_by
+            .push((self.label.clone(), plugin.label().clone()));
     }
 
     /// Quota's refusal: 429, and when to come back.

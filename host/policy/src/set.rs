@@ -97,7 +97,10 @@ impl Side {
                 self.mesh_workloads.push((selector.clone(), place));
             }
             Target::Gateway(name) => {
-                let places = self.gateways.entry(format!("{namespace}/{name}")).or_default();
+                let places = self
+                    .gateways
+                    .entry(format!("{namespace}/{name}"))
+                    .or_default();
                 places.push(place);
                 self.gateways.entry(name.clone()).or_default().push(place);
             }
@@ -114,7 +117,9 @@ impl Side {
                 services.entry(name.clone()).or_default().push(place);
             }
             Target::Workloads(selector) => {
-                self.namespace(namespace).workloads.push((selector.clone(), place));
+                self.namespace(namespace)
+                    .workloads
+                    .push((selector.clone(), place));
             }
         }
     }
@@ -124,7 +129,11 @@ impl Side {
     }
 
     /// Visits each policy that concerns the call, once, widest first, until one refuses.
-    fn each<E>(&self, scope: &Scope<'_>, visit: &mut dyn FnMut(usize) -> Result<(), E>) -> Result<(), E> {
+    fn each<E>(
+        &self,
+        scope: &Scope<'_>,
+        visit: &mut dyn FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut seen = Vec::new();
         let mut once = |place: usize| {
             if seen.contains(&place) {
@@ -152,7 +161,10 @@ impl Side {
         for place in &namespace.everything {
             once(*place)?;
         }
-        if let Some(places) = scope.service.and_then(|service| namespace.services.get(service)) {
+        if let Some(places) = scope
+            .service
+            .and_then(|service| namespace.services.get(service))
+        {
             for place in places {
                 once(*place)?;
             }

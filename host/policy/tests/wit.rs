@@ -5,12 +5,18 @@ use std::path::Path;
 
 /// The text without comments and white space, declarations kept in order, files in order of their names.
 fn normalised(folder: &Path) -> String {
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "wit"));
     files.sort();
     let mut text = String::new();
     for path in files {
-        text.push_str(&format!("// {}\n", path.file_name().unwrap().to_str().unwrap()));
+        text.push_str(&format!(
+            "// {}\n",
+            path.file_name().unwrap().to_str().unwrap()
+        ));
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             let code = line.split("//").next().unwrap_or_default().trim();
             if !code.is_empty() {

@@ -50,7 +50,10 @@ impl Plugin for Denier {
 
 impl Denier {
     fn reason(&self) -> String {
-        self.0.reason.clone().unwrap_or_else(|| "denied by configuration".into())
+        self.0
+            .reason
+            .clone()
+            .unwrap_or_else(|| "denied by configuration".into())
     }
 
     fn refusal(&self) -> Decision {

@@ -35,9 +35,12 @@ impl Entries {
     pub(crate) fn new(kind: Kind, entries: Vec<String>) -> Result<Self, String> {
         Ok(match kind {
             Kind::Strings => Self::Exact(entries.into_iter().collect()),
-            Kind::CaseInsensitiveStrings => {
-                Self::Folded(entries.iter().map(|entry| entry.to_ascii_lowercase()).collect())
-            }
+            Kind::CaseInsensitiveStrings => Self::Folded(
+                entries
+                    .iter()
+                    .map(|entry| entry.to_ascii_lowercase())
+                    .collect(),
+            ),
             Kind::IpAddresses => Self::Nets(each(&entries, |entry| {
                 let whole = entry.parse::<IpAddr>().map(IpNet::from);
                 whole.ok().or_else(|| entry.parse().ok()).ok_or_else(|| {

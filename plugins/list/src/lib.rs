@@ -53,7 +53,10 @@ impl Plugin for List {
 
     fn configure(mut config: Config) -> Result<Self, String> {
         if !(400..600).contains(&config.status) {
-            return Err(format!("status: {} is not a refusal; use 400 to 599", config.status));
+            return Err(format!(
+                "status: {} is not a refusal; use 400 to 599",
+                config.status
+            ));
         }
         let entries = Entries::new(config.kind, std::mem::take(&mut config.entries))?;
         Ok(Self { entries, config })
@@ -108,8 +111,11 @@ mod tests {
 
     #[test]
     fn addresses_match_ranges_and_what_is_no_address_is_not_on_the_list() {
-        let list = r#"{"type": "IP_ADDRESSES", "entries": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]}"#;
-        assert!(passes(list, "10.1.2.3") && passes(list, "2001:db8::1") && passes(list, "192.0.2.7"));
+        let list =
+            r#"{"type": "IP_ADDRESSES", "entries": ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]}"#;
+        assert!(
+            passes(list, "10.1.2.3") && passes(list, "2001:db8::1") && passes(list, "192.0.2.7")
+        );
         assert!(passes(list, "::ffff:10.1.2.3"), "mapped IPv4");
         assert!(!passes(list, "11.1.2.3") && !passes(list, "192.0.2.8") && !passes(list, "ten"));
     }
@@ -124,7 +130,10 @@ mod tests {
     #[test]
     fn a_bad_entry_is_named_by_its_place() {
         for (config, place) in [
-            (r#"{"type": "IP_ADDRESSES", "entries": ["10.0.0.1", "10.0.0.0/99"]}"#, "entries[1]"),
+            (
+                r#"{"type": "IP_ADDRESSES", "entries": ["10.0.0.1", "10.0.0.0/99"]}"#,
+                "entries[1]",
+            ),
             (r#"{"type": "REGEX", "entries": ["("]}"#, "entries[0]"),
             (r#"{"entries": ["a"], "status": 200}"#, "status"),
         ] {

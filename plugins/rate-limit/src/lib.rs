@@ -66,7 +66,10 @@ impl Plugin for RateLimit {
         for (place, own) in config.overrides.into_iter().enumerate() {
             let window = own.window.unwrap_or(config.window).0;
             let path = format!("overrides[{place}].");
-            overrides.push((own.dimensions, Limit::new(&path, own.limit, window, own.burst)?));
+            overrides.push((
+                own.dimensions,
+                Limit::new(&path, own.limit, window, own.burst)?,
+            ));
         }
         Ok(Self {
             algorithm: config.algorithm,
@@ -92,14 +95,19 @@ impl RateLimit {
             .collect();
         let limit = self.limit_of(&dimensions);
         let key = key(&dimensions);
-        let taken = self.algorithm.take(counters, &key, request.amount, request.best_effort, limit);
+        let taken = self
+            .algorithm
+            .take(counters, &key, request.amount, request.best_effort, limit);
         match taken {
             Ok(taken) if taken.amount > 0 || request.amount == 0 => Outcome::Granted {
                 amount: taken.amount,
                 headers: limit.headers(taken.remaining),
             },
             Ok(taken) => Outcome::Refused {
-                reason: format!("{} in {:?} are used up for {key}", limit.amount, limit.window),
+                reason: format!(
+                    "{} in {:?} are used up for {key}",
+                    limit.amount, limit.window
+                ),
                 retry_after: Some(taken.retry_after),
                 headers: limit.headers(taken.remaining),
             },
@@ -161,7 +169,10 @@ fn text(value: &Value) -> String {
         Value::Boolean(value) => value.to_string(),
         Value::Time(time) => format!("{}.{:09}", time.seconds, time.nanoseconds),
         Value::Span(span) => format!("{}ns", span.nanoseconds),
-        Value::Texts(texts) => texts.iter().map(|(name, value)| format!("{name}={value},")).collect(),
+        Value::Texts(texts) => texts
+            .iter()
+            .map(|(name, value)| format!("{name}={value},"))
+            .collect(),
     }
 }
 

@@ -47,7 +47,9 @@ impl Limit {
         burst: Option<u64>,
     ) -> Result<Self, String> {
         if amount == 0 || i64::try_from(amount).is_err() {
-            return Err(format!("{path}limit: {amount} is out of range; use at least 1"));
+            return Err(format!(
+                "{path}limit: {amount} is out of range; use at least 1"
+            ));
         }
         if window < Duration::from_millis(1) {
             return Err(format!("{path}window: must be at least 1ms"));
@@ -115,7 +117,11 @@ impl Algorithm {
         Ok(Taken {
             amount: granted,
             remaining: free - granted,
-            retry_after: if short { window.until_next() } else { Duration::ZERO },
+            retry_after: if short {
+                window.until_next()
+            } else {
+                Duration::ZERO
+            },
         })
     }
 }

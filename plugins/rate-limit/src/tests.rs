@@ -53,7 +53,10 @@ fn request(user: &str, amount: u64, best_effort: bool) -> QuotaInstance {
 }
 
 fn granted(plugin: &RateLimit, memory: &Memory, user: &str) -> bool {
-    matches!(plugin.decide(&request(user, 1, false), memory), Outcome::Granted { .. })
+    matches!(
+        plugin.decide(&request(user, 1, false), memory),
+        Outcome::Granted { .. }
+    )
 }
 
 #[test]
@@ -64,7 +67,10 @@ fn a_fixed_window_grants_its_limit_and_starts_anew() {
     memory.now.set(Duration::from_secs(104));
     let passed = (0..5).filter(|_| granted(&plugin, &memory, "a")).count();
     assert_eq!(passed, 3);
-    assert!(granted(&plugin, &memory, "b"), "each dimension has its own allowance");
+    assert!(
+        granted(&plugin, &memory, "b"),
+        "each dimension has its own allowance"
+    );
     match plugin.decide(&request("a", 1, false), &memory) {
         Outcome::Refused { retry_after, .. } => {
             assert_eq!(retry_after, Some(Duration::from_secs(6)));
@@ -81,11 +87,21 @@ fn a_sliding_window_carries_the_last_one_over() {
         make(r#"{"algorithm": "SLIDING_WINDOW", "limit": 10, "window": "10s"}"#).unwrap();
     let memory = Memory::default();
     memory.now.set(Duration::from_secs(109));
-    assert_eq!((0..20).filter(|_| granted(&plugin, &memory, "a")).count(), 10);
+    assert_eq!(
+        (0..20).filter(|_| granted(&plugin, &memory, "a")).count(),
+        10
+    );
     memory.now.set(Duration::from_secs(111));
-    assert_eq!((0..20).filter(|_| granted(&plugin, &memory, "a")).count(), 1, "nine tenths still count");
+    assert_eq!(
+        (0..20).filter(|_| granted(&plugin, &memory, "a")).count(),
+        1,
+        "nine tenths still count"
+    );
     memory.now.set(Duration::from_secs(119));
-    assert_eq!((0..20).filter(|_| granted(&plugin, &memory, "a")).count(), 8);
+    assert_eq!(
+        (0..20).filter(|_| granted(&plugin, &memory, "a")).count(),
+        8
+    );
 }
 
 #[test]
@@ -122,7 +138,10 @@ fn overrides_go_by_dimensions() {
     )
     .unwrap();
     let memory = Memory::default();
-    assert_eq!((0..9).filter(|_| granted(&plugin, &memory, "vip")).count(), 4);
+    assert_eq!(
+        (0..9).filter(|_| granted(&plugin, &memory, "vip")).count(),
+        4
+    );
     assert_eq!((0..9).filter(|_| granted(&plugin, &memory, "a")).count(), 1);
 }
 
@@ -149,7 +168,10 @@ fn wrong_configurations_are_named() {
     for (config, place) in [
         (r#"{"limit": 0, "window": "1s"}"#, "limit"),
         (r#"{"limit": 1, "window": "1x"}"#, "1x"),
-        (r#"{"limit": 1, "window": "1s", "overrides": [{"dimensions": {}, "limit": 0}]}"#, "overrides[0].limit"),
+        (
+            r#"{"limit": 1, "window": "1s", "overrides": [{"dimensions": {}, "limit": 0}]}"#,
+            "overrides[0].limit",
+        ),
     ] {
         let error = make::<RateLimit>(config).err().unwrap();
         assert!(error.contains(place), "{error}");

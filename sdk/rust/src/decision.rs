@@ -81,7 +81,8 @@ impl Decision {
     /// Sets a header of the request before it is sent on.
     #[must_use]
     pub fn request_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.request.push(HeaderOperation::Set(header(name.into(), value.into())));
+        self.request
+            .push(HeaderOperation::Set(header(name.into(), value.into())));
         self
     }
 
@@ -127,7 +128,10 @@ pub(crate) fn span(time: Duration) -> wit::Duration {
 impl From<Decision> for wit::Decision {
     fn from(own: Decision) -> Self {
         let valid_for = own.valid_for.map(span);
-        let headers = own.headers.into_iter().map(|(name, value)| header(name, value));
+        let headers = own
+            .headers
+            .into_iter()
+            .map(|(name, value)| header(name, value));
         let Some((status, reason, body)) = own.denied else {
             let mut response_headers = own.response;
             response_headers.extend(headers.map(HeaderOperation::Set));

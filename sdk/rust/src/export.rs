@@ -101,7 +101,10 @@ macro_rules! __osier_template {
 macro_rules! config_schema {
     ($path:literal) => {
         #[cfg(target_arch = "wasm32")]
-        #[allow(unsafe_code, reason = "a link section is the only way to a custom section")]
+        #[allow(
+            unsafe_code,
+            reason = "a link section is the only way to a custom section"
+        )]
         const _: () = {
             #[used]
             #[unsafe(link_section = "osier.config_schema")]

@@ -38,7 +38,9 @@ impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text).map(Self).ok_or_else(|| {
-            D::Error::custom(format!("`{text}` is not a duration such as 500ms, 30s or 1m30s"))
+            D::Error::custom(format!(
+                "`{text}` is not a duration such as 500ms, 30s or 1m30s"
+            ))
         })
     }
 }

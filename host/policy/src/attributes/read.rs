@@ -152,9 +152,7 @@ impl<'a> Attributes<'a> {
             Slot::Request(slot) => self.request(slot),
             Slot::Source(slot) => peer(&self.source, slot),
             Slot::Destination(slot) => peer(&self.destination.peer, slot),
-            Slot::Called(CalledSlot::OriginIp) => {
-                self.origin_ip.map_or(Value::Absent, Value::Ip)
-            }
+            Slot::Called(CalledSlot::OriginIp) => self.origin_ip.map_or(Value::Absent, Value::Ip),
             Slot::Called(slot) => called(&self.destination, slot),
             Slot::Context(slot) => self.context(slot),
             Slot::Connection(slot) => self.connection(slot),

@@ -93,7 +93,10 @@ impl<'a> Texts<'a> {
             Texts::Empty => Vec::new(),
             Texts::Headers(headers) => {
                 let headers: &'a HeaderMap = headers;
-                headers.keys().map(|key| Value::Text(key.as_str())).collect()
+                headers
+                    .keys()
+                    .map(|key| Value::Text(key.as_str()))
+                    .collect()
             }
             Texts::Tree(tree) => tree.keys().map(|key| Value::Text(key)).collect(),
             Texts::Pairs(pairs) => pairs.iter().map(|(key, _)| Value::Text(key)).collect(),
@@ -126,10 +129,13 @@ fn header<'a>(headers: &'a HeaderMap, key: &str) -> Option<Cow<'a, str>> {
 }
 
 fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    query.split('&').filter(|part| !part.is_empty()).map(|part| {
-        let (name, text) = part.split_once('=').unwrap_or((part, ""));
-        (decoded(name), decoded(text))
-    })
+    query
+        .split('&')
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (name, text) = part.split_once('=').unwrap_or((part, ""));
+            (decoded(name), decoded(text))
+        })
 }
 
 /// Percent and plus decoding; a malformed escape stays as it is.

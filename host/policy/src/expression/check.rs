@@ -18,6 +18,7 @@ use presence::Fact;
 pub(crate) const MAX_LOOPS: usize = 3;
 
 type Outcome<T> = Result<T, CompileError>;
+type MakeOp = fn(Box<Typed>, Box<Typed>) -> Op;
 
 /// Checks one expression.
 pub(crate) fn check(source: &str, node: &Node, vocabulary: &Vocabulary) -> Outcome<Checked> {
@@ -48,7 +49,9 @@ pub(crate) fn check_as(
     let root = &checked.root;
     if root.maybe || !root.ty.agrees(want) {
         let message = if root.maybe {
-            format!("may be absent; compare it or give a default with orValue(..), so that it is a {want}")
+            format!(
+                "may be absent; compare it or give a default with orValue(..), so that it is a {want}"
+            )
         } else {
             format!("has type {}, but {want} is needed", root.ty)
         };
@@ -141,7 +144,10 @@ impl Checker<'_> {
         if typed.ty.agrees(want) {
             return Ok(typed);
         }
-        self.fault(typed.span, format!("has type {}, but {want} is needed", typed.ty))
+        self.fault(
+            typed.span,
+            format!("has type {}, but {want} is needed", typed.ty),
+        )
     }
 
     fn literal(&mut self, literal: &Literal, span: Span) -> Typed {
@@ -205,7 +211,7 @@ impl Checker<'_> {
 
     /// The value of a map under a key.
     fn entry(&mut self, span: Span, of: Typed, key: Typed) -> Outcome<Typed> {
-        let (ty, op): (Type, fn(Box<Typed>, Box<Typed>) -> Op) = match &of.ty {
+        let (ty, op): (Type, MakeOp) = match &of.ty {
             Type::Map(ty) if key.ty == Type::Text => ((**ty).clone(), Op::Entry),
             Type::List(ty) if key.ty == Type::Int => ((**ty).clone(), Op::Element),
             Type::Map(_) => {
@@ -247,8 +253,10 @@ impl Checker<'_> {
             items.push(item);
         }
         let ty = Type::List(Box::new(ty));
-        let constants: Option<Vec<_>> =
-            items.iter().map(|item| self.folded(item).cloned()).collect();
+        let constants: Option<Vec<_>> = items
+            .iter()
+            .map(|item| self.folded(item).cloned())
+            .collect();
         if let Some(constants) = constants {
             return Ok(self.constant(Value::Items(constants), ty, span));
         }
@@ -300,7 +308,10 @@ fn dotted(node: &Node) -> Option<String> {
 /// How to ask whether the value that a text names is there.
 fn question(text: &str) -> String {
     match text.rsplit_once('[') {
-        Some((map, key)) => format!("{} in {map}", key.trim_end_matches(']').trim_start_matches('?')),
+        Some((map, key)) => format!(
+            "{} in {map}",
+            key.trim_end_matches(']').trim_start_matches('?')
+        ),
         None => format!("has({text})"),
     }
 }

@@ -34,7 +34,10 @@ impl<'a> Frame<'a> {
     }
 
     fn spend(&mut self, units: u32) -> Result<(), EvaluationError> {
-        self.fuel = self.fuel.checked_sub(units).ok_or(EvaluationError::Budget)?;
+        self.fuel = self
+            .fuel
+            .checked_sub(units)
+            .ok_or(EvaluationError::Budget)?;
         Ok(())
     }
 
@@ -86,9 +89,7 @@ pub(crate) fn condition(node: Typed) -> BoolCode {
             boolean(move |frame| Ok(regex.is_match(of(frame)?.text()?)))
         }
         Op::Loop(inner) => loops::condition(*inner, node.ty),
-        Op::Apply(function, operands) if operands.len() == 2 => {
-            compare::test(function, operands)
-        }
+        Op::Apply(function, operands) if operands.len() == 2 => compare::test(function, operands),
         op => {
             let code = values(Typed { op, ..node });
             boolean(move |frame| code(frame)?.bool())
@@ -181,7 +182,11 @@ fn values(node: Typed) -> ValueCode {
 }
 
 fn text_size(values: &[Value<'_>]) -> usize {
-    values.iter().filter_map(|value| value.text().ok()).map(str::len).sum()
+    values
+        .iter()
+        .filter_map(|value| value.text().ok())
+        .map(str::len)
+        .sum()
 }
 
 fn entry(of: ValueCode, key: ValueCode) -> ValueCode {

@@ -81,7 +81,12 @@ impl std::fmt::Display for Function {
         if self.style == Style::Member {
             write!(f, "{}.", parameters.next().unwrap_or_default())?;
         }
-        write!(f, "{}({})", self.name, parameters.collect::<Vec<_>>().join(", "))
+        write!(
+            f,
+            "{}({})",
+            self.name,
+            parameters.collect::<Vec<_>>().join(", ")
+        )
     }
 }
 

@@ -114,11 +114,20 @@ impl Lowering<'_> {
             Kind::Select { field, .. } => &[".", "?", field.as_str()],
             Kind::Index { .. } => &["]"],
             Kind::Call { function, .. } if function.starts_with(['_', '@', '!', '-']) => &[],
-            Kind::Call { function, arguments, .. } if arguments.is_empty() => &[".", function.as_str(), "(", ")"],
+            Kind::Call {
+                function,
+                arguments,
+                ..
+            } if arguments.is_empty() => &[".", function.as_str(), "(", ")"],
             Kind::Call { .. } => &[")"],
             _ => &[],
         };
-        if let Kind::Call { target: None, function, .. } = kind {
+        if let Kind::Call {
+            target: None,
+            function,
+            ..
+        } = kind
+        {
             let before = self.source.get(..span.start).unwrap_or_default();
             if before.ends_with(function.as_str()) {
                 span.start -= function.len();
@@ -158,8 +167,10 @@ impl Lowering<'_> {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for entry in &map.entries {
                     match &entry.expr {
-                        EntryExpr::MapEntry(entry) if !entry.optional => entries
-                            .push((self.lower(&entry.key, depth)?, self.lower(&entry.value, depth)?)),
+                        EntryExpr::MapEntry(entry) if !entry.optional => entries.push((
+                            self.lower(&entry.key, depth)?,
+                            self.lower(&entry.value, depth)?,
+                        )),
                         _ => return self.fault(own, "optional entries are not supported"),
                     }
                 }

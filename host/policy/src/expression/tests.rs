@@ -8,7 +8,10 @@ use crate::attributes::{Context, Destination, Peer, Request, Texts};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-fn attributes<'a>(headers: &'a http::HeaderMap, labels: &'a BTreeMap<String, String>) -> Attributes<'a> {
+fn attributes<'a>(
+    headers: &'a http::HeaderMap,
+    labels: &'a BTreeMap<String, String>,
+) -> Attributes<'a> {
     Attributes {
         source: Peer {
             name: Some("web-1"),
@@ -46,7 +49,10 @@ fn with<T>(run: impl FnOnce(&Attributes<'_>) -> T) -> T {
     let mut headers = http::HeaderMap::new();
     headers.insert("x-user", http::HeaderValue::from_static("alice"));
     headers.insert("x-groups", http::HeaderValue::from_static("dev,ops,admin"));
-    let labels = BTreeMap::from([("app".to_owned(), "web".to_owned()), ("tier".to_owned(), "front".to_owned())]);
+    let labels = BTreeMap::from([
+        ("app".to_owned(), "web".to_owned()),
+        ("tier".to_owned(), "front".to_owned()),
+    ]);
     run(&attributes(&headers, &labels))
 }
 
@@ -131,8 +137,14 @@ fn true_things() {
 fn stated_errors() {
     use EvaluationError::{Budget, Conversion, DivisionByZero, Overflow};
     for (source, error) in [
-        ("1 / (destination.port.orValue(0) - 8080) == 1", DivisionByZero),
-        ("destination.port.orValue(0) * 9223372036854775807 > 0", Overflow),
+        (
+            "1 / (destination.port.orValue(0) - 8080) == 1",
+            DivisionByZero,
+        ),
+        (
+            "destination.port.orValue(0) * 9223372036854775807 > 0",
+            Overflow,
+        ),
         ("int(request.method) == 1", Conversion("int")),
         ("[1, 1].exists(x, 1 / (x - 1) == 1)", DivisionByZero),
     ] {
@@ -146,35 +158,102 @@ fn stated_errors() {
 #[test]
 fn refusals_say_where_and_what_to_do() {
     for (source, place, words) in [
-        ("request.methd == 'GET'", "column 1", "did you mean `request.method`?"),
+        (
+            "request.methd == 'GET'",
+            "column 1",
+            "did you mean `request.method`?",
+        ),
         ("request.auth == 'x'", "column 1", "request.auth.principal"),
         ("nonsense", "column 1", "unknown attribute `nonsense`"),
-        ("request.method == 1", "column 1", "== does not go with string and int"),
-        ("request.method", "column 1", "has type string, but bool is needed"),
-        ("request.path.startWith('/')", "column 1", "did you mean `startsWith`?"),
-        ("request.path.startsWith(1)", "column 1", "`startsWith` does not go with (string, int)"),
-        ("request.path.matches('(')", "column 22", "not a regular expression"),
-        ("request.path.matches(request.method)", "column 22", "literal"),
-        ("source.principal.startsWith('x')", "column 1", "source.principal.orValue(\"\")"),
-        ("request.headers['x'].size() > 1", "column 1", "'x' in request.headers"),
-        ("true && source.principal.size() > 1", "column 9", "may be absent"),
+        (
+            "request.method == 1",
+            "column 1",
+            "== does not go with string and int",
+        ),
+        (
+            "request.method",
+            "column 1",
+            "has type string, but bool is needed",
+        ),
+        (
+            "request.path.startWith('/')",
+            "column 1",
+            "did you mean `startsWith`?",
+        ),
+        (
+            "request.path.startsWith(1)",
+            "column 1",
+            "`startsWith` does not go with (string, int)",
+        ),
+        (
+            "request.path.matches('(')",
+            "column 22",
+            "not a regular expression",
+        ),
+        (
+            "request.path.matches(request.method)",
+            "column 22",
+            "literal",
+        ),
+        (
+            "source.principal.startsWith('x')",
+            "column 1",
+            "source.principal.orValue(\"\")",
+        ),
+        (
+            "request.headers['x'].size() > 1",
+            "column 1",
+            "'x' in request.headers",
+        ),
+        (
+            "true && source.principal.size() > 1",
+            "column 9",
+            "may be absent",
+        ),
         ("source.ip == '10.0.0.1'", "column 1", "ip(\"..\")"),
-        ("duration('5') > duration('1s')", "column 1", "duration such as"),
-        ("connection.duration.orValue(duration('0s')) > 5", "column 1", "duration(\"5s\")"),
-        ("[1, 'a'].size() == 2", "column 5", "list of int cannot hold string"),
+        (
+            "duration('5') > duration('1s')",
+            "column 1",
+            "duration such as",
+        ),
+        (
+            "connection.duration.orValue(duration('0s')) > 5",
+            "column 1",
+            "duration(\"5s\")",
+        ),
+        (
+            "[1, 'a'].size() == 2",
+            "column 5",
+            "list of int cannot hold string",
+        ),
         ("request.method == 'GET' &&", "column", ""),
         ("request.method = 'GET'", "column", ""),
         ("", "column 1", "empty"),
         ("true ? 1 : 'a'", "column 1", "branches"),
         ("null == null", "column 1", "null is not supported"),
-        ("request.headers[1] == 'a'", "column 17", "a key is a string"),
+        (
+            "request.headers[1] == 'a'",
+            "column 17",
+            "a key is a string",
+        ),
         ("request.method.foo == 'a'", "column 1", ""),
-        ("source.principal.value() == 'a'", "column 1", "orValue(DEFAULT)"),
-        ("cidr('10.0.0.0/99').containsIP(source.ip.orValue(ip('::1')))", "column 1", "CIDR"),
+        (
+            "source.principal.value() == 'a'",
+            "column 1",
+            "orValue(DEFAULT)",
+        ),
+        (
+            "cidr('10.0.0.0/99').containsIP(source.ip.orValue(ip('::1')))",
+            "column 1",
+            "CIDR",
+        ),
         ("has(request.method) && foo.bar", "column 24", "foo.bar"),
     ] {
         let error = refused(source);
-        assert!(error.contains(place) && error.contains(words), "{source}\n  {error}");
+        assert!(
+            error.contains(place) && error.contains(words),
+            "{source}\n  {error}"
+        );
     }
 }
 
@@ -192,7 +271,10 @@ fn sizes_are_bounded() {
 fn references_are_known() {
     let source = "request.method == 'a' || source.labels.exists(k, k == request.host)";
     let condition = Condition::compile(source, &Vocabulary::default()).unwrap();
-    assert_eq!(condition.references(), ["request.host", "request.method", "source.labels"]);
+    assert_eq!(
+        condition.references(),
+        ["request.host", "request.method", "source.labels"]
+    );
 }
 
 #[test]
@@ -202,7 +284,10 @@ fn manifests_add_attributes() {
     assert!(!vocabulary.extend("request.method", Type::Int, "taken"));
     let condition = Condition::compile("gpu.seconds.orValue(0) > 5", &vocabulary).unwrap();
     let extra = [crate::attributes::Extra::Int(6)];
-    let attributes = Attributes { extra: &extra, ..Attributes::default() };
+    let attributes = Attributes {
+        extra: &extra,
+        ..Attributes::default()
+    };
     assert_eq!(condition.evaluate(&attributes), Ok(true));
     assert_eq!(condition.evaluate(&Attributes::default()), Ok(false));
 }

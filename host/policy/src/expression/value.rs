@@ -205,9 +205,7 @@ impl<'a> Value<'a> {
             _ => match (self.text(), other.text()) {
                 (Ok(a), Ok(b)) => a == b,
                 _ => match (self.items(), other.items()) {
-                    (Ok(a), Ok(b)) => {
-                        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-                    }
+                    (Ok(a), Ok(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
                     _ => false,
                 },
             },

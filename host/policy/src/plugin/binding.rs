@@ -70,14 +70,18 @@ impl Binding {
     }
 
     /// Asks the plugin about one call.
-    pub(crate) fn ask<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<Arc<Answer>, Unanswered> {
+    pub(crate) fn ask<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+    ) -> Result<Arc<Answer>, Unanswered> {
         if !self.cache.is_used() {
             return self.call(attributes, None).map(Arc::new);
         }
         KEY.with_borrow_mut(|key| {
             key.clear();
             if let Some(plan) = &self.plan {
-                plan.encode(attributes, key).map_err(|error| self.unevaluated(&error))?;
+                plan.encode(attributes, key)
+                    .map_err(|error| self.unevaluated(&error))?;
             }
             if let Some(answer) = self.cache.get(key, Instant::now()) {
                 self.plugin.metrics.hits.inc();
@@ -88,15 +92,25 @@ impl Binding {
     }
 
     fn unevaluated(&self, error: &crate::expression::EvaluationError) -> Unanswered {
-        let what = format!("a field of template {} cannot be computed: {error}", self.template);
+        let what = format!(
+            "a field of template {} cannot be computed: {error}",
+            self.template
+        );
         self.plugin.failed(FailureKind::Expression, &what);
         Unanswered(what)
     }
 
     /// Calls into an instance. After any error the instance is dropped.
-    fn call<'a>(&'a self, attributes: &'a Attributes<'a>, key: Option<&[u8]>) -> Result<Answer, Unanswered> {
+    fn call<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+        key: Option<&[u8]>,
+    ) -> Result<Answer, Unanswered> {
         let plugin = &self.plugin;
-        let mut instance = plugin.pool.take().map_err(|reason| plugin.no_instance(reason))?;
+        let mut instance = plugin
+            .pool
+            .take()
+            .map_err(|reason| plugin.no_instance(reason))?;
         let mut tree = instance.take_tree(self.id);
         if let Some(plan) = &self.plan {
             if tree.is_empty() {
@@ -110,8 +124,13 @@ impl Binding {
         }
         plugin.health.calls.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let called = instance.guest.call(self.function, &tree, &mut instance.results);
-        plugin.metrics.latency.observe(started.elapsed().as_secs_f64());
+        let called = instance
+            .guest
+            .call(self.function, &tree, &mut instance.results);
+        plugin
+            .metrics
+            .latency
+            .observe(started.elapsed().as_secs_f64());
         if let Err(error) = called {
             drop(instance);
             plugin.lost_instance();
@@ -169,7 +188,11 @@ fn find<'p>(plugin: &'p Plugin, wanted: &str) -> Result<(&'p Template, FunctionH
         )),
         _ => Err(format!(
             "`{wanted}` may be any of {}; write one in full",
-            fitting.iter().map(|(template, _)| template.interface.as_str()).collect::<Vec<_>>().join(", ")
+            fitting
+                .iter()
+                .map(|(template, _)| template.interface.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
         )),
     }
 }

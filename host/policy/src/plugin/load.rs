@@ -38,11 +38,17 @@ pub(crate) fn fingerprint(spec: &Json) -> String {
 
 impl Loader<'_> {
     /// Compiles the bytes.
-    pub(crate) fn component(&self, key: &ObjectKey, wasm: &[u8]) -> Result<PluginComponent, LoadError> {
-        self.engine.plugin(wasm).map_err(|source| LoadError::Component {
-            plugin: key.to_string(),
-            source,
-        })
+    pub(crate) fn component(
+        &self,
+        key: &ObjectKey,
+        wasm: &[u8],
+    ) -> Result<PluginComponent, LoadError> {
+        self.engine
+            .plugin(wasm)
+            .map_err(|source| LoadError::Component {
+                plugin: key.to_string(),
+                source,
+            })
     }
 
     /// Loads a plugin and proves that it starts.
@@ -53,11 +59,18 @@ impl Loader<'_> {
         component: &PluginComponent,
     ) -> Result<Plugin, LoadError> {
         let name = key.to_string();
-        let refuse = |faults| LoadError::Spec { plugin: name.clone(), faults };
+        let refuse = |faults| LoadError::Spec {
+            plugin: name.clone(),
+            faults,
+        };
         let spec = spec::read(spec).map_err(refuse)?;
         let digest = component.digest().to_string();
         if let Some(wanted) = spec.digest.as_ref().filter(|wanted| **wanted != digest) {
-            return Err(LoadError::Digest { plugin: name, found: digest, wanted: wanted.clone() });
+            return Err(LoadError::Digest {
+                plugin: name,
+                found: digest,
+                wanted: wanted.clone(),
+            });
         }
         let templates = templates(&name, component)?;
         let schema = read_schema(component);
@@ -73,7 +86,11 @@ impl Loader<'_> {
         Ok(Plugin {
             key: key.clone(),
             digest,
-            interfaces: component.interfaces().iter().map(|interface| interface.name.clone()).collect(),
+            interfaces: component
+                .interfaces()
+                .iter()
+                .map(|interface| interface.name.clone())
+                .collect(),
             imports: component.imports().to_vec(),
             schema,
             templates,
@@ -87,7 +104,12 @@ impl Loader<'_> {
         })
     }
 
-    fn pool(&self, name: &str, spec: &Spec, component: &PluginComponent) -> Result<Pool, LoadError> {
+    fn pool(
+        &self,
+        name: &str,
+        spec: &Spec,
+        component: &PluginComponent,
+    ) -> Result<Pool, LoadError> {
         let keyvalue: Option<Arc<dyn KeyValue>> = match spec.buckets.as_slice() {
             [] => None,
             buckets => Some(Arc::new(self.counters.granted(name, buckets.to_vec()))),
@@ -99,26 +121,43 @@ impl Loader<'_> {
             env: spec.env.clone(),
             ..PluginGrants::default()
         };
-        let prepared = component.prepare(grants, spec.limits).map_err(|source| LoadError::Component {
-            plugin: name.to_owned(),
-            source,
-        })?;
+        let prepared =
+            component
+                .prepare(grants, spec.limits)
+                .map_err(|source| LoadError::Component {
+                    plugin: name.to_owned(),
+                    source,
+                })?;
         let configure = component
             .interfaces()
             .iter()
             .find(|interface| interface.name.starts_with(CONFIGURATION))
             .and_then(|interface| component.function(&interface.name, "configure"));
-        let given = spec.config.as_object().is_none_or(|config| !config.is_empty());
+        let given = spec
+            .config
+            .as_object()
+            .is_none_or(|config| !config.is_empty());
         if configure.is_none() && given {
             let detail = "the plugin takes no configuration (it does not export osier:policy/configuration); remove the field";
             let faults = vec![Fault::new("spec.config", detail)];
-            return Err(LoadError::Spec { plugin: name.to_owned(), faults });
+            return Err(LoadError::Spec {
+                plugin: name.to_owned(),
+                faults,
+            });
         }
-        Ok(Pool::new(prepared, configure, spec.config.to_string(), spec.instances))
+        Ok(Pool::new(
+            prepared,
+            configure,
+            spec.config.to_string(),
+            spec.instances,
+        ))
     }
 }
 
-type Templates = Vec<(crate::template::Template, osier_engine::plugin::FunctionHandle)>;
+type Templates = Vec<(
+    crate::template::Template,
+    osier_engine::plugin::FunctionHandle,
+)>;
 
 fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadError> {
     let (found, others) = recognise(component.interfaces());
@@ -134,7 +173,10 @@ fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadE
             [] => "it exports no interface".to_owned(),
             others => others.join("; "),
         };
-        return Err(LoadError::NoTemplate { plugin: name.to_owned(), found });
+        return Err(LoadError::NoTemplate {
+            plugin: name.to_owned(),
+            found,
+        });
     }
     Ok(templates)
 }

@@ -140,9 +140,11 @@ impl Pool {
 
     fn grow(&self) -> Result<Box<Instance>, NoInstance> {
         let most = self.slots.len();
-        let room = self.live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
-            (live < most).then_some(live + 1)
-        });
+        let room = self
+            .live
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
+                (live < most).then_some(live + 1)
+            });
         if room.is_err() {
             return Err(NoInstance::Busy);
         }

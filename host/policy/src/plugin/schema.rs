@@ -22,7 +22,14 @@ struct Checker<'s> {
 }
 
 impl Checker<'_> {
-    fn value(&self, schema: &Json, value: &Json, path: &str, depth: usize, faults: &mut Vec<Fault>) {
+    fn value(
+        &self,
+        schema: &Json,
+        value: &Json,
+        path: &str,
+        depth: usize,
+        faults: &mut Vec<Fault>,
+    ) {
         if depth > MAX_DEPTH {
             return;
         }
@@ -50,13 +57,28 @@ impl Checker<'_> {
         self.combined(schema, value, path, depth, faults);
     }
 
-    fn object(&self, schema: &Json, value: &Json, path: &str, depth: usize, faults: &mut Vec<Fault>) {
+    fn object(
+        &self,
+        schema: &Json,
+        value: &Json,
+        path: &str,
+        depth: usize,
+        faults: &mut Vec<Fault>,
+    ) {
         let Some(fields) = value.as_object() else {
             return;
         };
         let empty = serde_json::Map::new();
-        let properties = schema.get("properties").and_then(Json::as_object).unwrap_or(&empty);
-        for required in schema.get("required").and_then(Json::as_array).into_iter().flatten() {
+        let properties = schema
+            .get("properties")
+            .and_then(Json::as_object)
+            .unwrap_or(&empty);
+        for required in schema
+            .get("required")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+        {
             if let Some(name) = required.as_str().filter(|name| !fields.contains_key(*name)) {
                 faults.push(Fault::new(format!("{path}.{name}"), "is required"));
             }
@@ -80,14 +102,27 @@ impl Checker<'_> {
         }
     }
 
-    fn array(&self, schema: &Json, items: &[Json], path: &str, depth: usize, faults: &mut Vec<Fault>) {
+    fn array(
+        &self,
+        schema: &Json,
+        items: &[Json],
+        path: &str,
+        depth: usize,
+        faults: &mut Vec<Fault>,
+    ) {
         let bound = |name: &str| schema.get(name).and_then(Json::as_u64);
         let count = items.len() as u64;
         if bound("minItems").is_some_and(|least| count < least) {
-            faults.push(Fault::new(path, format!("needs at least {} entries", bound("minItems").unwrap_or(0))));
+            faults.push(Fault::new(
+                path,
+                format!("needs at least {} entries", bound("minItems").unwrap_or(0)),
+            ));
         }
         if bound("maxItems").is_some_and(|most| count > most) {
-            faults.push(Fault::new(path, format!("takes at most {} entries", bound("maxItems").unwrap_or(0))));
+            faults.push(Fault::new(
+                path,
+                format!("takes at most {} entries", bound("maxItems").unwrap_or(0)),
+            ));
         }
         if let Some(schema) = schema.get("items") {
             for (place, item) in items.iter().enumerate() {
@@ -96,8 +131,20 @@ impl Checker<'_> {
         }
     }
 
-    fn combined(&self, schema: &Json, value: &Json, path: &str, depth: usize, faults: &mut Vec<Fault>) {
-        for part in schema.get("allOf").and_then(Json::as_array).into_iter().flatten() {
+    fn combined(
+        &self,
+        schema: &Json,
+        value: &Json,
+        path: &str,
+        depth: usize,
+        faults: &mut Vec<Fault>,
+    ) {
+        for part in schema
+            .get("allOf")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+        {
             self.value(part, value, path, depth + 1, faults);
         }
         for keyword in ["anyOf", "oneOf"] {
@@ -110,8 +157,14 @@ impl Checker<'_> {
                 own.is_empty()
             });
             match (fitting.count(), keyword) {
-                (0, _) => faults.push(Fault::new(path, "fits none of the forms that the plugin allows")),
-                (2.., "oneOf") => faults.push(Fault::new(path, "fits more than one of the forms that the plugin allows")),
+                (0, _) => faults.push(Fault::new(
+                    path,
+                    "fits none of the forms that the plugin allows",
+                )),
+                (2.., "oneOf") => faults.push(Fault::new(
+                    path,
+                    "fits more than one of the forms that the plugin allows",
+                )),
                 _ => {}
             }
         }
@@ -156,7 +209,10 @@ fn choice(schema: &Json, value: &Json) -> Option<String> {
     if allowed.contains(value) {
         return None;
     }
-    let names: Vec<String> = allowed.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect();
+    let names: Vec<String> = allowed
+        .iter()
+        .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
+        .collect();
     Some(format!("must be one of {}", names.join(", ")))
 }
 
@@ -175,8 +231,13 @@ fn string(schema: &Json, text: &str, path: &str, faults: &mut Vec<Fault>) {
         && !regex.is_match(text)
     {
         let meaning = schema.get("description").and_then(Json::as_str);
-        let meaning = meaning.map(|meaning| format!(" ({meaning})")).unwrap_or_default();
-        faults.push(Fault::new(path, format!("`{text}` does not match {}{meaning}", regex.as_str())));
+        let meaning = meaning
+            .map(|meaning| format!(" ({meaning})"))
+            .unwrap_or_default();
+        faults.push(Fault::new(
+            path,
+            format!("`{text}` does not match {}{meaning}", regex.as_str()),
+        ));
     }
 }
 
@@ -192,7 +253,10 @@ fn number(schema: &Json, value: &Json, path: &str, faults: &mut Vec<Fault>) {
         faults.push(Fault::new(path, format!("{number} is more than {most}")));
     }
     if let Some(least) = bound("exclusiveMinimum").filter(|least| number <= *least) {
-        faults.push(Fault::new(path, format!("{number} must be more than {least}")));
+        faults.push(Fault::new(
+            path,
+            format!("{number} must be more than {least}"),
+        ));
     }
 }
 
@@ -202,7 +266,10 @@ mod tests {
     use serde_json::json;
 
     fn fields(schema: &Json, value: &Json) -> Vec<String> {
-        check(schema, value, "spec.config").iter().map(ToString::to_string).collect()
+        check(schema, value, "spec.config")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
@@ -215,16 +282,34 @@ mod tests {
                 "rules": {"type": "array", "items": {"type": "object", "properties": {"path": {"type": "string", "pattern": "^/"}}}},
             },
         });
-        assert!(fields(&schema, &json!({"limit": 1, "mode": "Deny", "rules": [{"path": "/a"}]})).is_empty());
-        let faults = fields(&schema, &json!({"limt": 1, "mode": "deny", "rules": [{"path": "/a"}, {"path": "b"}]}));
-        assert_eq!(faults, [
-            "spec.config.limit: is required",
-            "spec.config.limt: is unknown; did you mean `limit`?",
-            "spec.config.mode: must be one of Allow, Deny",
-            "spec.config.rules[1].path: `b` does not match ^/",
-        ]);
-        assert_eq!(fields(&schema, &json!({"limit": "1"})), ["spec.config.limit: must be of type integer, not a string"]);
-        assert_eq!(fields(&schema, &json!({"limit": 0})), ["spec.config.limit: 0 is less than 1"]);
+        assert!(
+            fields(
+                &schema,
+                &json!({"limit": 1, "mode": "Deny", "rules": [{"path": "/a"}]})
+            )
+            .is_empty()
+        );
+        let faults = fields(
+            &schema,
+            &json!({"limt": 1, "mode": "deny", "rules": [{"path": "/a"}, {"path": "b"}]}),
+        );
+        assert_eq!(
+            faults,
+            [
+                "spec.config.limit: is required",
+                "spec.config.limt: is unknown; did you mean `limit`?",
+                "spec.config.mode: must be one of Allow, Deny",
+                "spec.config.rules[1].path: `b` does not match ^/",
+            ]
+        );
+        assert_eq!(
+            fields(&schema, &json!({"limit": "1"})),
+            ["spec.config.limit: must be of type integer, not a string"]
+        );
+        assert_eq!(
+            fields(&schema, &json!({"limit": 0})),
+            ["spec.config.limit: 0 is less than 1"]
+        );
     }
 
     #[test]

@@ -37,31 +37,65 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
     reader.known(
         "spec",
         root,
-        &["image", "digest", "verify", "config", "grants", "limits", "failurePolicy"],
+        &[
+            "image",
+            "digest",
+            "verify",
+            "config",
+            "grants",
+            "limits",
+            "failurePolicy",
+        ],
     );
     if root.get("verify").is_some_and(|verify| !verify.is_null()) {
         reader.fault("spec.verify", "signatures cannot be verified by this version, so the plugin is not loaded; remove the field or pin spec.digest");
     }
-    let grants = reader.object("spec.grants", root.get("grants")).unwrap_or(&empty);
-    reader.known("spec.grants", grants, &["http", "keyvalue", "env", "clock", "random"]);
-    if grants.get("http").and_then(Json::as_array).is_some_and(|hosts| !hosts.is_empty()) {
-        reader.fault("spec.grants.http", "outbound calls of plugins are not supported by this version; remove the grant");
+    let grants = reader
+        .object("spec.grants", root.get("grants"))
+        .unwrap_or(&empty);
+    reader.known(
+        "spec.grants",
+        grants,
+        &["http", "keyvalue", "env", "clock", "random"],
+    );
+    if grants
+        .get("http")
+        .and_then(Json::as_array)
+        .is_some_and(|hosts| !hosts.is_empty())
+    {
+        reader.fault(
+            "spec.grants.http",
+            "outbound calls of plugins are not supported by this version; remove the grant",
+        );
     }
-    let limits = reader.object("spec.limits", root.get("limits")).unwrap_or(&empty);
+    let limits = reader
+        .object("spec.limits", root.get("limits"))
+        .unwrap_or(&empty);
     reader.known("spec.limits", limits, &["memory", "deadline", "instances"]);
     let spec = Spec {
         digest: reader.text("spec.digest", root.get("digest")),
-        config: root.get("config").cloned().unwrap_or(Json::Object(Map::new())),
+        config: root
+            .get("config")
+            .cloned()
+            .unwrap_or(Json::Object(Map::new())),
         clock: reader.flag("spec.grants.clock", grants.get("clock")),
         random: reader.flag("spec.grants.random", grants.get("random")),
         buckets: reader.texts("spec.grants.keyvalue", grants.get("keyvalue")),
         env: reader.pairs("spec.grants.env", grants.get("env")),
         limits: reader.limits(limits),
         instances: reader.instances(limits.get("instances")),
-        failure: failure(&mut reader.faults, "spec.failurePolicy", root.get("failurePolicy"))
-            .unwrap_or_default(),
+        failure: failure(
+            &mut reader.faults,
+            "spec.failurePolicy",
+            root.get("failurePolicy"),
+        )
+        .unwrap_or_default(),
     };
-    if reader.faults.is_empty() { Ok(spec) } else { Err(reader.faults) }
+    if reader.faults.is_empty() {
+        Ok(spec)
+    } else {
+        Err(reader.faults)
+    }
 }
 
 /// Reads a failure policy.
@@ -163,17 +197,25 @@ impl Reader {
             None | Some(Json::Null) => {}
             Some(value) => match bytes(value) {
                 Some(memory) if memory >= 1 << 16 => read.memory = memory,
-                _ => self.fault("spec.limits.memory", "must be a quantity of at least 64Ki, such as 16Mi"),
+                _ => self.fault(
+                    "spec.limits.memory",
+                    "must be a quantity of at least 64Ki, such as 16Mi",
+                ),
             },
         }
         match limits.get("deadline") {
             None | Some(Json::Null) => {}
             Some(value) => {
                 let time = value.as_str().and_then(nanoseconds);
-                let time = time.and_then(|nanos| u64::try_from(nanos).ok()).map(Duration::from_nanos);
+                let time = time
+                    .and_then(|nanos| u64::try_from(nanos).ok())
+                    .map(Duration::from_nanos);
                 match time {
                     Some(time) if !time.is_zero() && time <= MAX_DEADLINE => read.deadline = time,
-                    _ => self.fault("spec.limits.deadline", "must be a duration up to 10s, such as 5ms"),
+                    _ => self.fault(
+                        "spec.limits.deadline",
+                        "must be a duration up to 10s, such as 5ms",
+                    ),
                 }
             }
         }
@@ -205,7 +247,10 @@ pub(crate) fn unknown(
         let hint = nearest(name, names.iter().copied())
             .map(|known| format!("; did you mean `{known}`?"))
             .unwrap_or_else(|| format!("; known are {}", names.join(", ")));
-        faults.push(Fault::new(format!("{path}.{name}"), format!("is unknown{hint}")));
+        faults.push(Fault::new(
+            format!("{path}.{name}"),
+            format!("is unknown{hint}"),
+        ));
     }
 }
 
@@ -215,7 +260,9 @@ fn bytes(value: &Json) -> Option<u64> {
         return Some(number);
     }
     let text = value.as_str()?;
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
     let unit: u64 = match &text[digits..] {
         "" => 1,
@@ -246,15 +293,24 @@ mod tests {
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(
             fields,
-            ["spec.imge", "spec.verify", "spec.grants.http", "spec.grants.keyvalue", "spec.limits.memory",
-             "spec.limits.deadline", "spec.limits.instances", "spec.failurePolicy"]
+            [
+                "spec.imge",
+                "spec.verify",
+                "spec.grants.http",
+                "spec.grants.keyvalue",
+                "spec.limits.memory",
+                "spec.limits.deadline",
+                "spec.limits.instances",
+                "spec.failurePolicy"
+            ]
         );
         assert!(faults[0].detail.contains("`image`"), "{}", faults[0]);
     }
 
     #[test]
     fn limits_are_read_in_kubernetes_units() {
-        let spec = read(&json!({"limits": {"memory": "32Mi", "deadline": "20ms", "instances": 3}})).unwrap();
+        let spec = read(&json!({"limits": {"memory": "32Mi", "deadline": "20ms", "instances": 3}}))
+            .unwrap();
         assert_eq!(spec.limits.memory, 32 << 20);
         assert_eq!(spec.limits.deadline, Duration::from_millis(20));
         assert_eq!((spec.instances, spec.failure), (3, FailurePolicy::Fail));

@@ -66,7 +66,9 @@ impl Health {
     pub(super) fn failed(&self, what: &str, now: Instant) -> Option<u64> {
         let mut last = self.last.lock();
         last.error = Some((what.to_owned(), SystemTime::now()));
-        let quiet = last.said.is_some_and(|said| now.duration_since(said) < LOG_INTERVAL);
+        let quiet = last
+            .said
+            .is_some_and(|said| now.duration_since(said) < LOG_INTERVAL);
         if quiet {
             last.unsaid += 1;
             return None;
@@ -106,6 +108,9 @@ mod tests {
     fn a_failure_is_said_once_per_interval() {
         let (health, start) = (Health::default(), Instant::now());
         let at = |millis| health.failed("trap", start + Duration::from_millis(millis));
-        assert_eq!([at(0), at(1), at(2), at(10_000)], [Some(0), None, None, Some(2)]);
+        assert_eq!(
+            [at(0), at(1), at(2), at(10_000)],
+            [Some(0), None, None, Some(2)]
+        );
     }
 }

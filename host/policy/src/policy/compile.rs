@@ -32,15 +32,34 @@ pub(crate) enum Missing {
 }
 
 impl Compiler<'_> {
-    pub(crate) fn compile(&self, key: &ObjectKey, spec: &Json) -> Result<CompiledPolicy, Vec<Fault>> {
+    pub(crate) fn compile(
+        &self,
+        key: &ObjectKey,
+        spec: &Json,
+    ) -> Result<CompiledPolicy, Vec<Fault>> {
         let mut faults = Vec::new();
         let Some(root) = spec.as_object() else {
             return Err(vec![Fault::new("spec", "must be an object")]);
         };
-        let known = ["targetRefs", "selector", "direction", "match", "actions", "mode", "failurePolicy", "rollout"];
+        let known = [
+            "targetRefs",
+            "selector",
+            "direction",
+            "match",
+            "actions",
+            "mode",
+            "failurePolicy",
+            "rollout",
+        ];
         unknown(&mut faults, "spec", root, &known);
-        if root.get("rollout").is_some_and(|rollout| !rollout.is_null()) {
-            faults.push(Fault::new("spec.rollout", "canaries of plugins are not supported by this version; remove the field"));
+        if root
+            .get("rollout")
+            .is_some_and(|rollout| !rollout.is_null())
+        {
+            faults.push(Fault::new(
+                "spec.rollout",
+                "canaries of plugins are not supported by this version; remove the field",
+            ));
         }
         let targets = targets(root, &mut faults);
         let direction = direction(root.get("direction"), &targets, &mut faults);
@@ -54,7 +73,8 @@ impl Compiler<'_> {
                 Mode::Enforce
             }
         };
-        let failure: Option<FailurePolicy> = failure(&mut faults, "spec.failurePolicy", root.get("failurePolicy"));
+        let failure: Option<FailurePolicy> =
+            failure(&mut faults, "spec.failurePolicy", root.get("failurePolicy"));
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -90,12 +110,18 @@ impl Compiler<'_> {
         let actions = match actions.and_then(Json::as_array).map(Vec::as_slice) {
             Some(actions @ [_, ..]) => actions,
             _ => {
-                faults.push(Fault::new("spec.actions", "name at least one plugin and template"));
+                faults.push(Fault::new(
+                    "spec.actions",
+                    "name at least one plugin and template",
+                ));
                 return Vec::new();
             }
         };
         if actions.len() > MAX_ACTIONS {
-            faults.push(Fault::new("spec.actions", format!("has more than {MAX_ACTIONS} entries")));
+            faults.push(Fault::new(
+                "spec.actions",
+                format!("has more than {MAX_ACTIONS} entries"),
+            ));
         }
         let mut compiled = Vec::with_capacity(actions.len());
         for (place, action) in actions.iter().enumerate() {
@@ -112,7 +138,12 @@ impl Compiler<'_> {
         let Some(fields) = action.as_object() else {
             return Err(vec![Fault::new(path, "must be an object")]);
         };
-        unknown(&mut faults, path, fields, &["plugin", "template", "fields", "amount", "bestEffort"]);
+        unknown(
+            &mut faults,
+            path,
+            fields,
+            &["plugin", "template", "fields", "amount", "bestEffort"],
+        );
         let mut text = |name: &str| match fields.get(name).and_then(Json::as_str) {
             Some(text) if !text.is_empty() => text,
             _ => {
@@ -126,10 +157,19 @@ impl Compiler<'_> {
         }
         let given = given(fields, path)?;
         match (self.plugin_of)(plugin) {
-            Ok(plugin) => Binding::new(plugin, template, &given, path, (self.vocabulary, self.families))
-                .map(|binding| Action::Ask(Box::new(binding))),
+            Ok(plugin) => Binding::new(
+                plugin,
+                template,
+                &given,
+                path,
+                (self.vocabulary, self.families),
+            )
+            .map(|binding| Action::Ask(Box::new(binding))),
             Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
-            Err(Missing::Unavailable(reason)) => Ok(Action::Unavailable { plugin: plugin.into(), reason }),
+            Err(Missing::Unavailable(reason)) => Ok(Action::Unavailable {
+                plugin: plugin.into(),
+                reason,
+            }),
         }
     }
 }
@@ -139,7 +179,12 @@ fn given(action: &Map<String, Json>, path: &str) -> Result<Json, Vec<Fault>> {
     let mut fields = match action.get("fields") {
         None | Some(Json::Null) => Map::new(),
         Some(Json::Object(fields)) => expand(fields),
-        Some(_) => return Err(vec![Fault::new(format!("{path}.fields"), "must be an object of expressions")]),
+        Some(_) => {
+            return Err(vec![Fault::new(
+                format!("{path}.fields"),
+                "must be an object of expressions",
+            )]);
+        }
     };
     for (name, field) in [("amount", "amount"), ("bestEffort", "best-effort")] {
         if let Some(value) = action.get(name).filter(|value| !value.is_null()) {
@@ -164,7 +209,9 @@ fn expand(fields: &Map<String, Json>) -> Map<String, Json> {
                 place.insert(part.to_owned(), value);
                 break;
             }
-            let inner = place.entry(part.to_owned()).or_insert_with(|| Json::Object(Map::new()));
+            let inner = place
+                .entry(part.to_owned())
+                .or_insert_with(|| Json::Object(Map::new()));
             match inner {
                 Json::Object(inner) => place = inner,
                 _ => break,
@@ -179,26 +226,44 @@ fn targets(root: &Map<String, Json>, faults: &mut Vec<Fault>) -> Vec<Target> {
     let references = root.get("targetRefs").and_then(Json::as_array);
     for (place, reference) in references.into_iter().flatten().enumerate() {
         let path = format!("spec.targetRefs[{place}]");
-        let text = |name: &str| reference.get(name).and_then(Json::as_str).unwrap_or_default();
+        let text = |name: &str| {
+            reference
+                .get(name)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+        };
         let name = text("name").to_owned();
         if name.is_empty() {
             faults.push(Fault::new(format!("{path}.name"), "is required"));
         }
         if !text("sectionName").is_empty() {
-            faults.push(Fault::new(format!("{path}.sectionName"), "is not supported by this version; use match: destination.port == .."));
+            faults.push(Fault::new(
+                format!("{path}.sectionName"),
+                "is not supported by this version; use match: destination.port == ..",
+            ));
         }
         match text("kind") {
             "Service" => targets.push(Target::Service(name)),
             "Gateway" => targets.push(Target::Gateway(name)),
             "Namespace" => targets.push(Target::Namespace(name)),
-            kind => faults.push(Fault::new(format!("{path}.kind"), format!("`{kind}` must be Service, Gateway or Namespace"))),
+            kind => faults.push(Fault::new(
+                format!("{path}.kind"),
+                format!("`{kind}` must be Service, Gateway or Namespace"),
+            )),
         }
     }
     if let Some(selector) = root.get("selector").filter(|selector| !selector.is_null()) {
         if !targets.is_empty() {
-            faults.push(Fault::new("spec.selector", "does not go with targetRefs; use one of them"));
+            faults.push(Fault::new(
+                "spec.selector",
+                "does not go with targetRefs; use one of them",
+            ));
         }
-        targets.push(Target::Workloads(Selector::read(selector, "spec.selector", faults)));
+        targets.push(Target::Workloads(Selector::read(
+            selector,
+            "spec.selector",
+            faults,
+        )));
     }
     if targets.is_empty() {
         targets.push(Target::Everything);
@@ -221,5 +286,9 @@ fn direction(given: Option<&Json>, targets: &[Target], faults: &mut Vec<Fault>) 
     if through > 0 && through < targets.len() {
         faults.push(Fault::new("spec.targetRefs", "a Gateway and other targets need one policy each, because they are checked at different ends of a call"));
     }
-    if through > 0 { Direction::Outbound } else { direction }
+    if through > 0 {
+        Direction::Outbound
+    } else {
+        direction
+    }
 }

@@ -28,25 +28,39 @@ impl Selector {
     /// Reads `{matchLabels, matchExpressions}`.
     pub(crate) fn read(json: &Json, path: &str, faults: &mut Vec<Fault>) -> Self {
         let mut requirements = Vec::new();
-        for (label, value) in json.get("matchLabels").and_then(Json::as_object).into_iter().flatten() {
+        for (label, value) in json
+            .get("matchLabels")
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten()
+        {
             match value.as_str() {
                 Some(value) => requirements.push(Requirement {
                     label: label.clone(),
                     operator: Operator::In,
                     values: vec![value.to_owned()],
                 }),
-                None => faults.push(Fault::new(format!("{path}.matchLabels.{label}"), "must be a string")),
+                None => faults.push(Fault::new(
+                    format!("{path}.matchLabels.{label}"),
+                    "must be a string",
+                )),
             }
         }
         let expressions = json.get("matchExpressions").and_then(Json::as_array);
         for (place, json) in expressions.into_iter().flatten().enumerate() {
             match expression(json) {
                 Ok(requirement) => requirements.push(requirement),
-                Err(detail) => faults.push(Fault::new(format!("{path}.matchExpressions[{place}]"), detail)),
+                Err(detail) => faults.push(Fault::new(
+                    format!("{path}.matchExpressions[{place}]"),
+                    detail,
+                )),
             }
         }
         if requirements.is_empty() {
-            faults.push(Fault::new(path, "selects everything; leave it out or name labels"));
+            faults.push(Fault::new(
+                path,
+                "selects everything; leave it out or name labels",
+            ));
         }
         Self(requirements)
     }
@@ -55,9 +69,9 @@ impl Selector {
     pub(crate) fn matches(&self, labels: Texts<'_>) -> bool {
         self.0.iter().all(|requirement| {
             let value = labels.find(&requirement.label);
-            let listed = value.as_ref().is_some_and(|value| {
-                requirement.values.iter().any(|wanted| *wanted == **value)
-            });
+            let listed = value
+                .as_ref()
+                .is_some_and(|value| requirement.values.iter().any(|wanted| *wanted == **value));
             match requirement.operator {
                 Operator::In => listed,
                 Operator::NotIn => !listed,
@@ -71,13 +85,22 @@ impl Selector {
 fn expression(json: &Json) -> Result<Requirement, String> {
     let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
     let values = json.get("values").and_then(Json::as_array);
-    let values: Vec<String> = values.into_iter().flatten().filter_map(Json::as_str).map(str::to_owned).collect();
+    let values: Vec<String> = values
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .map(str::to_owned)
+        .collect();
     let operator = match text("operator") {
         "In" => Operator::In,
         "NotIn" => Operator::NotIn,
         "Exists" => Operator::Exists,
         "DoesNotExist" => Operator::DoesNotExist,
-        other => return Err(format!("operator `{other}` must be In, NotIn, Exists or DoesNotExist")),
+        other => {
+            return Err(format!(
+                "operator `{other}` must be In, NotIn, Exists or DoesNotExist"
+            ));
+        }
     };
     let listing = matches!(operator, Operator::In | Operator::NotIn);
     match text("key") {
@@ -86,7 +109,11 @@ fn expression(json: &Json) -> Result<Requirement, String> {
             true => "values are missing".into(),
             false => "values do not go with this operator".into(),
         }),
-        key => Ok(Requirement { label: key.to_owned(), operator, values }),
+        key => Ok(Requirement {
+            label: key.to_owned(),
+            operator,
+            values,
+        }),
     }
 }
 
@@ -97,7 +124,10 @@ mod tests {
 
     #[test]
     fn all_operators() {
-        let labels = [("app".to_owned(), "web".to_owned()), ("tier".to_owned(), "front".to_owned())];
+        let labels = [
+            ("app".to_owned(), "web".to_owned()),
+            ("tier".to_owned(), "front".to_owned()),
+        ];
         let matches = |json: Json| {
             let mut faults = Vec::new();
             let selector = Selector::read(&json, "spec.selector", &mut faults);
@@ -105,7 +135,9 @@ mod tests {
             selector.matches(Texts::Pairs(&labels))
         };
         assert!(matches(json!({"matchLabels": {"app": "web"}})));
-        assert!(!matches(json!({"matchLabels": {"app": "web", "tier": "back"}})));
+        assert!(!matches(
+            json!({"matchLabels": {"app": "web", "tier": "back"}})
+        ));
         let expression = |operator: &str, values: &[&str]| {
             let mut json = json!({"key": "tier", "operator": operator});
             if !values.is_empty() {

@@ -45,7 +45,15 @@ pub(crate) struct Validity {
 type Read<T> = Result<T, String>;
 
 /// Headers that frame a message; changing them from outside would split or smuggle one.
-const FRAMING: &[&str] = &["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+const FRAMING: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Reads an answer and leaves nothing of it behind.
 pub(crate) fn decode(place: &mut Val) -> Read<Answer> {
@@ -65,11 +73,13 @@ pub(crate) fn decode(place: &mut Val) -> Read<Answer> {
             ("deny", Val::Record(fields)) => deny(Fields(fields)),
             ("granted", Val::Record(fields)) => granted(Fields(fields)),
             ("refused", Val::Record(fields)) => refused(Fields(fields)),
-            (case, _) => Err(format!("the plugin answered `{case}`, which means nothing here")),
+            (case, _) => Err(format!(
+                "the plugin answered `{case}`, which means nothing here"
+            )),
         },
-        Val::Variant(case, None) => {
-            Err(format!("the plugin answered `{case}`, which means nothing here"))
-        }
+        Val::Variant(case, None) => Err(format!(
+            "the plugin answered `{case}`, which means nothing here"
+        )),
         _ => Err("the plugin's answer is no decision".into()),
     }
 }
@@ -86,7 +96,9 @@ fn deny(mut fields: Fields) -> Read<Answer> {
     let status = match fields.take("status") {
         Some(Val::U16(status)) if (300..600).contains(&status) => status,
         Some(Val::U16(status)) => {
-            return Err(format!("the plugin denied with status {status}; use 300 to 599"));
+            return Err(format!(
+                "the plugin denied with status {status}; use 300 to 599"
+            ));
         }
         _ => return Err("the plugin denied without a status".into()),
     };
@@ -184,8 +196,13 @@ fn header(item: Val) -> Read<(HeaderName, HeaderValue)> {
 }
 
 fn header_name(name: &str) -> Read<HeaderName> {
-    if FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
-        return Err(format!("the plugin may not touch header {name}, which frames the message"));
+    if FRAMING
+        .iter()
+        .any(|framing| name.eq_ignore_ascii_case(framing))
+    {
+        return Err(format!(
+            "the plugin may not touch header {name}, which frames the message"
+        ));
     }
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("the plugin's header name `{name}` is not allowed in HTTP"))

@@ -137,10 +137,11 @@ fn set(leaf: &Leaf, value: &Value<'_>, place: &mut Val) -> Done {
         Leaf::Double => *place = Val::Float64(value.double()?),
         Leaf::Single => *place = Val::Float32(value.double()? as f32),
         Leaf::Whole(width) => *place = whole(*width, value.whole()?)?,
-        Leaf::Time(unsigned) => *place = time(value.whole()?, *unsigned)?,
-        Leaf::Span => {
-            *place = Val::Record(vec![("nanoseconds".into(), Val::S64(value.whole()?))]);
+        Leaf::Time(unsigned) => {
+            let [seconds, rest] = time(value.whole()?, *unsigned)?;
+            set_record(["seconds", "nanoseconds"], [seconds, rest], place);
         }
+        Leaf::Span => set_record(["nanoseconds"], [Val::S64(value.whole()?)], place),
         Leaf::Case(name, inner) => match place {
             Val::Variant(own, Some(payload)) if own == name => set(inner, value, payload)?,
             other => *other = Val::Variant(name.clone(), Some(Box::new(made(inner, value)?))),
@@ -199,17 +200,29 @@ fn whole(width: Whole, number: i64) -> Result<Val, EvaluationError> {
     })
 }
 
-fn time(nanos: i64, unsigned: bool) -> Result<Val, EvaluationError> {
-    let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
+/// Numbers in a record; its names are written once.
+fn set_record<const N: usize>(names: [&str; N], values: [Val; N], place: &mut Val) {
+    match place {
+        Val::Record(fields) if fields.len() == N => {
+            for ((_, own), value) in fields.iter_mut().zip(values) {
+                *own = value;
+            }
+        }
+        other => *other = Val::Record(names.map(str::to_owned).into_iter().zip(values).collect()),
+    }
+}
+
+fn time(nanos: i64, unsigned: bool) -> Result<[Val; 2], EvaluationError> {
+    let (seconds, rest) = (
+        nanos.div_euclid(1_000_000_000),
+        nanos.rem_euclid(1_000_000_000),
+    );
     let seconds = match unsigned {
         true => Val::U64(u64::try_from(seconds).map_err(|_| EvaluationError::Range)?),
         false => Val::S64(seconds),
     };
     let rest = u32::try_from(rest).map_err(|_| EvaluationError::Range)?;
-    Ok(Val::Record(vec![
-        ("seconds".into(), seconds),
-        ("nanoseconds".into(), Val::U32(rest)),
-    ]))
+    Ok([seconds, Val::U32(rest)])
 }
 
 /// A value as bytes: tagged and counted, so that no two different records give the same key.

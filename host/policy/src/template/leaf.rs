@@ -74,7 +74,10 @@ pub(super) fn leaf(wit: &Wit, ty: &Type) -> Result<Leaf, String> {
         (Wit::Float32, Type::Double) => Some(Leaf::Single),
         (number, Type::Int) if whole(number).is_some() => whole(number).map(Leaf::Whole),
         (Wit::Record(record), Type::Time | Type::Span) => {
-            let fields: Vec<_> = record.fields().map(|field| (field.name, field.ty)).collect();
+            let fields: Vec<_> = record
+                .fields()
+                .map(|field| (field.name, field.ty))
+                .collect();
             match (fields.as_slice(), ty) {
                 ([("seconds", seconds), ("nanoseconds", Wit::U32)], Type::Time) => match seconds {
                     Wit::S64 => Some(Leaf::Time(false)),
@@ -85,7 +88,9 @@ pub(super) fn leaf(wit: &Wit, ty: &Type) -> Result<Leaf, String> {
                 _ => None,
             }
         }
-        (Wit::List(list), Type::List(of)) => leaf(&list.ty(), of).ok().map(|of| Leaf::List(Box::new(of))),
+        (Wit::List(list), Type::List(of)) => {
+            leaf(&list.ty(), of).ok().map(|of| Leaf::List(Box::new(of)))
+        }
         (Wit::List(list), Type::Map(of)) => pair(&list.ty())
             .and_then(|value| leaf(&value, of).ok())
             .map(|of| Leaf::Pairs(Box::new(of))),
@@ -95,16 +100,26 @@ pub(super) fn leaf(wit: &Wit, ty: &Type) -> Result<Leaf, String> {
     };
     fits.ok_or_else(|| {
         let hint = match (wit, ty) {
-            (Wit::String, Type::Ip | Type::Net | Type::Int | Type::Double | Type::Bool | Type::Time | Type::Span) => {
-                "; write string(..) around it"
-            }
+            (
+                Wit::String,
+                Type::Ip
+                | Type::Net
+                | Type::Int
+                | Type::Double
+                | Type::Bool
+                | Type::Time
+                | Type::Span,
+            ) => "; write string(..) around it",
             (Wit::Float64 | Wit::Float32, Type::Int) => "; write double(..) around it",
             (number, Type::Double | Type::Text) if whole(number).is_some() => {
                 "; write int(..) around it"
             }
             _ => "",
         };
-        format!("the expression has type {ty}, but the template needs {}{hint}", show(wit))
+        format!(
+            "the expression has type {ty}, but the template needs {}{hint}",
+            show(wit)
+        )
     })
 }
 
@@ -122,7 +137,10 @@ fn case(wit: &Wit, ty: &Type) -> Result<Leaf, String> {
         .collect();
     match fitting.as_slice() {
         [(name, inner)] => Ok(Leaf::Case(name.clone(), Box::new(inner.clone()))),
-        [] => Err(format!("no case of {} takes a value of type {ty}", show(wit))),
+        [] => Err(format!(
+            "no case of {} takes a value of type {ty}",
+            show(wit)
+        )),
         several => {
             let names: Vec<&str> = several.iter().map(|(name, _)| name.as_str()).collect();
             Err(format!(

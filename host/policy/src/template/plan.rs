@@ -47,7 +47,10 @@ pub(crate) fn compile(
     let given = fields.as_object().is_some_and(|fields| !fields.is_empty());
     let plan = match &template.record {
         None if given => {
-            let detail = format!("template {} has no fields; leave them out", template.short());
+            let detail = format!(
+                "template {} has no fields; leave them out",
+                template.short()
+            );
             return Err(vec![Fault::new(prefix, detail)]);
         }
         None => return Ok(None),
@@ -69,7 +72,8 @@ struct Compiler<'c> {
 impl Compiler<'_> {
     fn fault<T>(&mut self, path: &str, detail: impl Into<String>) -> Option<T> {
         let dot = if path.is_empty() { "" } else { "." };
-        self.faults.push(Fault::new(format!("{}{dot}{path}", self.prefix), detail));
+        self.faults
+            .push(Fault::new(format!("{}{dot}{path}", self.prefix), detail));
         None
     }
 
@@ -81,9 +85,10 @@ impl Compiler<'_> {
             Some(scalar @ (Json::Number(_) | Json::Bool(_))) => {
                 self.expression(path, wit, &scalar.to_string())
             }
-            Some(Json::Array(_)) => {
-                self.fault(path, "is an array; write a list as an expression: '[\"a\", \"b\"]'")
-            }
+            Some(Json::Array(_)) => self.fault(
+                path,
+                "is an array; write a list as an expression: '[\"a\", \"b\"]'",
+            ),
         }
     }
 
@@ -116,7 +121,10 @@ impl Compiler<'_> {
                         .unwrap_or_else(|| format!("; it has {}", names.join(", ")));
                     let template = self.template.short();
                     let place = joined(path, unknown);
-                    self.fault::<()>(&place, format!("template {template} has no such field{hint}"));
+                    self.fault::<()>(
+                        &place,
+                        format!("template {template} has no such field{hint}"),
+                    );
                 }
                 let plans: Vec<Option<(String, Plan)>> = record
                     .fields()
@@ -126,7 +134,10 @@ impl Compiler<'_> {
                         plan.map(|plan| (field.name.to_owned(), plan))
                     })
                     .collect();
-                plans.into_iter().collect::<Option<Vec<_>>>().map(Plan::Record)
+                plans
+                    .into_iter()
+                    .collect::<Option<Vec<_>>>()
+                    .map(Plan::Record)
             }
             Wit::Option(inner) => {
                 let plan = self.nested(path, &inner.ty(), fields)?;
@@ -156,7 +167,10 @@ impl Compiler<'_> {
                             plan.map(|plan| (name.clone(), plan))
                         })
                         .collect();
-                    plans.into_iter().collect::<Option<Vec<_>>>().map(Plan::Entries)
+                    plans
+                        .into_iter()
+                        .collect::<Option<Vec<_>>>()
+                        .map(Plan::Entries)
                 }
                 None => self.fault(path, format!("needs {}, not fields", show(wit))),
             },

@@ -36,7 +36,8 @@ impl Template {
 pub(crate) fn recognise(interfaces: &[Interface]) -> (Vec<Template>, Vec<String>) {
     let (mut templates, mut others) = (Vec::new(), Vec::new());
     for interface in interfaces {
-        if interface.name.starts_with("osier:policy/configuration@") || !interface.name.contains('/')
+        if interface.name.starts_with("osier:policy/configuration@")
+            || !interface.name.contains('/')
         {
             continue;
         }
@@ -55,15 +56,26 @@ fn read(interface: &Interface) -> Result<Template, String> {
         .filter(|function| answers(function.results.as_ref()))
         .collect();
     let [function] = asked[..] else {
-        return Err(format!("{} of its functions answer a decision, not one", asked.len()));
+        return Err(format!(
+            "{} of its functions answer a decision, not one",
+            asked.len()
+        ));
     };
     let record = match function.params.as_slice() {
         [] => None,
         [(_, record @ Type::Record(_))] => Some(record.clone()),
-        _ => return Err(format!("`{}` must take one record or nothing", function.name)),
+        _ => {
+            return Err(format!(
+                "`{}` must take one record or nothing",
+                function.name
+            ));
+        }
     };
     if let Some(what) = record.as_ref().and_then(unsuitable) {
-        return Err(format!("`{}` takes {what}, which is not plain data", function.name));
+        return Err(format!(
+            "`{}` takes {what}, which is not plain data",
+            function.name
+        ));
     }
     Ok(Template {
         interface: interface.name.clone(),

@@ -21,7 +21,12 @@ fn nanoseconds(mut turn: impl FnMut()) -> f64 {
 #[test]
 #[ignore = "prints figures; run it in release"]
 fn figures() {
-    let headers = headers(&[("x-user", "eve"), ("x-country", "FR"), ("accept", "*/*"), ("user-agent", "curl")]);
+    let headers = headers(&[
+        ("x-user", "eve"),
+        ("x-country", "FR"),
+        ("accept", "*/*"),
+        ("user-agent", "curl"),
+    ]);
     let attributes = attributes(&headers);
     for source in [
         "request.method == 'POST' && source.namespace != 'admin'",
@@ -47,17 +52,35 @@ fn figures() {
     show("check, no policy at all", &PolicySet::default());
     let denier = world.load("denier", DENIER, json!({}));
     let elsewhere = json!({"targetRefs": [{"kind": "Service", "name": "other"}], "actions": [{"plugin": "denier", "template": "checknothing"}]});
-    show("check, a policy for another service", &world.set(&[&denier], &elsewhere));
+    show(
+        "check, a policy for another service",
+        &world.set(&[&denier], &elsewhere),
+    );
     let unmatched = json!({"match": "request.method == 'GET' && source.namespace != 'admin'", "actions": [{"plugin": "denier", "template": "checknothing"}]});
-    show("check, match of two terms is false", &world.set(&[&denier], &unmatched));
+    show(
+        "check, match of two terms is false",
+        &world.set(&[&denier], &unmatched),
+    );
     let list = |config| {
         let plugin = world.load("list", LIST, config);
         let action = json!({"plugin": "list", "template": "listentry", "fields": {"value": "request.headers['x-user'].orValue('')"}});
         world.set(&[&plugin], &json!({"actions": [action]}))
     };
-    show("check, list plugin, one field", &list(json!({"config": {"entries": ["eve"]}})));
-    show("check, list plugin, answer from the cache", &list(json!({"config": {"entries": ["eve"], "validFor": "1h"}})));
-    show("check, denier", &world.set(&[&denier], &json!({"actions": [{"plugin": "denier", "template": "checknothing"}]})));
+    show(
+        "check, list plugin, one field",
+        &list(json!({"config": {"entries": ["eve"]}})),
+    );
+    show(
+        "check, list plugin, answer from the cache",
+        &list(json!({"config": {"entries": ["eve"], "validFor": "1h"}})),
+    );
+    show(
+        "check, denier",
+        &world.set(
+            &[&denier],
+            &json!({"actions": [{"plugin": "denier", "template": "checknothing"}]}),
+        ),
+    );
     let fraud = world.load("fraud", FRAUD, json!({}));
     let fields = json!({
         "amount": "129.5", "country": "request.headers['x-country'].orValue('DE')", "user": "request.headers['x-user'].orValue('')",
@@ -65,7 +88,10 @@ fn figures() {
         "tags": "{'a': request.host, 'b': request.method, 'c': request.url_path}", "channel": "'mobile'",
         "payment.card": "request.id", "device.id": "request.host", "device.trusted": "source.ip in cidr('10.0.0.0/8')", "at": "request.time",
     });
-    let set = world.set(&[&fraud], &json!({"actions": [{"plugin": "fraud", "template": "score", "fields": fields}]}));
+    let set = world.set(
+        &[&fraud],
+        &json!({"actions": [{"plugin": "fraud", "template": "score", "fields": fields}]}),
+    );
     allowed(set.check(&scope(), &attributes));
     show("check, own template, eleven fields, ten attributes", &set);
 }

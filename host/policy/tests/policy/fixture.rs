@@ -3,8 +3,8 @@
 use http::{HeaderMap, HeaderValue};
 use osier_engine::{Engine, Settings};
 use osier_policy::{
-    Approval, Attributes, CompiledPolicy, Context, Denial, Destination, Direction, Fault, LoadError, ObjectKey, Peer,
-    Plugin, PolicyHost, PolicySet, Request, Scope, Texts, Verdict,
+    Approval, Attributes, CompiledPolicy, Context, Denial, Destination, Direction, Fault,
+    LoadError, ObjectKey, Peer, Plugin, PolicyHost, PolicySet, Request, Scope, Texts, Verdict,
 };
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
@@ -22,7 +22,9 @@ pub(crate) const FRAUD: &str = "fixture_plugin_fraud";
 /// The bytes of a plugin. Plugins that are not there are built, all at once; `cargo xtask build` does so beforehand.
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
     static BUILT: OnceLock<()> = OnceLock::new();
-    let path = target().join("wasm32-wasip2/guest").join(format!("{name}.wasm"));
+    let path = target()
+        .join("wasm32-wasip2/guest")
+        .join(format!("{name}.wasm"));
     if !path.exists() {
         BUILT.get_or_init(build);
     }
@@ -30,7 +32,10 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
 }
 
 fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
 }
 
 fn target() -> PathBuf {
@@ -38,18 +43,35 @@ fn target() -> PathBuf {
 }
 
 fn build() {
-    let packages = ["osier-plugin-denier", "osier-plugin-list", "osier-plugin-rate-limit", "fixture-hostile", "fixture-plugin-fraud"];
+    let packages = [
+        "osier-plugin-denier",
+        "osier-plugin-list",
+        "osier-plugin-rate-limit",
+        "fixture-hostile",
+        "fixture-plugin-fraud",
+    ];
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--target", "wasm32-wasip2", "--profile", "guest"]).current_dir(workspace());
+    cargo
+        .args(["build", "--target", "wasm32-wasip2", "--profile", "guest"])
+        .current_dir(workspace());
     for package in packages {
         cargo.args(["--package", package]);
     }
-    assert!(cargo.status().unwrap().success(), "the plugins do not build; is the target wasm32-wasip2 installed?");
+    assert!(
+        cargo.status().unwrap().success(),
+        "the plugins do not build; is the target wasm32-wasip2 installed?"
+    );
 }
 
 fn engine() -> Engine {
     static SHARED: OnceLock<Engine> = OnceLock::new();
-    let start = || Engine::start(Settings::new(target().join("test-code-cache"), Tasks::new())).unwrap();
+    let start = || {
+        Engine::start(Settings::new(
+            target().join("test-code-cache"),
+            Tasks::new(),
+        ))
+        .unwrap()
+    };
     SHARED.get_or_init(start).clone()
 }
 
@@ -66,18 +88,35 @@ impl World {
         Self { host, metrics }
     }
 
-    pub(crate) fn try_load(&self, name: &str, image: &str, mut spec: Value) -> Result<Arc<Plugin>, LoadError> {
+    pub(crate) fn try_load(
+        &self,
+        name: &str,
+        image: &str,
+        mut spec: Value,
+    ) -> Result<Arc<Plugin>, LoadError> {
         spec["image"] = json!("file:///x.wasm");
-        self.host.load(&ObjectKey::new("default", name), &spec, &wasm(image))
+        self.host
+            .load(&ObjectKey::new("default", name), &spec, &wasm(image))
     }
 
     pub(crate) fn load(&self, name: &str, image: &str, spec: Value) -> Arc<Plugin> {
-        self.try_load(name, image, spec).unwrap_or_else(|error| panic!("{error}"))
+        self.try_load(name, image, spec)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    pub(crate) fn try_policy(&self, plugins: &[&Arc<Plugin>], spec: &Value) -> Result<CompiledPolicy, Vec<Fault>> {
-        let find = |name: &str| plugins.iter().find(|plugin| plugin.key().name == name).map(|plugin| (*plugin).clone());
-        self.host.check_policy(&ObjectKey::new("default", "p"), spec, &find)
+    pub(crate) fn try_policy(
+        &self,
+        plugins: &[&Arc<Plugin>],
+        spec: &Value,
+    ) -> Result<CompiledPolicy, Vec<Fault>> {
+        let find = |name: &str| {
+            plugins
+                .iter()
+                .find(|plugin| plugin.key().name == name)
+                .map(|plugin| (*plugin).clone())
+        };
+        self.host
+            .check_policy(&ObjectKey::new("default", "p"), spec, &find)
     }
 
     pub(crate) fn policy(&self, plugins: &[&Arc<Plugin>], spec: &Value) -> Arc<CompiledPolicy> {
@@ -94,7 +133,15 @@ impl World {
 }
 
 pub(crate) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-    pairs.iter().map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| {
+            (
+                http::HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            )
+        })
+        .collect()
 }
 
 /// A call from shop/web to default/reviews.

@@ -7,9 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn hostile(world: &World, limits: &serde_json::Value, failure: &str) -> (Arc<Plugin>, PolicySet) {
-    let plugin = world.load("hostile", HOSTILE, json!({"limits": limits, "failurePolicy": failure}));
+    let plugin = world.load(
+        "hostile",
+        HOSTILE,
+        json!({"limits": limits, "failurePolicy": failure}),
+    );
     let fields = json!({"value": "request.headers['x-behave'].orValue('')"});
-    let spec = json!({"actions": [{"plugin": "hostile", "template": "listentry", "fields": fields}]});
+    let spec =
+        json!({"actions": [{"plugin": "hostile", "template": "listentry", "fields": fields}]});
     let set = world.set(&[&plugin], &spec);
     (plugin, set)
 }
@@ -17,13 +22,27 @@ fn hostile(world: &World, limits: &serde_json::Value, failure: &str) -> (Arc<Plu
 #[test]
 fn each_misdeed_fails_its_own_call_closed_and_is_counted() {
     let world = World::new();
-    let (plugin, set) = hostile(&world, &json!({"memory": "8Mi", "deadline": "5ms", "instances": 2}), "Fail");
+    let (plugin, set) = hostile(
+        &world,
+        &json!({"memory": "8Mi", "deadline": "5ms", "instances": 2}),
+        "Fail",
+    );
     for behaviour in ["loop", "trap", "hoard", "loop", "trap", "hoard"] {
         let begun = Instant::now();
         let denial = denied(check(&set, &headers(&[("x-behave", behaviour)])));
-        assert!(denial.failed && denial.status == 500, "{behaviour}: {denial:?}");
-        assert!(!denial.body.is_empty() && !String::from_utf8_lossy(&denial.body).contains("trap"), "nothing of the inside leaks");
-        assert!(begun.elapsed() < Duration::from_secs(2), "{behaviour} took {:?}", begun.elapsed());
+        assert!(
+            denial.failed && denial.status == 500,
+            "{behaviour}: {denial:?}"
+        );
+        assert!(
+            !denial.body.is_empty() && !String::from_utf8_lossy(&denial.body).contains("trap"),
+            "nothing of the inside leaks"
+        );
+        assert!(
+            begun.elapsed() < Duration::from_secs(2),
+            "{behaviour} took {:?}",
+            begun.elapsed()
+        );
         allowed(check(&set, &headers(&[("x-behave", "good")])));
     }
     let status = plugin.status();
@@ -34,7 +53,12 @@ fn each_misdeed_fails_its_own_call_closed_and_is_counted() {
     assert!(status.last_error.is_some() && status.last_error_at.is_some());
     assert!(status.instances <= 2);
     let text = world.metrics.encode();
-    assert!(text.contains("osier_plugin_failures_total{plugin=\"default/hostile\",reason=\"deadline\"} 2"), "{text}");
+    assert!(
+        text.contains(
+            "osier_plugin_failures_total{plugin=\"default/hostile\",reason=\"deadline\"} 2"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -51,7 +75,11 @@ fn ignore_lets_the_call_pass_as_if_the_plugin_had_not_been_asked() {
 #[test]
 fn when_every_instance_is_busy_the_call_fails_at_once_and_says_so() {
     let world = World::new();
-    let (plugin, set) = hostile(&world, &json!({"instances": 1, "deadline": "300ms"}), "Fail");
+    let (plugin, set) = hostile(
+        &world,
+        &json!({"instances": 1, "deadline": "300ms"}),
+        "Fail",
+    );
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| denied(check(&set, &headers(&[("x-behave", "loop")]))));
         while plugin.status().calls == 0 {
@@ -59,8 +87,13 @@ fn when_every_instance_is_busy_the_call_fails_at_once_and_says_so() {
         }
         let mut overloaded = 0;
         while !busy.is_finished() {
-            if let osier_policy::Verdict::Deny(denial) = check(&set, &headers(&[("x-behave", "good")])) {
-                assert!(denial.reason.contains("spec.limits.instances"), "{denial:?}");
+            if let osier_policy::Verdict::Deny(denial) =
+                check(&set, &headers(&[("x-behave", "good")]))
+            {
+                assert!(
+                    denial.reason.contains("spec.limits.instances"),
+                    "{denial:?}"
+                );
                 overloaded += 1;
             }
         }

@@ -33,20 +33,46 @@ fn every_type_of_field_arrives() {
         let denial = denied(check(&set, &headers(&[("x-user", "eve")])));
         assert_eq!(denial.status, 402);
         for part in [
-            "amount: 129.5", "country: \"DE\"", "user: \"eve\"", "age-days: 9080", "vip: false", "referrer: None",
-            "tags: [(\"x\", \"1\")]", "Mobile", "card(\"4111\")", "id: \"r-1\"", "trusted: true",
-            "seconds: 5", "nanoseconds: 500000000",
+            "amount: 129.5",
+            "country: \"DE\"",
+            "user: \"eve\"",
+            "age-days: 9080",
+            "vip: false",
+            "referrer: None",
+            "tags: [(\"x\", \"1\")]",
+            "Mobile",
+            "card(\"4111\")",
+            "id: \"r-1\"",
+            "trusted: true",
+            "seconds: 5",
+            "nanoseconds: 500000000",
         ] {
-            let found = denial.reason.to_lowercase().replace("payment::", "").contains(&part.to_lowercase());
+            let found = denial
+                .reason
+                .to_lowercase()
+                .replace("payment::", "")
+                .contains(&part.to_lowercase());
             assert!(found, "{part} in {}", denial.reason);
         }
         // The kept tree is filled again: other values, an option that is there, another length.
-        let again = headers(&[("x-user", "mallory"), ("referer", "http://a/"), ("x-country", "FR")]);
+        let again = headers(&[
+            ("x-user", "mallory"),
+            ("referer", "http://a/"),
+            ("x-country", "FR"),
+        ]);
         let reason = denied(check(&set, &again)).reason;
-        assert!(reason.contains("\"mallory\"") && reason.contains("Some(\"http://a/\")") && reason.contains("\"FR\""), "{reason}");
+        assert!(
+            reason.contains("\"mallory\"")
+                && reason.contains("Some(\"http://a/\")")
+                && reason.contains("\"FR\""),
+            "{reason}"
+        );
         let back = denied(check(&set, &headers(&[("x-user", "eve")]))).reason;
         assert_eq!(back, denial.reason);
-        allowed(check(&set, &headers(&[("x-user", "eve"), ("x-vip", "yes")])));
+        allowed(check(
+            &set,
+            &headers(&[("x-user", "eve"), ("x-vip", "yes")]),
+        ));
     }
 }
 
@@ -56,9 +82,16 @@ fn an_error_that_the_plugin_reports_is_no_permission() {
     let plugin = world.load("fraud", FRAUD, json!({}));
     let set = world.set(&[&plugin], &spec("score", &fields()));
     let denial = denied(check(&set, &headers(&[])));
-    assert!(denial.failed && denial.reason.contains("no user"), "{denial:?}");
+    assert!(
+        denial.failed && denial.reason.contains("no user"),
+        "{denial:?}"
+    );
     assert_eq!(plugin.status().bad_answers, 1);
-    assert_eq!(plugin.status().instances, 1, "an answer, even a bad one, costs no instance");
+    assert_eq!(
+        plugin.status().instances,
+        1,
+        "an answer, even a bad one, costs no instance"
+    );
 }
 
 #[test]
@@ -68,26 +101,63 @@ fn wrong_fields_are_refused_with_their_paths() {
     let wrong = |change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
         let mut fields = fields();
         change(fields.as_object_mut().unwrap());
-        let faults = world.try_policy(&[&plugin], &spec("score", &fields)).unwrap_err();
-        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        let faults = world
+            .try_policy(&[&plugin], &spec("score", &fields))
+            .unwrap_err();
+        faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     for (field, value, words) in [
         ("country", Value::Null, "is missing; it needs string"),
-        ("amount", json!("'x'"), "the expression has type string, but the template needs f64"),
-        ("amount", json!("destination.port.orValue(0)"), "write double(..)"),
+        (
+            "amount",
+            json!("'x'"),
+            "the expression has type string, but the template needs f64",
+        ),
+        (
+            "amount",
+            json!("destination.port.orValue(0)"),
+            "write double(..)",
+        ),
         ("user", json!("source.owner"), "source.owner may be absent"),
-        ("user", json!("source.ip.orValue(ip('::1'))"), "write string(..)"),
-        ("channel", json!("'fax'"), "`fax` is not one of web, mobile, pos"),
+        (
+            "user",
+            json!("source.ip.orValue(ip('::1'))"),
+            "write string(..)",
+        ),
+        (
+            "channel",
+            json!("'fax'"),
+            "`fax` is not one of web, mobile, pos",
+        ),
         ("device.trustd", json!("true"), "did you mean `trusted`?"),
-        ("at", json!("request.method"), "but the template needs record"),
-        ("payment.card", json!("1"), "type int, but the template needs string"),
-        ("vip", json!("request.methd == 'a'"), "did you mean `request.method`?"),
+        (
+            "at",
+            json!("request.method"),
+            "but the template needs record",
+        ),
+        (
+            "payment.card",
+            json!("1"),
+            "type int, but the template needs string",
+        ),
+        (
+            "vip",
+            json!("request.methd == 'a'"),
+            "did you mean `request.method`?",
+        ),
     ] {
         let faults = wrong(&|fields| {
             fields.insert(field.to_owned(), value.clone());
         });
         let path = format!("spec.actions[0].fields.{field}: ");
-        assert!(faults.contains(&path) && faults.contains(words), "{field}: {faults}");
+        assert!(
+            faults.contains(&path) && faults.contains(words),
+            "{field}: {faults}"
+        );
     }
     let several = wrong(&|fields| {
         fields.remove("user");

@@ -8,18 +8,57 @@ use serde_json::{Value, json};
 fn plugins() {
     let world = World::new();
     for (image, spec, words) in [
-        (DENIER, json!({"config": {"status": 200}}), &["spec.config.status", "less than 400"][..]),
-        (DENIER, json!({"config": {"stauts": 403}}), &["spec.config.stauts", "did you mean `status`?"]),
-        (LIST, json!({"config": {"entries": ["a"], "mode": "allow"}}), &["spec.config.mode", "Allow, Deny"]),
-        (LIST, json!({"config": {"type": "REGEX", "entries": ["("]}}), &["spec.config", "entries[0]"]),
+        (
+            DENIER,
+            json!({"config": {"status": 200}}),
+            &["spec.config.status", "less than 400"][..],
+        ),
+        (
+            DENIER,
+            json!({"config": {"stauts": 403}}),
+            &["spec.config.stauts", "did you mean `status`?"],
+        ),
+        (
+            LIST,
+            json!({"config": {"entries": ["a"], "mode": "allow"}}),
+            &["spec.config.mode", "Allow, Deny"],
+        ),
+        (
+            LIST,
+            json!({"config": {"type": "REGEX", "entries": ["("]}}),
+            &["spec.config", "entries[0]"],
+        ),
         (LIST, json!({}), &["spec.config.entries", "is required"]),
-        (RATE_LIMIT, json!({"config": {"limit": 1, "window": "1s"}}), &["osier:policy/counters", "spec.grants.keyvalue"]),
-        (FRAUD, json!({"config": {"a": 1}}), &["spec.config", "takes no configuration"]),
-        (DENIER, json!({"digest": "sha256:00"}), &["spec.digest", "sha256:00"]),
-        (DENIER, json!({"limits": {"memory": "lots"}}), &["spec.limits.memory", "16Mi"]),
-        (DENIER, json!({"verify": {"cosignKeys": ["k"]}}), &["spec.verify"]),
+        (
+            RATE_LIMIT,
+            json!({"config": {"limit": 1, "window": "1s"}}),
+            &["osier:policy/counters", "spec.grants.keyvalue"],
+        ),
+        (
+            FRAUD,
+            json!({"config": {"a": 1}}),
+            &["spec.config", "takes no configuration"],
+        ),
+        (
+            DENIER,
+            json!({"digest": "sha256:00"}),
+            &["spec.digest", "sha256:00"],
+        ),
+        (
+            DENIER,
+            json!({"limits": {"memory": "lots"}}),
+            &["spec.limits.memory", "16Mi"],
+        ),
+        (
+            DENIER,
+            json!({"verify": {"cosignKeys": ["k"]}}),
+            &["spec.verify"],
+        ),
     ] {
-        let error = world.try_load("x", image, spec.clone()).unwrap_err().to_string();
+        let error = world
+            .try_load("x", image, spec.clone())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("default/x"), "{error}");
         for word in words {
             assert!(error.contains(word), "{spec}: {error}");
@@ -51,23 +90,60 @@ fn policies() {
     };
     let action = json!({"plugin": "denier", "template": "checknothing"});
     for (spec, words) in [
-        (json!({"actions": [{"plugin": "denyer", "template": "checknothing"}]}), "spec.actions[0].plugin: no Plugin `denyer`"),
-        (json!({"actions": [{"plugin": "denier", "template": "metric"}]}), "spec.actions[0].template: plugin default/denier does not answer"),
-        (json!({"actions": [{"plugin": "denier"}]}), "spec.actions[0].template: is required"),
+        (
+            json!({"actions": [{"plugin": "denyer", "template": "checknothing"}]}),
+            "spec.actions[0].plugin: no Plugin `denyer`",
+        ),
+        (
+            json!({"actions": [{"plugin": "denier", "template": "metric"}]}),
+            "spec.actions[0].template: plugin default/denier does not answer",
+        ),
+        (
+            json!({"actions": [{"plugin": "denier"}]}),
+            "spec.actions[0].template: is required",
+        ),
         (json!({"actions": []}), "spec.actions: name at least one"),
-        (json!({"actions": [action], "match": "request.method"}), "spec.match: column 1"),
+        (
+            json!({"actions": [action], "match": "request.method"}),
+            "spec.match: column 1",
+        ),
         (json!({"actions": [action], "mode": "Off"}), "spec.mode"),
-        (json!({"actions": [action], "direction": "Up"}), "spec.direction"),
-        (json!({"actions": [action], "targetRefs": [{"kind": "Pod", "name": "a"}]}), "spec.targetRefs[0].kind"),
-        (json!({"actions": [action], "tagretRefs": []}), "did you mean `targetRefs`?"),
-        (json!({"actions": [action], "selector": {}}), "spec.selector"),
-        (json!({"actions": [{"plugin": "denier", "template": "checknothing", "fields": {"a": "1"}}]}), "has no fields"),
-        (json!({"actions": [{"plugin": "denier", "template": "listentry"}]}), "spec.actions[0].fields.value: is missing"),
-        (json!({"actions": [{"plugin": "denier", "template": "quota", "amount": "'x'"}]}), "spec.actions[0].fields.amount"),
+        (
+            json!({"actions": [action], "direction": "Up"}),
+            "spec.direction",
+        ),
+        (
+            json!({"actions": [action], "targetRefs": [{"kind": "Pod", "name": "a"}]}),
+            "spec.targetRefs[0].kind",
+        ),
+        (
+            json!({"actions": [action], "tagretRefs": []}),
+            "did you mean `targetRefs`?",
+        ),
+        (
+            json!({"actions": [action], "selector": {}}),
+            "spec.selector",
+        ),
+        (
+            json!({"actions": [{"plugin": "denier", "template": "checknothing", "fields": {"a": "1"}}]}),
+            "has no fields",
+        ),
+        (
+            json!({"actions": [{"plugin": "denier", "template": "listentry"}]}),
+            "spec.actions[0].fields.value: is missing",
+        ),
+        (
+            json!({"actions": [{"plugin": "denier", "template": "quota", "amount": "'x'"}]}),
+            "spec.actions[0].fields.amount",
+        ),
     ] {
         let faults = refuse(spec.clone());
-        assert!(faults.iter().any(|fault| fault.contains(words)), "{spec}: {faults:?}");
+        assert!(
+            faults.iter().any(|fault| fault.contains(words)),
+            "{spec}: {faults:?}"
+        );
     }
-    let several = refuse(json!({"mode": "x", "match": "1", "actions": [{"plugin": "a", "template": "b"}]}));
+    let several =
+        refuse(json!({"mode": "x", "match": "1", "actions": [{"plugin": "a", "template": "b"}]}));
     assert_eq!(several.len(), 3, "{several:?}");
 }

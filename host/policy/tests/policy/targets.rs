@@ -10,11 +10,20 @@ use std::sync::Arc;
 fn status(policies: &[(&str, u16, Value)], scope: &Scope<'_>) -> u16 {
     let world = World::new();
     let compiled = policies.iter().map(|(namespace, status, spec)| {
-        let plugin = world.load(&format!("d{status}"), DENIER, json!({"config": {"status": status}}));
+        let plugin = world.load(
+            &format!("d{status}"),
+            DENIER,
+            json!({"config": {"status": status}}),
+        );
         let mut spec = spec.clone();
         spec["actions"] = json!([{"plugin": "d", "template": "checknothing"}]);
         let key = ObjectKey::new(*namespace, format!("p{status}"));
-        Arc::new(world.host.check_policy(&key, &spec, &|_| Some(plugin.clone())).unwrap())
+        Arc::new(
+            world
+                .host
+                .check_policy(&key, &spec, &|_| Some(plugin.clone()))
+                .unwrap(),
+        )
     });
     let set = PolicySet::new(compiled.collect(), "osier-system");
     let headers = http::HeaderMap::new();
@@ -54,8 +63,18 @@ fn a_namespace_and_the_mesh() {
     let mesh = [("osier-system", 403, json!({}))];
     assert_eq!(status(&mesh, &inbound("shop", "x")), 403);
     let named = json!({"targetRefs": [{"kind": "Namespace", "name": "shop"}]});
-    assert_eq!(status(&[("osier-system", 403, named.clone())], &inbound("shop", "x")), 403);
-    assert_eq!(status(&[("default", 403, named)], &inbound("shop", "x")), 200, "only the root namespace speaks for another");
+    assert_eq!(
+        status(
+            &[("osier-system", 403, named.clone())],
+            &inbound("shop", "x")
+        ),
+        403
+    );
+    assert_eq!(
+        status(&[("default", 403, named)], &inbound("shop", "x")),
+        200,
+        "only the root namespace speaks for another"
+    );
 }
 
 #[test]
@@ -71,7 +90,11 @@ fn the_direction_counts() {
 
 #[test]
 fn workloads_by_labels() {
-    let policies = [("default", 403, json!({"selector": {"matchLabels": {"app": "web"}}}))];
+    let policies = [(
+        "default",
+        403,
+        json!({"selector": {"matchLabels": {"app": "web"}}}),
+    )];
     let labels = BTreeMap::from([("app".to_owned(), "web".to_owned())]);
     let mut scope = inbound("default", "x");
     assert_eq!(status(&policies, &scope), 200);
@@ -81,7 +104,11 @@ fn workloads_by_labels() {
 
 #[test]
 fn a_gateway_is_the_callers_side() {
-    let policies = [("default", 403, json!({"targetRefs": [{"kind": "Gateway", "name": "public"}]}))];
+    let policies = [(
+        "default",
+        403,
+        json!({"targetRefs": [{"kind": "Gateway", "name": "public"}]}),
+    )];
     for gateway in ["public", "default/public"] {
         let mut scope = inbound("default", "reviews");
         scope.gateway = Some(gateway);
@@ -95,7 +122,11 @@ fn a_gateway_is_the_callers_side() {
 
 #[test]
 fn the_mesh_comes_first_then_the_order_of_names() {
-    let policies = [("default", 405, json!({})), ("default", 404, json!({})), ("osier-system", 499, json!({}))];
+    let policies = [
+        ("default", 405, json!({})),
+        ("default", 404, json!({})),
+        ("osier-system", 499, json!({})),
+    ];
     assert_eq!(status(&policies, &inbound("default", "x")), 499);
     assert_eq!(status(&policies[..2], &inbound("default", "x")), 404);
 }

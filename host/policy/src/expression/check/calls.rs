@@ -184,7 +184,11 @@ impl Checker<'_> {
 
     fn or_else(&mut self, span: Span, of: &Node, other: &Node, name: &str) -> Outcome<Typed> {
         let (of, other) = (self.check(of)?, self.check(other)?);
-        let other = if name == "orValue" { self.needed(other)? } else { other };
+        let other = if name == "orValue" {
+            self.needed(other)?
+        } else {
+            other
+        };
         if !of.ty.agrees(&other.ty) {
             return self.mismatch(span, name, &of, &other);
         }
@@ -227,8 +231,10 @@ impl Checker<'_> {
         name: &str,
         arguments: &[Node],
     ) -> Outcome<Typed> {
-        let known: Vec<&'static Function> =
-            FUNCTIONS.iter().filter(|known| known.name == name).collect();
+        let known: Vec<&'static Function> = FUNCTIONS
+            .iter()
+            .filter(|known| known.name == name)
+            .collect();
         if known.is_empty() {
             return self.no_function(span, target, name);
         }
@@ -236,11 +242,16 @@ impl Checker<'_> {
         for node in target.into_iter().chain(arguments) {
             operands.push(self.present(node)?);
         }
-        let written = if target.is_some() { Style::Member } else { Style::Global };
+        let written = if target.is_some() {
+            Style::Member
+        } else {
+            Style::Global
+        };
         let fits = |function: &&&'static Function| {
             (function.style == Style::Either || function.style == written)
                 && function.parameters.len() == operands.len()
-                && (function.parameters.iter().zip(&operands)).all(|(form, own)| form.admits(&own.ty))
+                && (function.parameters.iter().zip(&operands))
+                    .all(|(form, own)| form.admits(&own.ty))
         };
         let Some(function) = known.iter().find(fits) else {
             let found: Vec<String> = operands.iter().map(|own| own.ty.to_string()).collect();
@@ -263,8 +274,10 @@ impl Checker<'_> {
         operands: Vec<Typed>,
     ) -> Outcome<Typed> {
         let ty = function.result.ty();
-        let constants: Option<Vec<_>> =
-            operands.iter().map(|own| self.folded(own).cloned()).collect();
+        let constants: Option<Vec<_>> = operands
+            .iter()
+            .map(|own| self.folded(own).cloned())
+            .collect();
         match constants {
             None => Ok(typed(Op::Apply(function, operands), ty, span)),
             Some(constants) => match (function.run)(&constants) {
@@ -278,7 +291,17 @@ impl Checker<'_> {
         if name == "value" && target.is_some() {
             return self.fault(span, "value() fails when absent; write orValue(DEFAULT)");
         }
-        let own = ["has", "matches", "orValue", "hasValue", "exists", "all", "exists_one", "filter", "map"];
+        let own = [
+            "has",
+            "matches",
+            "orValue",
+            "hasValue",
+            "exists",
+            "all",
+            "exists_one",
+            "filter",
+            "map",
+        ];
         let names = FUNCTIONS.iter().map(|function| function.name).chain(own);
         let hint = nearest(name, names)
             .map(|known| format!("; did you mean `{known}`?"))
@@ -288,9 +311,7 @@ impl Checker<'_> {
 
     fn mismatch<T>(&self, span: Span, what: &str, left: &Typed, right: &Typed) -> Outcome<T> {
         let hint = match (&left.ty, &right.ty) {
-            (Type::Ip, Type::Text) | (Type::Text, Type::Ip) => {
-                "; write ip(\"..\") around the text"
-            }
+            (Type::Ip, Type::Text) | (Type::Text, Type::Ip) => "; write ip(\"..\") around the text",
             (Type::Span, Type::Int | Type::Text) | (Type::Int | Type::Text, Type::Span) => {
                 "; write duration(\"5s\")"
             }

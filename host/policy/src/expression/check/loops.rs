@@ -30,7 +30,10 @@ impl Checker<'_> {
             Type::List(of) => (**of).clone(),
             Type::Map(_) => Type::Text,
             other => {
-                return self.fault(range.span, format!("a loop needs a list or map, not {other}"));
+                return self.fault(
+                    range.span,
+                    format!("a loop needs a list or map, not {other}"),
+                );
             }
         };
         let [variable, body] = arguments else {
@@ -41,7 +44,10 @@ impl Checker<'_> {
         };
         let local = self.locals.len();
         if local == MAX_LOOPS {
-            return self.fault(span, format!("more than {MAX_LOOPS} loops inside each other"));
+            return self.fault(
+                span,
+                format!("more than {MAX_LOOPS} loops inside each other"),
+            );
         }
         self.locals.push((variable.clone(), element.clone()));
         let body = match kind {
@@ -106,7 +112,10 @@ fn cost(typed: &Typed) -> u32 {
         Op::If(a, b, c) => cost(a) + cost(b) + cost(c),
         Op::Apply(_, items) | Op::List(items) => items.iter().map(cost).sum(),
         Op::Loop(inner) => cost(&inner.range),
-        Op::Map(entries) => entries.iter().map(|(key, value)| cost(key) + cost(value)).sum(),
+        Op::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| cost(key) + cost(value))
+            .sum(),
     };
     below + 1
 }

@@ -33,7 +33,11 @@ impl Checker<'_> {
 
     /// The node, present if that is known here.
     pub(super) fn narrowed(&self, mut typed: Typed) -> Typed {
-        if typed.maybe && self.fact(&typed).is_some_and(|fact| self.known.contains(&fact)) {
+        if typed.maybe
+            && self
+                .fact(&typed)
+                .is_some_and(|fact| self.known.contains(&fact))
+        {
             typed.maybe = false;
         }
         typed

@@ -7,13 +7,21 @@ use proptest::prelude::*;
 /// An int expression.
 fn int() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
-        (-100_i64..100).prop_map(|n| if n < 0 { format!("({n})") } else { n.to_string() }),
+        (-100_i64..100).prop_map(|n| if n < 0 {
+            format!("({n})")
+        } else {
+            n.to_string()
+        }),
         Just("size(request.method)".to_owned()),
         Just("9223372036854775807".to_owned()),
     ];
     leaf.prop_recursive(3, 24, 2, |inner| {
         prop_oneof![
-            (inner.clone(), prop_oneof!["\\+", "-", "\\*", "/", "%"], inner.clone())
+            (
+                inner.clone(),
+                prop_oneof!["\\+", "-", "\\*", "/", "%"],
+                inner.clone()
+            )
                 .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             (text(), Just(())).prop_map(|(a, ())| format!("{a}.size()")),
             (inner.clone(), inner).prop_map(|(a, b)| format!("({a} < {b} ? {a} : {b})")),
@@ -40,18 +48,27 @@ fn bool() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         Just("true".to_owned()),
         Just("false".to_owned()),
-        (int(), prop_oneof!["==", "!=", "<", "<=", ">", ">="], int()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        (text(), prop_oneof!["==", "!=", "<"], text()).prop_map(|(a, op, b)| format!("{a} {op} {b}")),
-        (text(), prop_oneof!["startsWith", "endsWith", "contains"], text()).prop_map(|(a, f, b)| format!("{a}.{f}({b})")),
+        (int(), prop_oneof!["==", "!=", "<", "<=", ">", ">="], int())
+            .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        (text(), prop_oneof!["==", "!=", "<"], text())
+            .prop_map(|(a, op, b)| format!("{a} {op} {b}")),
+        (
+            text(),
+            prop_oneof!["startsWith", "endsWith", "contains"],
+            text()
+        )
+            .prop_map(|(a, f, b)| format!("{a}.{f}({b})")),
         (text(), text(), text()).prop_map(|(a, b, c)| format!("{a} in [{b}, {c}]")),
         (int(), int(), int()).prop_map(|(a, b, c)| format!("[{a}, {b}].exists(x, x > {c})")),
         (int(), int(), int()).prop_map(|(a, b, c)| format!("[{a}, {b}].all(x, x != {c})")),
     ];
     leaf.prop_recursive(3, 16, 3, |inner| {
         prop_oneof![
-            (inner.clone(), prop_oneof!["&&", "\\|\\|"], inner.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),
+            (inner.clone(), prop_oneof!["&&", "\\|\\|"], inner.clone())
+                .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
             inner.clone().prop_map(|a| format!("!({a})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| format!("({a} ? {b} : {c})")),
         ]
     })
     .boxed()
@@ -60,13 +77,29 @@ fn bool() -> BoxedStrategy<String> {
 /// Pieces that make sense only now and then: for the checker.
 fn noise() -> BoxedStrategy<String> {
     let piece = prop_oneof![
-        bool(), int(), text(),
-        Just("source.principal".to_owned()), Just("request.headers['x-user']".to_owned()),
-        Just("has(source.principal)".to_owned()), Just("source.labels".to_owned()),
-        Just("source.ip".to_owned()), Just("cidr('10.0.0.0/8')".to_owned()), Just("duration('1s')".to_owned()),
+        bool(),
+        int(),
+        text(),
+        Just("source.principal".to_owned()),
+        Just("request.headers['x-user']".to_owned()),
+        Just("has(source.principal)".to_owned()),
+        Just("source.labels".to_owned()),
+        Just("source.ip".to_owned()),
+        Just("cidr('10.0.0.0/8')".to_owned()),
+        Just("duration('1s')".to_owned()),
     ];
     let operator = prop_oneof!["&&", "\\|\\|", "==", "\\+", "in", "<", "\\."];
-    (piece.clone(), operator, piece.clone(), prop_oneof![Just(""), Just(".orValue('a')"), Just(".size()"), Just(" ? true : false")])
+    (
+        piece.clone(),
+        operator,
+        piece.clone(),
+        prop_oneof![
+            Just(""),
+            Just(".orValue('a')"),
+            Just(".size()"),
+            Just(" ? true : false")
+        ],
+    )
         .prop_map(|(a, op, b, end)| format!("({a} {op} {b}){end}"))
         .boxed()
 }
