@@ -3,14 +3,13 @@
 
 mod read;
 mod standard;
-mod texts;
 mod vocabulary;
 
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use crate::value::Texts;
 pub(crate) use read::Slot;
-pub use texts::Texts;
 pub use vocabulary::{AttributeInfo, Vocabulary};
 
 /// One end of a call. Unknown facts are `None`; an empty peer is a caller from outside the mesh.

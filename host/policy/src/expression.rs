@@ -7,22 +7,18 @@ mod compile;
 mod error;
 mod functions;
 mod ir;
-mod nearest;
 mod parse;
 #[cfg(test)]
 mod tests;
 mod typed;
-mod value;
 
-pub use error::{CompileError, EvaluationError};
+pub use error::CompileError;
 pub(crate) use functions::nanoseconds;
 pub(crate) use ir::{Kind, Literal, Node};
-pub(crate) use nearest::nearest;
 pub(crate) use parse::parse;
-pub use value::Type;
-pub(crate) use value::Value;
 
 use crate::attributes::{Attributes, Vocabulary};
+use crate::value::{EvaluationError, Type, Value};
 use compile::{BoolCode, Frame, ValueCode};
 
 /// A compiled condition, such as a policy's `match`.

@@ -13,21 +13,24 @@ mod fault;
 mod host;
 mod key;
 mod metrics;
+mod nearest;
 mod plugin;
 mod policy;
 mod set;
 mod template;
+mod value;
 mod verdict;
 
 pub use attributes::{
     Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
-    Extra, Peer, Request, Response, Texts, Vocabulary,
+    Extra, Peer, Request, Response, Vocabulary,
 };
-pub use expression::{CompileError, Condition, EvaluationError, Type};
+pub use expression::{CompileError, Condition};
 pub use fault::{FailurePolicy, Fault, LoadError};
 pub use host::PolicyHost;
 pub use key::ObjectKey;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{CompiledPolicy, Direction, Mode};
 pub use set::{PolicySet, Scope};
+pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Denial, HeaderOperation, Verdict};

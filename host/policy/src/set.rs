@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::attributes::{Attributes, Texts};
+use crate::attributes::Attributes;
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
+use crate::value::Texts;
 use crate::verdict::{Approval, Verdict};
 
 /// Who is asked about: the place of a call in the mesh.

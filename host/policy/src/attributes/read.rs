@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Attributes, Destination, Extra, Peer, Texts};
-use crate::expression::Value;
+use super::{Attributes, Destination, Extra, Peer};
+use crate::value::{Texts, Value};
 
 /// The place of one attribute; resolved once from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use super::AttributeInfo;
 use super::read::{
     CalledSlot, ConnectionSlot, ContextSlot, PeerSlot, RequestSlot, ResponseSlot, Slot,
 };
-use crate::expression::Type;
+use crate::value::Type;
 
 macro_rules! ty {
     (Texts) => {

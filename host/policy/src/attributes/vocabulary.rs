@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::read::Slot;
 use super::standard::standard;
-use crate::expression::{Type, nearest};
+use crate::nearest::nearest;
+use crate::value::Type;
 
 /// One attribute of the vocabulary.
 #[derive(Clone, Debug)]

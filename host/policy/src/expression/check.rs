@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use super::error::CompileError;
 use super::ir::{Kind, Literal, Node, Span};
 use super::typed::{Checked, Op, Typed};
-use super::value::{Type, Value};
 use crate::attributes::Vocabulary;
+use crate::value::{Type, Value};
 use presence::Fact;
 
 /// Loops inside loops.

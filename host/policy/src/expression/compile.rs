@@ -4,11 +4,11 @@
 mod compare;
 mod loops;
 
-use super::error::EvaluationError;
 use super::typed::{Arithmetic, Op, Typed};
-use super::value::{Type, Value};
 use crate::attributes::Attributes;
 use crate::expression::check::MAX_LOOPS;
+use crate::value::EvaluationError;
+use crate::value::{Type, Value};
 
 /// Work that one evaluation may do: loop turns times their size, and text built.
 pub(crate) const FUEL: u32 = 20_000;

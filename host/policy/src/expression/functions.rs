@@ -6,8 +6,8 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::error::EvaluationError;
-use super::value::{Type, Value};
+use crate::value::EvaluationError;
+use crate::value::{Type, Value};
 
 type Run = for<'a> fn(&[Value<'a>]) -> Result<Value<'a>, EvaluationError>;
 

@@ -4,7 +4,8 @@
 mod generated;
 
 use super::*;
-use crate::attributes::{Context, Destination, Peer, Request, Texts};
+use crate::attributes::{Context, Destination, Peer, Request};
+use crate::value::Texts;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

@@ -4,8 +4,8 @@ use regex::Regex;
 
 use super::functions::Function;
 use super::ir::Span;
-use super::value::{Type, Value};
 use crate::attributes::Slot;
+use crate::value::{Type, Value};
 
 /// A checked node.
 #[derive(Debug)]

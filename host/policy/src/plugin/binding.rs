@@ -91,7 +91,7 @@ impl Binding {
         })
     }
 
-    fn unevaluated(&self, error: &crate::expression::EvaluationError) -> Unanswered {
+    fn unevaluated(&self, error: &crate::value::EvaluationError) -> Unanswered {
         let what = format!(
             "a field of template {} cannot be computed: {error}",
             self.template

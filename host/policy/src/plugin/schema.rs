@@ -3,8 +3,8 @@
 use regex::Regex;
 use serde_json::Value as Json;
 
-use crate::expression::nearest;
 use crate::fault::Fault;
+use crate::nearest::nearest;
 
 /// Deepest nesting of a schema that is followed.
 const MAX_DEPTH: usize = 32;

@@ -5,8 +5,9 @@ use std::time::Duration;
 use osier_engine::plugin::PluginLimits;
 use serde_json::{Map, Value as Json};
 
-use crate::expression::{nanoseconds, nearest};
+use crate::expression::nanoseconds;
 use crate::fault::{FailurePolicy, Fault};
+use crate::nearest::nearest;
 
 /// What a Plugin object says.
 #[derive(Clone, Debug)]

@@ -2,8 +2,8 @@
 
 use serde_json::Value as Json;
 
-use crate::attributes::Texts;
 use crate::fault::Fault;
+use crate::value::Texts;
 
 /// Requirements that all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

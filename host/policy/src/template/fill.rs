@@ -5,7 +5,7 @@ use osier_engine::plugin::Val;
 use super::leaf::{Leaf, Whole};
 use super::plan::Plan;
 use crate::attributes::Attributes;
-use crate::expression::{EvaluationError, Value};
+use crate::value::{EvaluationError, Value};
 
 type Done = Result<(), EvaluationError>;
 

@@ -3,7 +3,7 @@
 use osier_engine::plugin::Type as Wit;
 
 use super::shape::show;
-use crate::expression::Type;
+use crate::value::Type;
 
 /// The target of one expression.
 #[derive(Clone, Debug, PartialEq)]

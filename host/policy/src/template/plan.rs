@@ -9,6 +9,7 @@ use super::shape::{Template, show};
 use crate::attributes::Vocabulary;
 use crate::expression::{Expression, Kind, Literal, Node, parse};
 use crate::fault::Fault;
+use crate::nearest::nearest;
 
 /// How to build one value of the record.
 #[derive(Debug)]
@@ -116,7 +117,7 @@ impl Compiler<'_> {
             Wit::Record(record) => {
                 let names: Vec<&str> = record.fields().map(|field| field.name).collect();
                 for unknown in fields.keys().filter(|name| !names.contains(&name.as_str())) {
-                    let hint = crate::expression::nearest(unknown, names.iter().copied())
+                    let hint = nearest(unknown, names.iter().copied())
                         .map(|known| format!("; did you mean `{known}`?"))
                         .unwrap_or_else(|| format!("; it has {}", names.join(", ")));
                     let template = self.template.short();
@@ -267,6 +268,6 @@ fn joined(path: &str, name: &str) -> String {
 
 /// True for the records that one time or duration fills.
 fn is_moment(wit: &Wit) -> bool {
-    use crate::expression::Type;
+    use crate::value::Type;
     leaf(wit, &Type::Time).is_ok() || leaf(wit, &Type::Span).is_ok()
 }

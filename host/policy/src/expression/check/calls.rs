@@ -5,9 +5,9 @@ use regex::RegexBuilder;
 use super::{Checker, Outcome, loops};
 use crate::expression::functions::{FUNCTIONS, Function, Style};
 use crate::expression::ir::{Node, Span};
-use crate::expression::nearest::nearest;
 use crate::expression::typed::{Arithmetic, Op, Order, Typed};
-use crate::expression::value::{Type, Value};
+use crate::nearest::nearest;
+use crate::value::{Type, Value};
 
 /// Compiled size of one pattern, in bytes.
 const MAX_PATTERN: usize = 1 << 20;

@@ -3,7 +3,7 @@
 use super::{Checker, MAX_LOOPS, Outcome};
 use crate::expression::ir::{Kind, Node, Span};
 use crate::expression::typed::{Loop, LoopKind, Op, Typed};
-use crate::expression::value::Type;
+use crate::value::Type;
 
 /// The macro that a method name calls.
 pub(super) fn kind(function: &str, arguments: usize) -> Option<LoopKind> {

@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::attributes::Slot;
 use crate::expression::typed::{Op, Typed};
-use crate::expression::value::{Type, Value};
+use crate::value::{Type, Value};
 
 /// An attribute, or one entry of a map attribute, that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use super::{BoolCode, boolean, compile};
 use crate::attributes::Slot;
-use crate::expression::error::EvaluationError;
 use crate::expression::functions::{Function, contains};
 use crate::expression::typed::{Op, Order, Typed};
-use crate::expression::value::{Type, Value};
+use crate::value::EvaluationError;
+use crate::value::{Type, Value};
 
 /// `attribute OP literal`, by slot and index of the constant.
 fn attribute_and_constant(left: &Typed, right: &Typed) -> Option<(Slot, usize)> {

@@ -1,9 +1,9 @@
 //! Loops: each turn is paid for, and an error of one turn does not hide a decision of another.
 
 use super::{BoolCode, Frame, ValueCode, boolean, compile, condition as compile_condition, value};
-use crate::expression::error::EvaluationError;
 use crate::expression::typed::{Loop, LoopKind};
-use crate::expression::value::{Type, Value};
+use crate::value::EvaluationError;
+use crate::value::{Type, Value};
 
 /// Calls `turn` for each element until it says stop.
 fn each<'a>(

@@ -1,11 +1,14 @@
 //! Types of expressions and the values that flow through them at run time: borrowed wherever the call owns the data.
 
+mod error;
+mod texts;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::error::EvaluationError;
-use crate::attributes::Texts;
+pub use error::EvaluationError;
+pub use texts::Texts;
 
 /// The type of an expression or attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]

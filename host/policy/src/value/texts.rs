@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
-use crate::expression::Value;
+use super::Value;
 
 /// A borrowed map of texts. Keys of headers are lower-case; repeated headers are joined by commas, as in HTTP.
 #[derive(Clone, Copy, Debug, Default)]
