@@ -17,7 +17,7 @@ use crate::query::{FieldValidation, WriteOptions};
 use crate::registry::{Registry, Write};
 use crate::respond;
 use crate::serve;
-use crate::store::{Store, StoreError, StoreKind};
+use crate::store::{Limits as StoreLimits, Store, StoreError, StoreKind};
 use crate::strategy::{BadRange, Strategies};
 use crate::target::{self, Address, Target};
 use crate::user::User;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub store_dir: PathBuf,
     /// The engine of the store.
     pub store: StoreKind,
+    /// What the store may hold, and how much history it keeps.
+    pub store_limits: StoreLimits,
     /// Where services get their addresses, as `10.96.0.0/12`.
     pub service_cidr: String,
 }
@@ -76,9 +78,11 @@ impl ApiServer {
         tasks: Tasks,
     ) -> Result<Arc<Self>, OpenError> {
         let strategies = Strategies::new(&settings.service_cidr)?;
-        let (directory, kind) = (settings.store_dir, settings.store);
+        let (directory, kind, limits) = (settings.store_dir, settings.store, settings.store_limits);
         let opened = tasks
-            .spawn_blocking("open the store", move || Store::open(&directory, kind))
+            .spawn_blocking("open the store", move || {
+                Store::open(&directory, kind, limits)
+            })
             .await;
         let store =
             opened.map_err(|error| Status::internal(format!("opening the store: {error}")))??;

@@ -60,17 +60,12 @@ impl Drop for Handle {
 }
 
 impl Store {
-    /// Opens the store in a directory, or makes one there, with the default bounds. Blocks while everything is read.
+    /// Opens the store in a directory, or makes one there. Blocks while everything is read.
     ///
     /// # Errors
     /// `Locked` when another process has it, `Corrupt` when it is damaged, `OtherFormat` when another engine wrote it,
     /// `Unusable` when the directory cannot be written.
-    pub(crate) fn open(directory: &Path, kind: StoreKind) -> Result<Self, StoreError> {
-        Self::open_with(directory, kind, Limits::default())
-    }
-
-    /// The same with other bounds.
-    pub(crate) fn open_with(
+    pub(crate) fn open(
         directory: &Path,
         kind: StoreKind,
         limits: Limits,

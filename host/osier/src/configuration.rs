@@ -21,6 +21,7 @@ struct File {
     log: Option<String>,
     drain_seconds: Option<u64>,
     max_pods: Option<u32>,
+    store_history: Option<u32>,
 }
 
 /// A configuration that can be used.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub drain_seconds: u64,
     /// How many pods this node takes.
     pub max_pods: u32,
+    /// How many revisions of history the store keeps for watches and chunked lists.
+    pub store_history: u32,
 }
 
 impl Settings {
@@ -92,6 +95,7 @@ pub fn resolve(up: &Up) -> Result<Settings, Faults> {
         log: up.log.clone().or(file.log).unwrap_or_else(|| "info".to_owned()),
         drain_seconds: within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600, &mut faults),
         max_pods: within("maxPods", file.max_pods.unwrap_or(1100), 1..=10_000, &mut faults),
+        store_history: within("storeHistory", file.store_history.unwrap_or(10_000), 100..=1_000_000, &mut faults),
     };
     if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
 }

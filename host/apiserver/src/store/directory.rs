@@ -116,22 +116,21 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut owner = String::new();
-            let read = file.read_to_string(&mut owner).is_ok();
-            let owner = if read && !owner.is_empty() {
-                owner.trim().to_owned()
-            } else {
-                "unknown".to_owned()
-            };
-            return Err(StoreError::Locked {
-                directory: directory.to_owned(),
-                owner,
-            });
+            let (directory, owner) = (directory.to_owned(), owner(&mut file));
+            return Err(StoreError::Locked { directory, owner });
         }
         Err(error) => return Err(unusable("lock", &path, &error.into())),
     }
     write_pid(&mut file).map_err(|error| unusable("write", &path, &error))?;
     Ok(file)
+}
+
+fn owner(lock: &mut File) -> String {
+    let mut pid = String::new();
+    match lock.read_to_string(&mut pid) {
+        Ok(read) if read > 0 => pid.trim().to_owned(),
+        _ => "unknown".to_owned(),
+    }
 }
 
 fn write_pid(file: &mut File) -> io::Result<()> {

@@ -96,27 +96,25 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
+    /// Makes the next revision; everything that it can fail at was checked before.
     fn change(&mut self, key: Key, value: Option<Bytes>, before: Option<Entry>) -> u64 {
         self.revision += 1;
-        let revision = self.revision;
-        let created = before.as_ref().map_or(revision, |entry| entry.created);
-        let record = Record {
-            revision,
-            replaced: before.as_ref().map_or(0, |entry| entry.modified),
-            created,
-            replaced_parts: before.as_ref().map_or(0, |entry| parts(&key, &entry.value)),
-            deleted: value.is_none(),
-            key: key.clone(),
-            value: value.clone().unwrap_or_default(),
-        };
+        let record = record(self.revision, key, value.as_ref(), before.as_ref());
         self.write(&record);
+        let Record {
+            revision,
+            key,
+            created,
+            replaced,
+            ..
+        } = record;
         let after = value.clone().map(|value| Entry {
             key: key.clone(),
             value,
             created,
             modified: revision,
         });
-        self.overlay.insert(key, after);
+        self.overlay.insert(key.clone(), after);
         let previous = before.map(|entry| entry.value);
         let kind = match value {
             Some(value) => EventKind::Put { value, previous },
@@ -124,7 +122,6 @@ impl<'a> Group<'a> {
                 previous: previous.unwrap_or_default(),
             },
         };
-        let Record { key, replaced, .. } = record;
         self.events.push(Event {
             revision,
             key,
@@ -159,6 +156,19 @@ impl<'a> Group<'a> {
             events: self.events,
             answers: self.answers,
         }
+    }
+}
+
+/// What the log says of a change.
+fn record(revision: u64, key: Key, value: Option<&Bytes>, before: Option<&Entry>) -> Record {
+    Record {
+        revision,
+        replaced: before.map_or(0, |entry| entry.modified),
+        created: before.map_or(revision, |entry| entry.created),
+        replaced_parts: before.map_or(0, |entry| parts(&key, &entry.value)),
+        deleted: value.is_none(),
+        key,
+        value: value.cloned().unwrap_or_default(),
     }
 }
 

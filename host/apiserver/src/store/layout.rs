@@ -138,13 +138,20 @@ pub(super) struct Record {
 impl Record {
     /// The parts on disk, each with its key.
     pub(super) fn encode(&self) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + use<> {
-        let mut bytes = Vec::with_capacity(HEAD + self.key.len() + self.value.len());
+        let (revision, bytes) = (self.revision, self.bytes());
+        let parts = bytes.len().div_ceil(PART);
+        (0..parts).map(move |part| {
+            let end = bytes.len().min((part + 1) * PART);
+            let key = part_key(revision, u16::try_from(part).unwrap_or(u16::MAX));
+            (key, bytes[part * PART..end].to_vec())
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let length = HEAD + self.key.len() + self.value.len();
+        let mut bytes = Vec::with_capacity(length);
         bytes.extend([0; 4]);
-        bytes.extend(
-            u32::try_from(HEAD + self.key.len() + self.value.len())
-                .unwrap_or(u32::MAX)
-                .to_be_bytes(),
-        );
+        bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
         bytes.extend(self.revision.to_be_bytes());
         bytes.extend(self.replaced.to_be_bytes());
         bytes.extend(self.created.to_be_bytes());
@@ -158,15 +165,7 @@ impl Record {
         bytes.extend(self.key.as_bytes());
         bytes.extend(&self.value);
         seal(&mut bytes);
-        let revision = self.revision;
-        let parts = bytes.len().div_ceil(PART);
-        (0..parts).map(move |part| {
-            let end = bytes.len().min((part + 1) * PART);
-            (
-                part_key(revision, u16::try_from(part).unwrap_or(u16::MAX)),
-                bytes[part * PART..end].to_vec(),
-            )
-        })
+        bytes
     }
 
     fn decode(revision: u64, bytes: &[u8]) -> Option<Self> {

@@ -39,27 +39,27 @@ pub(super) fn load(
     }
     let engine = kind.open(&directory.data()).map_err(refuse)?;
     let (progress, scan) = guard(|| read(engine.as_ref(), limits)).map_err(refuse)?;
-    let acknowledged = directory.acknowledged().unwrap_or_default();
-    if progress.revision < acknowledged {
-        let found = progress.revision;
-        return Err(refuse(
-            Damage::Behind {
-                found,
-                acknowledged,
-            }
-            .into(),
-        ));
-    }
-    let noted = directory
-        .acknowledge(progress.revision)
-        .and_then(|()| directory.sync());
-    noted.map_err(|error| unusable("write the file acknowledged in", directory.path(), &error))?;
+    note(directory, progress.revision)?;
     let state = State::new(progress.revision, progress.compacted, scan.objects);
     Ok(Loaded {
         engine,
         state,
         history: scan.history,
     })
+}
+
+/// Refuses a log that ends before what was acknowledged, and notes where it ends.
+fn note(directory: &Directory, found: u64) -> Result<(), StoreError> {
+    let acknowledged = directory.acknowledged().unwrap_or_default();
+    if found < acknowledged {
+        let damage = Damage::Behind {
+            found,
+            acknowledged,
+        };
+        return Err(refusal(directory.path(), damage.into()));
+    }
+    let noted = directory.acknowledge(found).and_then(|()| directory.sync());
+    noted.map_err(|error| unusable("write the file acknowledged in", directory.path(), &error))
 }
 
 /// Makes the engine's files aside, so that a store that exists always has its first state.

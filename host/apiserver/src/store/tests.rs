@@ -56,7 +56,11 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 /// A scenario on a new store in a directory of its own.
 fn with_store<F: Future<Output = ()>>(kind: StoreKind, scenario: impl FnOnce(Store) -> F) {
     let directory = tempfile::tempdir().unwrap();
-    run(async { scenario(Store::open(directory.path(), kind).unwrap()).await });
+    run(async { scenario(open(directory.path(), kind).unwrap()).await });
+}
+
+fn open(directory: &Path, kind: StoreKind) -> Result<Store, StoreError> {
+    Store::open(directory, kind, Limits::default())
 }
 
 /// A history of so many revisions.
@@ -120,7 +124,7 @@ fn bytes_on_disk(directory: &Path) -> u64 {
 
 /// The error of an opening that must not work.
 fn refused(directory: &Path, kind: StoreKind) -> StoreError {
-    match Store::open(directory, kind) {
+    match open(directory, kind) {
         Ok(_) => panic!("the store opened"),
         Err(error) => error,
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Request};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, LogOptions, Operation, PodLogs, Review, Settings, StoreKind, User,
+    Admit, Admitted, ApiServer, LogOptions, Operation, PodLogs, Review, Settings, StoreKind,
+    StoreLimits, User,
 };
 use osier_process::body::{self, Body};
 use osier_process::{Boxed, Tasks};
@@ -106,6 +107,7 @@ impl Server {
         let settings = Settings {
             store_dir: folder.path().join("store"),
             store: StoreKind::Redb,
+            store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
         };
         let api = ApiServer::open(

@@ -6,7 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use osier_api::{Object, Status};
-use osier_apiserver::{ApiServer, Listener, LogOptions, PodLogs, Settings, StoreKind, User};
+use osier_apiserver::{
+    ApiServer, Listener, LogOptions, PodLogs, Settings, StoreKind, StoreLimits, User,
+};
 use osier_identity::{Authority, Credential, Subject};
 use osier_process::body::{self, Body};
 use osier_process::serve::{Limits, Security, serve};
@@ -46,6 +48,7 @@ impl Site {
         let settings = Settings {
             store_dir: folder.path().join("store"),
             store: StoreKind::Sled,
+            store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
         };
         let api = ApiServer::open(settings, Vec::new(), Arc::new(Lines), tasks.clone())

@@ -9,7 +9,7 @@ use crate::exit::Failure;
 use crate::join::pod_logs::NodeLogs;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
-use osier_apiserver::{ApiServer, StoreKind, User};
+use osier_apiserver::{ApiServer, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject};
@@ -117,8 +117,12 @@ async fn open_api(
         StoreName::Sled => StoreKind::Sled,
         StoreName::Redb => StoreKind::Redb,
     };
-    let api =
-        osier_apiserver::Settings { store_dir: data.join("store"), store, service_cidr: SERVICE_RANGE.to_owned() };
+    let api = osier_apiserver::Settings {
+        store_dir: data.join("store"),
+        store,
+        store_limits: StoreLimits { history: settings.store_history as usize, ..StoreLimits::default() },
+        service_cidr: SERVICE_RANGE.to_owned(),
+    };
     let opened = ApiServer::open(api, vec![], logs, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))
 }

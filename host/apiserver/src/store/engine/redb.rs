@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use redb::{Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
 use super::{Batch, Engine, EngineError, Visit};
 
@@ -23,7 +23,9 @@ impl Redb {
     pub(super) fn open(directory: &Path) -> Result<Self, EngineError> {
         let mut builder = Database::builder();
         builder.set_cache_size(CACHE);
-        let database = builder.create(directory.join(FILE)).map_err(opening)?;
+        let database = builder
+            .create(directory.join(FILE))
+            .map_err(|error| refusal(error.into()))?;
         Ok(Self { database })
     }
 
@@ -69,15 +71,15 @@ impl Redb {
 
 impl Engine for Redb {
     fn apply(&self, batch: Batch) -> Result<(), EngineError> {
-        self.commit(batch).map_err(running)
+        self.commit(batch).map_err(refusal)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.read(key).map_err(running)
+        self.read(key).map_err(refusal)
     }
 
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError> {
-        self.walk(from, to, visit).map_err(running)
+        self.walk(from, to, visit).map_err(refusal)
     }
 
     fn close(self: Box<Self>) -> Result<(), EngineError> {
@@ -85,19 +87,13 @@ impl Engine for Redb {
     }
 }
 
-fn opening(error: DatabaseError) -> EngineError {
-    match error {
-        DatabaseError::RepairAborted | DatabaseError::UpgradeRequired(_) => {
-            EngineError::Corrupt(error.to_string())
-        }
-        error => running(error.into()),
-    }
-}
-
-fn running(error: redb::Error) -> EngineError {
+/// Whatever is not the system's refusal means that the file does not hold what was written.
+fn refusal(error: redb::Error) -> EngineError {
     match error {
         redb::Error::Io(error) => error.into(),
-        redb::Error::Corrupted(reason) => EngineError::Corrupt(reason),
-        error => EngineError::Io(error.to_string()),
+        redb::Error::PreviousIo
+        | redb::Error::LockPoisoned(_)
+        | redb::Error::DatabaseAlreadyOpen => EngineError::Io(error.to_string()),
+        error => EngineError::Corrupt(error.to_string()),
     }
 }

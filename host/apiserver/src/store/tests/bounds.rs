@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{bytes_on_disk, delete, history, key, keys_on_disk, on_each_engine, put, run};
+use super::{bytes_on_disk, delete, history, key, keys_on_disk, on_each_engine, open, put, run};
 use crate::store::{Expect, Limits, Store, StoreError, StoreKind};
 
 on_each_engine!(
@@ -27,7 +27,7 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 fn history_is_bounded_and_what_is_left_is_whole(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open_with(directory.path(), kind, history(50)).unwrap();
+        let store = Store::open(directory.path(), kind, history(50)).unwrap();
         for i in 0..400 {
             put(&store, &format!("a/{}", i % 7), &i.to_string()).await;
         }
@@ -62,7 +62,7 @@ fn history_is_bounded_and_what_is_left_is_whole(kind: StoreKind) {
             assert_eq!(watch.next().await.unwrap().revision, revision);
         }
         store.close().await.unwrap();
-        let store = Store::open_with(directory.path(), kind, history(50)).unwrap();
+        let store = Store::open(directory.path(), kind, history(50)).unwrap();
         assert_eq!(
             (store.revision(), keys_on_disk(&store)),
             (now, (index, log))
@@ -74,13 +74,13 @@ fn history_is_bounded_and_what_is_left_is_whole(kind: StoreKind) {
 fn an_idle_store_shortens_its_history(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         let puts =
             (0..600).map(|i| store.put(key(&format!("a/{}", i % 3)), "v".into(), Expect::Any));
         futures::future::join_all(puts).await;
         assert_eq!(keys_on_disk(&store), (3, 600));
         store.close().await.unwrap();
-        let store = Store::open_with(directory.path(), kind, history(10)).unwrap();
+        let store = Store::open(directory.path(), kind, history(10)).unwrap();
         eventually("compaction", || store.watch("", 580).is_err()).await;
         eventually("compaction", || keys_on_disk(&store) == (3, 13)).await;
         assert!(store.health().is_ok());
@@ -94,7 +94,7 @@ fn history_is_bounded_by_bytes_too(kind: StoreKind) {
         ..Limits::default()
     };
     run(async {
-        let store = Store::open_with(directory.path(), kind, limits).unwrap();
+        let store = Store::open(directory.path(), kind, limits).unwrap();
         for _ in 0..64 {
             store
                 .put(key("a"), Bytes::from(vec![1; 100 << 10]), Expect::Any)
@@ -109,7 +109,7 @@ fn history_is_bounded_by_bytes_too(kind: StoreKind) {
 fn the_disk_is_bounded_under_churn(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open_with(directory.path(), kind, history(200)).unwrap();
+        let store = Store::open(directory.path(), kind, history(200)).unwrap();
         let value = |round: usize| Bytes::from(vec![u8::try_from(round % 250).unwrap(); 4000]);
         let mut sizes = Vec::new();
         for round in 0..30 {

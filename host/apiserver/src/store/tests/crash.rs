@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 
 use self::evidence::Evidence;
-use super::{on_each_engine, refused, run};
+use super::{on_each_engine, open, refused, run};
 use crate::store::{Store, StoreError, StoreKind};
 
 on_each_engine!(
@@ -217,7 +217,7 @@ fn a_lock_of_a_killed_process_blocks_nobody(kind: StoreKind) {
             owner
         }
     );
-    assert!(Store::open(directory.path(), kind).is_ok());
+    assert!(open(directory.path(), kind).is_ok());
 }
 
 fn a_full_disk_is_reported_and_stops_all_writing(kind: StoreKind) {

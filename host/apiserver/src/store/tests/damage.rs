@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rand::Rng;
 
-use super::{delete, key, on_each_engine, run};
+use super::{delete, key, on_each_engine, open, run};
 use crate::store::{Entry, Expect, Store, StoreError, StoreKind};
 
 on_each_engine!(
@@ -21,7 +21,7 @@ on_each_engine!(
 /// A store with some hundred objects, closed.
 fn fill(directory: &Path, kind: StoreKind) -> Contents {
     run(async {
-        let store = Store::open(directory, kind).unwrap();
+        let store = open(directory, kind).unwrap();
         for round in 0..6 {
             let puts = (0..100).map(|i| {
                 let value = Bytes::from(vec![b'a' + round; 200 + i * 40]);
@@ -80,7 +80,7 @@ fn data(directory: &Path, kind: StoreKind) -> PathBuf {
 fn judge(directory: &Path, kind: StoreKind, expected: &Contents, what: &str) -> bool {
     let mut refused = false;
     for attempt in 0..2 {
-        match Store::open(directory, kind) {
+        match open(directory, kind) {
             Ok(store) => {
                 assert!(!refused, "{what}: refused first, then opened");
                 let found = run(async {
@@ -170,7 +170,7 @@ fn an_older_copy_of_the_data_is_reported(kind: StoreKind) {
     fill(now.path(), kind);
     copy(now.path(), older.path());
     run(async {
-        let store = Store::open(now.path(), kind).unwrap();
+        let store = open(now.path(), kind).unwrap();
         delete(&store, "a/50").await;
         store.close().await.unwrap();
     });
@@ -179,7 +179,7 @@ fn an_older_copy_of_the_data_is_reported(kind: StoreKind) {
         &older.path().join(kind.word()),
         &now.path().join(kind.word()),
     );
-    let Err(error) = Store::open(now.path(), kind) else {
+    let Err(error) = open(now.path(), kind) else {
         panic!("the loss of an acknowledged write went unnoticed")
     };
     assert!(

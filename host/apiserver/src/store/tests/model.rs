@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{history, key, on_each_engine, run};
+use super::{history, key, on_each_engine, open, run};
 use crate::store::{Entry, Expect, Store, StoreError, StoreKind};
 
 on_each_engine!(the_store_agrees_with_a_model);
@@ -140,7 +140,7 @@ impl Model {
 
 async fn compare(kind: StoreKind, steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Store::open_with(directory.path(), kind, history(HISTORY)).unwrap();
+    let open = || Store::open(directory.path(), kind, history(HISTORY)).unwrap();
     let mut store = open();
     let mut model = Model {
         past: vec![BTreeMap::new()],

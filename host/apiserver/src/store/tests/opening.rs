@@ -4,7 +4,7 @@ use std::fs;
 
 use bytes::Bytes;
 
-use super::{delete, key, keys_on_disk, on_each_engine, put, refused, run, with_store};
+use super::{delete, key, keys_on_disk, on_each_engine, open, put, refused, run, with_store};
 use crate::store::{Expect, Store, StoreError, StoreKind};
 
 on_each_engine!(
@@ -36,7 +36,7 @@ fn a_new_store_is_empty(kind: StoreKind) {
 fn reopening_restores_everything(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         for i in 0..100 {
             put(&store, &format!("a/{:02}", i % 40), &i.to_string()).await;
         }
@@ -47,7 +47,7 @@ fn reopening_restores_everything(kind: StoreKind) {
             keys_on_disk(&store),
         );
         store.close().await.unwrap();
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         let after = (
             store.list(""),
             store.list_at("", 50).await.unwrap(),
@@ -61,7 +61,7 @@ fn reopening_restores_everything(kind: StoreKind) {
 fn closing_makes_the_writes_that_wait(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         let writers: Vec<_> = (0..200)
             .map(|i| {
                 let store = store.clone();
@@ -82,7 +82,7 @@ fn closing_makes_the_writes_that_wait(kind: StoreKind) {
                 Err(error) => assert_eq!(error, StoreError::Closed),
             }
         }
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         assert_eq!(
             store.list("a/").1.len(),
             made,
@@ -94,7 +94,7 @@ fn closing_makes_the_writes_that_wait(kind: StoreKind) {
 fn a_second_opener_is_told_who_has_it(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         let error = refused(directory.path(), kind);
         let owner = std::process::id().to_string();
         assert_eq!(
@@ -113,7 +113,7 @@ fn a_second_opener_is_told_who_has_it(kind: StoreKind) {
         put(&store, "a", "still works").await;
         store.close().await.unwrap();
         assert!(
-            Store::open(directory.path(), kind).is_ok(),
+            open(directory.path(), kind).is_ok(),
             "a lock that nobody holds blocks nobody"
         );
     });
@@ -124,7 +124,7 @@ fn a_dropped_store_can_be_opened_again(kind: StoreKind) {
     run(async {
         for round in 0..5 {
             let store = loop {
-                match Store::open(directory.path(), kind) {
+                match open(directory.path(), kind) {
                     // The writer of the store dropped before is about to let go.
                     Err(StoreError::Locked { .. }) => tokio::task::yield_now().await,
                     opened => break opened.unwrap(),
@@ -144,7 +144,7 @@ fn another_engine_is_refused(kind: StoreKind) {
     };
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         put(&store, "a", "v").await;
         store.close().await.unwrap();
         let error = refused(directory.path(), other);
@@ -180,7 +180,7 @@ fn missing_files_are_not_an_empty_store(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join(kind.word());
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         put(&store, "a", "v").await;
         store.close().await.unwrap();
     });
@@ -209,7 +209,7 @@ fn a_creation_that_was_cut_short_begins_again(kind: StoreKind) {
     fs::write(draft.join("db"), Bytes::from(vec![9; 4096])).unwrap();
     fs::write(directory.path().join("format.new"), "osi").unwrap();
     fs::write(directory.path().join("acknowledged"), "").unwrap();
-    let store = Store::open(directory.path(), kind).unwrap();
+    let store = open(directory.path(), kind).unwrap();
     assert_eq!(store.revision(), 1);
     assert!(!draft.exists());
 }

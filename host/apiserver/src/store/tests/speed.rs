@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{key, on_ignored_engines, run};
+use super::{key, on_ignored_engines, open, run};
 use crate::store::{Expect, Store, StoreKind};
 
 on_ignored_engines!(puts_a_second_by_writers);
@@ -16,7 +16,7 @@ fn puts_a_second_by_writers(kind: StoreKind) {
     for writers in [1, 16, 256] {
         let directory = tempfile::tempdir().unwrap();
         let mut times = run(async {
-            let store = Store::open(directory.path(), kind).unwrap();
+            let store = open(directory.path(), kind).unwrap();
             let started = Instant::now();
             let tasks: Vec<_> = (0..writers)
                 .map(|w| tokio::task::spawn(write(store.clone(), w, started)))

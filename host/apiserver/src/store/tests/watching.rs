@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use proptest::prelude::*;
 
-use super::{delete, history, key, on_each_engine, put, run, with_store};
+use super::{delete, history, key, on_each_engine, open, put, run, with_store};
 use crate::store::{Event, EventKind, Expect, Store, StoreError, StoreKind, Watch};
 
 on_each_engine!(
@@ -71,7 +71,7 @@ fn a_watch_goes_from_the_past_into_the_present(kind: StoreKind) {
 fn a_watch_reads_the_log_of_an_earlier_process(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         for group in 0..40 {
             let puts = (group * 25..group * 25 + 25).map(|i| {
                 let value = Bytes::from(vec![b'x'; i * 10]);
@@ -80,7 +80,7 @@ fn a_watch_reads_the_log_of_an_earlier_process(kind: StoreKind) {
             futures::future::join_all(puts).await;
         }
         store.close().await.unwrap();
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         let mut watch = store.watch("a/3", 1).unwrap();
         put(&store, "a/3", "now").await;
         for i in 0..100 {
@@ -147,7 +147,7 @@ fn a_slow_watch_is_closed_and_says_so(kind: StoreKind) {
 fn a_watch_that_compaction_overtakes_says_so(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     run(async {
-        let store = Store::open_with(directory.path(), kind, history(50)).unwrap();
+        let store = Store::open(directory.path(), kind, history(50)).unwrap();
         let mut watch = store
             .watch("a/", put(&store, "a/0", "v").await - 1)
             .unwrap();
@@ -271,7 +271,7 @@ impl Follower {
 
 async fn interleave(kind: StoreKind, steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
-    let mut store = Store::open(directory.path(), kind).unwrap();
+    let mut store = open(directory.path(), kind).unwrap();
     let mut log: Vec<(u64, String)> = Vec::new();
     let mut followers: Vec<Follower> = Vec::new();
     for step in steps {
@@ -322,7 +322,7 @@ async fn interleave(kind: StoreKind, steps: Vec<Step>) {
             Step::Reopen => {
                 finish(&store, &log, followers.drain(..)).await;
                 store.close().await.unwrap();
-                store = Store::open(directory.path(), kind).unwrap();
+                store = open(directory.path(), kind).unwrap();
             }
         }
     }

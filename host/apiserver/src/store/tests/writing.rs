@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{delete, key, on_each_engine, put, run, with_store};
+use super::{delete, key, on_each_engine, open, put, run, with_store};
 use crate::store::{Entry, Expect, Limits, Store, StoreError, StoreKind};
 
 on_each_engine!(
@@ -110,7 +110,7 @@ fn values_of_every_size_come_back(kind: StoreKind) {
             .collect()
     };
     run(async {
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         for round in 0..3 {
             let puts = sizes.map(|size| {
                 store.put(
@@ -127,7 +127,7 @@ fn values_of_every_size_come_back(kind: StoreKind) {
             );
         }
         store.close().await.unwrap();
-        let store = Store::open(directory.path(), kind).unwrap();
+        let store = open(directory.path(), kind).unwrap();
         for size in sizes {
             assert!(
                 store.get(&format!("a/1/{size}")).unwrap().value == value(size),
@@ -186,7 +186,7 @@ fn a_full_store_takes_deletions_only(kind: StoreKind) {
         ..Limits::default()
     };
     run(async {
-        let store = Store::open_with(directory.path(), kind, limits).unwrap();
+        let store = Store::open(directory.path(), kind, limits).unwrap();
         let value = Bytes::from(vec![7; 1000]);
         let puts =
             (0..20).map(|i| store.put(key(&format!("a/{i:02}")), value.clone(), Expect::Any));

@@ -30,7 +30,7 @@ fn run() {
     let writes = number("OSIER_STORE_WRITES").unwrap_or(u64::MAX);
     // The test harness has begun a line.
     say("");
-    match Store::open_with(&directory, kind, limits) {
+    match Store::open(&directory, kind, limits) {
         Ok(store) => super::super::run(work(
             store,
             number("OSIER_STORE_WRITERS").unwrap_or(WRITERS),

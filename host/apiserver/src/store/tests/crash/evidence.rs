@@ -69,7 +69,7 @@ impl Evidence {
 
     /// Opens the store and compares.
     pub(super) async fn check(&self, directory: &Path, kind: StoreKind) {
-        let store = match Store::open_with(directory, kind, history(300)) {
+        let store = match Store::open(directory, kind, history(300)) {
             Ok(store) => store,
             Err(error) => panic!("after {} acknowledged writes: {error}", self.told.len()),
         };
