@@ -83,6 +83,7 @@ impl Store {
             directory,
             history,
             limits,
+            rested: true,
         };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
