@@ -34,6 +34,12 @@ struct Tried {
     response_headers: Vec<HeaderOperation>,
 }
 
+impl Tried {
+    fn was_started(&self) -> bool {
+        !matches!(self.result, Err(PodError::NotHere | PodError::Overloaded))
+    }
+}
+
 /// Where the tries of one request get its body from.
 enum Bodies {
     /// There is none.
@@ -85,31 +91,33 @@ impl<'a> Journey<'a> {
         let mut body = bodies.next().unwrap_or_else(body::empty);
         let mut number = 0;
         loop {
-            let endpoint = balance::pick(self.cluster, trace.endpoint.as_ref())
-                .ok_or_else(|| self.no_endpoint())?;
-            let (this, kept) = if left == 0 {
-                (head, None)
-            } else {
-                (head.clone(), Some(head))
-            };
-            self.arrive(&endpoint, trace);
-            let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &this)?;
+            let endpoint = self.next_endpoint(trace)?;
+            let kept = (left > 0).then(|| head.clone());
+            let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &head)?;
             let tried = self
-                .try_once(&endpoint, (this, body), approval, trace)
+                .try_once(&endpoint, (head, body), approval, trace)
                 .await;
-            let again = kept
-                .filter(|_| self.is_worth_another(&tried, trace))
-                .and_then(|kept| Some((kept, bodies.next()?)));
-            let Some((kept, next)) = again else {
+            let kept = kept.filter(|_| self.is_worth_another(&tried, trace));
+            let again = kept.and_then(|kept| Some((kept, bodies.next()?)));
+            let Some(request) = again else {
                 return self.settle(tried, trace);
             };
-            number += 1;
+            (head, body) = request;
             left -= 1;
-            let started = !matches!(tried.result, Err(PodError::NotHere | PodError::Overloaded));
+            number += 1;
+            let started = tried.was_started();
             drop(tried);
             pause(number, started).await;
-            (head, body) = (kept, next);
         }
+    }
+
+    /// Picks an endpoint, another one than before, and counts the request as its load.
+    fn next_endpoint(&self, trace: &mut Trace) -> Result<Arc<Endpoint>, Refusal> {
+        let endpoint = balance::pick(self.cluster, trace.endpoint.as_ref());
+        let endpoint = endpoint.ok_or_else(|| self.no_endpoint())?;
+        trace.in_flight = Some(endpoint.enter());
+        trace.endpoint = Some(Arc::clone(&endpoint));
+        Ok(endpoint)
     }
 
     /// A try that was not started is repeated only where another endpoint can take it.
@@ -125,11 +133,6 @@ impl<'a> Journey<'a> {
             0 => Bodies::Once(Some(body)),
             _ => Bodies::Many(Replay::new(body, self.replay_bytes)),
         }
-    }
-
-    fn arrive(&self, endpoint: &Arc<Endpoint>, trace: &mut Trace) {
-        trace.in_flight = Some(endpoint.enter());
-        trace.endpoint = Some(Arc::clone(endpoint));
     }
 
     async fn try_once(

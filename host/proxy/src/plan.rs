@@ -81,12 +81,14 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch) -> Vec<Copy> {
     mirrors.filter_map(target).collect()
 }
 
+/// One of the destinations by weight; and the service that it is for, even if it cannot be reached.
 fn choose(
     snapshot: &Snapshot,
     forward: &Forward,
     port: u16,
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
-    let point = if forward.total > 1 {
+    let many = forward.total > 1;
+    let point = if many {
         rand::rng().random_range(0..forward.total)
     } else {
         0
@@ -96,29 +98,17 @@ fn choose(
     };
     match snapshot.cluster(&chosen.destination, port) {
         Ok(cluster) => {
-            let target = Target {
-                cluster: Arc::clone(cluster),
-                headers: chosen.headers.clone(),
-            };
-            (Ok(target), Some(Arc::clone(&cluster.service)))
+            let (cluster, headers) = (Arc::clone(cluster), chosen.headers.clone());
+            let service = Arc::clone(&cluster.service);
+            (Ok(Target { cluster, headers }), Some(service))
         }
-        Err(missing) => {
-            let service = match &missing {
-                Missing::Port(service, _) | Missing::Subset(service, _) => {
-                    Some(Arc::clone(service))
-                }
-                Missing::Service(_) => None,
-            };
-            (
-                Err(Refusal::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    Flag::NoCluster,
-                    missing.to_string(),
-                )),
-                service,
-            )
-        }
+        Err(missing) => (Err(no_cluster(&missing)), missing.service().cloned()),
     }
+}
+
+fn no_cluster(missing: &Missing) -> Refusal {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Refusal::new(status, Flag::NoCluster, missing.to_string())
 }
 
 fn no_route(miss: Miss) -> Refusal {

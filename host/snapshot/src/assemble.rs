@@ -20,7 +20,7 @@ pub(crate) fn table(
     let mut mesh: ByHost = HashMap::new();
     let mut gateway: ByHost = HashMap::new();
     for set in sets {
-        let findings = Findings::about(set.about.resource, &set.about.namespace, &set.about.name);
+        let findings = set.about.findings();
         if set.mesh {
             file_mesh(set, services, &mut mesh, &findings);
         }
@@ -114,23 +114,31 @@ fn file_gateway(
         }
         let served = gateway.map_or(&[HostPattern::Any][..], |gateway| &gateway.hosts);
         for host in &set.hosts {
-            let patterns: Vec<_> = served
-                .iter()
-                .filter_map(|pattern| pattern.intersect(&host.pattern))
-                .collect();
-            if patterns.is_empty() {
+            if !file_host(set, &host.pattern, served, by_host) {
                 let detail = format!(
                     "no server of Gateway {namespace}/{name} takes host {:?}",
                     host.text
                 );
                 findings.add(FindingKind::Reference, host.field.as_str(), detail);
             }
-            for pattern in patterns {
-                let filed = by_host.entry(pattern).or_default();
-                if !filed.iter().any(|other| Arc::ptr_eq(other, set)) {
-                    filed.push(Arc::clone(set));
-                }
-            }
         }
     }
+}
+
+/// Files a host under what the gateway serves of it; false if that is nothing.
+fn file_host(
+    set: &Arc<RouteSet>,
+    host: &HostPattern,
+    served: &[HostPattern],
+    by_host: &mut ByHost,
+) -> bool {
+    let mut any = false;
+    for pattern in served.iter().filter_map(|pattern| pattern.intersect(host)) {
+        any = true;
+        let filed = by_host.entry(pattern).or_default();
+        if !filed.iter().any(|other| Arc::ptr_eq(other, set)) {
+            filed.push(Arc::clone(set));
+        }
+    }
+    any
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use crate::assemble;
+use crate::clusters::Parts;
 use crate::finding::Finding;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::DestinationPolicy;
@@ -19,9 +20,8 @@ use crate::snapshot::{Names, Snapshot};
 /// Compiles the mesh. `previous` is only a source of parts to share; the result does not depend on it.
 pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
     let empty = Snapshot::default();
-    let previous = previous
-        .filter(|snapshot| *snapshot.domain == *inputs.domain)
-        .unwrap_or(&empty);
+    let of_this_domain = |snapshot: &&Snapshot| *snapshot.domain == *inputs.domain;
+    let previous = previous.filter(of_this_domain).unwrap_or(&empty);
     let mut findings = Vec::new();
     let memory = Memory::read(inputs, &previous.memory);
     let mut snapshot = Snapshot {
@@ -32,33 +32,11 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     compile_services(inputs, &memory, previous, (&mut snapshot, &mut findings));
     let sets = memory.route_sets(inputs.virtual_services);
     let gateways = memory.gateways(inputs.gateways);
-    snapshot.table = assemble::table(
-        &sets,
-        &gateways,
-        (&snapshot, &previous.table),
-        &mut findings,
-    );
-    let policies: Vec<_> = memory.policies.values().map(|kept| &kept.value).collect();
-    references::check(&snapshot, &sets, &policies, &mut findings);
-    findings.extend(sets.iter().flat_map(|set| set.findings.iter().cloned()));
-    findings.extend(
-        policies
-            .iter()
-            .flat_map(|policy| policy.findings.iter().cloned()),
-    );
-    findings.extend(
-        gateways
-            .values()
-            .flat_map(|gateway| gateway.findings.iter().cloned()),
-    );
-    findings.sort_by(|a, b| {
-        (a.resource, &a.namespace, &a.name, &a.field).cmp(&(
-            b.resource,
-            &b.namespace,
-            &b.name,
-            &b.field,
-        ))
-    });
+    let services = (&snapshot, &previous.table);
+    snapshot.table = assemble::table(&sets, &gateways, services, &mut findings);
+    references::check(&snapshot, &sets, memory.policies(), &mut findings);
+    findings.extend(memory.findings());
+    findings.sort_by(Finding::by_object);
     snapshot.memory = memory;
     (snapshot, findings)
 }
@@ -89,48 +67,45 @@ fn compile_services(
     previous: &Snapshot,
     (snapshot, findings): (&mut Snapshot, &mut Vec<Finding>),
 ) {
-    let pods = inputs
-        .pods
-        .iter()
-        .filter_map(|pod| Some((pod, memory.workloads.get(&*key(pod))?)));
-    let pods: HashMap<_, _> = pods
-        .map(|(pod, reading)| ((pod.namespace(), pod.name()), &reading.value))
-        .collect();
-    let endpoints: HashMap<_, _> = inputs
-        .endpoints
-        .iter()
-        .map(|e| ((e.namespace(), e.name()), e))
-        .collect();
+    let pods = memory.workloads_by_name(inputs.pods);
+    let endpoints = by_name(inputs.endpoints);
     let policies = policies_by_service(memory);
     let mut namespaces: HashMap<Arc<str>, Names> = HashMap::new();
     for object in inputs.services {
-        let name = (object.namespace(), object.name());
-        let own = policies.get(&name).or_else(|| policies.get(&(name.0, "*")));
-        let parts = kubernetes::Parts {
-            endpoints: endpoints.get(&name).map(|object| &***object),
+        let (namespace, name) = (object.namespace(), object.name());
+        let own = policies
+            .get(&(namespace, name))
+            .or_else(|| policies.get(&(namespace, "*")));
+        let parts = Parts {
+            endpoints: endpoints.get(&(namespace, name)).copied(),
             pods: &pods,
             policies: own.map_or(&[], Vec::as_slice),
-            previous: previous
-                .namespaces
-                .get(name.0)
-                .and_then(|names| names.get(name.1)),
+            previous: previous.named(name, namespace),
             domain: inputs.domain,
         };
         let Some(service) = kubernetes::service(object, &parts, findings) else {
             continue;
         };
-        if let Some(address) = service.address {
-            snapshot.by_address.insert(address, Arc::clone(&service));
-        }
+        let by_address = service
+            .address
+            .map(|address| (address, Arc::clone(&service)));
+        snapshot.by_address.extend(by_address);
         let names = namespaces
             .entry(Arc::clone(&service.names.namespace))
             .or_default();
         names.insert(Arc::clone(&service.names.name), service);
     }
-    snapshot.namespaces = namespaces
+    let shared = namespaces
         .into_iter()
-        .map(|(namespace, names)| share_names(namespace, names, previous))
-        .collect();
+        .map(|(name, names)| share_names(name, names, previous));
+    snapshot.namespaces = shared.collect();
+}
+
+fn by_name(objects: &[Arc<Object>]) -> HashMap<(&str, &str), &Object> {
+    let named = objects
+        .iter()
+        .map(|object| ((object.namespace(), object.name()), &**object));
+    named.collect()
 }
 
 /// A namespace in which nothing changed is the previous one.
@@ -148,12 +123,10 @@ fn share_names(namespace: Arc<str>, names: Names, previous: &Snapshot) -> (Arc<s
 /// DestinationRules by the service that they speak of, oldest first.
 fn policies_by_service(memory: &Memory) -> HashMap<(&str, &str), Vec<Arc<DestinationPolicy>>> {
     let mut by_service: HashMap<_, Vec<Arc<DestinationPolicy>>> = HashMap::new();
-    for reading in memory.policies.values() {
-        if let ServiceName::Mesh { namespace, name } = &reading.value.service {
-            by_service
-                .entry((&**namespace, &**name))
-                .or_default()
-                .push(Arc::clone(&reading.value));
+    for policy in memory.policies() {
+        if let ServiceName::Mesh { namespace, name } = &policy.service {
+            let of_service = by_service.entry((&**namespace, &**name)).or_default();
+            of_service.push(Arc::clone(policy));
         }
     }
     for policies in by_service.values_mut() {

@@ -1,6 +1,7 @@
 //! What an object asked and did not get: said in the object's own terms, for its status and for the log.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Why a part of an object is not in force.
@@ -31,6 +32,17 @@ pub struct Finding {
     pub kind: FindingKind,
     /// For a person: what is wrong and what happens instead.
     pub detail: String,
+}
+
+impl Finding {
+    /// The order in which findings are told: by object, then by field.
+    pub(crate) fn by_object(&self, other: &Self) -> Ordering {
+        let objects = (self.resource, &self.namespace, &self.name);
+        let others = (other.resource, &other.namespace, &other.name);
+        objects
+            .cmp(&others)
+            .then_with(|| self.field.cmp(&other.field))
+    }
 }
 
 impl fmt::Display for Finding {

@@ -9,10 +9,18 @@ mod matches;
 mod retries;
 pub(crate) mod virtual_service;
 
+use osier_api::Object;
+
 /// What the parts of one object need to know about it.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
     pub(crate) domain: &'a str,
+}
+
+/// An object's creation time as the API writes it, which sorts by age.
+fn created(object: &Object) -> &str {
+    let time = object.get(&["metadata", "creationTimestamp"]);
+    time.and_then(|time| time.as_str()).unwrap_or_default()
 }

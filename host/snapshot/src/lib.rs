@@ -8,6 +8,7 @@
 //! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], which live here so that they survive recompiling.
 
 mod assemble;
+mod clusters;
 mod compile;
 mod finding;
 mod headers;

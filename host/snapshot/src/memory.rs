@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
+use crate::finding::Finding;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway::{self, Gateway};
@@ -17,7 +18,7 @@ use crate::workload::Workload;
 pub(crate) struct Memory {
     pub(crate) workloads: Kept<Workload>,
     route_sets: Kept<RouteSet>,
-    pub(crate) policies: Kept<DestinationPolicy>,
+    policies: Kept<DestinationPolicy>,
     gateways: Kept<Gateway>,
 }
 
@@ -56,6 +57,36 @@ impl Memory {
         let mut sets: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
         sets.sort_by(|a, b| a.about.cmp(&b.about));
         sets
+    }
+
+    /// Workloads by the (namespace, name) of their pods.
+    pub(crate) fn workloads_by_name<'a>(
+        &'a self,
+        pods: &'a [Arc<Object>],
+    ) -> HashMap<(&'a str, &'a str), &'a Arc<Workload>> {
+        let kept = pods
+            .iter()
+            .filter_map(|pod| Some((pod, self.workloads.get(&*key(pod))?)));
+        kept.map(|(pod, reading)| ((pod.namespace(), pod.name()), &reading.value))
+            .collect()
+    }
+
+    pub(crate) fn policies(&self) -> impl Iterator<Item = &Arc<DestinationPolicy>> {
+        self.policies.values().map(|reading| &reading.value)
+    }
+
+    /// What was wrong with objects by themselves.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
+        let routes = self
+            .route_sets
+            .values()
+            .flat_map(|reading| &reading.value.findings);
+        let policies = self.policies().flat_map(|policy| &policy.findings);
+        let gateways = self
+            .gateways
+            .values()
+            .flat_map(|reading| &reading.value.findings);
+        routes.chain(policies).chain(gateways).cloned()
     }
 
     pub(crate) fn gateways<'a>(

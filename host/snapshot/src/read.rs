@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use osier_api::Object;
 use serde_json::{Map, Value};
 
 use crate::finding::{FindingKind, Findings};
@@ -35,6 +36,21 @@ impl<'a> Fields<'a> {
                     "must be an object; it is ignored",
                 );
                 None
+            }
+        }
+    }
+
+    /// Reads an object's `spec`; an object without one says nothing.
+    pub(crate) fn spec(object: &'a Object, findings: &'a Findings) -> Option<Self> {
+        Self::new(object.get(&["spec"])?, "spec".into(), findings)
+    }
+
+    /// A list of namespaces that only `*` is served of.
+    pub(crate) fn only_everywhere(&mut self, key: &'static str) {
+        for (field, text) in self.texts(key) {
+            if text != "*" {
+                let detail = "not applied yet: the object is visible everywhere";
+                self.findings.add(FindingKind::NotApplied, field, detail);
             }
         }
     }

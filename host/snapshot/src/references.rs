@@ -1,18 +1,19 @@
 //! What route objects name must exist: checked on every compile, because the other side comes and goes on its own.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::route::{Action, Destination, Route, ServiceName};
-use crate::snapshot::{Missing, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
-pub(crate) fn check(
+pub(crate) fn check<'a>(
     snapshot: &Snapshot,
     sets: &[Arc<RouteSet>],
-    policies: &[&Arc<DestinationPolicy>],
+    policies: impl Iterator<Item = &'a Arc<DestinationPolicy>>,
     found: &mut Vec<Finding>,
 ) {
     for set in sets {
@@ -31,26 +32,26 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
         if last.replace(route) == Some(route) {
             continue;
         }
-        let rule_name = rule.route.name.rsplit('/').next().unwrap_or_default();
-        let mirrors = rule.route.mirrors.iter().map(|mirror| &mirror.route);
-        let routes = std::iter::once((
-            &rule.route,
-            "route",
-            "its share of requests is answered with 503",
-        ))
-        .chain(mirrors.map(|route| (route, "mirror", "no copies are sent to it")));
-        for (route, field, effect) in routes {
+        let mut report = |route: &Route, field: &str, effect: &str| {
+            let rule_name = rule.route.name.rsplit('/').next().unwrap_or_default();
+            let findings = set.about.findings();
             for missing in missing_of(snapshot, route) {
-                let findings =
-                    Findings::about(set.about.resource, &set.about.namespace, &set.about.name);
                 let field = format!("spec.{rule_name}.{field}");
                 findings.add(
                     FindingKind::Reference,
                     field,
                     format!("{missing}; {effect}"),
                 );
-                found.extend(findings.into_vec());
             }
+            found.extend(findings.into_vec());
+        };
+        report(
+            &rule.route,
+            "route",
+            "its share of requests is answered with 503",
+        );
+        for mirror in &rule.route.mirrors {
+            report(&mirror.route, "mirror", "no copies are sent to it");
         }
     }
 }
@@ -88,42 +89,29 @@ fn missing(snapshot: &Snapshot, destination: &Destination) -> Option<String> {
 
 fn check_policy(snapshot: &Snapshot, policy: &DestinationPolicy, found: &mut Vec<Finding>) {
     let findings = Findings::about(destination_rule::KIND, &policy.namespace, &policy.name);
-    match &policy.service {
-        ServiceName::Mesh { name, .. } if &**name == "*" => {}
-        ServiceName::Mesh { namespace, name } => {
-            if snapshot.destination_service(&policy.service).is_err() {
-                let detail = Missing::Service(format!("{name}.{namespace}"));
-                findings.add(
-                    FindingKind::Reference,
-                    "spec.host",
-                    format!("{detail}; the object has no effect"),
-                );
-            }
-        }
-        ServiceName::Other(host) => {
-            findings.add(
-                FindingKind::Reference,
-                "spec.host",
-                format!("{host:?} is not a service; the object has no effect"),
-            );
-        }
+    if let Some(fault) = policy_fault(snapshot, &policy.service) {
+        let detail = format!("{fault}; the object has no effect");
+        findings.add(FindingKind::Reference, "spec.host", detail);
     }
-    for (index, subset) in policy.subsets.iter().enumerate() {
-        if policy
-            .subsets
-            .iter()
-            .take(index)
-            .any(|other| other.name == subset.name)
-        {
-            findings.add(
-                FindingKind::Conflict,
-                subset.field.as_str(),
-                format!(
-                    "subset {:?} is defined twice; the first counts",
-                    subset.name
-                ),
-            );
-        }
+    let mut known = HashSet::new();
+    for subset in policy
+        .subsets
+        .iter()
+        .filter(|subset| !known.insert(&subset.name))
+    {
+        let detail = format!(
+            "subset {:?} is defined twice; the first counts",
+            subset.name
+        );
+        findings.add(FindingKind::Conflict, subset.field.as_str(), detail);
     }
     found.extend(findings.into_vec());
+}
+
+fn policy_fault(snapshot: &Snapshot, service: &ServiceName) -> Option<String> {
+    match service {
+        ServiceName::Mesh { name, .. } if &**name == "*" => None,
+        ServiceName::Mesh { .. } => Some(snapshot.destination_service(service).err()?.to_string()),
+        ServiceName::Other(host) => Some(format!("{host:?} is not a service")),
+    }
 }

@@ -30,6 +30,31 @@ pub struct Route {
     pub mirrors: Vec<Mirror>,
 }
 
+impl Route {
+    /// The plain route to one destination.
+    pub fn to(name: Arc<str>, destination: Destination) -> Self {
+        let headers = HeaderEdits::default();
+        let only = Weighted {
+            destination,
+            weight: 1,
+            headers,
+        };
+        Self {
+            name,
+            action: Action::Forward(Forward {
+                destinations: vec![only],
+                total: 1,
+            }),
+            headers: HeaderEdits::default(),
+            rewrite: Rewrite::default(),
+            timeout: None,
+            retries: Retries::default(),
+            fault: Fault::default(),
+            mirrors: Vec::new(),
+        }
+    }
+}
+
 /// A copy of a share of the requests.
 #[derive(Clone, Debug)]
 pub struct Mirror {

@@ -104,6 +104,16 @@ pub enum Missing {
     Subset(Arc<ServiceRef>, Arc<str>),
 }
 
+impl Missing {
+    /// The service, if that much exists.
+    pub fn service(&self) -> Option<&Arc<ServiceRef>> {
+        match self {
+            Self::Port(service, _) | Self::Subset(service, _) => Some(service),
+            Self::Service(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -230,7 +240,7 @@ impl Snapshot {
             .or_else(|| self.by_address.get(&host.parse().ok()?))
     }
 
-    fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {
+    pub(crate) fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {
         self.namespaces.get(namespace)?.get(name)
     }
 

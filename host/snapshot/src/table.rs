@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::rules::{Rule, Rules};
 
@@ -22,6 +22,20 @@ pub(crate) struct RouteSet {
     pub(crate) findings: Vec<Finding>,
 }
 
+impl RouteSet {
+    /// What an object without hosts and rules says.
+    pub(crate) fn empty(about: About) -> Self {
+        Self {
+            about,
+            hosts: Vec::new(),
+            mesh: false,
+            gateways: Vec::new(),
+            rules: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+}
+
 /// Which object a route set came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct About {
@@ -30,6 +44,13 @@ pub(crate) struct About {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) resource: &'static str,
+}
+
+impl About {
+    /// An empty list of findings about the object.
+    pub(crate) fn findings(&self) -> Findings {
+        Findings::about(self.resource, &self.namespace, &self.name)
+    }
 }
 
 /// A host as the object wrote it, with where that stood.

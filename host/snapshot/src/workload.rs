@@ -41,35 +41,21 @@ impl Workload {
     /// Reads a pod.
     pub fn from_pod(pod: &Object, trust_domain: &str) -> Self {
         let text = |path: &[&str]| pod.get(path).and_then(|v| v.as_str()).unwrap_or_default();
+        let account = Some(text(&["spec", "serviceAccountName"])).filter(|name| !name.is_empty());
+        let account = account.unwrap_or("default");
+        let namespace = pod.namespace();
         let labels = labels(pod);
-        let label = |first: &str, second: &str| {
-            Arc::from(
-                labels
-                    .get(first)
-                    .or_else(|| labels.get(second))
-                    .map_or("", String::as_str),
-            )
-        };
-        let account = match text(&["spec", "serviceAccountName"]) {
-            "" => "default",
-            name => name,
-        };
+        let address = text(&["status", "podIP"]).parse();
         let mut this = Self {
-            namespace: pod.namespace().into(),
+            namespace: namespace.into(),
             name: pod.name().into(),
             workload: owner(pod).unwrap_or(pod.name()).into(),
             service_account: account.into(),
-            principal: format!(
-                "spiffe://{trust_domain}/ns/{}/sa/{account}",
-                pod.namespace()
-            )
-            .into(),
-            app: label("app", "app.kubernetes.io/name"),
-            version: label("version", "app.kubernetes.io/version"),
+            principal: format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}").into(),
+            app: either(&labels, "app", "app.kubernetes.io/name"),
+            version: either(&labels, "version", "app.kubernetes.io/version"),
             node: text(&["spec", "nodeName"]).into(),
-            address: text(&["status", "podIP"])
-                .parse()
-                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             uid: pod.uid().into(),
             fingerprint: 0,
             labels,
@@ -103,6 +89,11 @@ fn labels(pod: &Object) -> BTreeMap<String, String> {
     pairs
         .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
         .collect()
+}
+
+fn either(labels: &BTreeMap<String, String>, first: &str, second: &str) -> Arc<str> {
+    let value = labels.get(first).or_else(|| labels.get(second));
+    value.map_or("", String::as_str).into()
 }
 
 fn owner(pod: &Object) -> Option<&str> {

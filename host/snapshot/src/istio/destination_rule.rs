@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
-use crate::finding::{Finding, FindingKind, Findings};
+use super::created;
+use crate::finding::{Finding, Findings};
 use crate::names;
 use crate::read::Fields;
 use crate::route::ServiceName;
@@ -37,11 +38,7 @@ pub(crate) struct Subset {
 pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
     let findings = Findings::about(KIND, object.namespace(), object.name());
     let mut policy = DestinationPolicy {
-        created: object
-            .get(&["metadata", "creationTimestamp"])
-            .and_then(|v| v.as_str())
-            .unwrap_or_default()
-            .to_owned(),
+        created: created(object).to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
         service: ServiceName::Other(Arc::from("")),
@@ -49,10 +46,7 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         subsets: Vec::new(),
         findings: Vec::new(),
     };
-    if let Some(mut spec) = object
-        .get(&["spec"])
-        .and_then(|value| Fields::new(value, "spec".into(), &findings))
-    {
+    if let Some(mut spec) = Fields::spec(object, &findings) {
         read_spec(&mut spec, domain, &mut policy);
     }
     policy.findings = findings.into_vec();
@@ -64,23 +58,14 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         Some(host) => policy.service = names::meaning(host, &policy.namespace, domain),
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
-    policy.balancer = spec
-        .object("trafficPolicy")
-        .and_then(|mut fields| balancer(&mut fields));
+    let traffic = spec.object("trafficPolicy");
+    policy.balancer = traffic.and_then(|mut fields| balancer(&mut fields));
     policy.subsets = spec
         .objects("subsets")
         .iter_mut()
         .filter_map(subset)
         .collect();
-    for (field, text) in spec.texts("exportTo") {
-        if text != "*" {
-            spec.findings().add(
-                FindingKind::NotApplied,
-                field,
-                "not applied yet: the rule is visible everywhere",
-            );
-        }
-    }
+    spec.only_everywhere("exportTo");
 }
 
 fn subset(fields: &mut Fields<'_>) -> Option<Subset> {

@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::headers::edits;
-use crate::headers::HeaderEdits;
 use crate::names;
 use crate::read::Fields;
-use crate::route::{
-    Action, Destination, Fault, Forward, Mirror, Percentage, Retries, RetryOn, Rewrite, Route,
-    Weighted,
-};
+use crate::route::{Destination, Forward, Mirror, Percentage, Retries, RetryOn, Route, Weighted};
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);
@@ -108,27 +104,16 @@ fn mirror(
     share: Percentage,
     (route, context): (&str, Context<'_>),
 ) -> Option<Mirror> {
-    let only = Weighted {
-        destination: destination(to, context)?,
-        weight: 1,
-        headers: HeaderEdits::default(),
+    let plain = Route::to(format!("{route}/mirror").into(), destination(to, context)?);
+    let retries = Retries {
+        attempts: 0,
+        per_try_timeout: None,
+        on: RetryOn::default(),
     };
     let route = Route {
-        name: format!("{route}/mirror").into(),
-        action: Action::Forward(Forward {
-            destinations: vec![only],
-            total: 1,
-        }),
-        headers: HeaderEdits::default(),
-        rewrite: Rewrite::default(),
         timeout: Some(MIRROR_TIMEOUT),
-        retries: Retries {
-            attempts: 0,
-            per_try_timeout: None,
-            on: RetryOn::default(),
-        },
-        fault: Fault::default(),
-        mirrors: Vec::new(),
+        retries,
+        ..plain
     };
     let route = Arc::new(route);
     Some(Mirror { route, share })

@@ -19,14 +19,13 @@ pub(crate) struct Gateway {
 pub(crate) fn compile(object: &Object) -> Gateway {
     let findings = Findings::about(KIND, object.namespace(), object.name());
     let mut hosts = Vec::new();
-    if let Some(mut spec) = object
-        .get(&["spec"])
-        .and_then(|value| Fields::new(value, "spec".into(), &findings))
-    {
+    if let Some(mut spec) = Fields::spec(object, &findings) {
         // Every Gateway is served by the node's own listener, which is what a selector would choose.
         let _selector = spec.value("selector");
         for mut server in spec.objects("servers") {
-            read_server(&mut server, &mut hosts);
+            let _name = server.text("name");
+            read_port(&mut server);
+            read_hosts(&mut server, &mut hosts);
         }
     }
     Gateway {
@@ -35,35 +34,34 @@ pub(crate) fn compile(object: &Object) -> Gateway {
     }
 }
 
-fn read_server(server: &mut Fields<'_>, hosts: &mut Vec<HostPattern>) {
-    let _name = server.text("name");
-    if let Some(mut port) = server.object("port") {
-        let _listener = (port.value("number"), port.value("name"));
-        let protocol = port.text("protocol").unwrap_or("HTTP").to_ascii_uppercase();
-        if !matches!(protocol.as_str(), "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB") {
-            port.not_applied(
-                "protocol",
-                format!("{protocol} is served as plain HTTP on the node's gateway listener"),
-            );
-        }
+fn read_port(server: &mut Fields<'_>) {
+    let Some(mut port) = server.object("port") else {
+        return;
+    };
+    let _listener = (port.value("number"), port.value("name"));
+    let protocol = port.text("protocol").unwrap_or("HTTP").to_ascii_uppercase();
+    if !matches!(protocol.as_str(), "HTTP" | "HTTP2" | "GRPC" | "GRPC-WEB") {
+        let detail = format!("{protocol} is served as plain HTTP on the node's gateway listener");
+        port.not_applied("protocol", detail);
     }
+}
+
+fn read_hosts(server: &mut Fields<'_>, hosts: &mut Vec<HostPattern>) {
     for (field, text) in server.texts("hosts") {
         // `namespace/host` limits which namespaces may bind.
         let (namespace, host) = text.split_once('/').unwrap_or(("*", text));
         if namespace != "*" {
-            server.findings().add(
-                FindingKind::NotApplied,
-                field.clone(),
-                "not applied yet: routes of every namespace may bind",
-            );
+            let detail = "not applied yet: routes of every namespace may bind";
+            server
+                .findings()
+                .add(FindingKind::NotApplied, field.clone(), detail);
         }
         match HostPattern::parse(host) {
             Some(pattern) => hosts.push(pattern),
-            None => server.findings().add(
-                FindingKind::Invalid,
-                field,
-                "not a host name, *.suffix or *; it is ignored",
-            ),
+            None => {
+                let detail = "not a host name, *.suffix or *; it is ignored";
+                server.findings().add(FindingKind::Invalid, field, detail);
+            }
         }
     }
 }

@@ -23,11 +23,7 @@ fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
     for (path, text) in fields.texts("remove") {
         match text.parse() {
             Ok(name) => operations.push(HeaderOperation::Remove(name)),
-            Err(_) => fields.findings().add(
-                FindingKind::Invalid,
-                path,
-                "not a header name; it is ignored",
-            ),
+            Err(_) => unusable(fields, path),
         }
     }
     for (key, make) in [
@@ -36,18 +32,17 @@ fn operations(fields: &mut Fields<'_>) -> Vec<HeaderOperation> {
     ] {
         for (name, path, value) in fields.entries(key) {
             let name = if name == ":authority" { "host" } else { name };
-            match (
-                name.parse(),
-                value.as_str().and_then(|text| text.parse().ok()),
-            ) {
+            let value = value.as_str().and_then(|text| text.parse().ok());
+            match (name.parse(), value) {
                 (Ok(name), Some(value)) => operations.push(make(name, value)),
-                _ => {
-                    fields
-                        .findings()
-                        .add(FindingKind::Invalid, path, "not a header; it is ignored")
-                }
+                _ => unusable(fields, path),
             }
         }
     }
     operations
+}
+
+fn unusable(fields: &Fields<'_>, path: String) {
+    let detail = "not a header; it is ignored";
+    fields.findings().add(FindingKind::Invalid, path, detail);
 }

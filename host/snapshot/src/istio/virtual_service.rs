@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
-use super::{Context, actions, matches};
-use crate::finding::Findings;
+use super::{Context, actions, created, matches};
+use crate::finding::FindingKind;
 use crate::hosts::HostPattern;
 use crate::matcher::{Matcher, SourceMatch};
 use crate::read::Fields;
@@ -24,72 +24,56 @@ pub(crate) fn compile(object: &Object, domain: &str) -> RouteSet {
         name: object.name(),
         domain,
     };
-    let findings = Findings::about(KIND, context.namespace, context.name);
-    let mut set = RouteSet {
-        about: About {
-            created: object
-                .get(&["metadata", "creationTimestamp"])
-                .and_then(|v| v.as_str())
-                .unwrap_or_default()
-                .to_owned(),
-            namespace: context.namespace.to_owned(),
-            name: context.name.to_owned(),
-            resource: KIND,
-        },
-        hosts: Vec::new(),
-        mesh: false,
-        gateways: Vec::new(),
-        rules: Vec::new(),
-        findings: Vec::new(),
+    let about = About {
+        created: created(object).to_owned(),
+        namespace: context.namespace.to_owned(),
+        name: context.name.to_owned(),
+        resource: KIND,
     };
-    if let Some(mut spec) = object
-        .get(&["spec"])
-        .and_then(|value| Fields::new(value, "spec".into(), &findings))
-    {
-        read_spec(&mut spec, context, &mut set);
+    let findings = about.findings();
+    let mut set = RouteSet::empty(about);
+    if let Some(mut spec) = Fields::spec(object, &findings) {
+        set.hosts = read_hosts(&mut spec);
+        read_gateways(&mut spec, context, &mut set);
+        spec.only_everywhere("exportTo");
+        read_rules(&mut spec, context, &mut set);
     }
     set.findings = findings.into_vec();
     set
 }
 
-fn read_spec(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+fn read_hosts(spec: &mut Fields<'_>) -> Vec<HostName> {
+    let mut hosts = Vec::new();
     for (field, text) in spec.texts("hosts") {
         match HostPattern::parse(text) {
-            Some(pattern) => set.hosts.push(HostName {
+            Some(pattern) => hosts.push(HostName {
                 text: text.to_ascii_lowercase(),
                 pattern,
                 field,
             }),
-            None => spec.findings().add(
-                crate::FindingKind::Invalid,
-                field,
-                format!("{text:?} is not a host name, *.suffix or *; it is ignored"),
-            ),
+            None => {
+                let detail = format!("{text:?} is not a host name, *.suffix or *; it is ignored");
+                spec.findings().add(FindingKind::Invalid, field, detail);
+            }
         }
     }
-    let gateways: Vec<&str> = spec
-        .texts("gateways")
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
-    set.mesh = gateways.is_empty() || gateways.contains(&MESH);
+    hosts
+}
+
+fn read_gateways(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+    let named = spec.texts("gateways");
+    set.mesh = named.is_empty() || named.iter().any(|(_, name)| *name == MESH);
+    let gateways = named.iter().filter(|(_, name)| *name != MESH);
     set.gateways = gateways
-        .iter()
-        .filter(|name| **name != MESH)
-        .map(|name| gateway_name(name, context.namespace))
+        .map(|(_, name)| gateway_name(name, context.namespace))
         .collect();
-    for (field, text) in spec.texts("exportTo") {
-        if text != "*" {
-            spec.findings().add(
-                crate::FindingKind::NotApplied,
-                field,
-                "not applied yet: the routes are visible everywhere",
-            );
-        }
-    }
+}
+
+fn read_rules(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+    let gateway = !set.gateways.is_empty();
     let everywhere = SourceMatch {
         mesh: set.mesh,
-        gateway: !set.gateways.is_empty(),
+        gateway,
         ..SourceMatch::default()
     };
     for (index, mut http) in (0..).zip(spec.objects("http")) {
@@ -115,16 +99,11 @@ fn read_http(
         .text("name")
         .map_or_else(|| format!("http[{index}]"), str::to_owned);
     let name = format!("{}/{}/{own_name}", context.namespace, context.name);
-    let matches: Vec<Option<Matcher>> = http
-        .objects("match")
-        .iter_mut()
-        .map(|fields| matches::compile(fields, everywhere))
-        .collect();
-    let Some(route) = actions::compile(http, name, context) else {
+    let mut conditions = http.objects("match");
+    let Some(route) = actions::compile(http, name, context).map(Arc::new) else {
         return;
     };
-    let route = Arc::new(route);
-    if matches.is_empty() {
+    if conditions.is_empty() {
         let matcher = Matcher {
             source: everywhere.clone(),
             ..Matcher::default()
@@ -133,7 +112,10 @@ fn read_http(
         return;
     }
     // A condition that cannot be read makes its rule unreachable rather than wider than it was meant.
-    rules.extend(matches.into_iter().flatten().map(|matcher| Rule {
+    let matchers = conditions
+        .iter_mut()
+        .filter_map(|fields| matches::compile(fields, everywhere));
+    rules.extend(matchers.map(|matcher| Rule {
         matcher,
         route: Arc::clone(&route),
     }));

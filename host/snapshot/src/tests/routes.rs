@@ -154,46 +154,30 @@ fn rules_may_ask_who_calls() {
 
 #[test]
 fn gateway_routes_and_mesh_routes_are_kept_apart() {
-    let mut world =
-        world(json!({"hosts": ["*"], "gateways": ["edge"], "http": [{"route": [to("v2")]}]}));
+    let spec = json!({"hosts": ["*"], "gateways": ["edge"], "http": [{"route": [to("v2")]}]});
+    let mut world = world(spec);
+    let servers =
+        json!([{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]);
     world.gateway(
         "edge",
-        json!({"selector": {"istio": "ingressgateway"}, "servers": [
-        {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}),
+        json!({"selector": {"istio": "ingressgateway"}, "servers": servers}),
     );
     let (snapshot, findings) = world.compile(None);
     assert_eq!(findings, []);
+    let (from, head) = (caller("default"), get("http://reviews/", &[]));
+    let inside = Origin::Workload(&from);
     assert_eq!(
         way(&snapshot, &OUTSIDE, &get("http://anything/", &[])),
         cluster("v2")
     );
-    let from = caller("default");
-    assert_eq!(
-        way(
-            &snapshot,
-            &Origin::Workload(&from),
-            &get("http://reviews/", &[])
-        ),
-        cluster("")
-    );
-    let mesh_only = super::World::virtual_service(
-        &mut world,
+    assert_eq!(way(&snapshot, &inside, &head), cluster(""));
+    world.virtual_service(
         "m",
         json!({"hosts": ["reviews"], "http": [{"route": [to("v1")]}]}),
-    )
-    .snapshot();
-    assert_eq!(
-        way(
-            &mesh_only,
-            &Origin::Workload(&from),
-            &get("http://reviews/", &[])
-        ),
-        cluster("v1")
     );
-    assert_eq!(
-        way(&mesh_only, &OUTSIDE, &get("http://reviews/", &[])),
-        cluster("v2")
-    );
+    let snapshot = world.snapshot();
+    assert_eq!(way(&snapshot, &inside, &head), cluster("v1"));
+    assert_eq!(way(&snapshot, &OUTSIDE, &head), cluster("v2"));
 }
 
 #[test]
