@@ -19,7 +19,7 @@ use osier_process::body::Body;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-pub(crate) use writer::{LogFile, Stream};
+pub(crate) use writer::LogFile;
 
 /// What a reader asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

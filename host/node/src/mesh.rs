@@ -75,6 +75,7 @@ pub(crate) struct Publisher {
     pub(crate) domain: String,
     pub(crate) tasks: Tasks,
     sender: watch::Sender<Arc<Snapshot>>,
+    ready: watch::Sender<bool>,
     findings: Findings,
 }
 
@@ -87,9 +88,15 @@ impl Publisher {
             domain: domain.to_owned(),
             tasks,
             sender,
+            ready: watch::Sender::new(false),
             findings: Findings::new(client, recorder),
         };
         (publisher, Published(receiver))
+    }
+
+    /// True once the proxy has its first snapshot.
+    pub(crate) fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
     }
 
     pub(crate) async fn run(mut self) {
@@ -117,6 +124,7 @@ impl Publisher {
         let snapshot = Arc::new(snapshot);
         self.proxy.publish(Arc::clone(&snapshot));
         self.sender.send_replace(snapshot);
+        self.ready.send_replace(true);
         self.findings.tell(&self.mirrors, found).await;
     }
 }

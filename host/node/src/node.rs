@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use osier_client::{Client, Recorder};
 use osier_engine::Engine;
+use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_proxy::Proxy;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 use crate::agent::Agent;
 use crate::components::Components;
 use crate::error::NodeError;
+use crate::extend::Extensions;
 use crate::gate::PolicyGate;
 use crate::images::{Bundled, ImageStore};
 use crate::logs::Logs;
@@ -27,7 +29,7 @@ use crate::statuses::Statuses;
 /// A running node.
 pub struct Node {
     shared: Arc<Shared>,
-    registered: watch::Receiver<bool>,
+    ready: [watch::Receiver<bool>; 3],
 }
 
 impl std::fmt::Debug for Node {
@@ -42,6 +44,8 @@ pub struct Parts {
     pub client: Client,
     /// Runs components.
     pub engine: Engine,
+    /// Runs plugins.
+    pub policy: PolicyHost,
     /// Where request metrics go.
     pub metrics: Metrics,
     /// The components of the binary.
@@ -50,30 +54,12 @@ pub struct Parts {
 
 impl Node {
     /// Starts a node; it runs until the tasks stop.
-    #[expect(clippy::too_many_arguments, reason = "the composition root hands over each room once")]
-    pub fn start(
-        settings: Settings,
-        client: Client,
-        engine: Engine,
-        metrics: &Metrics,
-        tasks: &Tasks,
-        bundled: Arc<dyn Bundled>,
-    ) -> Result<Arc<Self>, NodeError> {
-        let parts = Parts {
-            client,
-            engine,
-            metrics: metrics.clone(),
-            bundled,
-        };
-        Self::assemble(settings, parts, tasks)
-    }
-
-    fn assemble(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
+    pub fn start(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
         let images = ImageStore::open(&settings.data_dir)?;
         let folder = settings.data_dir.join("pods");
         std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
         let served = Arc::new(Served::default());
-        let gate = Arc::new(PolicyGate::new(&settings.root_namespace));
+        let gate = Arc::new(PolicyGate::default());
         let proxy = Proxy::new(Arc::clone(&served) as _, Arc::clone(&gate) as _, &parts.metrics, tasks.clone());
         let recorder = Recorder::start(parts.client.clone(), "kubelet", &settings.node_name, tasks);
         let mirrors = Mirrors::start(&parts.client, tasks);
@@ -92,8 +78,8 @@ impl Node {
             client: parts.client,
             settings,
         });
-        let registered = run(&shared, publisher, mirrors, images);
-        Ok(Arc::new(Self { shared, registered }))
+        let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
+        Ok(Arc::new(Self { shared, ready }))
     }
 
     /// The one door for requests.
@@ -106,11 +92,14 @@ impl Node {
         Arc::clone(&self.shared.logs)
     }
 
-    /// Waits until the Node object is in the API.
-    pub async fn registered(&self) {
-        let mut registered = self.registered.clone();
-        // The sender is gone only when the process stops, and then nobody waits any more.
-        let _seen = registered.wait_for(|registered| *registered).await;
+    /// Waits until the Node object is in the API, the first snapshot is in the proxy, and the
+    /// policies are in force or known to fail.
+    pub async fn ready(&self) {
+        for part in &self.ready {
+            let mut part = part.clone();
+            // The sender is gone only when the process stops, and then nobody waits any more.
+            let _seen = part.wait_for(|ready| *ready).await;
+        }
     }
 
     /// Lets all requests in flight end, for at most `deadline`. Pods stay in the API and run again
@@ -120,23 +109,32 @@ impl Node {
     }
 }
 
-fn run(shared: &Arc<Shared>, publisher: Publisher, mirrors: Mirrors, images: ImageStore) -> watch::Receiver<bool> {
-    let (registered, receiver) = watch::channel(false);
+fn run(
+    shared: &Arc<Shared>,
+    publisher: Publisher,
+    (policy, gate): (PolicyHost, Arc<PolicyGate>),
+    mirrors: Mirrors,
+    images: ImageStore,
+) -> [watch::Receiver<bool>; 3] {
+    let (registered, is_registered) = watch::channel(false);
+    let (decides, is_deciding) = watch::channel(false);
     let registrar = Registrar {
         client: shared.client.clone(),
         settings: Arc::new(shared.settings.clone()),
         images,
         registered,
     };
+    let is_routing = publisher.ready();
     until_stopped(&shared.tasks, "register", registrar.run());
     until_stopped(&shared.tasks, "mesh", publisher.run());
+    until_stopped(&shared.tasks, "policy", Extensions::new(shared, policy, gate, decides).run());
     let agent_shared = Arc::clone(shared);
     until_stopped(&shared.tasks, "agent", async move {
         mirrors.pods.synced().await;
         let agent = Agent::start(agent_shared, &mirrors.pods);
         agent.clean(&mirrors.pods);
     });
-    receiver
+    [is_registered, is_routing, is_deciding]
 }
 
 fn until_stopped(tasks: &Tasks, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {

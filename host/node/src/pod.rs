@@ -23,7 +23,7 @@ use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 
-pub(crate) use probe::{Check, Kind};
+pub(crate) use probe::Check;
 pub(crate) use worker::Worker;
 
 /// What all pods of a node share.

@@ -84,11 +84,6 @@ impl Report<'_> {
         if self.failure.is_some() { Phase::Failed } else { phase(self.policy, self.init, self.containers) }
     }
 
-    /// The pod takes requests.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.phase() == Phase::Running && self.containers.iter().all(|record| record.ready)
-    }
-
     /// The whole status. Transition times of conditions that stay are kept.
     pub(crate) fn json(&self, now: Timestamp) -> Value {
         let list = |records: &[Record]| records.iter().map(Record::json).collect::<Vec<_>>();

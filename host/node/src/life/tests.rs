@@ -9,6 +9,7 @@ use osier_engine::Exit;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::status::qos_class;
 use super::*;
 
 fn at(seconds: u64) -> Timestamp {

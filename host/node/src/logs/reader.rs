@@ -55,8 +55,10 @@ struct Reader {
 impl Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         while self.left > 0 {
+            // Looked at before the read: what comes later is a change that wakes us.
+            let progress = self.follow.as_mut().map(|progress| *progress.borrow_and_update());
             let chunk = self.read().await?;
-            if chunk.is_empty() && !self.more().await {
+            if chunk.is_empty() && !self.more(progress).await {
                 return Ok(None);
             }
             let mut shown = self.show(&chunk);
@@ -92,12 +94,11 @@ impl Reader {
         Ok(chunk)
     }
 
-    /// Waits for more; false when no more can come.
-    async fn more(&mut self) -> bool {
-        let Some(progress) = &mut self.follow else { return false };
-        let now = *progress.borrow_and_update();
-        if now.turns != self.turns {
-            self.turns = now.turns;
+    /// Waits for more than `progress`; false when no more can come.
+    async fn more(&mut self, progress: Option<Progress>) -> bool {
+        let (Some(follow), Some(progress)) = (&mut self.follow, progress) else { return false };
+        if progress.turns != self.turns {
+            self.turns = progress.turns;
             if let (Some(files), Ok(next)) = (&mut self.files, File::open(file::current(&self.folder, self.life)).await) {
                 files.push_back(next);
                 return true;
@@ -108,12 +109,7 @@ impl Reader {
             self.files = None;
             self.options.tail_lines = None;
         }
-        // Closed is noted after the last write: whoever sees it has one more look, then the end.
-        if now.closed {
-            self.follow = None;
-            return true;
-        }
-        progress.changed().await.is_ok()
+        !progress.closed && follow.changed().await.is_ok()
     }
 
     fn show(&mut self, chunk: &[u8]) -> Vec<u8> {

@@ -1,0 +1,282 @@
+//! Plugins and policies on this node: fetched, loaded and compiled off the request path, swapped
+//! in whole. What fails leaves in force what was, and says so in the object's status.
+
+mod course;
+mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_api::Object;
+use osier_api::resources::{PLUGINS, POLICIES};
+use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
+use osier_policy::{CompiledPolicy, ObjectKey, Plugin, PolicyHost, PolicySet};
+use osier_process::clock;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::gate::PolicyGate;
+use crate::pod::Shared;
+use course::{Course, Entry};
+use status::Writer;
+
+/// A plugin that could not be loaded is tried again: its image may have been imported meanwhile.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
+/// Counters in statuses are at most this old.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// The result of loading one version of a plugin.
+struct Loaded {
+    key: ObjectKey,
+    version: Version,
+    result: Result<Arc<Plugin>, String>,
+}
+
+/// Which state of a Plugin object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Version {
+    uid: String,
+    generation: i64,
+}
+
+/// Keeps the gate's policies up to date.
+pub(crate) struct Extensions {
+    shared: Arc<Shared>,
+    host: PolicyHost,
+    gate: Arc<PolicyGate>,
+    plugins: Arc<Informer>,
+    policies: Arc<Informer>,
+    known: BTreeMap<ObjectKey, Entry>,
+    /// What is in force of each policy, and why its newest version is not.
+    compiled: BTreeMap<ObjectKey, InForce>,
+    statuses: Writer,
+    recorder: Recorder,
+    sender: mpsc::Sender<Loaded>,
+    receiver: mpsc::Receiver<Loaded>,
+    ready: watch::Sender<bool>,
+}
+
+/// A policy on this node.
+#[derive(Default)]
+struct InForce {
+    policy: Option<Arc<CompiledPolicy>>,
+    faults: Vec<String>,
+    /// What it was last compiled from.
+    made_of: Option<Made>,
+}
+
+/// What a compiled policy depends on: the object's state, and what its plugins were.
+#[derive(PartialEq)]
+struct Made {
+    version: Version,
+    plugins: Vec<Result<usize, String>>,
+}
+
+impl Version {
+    fn of(object: &Object) -> Self {
+        Self {
+            uid: object.uid().to_owned(),
+            generation: object.generation(),
+        }
+    }
+}
+
+fn key_of(object: &Object) -> ObjectKey {
+    ObjectKey::new(object.namespace(), object.name())
+}
+
+impl Extensions {
+    pub(crate) fn new(shared: &Arc<Shared>, host: PolicyHost, gate: Arc<PolicyGate>, ready: watch::Sender<bool>) -> Self {
+        let (sender, receiver) = mpsc::channel(16);
+        let mirror = |resource| Informer::start(shared.client.clone(), resource, Scope::default(), &shared.tasks);
+        Self {
+            plugins: mirror(&PLUGINS),
+            policies: mirror(&POLICIES),
+            statuses: Writer::new(shared.client.clone(), &shared.settings.node_name),
+            recorder: shared.recorder.clone(),
+            shared: Arc::clone(shared),
+            host,
+            gate,
+            known: BTreeMap::new(),
+            compiled: BTreeMap::new(),
+            sender,
+            receiver,
+            ready,
+        }
+    }
+
+    /// Runs until it is dropped.
+    pub(crate) async fn run(mut self) {
+        let (mut plugins, mut policies) = (self.plugins.changed(), self.policies.changed());
+        self.plugins.synced().await;
+        self.policies.synced().await;
+        let mut refresh = tokio::time::interval(REFRESH);
+        refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            plugins.borrow_and_update();
+            policies.borrow_and_update();
+            self.load_plugins();
+            self.publish();
+            self.tell().await;
+            tokio::select! {
+                _ = plugins.changed() => {}
+                _ = policies.changed() => {}
+                loaded = self.receiver.recv() => if let Some(loaded) = loaded {
+                    self.take(loaded);
+                },
+                _ = refresh.tick() => {}
+            }
+        }
+    }
+
+    /// Starts to load what is new, and forgets what is gone.
+    fn load_plugins(&mut self) {
+        let objects = self.plugins.list();
+        let (host, now) = (&self.host, Instant::now());
+        self.known.retain(|key, _| {
+            let stays = objects.iter().any(|object| key_of(object) == *key);
+            if !stays {
+                host.unload(key);
+            }
+            stays
+        });
+        for object in &objects {
+            let (key, version) = (key_of(object), Version::of(object));
+            let entry = self.known.entry(key.clone()).or_default();
+            if entry.starts(&version, now) {
+                self.spawn(key, version, Arc::clone(object));
+            }
+        }
+    }
+
+    fn spawn(&self, key: ObjectKey, version: Version, object: Arc<Object>) {
+        let (host, components, sender) = (self.host.clone(), Arc::clone(&self.shared.components), self.sender.clone());
+        let tasks = self.shared.tasks.clone();
+        self.shared.tasks.spawn("load-plugin", async move {
+            let of = key.clone();
+            let work = tasks.spawn_blocking("compile-plugin", move || {
+                let spec = object.get(&["spec"]).cloned().unwrap_or_default();
+                let image = spec["image"].as_str().unwrap_or_default();
+                let bytes = components.bytes(image).map_err(|error| format!("spec.image: {error}"))?;
+                host.load(&of, &spec, &bytes).map_err(|error| error.to_string())
+            });
+            let result = work.await.unwrap_or_else(|error| Err(format!("loading it failed: {error}")));
+            // Nobody listens when the process stops.
+            let _told = sender.send(Loaded { key, version, result }).await;
+        });
+    }
+
+    fn take(&mut self, loaded: Loaded) {
+        let Some(entry) = self.known.get_mut(&loaded.key) else {
+            // It was deleted while it was being loaded.
+            return self.host.unload(&loaded.key);
+        };
+        let object = self.plugins.get(&loaded.key.namespace, &loaded.key.name);
+        if let Some(object) = object {
+            match &loaded.result {
+                Ok(plugin) => self.recorder.normal(&Reference::to(&object), "Loaded", format!("Loaded {}", plugin.digest())),
+                Err(error) => self.recorder.warning(&Reference::to(&object), "LoadFailed", error.as_str()),
+            }
+        }
+        entry.finish(loaded.version, loaded.result, (Instant::now(), clock::now()));
+    }
+
+    /// Compiles all policies and swaps them in. A policy whose plugins are being loaded for the
+    /// first time waits for them; one whose plugin could not be loaded goes by its failure policy.
+    fn publish(&mut self) {
+        let opening = !*self.ready.borrow();
+        if opening && self.known.values().any(|entry| matches!(entry.course, Course::Loading { .. })) {
+            return;
+        }
+        let objects = self.policies.list();
+        let before = self.compiled.len();
+        self.compiled.retain(|key, _| objects.iter().any(|object| key_of(object) == *key));
+        let mut changed = opening || self.compiled.len() != before;
+        for object in &objects {
+            changed |= self.compile(object);
+        }
+        if changed {
+            let policies: Vec<_> = self.compiled.values().filter_map(|known| known.policy.clone()).collect();
+            self.gate.publish(Arc::new(PolicySet::new(policies, &self.shared.settings.root_namespace)));
+            self.ready.send_replace(true);
+        }
+    }
+
+    /// Compiles a policy if it or its plugins changed; true if so.
+    fn compile(&mut self, object: &Object) -> bool {
+        let key = key_of(object);
+        let spec = object.get(&["spec"]).cloned().unwrap_or_default();
+        let namespaces = [key.namespace.as_str(), self.shared.settings.root_namespace.as_str()];
+        let entry = self.compiled.entry(key.clone()).or_default();
+        if entry.policy.is_none() && waits(&spec, namespaces, &self.known) {
+            entry.faults = vec!["its plugins are being loaded".to_owned()];
+            return false;
+        }
+        let find = |name: &str| plugin_of(&self.known, namespaces, name);
+        let identity = |name| find(name).map(|plugin| Arc::as_ptr(&plugin).addr());
+        let made = Made {
+            version: Version::of(object),
+            plugins: plugin_names(&spec).map(identity).collect(),
+        };
+        if entry.made_of.as_ref() == Some(&made) {
+            return false;
+        }
+        match self.host.enforce_policy(&key, &spec, &find) {
+            Ok(policy) => {
+                entry.policy = Some(Arc::new(policy));
+                entry.faults.clear();
+            }
+            Err(faults) => entry.faults = faults.iter().map(ToString::to_string).collect(),
+        }
+        entry.made_of = Some(made);
+        true
+    }
+
+    async fn tell(&mut self) {
+        for object in self.plugins.list() {
+            if let Some(entry) = self.known.get(&key_of(&object)) {
+                self.statuses.plugin(&object, entry).await;
+            }
+        }
+        for object in self.policies.list() {
+            if let Some(known) = self.compiled.get(&key_of(&object)) {
+                let missing = missing(&object, &self.known, &self.shared.settings.root_namespace);
+                self.statuses.policy(&object, (known.policy.is_some(), &known.faults, &missing)).await;
+            }
+        }
+    }
+}
+
+/// The plugin of a name: of the policy's namespace first, then of the root namespace.
+fn entry_of<'a>(known: &'a BTreeMap<ObjectKey, Entry>, namespaces: [&str; 2], name: &str) -> Option<&'a Entry> {
+    namespaces.iter().find_map(|namespace| known.get(&ObjectKey::new(*namespace, name)))
+}
+
+fn plugin_of(known: &BTreeMap<ObjectKey, Entry>, namespaces: [&str; 2], name: &str) -> Result<Arc<Plugin>, String> {
+    let entry = entry_of(known, namespaces, name).ok_or_else(|| "there is no such Plugin; apply it".to_owned())?;
+    entry.plugin.clone().ok_or_else(|| match &entry.course {
+        Course::Failed { error, .. } => error.clone(),
+        Course::Idle | Course::Loading { .. } | Course::Ready { .. } => "it is being loaded".to_owned(),
+    })
+}
+
+fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {
+    let actions = spec["actions"].as_array().into_iter().flatten();
+    actions.filter_map(|action| action["plugin"].as_str())
+}
+
+/// A plugin of the policy is being loaded for the first time.
+fn waits(spec: &Value, namespaces: [&str; 2], known: &BTreeMap<ObjectKey, Entry>) -> bool {
+    let mut entries = plugin_names(spec).filter_map(|name| entry_of(known, namespaces, name));
+    entries.any(|entry| entry.plugin.is_none() && matches!(entry.course, Course::Loading { .. }))
+}
+
+/// The policy's plugins that cannot be asked, with the reason.
+fn missing(policy: &Object, known: &BTreeMap<ObjectKey, Entry>, root: &str) -> Vec<String> {
+    let spec = policy.get(&["spec"]).unwrap_or(&Value::Null);
+    let names = plugin_names(spec);
+    let error = |name: &str| plugin_of(known, [policy.namespace(), root], name).err().map(|error| format!("plugin {name}: {error}"));
+    names.filter_map(error).collect()
+}

@@ -1,0 +1,165 @@
+//! The statuses of plugins and policies: written only when they say something new.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use osier_api::resources::{PLUGINS, POLICIES};
+use osier_api::{Object, Resource};
+use osier_client::{Client, Part};
+use osier_policy::PluginStatus;
+use osier_process::clock;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::course::{Course, Entry};
+
+/// A status that changes all the time, as counters do, is written at most this often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Writes statuses as one node.
+pub(super) struct Writer {
+    client: Client,
+    node: String,
+    /// When each object's status was last written, by uid.
+    written: HashMap<String, Instant>,
+}
+
+impl Writer {
+    pub(super) fn new(client: Client, node: &str) -> Self {
+        Self {
+            client,
+            node: node.to_owned(),
+            written: HashMap::new(),
+        }
+    }
+
+    pub(super) async fn plugin(&mut self, object: &Object, entry: &Entry) {
+        let serving = entry.plugin.as_ref().map(|plugin| plugin.status());
+        let mine = node_entry(&self.node, entry, serving.as_ref());
+        let nodes = object.get(&["status", "nodes"]).and_then(Value::as_array);
+        let others = nodes.into_iter().flatten().filter(|other| other["node"] != self.node.as_str());
+        let nodes: Vec<Value> = others.cloned().chain([mine]).collect();
+        let (holds, reason, message) = match &entry.course {
+            Course::Idle | Course::Loading { .. } => return,
+            Course::Ready { .. } => (true, "Loaded", String::new()),
+            Course::Failed { error, .. } if serving.is_some() => (false, "LoadFailed", format!("{error}; the version before serves on")),
+            Course::Failed { error, .. } => (false, "LoadFailed", error.clone()),
+        };
+        let mut status = json!({
+            "nodes": nodes, "observedGeneration": object.generation(),
+            "conditions": [condition(object, (holds, reason, &message))],
+        });
+        if let Some(serving) = serving {
+            status["digest"] = serving.digest.into();
+            status["interfaces"] = serving.interfaces.into();
+            status["schema"] = serving.schema.unwrap_or(Value::Null);
+        }
+        self.write(&PLUGINS, object, status).await;
+    }
+
+    pub(super) async fn policy(&mut self, object: &Object, (in_force, faults, missing): (bool, &[String], &[String])) {
+        let (holds, reason, message) = match (faults.is_empty(), missing.is_empty()) {
+            (true, true) => (true, "InForce", String::new()),
+            (true, false) => (false, "PluginUnavailable", format!("{}; calls go by the failure policy", missing.join("; "))),
+            (false, _) if in_force => (false, "Invalid", format!("{}; the version before stays in force", faults.join("; "))),
+            (false, _) => (false, "Invalid", faults.join("; ")),
+        };
+        let status = json!({
+            "observedGeneration": object.generation(),
+            "conditions": [condition(object, (holds, reason, &message))],
+        });
+        self.write(&POLICIES, object, status).await;
+    }
+
+    async fn write(&mut self, resource: &Resource, object: &Object, status: Value) {
+        if covers(object.get(&["status"]), &status) {
+            return;
+        }
+        let now = Instant::now();
+        let news = object.get(&["status", "conditions"]) != status.get("conditions")
+            || object.get(&["status", "observedGeneration"]) != status.get("observedGeneration");
+        let recent = self.written.get(object.uid()).is_some_and(|at| now.duration_since(*at) < EVERY);
+        if recent && !news {
+            return;
+        }
+        self.written.retain(|_, at| now.duration_since(*at) < EVERY);
+        self.written.insert(object.uid().to_owned(), now);
+        let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
+        let of = (object.namespace(), object.name());
+        match self.client.patch(resource, of, patch, Part::Status).await {
+            Err(error) if !error.is_not_found() => tracing::debug!(%error, name = of.1, "a status is not written; it will be tried again"),
+            _ => {}
+        }
+    }
+}
+
+/// This node's entry of `Plugin.status.nodes`.
+fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Value {
+    let time = |at: &Timestamp| Value::from(clock::seconds(*at));
+    let (state, since, error) = match &entry.course {
+        Course::Idle | Course::Loading { .. } => ("Loading", Value::Null, None),
+        Course::Ready { since, .. } => ("Ready", time(since), None),
+        Course::Failed { since, error, .. } => ("Failed", time(since), Some(error.clone())),
+    };
+    let mut mine = json!({"node": node, "state": state, "since": since});
+    if let Some(serving) = serving {
+        mine["digest"] = serving.digest.as_str().into();
+        mine["calls"] = serving.calls.into();
+        mine["traps"] = (serving.traps + serving.memory_overruns).into();
+        mine["deadlineOverruns"] = serving.deadline_overruns.into();
+    }
+    if let Some(error) = error.or_else(|| serving.and_then(|serving| serving.last_error.clone())) {
+        mine["error"] = error.into();
+    }
+    mine
+}
+
+/// The Ready condition, with the time of its last change.
+fn condition(object: &Object, (holds, reason, message): (bool, &str, &str)) -> Value {
+    let status = if holds { "True" } else { "False" };
+    let known = object.get(&["status", "conditions"]).and_then(Value::as_array);
+    let mut known = known.into_iter().flatten();
+    let same = known.find(|condition| condition["type"] == "Ready" && condition["status"] == status);
+    let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
+    let since = since.map_or_else(|| clock::seconds(clock::now()), ToOwned::to_owned);
+    json!({"type": "Ready", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": since, "observedGeneration": object.generation()})
+}
+
+/// Writing `wanted` would say nothing new. The count of calls alone is no news: under traffic it
+/// would be written every second, and the metrics have it anyway.
+fn covers(current: Option<&Value>, wanted: &Value) -> bool {
+    let fields = wanted.as_object().into_iter().flatten();
+    fields.into_iter().all(|(key, value)| {
+        let now = current.and_then(|current| current.get(key)).unwrap_or(&Value::Null);
+        now == value || (key == "nodes" && without_calls(now) == without_calls(value))
+    })
+}
+
+fn without_calls(nodes: &Value) -> Value {
+    let mut nodes = nodes.clone();
+    for node in nodes.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        node.remove("calls");
+        node.retain(|_, value| !value.is_null());
+    }
+    nodes
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_keeps_its_time_while_it_holds() {
+        let mut object = Object::from_value(json!({"metadata": {"generation": 1}, "status": {"conditions": [
+            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}})).unwrap();
+        assert_eq!(condition(&object, (true, "Loaded", ""))["lastTransitionTime"], "2026-01-01T00:00:00Z");
+        assert_ne!(condition(&object, (false, "LoadFailed", "x"))["lastTransitionTime"], "2026-01-01T00:00:00Z");
+        let status = json!({"conditions": [condition(&object, (true, "Loaded", ""))]});
+        assert!(!covers(object.get(&["status"]), &status));
+        object.set(&["status"], status.clone());
+        assert!(covers(object.get(&["status"]), &status));
+    }
+}
