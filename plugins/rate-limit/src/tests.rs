@@ -1,5 +1,5 @@
 //! The limits over counters in memory with a clock that the test moves.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
 use osier_plugin::counters::{Error, Taken, Terms};

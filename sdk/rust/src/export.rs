@@ -39,6 +39,12 @@ macro_rules! export {
             }
             $($crate::__osier_template!($template, $plugin);)+
         };
+        // Elsewhere the same promises are checked, and nothing is exported.
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: () = {
+            const _: fn(&str) -> ::std::result::Result<$plugin, ::std::string::String> = $crate::export::make::<$plugin>;
+            $($crate::__osier_promise!($template, $plugin);)+
+        };
     };
 }
 
@@ -92,6 +98,29 @@ macro_rules! __osier_template {
             }
         }
         $crate::bindings::quota_keeper::export_quota_keeper!(Exported with_types_in $crate::bindings::quota_keeper);
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __osier_promise {
+    (authorization, $plugin:ty) => {
+        const _: fn(&$plugin, &$crate::types::AuthorizationInstance) -> $crate::Decision =
+            <$plugin as $crate::Authorization>::check;
+    };
+    (listentry, $plugin:ty) => {
+        const _: fn(&$plugin, &str) -> $crate::Decision = <$plugin as $crate::ListEntry>::check;
+    };
+    (apikey, $plugin:ty) => {
+        const _: fn(&$plugin, &$crate::types::ApiKeyInstance) -> $crate::Decision =
+            <$plugin as $crate::ApiKey>::check;
+    };
+    (checknothing, $plugin:ty) => {
+        const _: fn(&$plugin) -> $crate::Decision = <$plugin as $crate::CheckNothing>::check;
+    };
+    (quota, $plugin:ty) => {
+        const _: fn(&$plugin, &$crate::types::QuotaInstance) -> $crate::Outcome =
+            <$plugin as $crate::Quota>::allocate;
     };
 }
 

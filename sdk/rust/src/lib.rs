@@ -50,3 +50,7 @@ pub mod types {
     pub use crate::bindings::key_checker::exports::osier::policy::apikey::Instance as ApiKeyInstance;
     pub use crate::bindings::quota_keeper::exports::osier::policy::quota::Instance as QuotaInstance;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
