@@ -15,7 +15,7 @@ use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
 use crate::metrics::Families;
 use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
-use crate::policy::{CompiledPolicy, Compiler, Missing};
+use crate::policy::{CompiledPolicy, Compiler, Missing, Unavailable};
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]
@@ -124,12 +124,10 @@ impl PolicyHost {
         &self,
         key: &ObjectKey,
         spec: &Json,
-        plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, String>,
+        plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, Unavailable>,
     ) -> Result<CompiledPolicy, Vec<Fault>> {
         self.compile(key, spec, &|name| {
-            plugin_of(name).map_err(|reason| {
-                Missing::Unavailable(format!("plugin {name} is not available: {reason}"))
-            })
+            plugin_of(name).map_err(Missing::Unavailable)
         })
     }
 

@@ -30,7 +30,7 @@ pub use fault::{FailurePolicy, Fault, LoadError};
 pub use host::PolicyHost;
 pub use key::ObjectKey;
 pub use plugin::{Plugin, PluginStatus};
-pub use policy::{CompiledPolicy, Direction, Mode};
+pub use policy::{CompiledPolicy, Direction, Mode, Unavailable};
 pub use set::{PolicySet, Scope};
 pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Denial, HeaderOperation, Verdict};

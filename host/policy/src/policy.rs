@@ -20,6 +20,9 @@ use crate::verdict::{Approval, Denial, HeaderOperation};
 pub(crate) use compile::{Compiler, Missing};
 pub(crate) use selector::Selector;
 
+/// For the request and for the response.
+type Operations = (Vec<HeaderOperation>, Vec<HeaderOperation>);
+
 /// On which side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -67,13 +70,25 @@ pub struct CompiledPolicy {
     pub(crate) failure: Option<FailurePolicy>,
 }
 
+/// Why a plugin is not there, and what its object says about calls that it should have answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Why, for logs and status.
+    pub reason: String,
+    /// `spec.failurePolicy` of the Plugin object; Fail if there is no object.
+    pub failure: FailurePolicy,
+}
+
 /// One question of a policy.
 #[derive(Debug)]
 pub(crate) enum Action {
     /// Ask a plugin.
     Ask(Box<Binding>),
     /// The plugin could not be loaded: every call goes by the failure policy.
-    Unavailable { plugin: Arc<str>, reason: String },
+    Unavailable {
+        plugin: Arc<str>,
+        missing: Unavailable,
+    },
 }
 
 impl CompiledPolicy {
@@ -108,7 +123,7 @@ impl CompiledPolicy {
             match condition.evaluate(attributes) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(_) if self.failure == Some(FailurePolicy::Ignore) => return Ok(()),
+                Err(_) if self.all_ignore() => return Ok(()),
                 Err(error) => {
                     let reason = format!("match cannot be computed: {error}");
                     return self.concluded(Err(self.failed("".into(), reason)), approval);
@@ -118,9 +133,8 @@ impl CompiledPolicy {
         for action in &self.actions {
             let outcome = match action {
                 Action::Ask(binding) => self.ask(binding, attributes, approval),
-                Action::Unavailable { .. } if self.failure == Some(FailurePolicy::Ignore) => Ok(()),
-                Action::Unavailable { plugin, reason } => {
-                    Err(self.failed(plugin.clone(), reason.clone()))
+                Action::Unavailable { plugin, missing } => {
+                    self.unanswered(plugin, missing.failure, &missing.reason)
                 }
             };
             self.concluded(outcome, approval)?;
@@ -155,14 +169,26 @@ impl CompiledPolicy {
             Ok(answer) => answer,
             Err(Unanswered(reason)) => {
                 binding.verdicts.failed.inc();
-                return match self.failure.unwrap_or(plugin.failure_policy()) {
-                    FailurePolicy::Ignore => Ok(()),
-                    FailurePolicy::Fail => Err(self.failed(plugin.label().clone(), reason)),
-                };
+                return self.unanswered(plugin.label(), plugin.failure_policy(), &reason);
             }
         };
         let answer = Arc::try_unwrap(answer).unwrap_or_else(|shared| (*shared).clone());
-        let allowed = match answer {
+        match self.verdict(plugin, answer) {
+            Ok((request, response)) => {
+                binding.verdicts.allowed.inc();
+                self.allowed(plugin, (request, response), approval);
+                Ok(())
+            }
+            Err(denial) => {
+                binding.verdicts.denied.inc();
+                Err(denial)
+            }
+        }
+    }
+
+    /// Header operations of the request and of the response, or the denial.
+    fn verdict(&self, plugin: &Plugin, answer: Answer) -> Result<Operations, Box<Denial>> {
+        match answer {
             Answer::Allow {
                 request, response, ..
             } => Ok((request, response)),
@@ -193,26 +219,10 @@ impl CompiledPolicy {
                 reason,
                 failed: false,
             })),
-        };
-        match allowed {
-            Ok((request, response)) => {
-                binding.verdicts.allowed.inc();
-                self.allowed(plugin, (request, response), approval);
-                Ok(())
-            }
-            Err(denial) => {
-                binding.verdicts.denied.inc();
-                Err(denial)
-            }
         }
     }
 
-    fn allowed(
-        &self,
-        plugin: &Plugin,
-        (request, response): (Vec<HeaderOperation>, Vec<HeaderOperation>),
-        approval: &mut Approval,
-    ) {
+    fn allowed(&self, plugin: &Plugin, (request, response): Operations, approval: &mut Approval) {
         if self.mode == Mode::Shadow {
             return;
         }
@@ -245,6 +255,30 @@ impl CompiledPolicy {
             plugin: plugin.label().clone(),
             reason,
             failed: false,
+        })
+    }
+
+    /// A question without an answer: the policy's own word counts before the plugin's.
+    fn unanswered(
+        &self,
+        plugin: &Arc<str>,
+        own: FailurePolicy,
+        reason: &str,
+    ) -> Result<(), Box<Denial>> {
+        match self.failure.unwrap_or(own) {
+            FailurePolicy::Ignore => Ok(()),
+            FailurePolicy::Fail => Err(self.failed(plugin.clone(), reason.to_owned())),
+        }
+    }
+
+    /// True if no action would refuse a call for want of an answer.
+    fn all_ignore(&self) -> bool {
+        self.actions.iter().all(|action| {
+            let own = match action {
+                Action::Ask(binding) => binding.plugin().failure_policy(),
+                Action::Unavailable { missing, .. } => missing.failure,
+            };
+            self.failure.unwrap_or(own) == FailurePolicy::Ignore
         })
     }
 

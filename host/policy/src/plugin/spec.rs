@@ -28,6 +28,17 @@ const INSTANCES: usize = 8;
 /// Longest deadline that a call on the request path may have.
 const MAX_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Fields of the spec.
+const FIELDS: &[&str] = &[
+    "image",
+    "digest",
+    "verify",
+    "config",
+    "grants",
+    "limits",
+    "failurePolicy",
+];
+
 /// Reads the spec.
 pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
     let mut reader = Reader { faults: Vec::new() };
@@ -35,43 +46,15 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
     let Some(root) = spec.as_object() else {
         return Err(vec![Fault::new("spec", "must be an object")]);
     };
-    reader.known(
-        "spec",
-        root,
-        &[
-            "image",
-            "digest",
-            "verify",
-            "config",
-            "grants",
-            "limits",
-            "failurePolicy",
-        ],
-    );
+    reader.known("spec", root, FIELDS);
     if root.get("verify").is_some_and(|verify| !verify.is_null()) {
         reader.fault("spec.verify", "signatures cannot be verified by this version, so the plugin is not loaded; remove the field or pin spec.digest");
     }
-    let grants = reader
-        .object("spec.grants", root.get("grants"))
-        .unwrap_or(&empty);
-    reader.known(
-        "spec.grants",
-        grants,
-        &["http", "keyvalue", "env", "clock", "random"],
-    );
-    if grants
-        .get("http")
-        .and_then(Json::as_array)
-        .is_some_and(|hosts| !hosts.is_empty())
-    {
-        reader.fault(
-            "spec.grants.http",
-            "outbound calls of plugins are not supported by this version; remove the grant",
-        );
-    }
-    let limits = reader
-        .object("spec.limits", root.get("limits"))
-        .unwrap_or(&empty);
+    let grants = reader.object("spec.grants", root.get("grants"));
+    let grants = grants.unwrap_or(&empty);
+    reader.grants(grants);
+    let limits = reader.object("spec.limits", root.get("limits"));
+    let limits = limits.unwrap_or(&empty);
     reader.known("spec.limits", limits, &["memory", "deadline", "instances"]);
     let spec = Spec {
         digest: reader.text("spec.digest", root.get("digest")),
@@ -127,6 +110,18 @@ impl Reader {
 
     fn known(&mut self, path: &str, object: &Map<String, Json>, names: &[&str]) {
         unknown(&mut self.faults, path, object, names);
+    }
+
+    fn grants(&mut self, grants: &Map<String, Json>) {
+        let known = ["http", "keyvalue", "env", "clock", "random"];
+        self.known("spec.grants", grants, &known);
+        let hosts = grants.get("http").and_then(Json::as_array);
+        if hosts.is_some_and(|hosts| !hosts.is_empty()) {
+            self.fault(
+                "spec.grants.http",
+                "outbound calls of plugins are not supported by this version; remove the grant",
+            );
+        }
     }
 
     fn object<'j>(&mut self, path: &str, value: Option<&'j Json>) -> Option<&'j Map<String, Json>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Action, CompiledPolicy, Direction, Mode, Selector, Target};
+use super::{Action, CompiledPolicy, Direction, Mode, Selector, Target, Unavailable};
 use crate::attributes::Vocabulary;
 use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
@@ -28,7 +28,7 @@ pub(crate) enum Missing {
     /// It is a fault of the policy.
     Fault(String),
     /// The policy is put in force all the same, and each call goes by its failure policy.
-    Unavailable(String),
+    Unavailable(Unavailable),
 }
 
 impl Compiler<'_> {
@@ -166,9 +166,9 @@ impl Compiler<'_> {
             )
             .map(|binding| Action::Ask(Box::new(binding))),
             Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
-            Err(Missing::Unavailable(reason)) => Ok(Action::Unavailable {
+            Err(Missing::Unavailable(missing)) => Ok(Action::Unavailable {
                 plugin: plugin.into(),
-                reason,
+                missing,
             }),
         }
     }

@@ -32,6 +32,8 @@ pub(crate) enum Plan {
     Entries(Vec<(String, Plan)>),
 }
 
+type Fields = serde_json::Map<String, Json>;
+
 /// Compiles the fields of one action. `prefix` is the path of the fields, for faults.
 pub(crate) fn compile(
     template: &Template,
@@ -107,75 +109,76 @@ impl Compiler<'_> {
         }
     }
 
-    fn nested(
-        &mut self,
-        path: &str,
-        wit: &Wit,
-        fields: &serde_json::Map<String, Json>,
-    ) -> Option<Plan> {
+    fn nested(&mut self, path: &str, wit: &Wit, fields: &Fields) -> Option<Plan> {
         match wit {
             Wit::Record(record) => {
-                let names: Vec<&str> = record.fields().map(|field| field.name).collect();
-                for unknown in fields.keys().filter(|name| !names.contains(&name.as_str())) {
-                    let hint = nearest(unknown, names.iter().copied())
-                        .map(|known| format!("; did you mean `{known}`?"))
-                        .unwrap_or_else(|| format!("; it has {}", names.join(", ")));
-                    let template = self.template.short();
-                    let place = joined(path, unknown);
-                    self.fault::<()>(
-                        &place,
-                        format!("template {template} has no such field{hint}"),
-                    );
-                }
-                let plans: Vec<Option<(String, Plan)>> = record
+                let places: Vec<(&str, Wit)> = record
                     .fields()
-                    .map(|field| {
-                        let place = joined(path, field.name);
-                        let plan = self.value(&place, &field.ty, fields.get(field.name));
-                        plan.map(|plan| (field.name.to_owned(), plan))
-                    })
+                    .map(|field| (field.name, field.ty))
                     .collect();
-                plans
-                    .into_iter()
-                    .collect::<Option<Vec<_>>>()
-                    .map(Plan::Record)
+                self.record(path, &places, fields)
             }
             Wit::Option(inner) => {
                 let plan = self.nested(path, &inner.ty(), fields)?;
                 Some(Plan::Some(Box::new(plan)))
             }
-            Wit::Variant(variant) => {
-                let mut given = fields.iter();
-                let (Some((name, value)), None) = (given.next(), given.next()) else {
-                    return self.fault(path, "name exactly one case");
-                };
-                let case = variant.cases().find(|case| case.name == name);
-                match case.map(|case| case.ty) {
-                    Some(Some(ty)) => {
-                        let plan = self.value(&joined(path, name), &ty, Some(value))?;
-                        Some(Plan::Case(name.clone(), Box::new(plan)))
-                    }
-                    Some(None) => Some(Plan::Constant(Val::Variant(name.clone(), None))),
-                    None => self.fault(path, format!("`{name}` is no case of {}", show(wit))),
-                }
-            }
+            Wit::Variant(_) => self.case(path, wit, fields),
             Wit::List(list) => match pair(&list.ty()) {
                 Some(ty) => {
-                    let plans: Vec<Option<(String, Plan)>> = fields
-                        .iter()
-                        .map(|(name, value)| {
-                            let plan = self.value(&joined(path, name), &ty, Some(value));
-                            plan.map(|plan| (name.clone(), plan))
-                        })
-                        .collect();
-                    plans
-                        .into_iter()
-                        .collect::<Option<Vec<_>>>()
-                        .map(Plan::Entries)
+                    let places = fields.keys().map(|name| (name.as_str(), ty.clone()));
+                    self.each(path, places, fields).map(Plan::Entries)
                 }
                 None => self.fault(path, format!("needs {}, not fields", show(wit))),
             },
             _ => self.fault(path, format!("needs {}, not fields", show(wit))),
+        }
+    }
+
+    fn record(&mut self, path: &str, places: &[(&str, Wit)], fields: &Fields) -> Option<Plan> {
+        let names: Vec<&str> = places.iter().map(|(name, _)| *name).collect();
+        for unknown in fields.keys().filter(|name| !names.contains(&name.as_str())) {
+            let hint = nearest(unknown, names.iter().copied())
+                .map(|known| format!("; did you mean `{known}`?"))
+                .unwrap_or_else(|| format!("; it has {}", names.join(", ")));
+            let template = self.template.short();
+            let detail = format!("template {template} has no such field{hint}");
+            self.fault::<()>(&joined(path, unknown), detail);
+        }
+        self.each(path, places.iter().cloned(), fields)
+            .map(Plan::Record)
+    }
+
+    /// Plans of several values; every one is compiled, so that all faults are reported.
+    fn each<'n>(
+        &mut self,
+        path: &str,
+        places: impl Iterator<Item = (&'n str, Wit)>,
+        fields: &Fields,
+    ) -> Option<Vec<(String, Plan)>> {
+        let plans: Vec<Option<(String, Plan)>> = places
+            .map(|(name, ty)| {
+                let plan = self.value(&joined(path, name), &ty, fields.get(name))?;
+                Some((name.to_owned(), plan))
+            })
+            .collect();
+        plans.into_iter().collect()
+    }
+
+    /// `{case: value}`
+    fn case(&mut self, path: &str, wit: &Wit, fields: &Fields) -> Option<Plan> {
+        let mut given = fields.iter();
+        let (Wit::Variant(variant), Some((name, value)), None) = (wit, given.next(), given.next())
+        else {
+            return self.fault(path, "name exactly one case");
+        };
+        let case = variant.cases().find(|case| case.name == name);
+        match case.map(|case| case.ty) {
+            Some(Some(ty)) => {
+                let plan = self.value(&joined(path, name), &ty, Some(value))?;
+                Some(Plan::Case(name.clone(), Box::new(plan)))
+            }
+            Some(None) => Some(Plan::Constant(Val::Variant(name.clone(), None))),
+            None => self.fault(path, format!("`{name}` is no case of {}", show(wit))),
         }
     }
 

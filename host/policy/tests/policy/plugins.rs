@@ -4,7 +4,7 @@ use crate::fixture::{
     DENIER, LIST, RATE_LIMIT, World, allowed, attributes, check, denied, headers, scope,
 };
 use http::HeaderMap;
-use osier_policy::{ObjectKey, PolicySet};
+use osier_policy::{FailurePolicy, ObjectKey, PolicySet, Unavailable};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -270,18 +270,47 @@ fn the_same_object_is_loaded_once_and_a_bad_one_leaves_the_old() {
 #[test]
 fn a_plugin_that_is_not_available_never_opens_a_door() {
     let world = World::new();
-    let missing = |_: &str| Err("the image cannot be fetched".to_owned());
-    let mut spec = on_reviews(json!({"plugin": "gone", "template": "checknothing"}));
-    let key = ObjectKey::new("default", "p");
-    let compile = |spec: &Value| {
-        let policy = world.host.enforce_policy(&key, spec, &missing).unwrap();
-        PolicySet::new(vec![Arc::new(policy)], "osier-system")
+    let missing = |failure| {
+        move |_: &str| {
+            Err(Unavailable {
+                reason: "the image cannot be fetched".into(),
+                failure,
+            })
+        }
     };
-    let denial = denied(check(&compile(&spec), &HeaderMap::new()));
-    assert!(
-        denial.failed && denial.status == 500 && denial.reason.contains("cannot be fetched"),
-        "{denial:?}"
-    );
-    spec["failurePolicy"] = json!("Ignore");
-    allowed(check(&compile(&spec), &HeaderMap::new()));
+    let action = json!({"plugin": "gone", "template": "checknothing"});
+    let check_with = |own: FailurePolicy, of_policy: Option<&str>| {
+        let mut spec = on_reviews(action.clone());
+        if let Some(failure) = of_policy {
+            spec["failurePolicy"] = json!(failure);
+        }
+        let key = ObjectKey::new("default", "p");
+        let policy = world
+            .host
+            .enforce_policy(&key, &spec, &missing(own))
+            .unwrap();
+        let set = PolicySet::new(vec![Arc::new(policy)], "osier-system");
+        check(&set, &HeaderMap::new())
+    };
+    let denial = denied(check_with(FailurePolicy::Fail, None));
+    assert!(denial.failed && denial.status == 500, "{denial:?}");
+    assert!(denial.reason.contains("cannot be fetched"), "{denial:?}");
+    allowed(check_with(FailurePolicy::Ignore, None));
+    allowed(check_with(FailurePolicy::Fail, Some("Ignore")));
+    denied(check_with(FailurePolicy::Ignore, Some("Fail")));
+}
+
+#[test]
+fn a_match_that_cannot_be_computed_goes_by_the_failure_policy() {
+    let world = World::new();
+    for (failure, passes) in [("Fail", false), ("Ignore", true)] {
+        let plugin = world.load("denier", DENIER, json!({"failurePolicy": failure}));
+        let mut spec = on_reviews(json!({"plugin": "denier", "template": "checknothing"}));
+        spec["match"] = json!("int(request.method) == 1");
+        let verdict = check(&world.set(&[&plugin], &spec), &HeaderMap::new());
+        match passes {
+            true => drop(allowed(verdict)),
+            false => assert!(denied(verdict).reason.contains("match")),
+        }
+    }
 }

@@ -80,70 +80,74 @@ fn images() {
     assert!(matches!(&error, LoadError::NoTemplate { .. }), "{error}");
 }
 
-#[test]
-fn policies() {
+/// Faults of a policy for a plugin `denier`.
+fn faults(spec: &Value) -> Vec<String> {
     let world = World::new();
     let plugin = world.load("denier", DENIER, json!({}));
-    let refuse = |spec: Value| {
-        let faults = world.try_policy(&[&plugin], &spec).unwrap_err();
-        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    let action = json!({"plugin": "denier", "template": "checknothing"});
-    for (spec, words) in [
+    let faults = world.try_policy(&[&plugin], spec).unwrap_err();
+    faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn actions() {
+    for (action, words) in [
         (
-            json!({"actions": [{"plugin": "denyer", "template": "checknothing"}]}),
-            "spec.actions[0].plugin: no Plugin `denyer`",
+            json!({"plugin": "denyer", "template": "checknothing"}),
+            "plugin: no Plugin `denyer`",
         ),
         (
-            json!({"actions": [{"plugin": "denier", "template": "metric"}]}),
-            "spec.actions[0].template: plugin default/denier does not answer",
+            json!({"plugin": "denier", "template": "metric"}),
+            "template: plugin default/denier does not answer",
         ),
+        (json!({"plugin": "denier"}), "template: is required"),
         (
-            json!({"actions": [{"plugin": "denier"}]}),
-            "spec.actions[0].template: is required",
-        ),
-        (json!({"actions": []}), "spec.actions: name at least one"),
-        (
-            json!({"actions": [action], "match": "request.method"}),
-            "spec.match: column 1",
-        ),
-        (json!({"actions": [action], "mode": "Off"}), "spec.mode"),
-        (
-            json!({"actions": [action], "direction": "Up"}),
-            "spec.direction",
-        ),
-        (
-            json!({"actions": [action], "targetRefs": [{"kind": "Pod", "name": "a"}]}),
-            "spec.targetRefs[0].kind",
-        ),
-        (
-            json!({"actions": [action], "tagretRefs": []}),
-            "did you mean `targetRefs`?",
-        ),
-        (
-            json!({"actions": [action], "selector": {}}),
-            "spec.selector",
-        ),
-        (
-            json!({"actions": [{"plugin": "denier", "template": "checknothing", "fields": {"a": "1"}}]}),
+            json!({"plugin": "denier", "template": "checknothing", "fields": {"a": "1"}}),
             "has no fields",
         ),
         (
-            json!({"actions": [{"plugin": "denier", "template": "listentry"}]}),
-            "spec.actions[0].fields.value: is missing",
+            json!({"plugin": "denier", "template": "listentry"}),
+            "fields.value: is missing",
         ),
         (
-            json!({"actions": [{"plugin": "denier", "template": "quota", "amount": "'x'"}]}),
-            "spec.actions[0].fields.amount",
+            json!({"plugin": "denier", "template": "quota", "amount": "'x'"}),
+            "fields.amount",
         ),
     ] {
-        let faults = refuse(spec.clone());
+        let found = faults(&json!({"actions": [action]}));
+        let said = |fault: &String| fault.starts_with("spec.actions[0].") && fault.contains(words);
+        assert!(found.iter().any(said), "{action}: {found:?}");
+    }
+}
+
+#[test]
+fn policies() {
+    for (field, value, words) in [
+        ("actions", json!([]), "spec.actions: name at least one"),
+        ("match", json!("request.method"), "spec.match: column 1"),
+        ("mode", json!("Off"), "spec.mode"),
+        ("direction", json!("Up"), "spec.direction"),
+        (
+            "targetRefs",
+            json!([{"kind": "Pod", "name": "a"}]),
+            "spec.targetRefs[0].kind",
+        ),
+        ("tagretRefs", json!([]), "did you mean `targetRefs`?"),
+        ("selector", json!({}), "spec.selector"),
+        (
+            "rollout",
+            json!({"plugin": "x", "percent": 5}),
+            "spec.rollout",
+        ),
+    ] {
+        let mut spec = json!({"actions": [{"plugin": "denier", "template": "checknothing"}]});
+        spec[field] = value;
+        let found = faults(&spec);
         assert!(
-            faults.iter().any(|fault| fault.contains(words)),
-            "{spec}: {faults:?}"
+            found.iter().any(|fault| fault.contains(words)),
+            "{spec}: {found:?}"
         );
     }
     let several =
-        refuse(json!({"mode": "x", "match": "1", "actions": [{"plugin": "a", "template": "b"}]}));
+        faults(&json!({"mode": "x", "match": "1", "actions": [{"plugin": "a", "template": "b"}]}));
     assert_eq!(several.len(), 3, "{several:?}");
 }
