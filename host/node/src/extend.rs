@@ -11,7 +11,7 @@ use std::time::Duration;
 use osier_api::Object;
 use osier_api::resources::{PLUGINS, POLICIES};
 use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
-use osier_policy::{CompiledPolicy, ObjectKey, Plugin, PolicyHost, PolicySet};
+use osier_policy::{CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable};
 use osier_process::clock;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -71,7 +71,7 @@ struct InForce {
 #[derive(PartialEq)]
 struct Made {
     version: Version,
-    plugins: Vec<Result<usize, String>>,
+    plugins: Vec<Result<usize, Unavailable>>,
 }
 
 impl Version {
@@ -214,7 +214,12 @@ impl Extensions {
             entry.faults = vec!["its plugins are being loaded".to_owned()];
             return false;
         }
-        let find = |name: &str| plugin_of(&self.known, namespaces, name);
+        let find = |name: &str| {
+            plugin_of(&self.known, namespaces, name).map_err(|reason| Unavailable {
+                reason,
+                failure: failure_policy(&self.plugins, namespaces, name),
+            })
+        };
         let identity = |name| find(name).map(|plugin| Arc::as_ptr(&plugin).addr());
         let made = Made {
             version: Version::of(object),
@@ -260,6 +265,13 @@ fn plugin_of(known: &BTreeMap<ObjectKey, Entry>, namespaces: [&str; 2], name: &s
         Course::Failed { error, .. } => error.clone(),
         Course::Idle | Course::Loading { .. } | Course::Ready { .. } => "it is being loaded".to_owned(),
     })
+}
+
+/// What the Plugin object says about calls that it cannot answer; Fail if there is no object.
+fn failure_policy(plugins: &Informer, namespaces: [&str; 2], name: &str) -> FailurePolicy {
+    let object = namespaces.iter().find_map(|namespace| plugins.get(namespace, name));
+    let says = object.as_ref().and_then(|object| object.get(&["spec", "failurePolicy"])?.as_str());
+    if says == Some("Ignore") { FailurePolicy::Ignore } else { FailurePolicy::Fail }
 }
 
 fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {
