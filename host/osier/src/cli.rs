@@ -2,6 +2,7 @@
 
 mod apply;
 mod get;
+mod image;
 mod manifests;
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
@@ -20,7 +21,7 @@ use std::sync::Arc;
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(up) => crate::up::up(&up),
-        Command::Image(image) => { let _ = image; Ok(()) },
+        Command::Image(image) => image::run(&image.command),
         Command::Apply(files) => block_on(apply::apply(&files)),
         Command::Delete(files) => block_on(apply::delete(&files)),
         Command::Get(get) => block_on(get::get(&get)),

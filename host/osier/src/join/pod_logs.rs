@@ -9,9 +9,14 @@ use std::sync::{Arc, OnceLock};
 /// The door is part of the API server, which starts before the node agent; the agent steps in when it is up.
 #[derive(Default)]
 pub struct NodeLogs {
+    node: OnceLock<Arc<osier_node::Logs>>,
 }
 
 impl NodeLogs {
+    /// Joins the agent's logs. A second call changes nothing.
+    pub fn join(&self, logs: Arc<osier_node::Logs>) {
+        let _first_wins = self.node.set(logs);
+    }
 }
 
 impl PodLogs for NodeLogs {
@@ -22,7 +27,18 @@ impl PodLogs for NodeLogs {
         options: LogOptions,
     ) -> Boxed<'a, Result<Body, Status>> {
         Box::pin(async move {
-            Err(Status::unavailable("x"))
+            let Some(logs) = self.node.get() else {
+                return Err(Status::unavailable("the node agent is starting; try again"));
+            };
+            let options = osier_node::LogOptions {
+                follow: options.follow,
+                tail_lines: options.tail_lines,
+                since: options.since,
+                timestamps: options.timestamps,
+                limit_bytes: options.limit_bytes,
+                previous: options.previous,
+            };
+            logs.open(pod, container, options).await
         })
     }
 }

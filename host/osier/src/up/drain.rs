@@ -22,6 +22,7 @@ async fn in_order(rooms: Rooms, deadline: Instant) -> Result<(), Failure> {
     let _draining = rooms.unready();
     let mut stuck = Vec::new();
     stuck.extend(ended("gateway", &rooms.edge, deadline).await);
+    rooms.node.drain(left(deadline)).await;
     stuck.extend(ended("controllers and node", &rooms.plane, deadline).await);
     stuck.extend(ended("api", &rooms.api, deadline).await);
     rooms.server.close().await.map_err(|error| Failure::Data(error.to_string()))?;

@@ -4,8 +4,10 @@ use super::admin::Admin;
 use super::directory::DataDirectory;
 use super::{Listeners, directory};
 use crate::arguments::StoreName;
+use crate::bundled::Plugins;
 use crate::configuration::Settings;
 use crate::exit::Failure;
+use crate::join::admission::PolicyAdmission;
 use crate::join::pod_logs::NodeLogs;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
@@ -13,6 +15,9 @@ use osier_apiserver::{ApiServer, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject};
+use osier_node::images::ImageStore;
+use osier_node::{Capacity, Node, Parts};
+use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
@@ -32,6 +37,8 @@ pub struct Rooms {
     pub api: Tasks,
     /// The admin listener, which answers to the last.
     pub admin: Tasks,
+    /// The node agent.
+    pub node: Arc<Node>,
     /// The API server.
     pub server: Arc<ApiServer>,
     readiness: Readiness,
@@ -51,14 +58,39 @@ impl Rooms {
         admin.spawn("admin", serve(listeners.admin, Security::Plain, page, admin.clone(), Limits::default()));
 
         let engine = engine(settings, data, plane.clone())?;
+        let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
+        let images = ImageStore::open(&settings.data_dir).map_err(|error| Failure::Data(error.to_string()))?;
         let logs = Arc::new(NodeLogs::default());
-        let server = open_api(settings, data, logs.clone(), api.clone()).await?;
+        let admission = PolicyAdmission::new(policy.clone(), images, api.clone());
+        let server = open_api(settings, data, Arc::new(admission), logs.clone(), api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         api.spawn("api", serve(listeners.api, security, listener, api.clone(), Limits::default()));
 
+        let capacity = Capacity { pods: u64::from(settings.max_pods), ..Capacity::of_machine() };
+        let agent = osier_node::Settings {
+            capacity,
+            ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
+        };
+        let parts = Parts {
+            client: client(&server, &format!("system:node:{}", settings.node_name), "system:nodes"),
+            engine,
+            policy,
+            metrics,
+            bundled: Arc::new(Plugins),
+        };
+        let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
+        logs.join(node.logs());
         osier_control::start(client(&server, "system:controllers", "osier:components"), &plane, osier_control::Settings::default());
-        drop(starting);
-        Ok(Self { edge, plane, api, admin, server, readiness })
+        let gateway = osier_proxy::GatewayListener(node.proxy());
+        edge.spawn("gateway", serve(listeners.gateway, Security::Plain, gateway, edge.clone(), Limits::default()));
+        plane.spawn("readiness", {
+            let node = node.clone();
+            async move {
+                node.registered().await;
+                drop(starting);
+            }
+        });
+        Ok(Self { edge, plane, api, admin, node, server, readiness })
     }
 
     /// Returns when the node is ready.
@@ -110,6 +142,7 @@ fn engine(settings: &Settings, data: &DataDirectory, tasks: Tasks) -> Result<Eng
 async fn open_api(
     settings: &Settings,
     data: &DataDirectory,
+    admission: Arc<PolicyAdmission>,
     logs: Arc<NodeLogs>,
     tasks: Tasks,
 ) -> Result<Arc<ApiServer>, Failure> {
@@ -123,7 +156,7 @@ async fn open_api(
         store_limits: StoreLimits { history: settings.store_history as usize, ..StoreLimits::default() },
         service_cidr: SERVICE_RANGE.to_owned(),
     };
-    let opened = ApiServer::open(api, vec![], logs, tasks).await;
+    let opened = ApiServer::open(api, vec![admission], logs, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))
 }
 
