@@ -38,7 +38,7 @@ impl PodLogs for NodeLogs {
                 limit_bytes: options.limit_bytes,
                 previous: options.previous,
             };
-            logs.open(pod, container, options).await
+            logs.read(pod, container, options).await
         })
     }
 }
