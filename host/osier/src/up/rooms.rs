@@ -16,7 +16,7 @@ use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject};
 use osier_node::images::ImageStore;
-use osier_node::{Capacity, Node};
+use osier_node::{Capacity, Node, Parts};
 use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
@@ -71,8 +71,14 @@ impl Rooms {
             capacity,
             ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
         };
-        let as_node = client(&server, &format!("system:node:{}", settings.node_name), "system:nodes");
-        let node = Node::start(agent, as_node, engine, &metrics, &plane, Arc::new(Plugins)).context("the node agent did not start")?;
+        let parts = Parts {
+            client: client(&server, &format!("system:node:{}", settings.node_name), "system:nodes"),
+            engine,
+            policy,
+            metrics,
+            bundled: Arc::new(Plugins),
+        };
+        let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         logs.join(node.logs());
         osier_control::start(client(&server, "system:controllers", "osier:components"), &plane, osier_control::Settings::default());
         let gateway = osier_proxy::GatewayListener(node.proxy());
