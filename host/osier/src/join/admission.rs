@@ -5,7 +5,7 @@ use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
 use osier_node::images::ImageStore;
-use osier_policy::{LoadError, ObjectKey, Plugin, PolicyHost};
+use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Unavailable};
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,7 +49,9 @@ impl PolicyAdmission {
         let spec = object.get(&["spec"]).cloned().unwrap_or(Value::Null);
         let known = |name: &str| {
             let unknown = || Err(format!("Plugin {name} does not exist"));
-            plugins.get(name).cloned().unwrap_or_else(unknown)
+            // Only the types matter here: what happens to calls is the node's business.
+            let unavailable = |reason| Unavailable { reason, failure: FailurePolicy::Fail };
+            plugins.get(name).cloned().unwrap_or_else(unknown).map_err(unavailable)
         };
         match self.policy.enforce_policy(&key_of(object), &spec, &known) {
             Ok(_) => Ok(Admitted { object: None, warnings: plugins.into_values().filter_map(warning).collect() }),

@@ -86,7 +86,7 @@ impl Rooms {
         plane.spawn("readiness", {
             let node = node.clone();
             async move {
-                node.registered().await;
+                node.ready().await;
                 drop(starting);
             }
         });
