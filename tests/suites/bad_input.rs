@@ -64,7 +64,7 @@ async fn bodies_that_cannot_be_read_are_named() {
         &node,
         PODS,
         ("text/plain", "hello"),
-        (415, &["text/plain", "application/json"]),
+        (415, &["unknown format", "application/json"]),
     )
     .await;
     refused(

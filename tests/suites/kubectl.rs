@@ -230,7 +230,7 @@ fn labels_creates_and_deletes(person: &Person) {
     );
     contains(
         &person.ok("annotate configmap settings note=hello"),
-        &["annotated"],
+        &["configmap/settings annotate"],
     );
     let create = "create configmap made --from-literal=a=b";
     contains(&person.ok(create), &["configmap/made created"]);
