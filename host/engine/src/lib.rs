@@ -24,6 +24,7 @@ mod serving;
 mod stdio;
 mod ticker;
 mod trap;
+mod unread;
 mod workload;
 
 pub use command::CommandContainer;

@@ -1,6 +1,6 @@
 //! The guest's way out: `wasi:http/outgoing-handler` handed to [`Outgoing`], with bodies passed on as they are.
 
-use crate::{Outgoing, OutgoingError, Timeouts};
+use crate::{Outgoing, OutgoingError, Timeouts, unread};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
@@ -61,7 +61,11 @@ impl WasiHttpHooks for Hooks {
             first_byte: options.first_byte_timeout,
             between_bytes: options.between_bytes_timeout,
         };
-        let sent = self.outgoing.send(request.map(body::boxed), timeouts);
+        let (head, body) = request.into_parts();
+        let (body, rest) = unread::lend(body);
+        let sent = self
+            .outgoing
+            .send(Request::from_parts(head, body::boxed(body)), timeouts);
         Box::new(async move {
             let answered = match timeouts.first_byte {
                 Some(limit) => tokio::time::timeout(limit, sent)
@@ -74,7 +78,11 @@ impl WasiHttpHooks for Hooks {
                 Some(limit) => Punctual::new(body, limit).boxed_unsync(),
                 None => for_guest(body),
             });
-            Ok((response, Box::new(async { Ok(()) }) as Afterwards))
+            let afterwards = async {
+                rest.await;
+                Ok(())
+            };
+            Ok((response, Box::new(afterwards) as Afterwards))
         })
     }
 }
