@@ -83,6 +83,8 @@ impl FailureKind {
 pub(crate) struct PluginMetrics {
     failures: [Counter; 6],
     pub(crate) hits: Counter,
+    /// Where the counters stood when this version of the plugin was loaded; they count for the object, whatever its version.
+    before: [u64; 7],
     pub(crate) latency: Histogram,
 }
 
@@ -92,7 +94,12 @@ impl PluginMetrics {
     }
 
     pub(crate) fn failures(&self, kind: FailureKind) -> u64 {
-        self.failures[kind as usize].get()
+        let at = kind as usize;
+        self.failures[at].get().saturating_sub(self.before[at])
+    }
+
+    pub(crate) fn cache_hits(&self) -> u64 {
+        self.hits.get().saturating_sub(self.before[6])
     }
 }
 
@@ -148,9 +155,15 @@ impl Families {
             };
             self.0.failures.get_or_create(&labels).clone()
         });
+        let hits = self.0.hits.get_or_create(&labels).clone();
+        let mut before = [0; 7];
+        for (place, counter) in before.iter_mut().zip(failures.iter().chain([&hits])) {
+            *place = counter.get();
+        }
         PluginMetrics {
             failures,
-            hits: self.0.hits.get_or_create(&labels).clone(),
+            hits,
+            before,
             latency: self.0.latency.get_or_create(&labels).clone(),
         }
     }

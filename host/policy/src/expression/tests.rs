@@ -304,3 +304,15 @@ fn the_vocabulary_is_mixers_and_every_attribute_can_be_read() {
         }
     });
 }
+
+#[test]
+fn every_function_stands_in_the_guide() {
+    let guide = include_str!("../../../../docs/guide/expressions.md");
+    for function in functions::FUNCTIONS {
+        assert!(
+            guide.contains(function.name),
+            "docs/guide/expressions.md does not name {}",
+            function.name
+        );
+    }
+}

@@ -86,7 +86,7 @@ impl Health {
             imports: plugin.imports.clone(),
             schema: plugin.schema.clone(),
             calls: self.calls.load(Ordering::Relaxed),
-            cache_hits: plugin.metrics.hits.get(),
+            cache_hits: plugin.metrics.cache_hits(),
             traps: count(FailureKind::Trap),
             deadline_overruns: count(FailureKind::Deadline),
             memory_overruns: count(FailureKind::Memory),
