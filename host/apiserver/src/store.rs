@@ -83,7 +83,6 @@ impl Store {
             directory,
             history,
             limits,
-            rested: true,
         };
         std::thread::Builder::new()
             .name("store-writer".to_owned())

@@ -102,10 +102,6 @@ pub(super) trait Engine: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
     /// Every key from `from` up to, not including, `to`.
     fn range(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), EngineError>;
-    /// Called after changes when nothing waits: the time for what makes the next opening quick.
-    fn rest(&self) -> Result<(), EngineError> {
-        Ok(())
-    }
     /// Gives the files back. Everything applied is on the disk before.
     fn close(self: Box<Self>) -> Result<(), EngineError>;
 }

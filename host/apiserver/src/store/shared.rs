@@ -47,11 +47,6 @@ impl Shared {
         self.read(|engine| engine.apply(batch))
     }
 
-    /// Lets the engine prepare its next opening.
-    pub(super) fn rest(&self) -> Result<(), StoreError> {
-        self.read(|engine| engine.rest())
-    }
-
     /// Gives the engine's files back, waiting for readers.
     pub(super) fn close(&self) -> Result<(), StoreError> {
         let engine = self.engine.write().take();

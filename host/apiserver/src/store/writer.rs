@@ -16,8 +16,8 @@ use super::limits::{COMPACT_IDLE, COMPACT_PER_WRITE, Limits};
 use super::queue::{Queue, Request, Taken};
 use super::shared::Shared;
 
-/// How long nothing must wait before the store compacts, or the engine rests, on its own account.
-const IDLE: Duration = Duration::from_millis(100);
+/// How long the store must be idle before it compacts on its own account.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// How closing went, once it is done.
 pub(super) type Outcome = watch::Sender<Option<Result<(), StoreError>>>;
@@ -29,20 +29,16 @@ pub(super) struct Writer {
     pub(super) directory: Directory,
     pub(super) history: History,
     pub(super) limits: Limits,
-    /// True when there was no commit since the engine rested.
-    pub(super) rested: bool,
 }
 
 impl Writer {
     /// Writes until the queue is closed, then closes the store.
     pub(super) fn run(mut self, outcome: &Outcome) {
         loop {
-            let work = self.history.is_long() || !self.rested;
-            let patience = (work && self.shared.health().is_ok()).then_some(IDLE);
-            match self.queue.take(patience) {
+            let idle = self.history.is_long() && self.shared.health().is_ok();
+            match self.queue.take(idle.then_some(IDLE)) {
                 Taken::Group(requests) => self.write(requests),
-                Taken::Idle if self.history.is_long() => self.compact(),
-                Taken::Idle => self.rest(),
+                Taken::Idle => self.compact(),
                 Taken::Closed => break,
             }
         }
@@ -81,13 +77,6 @@ impl Writer {
         );
     }
 
-    fn rest(&mut self) {
-        self.rested = true;
-        if let Err(error) = self.shared.rest() {
-            self.shared.fail(&error.to_string());
-        }
-    }
-
     /// Makes a commit durable, then known.
     fn commit(&mut self, commit: Commit, compact: usize) {
         let Commit {
@@ -124,7 +113,6 @@ impl Writer {
         }
         self.shared.state.write().compact(progress.compacted);
         batch.put(progress_key(), progress.encode());
-        self.rested = false;
         let made = self.shared.apply(batch).map_err(|error| error.to_string());
         let noted = made.and_then(|()| {
             let noted = self.directory.acknowledge(progress.revision);
