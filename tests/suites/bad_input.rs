@@ -203,10 +203,6 @@ async fn wrong_policies(node: &Node) {
             json!({"actions": action("denier", "nonsense")}),
             ["spec.actions[0].template", "nonsense"],
         ),
-        (
-            json!({"actions": action("nobody", "checknothing")}),
-            ["spec.actions[0].plugin", "nobody"],
-        ),
     ] {
         let policy = object("Policy", "wrong", &spec);
         refused(node, POLICIES, ("application/json", &policy), (422, &parts)).await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use anyhow::ensure;
+use osier_tests::api::Api;
 use osier_tests::artifacts::component;
 use osier_tests::objects::{self, name};
 use osier_tests::{Node, until};
@@ -53,6 +54,10 @@ async fn a_deleted_pod_is_replaced() {
 async fn a_controller_keeps_the_oldest() {
     let node = clock().await;
     let oldest = name(&objects::ready(&node, "app=clock", 1).await.unwrap()[0]);
+    // Times of objects have whole seconds; the oldest shall be older than the others by that measure too.
+    let first = timestamp(&objects::ready(&node, "app=clock", 1).await.unwrap()[0]);
+    let later = || async { Ok((now(&node).await? > first).then_some(())) };
+    until("a later second", LIMIT, later).await.unwrap();
     let five = scale(&node, 5).await;
     let names: BTreeSet<String> = five.iter().map(name).collect();
     assert_eq!(names.len(), 5);
@@ -67,6 +72,25 @@ async fn a_controller_keeps_the_oldest() {
     );
     let left = scale(&node, 1).await;
     assert_eq!(name(&left[0]), oldest, "the newest surplus pods go first");
+}
+
+fn timestamp(object: &Value) -> String {
+    object["metadata"]["creationTimestamp"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+/// The node's clock, as it writes it on objects.
+async fn now(node: &Node) -> anyhow::Result<String> {
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "now-"}});
+    let path = "/api/v1/namespaces/default/configmaps?dryRun=All";
+    let answer = Api::open(node)
+        .await?
+        .send("POST", path, Some(&map))
+        .await?;
+    Ok(timestamp(&answer.json()?))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -91,7 +115,7 @@ async fn a_pod_that_keeps_failing_backs_off() {
     let node = Node::start().unwrap();
     node.import("ticker:1.0", &component("tests/ticker").unwrap())
         .unwrap();
-    node.apply_text(&single("failing", "Always", "3")).unwrap();
+    node.apply_text(&single("failing", "Always", "1")).unwrap();
     let pod = until("the pod backs off after restarts", LIMIT, || async {
         let pod = objects::get(&node, "/api/v1/namespaces/default/pods/failing").await?;
         let status = &pod["status"]["containerStatuses"][0];
@@ -105,7 +129,7 @@ async fn a_pod_that_keeps_failing_backs_off() {
     let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
     assert_eq!(
         (last["exitCode"].as_i64(), last["reason"].as_str()),
-        (Some(3), Some("Error")),
+        (Some(1), Some("Error")),
         "{pod:#}"
     );
     let events = objects::get(&node, "/api/v1/namespaces/default/events")
@@ -128,8 +152,8 @@ async fn a_pod_that_ends_well_has_succeeded() {
     node.import("ticker:1.0", &component("tests/ticker").unwrap())
         .unwrap();
     node.apply_text(&single("done", "Never", "0")).unwrap();
-    node.apply_text(&single("broken", "Never", "7")).unwrap();
-    for (pod, phase, code) in [("done", "Succeeded", 0), ("broken", "Failed", 7)] {
+    node.apply_text(&single("broken", "Never", "1")).unwrap();
+    for (pod, phase, code) in [("done", "Succeeded", 0), ("broken", "Failed", 1)] {
         let what = format!("{pod} is {phase}");
         let found = until(&what, LIMIT, || async {
             let found =

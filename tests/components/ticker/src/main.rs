@@ -1,6 +1,6 @@
 //! A `wasi:cli` command for tests: prints its arguments and chosen environment, ticks, and ends with the code it is told.
 //!
-//! `TICKS` (default: for ever) and `TICK_MS` (default 100) say how long; `EXIT_CODE` (default 0) says how. `SHOW_` variables are printed.
+//! `TICKS` (default: for ever) and `TICK_MS` (default 100) say how long; `EXIT_CODE` (default 0) says how: WASI 0.2 tells the host only whether it is zero. `SHOW_` variables are printed.
 
 use std::process::ExitCode;
 use std::time::Duration;
