@@ -26,7 +26,9 @@ pub struct Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("agent", &self.agent).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("agent", &self.agent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,13 +74,23 @@ impl Client {
     }
 
     /// Reads one object.
-    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Object, ClientError> {
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Object, ClientError> {
         let path = request::single(resource, namespace, name, Part::Whole);
         self.object(Method::GET, path, None).await
     }
 
     /// Lists one page; of all namespaces when `namespace` is empty.
-    pub async fn list(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<List, ClientError> {
+    pub async fn list(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        query: &Query,
+    ) -> Result<List, ClientError> {
         let path = query.apply(&request::collection(resource, namespace), &[]);
         let what = format!("GET {path}");
         let answer = self.send(Method::GET, path, None).await?;
@@ -88,7 +100,12 @@ impl Client {
     }
 
     /// Lists all pages.
-    pub async fn list_all(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<List, ClientError> {
+    pub async fn list_all(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        query: &Query,
+    ) -> Result<List, ClientError> {
         let mut query = Query {
             limit: Some(500),
             ..query.clone()
@@ -106,39 +123,70 @@ impl Client {
     }
 
     /// Creates an object in the namespace that it names.
-    pub async fn create(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        object: &Object,
+    ) -> Result<Object, ClientError> {
         let path = request::collection(resource, object.namespace());
-        self.object(Method::POST, path, Some(to_value(object))).await
+        self.object(Method::POST, path, Some(to_value(object)))
+            .await
     }
 
     /// Replaces an object; its resourceVersion, if set, must be the current one.
-    pub async fn replace(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+    pub async fn replace(
+        &self,
+        resource: &Resource,
+        object: &Object,
+    ) -> Result<Object, ClientError> {
         self.replace_part(resource, object, Part::Whole).await
     }
 
     /// Replaces an object's status.
-    pub async fn replace_status(&self, resource: &Resource, object: &Object) -> Result<Object, ClientError> {
+    pub async fn replace_status(
+        &self,
+        resource: &Resource,
+        object: &Object,
+    ) -> Result<Object, ClientError> {
         self.replace_part(resource, object, Part::Status).await
     }
 
     /// Replaces a part of an object.
-    pub async fn replace_part(&self, resource: &Resource, object: &Object, part: Part) -> Result<Object, ClientError> {
+    pub async fn replace_part(
+        &self,
+        resource: &Resource,
+        object: &Object,
+        part: Part,
+    ) -> Result<Object, ClientError> {
         let path = request::single(resource, object.namespace(), object.name(), part);
         self.object(Method::PUT, path, Some(to_value(object))).await
     }
 
     /// Applies a JSON merge patch (RFC 7386) to `of`, or to a part of it.
-    pub async fn patch(&self, resource: &Resource, of: (&str, &str), patch: Value, part: Part) -> Result<Object, ClientError> {
+    pub async fn patch(
+        &self,
+        resource: &Resource,
+        of: (&str, &str),
+        patch: Value,
+        part: Part,
+    ) -> Result<Object, ClientError> {
         let (namespace, name) = of;
         let path = request::single(resource, namespace, name, part);
         self.object(Method::PATCH, path, Some(patch)).await
     }
 
     /// Deletes an object. The answer is the object, if it lives on for a while, or a Status.
-    pub async fn delete(&self, resource: &Resource, of: (&str, &str), options: &DeleteOptions) -> Result<(), ClientError> {
+    pub async fn delete(
+        &self,
+        resource: &Resource,
+        of: (&str, &str),
+        options: &DeleteOptions,
+    ) -> Result<(), ClientError> {
         let path = request::single(resource, of.0, of.1, Part::Whole);
         let what = format!("DELETE {path}");
-        let answer = self.send(Method::DELETE, path, Some(options.body())).await?;
+        let answer = self
+            .send(Method::DELETE, path, Some(options.body()))
+            .await?;
         read(answer, &what).await.map(|_| ())
     }
 
@@ -156,7 +204,13 @@ impl Client {
     }
 
     /// Watches a collection for what comes after `revision`, with bookmarks.
-    pub async fn watch(&self, resource: &Resource, namespace: &str, query: &Query, revision: u64) -> Result<Watch, ClientError> {
+    pub async fn watch(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        query: &Query,
+        revision: u64,
+    ) -> Result<Watch, ClientError> {
         let revision = revision.to_string();
         let extra = [
             ("watch", "true"),
@@ -174,30 +228,50 @@ impl Client {
         Ok(self.transport.send(request).await?)
     }
 
-    async fn object(&self, method: Method, path: String, content: Option<Value>) -> Result<Object, ClientError> {
+    async fn object(
+        &self,
+        method: Method,
+        path: String,
+        content: Option<Value>,
+    ) -> Result<Object, ClientError> {
         let what = format!("{method} {path}");
         let answer = self.send(method, path, content).await?;
         let bytes = read(answer, &what).await?;
         decode(&bytes, &what)
     }
 
-    async fn send(&self, method: Method, path: String, content: Option<Value>) -> Result<Response<Body>, ClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: String,
+        content: Option<Value>,
+    ) -> Result<Response<Body>, ClientError> {
         let what = format!("{method} {path}");
-        let request = self.request(method, path, content).map_err(|error| ClientError::Malformed {
-            request: what.clone(),
-            reason: error.to_string(),
-        })?;
+        let request =
+            self.request(method, path, content)
+                .map_err(|error| ClientError::Malformed {
+                    request: what.clone(),
+                    reason: error.to_string(),
+                })?;
         let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
         }
         let code = answer.status().as_u16();
         let bytes = read(answer, &what).await?;
-        let status = status(&bytes, code).map_err(|reason| ClientError::Malformed { request: what, reason })?;
+        let status = status(&bytes, code).map_err(|reason| ClientError::Malformed {
+            request: what,
+            reason,
+        })?;
         Err(ClientError::Status(Box::new(status)))
     }
 
-    fn request(&self, method: Method, path: String, content: Option<Value>) -> Result<Request<Body>, http::Error> {
+    fn request(
+        &self,
+        method: Method,
+        path: String,
+        content: Option<Value>,
+    ) -> Result<Request<Body>, http::Error> {
         let kind = if method == Method::PATCH {
             "application/merge-patch+json"
         } else {
@@ -222,7 +296,11 @@ impl Client {
 impl ListBody {
     /// The items of a typed list carry neither kind nor version: they get the list's.
     fn into_list(self) -> List {
-        let kind = self.kind.strip_suffix("List").unwrap_or(&self.kind).to_owned();
+        let kind = self
+            .kind
+            .strip_suffix("List")
+            .unwrap_or(&self.kind)
+            .to_owned();
         let mut items = self.items.unwrap_or_default();
         for item in &mut items {
             if item.kind().is_empty() {
@@ -261,8 +339,10 @@ fn status(bytes: &[u8], code: u16) -> Result<Status, String> {
 }
 
 async fn read(answer: Response<Body>, what: &str) -> Result<Bytes, ClientError> {
-    body::read(answer.into_body(), MAX_ANSWER).await.map_err(|error| ClientError::Malformed {
-        request: what.to_owned(),
-        reason: error.to_string(),
-    })
+    body::read(answer.into_body(), MAX_ANSWER)
+        .await
+        .map_err(|error| ClientError::Malformed {
+            request: what.to_owned(),
+            reason: error.to_string(),
+        })
 }

@@ -133,7 +133,11 @@ impl Recorder {
             message,
         };
         if self.sender.try_send((fact, clock::now())).is_err() {
-            tracing::warn!(reason, object = about.name, "an event was dropped: too many wait to be written");
+            tracing::warn!(
+                reason,
+                object = about.name,
+                "an event was dropped: too many wait to be written"
+            );
         }
     }
 }
@@ -158,8 +162,14 @@ impl Writer {
     async fn write(&mut self, write: Write, fact: &Fact, at: Timestamp) -> Result<(), ClientError> {
         let result = match write {
             Write::Create(event) => self.client.create(&EVENTS, &event).await,
-            Write::Count { namespace, name, patch } => {
-                self.client.patch(&EVENTS, (&namespace, &name), patch, Part::Whole).await
+            Write::Count {
+                namespace,
+                name,
+                patch,
+            } => {
+                self.client
+                    .patch(&EVENTS, (&namespace, &name), patch, Part::Whole)
+                    .await
             }
         };
         match result {

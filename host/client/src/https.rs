@@ -42,22 +42,32 @@ struct Shared {
 
 impl std::fmt::Debug for Https {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Https").field("server", &self.shared.authority).finish_non_exhaustive()
+        f.debug_struct("Https")
+            .field("server", &self.shared.authority)
+            .finish_non_exhaustive()
     }
 }
 
 impl Https {
     /// A transport to `server` (`https://host:port`); connects when first used.
-    pub fn new(server: &str, config: Arc<ClientConfig>, tasks: Tasks) -> Result<Self, TransportError> {
+    pub fn new(
+        server: &str,
+        config: Arc<ClientConfig>,
+        tasks: Tasks,
+    ) -> Result<Self, TransportError> {
         let refuse = |reason: &str| TransportError::Connect {
             server: server.to_owned(),
             reason: reason.to_owned(),
         };
-        let uri: Uri = server.parse().map_err(|_| refuse("the server is not a URL"))?;
+        let uri: Uri = server
+            .parse()
+            .map_err(|_| refuse("the server is not a URL"))?;
         if uri.scheme() != Some(&Scheme::HTTPS) {
             return Err(refuse("the server's URL must start with https://"));
         }
-        let authority = uri.authority().ok_or_else(|| refuse("the server's URL names no host"))?;
+        let authority = uri
+            .authority()
+            .ok_or_else(|| refuse("the server's URL names no host"))?;
         let shared = Shared {
             authority: authority.clone(),
             config,
@@ -71,10 +81,13 @@ impl Https {
 
     /// A transport to the server of a kubeconfig, as its user.
     pub fn from_kubeconfig(kubeconfig: &Kubeconfig, tasks: Tasks) -> Result<Self, TransportError> {
-        let credential = kubeconfig.certificate.as_ref().map(|(certificate, key)| Credential {
-            certificate_pem: certificate.clone(),
-            key_pem: key.clone(),
-        });
+        let credential = kubeconfig
+            .certificate
+            .as_ref()
+            .map(|(certificate, key)| Credential {
+                certificate_pem: certificate.clone(),
+                key_pem: key.clone(),
+            });
         let config = client_config(&kubeconfig.authority_pem, credential.as_ref());
         let config = config.map_err(|error| TransportError::Connect {
             server: kubeconfig.server.clone(),
@@ -85,7 +98,10 @@ impl Https {
 }
 
 impl Transport for Https {
-    fn send(&self, request: Request<Body>) -> Boxed<'static, Result<Response<Body>, TransportError>> {
+    fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Boxed<'static, Result<Response<Body>, TransportError>> {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move { shared.send(request).await })
     }
@@ -110,7 +126,9 @@ impl Shared {
         let mut parts = head.uri.into_parts();
         parts.scheme = Some(Scheme::HTTPS);
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+        parts
+            .path_and_query
+            .get_or_insert(PathAndQuery::from_static("/"));
         head.uri = Uri::from_parts(parts).map_err(|error| self.broken(&error))?;
         Ok(Request::from_parts(head, body))
     }
@@ -130,11 +148,17 @@ impl Shared {
     async fn connect(&self) -> Result<SendRequest<Body>, TransportError> {
         let host = self.authority.host().trim_matches(['[', ']']);
         let port = self.authority.port_u16().unwrap_or(443);
-        let tcp = TcpStream::connect((host, port)).await.map_err(|error| self.unreachable(&error))?;
+        let tcp = TcpStream::connect((host, port))
+            .await
+            .map_err(|error| self.unreachable(&error))?;
         // Requests are small and wait for their answers: Nagle's delay would be all of the latency.
-        tcp.set_nodelay(true).map_err(|error| self.unreachable(&error))?;
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| self.unreachable(&error))?;
-        let tls = TlsConnector::from(Arc::clone(&self.config)).connect(name, tcp).await;
+        tcp.set_nodelay(true)
+            .map_err(|error| self.unreachable(&error))?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|error| self.unreachable(&error))?;
+        let tls = TlsConnector::from(Arc::clone(&self.config))
+            .connect(name, tcp)
+            .await;
         let tls = tls.map_err(|error| self.unreachable(&error))?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

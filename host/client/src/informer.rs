@@ -46,13 +46,20 @@ pub struct Informer {
 
 impl std::fmt::Debug for Informer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Informer").field("resource", &self.resource.plural).finish_non_exhaustive()
+        f.debug_struct("Informer")
+            .field("resource", &self.resource.plural)
+            .finish_non_exhaustive()
     }
 }
 
 impl Informer {
     /// Starts to mirror `scope` of a resource; ends when the tasks stop.
-    pub fn start(client: Client, resource: &'static Resource, scope: Scope, tasks: &Tasks) -> Arc<Self> {
+    pub fn start(
+        client: Client,
+        resource: &'static Resource,
+        scope: Scope,
+        tasks: &Tasks,
+    ) -> Arc<Self> {
         let informer = Arc::new(Self {
             resource,
             mirror: RwLock::new(Mirror::default()),
@@ -171,7 +178,14 @@ impl Writer {
     }
 
     async fn list(&self) -> Input {
-        let listed = self.client.list_all(self.informer.resource, &self.scope.namespace, &self.scope.query).await;
+        let listed = self
+            .client
+            .list_all(
+                self.informer.resource,
+                &self.scope.namespace,
+                &self.scope.query,
+            )
+            .await;
         match listed {
             Ok(list) => {
                 self.informer.write(|mirror| mirror.replace(list.items));
@@ -183,7 +197,12 @@ impl Writer {
     }
 
     async fn open(&self, revision: u64, stream: &mut Option<Watch>) -> Input {
-        let opened = self.client.watch(self.informer.resource, &self.scope.namespace, &self.scope.query, revision);
+        let opened = self.client.watch(
+            self.informer.resource,
+            &self.scope.namespace,
+            &self.scope.query,
+            revision,
+        );
         match opened.await {
             Ok(watch) => {
                 *stream = Some(watch);
@@ -194,7 +213,9 @@ impl Writer {
     }
 
     async fn follow(&self, stream: &mut Option<Watch>) -> Input {
-        let Some(watch) = stream else { return Input::Ended };
+        let Some(watch) = stream else {
+            return Input::Ended;
+        };
         match watch.next().await {
             None => Input::Ended,
             Some(Err(error)) => self.failed(&error),
@@ -214,7 +235,11 @@ impl Writer {
 
     fn failed(&self, error: &ClientError) -> Input {
         tracing::debug!(resource = self.informer.resource.plural, %error, "informer");
-        if error.is_gone() { Input::Gone } else { Input::Failed }
+        if error.is_gone() {
+            Input::Gone
+        } else {
+            Input::Failed
+        }
     }
 }
 

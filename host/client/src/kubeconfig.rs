@@ -23,7 +23,9 @@ pub struct Kubeconfig {
 #[derive(Debug, thiserror::Error)]
 pub enum KubeconfigError {
     /// The file cannot be read.
-    #[error("cannot read kubeconfig {path}: {source}; pass --kubeconfig or start `osier up`, which writes one")]
+    #[error(
+        "cannot read kubeconfig {path}: {source}; pass --kubeconfig or start `osier up`, which writes one"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -113,11 +115,20 @@ impl Kubeconfig {
         let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         let name = &file.current_context;
         let context = file.contexts.iter().find(|context| context.name == *name);
-        let context = &context.ok_or_else(|| format!("current-context {name:?} is not among contexts"))?.context;
-        let cluster = file.clusters.iter().find(|cluster| cluster.name == context.cluster);
-        let cluster = &cluster.ok_or_else(|| format!("cluster {:?} is not among clusters", context.cluster))?.cluster;
+        let context = &context
+            .ok_or_else(|| format!("current-context {name:?} is not among contexts"))?
+            .context;
+        let cluster = file
+            .clusters
+            .iter()
+            .find(|cluster| cluster.name == context.cluster);
+        let cluster = &cluster
+            .ok_or_else(|| format!("cluster {:?} is not among clusters", context.cluster))?
+            .cluster;
         let user = file.users.iter().find(|user| user.name == context.user);
-        let user = &user.ok_or_else(|| format!("user {:?} is not among users", context.user))?.user;
+        let user = &user
+            .ok_or_else(|| format!("user {:?} is not among users", context.user))?
+            .user;
         let authority = pem(
             "certificate-authority",
             cluster.certificate_authority_data.as_deref(),
@@ -126,7 +137,8 @@ impl Kubeconfig {
         )?;
         Ok(Self {
             server: cluster.server.clone(),
-            authority_pem: authority.ok_or("clusters[].cluster.certificate-authority-data is missing")?,
+            authority_pem: authority
+                .ok_or("clusters[].cluster.certificate-authority-data is missing")?,
             certificate: user.certificate(folder)?,
             namespace: context.namespace.clone(),
         })
@@ -141,20 +153,35 @@ impl User {
             self.client_certificate.as_deref(),
             folder,
         )?;
-        let key = pem("client-key", self.client_key_data.as_deref(), self.client_key.as_deref(), folder)?;
+        let key = pem(
+            "client-key",
+            self.client_key_data.as_deref(),
+            self.client_key.as_deref(),
+            folder,
+        )?;
         Ok(certificate.zip(key))
     }
 }
 
 /// PEM text that a field holds in base64, or that the file named by its sibling holds.
-fn pem(field: &str, data: Option<&str>, path: Option<&Path>, folder: &Path) -> Result<Option<String>, String> {
+fn pem(
+    field: &str,
+    data: Option<&str>,
+    path: Option<&Path>,
+    folder: &Path,
+) -> Result<Option<String>, String> {
     if let Some(data) = data {
-        let bytes = STANDARD.decode(data.trim()).map_err(|error| format!("{field}-data: {error}"))?;
-        return String::from_utf8(bytes).map(Some).map_err(|error| format!("{field}-data: {error}"));
+        let bytes = STANDARD
+            .decode(data.trim())
+            .map_err(|error| format!("{field}-data: {error}"))?;
+        return String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|error| format!("{field}-data: {error}"));
     }
     let Some(path) = path else { return Ok(None) };
     let path = folder.join(path);
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("{field} {}: {error}", path.display()))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("{field} {}: {error}", path.display()))?;
     Ok(Some(text))
 }
 
@@ -180,7 +207,10 @@ contexts:
         let read = Kubeconfig::parse(TEXT, Path::new(".")).unwrap();
         assert_eq!(read.server, "https://127.0.0.1:6443");
         assert_eq!(read.authority_pem, "CA");
-        assert_eq!(read.certificate, Some(("CERT".to_owned(), "KEY".to_owned())));
+        assert_eq!(
+            read.certificate,
+            Some(("CERT".to_owned(), "KEY".to_owned()))
+        );
         assert_eq!(read.namespace.as_deref(), Some("shop"));
     }
 
@@ -188,7 +218,11 @@ contexts:
     fn faults_name_the_field() {
         let error = Kubeconfig::parse(&TEXT.replace("Q0E=", "'%'"), Path::new(".")).unwrap_err();
         assert!(error.contains("certificate-authority-data"), "{error}");
-        let error = Kubeconfig::parse(&TEXT.replace("current-context: osier", "current-context: x"), Path::new(".")).unwrap_err();
+        let error = Kubeconfig::parse(
+            &TEXT.replace("current-context: osier", "current-context: x"),
+            Path::new("."),
+        )
+        .unwrap_err();
         assert!(error.contains("current-context \"x\""), "{error}");
     }
 }

@@ -96,7 +96,11 @@ fn prefix(resource: &Resource) -> String {
 /// The path of a collection; of all namespaces when `namespace` is empty.
 pub(crate) fn collection(resource: &Resource, namespace: &str) -> String {
     if resource.namespaced && !namespace.is_empty() {
-        format!("{}/namespaces/{namespace}/{}", prefix(resource), resource.plural)
+        format!(
+            "{}/namespaces/{namespace}/{}",
+            prefix(resource),
+            resource.plural
+        )
     } else {
         format!("{}/{}", prefix(resource), resource.plural)
     }
@@ -131,7 +135,9 @@ impl Query {
             ("limit", limit.as_deref()),
             ("continue", self.continues.as_deref()),
         ];
-        let own = own.iter().filter_map(|(key, value)| value.map(|value| (*key, value)));
+        let own = own
+            .iter()
+            .filter_map(|(key, value)| value.map(|value| (*key, value)));
         let mut url = path.to_owned();
         for (index, (key, value)) in own.chain(extra.iter().copied()).enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
@@ -167,7 +173,10 @@ mod tests {
             single(&PODS, "shop", "web", Part::Binding),
             "/api/v1/namespaces/shop/pods/web/binding"
         );
-        assert_eq!(single(&NODES, "", "a", Part::Status), "/api/v1/nodes/a/status");
+        assert_eq!(
+            single(&NODES, "", "a", Part::Status),
+            "/api/v1/nodes/a/status"
+        );
         assert_eq!(
             collection(&PLUGINS, "shop"),
             "/apis/policy.osier.dev/v1alpha1/namespaces/shop/plugins"
@@ -196,7 +205,10 @@ mod tests {
             propagation: Some(Propagation::Background),
         };
         let body = options.body();
-        assert_eq!(body["preconditions"], json!({"uid": "u", "resourceVersion": "7"}));
+        assert_eq!(
+            body["preconditions"],
+            json!({"uid": "u", "resourceVersion": "7"})
+        );
         assert_eq!(body["propagationPolicy"], "Background");
         assert_eq!(body["gracePeriodSeconds"], 0);
     }

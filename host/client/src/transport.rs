@@ -9,5 +9,8 @@ use crate::error::TransportError;
 /// Carries requests to one API server. The URI holds path and query only.
 pub trait Transport: Send + Sync {
     /// Sends a request; the answer's body streams.
-    fn send(&self, request: Request<Body>) -> Boxed<'static, Result<Response<Body>, TransportError>>;
+    fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Boxed<'static, Result<Response<Body>, TransportError>>;
 }

@@ -36,7 +36,9 @@ pub struct Watch {
 
 impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").field("what", &self.what).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("what", &self.what)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +69,9 @@ impl Watch {
                 return Some(self.event(&line));
             }
             if self.buffer.len() > MAX_LINE {
-                return Some(Err(self.malformed(format!("a line of more than {MAX_LINE} bytes"))));
+                return Some(Err(
+                    self.malformed(format!("a line of more than {MAX_LINE} bytes"))
+                ));
             }
             match self.body.frame().await? {
                 Ok(frame) => {
@@ -81,7 +85,11 @@ impl Watch {
     }
 
     fn line(&mut self) -> Option<Bytes> {
-        let found = self.buffer.get(self.searched..)?.iter().position(|byte| *byte == b'\n');
+        let found = self
+            .buffer
+            .get(self.searched..)?
+            .iter()
+            .position(|byte| *byte == b'\n');
         let Some(at) = found else {
             self.searched = self.buffer.len();
             return None;
@@ -93,12 +101,15 @@ impl Watch {
     }
 
     fn event(&self, line: &[u8]) -> Result<WatchEvent, ClientError> {
-        let line: Line = serde_json::from_slice(line).map_err(|error| self.malformed(error.to_string()))?;
+        let line: Line =
+            serde_json::from_slice(line).map_err(|error| self.malformed(error.to_string()))?;
         if line.kind == "ERROR" {
-            let status: Status = serde_json::from_value(line.object).map_err(|error| self.malformed(error.to_string()))?;
+            let status: Status = serde_json::from_value(line.object)
+                .map_err(|error| self.malformed(error.to_string()))?;
             return Err(ClientError::Status(Box::new(status)));
         }
-        let object = Object::from_value(line.object).map_err(|error| self.malformed(error.to_string()))?;
+        let object =
+            Object::from_value(line.object).map_err(|error| self.malformed(error.to_string()))?;
         match line.kind.as_str() {
             "ADDED" => Ok(WatchEvent::Added(object)),
             "MODIFIED" => Ok(WatchEvent::Modified(object)),

@@ -28,7 +28,9 @@ pub(crate) fn start(context: &Context) {
     let (Some(services), Some(pods)) = (informers.of(&SERVICES), informers.of(&PODS)) else {
         return;
     };
-    let Some(endpoints) = informers.of(&ENDPOINTS) else { return };
+    let Some(endpoints) = informers.of(&ENDPOINTS) else {
+        return;
+    };
     let this = Arc::new(Endpoints {
         client: context.client.clone(),
         services: Arc::clone(services),
@@ -80,7 +82,12 @@ impl Endpoints {
         Ok(Outcome::Done)
     }
 
-    async fn write(&self, service: &Object, current: Option<&Object>, subsets: Vec<Value>) -> Result<(), ClientError> {
+    async fn write(
+        &self,
+        service: &Object,
+        current: Option<&Object>,
+        subsets: Vec<Value>,
+    ) -> Result<(), ClientError> {
         let labels = service.get(&["metadata", "labels"]).cloned();
         let Some(current) = current else {
             let mut wanted = Object::new(&ENDPOINTS, service.namespace(), service.name());

@@ -48,13 +48,21 @@ async fn sweep(client: Client, events: Arc<Informer>, age: Duration) {
 
 /// The events last seen longer than `age` ago.
 fn expired(events: &[Arc<Object>], age: Duration, now: Timestamp) -> Vec<Arc<Object>> {
-    let old = |event: &&Arc<Object>| Duration::try_from(now.duration_since(last_seen(event))).is_ok_and(|passed| passed > age);
+    let old = |event: &&Arc<Object>| {
+        Duration::try_from(now.duration_since(last_seen(event))).is_ok_and(|passed| passed > age)
+    };
     events.iter().filter(old).cloned().collect()
 }
 
 fn last_seen(event: &Object) -> Timestamp {
-    let fields: [&[&str]; 3] = [&["series", "lastObservedTime"], &["lastTimestamp"], &["eventTime"]];
-    let seen = fields.iter().find_map(|field| event.text(field).parse().ok());
+    let fields: [&[&str]; 3] = [
+        &["series", "lastObservedTime"],
+        &["lastTimestamp"],
+        &["eventTime"],
+    ];
+    let seen = fields
+        .iter()
+        .find_map(|field| event.text(field).parse().ok());
     seen.unwrap_or_else(|| facts::created(event))
 }
 
@@ -72,7 +80,11 @@ mod tests {
         };
         let mut bare = (*event("bare", "")).clone();
         bare.remove(&["lastTimestamp"]);
-        let events = [event("old", "2026-01-01T00:59:59Z"), event("fresh", "2026-01-01T01:30:00Z"), Arc::new(bare)];
+        let events = [
+            event("old", "2026-01-01T00:59:59Z"),
+            event("fresh", "2026-01-01T01:30:00Z"),
+            Arc::new(bare),
+        ];
         let now = "2026-01-01T02:00:00Z".parse().unwrap();
         let gone = expired(&events, Duration::from_secs(3600), now);
         let names: Vec<&str> = gone.iter().map(|event| event.name()).collect();

@@ -30,7 +30,9 @@ pub(crate) fn is_active(pod: &Object) -> bool {
 /// A status condition by its type.
 pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
     let conditions = object.get(&["status", "conditions"])?.as_array()?;
-    conditions.iter().find(|condition| condition["type"] == kind)
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)
 }
 
 /// The condition is True.
@@ -41,14 +43,21 @@ pub(crate) fn is_true(object: &Object, kind: &str) -> bool {
 /// Since when the pod is ready, if it is.
 pub(crate) fn ready_since(pod: &Object) -> Option<Timestamp> {
     let condition = condition(pod, "Ready").filter(|condition| condition["status"] == "True")?;
-    let since = condition["lastTransitionTime"].as_str().and_then(|time| time.parse().ok());
+    let since = condition["lastTransitionTime"]
+        .as_str()
+        .and_then(|time| time.parse().ok());
     Some(since.unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 /// The highest restart count of its containers.
 pub(crate) fn restarts(pod: &Object) -> u64 {
-    let statuses = pod.get(&["status", "containerStatuses"]).and_then(Value::as_array);
-    let counts = statuses.into_iter().flatten().filter_map(|status| status["restartCount"].as_u64());
+    let statuses = pod
+        .get(&["status", "containerStatuses"])
+        .and_then(Value::as_array);
+    let counts = statuses
+        .into_iter()
+        .flatten()
+        .filter_map(|status| status["restartCount"].as_u64());
     counts.max().unwrap_or(0)
 }
 

@@ -50,7 +50,9 @@ pub(crate) fn start(context: &Context) {
 
 impl Item {
     fn of(resource: &'static Resource, object: &Object) -> Self {
-        let position = resources::all().iter().position(|known| std::ptr::eq(*known, resource));
+        let position = resources::all()
+            .iter()
+            .position(|known| std::ptr::eq(*known, resource));
         Self {
             resource: position.unwrap_or(usize::MAX),
             namespace: object.namespace().to_owned(),
@@ -66,17 +68,26 @@ impl Item {
 impl Garbage {
     fn listen(&self, queue: &WorkQueue<Item>) {
         let owned = |resource: &Resource| !std::ptr::eq(resource, &EVENTS);
-        for informer in self.informers.all().iter().filter(|informer| owned(informer.resource())) {
-            let (graph, queue, resource) = (Arc::clone(&self.graph), queue.clone(), informer.resource());
+        for informer in self
+            .informers
+            .all()
+            .iter()
+            .filter(|informer| owned(informer.resource()))
+        {
+            let (graph, queue, resource) =
+                (Arc::clone(&self.graph), queue.clone(), informer.resource());
             informer.on_change(move |change| note(&graph, &queue, resource, change));
         }
     }
 
     async fn reconcile(&self, item: &Item) -> Result<Outcome, ClientError> {
         self.informers.synced().await;
-        let Some(resource) = item.resource() else { return Ok(Outcome::Done) };
+        let Some(resource) = item.resource() else {
+            return Ok(Outcome::Done);
+        };
         let informer = self.informers.of(resource);
-        let Some(object) = informer.and_then(|informer| informer.get(&item.namespace, &item.name)) else {
+        let Some(object) = informer.and_then(|informer| informer.get(&item.namespace, &item.name))
+        else {
             return Ok(Outcome::Done);
         };
         if object.deletion_timestamp().is_some() {
@@ -96,13 +107,21 @@ impl Garbage {
                 self.disown(dependent, &[owner.uid().to_owned()]).await?;
             }
             self.drop_finalizer(resource, owner, ORPHAN).await?;
-        } else if has(FOREGROUND) && !dependents.iter().any(|dependent| self.blocks(dependent, owner.uid())) {
+        } else if has(FOREGROUND)
+            && !dependents
+                .iter()
+                .any(|dependent| self.blocks(dependent, owner.uid()))
+        {
             self.drop_finalizer(resource, owner, FOREGROUND).await?;
         }
         Ok(())
     }
 
-    async fn collect(&self, resource: &'static Resource, object: &Object) -> Result<Outcome, ClientError> {
+    async fn collect(
+        &self,
+        resource: &'static Resource,
+        object: &Object,
+    ) -> Result<Outcome, ClientError> {
         let mut owners = Vec::new();
         for reference in object.owner_references() {
             let state = self.look_up(object.namespace(), &reference).await?;
@@ -126,12 +145,19 @@ impl Garbage {
 
     /// An owner that no mirror holds is asked for at the API itself before it counts as gone: the
     /// mirrors of different resources may be of different ages.
-    async fn look_up(&self, namespace: &str, reference: &OwnerReference) -> Result<Owner, ClientError> {
+    async fn look_up(
+        &self,
+        namespace: &str,
+        reference: &OwnerReference,
+    ) -> Result<Owner, ClientError> {
         let known = self.graph.lock().item(&reference.uid).cloned();
         if let Some(item) = known {
             return Ok(self.state(&item));
         }
-        let group = reference.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let group = reference
+            .api_version
+            .rsplit_once('/')
+            .map_or("", |(group, _)| group);
         let Some(resource) = resources::by_kind(group, &reference.kind) else {
             // A kind that we do not serve cannot be gone for all we know.
             return Ok(Owner::Solid);
@@ -146,15 +172,19 @@ impl Garbage {
     }
 
     fn state(&self, item: &Item) -> Owner {
-        self.object(item).map_or(Owner::Solid, |object| state(&object))
+        self.object(item)
+            .map_or(Owner::Solid, |object| state(&object))
     }
 
     fn object(&self, item: &Item) -> Option<Arc<Object>> {
-        self.informers.of(item.resource()?)?.get(&item.namespace, &item.name)
+        self.informers
+            .of(item.resource()?)?
+            .get(&item.namespace, &item.name)
     }
 
     fn blocks(&self, dependent: &Item, owner: &str) -> bool {
-        self.object(dependent).is_some_and(|object| graph::blocks(&object, owner))
+        self.object(dependent)
+            .is_some_and(|object| graph::blocks(&object, owner))
     }
 
     async fn disown(&self, item: &Item, uids: &[String]) -> Result<(), ClientError> {
@@ -163,11 +193,25 @@ impl Garbage {
         };
         let patch = json!({"metadata": {"resourceVersion": object.resource_version().to_string(),
             "ownerReferences": graph::disowned(&object, uids)}});
-        gone_is_fine(self.client.patch(resource, (&item.namespace, &item.name), patch, Part::Whole).await)
+        gone_is_fine(
+            self.client
+                .patch(resource, (&item.namespace, &item.name), patch, Part::Whole)
+                .await,
+        )
     }
 
-    async fn drop_finalizer(&self, resource: &'static Resource, object: &Object, name: &str) -> Result<(), ClientError> {
-        let kept: Vec<String> = object.finalizers().iter().filter(|known| **known != name).map(|known| (*known).to_owned()).collect();
+    async fn drop_finalizer(
+        &self,
+        resource: &'static Resource,
+        object: &Object,
+        name: &str,
+    ) -> Result<(), ClientError> {
+        let kept: Vec<String> = object
+            .finalizers()
+            .iter()
+            .filter(|known| **known != name)
+            .map(|known| (*known).to_owned())
+            .collect();
         let patch = json!({"metadata": {"resourceVersion": object.resource_version().to_string(), "finalizers": kept}});
         let of = (object.namespace(), object.name());
         gone_is_fine(self.client.patch(resource, of, patch, Part::Whole).await)
@@ -175,13 +219,19 @@ impl Garbage {
 }
 
 fn state(owner: &Object) -> Owner {
-    let waits = owner.deletion_timestamp().is_some() && owner.finalizers().iter().any(|name| *name == FOREGROUND);
+    let waits = owner.deletion_timestamp().is_some()
+        && owner.finalizers().iter().any(|name| *name == FOREGROUND);
     if waits { Owner::Waiting } else { Owner::Solid }
 }
 
 /// Keeps the graph and queues what a change concerns: the object itself if it has owners or is
 /// going, its dependents when it is gone or waits for them, its owners when it is gone.
-fn note(graph: &Mutex<Graph>, queue: &WorkQueue<Item>, resource: &'static Resource, change: &Change) {
+fn note(
+    graph: &Mutex<Graph>,
+    queue: &WorkQueue<Item>,
+    resource: &'static Resource,
+    change: &Change,
+) {
     let object = change.object();
     let item = Item::of(resource, object);
     let mut graph = graph.lock();

@@ -12,13 +12,17 @@ pub(crate) struct Informers(Arc<[Arc<Informer>]>);
 
 impl Informers {
     pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
-        let start = |resource: &&'static Resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
+        let start = |resource: &&'static Resource| {
+            Informer::start(client.clone(), resource, Scope::default(), tasks)
+        };
         Self(resources::all().iter().map(start).collect())
     }
 
     /// The mirror of `resource`.
     pub(crate) fn of(&self, resource: &'static Resource) -> Option<&Arc<Informer>> {
-        self.0.iter().find(|informer| std::ptr::eq(informer.resource(), resource))
+        self.0
+            .iter()
+            .find(|informer| std::ptr::eq(informer.resource(), resource))
     }
 
     pub(crate) fn all(&self) -> &[Arc<Informer>] {

@@ -31,7 +31,10 @@ pub(crate) fn start(context: &Context) {
         client: context.client.clone(),
         namespaces: Arc::clone(namespaces),
     });
-    let queue = WorkQueue::new(Backoff::new(Duration::from_millis(50), Duration::from_secs(10)));
+    let queue = WorkQueue::new(Backoff::new(
+        Duration::from_millis(50),
+        Duration::from_secs(10),
+    ));
     listen(&context.informers, namespaces, &queue);
     reconcile::run("namespace", &queue, (WORKERS, &context.tasks), move |key| {
         let this = Arc::clone(&this);
@@ -46,11 +49,19 @@ fn listen(informers: &Informers, namespaces: &Arc<Informer>, queue: &WorkQueue<K
             own.add(Key::of(change.object()));
         }
     });
-    for informer in informers.all().iter().filter(|informer| informer.resource().namespaced) {
+    for informer in informers
+        .all()
+        .iter()
+        .filter(|informer| informer.resource().namespaced)
+    {
         let (namespaces, queue) = (Arc::clone(namespaces), queue.clone());
         informer.on_change(move |change| {
             let name = change.object().namespace();
-            if change.is_deleted() && namespaces.get("", name).is_some_and(|namespace| is_leaving(&namespace)) {
+            if change.is_deleted()
+                && namespaces
+                    .get("", name)
+                    .is_some_and(|namespace| is_leaving(&namespace))
+            {
                 queue.add(Key::new("", name));
             }
         });
@@ -59,34 +70,65 @@ fn listen(informers: &Informers, namespaces: &Arc<Informer>, queue: &WorkQueue<K
 
 impl Namespaces {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
-        let Some(namespace) = self.namespaces.get("", &key.name).filter(|namespace| is_leaving(namespace)) else {
+        let Some(namespace) = self
+            .namespaces
+            .get("", &key.name)
+            .filter(|namespace| is_leaving(namespace))
+        else {
             return Ok(Outcome::Done);
         };
         let mut left = 0;
-        for resource in resources::all().iter().filter(|resource| resource.namespaced) {
+        for resource in resources::all()
+            .iter()
+            .filter(|resource| resource.namespaced)
+        {
             left += self.empty(resource, &key.name).await?;
         }
         if left > 0 {
             return Ok(Outcome::Again(LOOK_AGAIN));
         }
-        match self.client.replace_part(&NAMESPACES, &finalized(&namespace), Part::Finalize).await {
+        match self
+            .client
+            .replace_part(&NAMESPACES, &finalized(&namespace), Part::Finalize)
+            .await
+        {
             Err(error) if error.is_conflict() => Ok(Outcome::Again(Duration::from_millis(10))),
             other => gone_is_fine(other).map(|()| Outcome::Done),
         }
     }
 
     /// Deletes what is there, by a fresh list: a mirror that lags could miss the last object.
-    async fn empty(&self, resource: &'static Resource, namespace: &str) -> Result<usize, ClientError> {
-        let found = self.client.list_all(resource, namespace, &Query::default()).await?.items;
-        for object in found.iter().filter(|object| object.deletion_timestamp().is_none()) {
+    async fn empty(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+    ) -> Result<usize, ClientError> {
+        let found = self
+            .client
+            .list_all(resource, namespace, &Query::default())
+            .await?
+            .items;
+        for object in found
+            .iter()
+            .filter(|object| object.deletion_timestamp().is_none())
+        {
             let options = DeleteOptions::exactly(object);
-            gone_is_fine(self.client.delete(resource, (namespace, object.name()), &options).await)?;
+            gone_is_fine(
+                self.client
+                    .delete(resource, (namespace, object.name()), &options)
+                    .await,
+            )?;
         }
         // What has neither finalizers nor a grace period is gone already: one more look tells.
         if found.is_empty() {
             return Ok(0);
         }
-        Ok(self.client.list_all(resource, namespace, &Query::default()).await?.items.len())
+        Ok(self
+            .client
+            .list_all(resource, namespace, &Query::default())
+            .await?
+            .items
+            .len())
     }
 }
 
@@ -97,8 +139,14 @@ fn is_leaving(namespace: &Object) -> bool {
 /// The namespace without our finalizer.
 fn finalized(namespace: &Object) -> Object {
     let mut finalized = namespace.clone();
-    let finalizers = namespace.get(&["spec", "finalizers"]).and_then(Value::as_array);
-    let kept = finalizers.into_iter().flatten().filter(|finalizer| *finalizer != FINALIZER).cloned();
+    let finalizers = namespace
+        .get(&["spec", "finalizers"])
+        .and_then(Value::as_array);
+    let kept = finalizers
+        .into_iter()
+        .flatten()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .cloned();
     finalized.set(&["spec", "finalizers"], kept.collect());
     finalized
 }
@@ -111,8 +159,12 @@ mod tests {
 
     #[test]
     fn only_our_finalizer_goes() {
-        let namespace = json!({"metadata": {"name": "shop"}, "spec": {"finalizers": ["kubernetes", "other"]}});
+        let namespace =
+            json!({"metadata": {"name": "shop"}, "spec": {"finalizers": ["kubernetes", "other"]}});
         let finalized = finalized(&Object::from_value(namespace).unwrap());
-        assert_eq!(finalized.get(&["spec", "finalizers"]), Some(&json!(["other"])));
+        assert_eq!(
+            finalized.get(&["spec", "finalizers"]),
+            Some(&json!(["other"]))
+        );
     }
 }

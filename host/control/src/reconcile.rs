@@ -42,8 +42,12 @@ impl Key {
 }
 
 /// Runs `workers` tasks that reconcile the queue's keys until the tasks stop.
-pub(crate) fn run<K, F, R>(name: &'static str, queue: &WorkQueue<K>, (workers, tasks): (usize, &Tasks), reconcile: F)
-where
+pub(crate) fn run<K, F, R>(
+    name: &'static str,
+    queue: &WorkQueue<K>,
+    (workers, tasks): (usize, &Tasks),
+    reconcile: F,
+) where
     K: Clone + Eq + Hash + Debug + Send + Sync + 'static,
     F: Fn(K) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Outcome, ClientError>> + Send,

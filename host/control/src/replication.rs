@@ -8,9 +8,12 @@ mod tests;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use osier_api::resources::{PODS, REPLICATION_CONTROLLERS};
 use osier_api::Object;
-use osier_client::{CONTROLLER, Change, Client, ClientError, DeleteOptions, Informer, Part, Recorder, Reference, WorkQueue};
+use osier_api::resources::{PODS, REPLICATION_CONTROLLERS};
+use osier_client::{
+    CONTROLLER, Change, Client, ClientError, DeleteOptions, Informer, Part, Recorder, Reference,
+    WorkQueue,
+};
 use osier_process::clock;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -34,7 +37,9 @@ struct Replication {
 /// Starts the controller.
 pub(crate) fn start(context: &Context) {
     let informers = &context.informers;
-    let (Some(controllers), Some(pods)) = (informers.of(&REPLICATION_CONTROLLERS), informers.of(&PODS)) else {
+    let (Some(controllers), Some(pods)) =
+        (informers.of(&REPLICATION_CONTROLLERS), informers.of(&PODS))
+    else {
         return;
     };
     let this = Arc::new(Replication {
@@ -46,10 +51,15 @@ pub(crate) fn start(context: &Context) {
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
-    reconcile::run("replication", &queue, (WORKERS, &context.tasks), move |key| {
-        let this = Arc::clone(&this);
-        async move { this.reconcile(&key).await }
-    });
+    reconcile::run(
+        "replication",
+        &queue,
+        (WORKERS, &context.tasks),
+        move |key| {
+            let this = Arc::clone(&this);
+            async move { this.reconcile(&key).await }
+        },
+    );
 }
 
 impl Replication {
@@ -89,7 +99,8 @@ impl Replication {
             Ok(())
         };
         let failure = managed.as_ref().err().map(ToString::to_string);
-        self.report(&controller, plan.counts, failure.as_deref()).await?;
+        self.report(&controller, plan.counts, failure.as_deref())
+            .await?;
         managed?;
         Ok(plan.look_again.map_or(Outcome::Done, Outcome::Again))
     }
@@ -112,15 +123,27 @@ impl Replication {
         // With uid and revision, so that another pod of this name, or a race for it, is a conflict.
         let patch = json!({"metadata": {
             "uid": pod.uid(), "resourceVersion": pod.resource_version().to_string(), "ownerReferences": owners}});
-        gone_is_fine(self.client.patch(&PODS, (pod.namespace(), pod.name()), patch, Part::Whole).await)
+        gone_is_fine(
+            self.client
+                .patch(&PODS, (pod.namespace(), pod.name()), patch, Part::Whole)
+                .await,
+        )
     }
 
-    async fn manage(&self, controller: &Object, wanted: &Wanted, plan: &Plan) -> Result<(), ClientError> {
-        let deletions: HashSet<String> = plan.delete.iter().map(|pod| pod.uid().to_owned()).collect();
+    async fn manage(
+        &self,
+        controller: &Object,
+        wanted: &Wanted,
+        plan: &Plan,
+    ) -> Result<(), ClientError> {
+        let deletions: HashSet<String> =
+            plan.delete.iter().map(|pod| pod.uid().to_owned()).collect();
         if plan.create == 0 && deletions.is_empty() {
             return Ok(());
         }
-        self.expectations.lock().order(&wanted.uid, plan.create, deletions, clock::now());
+        self.expectations
+            .lock()
+            .order(&wanted.uid, plan.create, deletions, clock::now());
         self.create(controller, plan.create).await?;
         for pod in &plan.delete {
             self.delete(controller, pod).await?;
@@ -134,12 +157,15 @@ impl Replication {
         let (mut left, mut batch) = (count, 1);
         while left > 0 {
             let size = batch.min(left);
-            let created = futures::future::join_all((0..size).map(|_| self.create_one(controller))).await;
+            let created =
+                futures::future::join_all((0..size).map(|_| self.create_one(controller))).await;
             left -= size;
             batch *= 2;
             let failed = created.iter().filter(|result| result.is_err()).count();
             if let Some(Err(error)) = created.into_iter().find(Result::is_err) {
-                self.expectations.lock().created(controller.uid(), left + failed);
+                self.expectations
+                    .lock()
+                    .created(controller.uid(), left + failed);
                 return Err(error);
             }
         }
@@ -148,17 +174,24 @@ impl Replication {
 
     async fn create_one(&self, controller: &Object) -> Result<(), ClientError> {
         let about = Reference::to(controller);
-        let pod = Object::from_value(pod_from_template(controller).into()).map_err(|error| ClientError::Malformed {
-            request: format!("the template of {}", controller.name()),
-            reason: error.to_string(),
+        let pod = Object::from_value(pod_from_template(controller).into()).map_err(|error| {
+            ClientError::Malformed {
+                request: format!("the template of {}", controller.name()),
+                reason: error.to_string(),
+            }
         })?;
         match self.client.create(&PODS, &pod).await {
             Ok(created) => {
-                self.recorder.normal(&about, "SuccessfulCreate", format!("Created pod: {}", created.name()));
+                self.recorder.normal(
+                    &about,
+                    "SuccessfulCreate",
+                    format!("Created pod: {}", created.name()),
+                );
                 Ok(())
             }
             Err(error) => {
-                self.recorder.warning(&about, "FailedCreate", format!("Error creating: {error}"));
+                self.recorder
+                    .warning(&about, "FailedCreate", format!("Error creating: {error}"));
                 Err(error)
             }
         }
@@ -166,38 +199,63 @@ impl Replication {
 
     async fn delete(&self, controller: &Object, pod: &Object) -> Result<(), ClientError> {
         let about = Reference::to(controller);
-        let deleted = self.client.delete(&PODS, (pod.namespace(), pod.name()), &DeleteOptions::exactly(pod)).await;
+        let deleted = self
+            .client
+            .delete(
+                &PODS,
+                (pod.namespace(), pod.name()),
+                &DeleteOptions::exactly(pod),
+            )
+            .await;
         match deleted {
             Ok(()) => {
-                self.recorder.normal(&about, "SuccessfulDelete", format!("Deleted pod: {}", pod.name()));
+                self.recorder.normal(
+                    &about,
+                    "SuccessfulDelete",
+                    format!("Deleted pod: {}", pod.name()),
+                );
                 Ok(())
             }
             Err(error) => {
-                self.expectations.lock().deleted(controller.uid(), pod.uid());
+                self.expectations
+                    .lock()
+                    .deleted(controller.uid(), pod.uid());
                 if error.is_not_found() {
                     return Ok(());
                 }
-                self.recorder.warning(&about, "FailedDelete", format!("Error deleting: {error}"));
+                self.recorder
+                    .warning(&about, "FailedDelete", format!("Error deleting: {error}"));
                 Err(error)
             }
         }
     }
 
-    async fn report(&self, controller: &Object, counts: Counts, failure: Option<&str>) -> Result<(), ClientError> {
+    async fn report(
+        &self,
+        controller: &Object,
+        counts: Counts,
+        failure: Option<&str>,
+    ) -> Result<(), ClientError> {
         let status = status(controller, counts, failure);
         if covers(controller.get(&["status"]), &status) {
             return Ok(());
         }
         let of = (controller.namespace(), controller.name());
         let patch = json!({"status": status});
-        gone_is_fine(self.client.patch(&REPLICATION_CONTROLLERS, of, patch, Part::Status).await)
+        gone_is_fine(
+            self.client
+                .patch(&REPLICATION_CONTROLLERS, of, patch, Part::Status)
+                .await,
+        )
     }
 }
 
 /// Tells the expectations what a change of a pod fulfils.
 fn note(expectations: &mut Expectations, change: &Change) {
     let pod = change.object();
-    let Some(owner) = pod.controller_of() else { return };
+    let Some(owner) = pod.controller_of() else {
+        return;
+    };
     let going = change.is_deleted() || pod.deletion_timestamp().is_some();
     if going {
         expectations.deleted(&owner.uid, pod.uid());
@@ -212,21 +270,31 @@ fn note(expectations: &mut Expectations, change: &Change) {
 fn concerned(change: &Change, controllers: &Informer) -> Vec<Key> {
     let pod = change.object();
     let states = [Some(pod), change.old()];
-    let owners = states.into_iter().flatten().filter_map(|pod| pod.controller_of());
+    let owners = states
+        .into_iter()
+        .flatten()
+        .filter_map(|pod| pod.controller_of());
     let mut keys: Vec<Key> = owners
         .filter(|owner| owner.kind == REPLICATION_CONTROLLERS.kind)
         .map(|owner| Key::new(pod.namespace(), &owner.name))
         .collect();
     if pod.controller_of().is_none() && !change.is_deleted() {
         let candidates = controllers.list_in(pod.namespace());
-        keys.extend(candidates.iter().filter(|rc| Wanted::of(rc).selects(pod)).map(|rc| Key::of(rc)));
+        keys.extend(
+            candidates
+                .iter()
+                .filter(|rc| Wanted::of(rc).selects(pod))
+                .map(|rc| Key::of(rc)),
+        );
     }
     keys.dedup();
     keys
 }
 
 fn owners(pod: &Object) -> Vec<Value> {
-    let owners = pod.get(&["metadata", "ownerReferences"]).and_then(Value::as_array);
+    let owners = pod
+        .get(&["metadata", "ownerReferences"])
+        .and_then(Value::as_array);
     owners.cloned().unwrap_or_default()
 }
 
@@ -254,7 +322,9 @@ fn status(controller: &Object, counts: Counts, failure: Option<&str>) -> Value {
 fn covers(current: Option<&Value>, wanted: &Value) -> bool {
     let fields = wanted.as_object().into_iter().flatten();
     fields.into_iter().all(|(key, value)| {
-        let now = current.and_then(|current| current.get(key)).unwrap_or(&Value::Null);
+        let now = current
+            .and_then(|current| current.get(key))
+            .unwrap_or(&Value::Null);
         now == value || (now.is_null() && value.as_u64() == Some(0) && key != "replicas")
     })
 }

@@ -72,7 +72,11 @@ impl Retire {
                 grace: Some(0),
                 ..DeleteOptions::exactly(&pod)
             };
-            if let Err(error) = self.client.delete(&PODS, (pod.namespace(), pod.name()), &options).await {
+            if let Err(error) = self
+                .client
+                .delete(&PODS, (pod.namespace(), pod.name()), &options)
+                .await
+            {
                 tracing::debug!(%error, pod = pod.name(), "a pod stays for now");
             }
         }
@@ -81,22 +85,40 @@ impl Retire {
 
 /// Pods that are being deleted and have no node: no agent will confirm it.
 fn never_ran(pods: &[Arc<Object>]) -> Vec<Arc<Object>> {
-    let waits = |pod: &&Arc<Object>| pod.deletion_timestamp().is_some() && facts::node(pod).is_empty();
-    pods.iter().filter(waits).filter(|pod| pod.finalizers().is_empty()).cloned().collect()
+    let waits =
+        |pod: &&Arc<Object>| pod.deletion_timestamp().is_some() && facts::node(pod).is_empty();
+    pods.iter()
+        .filter(waits)
+        .filter(|pod| pod.finalizers().is_empty())
+        .cloned()
+        .collect()
 }
 
 fn missing_nodes(pods: &[Arc<Object>], nodes: &Informer) -> BTreeSet<String> {
-    let bound = pods.iter().map(|pod| facts::node(pod)).filter(|node| !node.is_empty());
-    bound.filter(|node| nodes.get("", node).is_none()).map(ToOwned::to_owned).collect()
+    let bound = pods
+        .iter()
+        .map(|pod| facts::node(pod))
+        .filter(|node| !node.is_empty());
+    bound
+        .filter(|node| nodes.get("", node).is_none())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn stranded(pods: &[Arc<Object>], lost: &BTreeSet<String>) -> Vec<Arc<Object>> {
-    pods.iter().filter(|pod| lost.contains(facts::node(pod))).cloned().collect()
+    pods.iter()
+        .filter(|pod| lost.contains(facts::node(pod)))
+        .cloned()
+        .collect()
 }
 
 /// Finished pods beyond the newest `keep`.
 fn surplus(pods: &[Arc<Object>], keep: usize) -> Vec<Arc<Object>> {
-    let mut finished: Vec<_> = pods.iter().filter(|pod| facts::is_finished(pod)).cloned().collect();
+    let mut finished: Vec<_> = pods
+        .iter()
+        .filter(|pod| facts::is_finished(pod))
+        .cloned()
+        .collect();
     finished.sort_by_key(|pod| facts::created(pod));
     finished.truncate(finished.len().saturating_sub(keep));
     finished
@@ -121,7 +143,12 @@ mod tests {
 
     #[test]
     fn the_oldest_finished_pods_go() {
-        let pods = [pod("c", "Failed", "n", 3), pod("a", "Succeeded", "n", 1), pod("r", "Running", "n", 1), pod("b", "Failed", "n", 2)];
+        let pods = [
+            pod("c", "Failed", "n", 3),
+            pod("a", "Succeeded", "n", 1),
+            pod("r", "Running", "n", 1),
+            pod("b", "Failed", "n", 2),
+        ];
         assert_eq!(names(&surplus(&pods, 1)), ["a", "b"]);
         assert!(surplus(&pods, 3).is_empty());
     }
@@ -129,8 +156,15 @@ mod tests {
     #[test]
     fn pods_without_an_agent_go() {
         let mut leaving = (*pod("x", "Pending", "", 1)).clone();
-        leaving.set(&["metadata", "deletionTimestamp"], "2026-01-01T00:00:00Z".into());
-        let pods = [Arc::new(leaving), pod("y", "Pending", "", 1), pod("z", "Running", "lost", 1)];
+        leaving.set(
+            &["metadata", "deletionTimestamp"],
+            "2026-01-01T00:00:00Z".into(),
+        );
+        let pods = [
+            Arc::new(leaving),
+            pod("y", "Pending", "", 1),
+            pod("z", "Running", "lost", 1),
+        ];
         assert_eq!(names(&never_ran(&pods)), ["x"]);
         assert_eq!(names(&stranded(&pods, &["lost".to_owned()].into())), ["z"]);
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{NODES, PODS};
-use osier_client::{Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue};
+use osier_client::{
+    Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
+};
 use osier_process::clock;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -65,9 +67,11 @@ pub(crate) fn start(context: &Context) {
 impl Scheduler {
     fn listen(self: &Arc<Self>, queue: &WorkQueue<Key>) {
         let (this, own) = (Arc::clone(self), queue.clone());
-        self.pods.on_change(move |change| this.pod_changed(change, &own));
+        self.pods
+            .on_change(move |change| this.pod_changed(change, &own));
         let (this, queue) = (Arc::clone(self), queue.clone());
-        self.nodes.on_change(move |change| this.node_changed(change, &queue));
+        self.nodes
+            .on_change(move |change| this.node_changed(change, &queue));
     }
 
     fn pod_changed(&self, change: &Change, queue: &WorkQueue<Key>) {
@@ -80,7 +84,9 @@ impl Scheduler {
                 self.unpark(queue);
             }
         } else if !facts::node(pod).is_empty() {
-            self.ledger.lock().place(pod.uid(), facts::node(pod), Demand::of(pod));
+            self.ledger
+                .lock()
+                .place(pod.uid(), facts::node(pod), Demand::of(pod));
             self.parked.lock().remove(&Key::of(pod));
         } else if is_ours(pod) && changes_fit(change) {
             queue.add(Key::of(pod));
@@ -124,8 +130,13 @@ impl Scheduler {
     async fn bind(&self, pod: &Object, node: &str) -> Result<Outcome, ClientError> {
         match self.client.bind(pod.namespace(), pod.name(), node).await {
             Ok(()) => {
-                let message = format!("Successfully assigned {}/{} to {node}", pod.namespace(), pod.name());
-                self.recorder.normal(&Reference::to(pod), "Scheduled", message);
+                let message = format!(
+                    "Successfully assigned {}/{} to {node}",
+                    pod.namespace(),
+                    pod.name()
+                );
+                self.recorder
+                    .normal(&Reference::to(pod), "Scheduled", message);
                 Ok(Outcome::Done)
             }
             Err(error) => {
@@ -134,22 +145,36 @@ impl Scheduler {
                     return Ok(Outcome::Done);
                 }
                 let message = format!("Binding to {node} failed: {error}");
-                self.recorder.warning(&Reference::to(pod), "FailedScheduling", message);
+                self.recorder
+                    .warning(&Reference::to(pod), "FailedScheduling", message);
                 Err(error)
             }
         }
     }
 
-    async fn refuse(&self, pod: &Object, key: &Key, refusal: &Refusal) -> Result<Outcome, ClientError> {
+    async fn refuse(
+        &self,
+        pod: &Object,
+        key: &Key,
+        refusal: &Refusal,
+    ) -> Result<Outcome, ClientError> {
         self.parked.lock().insert(key.clone());
         let message = refusal.to_string();
         let before = facts::condition(pod, "PodScheduled");
-        if before.is_some_and(|condition| condition["status"] == "False" && condition["message"] == message.as_str()) {
+        if before.is_some_and(|condition| {
+            condition["status"] == "False" && condition["message"] == message.as_str()
+        }) {
             return Ok(Outcome::Again(UNSCHEDULABLE));
         }
-        self.recorder.warning(&Reference::to(pod), "FailedScheduling", message.as_str());
-        let patch = json!({"status": {"phase": "Pending", "conditions": with_condition(pod, &message)}});
-        gone_is_fine(self.client.patch(&PODS, key.pair(), patch, Part::Status).await)?;
+        self.recorder
+            .warning(&Reference::to(pod), "FailedScheduling", message.as_str());
+        let patch =
+            json!({"status": {"phase": "Pending", "conditions": with_condition(pod, &message)}});
+        gone_is_fine(
+            self.client
+                .patch(&PODS, key.pair(), patch, Part::Status)
+                .await,
+        )?;
         Ok(Outcome::Again(UNSCHEDULABLE))
     }
 }
@@ -162,14 +187,18 @@ fn is_ours(pod: &Object) -> bool {
 
 /// Our own status writes must not make us try again.
 fn changes_fit(change: &Change) -> bool {
-    change.old().is_none_or(|old| old.get(&["spec"]) != change.object().get(&["spec"]) || !is_ours(old))
+    change
+        .old()
+        .is_none_or(|old| old.get(&["spec"]) != change.object().get(&["spec"]) || !is_ours(old))
 }
 
 fn with_condition(pod: &Object, message: &str) -> Vec<Value> {
     let conditions = pod.get(&["status", "conditions"]).and_then(Value::as_array);
     let mut conditions = conditions.cloned().unwrap_or_default();
     conditions.retain(|condition| condition["type"] != "PodScheduled");
-    conditions.push(json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-        "message": message, "lastTransitionTime": clock::seconds(clock::now())}));
+    conditions.push(
+        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": message, "lastTransitionTime": clock::seconds(clock::now())}),
+    );
     conditions
 }

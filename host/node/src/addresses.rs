@@ -24,7 +24,8 @@ impl Addresses {
             return Some(address(*host));
         }
         let before = before.map(u32::from).and_then(|ip| ip.checked_sub(NETWORK));
-        let before = before.filter(|host| (FIRST..=LAST).contains(host) && !self.taken.contains(host));
+        let before =
+            before.filter(|host| (FIRST..=LAST).contains(host) && !self.taken.contains(host));
         let host = before.or_else(|| self.free())?;
         self.taken.insert(host);
         self.of.insert(uid.to_owned(), host);
@@ -40,7 +41,9 @@ impl Addresses {
 
     fn free(&mut self) -> Option<u32> {
         let start = self.last.max(FIRST - 1);
-        let host = ((start + 1)..=LAST).chain(FIRST..=start).find(|host| !self.taken.contains(host))?;
+        let host = ((start + 1)..=LAST)
+            .chain(FIRST..=start)
+            .find(|host| !self.taken.contains(host))?;
         self.last = host;
         Some(host)
     }
@@ -63,9 +66,16 @@ mod tests {
         assert_eq!(addresses.assign("a", None).unwrap(), one);
         addresses.release("a");
         assert_ne!(addresses.assign("b", None).unwrap(), one);
-        assert_eq!(addresses.assign("c", Some(one)).unwrap(), one, "a pod gets its former address back");
+        assert_eq!(
+            addresses.assign("c", Some(one)).unwrap(),
+            one,
+            "a pod gets its former address back"
+        );
         assert_ne!(addresses.assign("d", Some(one)).unwrap(), one);
-        assert_ne!(addresses.assign("e", Some(Ipv4Addr::LOCALHOST)).unwrap(), Ipv4Addr::LOCALHOST);
+        assert_ne!(
+            addresses.assign("e", Some(Ipv4Addr::LOCALHOST)).unwrap(),
+            Ipv4Addr::LOCALHOST
+        );
     }
 
     #[test]

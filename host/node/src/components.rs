@@ -38,7 +38,12 @@ pub(crate) struct Components {
 }
 
 impl Components {
-    pub(crate) fn new(images: ImageStore, bundled: Arc<dyn Bundled>, engine: Engine, tasks: Tasks) -> Arc<Self> {
+    pub(crate) fn new(
+        images: ImageStore,
+        bundled: Arc<dyn Bundled>,
+        engine: Engine,
+        tasks: Tasks,
+    ) -> Arc<Self> {
         Arc::new(Self {
             images,
             bundled,
@@ -51,12 +56,18 @@ impl Components {
 
     /// The workload of an image.
     pub(crate) async fn workload(self: &Arc<Self>, image: &str) -> Result<Workload, LoadError> {
-        if let Some(known) = self.images.digest(image).and_then(|digest| self.find(&digest)) {
+        if let Some(known) = self
+            .images
+            .digest(image)
+            .and_then(|digest| self.find(&digest))
+        {
             return Ok(known);
         }
         let _turn = self.loading.lock().await;
         let (this, image) = (Arc::clone(self), image.to_owned());
-        let loaded = self.tasks.spawn_blocking("load-component", move || this.load(&image));
+        let loaded = self
+            .tasks
+            .spawn_blocking("load-component", move || this.load(&image));
         loaded.await.map_err(|_| LoadError::Stopping)?
     }
 
@@ -70,10 +81,13 @@ impl Components {
         if let Some(known) = self.find(Digest::of(&bytes).as_str()) {
             return Ok(known);
         }
-        let workload = self.engine.workload(&bytes).map_err(|source| LoadError::Component {
-            image: image.to_owned(),
-            source,
-        })?;
+        let workload = self
+            .engine
+            .workload(&bytes)
+            .map_err(|source| LoadError::Component {
+                image: image.to_owned(),
+                source,
+            })?;
         let mut kept = self.kept.lock();
         kept.push_back((workload.digest().as_str().to_owned(), workload.clone()));
         if kept.len() > KEPT {
@@ -84,6 +98,8 @@ impl Components {
 
     fn find(&self, digest: &str) -> Option<Workload> {
         let kept = self.kept.lock();
-        kept.iter().find(|(known, _)| known == digest).map(|(_, workload)| workload.clone())
+        kept.iter()
+            .find(|(known, _)| known == digest)
+            .map(|(_, workload)| workload.clone())
     }
 }

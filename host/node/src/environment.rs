@@ -34,8 +34,14 @@ pub(crate) enum ConfigError {
     #[error("{kind} {name:?} not found")]
     NoObject { kind: &'static str, name: String },
     #[error("couldn't find key {key} in {kind} {of}")]
-    NoKey { key: String, kind: &'static str, of: String },
-    #[error("env {name:?}: {path:?} is not a field that a container can be given; see `kubectl explain pod.spec.containers.env.valueFrom`")]
+    NoKey {
+        key: String,
+        kind: &'static str,
+        of: String,
+    },
+    #[error(
+        "env {name:?}: {path:?} is not a field that a container can be given; see `kubectl explain pod.spec.containers.env.valueFrom`"
+    )]
     NoField { name: String, path: String },
     #[error("env {name:?}: {detail}")]
     Value { name: String, detail: String },
@@ -54,15 +60,28 @@ pub(crate) fn references(container: &Value) -> BTreeSet<(SourceKind, String)> {
         add(SourceKind::Secret, &from["secretRef"]);
     }
     for variable in list(&container["env"]) {
-        add(SourceKind::ConfigMap, &variable["valueFrom"]["configMapKeyRef"]);
+        add(
+            SourceKind::ConfigMap,
+            &variable["valueFrom"]["configMapKeyRef"],
+        );
         add(SourceKind::Secret, &variable["valueFrom"]["secretKeyRef"]);
     }
     found
 }
 
 /// The variables of a container, `env` over `envFrom`, in order of first appearance.
-pub(crate) fn variables(pod: &Object, container: &Value, sources: &Sources, place: &Place) -> Result<Vec<(String, String)>, ConfigError> {
-    let scope = Scope { pod, container, sources, place };
+pub(crate) fn variables(
+    pod: &Object,
+    container: &Value,
+    sources: &Sources,
+    place: &Place,
+) -> Result<Vec<(String, String)>, ConfigError> {
+    let scope = Scope {
+        pod,
+        container,
+        sources,
+        place,
+    };
     let mut variables = Variables::default();
     for from in list(&container["envFrom"]) {
         scope.all_of(from, &mut variables)?;
@@ -71,7 +90,10 @@ pub(crate) fn variables(pod: &Object, container: &Value, sources: &Sources, plac
         let name = variable["name"].as_str().unwrap_or_default();
         let value = match variable.get("valueFrom").filter(|from| !from.is_null()) {
             Some(from) => scope.value(name, from)?,
-            None => Some(expand(variable["value"].as_str().unwrap_or_default(), &variables.by_name)),
+            None => Some(expand(
+                variable["value"].as_str().unwrap_or_default(),
+                &variables.by_name,
+            )),
         };
         if let Some(value) = value {
             variables.set(name, value);
@@ -83,7 +105,12 @@ pub(crate) fn variables(pod: &Object, container: &Value, sources: &Sources, plac
 /// The arguments of a container: its command, or its own name, and its args, with variables expanded.
 pub(crate) fn arguments(container: &Value, variables: &[(String, String)]) -> Vec<String> {
     let by_name: BTreeMap<String, String> = variables.iter().cloned().collect();
-    let words = |field: &str| list(&container[field]).filter_map(Value::as_str).map(|word| expand(word, &by_name)).collect::<Vec<_>>();
+    let words = |field: &str| {
+        list(&container[field])
+            .filter_map(Value::as_str)
+            .map(|word| expand(word, &by_name))
+            .collect::<Vec<_>>()
+    };
     let mut arguments = words("command");
     if arguments.is_empty() {
         arguments.push(container["name"].as_str().unwrap_or_default().to_owned());
@@ -102,7 +129,10 @@ fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
         if let Some(after) = rest.strip_prefix('$') {
             out.push('$');
             rest = after;
-        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+        } else if let Some((name, after)) = rest
+            .strip_prefix('(')
+            .and_then(|inner| inner.split_once(')'))
+        {
             match variables.get(name) {
                 Some(value) => out.push_str(value),
                 None => out.extend(["$(", name, ")"]),
@@ -145,11 +175,16 @@ struct Scope<'a> {
 impl Scope<'_> {
     fn all_of(&self, from: &Value, variables: &mut Variables) -> Result<(), ConfigError> {
         let prefix = from["prefix"].as_str().unwrap_or_default();
-        for (kind, field) in [(SourceKind::ConfigMap, "configMapRef"), (SourceKind::Secret, "secretRef")] {
+        for (kind, field) in [
+            (SourceKind::ConfigMap, "configMapRef"),
+            (SourceKind::Secret, "secretRef"),
+        ] {
             let Some(reference) = from.get(field).filter(|reference| !reference.is_null()) else {
                 continue;
             };
-            let Some(source) = self.source(kind, reference)? else { continue };
+            let Some(source) = self.source(kind, reference)? else {
+                continue;
+            };
             let data = source.get(&["data"]).and_then(Value::as_object);
             for (key, value) in data.into_iter().flatten() {
                 variables.set(&format!("{prefix}{key}"), decode(kind, key, value)?);
@@ -163,9 +198,14 @@ impl Scope<'_> {
             return self.field(name, path).map(Some);
         }
         if let Some(resource) = from["resourceFieldRef"]["resource"].as_str() {
-            return self.resource(name, resource, &from["resourceFieldRef"]).map(Some);
+            return self
+                .resource(name, resource, &from["resourceFieldRef"])
+                .map(Some);
         }
-        for (kind, field) in [(SourceKind::ConfigMap, "configMapKeyRef"), (SourceKind::Secret, "secretKeyRef")] {
+        for (kind, field) in [
+            (SourceKind::ConfigMap, "configMapKeyRef"),
+            (SourceKind::Secret, "secretKeyRef"),
+        ] {
             if let Some(reference) = from.get(field).filter(|reference| !reference.is_null()) {
                 return self.key(kind, reference);
             }
@@ -189,7 +229,9 @@ impl Scope<'_> {
     }
 
     fn key(&self, kind: SourceKind, reference: &Value) -> Result<Option<String>, ConfigError> {
-        let Some(source) = self.source(kind, reference)? else { return Ok(None) };
+        let Some(source) = self.source(kind, reference)? else {
+            return Ok(None);
+        };
         let key = reference["key"].as_str().unwrap_or_default();
         match source.get(&["data", key]) {
             Some(value) => decode(kind, key, value).map(Some),
@@ -229,7 +271,12 @@ impl Scope<'_> {
         Ok(value)
     }
 
-    fn resource(&self, name: &str, resource: &str, reference: &Value) -> Result<String, ConfigError> {
+    fn resource(
+        &self,
+        name: &str,
+        resource: &str,
+        reference: &Value,
+    ) -> Result<String, ConfigError> {
         let container = self.named(reference["containerName"].as_str());
         let (kind, which) = resource.split_once('.').unwrap_or((resource, ""));
         let declared = container["resources"][kind][which].as_str();
@@ -237,26 +284,42 @@ impl Scope<'_> {
             name: name.to_owned(),
             detail,
         };
-        let divisor = reference["divisor"].as_str().filter(|divisor| *divisor != "0").unwrap_or("1");
+        let divisor = reference["divisor"]
+            .as_str()
+            .filter(|divisor| *divisor != "0")
+            .unwrap_or("1");
         let parse: fn(&str) -> Result<u64, quantity::InvalidQuantity> = match which {
             "cpu" => quantity::millicores,
             "memory" => quantity::bytes,
-            _ => return Err(wrong(format!("{resource:?} is not a resource that a container can be given"))),
+            _ => {
+                return Err(wrong(format!(
+                    "{resource:?} is not a resource that a container can be given"
+                )));
+            }
         };
         let fallback = match (kind, which) {
             ("limits", "cpu") => self.place.allocatable_cpu,
             ("limits", "memory") => self.place.allocatable_memory,
             _ => 0,
         };
-        let value = declared.map_or(Ok(fallback), parse).map_err(|error| wrong(error.to_string()))?;
+        let value = declared
+            .map_or(Ok(fallback), parse)
+            .map_err(|error| wrong(error.to_string()))?;
         let divisor = parse(divisor).map_err(|error| wrong(error.to_string()))?;
         Ok(value.div_ceil(divisor.max(1)).to_string())
     }
 
     fn named(&self, name: Option<&str>) -> &Value {
-        let Some(name) = name else { return self.container };
-        let containers = self.pod.get(&["spec", "containers"]).map_or(&Value::Null, |list| list);
-        list(containers).find(|container| container["name"] == name).unwrap_or(self.container)
+        let Some(name) = name else {
+            return self.container;
+        };
+        let containers = self
+            .pod
+            .get(&["spec", "containers"])
+            .map_or(&Value::Null, |list| list);
+        list(containers)
+            .find(|container| container["name"] == name)
+            .unwrap_or(self.container)
     }
 }
 
@@ -285,7 +348,9 @@ fn decode(kind: SourceKind, key: &str, value: &Value) -> Result<String, ConfigEr
         name: key.to_owned(),
         detail,
     };
-    let bytes = STANDARD.decode(text).map_err(|error| wrong(format!("the secret is not base64: {error}")))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| wrong(format!("the secret is not base64: {error}")))?;
     String::from_utf8(bytes).map_err(|_| wrong("the secret is not text".to_owned()))
 }
 

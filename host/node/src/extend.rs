@@ -88,9 +88,21 @@ fn key_of(object: &Object) -> ObjectKey {
 }
 
 impl Extensions {
-    pub(crate) fn new(shared: &Arc<Shared>, host: PolicyHost, gate: Arc<PolicyGate>, ready: watch::Sender<bool>) -> Self {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        host: PolicyHost,
+        gate: Arc<PolicyGate>,
+        ready: watch::Sender<bool>,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel(16);
-        let mirror = |resource| Informer::start(shared.client.clone(), resource, Scope::default(), &shared.tasks);
+        let mirror = |resource| {
+            Informer::start(
+                shared.client.clone(),
+                resource,
+                Scope::default(),
+                &shared.tasks,
+            )
+        };
         Self {
             plugins: mirror(&PLUGINS),
             policies: mirror(&POLICIES),
@@ -152,19 +164,34 @@ impl Extensions {
     }
 
     fn spawn(&self, key: ObjectKey, version: Version, object: Arc<Object>) {
-        let (host, components, sender) = (self.host.clone(), Arc::clone(&self.shared.components), self.sender.clone());
+        let (host, components, sender) = (
+            self.host.clone(),
+            Arc::clone(&self.shared.components),
+            self.sender.clone(),
+        );
         let tasks = self.shared.tasks.clone();
         self.shared.tasks.spawn("load-plugin", async move {
             let of = key.clone();
             let work = tasks.spawn_blocking("compile-plugin", move || {
                 let spec = object.get(&["spec"]).cloned().unwrap_or_default();
                 let image = spec["image"].as_str().unwrap_or_default();
-                let bytes = components.bytes(image).map_err(|error| format!("spec.image: {error}"))?;
-                host.load(&of, &spec, &bytes).map_err(|error| error.to_string())
+                let bytes = components
+                    .bytes(image)
+                    .map_err(|error| format!("spec.image: {error}"))?;
+                host.load(&of, &spec, &bytes)
+                    .map_err(|error| error.to_string())
             });
-            let result = work.await.unwrap_or_else(|error| Err(format!("loading it failed: {error}")));
+            let result = work
+                .await
+                .unwrap_or_else(|error| Err(format!("loading it failed: {error}")));
             // Nobody listens when the process stops.
-            let _told = sender.send(Loaded { key, version, result }).await;
+            let _told = sender
+                .send(Loaded {
+                    key,
+                    version,
+                    result,
+                })
+                .await;
         });
     }
 
@@ -176,30 +203,54 @@ impl Extensions {
         let object = self.plugins.get(&loaded.key.namespace, &loaded.key.name);
         if let Some(object) = object {
             match &loaded.result {
-                Ok(plugin) => self.recorder.normal(&Reference::to(&object), "Loaded", format!("Loaded {}", plugin.digest())),
-                Err(error) => self.recorder.warning(&Reference::to(&object), "LoadFailed", error.as_str()),
+                Ok(plugin) => self.recorder.normal(
+                    &Reference::to(&object),
+                    "Loaded",
+                    format!("Loaded {}", plugin.digest()),
+                ),
+                Err(error) => {
+                    self.recorder
+                        .warning(&Reference::to(&object), "LoadFailed", error.as_str())
+                }
             }
         }
-        entry.finish(loaded.version, loaded.result, (Instant::now(), clock::now()));
+        entry.finish(
+            loaded.version,
+            loaded.result,
+            (Instant::now(), clock::now()),
+        );
     }
 
     /// Compiles all policies and swaps them in. A policy whose plugins are being loaded for the
     /// first time waits for them; one whose plugin could not be loaded goes by its failure policy.
     fn publish(&mut self) {
         let opening = !*self.ready.borrow();
-        if opening && self.known.values().any(|entry| matches!(entry.course, Course::Loading { .. })) {
+        if opening
+            && self
+                .known
+                .values()
+                .any(|entry| matches!(entry.course, Course::Loading { .. }))
+        {
             return;
         }
         let objects = self.policies.list();
         let before = self.compiled.len();
-        self.compiled.retain(|key, _| objects.iter().any(|object| key_of(object) == *key));
+        self.compiled
+            .retain(|key, _| objects.iter().any(|object| key_of(object) == *key));
         let mut changed = opening || self.compiled.len() != before;
         for object in &objects {
             changed |= self.compile(object);
         }
         if changed {
-            let policies: Vec<_> = self.compiled.values().filter_map(|known| known.policy.clone()).collect();
-            self.gate.publish(Arc::new(PolicySet::new(policies, &self.shared.settings.root_namespace)));
+            let policies: Vec<_> = self
+                .compiled
+                .values()
+                .filter_map(|known| known.policy.clone())
+                .collect();
+            self.gate.publish(Arc::new(PolicySet::new(
+                policies,
+                &self.shared.settings.root_namespace,
+            )));
             self.ready.send_replace(true);
         }
     }
@@ -208,7 +259,10 @@ impl Extensions {
     fn compile(&mut self, object: &Object) -> bool {
         let key = key_of(object);
         let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-        let namespaces = [key.namespace.as_str(), self.shared.settings.root_namespace.as_str()];
+        let namespaces = [
+            key.namespace.as_str(),
+            self.shared.settings.root_namespace.as_str(),
+        ];
         let entry = self.compiled.entry(key.clone()).or_default();
         if entry.policy.is_none() && waits(&spec, namespaces, &self.known) {
             entry.faults = vec!["its plugins are being loaded".to_owned()];
@@ -248,22 +302,37 @@ impl Extensions {
         for object in self.policies.list() {
             if let Some(known) = self.compiled.get(&key_of(&object)) {
                 let missing = missing(&object, &self.known, &self.shared.settings.root_namespace);
-                self.statuses.policy(&object, (known.policy.is_some(), &known.faults, &missing)).await;
+                self.statuses
+                    .policy(&object, (known.policy.is_some(), &known.faults, &missing))
+                    .await;
             }
         }
     }
 }
 
 /// The plugin of a name: of the policy's namespace first, then of the root namespace.
-fn entry_of<'a>(known: &'a BTreeMap<ObjectKey, Entry>, namespaces: [&str; 2], name: &str) -> Option<&'a Entry> {
-    namespaces.iter().find_map(|namespace| known.get(&ObjectKey::new(*namespace, name)))
+fn entry_of<'a>(
+    known: &'a BTreeMap<ObjectKey, Entry>,
+    namespaces: [&str; 2],
+    name: &str,
+) -> Option<&'a Entry> {
+    namespaces
+        .iter()
+        .find_map(|namespace| known.get(&ObjectKey::new(*namespace, name)))
 }
 
-fn plugin_of(known: &BTreeMap<ObjectKey, Entry>, namespaces: [&str; 2], name: &str) -> Result<Arc<Plugin>, String> {
-    let entry = entry_of(known, namespaces, name).ok_or_else(|| "there is no such Plugin; apply it".to_owned())?;
+fn plugin_of(
+    known: &BTreeMap<ObjectKey, Entry>,
+    namespaces: [&str; 2],
+    name: &str,
+) -> Result<Arc<Plugin>, String> {
+    let entry = entry_of(known, namespaces, name)
+        .ok_or_else(|| "there is no such Plugin; apply it".to_owned())?;
     entry.plugin.clone().ok_or_else(|| match &entry.course {
         Course::Failed { error, .. } => error.clone(),
-        Course::Idle | Course::Loading { .. } | Course::Ready { .. } => "it is being loaded".to_owned(),
+        Course::Idle | Course::Loading { .. } | Course::Ready { .. } => {
+            "it is being loaded".to_owned()
+        }
     })
 }
 
@@ -289,6 +358,10 @@ fn waits(spec: &Value, namespaces: [&str; 2], known: &BTreeMap<ObjectKey, Entry>
 fn missing(policy: &Object, known: &BTreeMap<ObjectKey, Entry>, root: &str) -> Vec<String> {
     let spec = policy.get(&["spec"]).unwrap_or(&Value::Null);
     let names = plugin_names(spec);
-    let error = |name: &str| plugin_of(known, [policy.namespace(), root], name).err().map(|error| format!("plugin {name}: {error}"));
+    let error = |name: &str| {
+        plugin_of(known, [policy.namespace(), root], name)
+            .err()
+            .map(|error| format!("plugin {name}: {error}"))
+    };
     names.filter_map(error).collect()
 }

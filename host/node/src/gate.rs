@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use osier_policy::{Attributes, Connection, Context, Destination, Peer, PolicySet, Request, Scope, Texts};
+use osier_policy::{
+    Attributes, Connection, Context, Destination, Peer, PolicySet, Request, Scope, Texts,
+};
 use osier_proxy::{Approval, Call, Denial, Direction, Gate, Record, Verdict};
 use osier_snapshot::{HeaderOperation, Workload};
 
@@ -56,7 +58,9 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
         Direction::Outbound => (call.source, call.source.map(|source| &*source.namespace)),
     };
     // Behind a gateway the caller has no namespace: the called service's is as near as it gets.
-    let namespace = namespace.or_else(|| side.map(|side| &*side.namespace)).or_else(|| service.map(|service| &*service.namespace));
+    let namespace = namespace
+        .or_else(|| side.map(|side| &*side.namespace))
+        .or_else(|| service.map(|service| &*service.namespace));
     let namespace = namespace.unwrap_or_default();
     Scope {
         direction: match call.direction {
@@ -64,7 +68,9 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
             Direction::Outbound => osier_policy::Direction::Outbound,
         },
         namespace,
-        service: service.filter(|service| *service.namespace == *namespace).map(|service| &*service.name),
+        service: service
+            .filter(|service| *service.namespace == *namespace)
+            .map(|service| &*service.name),
         gateway: call.gateway,
         labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
     }
@@ -72,7 +78,13 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
 
 fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
     let peer_ip = call.peer.map(|peer| peer.ip());
-    let source = call.source.map_or_else(|| Peer { ip: peer_ip, ..Peer::default() }, peer);
+    let source = call.source.map_or_else(
+        || Peer {
+            ip: peer_ip,
+            ..Peer::default()
+        },
+        peer,
+    );
     let inbound = call.direction == Direction::Inbound;
     Attributes {
         source,
@@ -93,7 +105,12 @@ fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
         context: Context {
             protocol: protocol(&call.head.headers),
             reporter_kind: if inbound { "inbound" } else { "outbound" },
-            reporter_uid: if inbound { call.destination } else { call.source }.map(|workload| &*workload.uid),
+            reporter_uid: if inbound {
+                call.destination
+            } else {
+                call.source
+            }
+            .map(|workload| &*workload.uid),
             time: Some(call.received),
             ..Context::default()
         },
@@ -104,10 +121,15 @@ fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
 fn request<'a>(call: &Call<'a>) -> Request<'a> {
     let (uri, headers) = (&call.head.uri, &call.head.headers);
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = uri.authority().map(http::uri::Authority::as_str).or_else(|| text("host"));
+    let host = uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .or_else(|| text("host"));
     Request {
         id: call.request_id,
-        path: uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+        path: uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str),
         host: host.unwrap_or_default(),
         method: call.head.method.as_str(),
         scheme: uri.scheme_str().unwrap_or("http"),
@@ -120,7 +142,11 @@ fn request<'a>(call: &Call<'a>) -> Request<'a> {
 
 fn protocol(headers: &HeaderMap) -> &'static str {
     let kind = headers.get("content-type").map(http::HeaderValue::as_bytes);
-    if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) { "grpc" } else { "http" }
+    if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
+        "grpc"
+    } else {
+        "http"
+    }
 }
 
 fn peer(workload: &Workload) -> Peer<'_> {
@@ -142,8 +168,16 @@ fn verdict(verdict: osier_policy::Verdict) -> Verdict {
             let last = approval.decided_by.into_iter().next_back();
             let (policy, plugin) = last.unzip();
             Verdict::Allow(Approval {
-                request_headers: approval.request_headers.into_iter().map(operation).collect(),
-                response_headers: approval.response_headers.into_iter().map(operation).collect(),
+                request_headers: approval
+                    .request_headers
+                    .into_iter()
+                    .map(operation)
+                    .collect(),
+                response_headers: approval
+                    .response_headers
+                    .into_iter()
+                    .map(operation)
+                    .collect(),
                 policy,
                 plugin,
             })
@@ -180,8 +214,15 @@ mod tests {
         osier_snapshot::workload(&Object::from_value(pod).unwrap(), "cluster.local")
     }
 
-    fn with_call<T>(direction: Direction, source: Option<&Workload>, check: impl FnOnce(&Call<'_>) -> T) -> T {
-        let request = http::Request::get("http://reviews.shop/reviews/1?x=y").header("content-length", "7").body(()).unwrap();
+    fn with_call<T>(
+        direction: Direction,
+        source: Option<&Workload>,
+        check: impl FnOnce(&Call<'_>) -> T,
+    ) -> T {
+        let request = http::Request::get("http://reviews.shop/reviews/1?x=y")
+            .header("content-length", "7")
+            .body(())
+            .unwrap();
         let head = request.into_parts().0;
         check(&Call {
             direction,
@@ -199,12 +240,16 @@ mod tests {
     #[test]
     fn a_node_without_its_policies_lets_nothing_through() {
         let gate = PolicyGate::default();
-        let Verdict::Deny(denial) = with_call(Direction::Inbound, None, |call| gate.check(call)) else {
+        let Verdict::Deny(denial) = with_call(Direction::Inbound, None, |call| gate.check(call))
+        else {
             panic!("it was let through");
         };
         assert_eq!(denial.status, StatusCode::SERVICE_UNAVAILABLE);
         gate.publish(Arc::new(PolicySet::new(Vec::new(), "osier-system")));
-        assert!(matches!(with_call(Direction::Inbound, None, |call| gate.check(call)), Verdict::Allow(_)));
+        assert!(matches!(
+            with_call(Direction::Inbound, None, |call| gate.check(call)),
+            Verdict::Allow(_)
+        ));
     }
 
     #[test]
@@ -212,9 +257,18 @@ mod tests {
         let source = workload();
         with_call(Direction::Outbound, Some(&source), |call| {
             let attributes = attributes(call);
-            assert_eq!(attributes.source.principal, Some("cluster.local/ns/shop/sa/sa"));
-            assert_eq!((attributes.request.path, attributes.request.host), ("/reviews/1?x=y", "reviews.shop"));
-            assert_eq!((attributes.request.size, attributes.context.reporter_kind), (Some(7), "outbound"));
+            assert_eq!(
+                attributes.source.principal,
+                Some("cluster.local/ns/shop/sa/sa")
+            );
+            assert_eq!(
+                (attributes.request.path, attributes.request.host),
+                ("/reviews/1?x=y", "reviews.shop")
+            );
+            assert_eq!(
+                (attributes.request.size, attributes.context.reporter_kind),
+                (Some(7), "outbound")
+            );
             let scope = scope(call);
             assert_eq!((scope.namespace, scope.service), ("shop", None));
             assert_eq!(scope.labels.find("app").as_deref(), Some("web"));

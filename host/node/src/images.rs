@@ -60,13 +60,17 @@ pub enum ImageError {
         known: String,
     },
     /// A registry is named.
-    #[error("image {name:?} is in a registry, and this version does not pull; download it and run `osier image import {name} FILE`")]
+    #[error(
+        "image {name:?} is in a registry, and this version does not pull; download it and run `osier image import {name} FILE`"
+    )]
     Registry {
         /// The name.
         name: String,
     },
     /// A file outside the data directory is named.
-    #[error("image {name:?} is outside the data directory {data}; copy the file there, or run `osier image import NAME FILE`")]
+    #[error(
+        "image {name:?} is outside the data directory {data}; copy the file there, or run `osier image import NAME FILE`"
+    )]
     Outside {
         /// The name.
         name: String,
@@ -104,7 +108,9 @@ pub enum ImageError {
 impl ImageStore {
     /// The store under a data directory; makes its folders.
     pub fn open(data: &Path) -> Result<Self, ImageError> {
-        let store = Self { data: data.to_owned() };
+        let store = Self {
+            data: data.to_owned(),
+        };
         for folder in [store.blobs(), store.names()] {
             fs::create_dir_all(&folder).map_err(|source| file("", &folder, source))?;
         }
@@ -114,7 +120,11 @@ impl ImageStore {
     /// Puts a component into the store under a name; the same bytes are kept once.
     pub fn import(&self, name: &str, bytes: &[u8]) -> Result<Digest, ImageError> {
         let Source::Name(name) = parse(name)? else {
-            return Err(InvalidName::new(name, "an imported image has a plain name such as `shop/web:1`").into());
+            return Err(InvalidName::new(
+                name,
+                "an imported image has a plain name such as `shop/web:1`",
+            )
+            .into());
         };
         check_wasm(&name, bytes)?;
         let digest = Digest::of(bytes);
@@ -123,7 +133,8 @@ impl ImageStore {
             write_whole(&blob, bytes).map_err(|source| file(&name, &blob, source))?;
         }
         let reference = self.names().join(reference_file(&name));
-        write_whole(&reference, digest.as_str().as_bytes()).map_err(|source| file(&name, &reference, source))?;
+        write_whole(&reference, digest.as_str().as_bytes())
+            .map_err(|source| file(&name, &reference, source))?;
         Ok(digest)
     }
 
@@ -134,13 +145,18 @@ impl ImageStore {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry.map_err(|source| file("", &folder, source))?.path();
-            let Some(name) = path.file_name().and_then(|name| name::from_reference_file(name.to_str()?)) else {
+            let Some(name) = path
+                .file_name()
+                .and_then(|name| name::from_reference_file(name.to_str()?))
+            else {
                 continue;
             };
             let digest = fs::read_to_string(&path).map_err(|source| file(&name, &path, source))?;
             let digest = digest.trim().to_owned();
             let blob = self.blobs().join(digest.trim_start_matches("sha256:"));
-            let size = fs::metadata(&blob).map_err(|source| file(&name, &blob, source))?.len();
+            let size = fs::metadata(&blob)
+                .map_err(|source| file(&name, &blob, source))?
+                .len();
             found.push(Image { name, digest, size });
         }
         found.sort();
@@ -149,7 +165,9 @@ impl ImageStore {
 
     /// The digest under which a name was imported, without reading the component.
     pub fn digest(&self, name: &str) -> Option<String> {
-        let Ok(Source::Name(name)) = parse(name) else { return None };
+        let Ok(Source::Name(name)) = parse(name) else {
+            return None;
+        };
         let digest = fs::read_to_string(self.names().join(reference_file(&name))).ok()?;
         Some(digest.trim().to_owned())
     }
@@ -161,14 +179,20 @@ impl ImageStore {
             Source::Name(name) => self.imported(&name, image)?,
             Source::File(path) => self.file(image, &path)?,
             Source::Bundled(name) => {
-                let component = bundled.component(&name).ok_or_else(|| ImageError::NotBundled {
-                    name,
-                    known: bundled.names().join(", "),
-                })?;
+                let component = bundled
+                    .component(&name)
+                    .ok_or_else(|| ImageError::NotBundled {
+                        name,
+                        known: bundled.names().join(", "),
+                    })?;
                 component.to_vec()
             }
             Source::Registry(name) => match self.imported(&name, image) {
-                Err(ImageError::NotFound { .. }) => return Err(ImageError::Registry { name: image.to_owned() }),
+                Err(ImageError::NotFound { .. }) => {
+                    return Err(ImageError::Registry {
+                        name: image.to_owned(),
+                    });
+                }
                 other => other?,
             },
         };
@@ -181,7 +205,9 @@ impl ImageStore {
         let digest = match fs::read_to_string(&reference) {
             Ok(digest) => digest.trim().to_owned(),
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                return Err(ImageError::NotFound { name: image.to_owned() });
+                return Err(ImageError::NotFound {
+                    name: image.to_owned(),
+                });
             }
             Err(source) => return Err(file(image, &reference, source)),
         };
@@ -190,17 +216,28 @@ impl ImageStore {
         if Digest::of(&bytes).as_str() == digest {
             Ok(bytes)
         } else {
-            Err(ImageError::Corrupt { name: image.to_owned(), path })
+            Err(ImageError::Corrupt {
+                name: image.to_owned(),
+                path,
+            })
         }
     }
 
     /// A relative path is one in the data directory. Symbolic links are followed before the check.
     fn file(&self, image: &str, path: &str) -> Result<Vec<u8>, ImageError> {
         let path = self.data.join(path);
-        let real = path.canonicalize().map_err(|source| file(image, &path, source))?;
-        let data = self.data.canonicalize().map_err(|source| file(image, &self.data, source))?;
+        let real = path
+            .canonicalize()
+            .map_err(|source| file(image, &path, source))?;
+        let data = self
+            .data
+            .canonicalize()
+            .map_err(|source| file(image, &self.data, source))?;
         if !real.starts_with(&data) {
-            return Err(ImageError::Outside { name: image.to_owned(), data });
+            return Err(ImageError::Outside {
+                name: image.to_owned(),
+                data,
+            });
         }
         fs::read(&real).map_err(|source| file(image, &real, source))
     }
@@ -214,7 +251,8 @@ impl ImageStore {
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
-        self.blobs().join(digest.as_str().trim_start_matches("sha256:"))
+        self.blobs()
+            .join(digest.as_str().trim_start_matches("sha256:"))
     }
 }
 
@@ -222,10 +260,19 @@ fn check_wasm(what: &str, bytes: &[u8]) -> Result<(), ImageError> {
     if bytes.starts_with(b"\0asm") {
         return Ok(());
     }
-    let start: String = bytes.iter().take(16).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect();
+    let start: String = bytes
+        .iter()
+        .take(16)
+        .flat_map(|byte| std::ascii::escape_default(*byte))
+        .map(char::from)
+        .collect();
     Err(ImageError::NotWasm {
         what: what.to_owned(),
-        start: if start.is_empty() { "nothing: it is empty".to_owned() } else { format!("\"{start}\"") },
+        start: if start.is_empty() {
+            "nothing: it is empty".to_owned()
+        } else {
+            format!("\"{start}\"")
+        },
     })
 }
 
@@ -239,7 +286,11 @@ fn file(name: &str, path: &Path, source: std::io::Error) -> ImageError {
 
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let aside = folder.join(format!(".{}.{}", std::process::id(), path.file_name().unwrap_or_default().to_string_lossy()));
+    let aside = folder.join(format!(
+        ".{}.{}",
+        std::process::id(),
+        path.file_name().unwrap_or_default().to_string_lossy()
+    ));
     let mut file = fs::File::create(&aside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
@@ -284,7 +335,11 @@ mod tests {
     fn refusals_say_what_to_do() {
         let (folder, store) = store();
         let words = |image: &str| store.resolve(image, &Two).unwrap_err().to_string();
-        assert!(words("hello").contains("osier image import hello FILE"), "{}", words("hello"));
+        assert!(
+            words("hello").contains("osier image import hello FILE"),
+            "{}",
+            words("hello")
+        );
         assert!(words("builtin://x").contains("denier, list"));
         assert!(words("Bad Name").contains("Bad Name"));
         assert!(words("oci://registry.example/web:1").contains("does not pull"));
@@ -292,7 +347,13 @@ mod tests {
         assert!(words("file://../../etc/passwd").contains("outside the data directory"));
         fs::write(folder.path().join("text.wasm"), "#!/bin/sh").unwrap();
         assert!(words("file://text.wasm").contains("it starts with \"#!/bin/sh\""));
-        assert!(store.import("web", b"").unwrap_err().to_string().contains("it is empty"));
+        assert!(
+            store
+                .import("web", b"")
+                .unwrap_err()
+                .to_string()
+                .contains("it is empty")
+        );
     }
 
     #[test]
@@ -300,7 +361,16 @@ mod tests {
         let (_folder, store) = store();
         let digest = store.import("web", b"\0asm1").unwrap();
         fs::write(store.blob(&digest), b"\0asm2").unwrap();
-        assert!(store.resolve("web", &Two).unwrap_err().to_string().contains("changed on disk"));
-        assert_eq!(store.resolve("builtin://denier", &Two).unwrap(), b"\0asm-denier");
+        assert!(
+            store
+                .resolve("web", &Two)
+                .unwrap_err()
+                .to_string()
+                .contains("changed on disk")
+        );
+        assert_eq!(
+            store.resolve("builtin://denier", &Two).unwrap(),
+            b"\0asm-denier"
+        );
     }
 }

@@ -48,7 +48,9 @@ pub struct Logs {
 
 impl std::fmt::Debug for Logs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Logs").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("Logs")
+            .field("root", &self.root)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +71,10 @@ impl Logs {
     pub(crate) fn open_container(&self, uid: &str, container: &str, life: u32) -> Arc<LogFile> {
         let folder = self.folder(uid, container);
         let log = Arc::new(LogFile::new(folder, life, self.dirty.clone()));
-        let before = self.open.lock().insert((uid.to_owned(), container.to_owned()), Arc::clone(&log));
+        let before = self
+            .open
+            .lock()
+            .insert((uid.to_owned(), container.to_owned()), Arc::clone(&log));
         if let Some(before) = before {
             before.close();
         }
@@ -78,7 +83,11 @@ impl Logs {
 
     /// The container has ended: followers come to their end. What it wrote stays readable.
     pub(crate) fn close_container(&self, uid: &str, container: &str) {
-        if let Some(log) = self.open.lock().get(&(uid.to_owned(), container.to_owned())) {
+        if let Some(log) = self
+            .open
+            .lock()
+            .get(&(uid.to_owned(), container.to_owned()))
+        {
             log.close();
         }
     }
@@ -99,21 +108,38 @@ impl Logs {
 
     /// The uids that have a folder.
     pub(crate) fn pods(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.root).into_iter().flatten().flatten();
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        let entries = std::fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
     }
 
     /// Reads the log of a container.
-    pub async fn read(&self, pod: &Object, container: &str, options: LogOptions) -> Result<Body, Status> {
+    pub async fn read(
+        &self,
+        pod: &Object,
+        container: &str,
+        options: LogOptions,
+    ) -> Result<Body, Status> {
         let key = (pod.uid().to_owned(), container.to_owned());
         let live = self.open.lock().get(&key).cloned();
         if let Some(live) = &live {
             live.flushed().await;
         }
         let lives = file::lives(&self.folder(&key.0, container)).await;
-        let current = live.as_ref().map(|live| live.life()).or(lives.last().copied());
+        let current = live
+            .as_ref()
+            .map(|live| live.life())
+            .or(lives.last().copied());
         let wanted = if options.previous {
-            lives.iter().copied().filter(|life| Some(*life) < current).max()
+            lives
+                .iter()
+                .copied()
+                .filter(|life| Some(*life) < current)
+                .max()
         } else {
             current
         };
@@ -121,7 +147,12 @@ impl Logs {
             return Err(nothing(pod, container, options.previous));
         };
         let live = live.filter(|live| live.life() == wanted && options.follow);
-        Ok(reader::body(self.folder(&key.0, container), wanted, options, live))
+        Ok(reader::body(
+            self.folder(&key.0, container),
+            wanted,
+            options,
+            live,
+        ))
     }
 
     fn folder(&self, uid: &str, container: &str) -> PathBuf {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_api::resources::{DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SERVICES, VIRTUAL_SERVICES};
+use osier_api::resources::{
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SERVICES, VIRTUAL_SERVICES,
+};
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
@@ -26,7 +28,11 @@ impl Published {
     /// Waits until no endpoint of the pod is routed to, for at most `patience`.
     pub(crate) async fn without(&self, uid: &str, patience: Duration) {
         let mut snapshots = self.0.clone();
-        let absent = |snapshot: &Arc<Snapshot>| !snapshot.endpoints().any(|endpoint| *endpoint.workload.uid == *uid);
+        let absent = |snapshot: &Arc<Snapshot>| {
+            !snapshot
+                .endpoints()
+                .any(|endpoint| *endpoint.workload.uid == *uid)
+        };
         // Whether it left or time is up: the pod ends now.
         let _either = tokio::time::timeout(patience, snapshots.wait_for(absent)).await;
     }
@@ -80,7 +86,13 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    pub(crate) fn new((client, recorder): (Client, Recorder), mirrors: Mirrors, proxy: Arc<Proxy>, domain: &str, tasks: Tasks) -> (Self, Published) {
+    pub(crate) fn new(
+        (client, recorder): (Client, Recorder),
+        mirrors: Mirrors,
+        proxy: Arc<Proxy>,
+        domain: &str,
+        tasks: Tasks,
+    ) -> (Self, Published) {
         let (sender, receiver) = watch::channel(proxy.snapshot());
         let publisher = Self {
             mirrors,
@@ -101,7 +113,12 @@ impl Publisher {
 
     pub(crate) async fn run(mut self) {
         // Subscribed before the first list is read, so that nothing that comes after is missed.
-        let mut changes: Vec<_> = self.mirrors.all().iter().map(|informer| informer.changed()).collect();
+        let mut changes: Vec<_> = self
+            .mirrors
+            .all()
+            .iter()
+            .map(|informer| informer.changed())
+            .collect();
         for informer in self.mirrors.all() {
             informer.synced().await;
         }
@@ -118,9 +135,20 @@ impl Publisher {
     }
 
     async fn publish(&mut self) {
-        let (mirrors, domain, previous) = (self.mirrors.clone(), self.domain.clone(), self.proxy.snapshot());
-        let compiled = self.tasks.spawn_blocking("compile-mesh", move || compile_all(&mirrors, &domain, &previous)).await;
-        let Ok((snapshot, found)) = compiled else { return };
+        let (mirrors, domain, previous) = (
+            self.mirrors.clone(),
+            self.domain.clone(),
+            self.proxy.snapshot(),
+        );
+        let compiled = self
+            .tasks
+            .spawn_blocking("compile-mesh", move || {
+                compile_all(&mirrors, &domain, &previous)
+            })
+            .await;
+        let Ok((snapshot, found)) = compiled else {
+            return;
+        };
         let snapshot = Arc::new(snapshot);
         self.proxy.publish(Arc::clone(&snapshot));
         self.sender.send_replace(snapshot);
@@ -130,8 +158,14 @@ impl Publisher {
 }
 
 fn compile_all(mirrors: &Mirrors, domain: &str, previous: &Snapshot) -> (Snapshot, Vec<Finding>) {
-    let [pods, services, endpoints, virtual_services, destination_rules, gateways]: [Vec<Arc<Object>>; 6] =
-        mirrors.all().map(|informer| informer.list());
+    let [
+        pods,
+        services,
+        endpoints,
+        virtual_services,
+        destination_rules,
+        gateways,
+    ]: [Vec<Arc<Object>>; 6] = mirrors.all().map(|informer| informer.list());
     let inputs = Inputs {
         services: &services,
         endpoints: &endpoints,

@@ -34,7 +34,9 @@ pub struct Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("name", &self.shared.settings.node_name).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("name", &self.shared.settings.node_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -57,14 +59,28 @@ impl Node {
     pub fn start(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
         let images = ImageStore::open(&settings.data_dir)?;
         let folder = settings.data_dir.join("pods");
-        std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder { path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder {
+            path: folder.clone(),
+            source,
+        })?;
         let served = Arc::new(Served::default());
         let gate = Arc::new(PolicyGate::default());
-        let proxy = Proxy::new(Arc::clone(&served) as _, Arc::clone(&gate) as _, &parts.metrics, tasks.clone());
+        let proxy = Proxy::new(
+            Arc::clone(&served) as _,
+            Arc::clone(&gate) as _,
+            &parts.metrics,
+            tasks.clone(),
+        );
         let recorder = Recorder::start(parts.client.clone(), "kubelet", &settings.node_name, tasks);
         let mirrors = Mirrors::start(&parts.client, tasks);
         let speakers = (parts.client.clone(), recorder.clone());
-        let (publisher, published) = Publisher::new(speakers, mirrors.clone(), Arc::clone(&proxy), &settings.domain, tasks.clone());
+        let (publisher, published) = Publisher::new(
+            speakers,
+            mirrors.clone(),
+            Arc::clone(&proxy),
+            &settings.domain,
+            tasks.clone(),
+        );
         let shared = Arc::new(Shared {
             recorder,
             components: Components::new(images.clone(), parts.bundled, parts.engine, tasks.clone()),
@@ -127,7 +143,11 @@ fn run(
     let is_routing = publisher.ready();
     until_stopped(&shared.tasks, "register", registrar.run());
     until_stopped(&shared.tasks, "mesh", publisher.run());
-    until_stopped(&shared.tasks, "policy", Extensions::new(shared, policy, gate, decides).run());
+    until_stopped(
+        &shared.tasks,
+        "policy",
+        Extensions::new(shared, policy, gate, decides).run(),
+    );
     let agent_shared = Arc::clone(shared);
     until_stopped(&shared.tasks, "agent", async move {
         mirrors.pods.synced().await;
@@ -137,7 +157,11 @@ fn run(
     [is_registered, is_routing, is_deciding]
 }
 
-fn until_stopped(tasks: &Tasks, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+fn until_stopped(
+    tasks: &Tasks,
+    name: &'static str,
+    work: impl Future<Output = ()> + Send + 'static,
+) {
     let stopping = tasks.stopping();
     tasks.spawn(name, async move {
         tokio::select! {

@@ -19,13 +19,20 @@ pub(crate) struct Egress {
 }
 
 impl Outgoing for Egress {
-    fn send(&self, request: Request<Body>, _timeouts: Timeouts) -> Boxed<'static, Result<Response<Body>, OutgoingError>> {
+    fn send(
+        &self,
+        request: Request<Body>,
+        _timeouts: Timeouts,
+    ) -> Boxed<'static, Result<Response<Body>, OutgoingError>> {
         // Containers of a pod share its localhost; what they say to each other is no matter of the mesh.
         if let Some(port) = own_port(&request) {
             let answer = self.served.send(&self.workload.uid, port, request);
             return Box::pin(async move { answer.await.map_err(|error| failure(&error)) });
         }
-        let (proxy, source) = (Arc::clone(&self.proxy), Source::Pod(Arc::clone(&self.workload)));
+        let (proxy, source) = (
+            Arc::clone(&self.proxy),
+            Source::Pod(Arc::clone(&self.workload)),
+        );
         Box::pin(async move { Ok(proxy.handle(source, request).await) })
     }
 }

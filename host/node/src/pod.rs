@@ -49,7 +49,11 @@ pub(crate) enum Event {
     /// An instance of a serving container failed and was replaced.
     Fault { index: usize, ended: Ended },
     /// A probe has a new verdict.
-    Probed { index: usize, life: u32, check: Check },
+    Probed {
+        index: usize,
+        life: u32,
+        check: Check,
+    },
 }
 
 /// A container's place in the pod.
@@ -75,6 +79,9 @@ fn failed_call(error: &CallError) -> Option<Ended> {
         CallError::OutOfMemory { .. } => Some(Ended::new(137, "OOMKilled", words)),
         CallError::Trap { .. } => Some(Ended::new(134, "Error", words)),
         CallError::Deadline { .. } => Some(Ended::new(137, "DeadlineExceeded", words)),
-        CallError::Overloaded | CallError::NoResponse | CallError::Refused { .. } | CallError::Stopped => None,
+        CallError::Overloaded
+        | CallError::NoResponse
+        | CallError::Refused { .. }
+        | CallError::Stopped => None,
     }
 }

@@ -51,13 +51,20 @@ impl Registrar {
         }
     }
 
-    async fn beat(&self, told: &mut Option<(tokio::time::Instant, Value)>) -> Result<(), ClientError> {
+    async fn beat(
+        &self,
+        told: &mut Option<(tokio::time::Instant, Value)>,
+    ) -> Result<(), ClientError> {
         let node = self.node().await?;
         let status = status(&self.settings, &node, &self.images);
-        let fresh = told.as_ref().is_some_and(|(at, said)| at.elapsed() < STATUS && without_times(said) == without_times(&status));
+        let fresh = told.as_ref().is_some_and(|(at, said)| {
+            at.elapsed() < STATUS && without_times(said) == without_times(&status)
+        });
         if !fresh {
             let patch = json!({"status": status});
-            self.client.patch(&NODES, ("", &self.settings.node_name), patch, Part::Status).await?;
+            self.client
+                .patch(&NODES, ("", &self.settings.node_name), patch, Part::Status)
+                .await?;
             *told = Some((tokio::time::Instant::now(), status));
         }
         self.renew(&node).await
@@ -84,11 +91,20 @@ impl Registrar {
     async fn renew(&self, node: &Object) -> Result<(), ClientError> {
         let name = &self.settings.node_name;
         let spec = json!({"holderIdentity": name, "leaseDurationSeconds": HOLDS, "renewTime": clock::micros(clock::now())});
-        let renewed = self.client.patch(&LEASES, (LEASE_NAMESPACE, name), json!({"spec": spec}), Part::Whole).await;
+        let renewed = self
+            .client
+            .patch(
+                &LEASES,
+                (LEASE_NAMESPACE, name),
+                json!({"spec": spec}),
+                Part::Whole,
+            )
+            .await;
         match renewed {
             Err(error) if error.is_not_found() => {
                 let mut lease = Object::new(&LEASES, LEASE_NAMESPACE, name);
-                let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.uid()}]);
+                let owner =
+                    json!([{"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.uid()}]);
                 lease.set(&["metadata", "ownerReferences"], owner);
                 lease.set(&["spec"], spec);
                 self.client.create(&LEASES, &lease).await.map(|_| ())
@@ -134,18 +150,38 @@ fn status(settings: &Settings, node: &Object, images: &ImageStore) -> Value {
 
 fn conditions(node: &Object) -> Vec<Value> {
     let now = clock::seconds(clock::now());
-    let known = node.get(&["status", "conditions"]).and_then(Value::as_array);
+    let known = node
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array);
     let condition = |(kind, status, reason, message): (&str, &str, &str, &str)| {
         let mut known = known.into_iter().flatten();
-        let same = known.find(|condition| condition["type"] == kind && condition["status"] == status);
-        let since = same.and_then(|condition| condition["lastTransitionTime"].as_str()).unwrap_or(&now);
+        let same =
+            known.find(|condition| condition["type"] == kind && condition["status"] == status);
+        let since = same
+            .and_then(|condition| condition["lastTransitionTime"].as_str())
+            .unwrap_or(&now);
         json!({"type": kind, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": now, "lastTransitionTime": since})
     };
     [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "the node has memory"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "the node has room on disk"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "pods are not processes here"),
+        (
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "the node has memory",
+        ),
+        (
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "the node has room on disk",
+        ),
+        (
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "pods are not processes here",
+        ),
         ("Ready", "True", "KubeletReady", "the node runs pods"),
     ]
     .map(condition)
@@ -153,9 +189,15 @@ fn conditions(node: &Object) -> Vec<Value> {
 }
 
 fn node_info() -> Value {
-    let text = |path: &str| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let text = |path: &str| {
+        std::fs::read_to_string(path)
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_default()
+    };
     let release = text("/etc/os-release");
-    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
     json!({
         "machineID": text("/etc/machine-id"),
         "systemUUID": text("/etc/machine-id"),
@@ -172,7 +214,11 @@ fn node_info() -> Value {
 
 fn image_list(images: &ImageStore) -> Vec<Value> {
     let images = images.list().unwrap_or_default();
-    images.iter().take(IMAGES).map(|image| json!({"names": [image.name], "sizeBytes": image.size})).collect()
+    images
+        .iter()
+        .take(IMAGES)
+        .map(|image| json!({"names": [image.name], "sizeBytes": image.size}))
+        .collect()
 }
 
 /// What is compared to see whether the status changed.
@@ -200,12 +246,23 @@ mod tests {
         let settings = Settings::new("n1", folder.path());
         let node = Object::new(&NODES, "", "n1");
         let status = status(&settings, &node, &images);
-        assert_eq!(status["nodeInfo"]["containerRuntimeVersion"], "wasmtime://48");
-        assert!(status["nodeInfo"]["kubeletVersion"].as_str().unwrap().starts_with("v1.32.0-osier."));
+        assert_eq!(
+            status["nodeInfo"]["containerRuntimeVersion"],
+            "wasmtime://48"
+        );
+        assert!(
+            status["nodeInfo"]["kubeletVersion"]
+                .as_str()
+                .unwrap()
+                .starts_with("v1.32.0-osier.")
+        );
         assert_eq!(status["conditions"][3]["type"], "Ready");
         assert_eq!(status["images"][0]["names"][0], "web:latest");
         let memory = status["capacity"]["memory"].as_str().unwrap();
         assert!(quantity::bytes(memory).unwrap() > 1 << 20, "{memory}");
-        assert_eq!(without_times(&status), without_times(&super::status(&settings, &node, &images)));
+        assert_eq!(
+            without_times(&status),
+            without_times(&super::status(&settings, &node, &images))
+        );
     }
 }

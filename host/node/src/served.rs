@@ -56,19 +56,34 @@ impl Served {
 
     /// Lets all requests end, for at most `grace`; new ones are refused.
     pub(crate) async fn stop(&self, grace: Duration) {
-        let all: Vec<HttpContainer> = self.pods.read().values().flatten().map(|serving| serving.container.clone()).collect();
+        let all: Vec<HttpContainer> = self
+            .pods
+            .read()
+            .values()
+            .flatten()
+            .map(|serving| serving.container.clone())
+            .collect();
         futures::future::join_all(all.iter().map(|container| container.stop(grace))).await;
     }
 
     fn find(&self, uid: &str, port: u16) -> Option<Serving> {
         let pods = self.pods.read();
         let containers = pods.get(uid)?;
-        let declared = containers.iter().find(|serving| serving.ports.contains(&port));
-        declared.or_else(|| containers.iter().find(|serving| serving.ports.is_empty())).cloned()
+        let declared = containers
+            .iter()
+            .find(|serving| serving.ports.contains(&port));
+        declared
+            .or_else(|| containers.iter().find(|serving| serving.ports.is_empty()))
+            .cloned()
     }
 
     /// Sends a request to a pod's port.
-    pub(crate) fn send(&self, uid: &str, port: u16, request: Request<Body>) -> Boxed<'static, Result<Response<Body>, PodError>> {
+    pub(crate) fn send(
+        &self,
+        uid: &str,
+        port: u16,
+        request: Request<Body>,
+    ) -> Boxed<'static, Result<Response<Body>, PodError>> {
         let Some(serving) = self.find(uid, port) else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
@@ -86,7 +101,11 @@ impl Served {
 }
 
 impl Pods for Served {
-    fn call(&self, endpoint: &Arc<Endpoint>, request: Request<Body>) -> Boxed<'static, Result<Response<Body>, PodError>> {
+    fn call(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<Body>,
+    ) -> Boxed<'static, Result<Response<Body>, PodError>> {
         self.send(&endpoint.workload.uid, endpoint.port, request)
     }
 }
@@ -96,8 +115,11 @@ fn refusal(error: CallError) -> PodError {
         CallError::Overloaded => PodError::Overloaded,
         CallError::Stopped => PodError::NotHere,
         CallError::Deadline { .. } => PodError::Timeout,
-        error @ (CallError::Trap { .. } | CallError::OutOfMemory { .. } | CallError::NoResponse | CallError::Refused { .. }) => {
-            PodError::Failed { reason: error.to_string() }
-        }
+        error @ (CallError::Trap { .. }
+        | CallError::OutOfMemory { .. }
+        | CallError::NoResponse
+        | CallError::Refused { .. }) => PodError::Failed {
+            reason: error.to_string(),
+        },
     }
 }

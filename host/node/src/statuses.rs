@@ -60,7 +60,10 @@ impl Statuses {
     /// Writes a pod's last status now, in place of what waits.
     pub(crate) async fn write_last(&self, pod: &Object, status: Value) {
         self.forget(pod.uid());
-        if let Err(error) = self.write(pod.uid(), (pod.namespace(), pod.name()), status).await {
+        if let Err(error) = self
+            .write(pod.uid(), (pod.namespace(), pod.name()), status)
+            .await
+        {
             tracing::debug!(%error, pod = pod.name(), "the pod's last status is not written");
         }
     }
@@ -77,7 +80,13 @@ impl Statuses {
                 taken.succeed();
                 continue;
             };
-            let written = self.write(&uid, (&waiting.namespace, &waiting.name), waiting.status.clone()).await;
+            let written = self
+                .write(
+                    &uid,
+                    (&waiting.namespace, &waiting.name),
+                    waiting.status.clone(),
+                )
+                .await;
             match written {
                 Err(error) if !error.is_not_found() && !error.is_conflict() => {
                     tracing::debug!(%error, pod = waiting.name, "the pod's status will be written again");
@@ -92,6 +101,9 @@ impl Statuses {
     /// With the uid, so that it never reaches another pod of that name.
     async fn write(&self, uid: &str, of: (&str, &str), status: Value) -> Result<(), ClientError> {
         let patch = json!({"metadata": {"uid": uid}, "status": status});
-        self.client.patch(&PODS, of, patch, Part::Status).await.map(|_| ())
+        self.client
+            .patch(&PODS, of, patch, Part::Status)
+            .await
+            .map(|_| ())
     }
 }

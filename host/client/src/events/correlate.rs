@@ -106,10 +106,17 @@ impl Correlator {
 
     fn spend(&mut self, about: &Reference, at: Timestamp) -> bool {
         if self.budgets.len() > REMEMBERED {
-            self.budgets.retain(|_, budget| refilled(budget, at) < BURST);
+            self.budgets
+                .retain(|_, budget| refilled(budget, at) < BURST);
         }
-        let key = format!("{}/{}/{}/{}", about.kind, about.namespace, about.name, about.uid);
-        let budget = self.budgets.entry(key).or_insert(Budget { left: BURST, at });
+        let key = format!(
+            "{}/{}/{}/{}",
+            about.kind, about.namespace, about.name, about.uid
+        );
+        let budget = self
+            .budgets
+            .entry(key)
+            .or_insert(Budget { left: BURST, at });
         budget.left = refilled(budget, at);
         budget.at = at;
         if budget.left < 1.0 {
@@ -140,7 +147,10 @@ impl Correlator {
         let mut event = Object::default();
         event.set(&["apiVersion"], "v1".into());
         event.set(&["kind"], "Event".into());
-        event.set(&["metadata"], json!({"name": name, "namespace": namespace(about)}));
+        event.set(
+            &["metadata"],
+            json!({"name": name, "namespace": namespace(about)}),
+        );
         event.set(&["involvedObject"], Value::Object(involved));
         event.set(&["reason"], fact.reason.as_str().into());
         event.set(&["message"], fact.message.as_str().into());
@@ -205,8 +215,18 @@ mod tests {
         let again = correlator.observe(&fact("a"), at(60));
         let patch = json!({"count": 2, "lastTimestamp": "1970-01-01T00:01:00Z"});
         let (namespace, name) = ("shop".to_owned(), event.name().to_owned());
-        assert_eq!(again, Some(Write::Count { namespace, name, patch }));
-        assert!(matches!(correlator.observe(&fact("b"), at(60)), Some(Write::Create(_))));
+        assert_eq!(
+            again,
+            Some(Write::Count {
+                namespace,
+                name,
+                patch
+            })
+        );
+        assert!(matches!(
+            correlator.observe(&fact("b"), at(60)),
+            Some(Write::Create(_))
+        ));
     }
 
     #[test]

@@ -53,10 +53,14 @@ impl State {
     pub(super) fn next(self, input: Input) -> Self {
         let failures = self.failures();
         match (self, input) {
-            (_, Input::Listed(revision)) => Self::Opening { revision, failures: 0 },
-            (Self::Opening { revision, failures } | Self::Following { revision, failures }, Input::Opened) => {
-                Self::Following { revision, failures }
-            }
+            (_, Input::Listed(revision)) => Self::Opening {
+                revision,
+                failures: 0,
+            },
+            (
+                Self::Opening { revision, failures } | Self::Following { revision, failures },
+                Input::Opened,
+            ) => Self::Following { revision, failures },
             (Self::Following { revision, .. }, Input::Reached(reached)) => Self::Following {
                 revision: revision.max(reached),
                 failures: 0,
@@ -89,7 +93,9 @@ impl State {
 
     fn failures(self) -> u32 {
         match self {
-            Self::Listing { failures } | Self::Opening { failures, .. } | Self::Following { failures, .. } => failures,
+            Self::Listing { failures }
+            | Self::Opening { failures, .. }
+            | Self::Following { failures, .. } => failures,
         }
     }
 }
@@ -102,24 +108,51 @@ mod tests {
     #[test]
     fn the_ordinary_course() {
         let state = State::Listing { failures: 3 }.next(Input::Listed(7));
-        assert_eq!(state, State::Opening { revision: 7, failures: 0 });
+        assert_eq!(
+            state,
+            State::Opening {
+                revision: 7,
+                failures: 0
+            }
+        );
         assert_eq!(state.wait(255), Duration::ZERO);
         let state = state.next(Input::Opened).next(Input::Reached(9));
-        assert_eq!(state, State::Following { revision: 9, failures: 0 });
-        assert_eq!(state.next(Input::Ended), State::Opening { revision: 9, failures: 1 });
+        assert_eq!(
+            state,
+            State::Following {
+                revision: 9,
+                failures: 0
+            }
+        );
+        assert_eq!(
+            state.next(Input::Ended),
+            State::Opening {
+                revision: 9,
+                failures: 1
+            }
+        );
     }
 
     #[test]
     fn gone_lists_at_once_and_twice_gone_does_not_loop() {
-        let following = State::Following { revision: 9, failures: 0 };
+        let following = State::Following {
+            revision: 9,
+            failures: 0,
+        };
         assert_eq!(following.next(Input::Gone).wait(255), Duration::ZERO);
-        let again = following.next(Input::Ended).next(Input::Gone).next(Input::Failed);
+        let again = following
+            .next(Input::Ended)
+            .next(Input::Gone)
+            .next(Input::Failed);
         assert!(again.wait(0) > Duration::ZERO);
     }
 
     #[test]
     fn a_watch_that_is_dropped_at_once_backs_off() {
-        let mut state = State::Opening { revision: 1, failures: 0 };
+        let mut state = State::Opening {
+            revision: 1,
+            failures: 0,
+        };
         for _ in 0..20 {
             state = state.next(Input::Opened).next(Input::Failed);
         }

@@ -54,11 +54,20 @@ impl Mirror {
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Object>> {
-        self.0.values().flat_map(BTreeMap::values).cloned().collect()
+        self.0
+            .values()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect()
     }
 
     pub(super) fn of(&self, namespace: &str) -> Vec<Arc<Object>> {
-        self.0.get(namespace).into_iter().flat_map(BTreeMap::values).cloned().collect()
+        self.0
+            .get(namespace)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -70,8 +79,12 @@ impl Mirror {
         let before = std::mem::take(&mut self.0);
         let mut changes = Vec::new();
         for object in items {
-            let old = before.get(object.namespace()).and_then(|names| names.get(object.name()));
-            let same = old.filter(|old| old.resource_version() == object.resource_version()).cloned();
+            let old = before
+                .get(object.namespace())
+                .and_then(|names| names.get(object.name()));
+            let same = old
+                .filter(|old| old.resource_version() == object.resource_version())
+                .cloned();
             let kept = same.unwrap_or_else(|| Arc::new(object));
             changes.extend(difference(old, &kept));
             self.insert(kept);

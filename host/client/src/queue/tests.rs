@@ -8,10 +8,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn queue() -> WorkQueue<u8> {
-    WorkQueue::new(Backoff::new(
-        Duration::from_secs(1),
-        Duration::from_secs(4),
-    ))
+    WorkQueue::new(Backoff::new(Duration::from_secs(1), Duration::from_secs(4)))
 }
 
 #[tokio::test(start_paused = true)]

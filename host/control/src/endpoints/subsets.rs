@@ -59,7 +59,8 @@ fn shown(pod: &Object) -> (&str, &str, bool, bool, &str, Option<&Value>) {
 
 /// The subsets of a service, in an order that does not depend on that of the pods.
 pub(super) fn subsets(service: &Object, pods: &[Arc<Object>]) -> Vec<Value> {
-    let publish_all = service.get(&["spec", "publishNotReadyAddresses"]) == Some(&Value::Bool(true));
+    let publish_all =
+        service.get(&["spec", "publishNotReadyAddresses"]) == Some(&Value::Bool(true));
     let mut groups: BTreeMap<Ports, Addresses> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| selects(service, pod)) {
         let ip = pod.text(&["status", "podIP"]);
@@ -69,18 +70,27 @@ pub(super) fn subsets(service: &Object, pods: &[Arc<Object>]) -> Vec<Value> {
         }
         let group = groups.entry(ports(service, pod)).or_default();
         let ready = publish_all || facts::is_true(pod, "Ready");
-        let side = if ready { &mut group.ready } else { &mut group.not_ready };
+        let side = if ready {
+            &mut group.ready
+        } else {
+            &mut group.not_ready
+        };
         side.insert(format!("{ip}/{}", pod.uid()), address(pod, ip));
     }
     let headless = service.text(&["spec", "clusterIP"]) == "None";
     let useful = |ports: &Ports| !ports.is_empty() || headless;
     let groups = groups.into_iter().filter(|(ports, _)| useful(ports));
-    groups.map(|(ports, addresses)| subset(ports, addresses)).collect()
+    groups
+        .map(|(ports, addresses)| subset(ports, addresses))
+        .collect()
 }
 
 fn subset(ports: Ports, addresses: Addresses) -> Value {
     let mut subset = Map::new();
-    for (key, side) in [("addresses", addresses.ready), ("notReadyAddresses", addresses.not_ready)] {
+    for (key, side) in [
+        ("addresses", addresses.ready),
+        ("notReadyAddresses", addresses.not_ready),
+    ] {
         if !side.is_empty() {
             subset.insert(key.to_owned(), side.into_values().collect());
         }
@@ -105,7 +115,11 @@ fn address(pod: &Object, ip: &str) -> Value {
 /// The service's ports as this pod has them; a port whose name the pod does not know is left out.
 fn ports(service: &Object, pod: &Object) -> Ports {
     let ports = service.get(&["spec", "ports"]).and_then(Value::as_array);
-    let mut found: Ports = ports.into_iter().flatten().filter_map(|port| resolve(port, pod)).collect();
+    let mut found: Ports = ports
+        .into_iter()
+        .flatten()
+        .filter_map(|port| resolve(port, pod))
+        .collect();
     found.sort();
     found
 }
@@ -123,8 +137,13 @@ fn resolve(port: &Value, pod: &Object) -> Option<(String, u64, String)> {
 
 fn named(pod: &Object, name: &str, protocol: &str) -> Option<u64> {
     let containers = pod.get(&["spec", "containers"])?.as_array()?;
-    let mut ports = containers.iter().filter_map(|container| container["ports"].as_array()).flatten();
-    let port = ports.find(|port| port["name"] == name && port["protocol"].as_str().unwrap_or("TCP") == protocol)?;
+    let mut ports = containers
+        .iter()
+        .filter_map(|container| container["ports"].as_array())
+        .flatten();
+    let port = ports.find(|port| {
+        port["name"] == name && port["protocol"].as_str().unwrap_or("TCP") == protocol
+    })?;
     port["containerPort"].as_u64()
 }
 
@@ -155,8 +174,12 @@ mod tests {
     fn ready_and_unready_pods_are_told_apart() {
         let mut unready = pod("b", "10.0.0.2", 8080);
         unready.set(&["status", "conditions"], json!([]));
-        let found = subsets(&named_port(), &[Arc::new(unready), Arc::new(pod("a", "10.0.0.1", 8080))]);
-        let target = |name: &str| json!({"kind": "Pod", "namespace": "shop", "name": name, "uid": name});
+        let found = subsets(
+            &named_port(),
+            &[Arc::new(unready), Arc::new(pod("a", "10.0.0.1", 8080))],
+        );
+        let target =
+            |name: &str| json!({"kind": "Pod", "namespace": "shop", "name": name, "uid": name});
         let wanted = json!({
             "addresses": [{"ip": "10.0.0.1", "nodeName": "n", "targetRef": target("a")}],
             "notReadyAddresses": [{"ip": "10.0.0.2", "nodeName": "n", "targetRef": target("b")}],
@@ -166,16 +189,25 @@ mod tests {
 
     #[test]
     fn pods_with_other_numbers_behind_a_name_are_a_subset_of_their_own() {
-        let pods = [Arc::new(pod("a", "10.0.0.1", 8080)), Arc::new(pod("b", "10.0.0.2", 9090))];
+        let pods = [
+            Arc::new(pod("a", "10.0.0.1", 8080)),
+            Arc::new(pod("b", "10.0.0.2", 9090)),
+        ];
         let found = subsets(&named_port(), &pods);
-        let numbers: Vec<_> = found.iter().map(|subset| subset["ports"][0]["port"].as_u64()).collect();
+        let numbers: Vec<_> = found
+            .iter()
+            .map(|subset| subset["ports"][0]["port"].as_u64())
+            .collect();
         assert_eq!(numbers, [Some(8080), Some(9090)]);
     }
 
     #[test]
     fn leaving_finished_and_addressless_pods_are_left_out() {
         let mut leaving = pod("a", "10.0.0.1", 8080);
-        leaving.set(&["metadata", "deletionTimestamp"], "2026-01-01T00:00:00Z".into());
+        leaving.set(
+            &["metadata", "deletionTimestamp"],
+            "2026-01-01T00:00:00Z".into(),
+        );
         let mut finished = pod("b", "10.0.0.2", 8080);
         finished.set(&["status", "phase"], "Failed".into());
         let pods = [leaving, finished, pod("c", "", 8080)].map(Arc::new);
@@ -183,7 +215,11 @@ mod tests {
         let mut publishing = named_port();
         publishing.set(&["spec", "publishNotReadyAddresses"], true.into());
         let found = subsets(&publishing, &pods);
-        assert_eq!(found[0]["addresses"].as_array().map(Vec::len), Some(1), "the leaving one is published");
+        assert_eq!(
+            found[0]["addresses"].as_array().map(Vec::len),
+            Some(1),
+            "the leaving one is published"
+        );
     }
 
     #[test]
@@ -191,7 +227,10 @@ mod tests {
         let old = Arc::new(pod("a", "10.0.0.1", 8080));
         let mut new = (*old).clone();
         new.set(&["status", "hostIP"], "1.2.3.4".into());
-        let change = Change::Modified { old: Arc::clone(&old), new: Arc::new(new) };
+        let change = Change::Modified {
+            old: Arc::clone(&old),
+            new: Arc::new(new),
+        };
         assert!(!concerns(&named_port(), &change));
         assert!(concerns(&named_port(), &Change::Deleted(old)));
     }

@@ -50,7 +50,10 @@ impl Graph {
         }
         self.present.insert(new.uid().to_owned(), item.clone());
         for owner in new.owner_references() {
-            self.dependents.entry(owner.uid.clone()).or_default().insert(item.clone());
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(item.clone());
         }
     }
 
@@ -67,7 +70,12 @@ impl Graph {
     }
 
     pub(super) fn dependents_of(&self, uid: &str) -> Vec<Item> {
-        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+        self.dependents
+            .get(uid)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     fn unlink(&mut self, item: &Item, object: &Object) {
@@ -89,8 +97,15 @@ pub(super) fn judge(object: &Object, owners: &[(String, Owner)], has_dependents:
         return Verdict::Keep;
     }
     if is(Owner::Solid).next().is_some() {
-        let lost: Vec<String> = is(Owner::Absent).chain(is(Owner::Waiting)).map(|(uid, _)| uid.clone()).collect();
-        return if lost.is_empty() { Verdict::Keep } else { Verdict::Disown(lost) };
+        let lost: Vec<String> = is(Owner::Absent)
+            .chain(is(Owner::Waiting))
+            .map(|(uid, _)| uid.clone())
+            .collect();
+        return if lost.is_empty() {
+            Verdict::Keep
+        } else {
+            Verdict::Disown(lost)
+        };
     }
     if is(Owner::Waiting).next().is_some() && has_dependents {
         return Verdict::Delete(Propagation::Foreground);
@@ -108,16 +123,25 @@ pub(super) fn judge(object: &Object, owners: &[(String, Owner)], has_dependents:
 
 /// The dependent must be gone before its owner of this uid may go.
 pub(super) fn blocks(dependent: &Object, owner: &str) -> bool {
-    let references = dependent.get(&["metadata", "ownerReferences"]).and_then(Value::as_array);
+    let references = dependent
+        .get(&["metadata", "ownerReferences"])
+        .and_then(Value::as_array);
     let mut references = references.into_iter().flatten();
     references.any(|reference| reference["uid"] == owner && reference["blockOwnerDeletion"] == true)
 }
 
 /// The object's owner references without those uids.
 pub(super) fn disowned(object: &Object, uids: &[String]) -> Vec<Value> {
-    let references = object.get(&["metadata", "ownerReferences"]).and_then(Value::as_array);
+    let references = object
+        .get(&["metadata", "ownerReferences"])
+        .and_then(Value::as_array);
     let lost = |reference: &&Value| uids.iter().any(|uid| reference["uid"] == uid.as_str());
-    references.into_iter().flatten().filter(|reference| !lost(reference)).cloned().collect()
+    references
+        .into_iter()
+        .flatten()
+        .filter(|reference| !lost(reference))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -152,13 +176,25 @@ mod tests {
     fn one_living_owner_keeps_an_object() {
         let pod = object("p", &["a", "b"]);
         let owners = |a, b| [("a".to_owned(), a), ("b".to_owned(), b)];
-        assert_eq!(judge(&pod, &owners(Owner::Solid, Owner::Solid), false), Verdict::Keep);
+        assert_eq!(
+            judge(&pod, &owners(Owner::Solid, Owner::Solid), false),
+            Verdict::Keep
+        );
         let lost = Verdict::Disown(vec!["b".to_owned()]);
-        assert_eq!(judge(&pod, &owners(Owner::Solid, Owner::Absent), false), lost);
+        assert_eq!(
+            judge(&pod, &owners(Owner::Solid, Owner::Absent), false),
+            lost
+        );
         let delete = Verdict::Delete(Propagation::Background);
-        assert_eq!(judge(&pod, &owners(Owner::Absent, Owner::Absent), false), delete);
+        assert_eq!(
+            judge(&pod, &owners(Owner::Absent, Owner::Absent), false),
+            delete
+        );
         let foreground = Verdict::Delete(Propagation::Foreground);
-        assert_eq!(judge(&pod, &owners(Owner::Absent, Owner::Waiting), true), foreground);
+        assert_eq!(
+            judge(&pod, &owners(Owner::Absent, Owner::Waiting), true),
+            foreground
+        );
         assert_eq!(judge(&object("p", &[]), &[], false), Verdict::Keep);
     }
 

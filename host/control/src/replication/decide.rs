@@ -58,12 +58,21 @@ impl Wanted {
     pub(crate) fn of(controller: &Object) -> Self {
         let template_labels = strings(controller.get(&["spec", "template", "metadata", "labels"]));
         let selector = strings(controller.get(&["spec", "selector"]));
-        let replicas = controller.get(&["spec", "replicas"]).and_then(Value::as_u64).unwrap_or(1);
-        let min_ready = controller.get(&["spec", "minReadySeconds"]).and_then(Value::as_u64);
+        let replicas = controller
+            .get(&["spec", "replicas"])
+            .and_then(Value::as_u64)
+            .unwrap_or(1);
+        let min_ready = controller
+            .get(&["spec", "minReadySeconds"])
+            .and_then(Value::as_u64);
         Self {
             uid: controller.uid().to_owned(),
             replicas: usize::try_from(replicas).unwrap_or(usize::MAX),
-            selector: if selector.is_empty() { template_labels.clone() } else { selector },
+            selector: if selector.is_empty() {
+                template_labels.clone()
+            } else {
+                selector
+            },
             template_labels,
             min_ready: Duration::from_secs(min_ready.unwrap_or(0)),
             leaving: controller.deletion_timestamp().is_some(),
@@ -75,7 +84,8 @@ impl Wanted {
     }
 
     fn owns(&self, pod: &Object) -> bool {
-        pod.controller_of().is_some_and(|owner| owner.uid == self.uid)
+        pod.controller_of()
+            .is_some_and(|owner| owner.uid == self.uid)
     }
 }
 
@@ -95,22 +105,33 @@ pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> P
         }
     }
     plan.counts = count(wanted, &mine, now);
-    plan.look_again = mine.iter().filter_map(|pod| becomes_available(wanted, pod, now)).min();
+    plan.look_again = mine
+        .iter()
+        .filter_map(|pod| becomes_available(wanted, pod, now))
+        .min();
     if wanted.leaving {
         return plan;
     }
     plan.create = wanted.replicas.saturating_sub(mine.len()).min(BURST);
     let surplus = mine.len().saturating_sub(wanted.replicas).min(BURST);
-    plan.delete = first_to_go(mine).into_iter().take(surplus).cloned().collect();
+    plan.delete = first_to_go(mine)
+        .into_iter()
+        .take(surplus)
+        .cloned()
+        .collect();
     plan
 }
 
 fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
     let ready = |pod: &&&Arc<Object>| facts::ready_since(pod).is_some();
-    let available = |pod: &&&Arc<Object>| ready(pod) && becomes_available(wanted, pod, now).is_none();
+    let available =
+        |pod: &&&Arc<Object>| ready(pod) && becomes_available(wanted, pod, now).is_none();
     Counts {
         replicas: mine.len(),
-        fully_labeled: mine.iter().filter(|pod| has_labels(pod, &wanted.template_labels)).count(),
+        fully_labeled: mine
+            .iter()
+            .filter(|pod| has_labels(pod, &wanted.template_labels))
+            .count(),
         ready: mine.iter().filter(ready).count(),
         available: mine.iter().filter(available).count(),
     }
@@ -120,7 +141,10 @@ fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
 fn becomes_available(wanted: &Wanted, pod: &Object, now: Timestamp) -> Option<Duration> {
     let since = facts::ready_since(pod)?;
     let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    wanted.min_ready.checked_sub(passed).filter(|left| !left.is_zero())
+    wanted
+        .min_ready
+        .checked_sub(passed)
+        .filter(|left| !left.is_zero())
 }
 
 /// Surplus pods in the order in which Kubernetes deletes them: unassigned before assigned, pending
@@ -143,7 +167,11 @@ fn first_to_go(mut pods: Vec<&Arc<Object>>) -> Vec<&Arc<Object>> {
         let ready = facts::ready_since(pod);
         let place = (!facts::node(pod).is_empty(), phase, ready.is_some(), cost);
         let crowd = together.get(facts::node(pod)).copied().unwrap_or(0);
-        let age = (Reverse(ready), Reverse(facts::restarts(pod)), Reverse(facts::created(pod)));
+        let age = (
+            Reverse(ready),
+            Reverse(facts::restarts(pod)),
+            Reverse(facts::created(pod)),
+        );
         (place, Reverse(crowd), age, pod.name().to_owned())
     });
     pods
@@ -151,16 +179,25 @@ fn first_to_go(mut pods: Vec<&Arc<Object>>) -> Vec<&Arc<Object>> {
 
 /// A pod as the template describes it, owned by the controller; the API names it.
 pub(crate) fn pod_from_template(controller: &Object) -> Map<String, Value> {
-    let template = controller.get(&["spec", "template"]).cloned().unwrap_or_default();
+    let template = controller
+        .get(&["spec", "template"])
+        .cloned()
+        .unwrap_or_default();
     let mut metadata = Map::new();
     for kept in ["labels", "annotations", "finalizers"] {
         if let Some(value) = template["metadata"].get(kept) {
             metadata.insert(kept.to_owned(), value.clone());
         }
     }
-    metadata.insert("generateName".to_owned(), format!("{}-", controller.name()).into());
+    metadata.insert(
+        "generateName".to_owned(),
+        format!("{}-", controller.name()).into(),
+    );
     metadata.insert("namespace".to_owned(), controller.namespace().into());
-    metadata.insert("ownerReferences".to_owned(), json!([owner_reference(controller)]));
+    metadata.insert(
+        "ownerReferences".to_owned(),
+        json!([owner_reference(controller)]),
+    );
     let mut pod = Map::new();
     pod.insert("apiVersion".to_owned(), "v1".into());
     pod.insert("kind".to_owned(), "Pod".into());
@@ -179,14 +216,21 @@ pub(crate) fn owner_reference(controller: &Object) -> Value {
 }
 
 fn has_labels(object: &Object, wanted: &BTreeMap<String, String>) -> bool {
-    let labels = object.get(&["metadata", "labels"]).and_then(Value::as_object);
+    let labels = object
+        .get(&["metadata", "labels"])
+        .and_then(Value::as_object);
     let has = |(key, value): (&String, &String)| {
-        labels.and_then(|labels| labels.get(key)).and_then(Value::as_str) == Some(value.as_str())
+        labels
+            .and_then(|labels| labels.get(key))
+            .and_then(Value::as_str)
+            == Some(value.as_str())
     };
     wanted.iter().all(has)
 }
 
 fn strings(value: Option<&Value>) -> BTreeMap<String, String> {
     let entries = value.and_then(Value::as_object).into_iter().flatten();
-    entries.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    entries
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }

@@ -26,12 +26,19 @@ impl Expectations {
     pub(crate) fn fulfilled(&self, controller: &str, now: Timestamp) -> bool {
         self.0.get(controller).is_none_or(|ordered| {
             let done = ordered.creations == 0 && ordered.deletions.is_empty();
-            done || Duration::try_from(now.duration_since(ordered.at)).unwrap_or_default() > PATIENCE
+            done || Duration::try_from(now.duration_since(ordered.at)).unwrap_or_default()
+                > PATIENCE
         })
     }
 
     /// Orders `creations` and the deletion of `deletions`, in place of earlier orders.
-    pub(crate) fn order(&mut self, controller: &str, creations: usize, deletions: HashSet<String>, now: Timestamp) {
+    pub(crate) fn order(
+        &mut self,
+        controller: &str,
+        creations: usize,
+        deletions: HashSet<String>,
+        now: Timestamp,
+    ) {
         let ordered = Ordered {
             creations,
             deletions,

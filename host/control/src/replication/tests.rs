@@ -54,19 +54,27 @@ fn missing_pods_are_created_and_failed_ones_replaced() {
 
 #[test]
 fn surplus_goes_in_the_order_of_kubernetes() {
-    let newest = pod("new", |pod| pod["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z".into());
-    let unready = pod("unready", |pod| pod["status"]["conditions"][0]["status"] = "False".into());
+    let newest = pod("new", |pod| {
+        pod["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z".into()
+    });
+    let unready = pod("unready", |pod| {
+        pod["status"]["conditions"][0]["status"] = "False".into()
+    });
     let pending = pod("pending", |pod| pod["status"]["phase"] = "Pending".into());
     let unbound = pod("unbound", |pod| {
         pod["spec"] = json!({});
         pod["status"] = json!({"phase": "Pending"});
     });
     let dear = pod("dear", |pod| {
-        pod["metadata"]["annotations"] = json!({"controller.kubernetes.io/pod-deletion-cost": "10"});
+        pod["metadata"]["annotations"] =
+            json!({"controller.kubernetes.io/pod-deletion-cost": "10"});
     });
     let pods = [plain("old"), newest, dear, unready, unbound, pending];
     let plan = decide(&wanted(0), &pods, NOW);
-    assert_eq!(names(&plan.delete), ["unbound", "pending", "unready", "new", "old", "dear"]);
+    assert_eq!(
+        names(&plan.delete),
+        ["unbound", "pending", "unready", "new", "old", "dear"]
+    );
 }
 
 #[test]
@@ -78,26 +86,46 @@ fn crowded_nodes_are_thinned_first() {
 
 #[test]
 fn orphans_are_adopted_and_strays_released() {
-    let orphan = pod("orphan", |pod| pod["metadata"]["ownerReferences"] = json!([]));
-    let stray = pod("stray", |pod| pod["metadata"]["labels"] = json!({"app": "other"}));
-    let foreign = pod("foreign", |pod| pod["metadata"]["ownerReferences"][0]["uid"] = "other".into());
+    let orphan = pod("orphan", |pod| {
+        pod["metadata"]["ownerReferences"] = json!([])
+    });
+    let stray = pod("stray", |pod| {
+        pod["metadata"]["labels"] = json!({"app": "other"})
+    });
+    let foreign = pod("foreign", |pod| {
+        pod["metadata"]["ownerReferences"][0]["uid"] = "other".into()
+    });
     let plan = decide(&wanted(2), &[orphan, stray, foreign], NOW);
-    assert_eq!((names(&plan.adopt), names(&plan.release)), (vec!["orphan"], vec!["stray"]));
+    assert_eq!(
+        (names(&plan.adopt), names(&plan.release)),
+        (vec!["orphan"], vec!["stray"])
+    );
     assert_eq!(plan.create, 1);
 }
 
 #[test]
 fn a_leaving_controller_only_reports() {
-    let leaving = Wanted { leaving: true, ..wanted(5) };
-    let orphan = pod("orphan", |pod| pod["metadata"]["ownerReferences"] = json!([]));
+    let leaving = Wanted {
+        leaving: true,
+        ..wanted(5)
+    };
+    let orphan = pod("orphan", |pod| {
+        pod["metadata"]["ownerReferences"] = json!([])
+    });
     let plan = decide(&leaving, &[plain("a"), orphan], NOW);
-    assert_eq!((plan.create, plan.delete.len(), plan.adopt.len()), (0, 0, 0));
+    assert_eq!(
+        (plan.create, plan.delete.len(), plan.adopt.len()),
+        (0, 0, 0)
+    );
     assert_eq!(plan.counts.replicas, 1);
 }
 
 #[test]
 fn available_is_ready_for_long_enough() {
-    let slow = Wanted { min_ready: Duration::from_secs(30), ..wanted(1) };
+    let slow = Wanted {
+        min_ready: Duration::from_secs(30),
+        ..wanted(1)
+    };
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let plan = decide(&slow, &[plain("a")], at("2026-01-01T00:00:20Z"));
     assert_eq!((plan.counts.ready, plan.counts.available), (1, 0));
@@ -109,10 +137,21 @@ fn available_is_ready_for_long_enough() {
 #[test]
 fn an_unchanged_status_is_not_written() {
     let controller = Object::from_value(json!({"metadata": {"generation": 2},
-        "status": {"replicas": 1, "readyReplicas": 1, "observedGeneration": 2}})).unwrap();
-    let counts = Counts { replicas: 1, ready: 1, ..Counts::default() };
-    assert!(covers(controller.get(&["status"]), &status(&controller, counts, None)));
-    assert!(!covers(controller.get(&["status"]), &status(&controller, counts, Some("quota"))));
+        "status": {"replicas": 1, "readyReplicas": 1, "observedGeneration": 2}}))
+    .unwrap();
+    let counts = Counts {
+        replicas: 1,
+        ready: 1,
+        ..Counts::default()
+    };
+    assert!(covers(
+        controller.get(&["status"]),
+        &status(&controller, counts, None)
+    ));
+    assert!(!covers(
+        controller.get(&["status"]),
+        &status(&controller, counts, Some("quota"))
+    ));
 }
 
 /// The real world and the controller's late view of it.
@@ -147,7 +186,9 @@ impl World {
     }
 
     fn hear(&mut self) {
-        let Some(change) = self.news.pop_front() else { return };
+        let Some(change) = self.news.pop_front() else {
+            return;
+        };
         note(&mut self.expectations, &change);
         let object = Arc::clone(change.object());
         self.seen.retain(|seen| seen.uid() != object.uid());
@@ -158,12 +199,17 @@ impl World {
 
     fn fail(&mut self, which: usize) {
         let count = self.real.len().max(1);
-        let Some(pod) = self.real.get(which % count).cloned() else { return };
+        let Some(pod) = self.real.get(which % count).cloned() else {
+            return;
+        };
         let mut failed = (*pod).clone();
         failed.set(&["status", "phase"], "Failed".into());
         let failed = Arc::new(failed);
         self.real.retain(|real| real.uid() != pod.uid());
-        self.news.push_back(Change::Modified { old: pod, new: failed });
+        self.news.push_back(Change::Modified {
+            old: pod,
+            new: failed,
+        });
     }
 }
 

@@ -52,9 +52,18 @@ impl fmt::Display for Refusal {
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }
-        let mut reasons: Vec<String> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let mut reasons: Vec<String> = self
+            .reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
         reasons.sort();
-        write!(f, "0/{} nodes are available: {}.", self.nodes, reasons.join(", "))
+        write!(
+            f,
+            "0/{} nodes are available: {}.",
+            self.nodes,
+            reasons.join(", ")
+        )
     }
 }
 
@@ -76,7 +85,9 @@ impl Demand {
     }
 
     fn from_quantities(quantities: &Value) -> Self {
-        let read = |key: &str, parse: fn(&str) -> Option<u64>| quantities[key].as_str().and_then(parse).unwrap_or(0);
+        let read = |key: &str, parse: fn(&str) -> Option<u64>| {
+            quantities[key].as_str().and_then(parse).unwrap_or(0)
+        };
         Self {
             cpu: read("cpu", |text| quantity::millicores(text).ok()),
             memory: read("memory", |text| quantity::bytes(text).ok()),
@@ -99,19 +110,32 @@ impl Demand {
 
 fn containers<'a>(pod: &'a Object, field: &'a str) -> impl Iterator<Item = Demand> + 'a {
     let containers = pod.get(&["spec", field]).and_then(Value::as_array);
-    containers.into_iter().flatten().map(|container| Demand::from_quantities(&container["resources"]["requests"]))
+    containers
+        .into_iter()
+        .flatten()
+        .map(|container| Demand::from_quantities(&container["resources"]["requests"]))
 }
 
 impl Room {
     /// Reads a Node; what its pods take is kept by the ledger.
     pub(super) fn of(node: &Object) -> Self {
-        let labels = node.get(&["metadata", "labels"]).and_then(Value::as_object).into_iter().flatten();
-        let taints = node.get(&["spec", "taints"]).and_then(Value::as_array).into_iter().flatten();
+        let labels = node
+            .get(&["metadata", "labels"])
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten();
+        let taints = node
+            .get(&["spec", "taints"])
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
             ready: facts::is_true(node, "Ready"),
             unschedulable: node.get(&["spec", "unschedulable"]) == Some(&Value::Bool(true)),
-            labels: labels.map(|(key, value)| (key.clone(), word(value))).collect(),
+            labels: labels
+                .map(|(key, value)| (key.clone(), word(value)))
+                .collect(),
             taints: taints
                 .map(|taint| Taint {
                     key: word(&taint["key"]),
@@ -119,7 +143,9 @@ impl Room {
                     effect: word(&taint["effect"]),
                 })
                 .collect(),
-            allocatable: Demand::from_quantities(node.get(&["status", "allocatable"]).unwrap_or(&Value::Null)),
+            allocatable: Demand::from_quantities(
+                node.get(&["status", "allocatable"]).unwrap_or(&Value::Null),
+            ),
             taken: Demand::default(),
         }
     }
@@ -133,16 +159,24 @@ impl Room {
             return vec!["node(s) were unschedulable".to_owned()];
         }
         if let Some(taint) = self.taints.iter().find(|taint| taint.keeps_away(pod)) {
-            return vec![format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value)];
+            return vec![format!(
+                "node(s) had untolerated taint {{{}: {}}}",
+                taint.key, taint.value
+            )];
         }
         if !self.selected_by(pod) {
             return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
         }
-        self.lacks(demand).into_iter().map(ToOwned::to_owned).collect()
+        self.lacks(demand)
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect()
     }
 
     fn selected_by(&self, pod: &Object) -> bool {
-        let selector = pod.get(&["spec", "nodeSelector"]).and_then(Value::as_object);
+        let selector = pod
+            .get(&["spec", "nodeSelector"])
+            .and_then(Value::as_object);
         let mut pairs = selector.into_iter().flatten();
         pairs.all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str())
     }
@@ -150,13 +184,22 @@ impl Room {
     fn lacks(&self, demand: Demand) -> Vec<&'static str> {
         let full = |free: u64, wanted: u64| wanted > 0 && wanted > free;
         let mut lacks = Vec::new();
-        if full(self.allocatable.pods.saturating_sub(self.taken.pods), demand.pods) {
+        if full(
+            self.allocatable.pods.saturating_sub(self.taken.pods),
+            demand.pods,
+        ) {
             lacks.push("Too many pods");
         }
-        if full(self.allocatable.cpu.saturating_sub(self.taken.cpu), demand.cpu) {
+        if full(
+            self.allocatable.cpu.saturating_sub(self.taken.cpu),
+            demand.cpu,
+        ) {
             lacks.push("Insufficient cpu");
         }
-        if full(self.allocatable.memory.saturating_sub(self.taken.memory), demand.memory) {
+        if full(
+            self.allocatable.memory.saturating_sub(self.taken.memory),
+            demand.memory,
+        ) {
             lacks.push("Insufficient memory");
         }
         lacks
@@ -230,7 +273,11 @@ mod tests {
             "containers": [{"resources": {"requests": {"cpu": "100m", "memory": "1Mi"}}},
                 {"resources": {"requests": {"cpu": "0.2"}}}],
             "initContainers": [{"resources": {"requests": {"memory": "3Mi"}}}]});
-        let demand = Demand { cpu: 300, memory: 3 << 20, pods: 1 };
+        let demand = Demand {
+            cpu: 300,
+            memory: 3 << 20,
+            pods: 1,
+        };
         assert_eq!(Demand::of(&pod(&spec)), demand);
     }
 
@@ -241,20 +288,37 @@ mod tests {
         assert_eq!(refusals(unready, &json!({})), ["node(s) were not ready"]);
         let mut cordoned = node();
         cordoned["spec"] = json!({"unschedulable": true});
-        assert_eq!(refusals(cordoned, &json!({})), ["node(s) were unschedulable"]);
+        assert_eq!(
+            refusals(cordoned, &json!({})),
+            ["node(s) were unschedulable"]
+        );
         let other = json!({"nodeSelector": {"disk": "hdd"}});
-        assert_eq!(refusals(node(), &other), ["node(s) didn't match Pod's node affinity/selector"]);
-        let large = json!({"containers": [{"resources": {"requests": {"cpu": "3", "memory": "2Gi"}}}]});
-        assert_eq!(refusals(node(), &large), ["Insufficient cpu", "Insufficient memory"]);
+        assert_eq!(
+            refusals(node(), &other),
+            ["node(s) didn't match Pod's node affinity/selector"]
+        );
+        let large =
+            json!({"containers": [{"resources": {"requests": {"cpu": "3", "memory": "2Gi"}}}]});
+        assert_eq!(
+            refusals(node(), &large),
+            ["Insufficient cpu", "Insufficient memory"]
+        );
         assert!(refusals(node(), &json!({"nodeSelector": {"disk": "ssd"}})).is_empty());
     }
 
     #[test]
     fn taints_are_tolerated_by_key_value_and_effect() {
         let mut tainted = node();
-        tainted["spec"] = json!({"taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]});
-        assert_eq!(refusals(tainted.clone(), &json!({})), ["node(s) had untolerated taint {gpu: yes}"]);
-        for toleration in [json!({"key": "gpu", "value": "yes"}), json!({"operator": "Exists"})] {
+        tainted["spec"] =
+            json!({"taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]});
+        assert_eq!(
+            refusals(tainted.clone(), &json!({})),
+            ["node(s) had untolerated taint {gpu: yes}"]
+        );
+        for toleration in [
+            json!({"key": "gpu", "value": "yes"}),
+            json!({"operator": "Exists"}),
+        ] {
             assert!(refusals(tainted.clone(), &json!({"tolerations": [toleration]})).is_empty());
         }
         let wrong = json!({"tolerations": [{"key": "gpu", "value": "no"}]});
@@ -263,10 +327,19 @@ mod tests {
 
     #[test]
     fn the_refusal_reads_as_kube_schedulers() {
-        let reasons = [("node(s) were unschedulable".to_owned(), 1), ("Insufficient memory".to_owned(), 2)];
-        let refusal = Refusal { nodes: 3, reasons: reasons.into() };
+        let reasons = [
+            ("node(s) were unschedulable".to_owned(), 1),
+            ("Insufficient memory".to_owned(), 2),
+        ];
+        let refusal = Refusal {
+            nodes: 3,
+            reasons: reasons.into(),
+        };
         let words = "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient memory.";
         assert_eq!(refusal.to_string(), words);
-        assert_eq!(Refusal::default().to_string(), "no nodes available to schedule pods");
+        assert_eq!(
+            Refusal::default().to_string(),
+            "no nodes available to schedule pods"
+        );
     }
 }

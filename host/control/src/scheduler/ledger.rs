@@ -44,7 +44,8 @@ impl Ledger {
         if let Some(room) = self.nodes.get_mut(node) {
             room.taken.add(demand);
         }
-        self.placed.insert(uid.to_owned(), (node.to_owned(), demand));
+        self.placed
+            .insert(uid.to_owned(), (node.to_owned(), demand));
     }
 
     /// A pod is gone, finished, or was not bound after all.
@@ -59,7 +60,10 @@ impl Ledger {
     /// The best node for a pod, which is placed there at once.
     pub(super) fn choose(&mut self, pod: &Object) -> Result<String, Refusal> {
         let demand = Demand::of(pod);
-        let mut refusal = Refusal { nodes: self.nodes.len(), ..Refusal::default() };
+        let mut refusal = Refusal {
+            nodes: self.nodes.len(),
+            ..Refusal::default()
+        };
         let mut best: Option<(u64, Reverse<&String>)> = None;
         for (name, room) in &self.nodes {
             let reasons = room.refuses(pod, demand);
@@ -70,7 +74,9 @@ impl Ledger {
                 *refusal.reasons.entry(reason).or_default() += 1;
             }
         }
-        let Some((_, Reverse(name))) = best else { return Err(refusal) };
+        let Some((_, Reverse(name))) = best else {
+            return Err(refusal);
+        };
         let name = name.clone();
         self.place(pod.uid(), &name, demand);
         Ok(name)
@@ -110,18 +116,31 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.set_node(&node("a", "2"));
         ledger.set_node(&node("b", "2"));
-        let chosen: Vec<String> = (0..4).map(|n| ledger.choose(&pod(&n.to_string(), "500m")).unwrap()).collect();
+        let chosen: Vec<String> = (0..4)
+            .map(|n| ledger.choose(&pod(&n.to_string(), "500m")).unwrap())
+            .collect();
         assert_eq!(chosen, ["a", "b", "a", "b"]);
     }
 
     #[test]
     fn a_node_that_comes_back_carries_its_pods() {
         let mut ledger = Ledger::default();
-        ledger.place("1", "a", Demand { cpu: 1500, memory: 0, pods: 1 });
+        ledger.place(
+            "1",
+            "a",
+            Demand {
+                cpu: 1500,
+                memory: 0,
+                pods: 1,
+            },
+        );
         assert!(ledger.set_node(&node("a", "2")));
         assert!(!ledger.set_node(&node("a", "2")), "nothing changed");
         let refusal = ledger.choose(&pod("2", "1")).unwrap_err();
-        assert_eq!(refusal.to_string(), "0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(
+            refusal.to_string(),
+            "0/1 nodes are available: 1 Insufficient cpu."
+        );
         ledger.remove("1");
         assert_eq!(ledger.choose(&pod("2", "1")).unwrap(), "a");
     }

@@ -10,14 +10,20 @@ fn object(value: Value) -> Object {
 }
 
 fn pod() -> Object {
-    object(json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u", "labels": {"app": "web"}},
-        "spec": {"nodeName": "n1", "serviceAccountName": "default"}}))
+    object(
+        json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u", "labels": {"app": "web"}},
+        "spec": {"nodeName": "n1", "serviceAccountName": "default"}}),
+    )
 }
 
 fn sources() -> Sources {
     let config = object(json!({"metadata": {"name": "c"}, "data": {"COLOR": "red", "SIZE": "2"}}));
     let secret = object(json!({"metadata": {"name": "s"}, "data": {"TOKEN": "c2VjcmV0"}}));
-    [((SourceKind::ConfigMap, "c".to_owned()), config), ((SourceKind::Secret, "s".to_owned()), secret)].into()
+    [
+        ((SourceKind::ConfigMap, "c".to_owned()), config),
+        ((SourceKind::Secret, "s".to_owned()), secret),
+    ]
+    .into()
 }
 
 fn place() -> Place {
@@ -42,8 +48,15 @@ fn get(container: &Value, name: &str) -> String {
 fn env_wins_over_env_from_and_sees_it() {
     let container = json!({"envFrom": [{"configMapRef": {"name": "c"}}, {"prefix": "S_", "secretRef": {"name": "s"}}],
         "env": [{"name": "COLOR", "value": "dark-$(COLOR)"}, {"name": "RAW", "value": "$$(COLOR) $(NONE) $5"}]});
-    let expected = [("COLOR", "dark-red"), ("SIZE", "2"), ("S_TOKEN", "secret"), ("RAW", "$(COLOR) $(NONE) $5")];
-    let expected: Vec<_> = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let expected = [
+        ("COLOR", "dark-red"),
+        ("SIZE", "2"),
+        ("S_TOKEN", "secret"),
+        ("RAW", "$(COLOR) $(NONE) $5"),
+    ];
+    let expected: Vec<_> = expected
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
     assert_eq!(read(&container).unwrap(), expected);
 }
 
@@ -51,14 +64,24 @@ fn env_wins_over_env_from_and_sees_it() {
 fn the_pods_own_fields() {
     let from = |path: &str| json!({"env": [{"name": "X", "valueFrom": {"fieldRef": {"fieldPath": path}}}]});
     let cases = [
-        ("metadata.name", "web"), ("metadata.namespace", "shop"), ("metadata.uid", "u"), ("spec.nodeName", "n1"),
-        ("status.podIP", "10.244.0.9"), ("status.hostIP", "127.0.0.1"), ("metadata.labels['app']", "web"),
+        ("metadata.name", "web"),
+        ("metadata.namespace", "shop"),
+        ("metadata.uid", "u"),
+        ("spec.nodeName", "n1"),
+        ("status.podIP", "10.244.0.9"),
+        ("status.hostIP", "127.0.0.1"),
+        ("metadata.labels['app']", "web"),
         ("metadata.annotations['none']", ""),
     ];
     for (path, value) in cases {
         assert_eq!(get(&from(path), "X"), value, "{path}");
     }
-    assert!(read(&from("spec.secret")).unwrap_err().to_string().contains("\"spec.secret\""));
+    assert!(
+        read(&from("spec.secret"))
+            .unwrap_err()
+            .to_string()
+            .contains("\"spec.secret\"")
+    );
 }
 
 #[test]
@@ -70,16 +93,24 @@ fn resources_are_divided_and_rounded_up() {
     assert_eq!(get(&from("limits.memory", "1Mi"), "X"), "100");
     assert_eq!(get(&from("requests.cpu", "1"), "X"), "2");
     assert_eq!(get(&from("requests.cpu", "1m"), "X"), "1500");
-    assert_eq!(get(&from("limits.cpu", "0"), "X"), "2", "a container without a limit has the node's");
+    assert_eq!(
+        get(&from("limits.cpu", "0"), "X"),
+        "2",
+        "a container without a limit has the node's"
+    );
 }
 
 #[test]
 fn what_is_missing_is_named_unless_optional() {
-    let key = |object: &str, key: &str, optional: bool| {
-        json!({"env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": object, "key": key, "optional": optional}}}]})
-    };
-    assert_eq!(read(&key("none", "K", false)).unwrap_err().to_string(), "configmap \"none\" not found");
-    assert_eq!(read(&key("c", "K", false)).unwrap_err().to_string(), "couldn't find key K in ConfigMap shop/c");
+    let key = |object: &str, key: &str, optional: bool| json!({"env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": object, "key": key, "optional": optional}}}]});
+    assert_eq!(
+        read(&key("none", "K", false)).unwrap_err().to_string(),
+        "configmap \"none\" not found"
+    );
+    assert_eq!(
+        read(&key("c", "K", false)).unwrap_err().to_string(),
+        "couldn't find key K in ConfigMap shop/c"
+    );
     assert!(read(&key("none", "K", true)).unwrap().is_empty());
     assert!(read(&key("c", "K", true)).unwrap().is_empty());
     let all = references(&json!({"envFrom": [{"secretRef": {"name": "s"}}],

@@ -61,13 +61,20 @@ impl Entry {
         if start {
             let same = matches!(&self.course, Course::Failed { version, .. } if version == wanted);
             self.failures = if same { self.failures } else { 0 };
-            self.course = Course::Loading { version: wanted.clone() };
+            self.course = Course::Loading {
+                version: wanted.clone(),
+            };
         }
         start
     }
 
     /// The load of `version` ended.
-    pub(super) fn finish(&mut self, version: Version, result: Result<Arc<Plugin>, String>, (now, since): (Instant, Timestamp)) {
+    pub(super) fn finish(
+        &mut self,
+        version: Version,
+        result: Result<Arc<Plugin>, String>,
+        (now, since): (Instant, Timestamp),
+    ) {
         match result {
             Ok(plugin) => {
                 self.plugin = Some(plugin);
@@ -77,7 +84,12 @@ impl Entry {
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 let again = now + RETRY.after(self.failures);
-                self.course = Course::Failed { version, since, error, again };
+                self.course = Course::Failed {
+                    version,
+                    since,
+                    error,
+                    again,
+                };
             }
         }
     }
@@ -101,12 +113,23 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         assert!(entry.starts(&version(1), at(0)));
         assert!(!entry.starts(&version(2), at(0)), "one at a time");
-        entry.finish(version(1), Err("no image".to_owned()), (at(0), Timestamp::UNIX_EPOCH));
+        entry.finish(
+            version(1),
+            Err("no image".to_owned()),
+            (at(0), Timestamp::UNIX_EPOCH),
+        );
         assert!(!entry.starts(&version(1), at(1)));
         assert!(entry.starts(&version(1), at(2)));
-        entry.finish(version(1), Err("no image".to_owned()), (at(2), Timestamp::UNIX_EPOCH));
+        entry.finish(
+            version(1),
+            Err("no image".to_owned()),
+            (at(2), Timestamp::UNIX_EPOCH),
+        );
         assert!(!entry.starts(&version(1), at(5)), "the delay doubles");
-        assert!(entry.starts(&version(2), at(5)), "a new version is tried at once");
+        assert!(
+            entry.starts(&version(2), at(5)),
+            "a new version is tried at once"
+        );
         assert!(entry.plugin.is_none());
     }
 }

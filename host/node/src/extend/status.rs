@@ -38,12 +38,19 @@ impl Writer {
         let serving = entry.plugin.as_ref().map(|plugin| plugin.status());
         let mine = node_entry(&self.node, entry, serving.as_ref());
         let nodes = object.get(&["status", "nodes"]).and_then(Value::as_array);
-        let others = nodes.into_iter().flatten().filter(|other| other["node"] != self.node.as_str());
+        let others = nodes
+            .into_iter()
+            .flatten()
+            .filter(|other| other["node"] != self.node.as_str());
         let nodes: Vec<Value> = others.cloned().chain([mine]).collect();
         let (holds, reason, message) = match &entry.course {
             Course::Idle | Course::Loading { .. } => return,
             Course::Ready { .. } => (true, "Loaded", String::new()),
-            Course::Failed { error, .. } if serving.is_some() => (false, "LoadFailed", format!("{error}; the version before serves on")),
+            Course::Failed { error, .. } if serving.is_some() => (
+                false,
+                "LoadFailed",
+                format!("{error}; the version before serves on"),
+            ),
             Course::Failed { error, .. } => (false, "LoadFailed", error.clone()),
         };
         let mut status = json!({
@@ -58,11 +65,23 @@ impl Writer {
         self.write(&PLUGINS, object, status).await;
     }
 
-    pub(super) async fn policy(&mut self, object: &Object, (in_force, faults, missing): (bool, &[String], &[String])) {
+    pub(super) async fn policy(
+        &mut self,
+        object: &Object,
+        (in_force, faults, missing): (bool, &[String], &[String]),
+    ) {
         let (holds, reason, message) = match (faults.is_empty(), missing.is_empty()) {
             (true, true) => (true, "InForce", String::new()),
-            (true, false) => (false, "PluginUnavailable", format!("{}; calls go by the failure policy", missing.join("; "))),
-            (false, _) if in_force => (false, "Invalid", format!("{}; the version before stays in force", faults.join("; "))),
+            (true, false) => (
+                false,
+                "PluginUnavailable",
+                format!("{}; calls go by the failure policy", missing.join("; ")),
+            ),
+            (false, _) if in_force => (
+                false,
+                "Invalid",
+                format!("{}; the version before stays in force", faults.join("; ")),
+            ),
             (false, _) => (false, "Invalid", faults.join("; ")),
         };
         let status = json!({
@@ -79,7 +98,10 @@ impl Writer {
         let now = Instant::now();
         let news = object.get(&["status", "conditions"]) != status.get("conditions")
             || object.get(&["status", "observedGeneration"]) != status.get("observedGeneration");
-        let recent = self.written.get(object.uid()).is_some_and(|at| now.duration_since(*at) < EVERY);
+        let recent = self
+            .written
+            .get(object.uid())
+            .is_some_and(|at| now.duration_since(*at) < EVERY);
         if recent && !news {
             return;
         }
@@ -88,7 +110,9 @@ impl Writer {
         let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
         let of = (object.namespace(), object.name());
         match self.client.patch(resource, of, patch, Part::Status).await {
-            Err(error) if !error.is_not_found() => tracing::debug!(%error, name = of.1, "a status is not written; it will be tried again"),
+            Err(error) if !error.is_not_found() => {
+                tracing::debug!(%error, name = of.1, "a status is not written; it will be tried again")
+            }
             _ => {}
         }
     }
@@ -118,9 +142,12 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
 /// The Ready condition, with the time of its last change.
 fn condition(object: &Object, (holds, reason, message): (bool, &str, &str)) -> Value {
     let status = if holds { "True" } else { "False" };
-    let known = object.get(&["status", "conditions"]).and_then(Value::as_array);
+    let known = object
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array);
     let mut known = known.into_iter().flatten();
-    let same = known.find(|condition| condition["type"] == "Ready" && condition["status"] == status);
+    let same =
+        known.find(|condition| condition["type"] == "Ready" && condition["status"] == status);
     let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
     let since = since.map_or_else(|| clock::seconds(clock::now()), ToOwned::to_owned);
     json!({"type": "Ready", "status": status, "reason": reason, "message": message,
@@ -132,14 +159,21 @@ fn condition(object: &Object, (holds, reason, message): (bool, &str, &str)) -> V
 fn covers(current: Option<&Value>, wanted: &Value) -> bool {
     let fields = wanted.as_object().into_iter().flatten();
     fields.into_iter().all(|(key, value)| {
-        let now = current.and_then(|current| current.get(key)).unwrap_or(&Value::Null);
+        let now = current
+            .and_then(|current| current.get(key))
+            .unwrap_or(&Value::Null);
         now == value || (key == "nodes" && without_calls(now) == without_calls(value))
     })
 }
 
 fn without_calls(nodes: &Value) -> Value {
     let mut nodes = nodes.clone();
-    for node in nodes.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    for node in nodes
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
         node.remove("calls");
         node.retain(|_, value| !value.is_null());
     }
@@ -153,10 +187,19 @@ mod tests {
 
     #[test]
     fn a_condition_keeps_its_time_while_it_holds() {
-        let mut object = Object::from_value(json!({"metadata": {"generation": 1}, "status": {"conditions": [
-            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}})).unwrap();
-        assert_eq!(condition(&object, (true, "Loaded", ""))["lastTransitionTime"], "2026-01-01T00:00:00Z");
-        assert_ne!(condition(&object, (false, "LoadFailed", "x"))["lastTransitionTime"], "2026-01-01T00:00:00Z");
+        let mut object = Object::from_value(
+            json!({"metadata": {"generation": 1}, "status": {"conditions": [
+            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
+        )
+        .unwrap();
+        assert_eq!(
+            condition(&object, (true, "Loaded", ""))["lastTransitionTime"],
+            "2026-01-01T00:00:00Z"
+        );
+        assert_ne!(
+            condition(&object, (false, "LoadFailed", "x"))["lastTransitionTime"],
+            "2026-01-01T00:00:00Z"
+        );
         let status = json!({"conditions": [condition(&object, (true, "Loaded", ""))]});
         assert!(!covers(object.get(&["status"]), &status));
         object.set(&["status"], status.clone());

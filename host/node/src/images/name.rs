@@ -60,12 +60,23 @@ fn normal(name: &str) -> Result<String, InvalidName> {
         Some(colon) => (&name[..cut + colon], &name[cut + colon + 1..]),
         None => (name, "latest"),
     };
-    let tag_byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'@');
+    let tag_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'@');
     if tag.is_empty() || !tag.bytes().all(tag_byte) {
         return refuse("a tag is made of letters, digits and `._-`");
     }
-    let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'@');
-    let part = |part: &str| part.bytes().all(byte) && part.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric());
+    let byte = |byte: u8| {
+        byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || matches!(byte, b'.' | b'_' | b'-' | b':' | b'@')
+    };
+    let part = |part: &str| {
+        part.bytes().all(byte)
+            && part
+                .bytes()
+                .next()
+                .is_some_and(|first| first.is_ascii_alphanumeric())
+    };
     if !path.split('/').all(part) {
         return refuse("it is made of lowercase letters, digits and `._-` in parts divided by `/`");
     }
@@ -109,7 +120,10 @@ mod tests {
     #[test]
     fn names_get_a_tag() {
         assert_eq!(normal("web").unwrap(), "web:latest");
-        assert_eq!(normal("localhost:5000/shop/web").unwrap(), "localhost:5000/shop/web:latest");
+        assert_eq!(
+            normal("localhost:5000/shop/web").unwrap(),
+            "localhost:5000/shop/web:latest"
+        );
         assert_eq!(normal("shop/web:v1.2").unwrap(), "shop/web:v1.2");
         for bad in ["", "Web", "a//b", "-a", "a b", "web:", "web:a b", "../x"] {
             assert!(normal(bad).is_err(), "{bad}");

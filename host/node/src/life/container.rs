@@ -96,7 +96,11 @@ impl Ended {
             Exit::Code(0) => (0, "Completed", String::new()),
             Exit::Code(code) => (*code, "Error", String::new()),
             Exit::Trap { reason, .. } => (134, "Error", format!("trap: {reason}")),
-            Exit::OutOfMemory => (137, "OOMKilled", "the component wanted more memory than its limit".to_owned()),
+            Exit::OutOfMemory => (
+                137,
+                "OOMKilled",
+                "the component wanted more memory than its limit".to_owned(),
+            ),
             Exit::Killed => (137, "Error", String::new()),
         };
         Self::new(exit_code, reason, message)
@@ -130,7 +134,10 @@ impl Ended {
         let text = |field: &str| state[field].as_str().unwrap_or_default().to_owned();
         let time = |field: &str| state[field].as_str().and_then(|time| time.parse().ok());
         Self {
-            exit_code: state["exitCode"].as_i64().and_then(|code| i32::try_from(code).ok()).unwrap_or(-1),
+            exit_code: state["exitCode"]
+                .as_i64()
+                .and_then(|code| i32::try_from(code).ok())
+                .unwrap_or(-1),
             reason: text("reason"),
             message: text("message"),
             started: time("startedAt"),
@@ -163,16 +170,26 @@ impl Record {
     /// Takes over what an earlier process of this node had reported: the count of restarts, and
     /// that what ran then has ended with that process.
     pub(crate) fn resume(&mut self, reported: &Value) {
-        let restarts = reported["restartCount"].as_u64().and_then(|count| u32::try_from(count).ok());
+        let restarts = reported["restartCount"]
+            .as_u64()
+            .and_then(|count| u32::try_from(count).ok());
         self.restarts = restarts.unwrap_or(0);
         let last = &reported["lastState"]["terminated"];
         self.last = last.is_object().then(|| Ended::from_json(last));
-        let (running, terminated) = (&reported["state"]["running"], &reported["state"]["terminated"]);
+        let (running, terminated) = (
+            &reported["state"]["running"],
+            &reported["state"]["terminated"],
+        );
         if running.is_object() {
             let lost = "the container was running when the node's process ended";
             let mut ended = Ended::new(137, "ContainerStatusUnknown", lost);
-            ended.started = running["startedAt"].as_str().and_then(|time| time.parse().ok());
-            ended.container_id = reported["containerID"].as_str().unwrap_or_default().to_owned();
+            ended.started = running["startedAt"]
+                .as_str()
+                .and_then(|time| time.parse().ok());
+            ended.container_id = reported["containerID"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             self.life = Life::Terminated(ended);
         } else if terminated.is_object() {
             self.life = Life::Terminated(Ended::from_json(terminated));
@@ -246,12 +263,19 @@ impl Record {
     /// One entry of `containerStatuses`.
     pub(crate) fn json(&self) -> Value {
         let state = match &self.life {
-            Life::Waiting { reason, message } if message.is_empty() => json!({"waiting": {"reason": reason}}),
-            Life::Waiting { reason, message } => json!({"waiting": {"reason": reason, "message": message}}),
+            Life::Waiting { reason, message } if message.is_empty() => {
+                json!({"waiting": {"reason": reason}})
+            }
+            Life::Waiting { reason, message } => {
+                json!({"waiting": {"reason": reason, "message": message}})
+            }
             Life::Running { since } => json!({"running": {"startedAt": clock::seconds(*since)}}),
             Life::Terminated(ended) => json!({"terminated": ended.json()}),
         };
-        let last = self.last.as_ref().map_or_else(|| json!({}), |ended| json!({"terminated": ended.json()}));
+        let last = self
+            .last
+            .as_ref()
+            .map_or_else(|| json!({}), |ended| json!({"terminated": ended.json()}));
         let mut status = json!({
             "name": self.name, "image": self.image, "imageID": self.image_id,
             "state": state, "lastState": last,
@@ -266,7 +290,9 @@ impl Record {
 
 /// What follows from a container's end. An init container that succeeded is done under any policy.
 pub(crate) fn after_end(policy: RestartPolicy, init: bool, record: &Record) -> After {
-    let Some(ended) = record.ended() else { return After::Stay };
+    let Some(ended) = record.ended() else {
+        return After::Stay;
+    };
     let succeeded = ended.exit_code == 0;
     let again = match policy {
         RestartPolicy::Always => !(init && succeeded),
@@ -274,5 +300,9 @@ pub(crate) fn after_end(policy: RestartPolicy, init: bool, record: &Record) -> A
         RestartPolicy::Never => false,
     };
     // The first restart is at once; only a container that fails again has to wait.
-    if again { After::Restart(BACKOFF.after(record.failures.saturating_sub(1))) } else { After::Stay }
+    if again {
+        After::Restart(BACKOFF.after(record.failures.saturating_sub(1)))
+    } else {
+        After::Stay
+    }
 }

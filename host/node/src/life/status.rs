@@ -24,6 +24,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
     pub(crate) pod: &'a Object,
+    /// The status as it was last written, for the times of what stays.
+    pub(crate) known: &'a Value,
     pub(crate) policy: RestartPolicy,
     pub(crate) init: &'a [Record],
     pub(crate) containers: &'a [Record],
@@ -36,9 +38,16 @@ pub(crate) struct Report<'a> {
 
 /// kubelet's rules: a container that waits to be restarted counts as stopped, not as waiting.
 pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record]) -> Phase {
-    if let Some(ended) = init.iter().find_map(|record| record.ended().filter(|ended| ended.exit_code != 0)) {
+    if let Some(ended) = init
+        .iter()
+        .find_map(|record| record.ended().filter(|ended| ended.exit_code != 0))
+    {
         let final_failure = policy == RestartPolicy::Never && ended.exit_code != 0;
-        return if final_failure { Phase::Failed } else { Phase::Pending };
+        return if final_failure {
+            Phase::Failed
+        } else {
+            Phase::Pending
+        };
     }
     if init.iter().any(|record| record.ended().is_none()) {
         return Phase::Pending;
@@ -56,12 +65,20 @@ pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record
                 stopped += 1;
                 stopped_well = false;
             }
-            (Life::Waiting { .. }, None) => return if stopped_before(containers) { Phase::Running } else { Phase::Pending },
+            (Life::Waiting { .. }, None) => {
+                return if stopped_before(containers) {
+                    Phase::Running
+                } else {
+                    Phase::Pending
+                };
+            }
         }
     }
     match (running, stopped, policy) {
         (0, stopped, policy) if stopped > 0 && policy != RestartPolicy::Always => {
-            let waits = containers.iter().any(|record| matches!(record.life, Life::Waiting { .. }));
+            let waits = containers
+                .iter()
+                .any(|record| matches!(record.life, Life::Waiting { .. }));
             if stopped_well {
                 Phase::Succeeded
             } else if policy == RestartPolicy::Never && !waits {
@@ -76,12 +93,18 @@ pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record
 
 /// While one container was never started, a pod counts as running only if another one has ended.
 fn stopped_before(containers: &[Record]) -> bool {
-    containers.iter().any(|record| record.last.is_some() || record.ended().is_some())
+    containers
+        .iter()
+        .any(|record| record.last.is_some() || record.ended().is_some())
 }
 
 impl Report<'_> {
     pub(crate) fn phase(&self) -> Phase {
-        if self.failure.is_some() { Phase::Failed } else { phase(self.policy, self.init, self.containers) }
+        if self.failure.is_some() {
+            Phase::Failed
+        } else {
+            phase(self.policy, self.init, self.containers)
+        }
     }
 
     /// The whole status. Transition times of conditions that stay are kept.
@@ -110,26 +133,44 @@ impl Report<'_> {
 
     fn conditions(&self, now: Timestamp) -> Vec<Value> {
         let unready = names(self.containers, |record| !record.ready);
-        let incomplete = names(self.init, |record| record.ended().is_none_or(|ended| ended.exit_code != 0));
+        let incomplete = names(self.init, |record| {
+            record.ended().is_none_or(|ended| ended.exit_code != 0)
+        });
         let finished = matches!(self.phase(), Phase::Succeeded | Phase::Failed);
         let initialized = if incomplete.is_empty() {
             Condition::yes("Initialized")
         } else {
-            Condition::no("Initialized", "ContainersNotInitialized", format!("containers with incomplete status: [{incomplete}]"))
+            Condition::no(
+                "Initialized",
+                "ContainersNotInitialized",
+                format!("containers with incomplete status: [{incomplete}]"),
+            )
         };
         let ready = |kind| match self.phase() {
             Phase::Succeeded => Condition::no(kind, "PodCompleted", String::new()),
             Phase::Failed => Condition::no(kind, "PodFailed", String::new()),
             _ if unready.is_empty() => Condition::yes(kind),
-            _ => Condition::no(kind, "ContainersNotReady", format!("containers with unready status: [{unready}]")),
+            _ => Condition::no(
+                kind,
+                "ContainersNotReady",
+                format!("containers with unready status: [{unready}]"),
+            ),
         };
         let prepared = if finished || self.pod_ip.is_empty() {
             Condition::no("PodReadyToStartContainers", "", String::new())
         } else {
             Condition::yes("PodReadyToStartContainers")
         };
-        let all = [prepared, initialized, ready("Ready"), ready("ContainersReady"), Condition::yes("PodScheduled")];
-        all.into_iter().map(|condition| condition.json(self.pod, now)).collect()
+        let all = [
+            prepared,
+            initialized,
+            ready("Ready"),
+            ready("ContainersReady"),
+            Condition::yes("PodScheduled"),
+        ];
+        all.into_iter()
+            .map(|condition| condition.json(self.known, now))
+            .collect()
     }
 }
 
@@ -159,11 +200,11 @@ impl Condition {
         }
     }
 
-    fn json(self, pod: &Object, now: Timestamp) -> Value {
+    fn json(self, known: &Value, now: Timestamp) -> Value {
         let status = if self.holds { "True" } else { "False" };
-        let before = pod.get(&["status", "conditions"]).and_then(Value::as_array);
-        let mut before = before.into_iter().flatten();
-        let same = before.find(|condition| condition["type"] == self.kind && condition["status"] == status);
+        let mut before = known["conditions"].as_array().into_iter().flatten();
+        let same = before
+            .find(|condition| condition["type"] == self.kind && condition["status"] == status);
         let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
         let since = since.map_or_else(|| clock::seconds(now), ToOwned::to_owned);
         let mut condition = json!({"type": self.kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since});
@@ -178,7 +219,11 @@ impl Condition {
 }
 
 fn names(records: &[Record], which: impl Fn(&Record) -> bool) -> String {
-    let names: Vec<&str> = records.iter().filter(|record| which(record)).map(|record| record.name.as_str()).collect();
+    let names: Vec<&str> = records
+        .iter()
+        .filter(|record| which(record))
+        .map(|record| record.name.as_str())
+        .collect();
     names.join(" ")
 }
 

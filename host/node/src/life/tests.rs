@@ -49,7 +49,10 @@ fn a_crash_loop_backs_off_and_a_long_run_forgives() {
     assert_eq!(record.restarts, 6);
     record.start(at(0), String::new());
     record.end(Ended::of(&Exit::Code(1)), at(600));
-    assert_eq!(after_end(RestartPolicy::Always, false, &record), After::Restart(Duration::ZERO));
+    assert_eq!(
+        after_end(RestartPolicy::Always, false, &record),
+        After::Restart(Duration::ZERO)
+    );
 }
 
 #[test]
@@ -81,7 +84,11 @@ fn phases_follow_kubelet() {
         (Always, vec![ended(0)], vec![running()], Phase::Running),
     ];
     for (policy, init, containers, expected) in cases {
-        assert_eq!(phase(policy, &init, &containers), expected, "{policy:?} {init:?} {containers:?}");
+        assert_eq!(
+            phase(policy, &init, &containers),
+            expected,
+            "{policy:?} {init:?} {containers:?}"
+        );
     }
 }
 
@@ -89,7 +96,13 @@ fn phases_follow_kubelet() {
 fn exits_have_the_codes_that_people_know() {
     let code = |exit: &Exit| (Ended::of(exit).exit_code, Ended::of(exit).reason);
     assert_eq!(code(&Exit::OutOfMemory), (137, "OOMKilled".to_owned()));
-    assert_eq!(code(&Exit::Trap { reason: "x".to_owned(), backtrace: String::new() }), (134, "Error".to_owned()));
+    assert_eq!(
+        code(&Exit::Trap {
+            reason: "x".to_owned(),
+            backtrace: String::new()
+        }),
+        (134, "Error".to_owned())
+    );
     assert_eq!(code(&Exit::Code(0)), (0, "Completed".to_owned()));
 }
 
@@ -101,15 +114,23 @@ fn a_restart_of_the_node_is_a_restart_of_what_ran() {
     after.resume(&before.json());
     assert_eq!(after.ended().unwrap().reason, "ContainerStatusUnknown");
     after.start(at(9), "osier://2".to_owned());
-    assert_eq!((after.restarts, after.last.as_ref().unwrap().exit_code), (3, 137));
+    assert_eq!(
+        (after.restarts, after.last.as_ref().unwrap().exit_code),
+        (3, 137)
+    );
     let mut done = fresh();
     done.resume(&ended(0).json());
     assert_eq!(done.ended(), ended(0).ended());
 }
 
-fn report<'a>(pod: &'a Object, containers: &'a [Record]) -> Report<'a> {
+fn report<'a>(
+    pod: &'a Object,
+    known: &'a serde_json::Value,
+    containers: &'a [Record],
+) -> Report<'a> {
     Report {
         pod,
+        known,
         policy: RestartPolicy::Always,
         init: &[],
         containers,
@@ -122,17 +143,35 @@ fn report<'a>(pod: &'a Object, containers: &'a [Record]) -> Report<'a> {
 
 #[test]
 fn conditions_keep_their_times_while_they_stay() {
-    let pod = Object::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "web"}]}})).unwrap();
+    let pod = Object::from_value(
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "web"}]}}),
+    )
+    .unwrap();
     let mut record = running();
-    let status = report(&pod, std::slice::from_ref(&record)).json(at(10));
+    let status = report(
+        &pod,
+        &serde_json::Value::Null,
+        std::slice::from_ref(&record),
+    )
+    .json(at(10));
     let ready = |status: &serde_json::Value| status["conditions"][2].clone();
-    assert_eq!(ready(&status)["message"], "containers with unready status: [web]");
-    let mut known = pod.clone();
-    known.set(&["status"], status);
+    assert_eq!(
+        ready(&status)["message"],
+        "containers with unready status: [web]"
+    );
     record.ready = true;
-    let status = report(&known, std::slice::from_ref(&record)).json(at(20));
-    assert_eq!((&ready(&status)["status"], &ready(&status)["lastTransitionTime"]), (&json!("True"), &json!("1970-01-01T00:00:20Z")));
-    assert_eq!(status["conditions"][4]["lastTransitionTime"], "1970-01-01T00:00:10Z", "PodScheduled stayed");
+    let status = report(&pod, &status, std::slice::from_ref(&record)).json(at(20));
+    assert_eq!(
+        (
+            &ready(&status)["status"],
+            &ready(&status)["lastTransitionTime"]
+        ),
+        (&json!("True"), &json!("1970-01-01T00:00:20Z"))
+    );
+    assert_eq!(
+        status["conditions"][4]["lastTransitionTime"], "1970-01-01T00:00:10Z",
+        "PodScheduled stayed"
+    );
 }
 
 #[test]
@@ -143,7 +182,10 @@ fn quality_of_service_as_kubernetes_counts_it() {
     };
     assert_eq!(class(json!({})), "BestEffort");
     assert_eq!(class(json!({"requests": {"cpu": "1"}})), "Burstable");
-    assert_eq!(class(json!({"limits": {"cpu": "1", "memory": "1Mi"}})), "Guaranteed");
+    assert_eq!(
+        class(json!({"limits": {"cpu": "1", "memory": "1Mi"}})),
+        "Guaranteed"
+    );
 }
 
 proptest! {

@@ -25,7 +25,10 @@ pub(super) async fn lives(folder: &Path) -> Vec<u32> {
     };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let name = entry.file_name();
-        lives.extend(name.to_str().and_then(|name| name.strip_suffix(".log")?.parse::<u32>().ok()));
+        lives.extend(
+            name.to_str()
+                .and_then(|name| name.strip_suffix(".log")?.parse::<u32>().ok()),
+        );
     }
     lives.sort_unstable();
     lives
@@ -53,9 +56,16 @@ impl Appender {
     /// Appends stored lines; true when the file was turned over before.
     pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<bool> {
         let mut turned = false;
-        if self.open.as_ref().is_some_and(|(_, size)| *size >= self.limit) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|(_, size)| *size >= self.limit)
+        {
             self.open = None;
-            std::fs::rename(current(&self.folder, self.life), older(&self.folder, self.life))?;
+            std::fs::rename(
+                current(&self.folder, self.life),
+                older(&self.folder, self.life),
+            )?;
             turned = true;
         }
         let (mut file, size) = match self.open.take() {
@@ -70,16 +80,25 @@ impl Appender {
     fn create(&self) -> io::Result<(File, u64)> {
         std::fs::create_dir_all(&self.folder)?;
         self.forget_old_lives();
-        let file = OpenOptions::new().create(true).append(true).open(current(&self.folder, self.life))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(current(&self.folder, self.life))?;
         let size = file.metadata()?.len();
         Ok((file, size))
     }
 
     /// Only this life and the one before are kept.
     fn forget_old_lives(&self) {
-        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let name = entry.file_name();
-            let life = name.to_str().and_then(|name| name.split('.').next()?.parse::<u32>().ok());
+            let life = name
+                .to_str()
+                .and_then(|name| name.split('.').next()?.parse::<u32>().ok());
             if life.is_some_and(|life| life + 1 < self.life)
                 && let Err(error) = std::fs::remove_file(entry.path())
             {

@@ -9,7 +9,14 @@ pub(super) const LONGEST: usize = 16 * 1024;
 pub(super) fn store(into: &mut Vec<u8>, at: Timestamp, stream: &str, whole: bool, text: &[u8]) {
     let time = at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string();
     let tag = if whole { " F " } else { " P " };
-    for part in [time.as_bytes(), b" ", stream.as_bytes(), tag.as_bytes(), text, b"\n"] {
+    for part in [
+        time.as_bytes(),
+        b" ",
+        stream.as_bytes(),
+        tag.as_bytes(),
+        text,
+        b"\n",
+    ] {
         into.extend_from_slice(part);
     }
 }
@@ -63,9 +70,15 @@ mod tests {
         let at = Timestamp::constant(1_700_000_000, 123_456_789);
         let mut stored = Vec::new();
         store(&mut stored, at, "stdout", true, b"hello  world");
-        assert_eq!(stored, b"2023-11-14T22:13:20.123456789Z stdout F hello  world\n");
+        assert_eq!(
+            stored,
+            b"2023-11-14T22:13:20.123456789Z stdout F hello  world\n"
+        );
         let line = Line::read(stored.strip_suffix(b"\n").unwrap()).unwrap();
-        assert_eq!((line.text, line.whole, line.at()), (b"hello  world".as_slice(), true, Some(at)));
+        assert_eq!(
+            (line.text, line.whole, line.at()),
+            (b"hello  world".as_slice(), true, Some(at))
+        );
         assert_eq!(Line::read(b"2023-11-14T2"), None);
     }
 }

@@ -21,7 +21,12 @@ use super::writer::{LogFile, Progress};
 const CHUNK: usize = 64 * 1024;
 
 /// The log of one life of a container as a response body.
-pub(super) fn body(folder: PathBuf, life: u32, options: LogOptions, live: Option<Arc<LogFile>>) -> Body {
+pub(super) fn body(
+    folder: PathBuf,
+    life: u32,
+    options: LogOptions,
+    live: Option<Arc<LogFile>>,
+) -> Body {
     let reader = Reader {
         folder,
         life,
@@ -32,10 +37,13 @@ pub(super) fn body(folder: PathBuf, life: u32, options: LogOptions, live: Option
         files: None,
         begun: Vec::new(),
     };
-    body::stream(futures::stream::try_unfold(reader, |mut reader| async move {
-        let chunk = reader.next().await?;
-        Ok(chunk.map(|chunk| (chunk, reader)))
-    }))
+    body::stream(futures::stream::try_unfold(
+        reader,
+        |mut reader| async move {
+            let chunk = reader.next().await?;
+            Ok(chunk.map(|chunk| (chunk, reader)))
+        },
+    ))
 }
 
 struct Reader {
@@ -56,7 +64,10 @@ impl Reader {
     async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
         while self.left > 0 {
             // Looked at before the read: what comes later is a change that wakes us.
-            let progress = self.follow.as_mut().map(|progress| *progress.borrow_and_update());
+            let progress = self
+                .follow
+                .as_mut()
+                .map(|progress| *progress.borrow_and_update());
             let chunk = self.read().await?;
             if chunk.is_empty() && !self.more(progress).await {
                 return Ok(None);
@@ -76,7 +87,10 @@ impl Reader {
         let mut files = match self.files.take() {
             Some(files) => files,
             None => {
-                self.turns = self.follow.as_ref().map_or(0, |progress| progress.borrow().turns);
+                self.turns = self
+                    .follow
+                    .as_ref()
+                    .map_or(0, |progress| progress.borrow().turns);
                 open(&self.folder, self.life, &self.options).await?
             }
         };
@@ -96,10 +110,15 @@ impl Reader {
 
     /// Waits for more than `progress`; false when no more can come.
     async fn more(&mut self, progress: Option<Progress>) -> bool {
-        let (Some(follow), Some(progress)) = (&mut self.follow, progress) else { return false };
+        let (Some(follow), Some(progress)) = (&mut self.follow, progress) else {
+            return false;
+        };
         if progress.turns != self.turns {
             self.turns = progress.turns;
-            if let (Some(files), Ok(next)) = (&mut self.files, File::open(file::current(&self.folder, self.life)).await) {
+            if let (Some(files), Ok(next)) = (
+                &mut self.files,
+                File::open(file::current(&self.folder, self.life)).await,
+            ) {
                 files.push_back(next);
                 return true;
             }
@@ -143,7 +162,8 @@ async fn open(folder: &Path, life: u32, options: &LogOptions) -> Result<VecDeque
     files.drain(..start.file);
     let mut offset = Some(start.offset);
     for file in &mut files {
-        file.seek(SeekFrom::Start(offset.take().unwrap_or(0))).await?;
+        file.seek(SeekFrom::Start(offset.take().unwrap_or(0)))
+            .await?;
     }
     Ok(files)
 }
@@ -158,7 +178,9 @@ struct Start {
 impl Start {
     /// Reads through the files, which are bounded, and remembers where the last lines began.
     async fn find(files: &mut VecDeque<File>, options: &LogOptions) -> Result<Self, BodyError> {
-        let keep = options.tail_lines.map_or(usize::MAX, |lines| usize::try_from(lines).unwrap_or(usize::MAX));
+        let keep = options.tail_lines.map_or(usize::MAX, |lines| {
+            usize::try_from(lines).unwrap_or(usize::MAX)
+        });
         let mut scan = Scan {
             since: options.since,
             keep,
@@ -167,7 +189,10 @@ impl Start {
         };
         let mut end = Self::default();
         for (index, file) in files.iter_mut().enumerate() {
-            end = Self { file: index, offset: 0 };
+            end = Self {
+                file: index,
+                offset: 0,
+            };
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes).await?;
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -190,9 +215,13 @@ struct Scan {
 
 impl Scan {
     fn line(&mut self, stored: &[u8], at: Start) {
-        let Some(line) = stored.strip_suffix(b"\n").and_then(Line::read) else { return };
+        let Some(line) = stored.strip_suffix(b"\n").and_then(Line::read) else {
+            return;
+        };
         let begins = !std::mem::replace(&mut self.continued, !line.whole);
-        let late = self.since.is_none_or(|since| line.at().is_some_and(|time| time >= since));
+        let late = self
+            .since
+            .is_none_or(|since| line.at().is_some_and(|time| time >= since));
         if !begins || !late || (self.keep == usize::MAX && !self.starts.is_empty()) {
             return;
         }

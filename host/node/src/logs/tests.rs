@@ -32,17 +32,51 @@ async fn lines_are_put_together_and_read_back() {
     out.write(b"o\nthree");
     assert_eq!(text(&logs, LogOptions::default()).await, "one\noops\ntwo\n");
     drop(out);
-    assert_eq!(text(&logs, LogOptions::default()).await, "one\noops\ntwo\nthree\n");
-    let tail = LogOptions { tail_lines: Some(2), ..LogOptions::default() };
+    assert_eq!(
+        text(&logs, LogOptions::default()).await,
+        "one\noops\ntwo\nthree\n"
+    );
+    let tail = LogOptions {
+        tail_lines: Some(2),
+        ..LogOptions::default()
+    };
     assert_eq!(text(&logs, tail).await, "two\nthree\n");
-    let nothing = LogOptions { tail_lines: Some(0), ..LogOptions::default() };
+    let nothing = LogOptions {
+        tail_lines: Some(0),
+        ..LogOptions::default()
+    };
     assert_eq!(text(&logs, nothing).await, "");
-    let few = LogOptions { limit_bytes: Some(5), ..LogOptions::default() };
+    let few = LogOptions {
+        limit_bytes: Some(5),
+        ..LogOptions::default()
+    };
     assert_eq!(text(&logs, few).await, "one\no");
-    let stamped = text(&logs, LogOptions { timestamps: true, ..LogOptions::default() }).await;
-    assert!(stamped.lines().all(|line| line.split_once(' ').unwrap().0.parse::<Timestamp>().is_ok()));
-    let since = stamped.lines().nth(2).unwrap().split_once(' ').unwrap().0.parse().unwrap();
-    let late = LogOptions { since: Some(since), ..LogOptions::default() };
+    let stamped = text(
+        &logs,
+        LogOptions {
+            timestamps: true,
+            ..LogOptions::default()
+        },
+    )
+    .await;
+    assert!(
+        stamped
+            .lines()
+            .all(|line| line.split_once(' ').unwrap().0.parse::<Timestamp>().is_ok())
+    );
+    let since = stamped
+        .lines()
+        .nth(2)
+        .unwrap()
+        .split_once(' ')
+        .unwrap()
+        .0
+        .parse()
+        .unwrap();
+    let late = LogOptions {
+        since: Some(since),
+        ..LogOptions::default()
+    };
     assert!(text(&logs, late).await.ends_with("two\nthree\n"));
 }
 
@@ -52,7 +86,10 @@ async fn a_follower_sees_what_comes_until_the_end() {
     let log = logs.open_container("u", "main", 0);
     let out = log.stream("stdout");
     out.write(b"one\n");
-    let follow = LogOptions { follow: true, ..LogOptions::default() };
+    let follow = LogOptions {
+        follow: true,
+        ..LogOptions::default()
+    };
     let mut body = logs.read(&pod(), "main", follow).await.unwrap();
     let mut seen = Vec::new();
     for more in [b"two\n", b"six\n"] {
@@ -75,13 +112,23 @@ async fn the_life_before_is_kept_and_older_ones_are_not() {
         log.stream("stdout").write(&[b'a' + life, b'\n']);
         log.flushed().await;
     }
-    let previous = LogOptions { previous: true, ..LogOptions::default() };
+    let previous = LogOptions {
+        previous: true,
+        ..LogOptions::default()
+    };
     assert_eq!(text(&logs, previous).await, "b\n");
     assert_eq!(text(&logs, LogOptions::default()).await, "c\n");
     assert!(!folder.path().join("u/main/0.log").exists());
     logs.remove_pod("u").unwrap();
-    let error = logs.read(&pod(), "main", LogOptions::default()).await.err().unwrap();
-    assert_eq!(error.message, "container \"main\" in pod \"web\" is waiting to start: ContainerCreating");
+    let error = logs
+        .read(&pod(), "main", LogOptions::default())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(
+        error.message,
+        "container \"main\" in pod \"web\" is waiting to start: ContainerCreating"
+    );
 }
 
 #[tokio::test]
@@ -94,9 +141,19 @@ async fn the_files_of_a_chatty_guest_stay_bounded() {
         out.write(&line);
         log.flushed().await;
     }
-    let sizes = ["0.log", "0.log.1"].map(|file| std::fs::metadata(folder.path().join("u/main").join(file)).unwrap().len());
-    assert!(sizes.iter().all(|size| *size < file::TURN_OVER + (1 << 20)), "{sizes:?}");
-    let tail = LogOptions { tail_lines: Some(1), ..LogOptions::default() };
+    let sizes = ["0.log", "0.log.1"].map(|file| {
+        std::fs::metadata(folder.path().join("u/main").join(file))
+            .unwrap()
+            .len()
+    });
+    assert!(
+        sizes.iter().all(|size| *size < file::TURN_OVER + (1 << 20)),
+        "{sizes:?}"
+    );
+    let tail = LogOptions {
+        tail_lines: Some(1),
+        ..LogOptions::default()
+    };
     out.write(b"\nend\n");
     assert_eq!(text(&logs, tail).await, "end\n");
 }

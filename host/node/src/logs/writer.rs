@@ -55,7 +55,11 @@ pub(crate) struct Stream {
 }
 
 impl LogFile {
-    pub(super) fn new(folder: PathBuf, life: u32, dirty: mpsc::UnboundedSender<Arc<LogFile>>) -> Self {
+    pub(super) fn new(
+        folder: PathBuf,
+        life: u32,
+        dirty: mpsc::UnboundedSender<Arc<LogFile>>,
+    ) -> Self {
         Self {
             life,
             pending: Mutex::default(),
@@ -128,7 +132,9 @@ impl LogFile {
             (std::mem::take(&mut pending.stored), dropped, pending.closed)
         };
         if dropped > 0 {
-            let words = format!("[osier: {dropped} bytes of output were dropped, the disk was too slow for them]");
+            let words = format!(
+                "[osier: {dropped} bytes of output were dropped, the disk was too slow for them]"
+            );
             line::store(&mut stored, clock::now(), "stderr", true, words.as_bytes());
         }
         let turned = if stored.is_empty() {
@@ -184,7 +190,10 @@ impl Drop for Stream {
 }
 
 /// Writes whatever is dirty until the process stops, and then what is left.
-pub(super) async fn run(mut dirty: mpsc::UnboundedReceiver<Arc<LogFile>>, stopping: CancellationToken) {
+pub(super) async fn run(
+    mut dirty: mpsc::UnboundedReceiver<Arc<LogFile>>,
+    stopping: CancellationToken,
+) {
     loop {
         let log = tokio::select! {
             log = dirty.recv() => log,

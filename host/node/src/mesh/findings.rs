@@ -35,12 +35,24 @@ impl Findings {
     pub(super) async fn tell(&mut self, mirrors: &Mirrors, found: Vec<Finding>) {
         let mut by_object: BTreeMap<(String, String, String), Vec<Finding>> = BTreeMap::new();
         for finding in found {
-            let key = (finding.resource.to_owned(), finding.namespace.clone(), finding.name.clone());
+            let key = (
+                finding.resource.to_owned(),
+                finding.namespace.clone(),
+                finding.name.clone(),
+            );
             by_object.entry(key).or_default().push(finding);
         }
-        for informer in [&mirrors.virtual_services, &mirrors.destination_rules, &mirrors.gateways] {
+        for informer in [
+            &mirrors.virtual_services,
+            &mirrors.destination_rules,
+            &mirrors.gateways,
+        ] {
             for object in informer.list() {
-                let key = (informer.resource().kind.to_owned(), object.namespace().to_owned(), object.name().to_owned());
+                let key = (
+                    informer.resource().kind.to_owned(),
+                    object.namespace().to_owned(),
+                    object.name().to_owned(),
+                );
                 let findings = by_object.remove(&key).unwrap_or_default();
                 self.write(informer.resource(), &object, &findings).await;
             }
@@ -49,7 +61,9 @@ impl Findings {
     }
 
     async fn write(&self, resource: &Resource, object: &Arc<Object>, findings: &[Finding]) {
-        let Some(conditions) = conditions(object, findings) else { return };
+        let Some(conditions) = conditions(object, findings) else {
+            return;
+        };
         let patch = json!({"metadata": {"uid": object.uid()}, "status": {
             "observedGeneration": object.generation(), "conditions": conditions}});
         let of = (object.namespace(), object.name());
@@ -58,16 +72,24 @@ impl Findings {
         }
     }
 
-    fn events(&mut self, mirrors: &Mirrors, found: BTreeMap<(String, String, String), Vec<Finding>>) {
+    fn events(
+        &mut self,
+        mirrors: &Mirrors,
+        found: BTreeMap<(String, String, String), Vec<Finding>>,
+    ) {
         let mut now = BTreeMap::new();
         for (key, findings) in found {
             let message = message(&findings);
             let informers = [&mirrors.services, &mirrors.pods];
-            let object = informers.iter().find(|informer| informer.resource().kind == key.0).and_then(|informer| informer.get(&key.1, &key.2));
+            let object = informers
+                .iter()
+                .find(|informer| informer.resource().kind == key.0)
+                .and_then(|informer| informer.get(&key.1, &key.2));
             if let Some(object) = object
                 && self.told.get(&key) != Some(&message)
             {
-                self.recorder.warning(&Reference::to(&object), "NotInForce", message.as_str());
+                self.recorder
+                    .warning(&Reference::to(&object), "NotInForce", message.as_str());
             }
             now.insert(key, message);
         }
@@ -77,29 +99,58 @@ impl Findings {
 
 /// The object's conditions with ours, or nothing if it says that already. Pure but for the time of a change.
 fn conditions(object: &Object, findings: &[Finding]) -> Option<Vec<Value>> {
-    let worst = findings.iter().any(|finding| finding.kind != FindingKind::NotApplied);
+    let worst = findings
+        .iter()
+        .any(|finding| finding.kind != FindingKind::NotApplied);
     let (status, reason) = match (findings.is_empty(), worst) {
         (true, _) => ("True", "Accepted"),
         (false, false) => ("True", "PartlyInForce"),
         (false, true) => ("False", "Invalid"),
     };
     let message = message(findings);
-    let known = object.get(&["status", "conditions"]).and_then(Value::as_array).cloned().unwrap_or_default();
-    let before = known.iter().find(|condition| condition["type"] == CONDITION);
-    let said = before.is_some_and(|before| before["status"] == status && before["reason"] == reason && before["message"] == message.as_str());
-    if said && object.get(&["status", "observedGeneration"]).and_then(Value::as_i64) == Some(object.generation()) {
+    let known = object
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let before = known
+        .iter()
+        .find(|condition| condition["type"] == CONDITION);
+    let said = before.is_some_and(|before| {
+        before["status"] == status
+            && before["reason"] == reason
+            && before["message"] == message.as_str()
+    });
+    if said
+        && object
+            .get(&["status", "observedGeneration"])
+            .and_then(Value::as_i64)
+            == Some(object.generation())
+    {
         return None;
     }
-    let since = before.filter(|before| before["status"] == status).and_then(|before| before["lastTransitionTime"].as_str());
+    let since = before
+        .filter(|before| before["status"] == status)
+        .and_then(|before| before["lastTransitionTime"].as_str());
     let since = since.map_or_else(|| clock::seconds(clock::now()), ToOwned::to_owned);
-    let mut conditions: Vec<Value> = known.iter().filter(|condition| condition["type"] != CONDITION).cloned().collect();
-    conditions.push(json!({"type": CONDITION, "status": status, "reason": reason, "message": message,
-        "lastTransitionTime": since, "observedGeneration": object.generation()}));
+    let mut conditions: Vec<Value> = known
+        .iter()
+        .filter(|condition| condition["type"] != CONDITION)
+        .cloned()
+        .collect();
+    conditions.push(
+        json!({"type": CONDITION, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": since, "observedGeneration": object.generation()}),
+    );
     Some(conditions)
 }
 
 fn message(findings: &[Finding]) -> String {
-    let mut parts: Vec<String> = findings.iter().take(NAMED).map(|finding| format!("{}: {}", finding.field, finding.detail)).collect();
+    let mut parts: Vec<String> = findings
+        .iter()
+        .take(NAMED)
+        .map(|finding| format!("{}: {}", finding.field, finding.detail))
+        .collect();
     if findings.len() > NAMED {
         parts.push(format!("and {} more", findings.len() - NAMED));
     }
@@ -125,14 +176,24 @@ mod tests {
     #[test]
     fn a_condition_is_written_once() {
         let mut object = Object::from_value(json!({"metadata": {"name": "web", "generation": 1},
-            "status": {"conditions": [{"type": "Other"}]}})).unwrap();
+            "status": {"conditions": [{"type": "Other"}]}}))
+        .unwrap();
         let written = conditions(&object, &[finding(FindingKind::Invalid)]).unwrap();
-        assert_eq!((&written[0]["type"], &written[1]["status"]), (&json!("Other"), &json!("False")));
+        assert_eq!(
+            (&written[0]["type"], &written[1]["status"]),
+            (&json!("Other"), &json!("False"))
+        );
         assert_eq!(written[1]["message"], "spec.http[0].mirror: is not done");
-        object.set(&["status"], json!({"observedGeneration": 1, "conditions": written}));
+        object.set(
+            &["status"],
+            json!({"observedGeneration": 1, "conditions": written}),
+        );
         assert_eq!(conditions(&object, &[finding(FindingKind::Invalid)]), None);
         let better = conditions(&object, &[finding(FindingKind::NotApplied)]).unwrap();
-        assert_eq!((&better[1]["status"], &better[1]["reason"]), (&json!("True"), &json!("PartlyInForce")));
+        assert_eq!(
+            (&better[1]["status"], &better[1]["reason"]),
+            (&json!("True"), &json!("PartlyInForce"))
+        );
         assert_eq!(conditions(&object, &[]).unwrap()[1]["message"], "");
     }
 }

@@ -60,7 +60,11 @@ impl Refusal {
     }
 
     fn config(error: impl std::fmt::Display) -> Self {
-        Self::new("CreateContainerConfigError", "CreateContainerConfigError", error)
+        Self::new(
+            "CreateContainerConfigError",
+            "CreateContainerConfigError",
+            error,
+        )
     }
 }
 
@@ -71,7 +75,8 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     };
     let workload = load(shared, container).await?;
     let sources = sources(shared, &order.pod, container).await?;
-    let variables = environment::variables(&order.pod, container, &sources, &order.place).map_err(Refusal::config)?;
+    let variables = environment::variables(&order.pod, container, &sources, &order.place)
+        .map_err(Refusal::config)?;
     let arguments = environment::arguments(container, &variables);
     let image_id = workload.digest().as_str().to_owned();
     let sandbox = sandbox(shared, order, container, (arguments, variables));
@@ -86,12 +91,22 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
 async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
     let image = container["image"].as_str().unwrap_or_default();
     let never = container["imagePullPolicy"] == "Never";
-    shared.components.workload(image).await.map_err(|error| match &error {
-        LoadError::Image(ImageError::InvalidName(_)) => Refusal::new("InvalidImageName", "InvalidImageName", error),
-        LoadError::Image(ImageError::NotFound { .. }) if never => Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error),
-        LoadError::Image(_) => Refusal::new("ErrImagePull", "ImagePullBackOff", error),
-        LoadError::Component { .. } | LoadError::Stopping => Refusal::new("CreateContainerError", "CreateContainerError", error),
-    })
+    shared
+        .components
+        .workload(image)
+        .await
+        .map_err(|error| match &error {
+            LoadError::Image(ImageError::InvalidName(_)) => {
+                Refusal::new("InvalidImageName", "InvalidImageName", error)
+            }
+            LoadError::Image(ImageError::NotFound { .. }) if never => {
+                Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error)
+            }
+            LoadError::Image(_) => Refusal::new("ErrImagePull", "ImagePullBackOff", error),
+            LoadError::Component { .. } | LoadError::Stopping => {
+                Refusal::new("CreateContainerError", "CreateContainerError", error)
+            }
+        })
 }
 
 async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sources, Refusal> {
@@ -110,7 +125,12 @@ async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sou
     Ok(found)
 }
 
-fn sandbox(shared: &Arc<Shared>, order: &Order, container: &Value, words: (Vec<String>, Vec<(String, String)>)) -> Container {
+fn sandbox(
+    shared: &Arc<Shared>,
+    order: &Order,
+    container: &Value,
+    words: (Vec<String>, Vec<(String, String)>),
+) -> Container {
     let (pod, limits) = (&order.pod, Limits::of(&order.pod, container));
     let name = container["name"].as_str().unwrap_or_default();
     let log = shared.logs.open_container(pod.uid(), name, order.life);
@@ -147,10 +167,18 @@ fn build(workload: &Workload, sandbox: Container) -> Result<Running, Refusal> {
 /// Unique for one life of one container, as container runtimes' ids are.
 fn container_id(order: &Order, container: &Value) -> String {
     let mut hash = Sha256::new();
-    for part in [order.pod.uid(), container["name"].as_str().unwrap_or_default(), &order.life.to_string()] {
+    for part in [
+        order.pod.uid(),
+        container["name"].as_str().unwrap_or_default(),
+        &order.life.to_string(),
+    ] {
         hash.update(part);
         hash.update([0]);
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("wasmtime://{hex}")
 }

@@ -55,7 +55,10 @@ pub(super) struct Listener {
 impl Listener {
     async fn tell(&self, check: Check) -> bool {
         let (index, life) = (self.index, self.life);
-        self.events.send(Event::Probed { index, life, check }).await.is_ok()
+        self.events
+            .send(Event::Probed { index, life, check })
+            .await
+            .is_ok()
     }
 }
 
@@ -82,7 +85,11 @@ impl Judge {
 
     /// Takes the result of an attempt; the verdict if it is a new one.
     pub(super) fn take(&mut self, healthy: bool) -> Option<bool> {
-        (self.successes, self.failures) = if healthy { (self.successes + 1, 0) } else { (0, self.failures + 1) };
+        (self.successes, self.failures) = if healthy {
+            (self.successes + 1, 0)
+        } else {
+            (0, self.failures + 1)
+        };
         let verdict = if healthy {
             (self.successes >= self.success_threshold).then_some(true)
         } else {
@@ -120,18 +127,31 @@ impl Probe {
         let get = probe.get("httpGet").filter(|get| get.is_object())?;
         let number = |field: &str, default: u64| probe[field].as_u64().unwrap_or(default);
         let seconds = |field: &str, default: u64| Duration::from_secs(number(field, default));
-        let threshold = |field: &str, default: u64| u32::try_from(number(field, default)).unwrap_or(u32::MAX);
+        let threshold =
+            |field: &str, default: u64| u32::try_from(number(field, default)).unwrap_or(u32::MAX);
         let headers = get["httpHeaders"].as_array().into_iter().flatten();
         Some(Self {
             kind,
-            path: get["path"].as_str().filter(|path| path.starts_with('/')).unwrap_or("/").to_owned(),
+            path: get["path"]
+                .as_str()
+                .filter(|path| path.starts_with('/'))
+                .unwrap_or("/")
+                .to_owned(),
             headers: headers
-                .filter_map(|header| Some((header["name"].as_str()?.to_owned(), header["value"].as_str()?.to_owned())))
+                .filter_map(|header| {
+                    Some((
+                        header["name"].as_str()?.to_owned(),
+                        header["value"].as_str()?.to_owned(),
+                    ))
+                })
                 .collect(),
             initial_delay: seconds("initialDelaySeconds", 0),
             period: seconds("periodSeconds", 10).max(Duration::from_secs(1)),
             timeout: seconds("timeoutSeconds", 1).max(Duration::from_secs(1)),
-            judge: Judge::new(threshold("successThreshold", 1), threshold("failureThreshold", 3)),
+            judge: Judge::new(
+                threshold("successThreshold", 1),
+                threshold("failureThreshold", 3),
+            ),
         })
     }
 
@@ -160,18 +180,26 @@ impl Probe {
 
     /// kubelet's words for what went wrong.
     async fn attempt(&self, container: &HttpContainer) -> Result<(), String> {
-        let mut request = Request::get(format!("http://localhost{}", self.path)).header("user-agent", "kube-probe/1.32");
+        let mut request = Request::get(format!("http://localhost{}", self.path))
+            .header("user-agent", "kube-probe/1.32");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(body::empty()).map_err(|error| error.to_string())?;
+        let request = request
+            .body(body::empty())
+            .map_err(|error| error.to_string())?;
         let answer = tokio::time::timeout(self.timeout, container.call(request)).await;
-        let answer = answer.map_err(|_| "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())?;
+        let answer = answer.map_err(|_| {
+            "context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned()
+        })?;
         let code = answer.map_err(|error| error.to_string())?.status();
         if (StatusCode::OK..StatusCode::BAD_REQUEST).contains(&code) {
             Ok(())
         } else {
-            Err(format!("HTTP probe failed with statuscode: {}", code.as_u16()))
+            Err(format!(
+                "HTTP probe failed with statuscode: {}",
+                code.as_u16()
+            ))
         }
     }
 }
@@ -185,12 +213,17 @@ mod tests {
     #[test]
     fn thresholds_make_verdicts_and_repetitions_none() {
         let mut judge = Judge::new(2, 3);
-        let verdicts: Vec<_> = [true, true, true, false, false, true, false, false, false, false, true, true]
-            .map(|healthy| judge.take(healthy))
-            .into();
+        let verdicts: Vec<_> = [
+            true, true, true, false, false, true, false, false, false, false, true, true,
+        ]
+        .map(|healthy| judge.take(healthy))
+        .into();
         let expected = [(1, true), (8, false), (11, true)];
         for (index, verdict) in verdicts.iter().enumerate() {
-            let wanted = expected.iter().find(|(at, _)| *at == index).map(|(_, verdict)| *verdict);
+            let wanted = expected
+                .iter()
+                .find(|(at, _)| *at == index)
+                .map(|(_, verdict)| *verdict);
             assert_eq!(*verdict, wanted, "attempt {index}");
         }
     }
@@ -200,8 +233,14 @@ mod tests {
         let container = json!({"livenessProbe": {"httpGet": {"path": "/live", "httpHeaders": [{"name": "a", "value": "b"}]}, "periodSeconds": 3},
             "readinessProbe": {"tcpSocket": {"port": 80}}});
         let probe = Probe::of(&container, Kind::Liveness).unwrap();
-        assert_eq!((probe.path.as_str(), probe.period, probe.timeout), ("/live", Duration::from_secs(3), Duration::from_secs(1)));
+        assert_eq!(
+            (probe.path.as_str(), probe.period, probe.timeout),
+            ("/live", Duration::from_secs(3), Duration::from_secs(1))
+        );
         assert_eq!(probe.headers, [("a".to_owned(), "b".to_owned())]);
-        assert!(Probe::of(&container, Kind::Readiness).is_none() && Probe::of(&container, Kind::Startup).is_none());
+        assert!(
+            Probe::of(&container, Kind::Readiness).is_none()
+                && Probe::of(&container, Kind::Startup).is_none()
+        );
     }
 }

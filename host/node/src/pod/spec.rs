@@ -52,15 +52,21 @@ pub(super) fn restart_policy(pod: &Object) -> RestartPolicy {
 
 /// How long a pod that is being deleted may take.
 pub(super) fn grace(pod: &Object) -> Duration {
-    let asked = pod.get(&["metadata", "deletionGracePeriodSeconds"]).and_then(Value::as_u64);
-    let declared = pod.get(&["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_u64);
+    let asked = pod
+        .get(&["metadata", "deletionGracePeriodSeconds"])
+        .and_then(Value::as_u64);
+    let declared = pod
+        .get(&["spec", "terminationGracePeriodSeconds"])
+        .and_then(Value::as_u64);
     Duration::from_secs(asked.or(declared).unwrap_or(30))
 }
 
 /// The declared ports of a container.
 pub(super) fn ports(container: &Value) -> Vec<u16> {
     let ports = container["ports"].as_array().into_iter().flatten();
-    ports.filter_map(|port| u16::try_from(port["containerPort"].as_u64()?).ok()).collect()
+    ports
+        .filter_map(|port| u16::try_from(port["containerPort"].as_u64()?).ok())
+        .collect()
 }
 
 /// kubelet's name for a container in events.
@@ -74,17 +80,31 @@ pub(super) fn field_path(slot: Slot, name: &str) -> String {
 impl Limits {
     pub(super) fn of(pod: &Object, container: &Value) -> Self {
         let resources = &container["resources"];
-        let memory = resources["limits"]["memory"].as_str().and_then(|text| quantity::bytes(text).ok());
+        let memory = resources["limits"]["memory"]
+            .as_str()
+            .and_then(|text| quantity::bytes(text).ok());
         let cpu = [&resources["limits"]["cpu"], &resources["requests"]["cpu"]];
-        let cpu = cpu.iter().find_map(|cpu| quantity::millicores(cpu.as_str()?).ok());
-        let number = |annotation: &str| pod.annotation(annotation)?.parse::<u32>().ok().filter(|number| *number > 0);
+        let cpu = cpu
+            .iter()
+            .find_map(|cpu| quantity::millicores(cpu.as_str()?).ok());
+        let number = |annotation: &str| {
+            pod.annotation(annotation)?
+                .parse::<u32>()
+                .ok()
+                .filter(|number| *number > 0)
+        };
         Self {
             memory: memory.unwrap_or(DEFAULT_MEMORY),
-            cpu_share: cpu.map_or(1, |millis| u32::try_from(millis.div_ceil(500)).unwrap_or(u32::MAX)).clamp(1, 64),
+            cpu_share: cpu
+                .map_or(1, |millis| {
+                    u32::try_from(millis.div_ceil(500)).unwrap_or(u32::MAX)
+                })
+                .clamp(1, 64),
             instances: number(MAX_INSTANCES).unwrap_or(INSTANCES),
             requests_per_instance: number(REQUESTS).unwrap_or(REQUESTS_PER_INSTANCE),
             queued: QUEUED,
-            deadline: number(REQUEST_TIMEOUT).map_or(DEADLINE, |seconds| Duration::from_secs(seconds.into())),
+            deadline: number(REQUEST_TIMEOUT)
+                .map_or(DEADLINE, |seconds| Duration::from_secs(seconds.into())),
         }
     }
 }
@@ -97,11 +117,19 @@ mod tests {
 
     #[test]
     fn limits_come_from_resources_and_annotations() {
-        let pod = |annotations: Value| Object::from_value(json!({"metadata": {"annotations": annotations}})).unwrap();
+        let pod = |annotations: Value| {
+            Object::from_value(json!({"metadata": {"annotations": annotations}})).unwrap()
+        };
         let plain = Limits::of(&pod(json!({})), &json!({}));
-        assert_eq!((plain.memory, plain.cpu_share, plain.instances), (DEFAULT_MEMORY, 1, INSTANCES));
+        assert_eq!(
+            (plain.memory, plain.cpu_share, plain.instances),
+            (DEFAULT_MEMORY, 1, INSTANCES)
+        );
         let container = json!({"resources": {"limits": {"memory": "16Mi", "cpu": "2"}}});
-        let set = Limits::of(&pod(json!({MAX_INSTANCES: "1", REQUEST_TIMEOUT: "5"})), &container);
+        let set = Limits::of(
+            &pod(json!({MAX_INSTANCES: "1", REQUEST_TIMEOUT: "5"})),
+            &container,
+        );
         assert_eq!((set.memory, set.cpu_share, set.instances), (16 << 20, 4, 1));
         assert_eq!(set.deadline, Duration::from_secs(5));
     }

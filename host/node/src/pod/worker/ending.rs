@@ -18,14 +18,22 @@ impl Worker {
     /// Ends the pod in the order in which no request is lost: nobody routes to it, then it drains.
     pub(super) async fn end(&mut self) {
         let forced = self.changes.borrow().is_none();
-        let grace = if forced { Duration::ZERO } else { spec::grace(&self.pod) };
+        let grace = if forced {
+            Duration::ZERO
+        } else {
+            spec::grace(&self.pod)
+        };
         let deadline = Instant::now() + grace;
         self.due.clear();
         self.announce();
         if self.serves() {
-            self.shared.published.without(self.pod.uid(), LEAVE.min(grace)).await;
+            self.shared
+                .published
+                .without(self.pod.uid(), LEAVE.min(grace))
+                .await;
         }
-        self.stop(deadline.saturating_duration_since(Instant::now())).await;
+        self.stop(deadline.saturating_duration_since(Instant::now()))
+            .await;
         if !forced {
             self.confirm().await;
         }
@@ -33,13 +41,19 @@ impl Worker {
     }
 
     fn serves(&self) -> bool {
-        self.alive.values().any(|alive| matches!(alive.body, Running::Serves(_)))
+        self.alive
+            .values()
+            .any(|alive| matches!(alive.body, Running::Serves(_)))
     }
 
     fn announce(&self) {
         for slot in self.alive.keys() {
             let name = self.record(*slot).map_or("", |record| record.name.as_str());
-            self.shared.recorder.normal(&self.about(*slot), "Killing", format!("Stopping container {name}"));
+            self.shared.recorder.normal(
+                &self.about(*slot),
+                "Killing",
+                format!("Stopping container {name}"),
+            );
         }
     }
 
@@ -53,7 +67,14 @@ impl Worker {
                     let started = Instant::now();
                     container.stop(grace).await;
                     let in_time = started.elapsed() <= grace;
-                    (*slot, if in_time { Ended::new(0, "Completed", "") } else { Ended::new(137, "Error", "") })
+                    (
+                        *slot,
+                        if in_time {
+                            Ended::new(0, "Completed", "")
+                        } else {
+                            Ended::new(137, "Error", "")
+                        },
+                    )
                 }
                 Running::Runs(container) => {
                     container.kill();
@@ -68,7 +89,9 @@ impl Worker {
     }
 
     fn note_end(&mut self, slot: Slot, ended: Ended) {
-        let name = self.record(slot).map_or_else(String::new, |record| record.name.clone());
+        let name = self
+            .record(slot)
+            .map_or_else(String::new, |record| record.name.clone());
         self.shared.served.remove(self.pod.uid(), &name);
         self.shared.logs.close_container(self.pod.uid(), &name);
         if let Some(record) = self.record_mut(slot) {
@@ -87,10 +110,17 @@ impl Worker {
         let of = (self.pod.namespace().to_owned(), self.pod.name().to_owned());
         let mut failures = 0;
         while self.changes.borrow().is_some() {
-            match self.shared.client.delete(&PODS, (&of.0, &of.1), &options).await {
+            match self
+                .shared
+                .client
+                .delete(&PODS, (&of.0, &of.1), &options)
+                .await
+            {
                 Ok(()) => return,
                 Err(error) if error.is_not_found() || error.is_conflict() => return,
-                Err(error) => tracing::debug!(%error, pod = of.1, "the pod's end is not confirmed yet"),
+                Err(error) => {
+                    tracing::debug!(%error, pod = of.1, "the pod's end is not confirmed yet")
+                }
             }
             failures += 1;
             tokio::time::sleep(osier_client::RECONNECT.after(failures)).await;
@@ -102,7 +132,11 @@ impl Worker {
         self.shared.statuses.forget(&uid);
         self.shared.addresses.lock().release(&uid);
         let logs = self.shared.logs.clone();
-        let removed = self.shared.tasks.spawn_blocking("remove-logs", move || logs.remove_pod(&uid)).await;
+        let removed = self
+            .shared
+            .tasks
+            .spawn_blocking("remove-logs", move || logs.remove_pod(&uid))
+            .await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, pod = self.pod.name(), "the pod's folder could not be removed");
         }

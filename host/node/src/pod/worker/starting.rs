@@ -1,0 +1,176 @@
+//! How a container is started, and what happens when it cannot be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_process::{CancellationToken, clock};
+use tokio::time::Instant;
+
+use super::{Alive, Worker};
+use crate::life::{BACKOFF, Ended};
+use crate::pod::create::{Created, Order, Refusal, Running, create};
+use crate::pod::{Event, Slot, failed_call, spec};
+use crate::served::Serving;
+
+/// A pod that is up sooner than this is reported once, as Running, and not first as Pending.
+const SOON: Duration = Duration::from_millis(40);
+
+impl Worker {
+    /// Starts a container; true when the pod is to end instead.
+    pub(super) async fn start(&mut self, slot: Slot) -> bool {
+        self.due.remove(&slot);
+        let Some(record) = self.record(slot) else {
+            return false;
+        };
+        let life = record.restarts + u32::from(record.last.is_some() || record.ended().is_some());
+        let order = Order {
+            pod: Arc::clone(&self.pod),
+            slot,
+            life,
+            place: self.place(),
+        };
+        let shared = Arc::clone(&self.shared);
+        let making = async move { create(&shared, &order).await };
+        tokio::pin!(making);
+        let mut told = false;
+        let made = loop {
+            tokio::select! {
+                made = &mut making => break made,
+                () = tokio::time::sleep(SOON), if !told => {
+                    self.report();
+                    told = true;
+                }
+                changed = self.changes.changed() => if changed.is_err() || self.changed() {
+                    return true;
+                },
+            }
+        };
+        match made {
+            Ok(created) => self.launch(slot, life, created).await,
+            Err(refusal) => self.refuse(slot, refusal),
+        }
+        false
+    }
+
+    async fn launch(&mut self, slot: Slot, life: u32, created: Created) {
+        let name = self
+            .record(slot)
+            .map_or_else(String::new, |record| record.name.clone());
+        let image = self
+            .record(slot)
+            .map_or_else(String::new, |record| record.image.clone());
+        let about = self.about(slot);
+        let recorder = self.shared.recorder.clone();
+        recorder.normal(
+            &about,
+            "Pulled",
+            format!("Container image \"{image}\" already present on machine"),
+        );
+        recorder.normal(&about, "Created", format!("Created container: {name}"));
+        let now = clock::now();
+        if let Some(record) = self.record_mut(slot) {
+            record.image_id = created.image_id;
+            // What kept it from being made is over; only its own failures count from here.
+            if record.last.is_none() && record.ended().is_none() {
+                record.failures = 0;
+            }
+            record.start(now, created.container_id);
+        }
+        let alive = Alive {
+            body: created.body.clone(),
+            life,
+            stop: CancellationToken::new(),
+            up: true,
+        };
+        self.alive.insert(slot, alive);
+        match created.body {
+            Running::Serves(container) => {
+                if let Err(error) = container.start().await {
+                    let ended = failed_call(&error)
+                        .unwrap_or_else(|| Ended::new(1, "StartError", error.to_string()));
+                    return self.ended(slot, ended);
+                }
+                self.serve(slot, life, container);
+            }
+            Running::Runs(container) => {
+                let sender = self.sender.clone();
+                self.shared.tasks.spawn("container", async move {
+                    let ended = Ended::of(&container.run().await);
+                    // Nobody listens when the pod has ended meanwhile.
+                    let _told = sender.send(Event::Ended { slot, life, ended }).await;
+                });
+            }
+        }
+        recorder.normal(&about, "Started", format!("Started container {name}"));
+        self.set_ready(slot, true);
+        self.probe(slot, life);
+    }
+
+    fn serve(&self, slot: Slot, life: u32, container: osier_engine::HttpContainer) {
+        // A serving init container has no end to wait for: it is done when it is up.
+        if let Slot::Init(_) = slot {
+            let ended = Ended::new(
+                0,
+                "Completed",
+                "it serves requests, and has nothing to run to its end",
+            );
+            let _full = self.sender.try_send(Event::Ended { slot, life, ended });
+            return;
+        }
+        let Slot::Main(index) = slot else { return };
+        let Some(container_spec) = spec::container(&self.pod, slot) else {
+            return;
+        };
+        let serving = Serving {
+            name: container_spec["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            ports: spec::ports(container_spec),
+            container,
+            faults: self.sender.clone(),
+            index,
+        };
+        self.shared.served.add(self.pod.uid(), serving);
+    }
+
+    fn refuse(&mut self, slot: Slot, refusal: Refusal) {
+        let about = self.about(slot);
+        let Some(record) = self.record_mut(slot) else {
+            return;
+        };
+        record.failures = record.failures.saturating_add(1);
+        let again = record.failures > 1;
+        let reason = if again { refusal.again } else { refusal.reason };
+        let message = if again && reason == "ImagePullBackOff" {
+            format!(
+                "Back-off pulling image \"{}\": {}: {}",
+                record.image, refusal.reason, refusal.message
+            )
+        } else {
+            refusal.message.clone()
+        };
+        record.wait(reason, message);
+        let delay = BACKOFF.after(record.failures);
+        let image = record.image.clone();
+        self.due.insert(slot, Instant::now() + delay);
+        let recorder = &self.shared.recorder;
+        match refusal.reason {
+            "ErrImagePull" => {
+                recorder.warning(
+                    &about,
+                    "Failed",
+                    format!("Failed to pull image \"{image}\": {}", refusal.message),
+                );
+                recorder.warning(&about, "Failed", format!("Error: {reason}"));
+                recorder.normal(
+                    &about,
+                    "BackOff",
+                    format!("Back-off pulling image \"{image}\""),
+                );
+            }
+            "InvalidImageName" => recorder.warning(&about, "InspectFailed", refusal.message),
+            _ => recorder.warning(&about, "Failed", format!("Error: {}", refusal.message)),
+        }
+    }
+}
