@@ -6,10 +6,10 @@ use std::path::PathBuf;
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
 #[derive(Debug, Parser)]
 #[command(name = "osier", version, about, long_about = None, propagate_version = true, after_help = EXAMPLES)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -20,7 +20,7 @@ const EXAMPLES: &str = "Examples:
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Start a node: API, gateway, controllers, pods.
     #[command(after_help = UP_EXAMPLES)]
     Up(Up),
@@ -45,53 +45,51 @@ pub enum Command {
     },
 }
 
-const UP_EXAMPLES: &str = concat!(
-    "Examples:
+const UP_EXAMPLES: &str = "Examples:
   osier up
   osier up --data-dir /var/lib/osier --gateway-listen 0.0.0.0:80
   osier up --data-dir \"$(mktemp -d)\" --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0
 
 Addresses with port 0 are chosen by the system, printed, and written to DIR/addresses.json.
-",
-);
+";
 
 /// Arguments of `osier up`; what is not given comes from `--config`, then from the defaults.
 #[derive(Args, Debug, Default)]
 #[command(after_long_help = crate::exit::HELP)]
-pub struct Up {
+pub(crate) struct Up {
     /// Where everything is kept [default: ~/.osier].
     #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where the API listens, TLS [default: 127.0.0.1:6443].
     #[arg(long, value_name = "ADDRESS")]
-    pub api_listen: Option<String>,
+    pub(crate) api_listen: Option<String>,
     /// Where the gateway takes outside traffic [default: 0.0.0.0:8080].
     #[arg(long, value_name = "ADDRESS")]
-    pub gateway_listen: Option<String>,
+    pub(crate) gateway_listen: Option<String>,
     /// Where metrics and health are served [default: 127.0.0.1:15020].
     #[arg(long, value_name = "ADDRESS")]
-    pub admin_listen: Option<String>,
+    pub(crate) admin_listen: Option<String>,
     /// This node's name [default: the host's name].
     #[arg(long, value_name = "NAME")]
-    pub node_name: Option<String>,
+    pub(crate) node_name: Option<String>,
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// The embedded store [default: sled].
     #[arg(long, value_name = "ENGINE")]
-    pub store: Option<StoreName>,
+    pub(crate) store: Option<StoreName>,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
-    pub log_format: Option<LogFormat>,
+    pub(crate) log_format: Option<LogFormat>,
     /// Which log lines are written, as tracing directives [default: info].
     #[arg(long, value_name = "FILTER", env = "OSIER_LOG")]
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
 }
 
 /// The embedded stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum StoreName {
+pub(crate) enum StoreName {
     /// sled 0.34, synced before every answer.
     Sled,
     /// redb 4.
@@ -101,7 +99,7 @@ pub enum StoreName {
 /// Forms of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -110,17 +108,19 @@ pub enum LogFormat {
 
 /// `osier image`.
 #[derive(Args, Debug)]
-pub struct Image {
+pub(crate) struct Image {
     /// What to do with images.
     #[command(subcommand)]
-    pub command: ImageCommand,
+    pub(crate) command: ImageCommand,
 }
 
 /// The subcommands of `osier image`.
 #[derive(Debug, Subcommand)]
-pub enum ImageCommand {
+pub(crate) enum ImageCommand {
     /// Put a Wasm component into the node's store under a name; an `image:` resolves there first.
-    #[command(after_help = "Example:\n  osier image import bookinfo/reviews:1.0 target/components/reviews.wasm")]
+    #[command(
+        after_help = "Example:\n  osier image import bookinfo/reviews:1.0 target/components/reviews.wasm"
+    )]
     Import {
         /// The name that pods and plugins use.
         name: String,
@@ -143,62 +143,62 @@ pub enum ImageCommand {
 
 /// Where a client subcommand finds the API.
 #[derive(Args, Debug, Clone)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The kubeconfig to use [default: ~/.osier/kubeconfig].
     #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// The namespace of objects that name none.
     #[arg(short, long, default_value = "default")]
-    pub namespace: String,
+    pub(crate) namespace: String,
 }
 
 /// `osier apply` and `osier delete`.
 #[derive(Args, Debug)]
-pub struct Files {
+pub(crate) struct Files {
     /// A manifest, a directory of manifests, or `-` for standard input; may be repeated.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// How to reach the API.
     #[command(flatten)]
-    pub connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 /// `osier get`.
 #[derive(Args, Debug)]
-pub struct Get {
+pub(crate) struct Get {
     /// The resource: plural, singular or short name.
-    pub resource: String,
+    pub(crate) resource: String,
     /// One object of it.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Objects of all namespaces.
     #[arg(short = 'A', long)]
-    pub all_namespaces: bool,
+    pub(crate) all_namespaces: bool,
     /// `json` for the whole objects.
     #[arg(short, long, value_name = "FORMAT")]
-    pub output: Option<Output>,
+    pub(crate) output: Option<Output>,
     /// How to reach the API.
     #[command(flatten)]
-    pub connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 /// Output forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// JSON.
     Json,
 }
 
 /// `osier config`.
 #[derive(Args, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// What to do.
     #[command(subcommand)]
-    pub command: ConfigCommand,
+    pub(crate) command: ConfigCommand,
 }
 
 /// The subcommands of `osier config`.
 #[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
+pub(crate) enum ConfigCommand {
     /// Print the resolved configuration as YAML.
     Print(Up),
 }

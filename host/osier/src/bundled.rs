@@ -6,11 +6,14 @@ use osier_node::Bundled;
 static PLUGINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));
 
 /// What `builtin://NAME` finds.
-pub struct Plugins;
+pub(crate) struct Plugins;
 
 impl Bundled for Plugins {
     fn component(&self, name: &str) -> Option<&'static [u8]> {
-        PLUGINS.iter().find(|(found, _)| *found == name).map(|(_, component)| *component)
+        PLUGINS
+            .iter()
+            .find(|(found, _)| *found == name)
+            .map(|(_, component)| *component)
     }
 
     fn names(&self) -> Vec<&'static str> {

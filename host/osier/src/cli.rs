@@ -18,7 +18,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(arguments: Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(up) => crate::up::up(&up),
         Command::Image(image) => image::run(&image.command),
@@ -29,7 +29,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             ConfigCommand::Print(up) => print_configuration(&up),
         },
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "osier", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "osier",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
     }
@@ -37,7 +42,10 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn print_configuration(up: &crate::arguments::Up) -> Result<(), Failure> {
     let settings = configuration::resolve(up)?;
-    print!("{}", serde_saphyr::to_string(&settings).context("the configuration cannot be written")?);
+    print!(
+        "{}",
+        serde_saphyr::to_string(&settings).context("the configuration cannot be written")?
+    );
     Ok(())
 }
 
@@ -56,5 +64,8 @@ fn connect(connection: &Connection) -> anyhow::Result<Client> {
         None => configuration::resolve_data_dir(None)?.join("kubeconfig"),
     };
     let kubeconfig = Kubeconfig::read(&path)?;
-    Ok(Client::new(Arc::new(Https::from_kubeconfig(&kubeconfig, Tasks::new())?)))
+    Ok(Client::new(Arc::new(Https::from_kubeconfig(
+        &kubeconfig,
+        Tasks::new(),
+    )?)))
 }

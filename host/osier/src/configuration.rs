@@ -27,41 +27,41 @@ struct File {
 /// A configuration that can be used.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where everything is kept.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// The API's address.
-    pub api_listen: SocketAddr,
+    pub(crate) api_listen: SocketAddr,
     /// The gateway's address.
-    pub gateway_listen: SocketAddr,
+    pub(crate) gateway_listen: SocketAddr,
     /// The address of metrics and health.
-    pub admin_listen: SocketAddr,
+    pub(crate) admin_listen: SocketAddr,
     /// This node's name.
-    pub node_name: String,
+    pub(crate) node_name: String,
     /// The embedded store.
-    pub store: StoreName,
+    pub(crate) store: StoreName,
     /// The form of log lines.
-    pub log_format: LogFormat,
+    pub(crate) log_format: LogFormat,
     /// Which log lines are written.
-    pub log: String,
+    pub(crate) log: String,
     /// How long a stop waits for requests in flight, in seconds.
-    pub drain_seconds: u64,
+    pub(crate) drain_seconds: u64,
     /// How many pods this node takes.
-    pub max_pods: u32,
+    pub(crate) max_pods: u32,
     /// How many revisions of history the store keeps for watches and chunked lists.
-    pub store_history: u32,
+    pub(crate) store_history: u32,
 }
 
 impl Settings {
     /// The drain deadline.
-    pub fn drain(&self) -> Duration {
+    pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
 }
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug)]
-pub struct Faults(Vec<String>);
+pub(crate) struct Faults(Vec<String>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +69,8 @@ impl fmt::Display for Faults {
             [one] => write!(formatter, "{one}"),
             many => {
                 write!(formatter, "the configuration has {} faults:", many.len())?;
-                many.iter().try_for_each(|fault| write!(formatter, "\n  {fault}"))
+                many.iter()
+                    .try_for_each(|fault| write!(formatter, "\n  {fault}"))
             }
         }
     }
@@ -81,39 +82,94 @@ impl std::error::Error for Faults {}
 ///
 /// # Errors
 /// [`Faults`] with every fault that was found.
-pub fn resolve(up: &Up) -> Result<Settings, Faults> {
-    let file = up.config.as_deref().map_or_else(|| Ok(File::default()), read)?;
+pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
+    let file = up
+        .config
+        .as_deref()
+        .map_or_else(|| Ok(File::default()), read)?;
     let mut faults = Vec::new();
     let settings = Settings {
-        data_dir: data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref()), &mut faults),
-        api_listen: address("api-listen", &up.api_listen, &file.api_listen, "127.0.0.1:6443", &mut faults),
-        gateway_listen: address("gateway-listen", &up.gateway_listen, &file.gateway_listen, "0.0.0.0:8080", &mut faults),
-        admin_listen: address("admin-listen", &up.admin_listen, &file.admin_listen, "127.0.0.1:15020", &mut faults),
-        node_name: node_name(up.node_name.as_ref().or(file.node_name.as_ref()), &mut faults),
+        data_dir: data_dir(
+            up.data_dir.as_deref().or(file.data_dir.as_deref()),
+            &mut faults,
+        ),
+        api_listen: address(
+            "api-listen",
+            &up.api_listen,
+            &file.api_listen,
+            "127.0.0.1:6443",
+            &mut faults,
+        ),
+        gateway_listen: address(
+            "gateway-listen",
+            &up.gateway_listen,
+            &file.gateway_listen,
+            "0.0.0.0:8080",
+            &mut faults,
+        ),
+        admin_listen: address(
+            "admin-listen",
+            &up.admin_listen,
+            &file.admin_listen,
+            "127.0.0.1:15020",
+            &mut faults,
+        ),
+        node_name: node_name(
+            up.node_name.as_ref().or(file.node_name.as_ref()),
+            &mut faults,
+        ),
         store: up.store.or(file.store).unwrap_or(StoreName::Sled),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-        log: up.log.clone().or(file.log).unwrap_or_else(|| "info".to_owned()),
-        drain_seconds: within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600, &mut faults),
-        max_pods: within("maxPods", file.max_pods.unwrap_or(1100), 1..=10_000, &mut faults),
-        store_history: within("storeHistory", file.store_history.unwrap_or(10_000), 100..=1_000_000, &mut faults),
+        log: up
+            .log
+            .clone()
+            .or(file.log)
+            .unwrap_or_else(|| "info".to_owned()),
+        drain_seconds: within(
+            "drainSeconds",
+            file.drain_seconds.unwrap_or(30),
+            1..=3600,
+            &mut faults,
+        ),
+        max_pods: within(
+            "maxPods",
+            file.max_pods.unwrap_or(1100),
+            1..=10_000,
+            &mut faults,
+        ),
+        store_history: within(
+            "storeHistory",
+            file.store_history.unwrap_or(10_000),
+            100..=1_000_000,
+            &mut faults,
+        ),
     };
-    if faults.is_empty() { Ok(settings) } else { Err(Faults(faults)) }
+    if faults.is_empty() {
+        Ok(settings)
+    } else {
+        Err(Faults(faults))
+    }
 }
 
 /// The data directory of a subcommand that needs nothing else.
 ///
 /// # Errors
 /// [`Faults`] when none is given and there is no home directory.
-pub fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> {
+pub(crate) fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> {
     let mut faults = Vec::new();
     let directory = data_dir(given, &mut faults);
-    if faults.is_empty() { Ok(directory) } else { Err(Faults(faults)) }
+    if faults.is_empty() {
+        Ok(directory)
+    } else {
+        Err(Faults(faults))
+    }
 }
 
 fn read(path: &Path) -> Result<File, Faults> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))?;
-    serde_saphyr::from_str(&text).map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))
+    serde_saphyr::from_str(&text)
+        .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))
 }
 
 fn data_dir(given: Option<&Path>, faults: &mut Vec<String>) -> PathBuf {
@@ -123,7 +179,9 @@ fn data_dir(given: Option<&Path>, faults: &mut Vec<String>) -> PathBuf {
     match std::env::home_dir() {
         Some(home) => home.join(".osier"),
         None => {
-            faults.push("--data-dir: no home directory to put .osier in; name a directory".to_owned());
+            faults.push(
+                "--data-dir: no home directory to put .osier in; name a directory".to_owned(),
+            );
             PathBuf::new()
         }
     }
@@ -138,9 +196,15 @@ fn address(
 ) -> SocketAddr {
     let text = given.as_deref().or(file.as_deref()).unwrap_or(default);
     // `:8080` is how people of this field write "every address".
-    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.replace("localhost:", "127.0.0.1:") };
+    let full = if text.starts_with(':') {
+        format!("0.0.0.0{text}")
+    } else {
+        text.replace("localhost:", "127.0.0.1:")
+    };
     full.parse().unwrap_or_else(|_| {
-        faults.push(format!("--{flag} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"));
+        faults.push(format!(
+            "--{flag} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+        ));
         SocketAddr::from(([127, 0, 0, 1], 0))
     })
 }
@@ -155,12 +219,18 @@ fn node_name(given: Option<&String>, faults: &mut Vec<String>) -> String {
             && part.len() <= 63
             && !part.starts_with('-')
             && !part.ends_with('-')
-            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     if name.len() <= 253 && name.split('.').all(label) {
         return name;
     }
-    let remedy = if given { "" } else { " (the host's name); name the node with --node-name" };
+    let remedy = if given {
+        ""
+    } else {
+        " (the host's name); name the node with --node-name"
+    };
     faults.push(format!(
         "--node-name {name}{remedy}: expected lower-case letters, digits, `-` and `.`, as in a DNS name (RFC 1123)"
     ));
@@ -168,8 +238,15 @@ fn node_name(given: Option<&String>, faults: &mut Vec<String>) -> String {
 }
 
 fn host_name() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-    if name.is_empty() || name == "(none)" { "osier".to_owned() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .to_lowercase();
+    if name.is_empty() || name == "(none)" {
+        "osier".to_owned()
+    } else {
+        name
+    }
 }
 
 fn within<T: PartialOrd + fmt::Display + Copy>(
@@ -179,7 +256,11 @@ fn within<T: PartialOrd + fmt::Display + Copy>(
     faults: &mut Vec<String>,
 ) -> T {
     if !range.contains(&value) {
-        faults.push(format!("{key}: {value} is not between {} and {}", range.start(), range.end()));
+        faults.push(format!(
+            "{key}: {value} is not between {} and {}",
+            range.start(),
+            range.end()
+        ));
     }
     value
 }
@@ -190,16 +271,28 @@ mod tests {
     use super::*;
 
     fn up() -> Up {
-        Up { data_dir: Some("/d".into()), node_name: Some("n".into()), ..Up::default() }
+        Up {
+            data_dir: Some("/d".into()),
+            node_name: Some("n".into()),
+            ..Up::default()
+        }
     }
 
     #[test]
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("osier.yaml");
-        std::fs::write(&path, "apiListen: 127.0.0.1:1\ngatewayListen: 127.0.0.1:2\nstore: redb\n").unwrap();
-        let settings =
-            resolve(&Up { config: Some(path), api_listen: Some("127.0.0.1:9".into()), ..up() }).unwrap();
+        std::fs::write(
+            &path,
+            "apiListen: 127.0.0.1:1\ngatewayListen: 127.0.0.1:2\nstore: redb\n",
+        )
+        .unwrap();
+        let settings = resolve(&Up {
+            config: Some(path),
+            api_listen: Some("127.0.0.1:9".into()),
+            ..up()
+        })
+        .unwrap();
         assert_eq!(settings.api_listen.port(), 9);
         assert_eq!(settings.gateway_listen.port(), 2);
         assert_eq!(settings.admin_listen.port(), 15020);
@@ -208,9 +301,18 @@ mod tests {
 
     #[test]
     fn all_faults_are_told_at_once() {
-        let wrong = Up { api_listen: Some("6443".into()), node_name: Some("Node_1".into()), ..up() };
+        let wrong = Up {
+            api_listen: Some("6443".into()),
+            node_name: Some("Node_1".into()),
+            ..up()
+        };
         let told = resolve(&wrong).unwrap_err().to_string();
-        assert!(told.contains("2 faults") && told.contains("--api-listen 6443") && told.contains("Node_1"), "{told}");
+        assert!(
+            told.contains("2 faults")
+                && told.contains("--api-listen 6443")
+                && told.contains("Node_1"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -218,13 +320,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("osier.yaml");
         std::fs::write(&path, "apiListn: 127.0.0.1:1\n").unwrap();
-        let told = resolve(&Up { config: Some(path), ..up() }).unwrap_err().to_string();
+        let told = resolve(&Up {
+            config: Some(path),
+            ..up()
+        })
+        .unwrap_err()
+        .to_string();
         assert!(told.contains("apiListn"), "{told}");
     }
 
     #[test]
     fn a_bare_port_means_every_address() {
-        let settings = resolve(&Up { gateway_listen: Some(":80".into()), ..up() }).unwrap();
+        let settings = resolve(&Up {
+            gateway_listen: Some(":80".into()),
+            ..up()
+        })
+        .unwrap();
         assert_eq!(settings.gateway_listen.to_string(), "0.0.0.0:80");
     }
 }

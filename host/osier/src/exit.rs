@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 /// Why the process ends unsuccessfully.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// Something that was asked for did not work (exit code 1).
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
@@ -30,7 +30,7 @@ pub enum Failure {
 
 impl Failure {
     /// The process's exit code.
-    pub fn code(&self) -> ExitCode {
+    pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Failed(_) => 1,
             Self::Configuration(_) => 2,
@@ -44,7 +44,7 @@ impl Failure {
 }
 
 /// What `osier up --help` says of them.
-pub const HELP: &str = "Exit codes:
+pub(crate) const HELP: &str = "Exit codes:
   0    drained after SIGTERM or SIGINT
   1    something else failed; the message says what
   2    wrong arguments or configuration

@@ -1,5 +1,5 @@
 //! Where the rooms meet that must not know each other: each file joins one trait of a lower room to a room above it.
 
-pub mod admission;
-pub mod pod_logs;
-pub mod transport;
+pub(crate) mod admission;
+pub(crate) mod pod_logs;
+pub(crate) mod transport;

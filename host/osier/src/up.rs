@@ -1,7 +1,7 @@
 //! `osier up`: binds, builds the rooms bottom-up, serves, and takes them down in the opposite order.
 
 mod admin;
-pub mod directory;
+pub(crate) mod directory;
 mod drain;
 mod rooms;
 
@@ -21,12 +21,14 @@ use tokio::net::TcpListener;
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn up(arguments: &Up) -> Result<(), Failure> {
+pub(crate) fn up(arguments: &Up) -> Result<(), Failure> {
     let began = Instant::now();
     let settings = configuration::resolve(arguments)?;
     let format = match settings.log_format {
         LogFormat::Json => logs::Format::Json,
-        LogFormat::Text => logs::Format::Text { colour: std::io::stderr().is_terminal() },
+        LogFormat::Text => logs::Format::Text {
+            colour: std::io::stderr().is_terminal(),
+        },
     };
     logs::install(&settings.log, format).context("--log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -56,7 +58,11 @@ async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
         broken = rooms.store_failed() => Err(broken),
     };
     if let Ok(signal) = cause {
-        tracing::info!(signal, deadline_seconds = settings.drain_seconds, "draining");
+        tracing::info!(
+            signal,
+            deadline_seconds = settings.drain_seconds,
+            "draining"
+        );
     }
     let drained = drain::drain(rooms, settings.drain(), &mut signals).await;
     cause.map_err(Failure::Data)?;
@@ -66,13 +72,13 @@ async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
 }
 
 /// Bound before anything is built: a port in use is told at once and nothing is half started.
-pub struct Listeners {
+pub(crate) struct Listeners {
     /// The API.
-    pub api: TcpListener,
+    pub(crate) api: TcpListener,
     /// The gateway.
-    pub gateway: TcpListener,
+    pub(crate) gateway: TcpListener,
     /// Metrics and health.
-    pub admin: TcpListener,
+    pub(crate) admin: TcpListener,
 }
 
 impl Listeners {
@@ -85,8 +91,13 @@ impl Listeners {
     }
 
     fn addresses(&self) -> Result<Addresses, Failure> {
-        let address = |listener: &TcpListener| listener.local_addr().context("a listener has no address");
-        Ok(Addresses { api: address(&self.api)?, gateway: address(&self.gateway)?, admin: address(&self.admin)? })
+        let address =
+            |listener: &TcpListener| listener.local_addr().context("a listener has no address");
+        Ok(Addresses {
+            api: address(&self.api)?,
+            gateway: address(&self.gateway)?,
+            admin: address(&self.admin)?,
+        })
     }
 }
 
@@ -103,10 +114,17 @@ async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
     let plain = |address: SocketAddr| format!("http://{}", directory::reachable(address));
-    println!("osier {} is ready after {} ms", env!("CARGO_PKG_VERSION"), began.elapsed().as_millis());
+    println!(
+        "osier {} is ready after {} ms",
+        env!("CARGO_PKG_VERSION"),
+        began.elapsed().as_millis()
+    );
     println!("  api      https://{}", directory::reachable(addresses.api));
     println!("  gateway  {}", plain(addresses.gateway));
     println!("  admin    {}", plain(addresses.admin));
     println!("  data     {}", directory.join("").display());
-    println!("Next: export KUBECONFIG={} ; kubectl get nodes", directory.join("kubeconfig").display());
+    println!(
+        "Next: export KUBECONFIG={} ; kubectl get nodes",
+        directory.join("kubeconfig").display()
+    );
 }

@@ -3,25 +3,32 @@
 use super::manifests::{self, Manifest};
 use crate::arguments::Files;
 use anyhow::{Context as _, bail};
-use osier_client::{Client, DeleteOptions, Part};
 use osier_api::Resource;
+use osier_client::{Client, DeleteOptions, Part};
 
 /// Creates what is missing and merges the manifest into what is there (RFC 7386).
-pub async fn apply(files: &Files) -> anyhow::Result<()> {
+pub(crate) async fn apply(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
     each(files, async |manifest| apply_one(&client, manifest).await).await
 }
 
 /// Deletes what the manifests name, last first.
-pub async fn delete(files: &Files) -> anyhow::Result<()> {
+pub(crate) async fn delete(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
     each(files, async |manifest| delete_one(&client, manifest).await).await
 }
 
-async fn each(files: &Files, act: impl AsyncFn(&Manifest) -> anyhow::Result<&'static str>) -> anyhow::Result<()> {
+async fn each(
+    files: &Files,
+    act: impl AsyncFn(&Manifest) -> anyhow::Result<&'static str>,
+) -> anyhow::Result<()> {
     let mut refused = 0;
     for manifest in manifests::read(&files.files, &files.connection.namespace)? {
-        let name = format!("{}/{}", full_name(manifest.resource), manifest.object.name());
+        let name = format!(
+            "{}/{}",
+            full_name(manifest.resource),
+            manifest.object.name()
+        );
         match act(&manifest).await {
             Ok(done) => println!("{name} {done}"),
             Err(error) => {
@@ -38,7 +45,10 @@ async fn each(files: &Files, act: impl AsyncFn(&Manifest) -> anyhow::Result<&'st
 
 async fn apply_one(client: &Client, manifest: &Manifest) -> anyhow::Result<&'static str> {
     let (resource, object) = (manifest.resource, &manifest.object);
-    let before = match client.get(resource, object.namespace(), object.name()).await {
+    let before = match client
+        .get(resource, object.namespace(), object.name())
+        .await
+    {
         Ok(before) => before,
         Err(error) if error.is_not_found() => {
             client.create(resource, object).await?;
@@ -47,18 +57,30 @@ async fn apply_one(client: &Client, manifest: &Manifest) -> anyhow::Result<&'sta
         Err(error) => return Err(error.into()),
     };
     let of = (object.namespace(), object.name());
-    let after = client.patch(resource, of, object.clone().into_value(), Part::Whole).await?;
-    Ok(if after.resource_version() == before.resource_version() { "unchanged" } else { "configured" })
+    let after = client
+        .patch(resource, of, object.clone().into_value(), Part::Whole)
+        .await?;
+    Ok(if after.resource_version() == before.resource_version() {
+        "unchanged"
+    } else {
+        "configured"
+    })
 }
 
 async fn delete_one(client: &Client, manifest: &Manifest) -> anyhow::Result<&'static str> {
     let of = (manifest.object.namespace(), manifest.object.name());
-    let deleted = client.delete(manifest.resource, of, &DeleteOptions::default()).await;
+    let deleted = client
+        .delete(manifest.resource, of, &DeleteOptions::default())
+        .await;
     deleted.context("could not be deleted")?;
     Ok("deleted")
 }
 
 /// As `kubectl` prints it: `service/reviews`, `policy.policy.osier.dev/limit`.
-pub fn full_name(resource: &Resource) -> String {
-    if resource.group.is_empty() { resource.singular.to_owned() } else { format!("{}.{}", resource.singular, resource.group) }
+pub(crate) fn full_name(resource: &Resource) -> String {
+    if resource.group.is_empty() {
+        resource.singular.to_owned()
+    } else {
+        format!("{}.{}", resource.singular, resource.group)
+    }
 }

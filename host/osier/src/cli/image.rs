@@ -10,12 +10,18 @@ use osier_node::images::ImageStore;
 ///
 /// # Errors
 /// See [`Failure`].
-pub fn run(command: &ImageCommand) -> Result<(), Failure> {
+pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
     match command {
-        ImageCommand::Import { name, file, data_dir } => {
+        ImageCommand::Import {
+            name,
+            file,
+            data_dir,
+        } => {
             let store = open(data_dir.as_deref())?;
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            let digest = store.import(name, &bytes).with_context(|| file.display().to_string())?;
+            let digest = store
+                .import(name, &bytes)
+                .with_context(|| file.display().to_string())?;
             println!("{name} {digest} ({} bytes)", bytes.len());
         }
         ImageCommand::List { data_dir, output } => list(&open(data_dir.as_deref())?, *output)?,
@@ -32,13 +38,24 @@ fn list(store: &ImageStore, output: Option<Output>) -> anyhow::Result<()> {
     let images = store.list()?;
     if output == Some(Output::Json) {
         let rows = images.iter().map(|image| serde_json::json!({"name": image.name, "digest": image.digest.to_string(), "size": image.size}));
-        println!("{}", serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?
+        );
         return Ok(());
     }
-    let width = images.iter().map(|image| image.name.len()).max().unwrap_or(0).max(4);
+    let width = images
+        .iter()
+        .map(|image| image.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     println!("{:width$}   {:71}   SIZE", "NAME", "DIGEST");
     for image in images {
-        println!("{:width$}   {:71}   {}", image.name, image.digest, image.size);
+        println!(
+            "{:width$}   {:71}   {}",
+            image.name, image.digest, image.size
+        );
     }
     Ok(())
 }

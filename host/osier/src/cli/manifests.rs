@@ -8,22 +8,26 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// One object of a manifest, with its kind resolved.
-pub struct Manifest {
+pub(crate) struct Manifest {
     /// Its kind.
-    pub resource: &'static Resource,
+    pub(crate) resource: &'static Resource,
     /// The object; the namespace is filled in.
-    pub object: Object,
+    pub(crate) object: Object,
 }
 
 /// Everything in `files`, in the order of files and documents.
 ///
 /// # Errors
 /// Names the file, the document and what is wrong.
-pub fn read(files: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<Manifest>> {
+pub(crate) fn read(files: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
     for path in files {
         for (name, text) in texts(path)? {
-            for (index, value) in documents(&text).with_context(|| name.clone())?.into_iter().enumerate() {
+            for (index, value) in documents(&text)
+                .with_context(|| name.clone())?
+                .into_iter()
+                .enumerate()
+            {
                 let place = || format!("{name}, document {}", index + 1);
                 collect(value, namespace, &mut manifests).with_context(place)?;
             }
@@ -38,13 +42,20 @@ pub fn read(files: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<Manifest>>
 fn texts(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     if path == Path::new("-") {
         let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("standard input")?;
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("standard input")?;
         return Ok(vec![("standard input".to_owned(), text)]);
     }
     let mut files = vec![path.to_path_buf()];
     if path.is_dir() {
-        files = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
-        files.retain(|file| file.extension().is_some_and(|end| end == "yaml" || end == "yml" || end == "json"));
+        files = std::fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<_>>()?;
+        files.retain(|file| {
+            file.extension()
+                .is_some_and(|end| end == "yaml" || end == "yml" || end == "json")
+        });
         files.sort();
     }
     let read = |file: PathBuf| {
@@ -56,18 +67,32 @@ fn texts(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
 
 fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     let values: Vec<Value> = serde_saphyr::from_multiple(text)?;
-    Ok(values.into_iter().filter(|value| !value.is_null()).collect())
+    Ok(values
+        .into_iter()
+        .filter(|value| !value.is_null())
+        .collect())
 }
 
 fn collect(value: Value, namespace: &str, into: &mut Vec<Manifest>) -> anyhow::Result<()> {
     if value.get("kind").and_then(Value::as_str) == Some("List") {
         let items = Vec::<Value>::deserialize(value.get("items").unwrap_or(&Value::Null))?;
-        return items.into_iter().try_for_each(|item| collect(item, namespace, into));
+        return items
+            .into_iter()
+            .try_for_each(|item| collect(item, namespace, into));
     }
     let mut object = Object::from_value(value)?;
-    let (group, version) = object.api_version().rsplit_once('/').unwrap_or(("", object.api_version()));
-    let Some(resource) = resources::by_kind(group, object.kind()).filter(|found| found.versions.contains(&version)) else {
-        bail!("apiVersion {}, kind {}: not served here; `kubectl api-resources` lists what is", object.api_version(), object.kind());
+    let (group, version) = object
+        .api_version()
+        .rsplit_once('/')
+        .unwrap_or(("", object.api_version()));
+    let Some(resource) =
+        resources::by_kind(group, object.kind()).filter(|found| found.versions.contains(&version))
+    else {
+        bail!(
+            "apiVersion {}, kind {}: not served here; `kubectl api-resources` lists what is",
+            object.api_version(),
+            object.kind()
+        );
     };
     if resource.namespaced && object.namespace().is_empty() {
         object.set(&["metadata", "namespace"], namespace.into());
@@ -88,7 +113,10 @@ mod tests {
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: b}\n";
         std::fs::write(&path, text).unwrap();
         let read = read(&[path], "default").unwrap();
-        let told: Vec<_> = read.iter().map(|found| (found.resource.kind, found.object.namespace())).collect();
+        let told: Vec<_> = read
+            .iter()
+            .map(|found| (found.resource.kind, found.object.namespace()))
+            .collect();
         assert_eq!(told, [("Namespace", ""), ("ConfigMap", "default")]);
     }
 
@@ -96,8 +124,15 @@ mod tests {
     fn an_unknown_kind_is_told_with_its_place() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.yaml");
-        std::fs::write(&path, "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n").unwrap();
+        std::fs::write(
+            &path,
+            "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n",
+        )
+        .unwrap();
         let told = format!("{:#}", read(&[path], "default").err().unwrap());
-        assert!(told.contains("document 1") && told.contains("Widget"), "{told}");
+        assert!(
+            told.contains("document 1") && told.contains("Widget"),
+            "{told}"
+        );
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const ROOT_NAMESPACE: &str = "osier-system";
 
 /// Checks Plugins and Policies on the node that answers the API.
-pub struct PolicyAdmission {
+pub(crate) struct PolicyAdmission {
     policy: PolicyHost,
     images: ImageStore,
     tasks: Tasks,
@@ -23,8 +23,12 @@ pub struct PolicyAdmission {
 
 impl PolicyAdmission {
     /// An admission step that loads plugins out of `images`.
-    pub fn new(policy: PolicyHost, images: ImageStore, tasks: Tasks) -> Self {
-        Self { policy, images, tasks }
+    pub(crate) fn new(policy: PolicyHost, images: ImageStore, tasks: Tasks) -> Self {
+        Self {
+            policy,
+            images,
+            tasks,
+        }
     }
 
     async fn plugin(&self, object: &Object) -> Result<Admitted, Status> {
@@ -41,7 +45,10 @@ impl PolicyAdmission {
                 .iter()
                 .find_map(|namespace| objects.get(&resources::PLUGINS, namespace, &name));
             let loaded = match found {
-                None => Err(format!("Plugin {}/{name} does not exist", object.namespace())),
+                None => Err(format!(
+                    "Plugin {}/{name} does not exist",
+                    object.namespace()
+                )),
                 Some(plugin) => self.load(plugin).await?.map_err(|faults| words(&faults)),
             };
             plugins.insert(name, loaded);
@@ -50,15 +57,31 @@ impl PolicyAdmission {
         let known = |name: &str| {
             let unknown = || Err(format!("Plugin {name} does not exist"));
             // Only the types matter here: what happens to calls is the node's business.
-            let unavailable = |reason| Unavailable { reason, failure: FailurePolicy::Fail };
-            plugins.get(name).cloned().unwrap_or_else(unknown).map_err(unavailable)
+            let unavailable = |reason| Unavailable {
+                reason,
+                failure: FailurePolicy::Fail,
+            };
+            plugins
+                .get(name)
+                .cloned()
+                .unwrap_or_else(unknown)
+                .map_err(unavailable)
         };
         match self.policy.enforce_policy(&key_of(object), &spec, &known) {
-            Ok(_) => Ok(Admitted { object: None, warnings: plugins.into_values().filter_map(warning).collect() }),
+            Ok(_) => Ok(Admitted {
+                object: None,
+                warnings: plugins.into_values().filter_map(warning).collect(),
+            }),
             Err(faults) => {
-                let faults: Vec<Fault> =
-                    faults.into_iter().map(|fault| invalid(&fault.field, fault.detail)).collect();
-                Err(Status::invalid(&resources::POLICIES, object.name(), &faults))
+                let faults: Vec<Fault> = faults
+                    .into_iter()
+                    .map(|fault| invalid(&fault.field, fault.detail))
+                    .collect();
+                Err(Status::invalid(
+                    &resources::POLICIES,
+                    object.name(),
+                    &faults,
+                ))
             }
         }
     }
@@ -68,21 +91,32 @@ impl PolicyAdmission {
         let (policy, images) = (self.policy.clone(), self.images.clone());
         let loading = self.tasks.spawn_blocking("plugin admission", move || {
             let spec = object.get(&["spec"]).cloned().unwrap_or(Value::Null);
-            let image = spec.get("image").and_then(Value::as_str).unwrap_or_default();
+            let image = spec
+                .get("image")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let wasm = images
                 .resolve(image, &Plugins)
                 .map_err(|error| vec![invalid("spec.image", error.to_string())])?;
-            policy.load(&key_of(&object), &spec, &wasm).map_err(|error| faults_of(&error))
+            policy
+                .load(&key_of(&object), &spec, &wasm)
+                .map_err(|error| faults_of(&error))
         });
-        loading.await.map_err(|error| Status::internal(format!("the plugin was not checked: {error}")))
+        loading
+            .await
+            .map_err(|error| Status::internal(format!("the plugin was not checked: {error}")))
     }
 }
 
 impl Admit for PolicyAdmission {
     fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {
         Box::pin(async move {
-            let (Some(new), None) = (review.new, review.subresource) else { return Ok(Admitted::default()) };
-            let unchanged = review.old.is_some_and(|old| old.get(&["spec"]) == new.get(&["spec"]));
+            let (Some(new), None) = (review.new, review.subresource) else {
+                return Ok(Admitted::default());
+            };
+            let unchanged = review
+                .old
+                .is_some_and(|old| old.get(&["spec"]) == new.get(&["spec"]));
             if review.operation == Operation::Delete || unchanged {
                 return Ok(Admitted::default());
             }
@@ -100,9 +134,16 @@ fn key_of(object: &Object) -> ObjectKey {
 }
 
 fn plugin_names(policy: &Object) -> Vec<String> {
-    let actions = policy.get(&["spec", "actions"]).and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut names: Vec<String> =
-        actions.iter().filter_map(|action| action.get("plugin").and_then(Value::as_str)).map(str::to_owned).collect();
+    let actions = policy
+        .get(&["spec", "actions"])
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let mut names: Vec<String> = actions
+        .iter()
+        .filter_map(|action| action.get("plugin").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -111,25 +152,39 @@ fn plugin_names(policy: &Object) -> Vec<String> {
 /// A plugin that is not there does not refuse the policy, so that manifests may come in any order; but it is said.
 fn warning(loaded: Result<Arc<Plugin>, String>) -> Option<String> {
     let reason = loaded.err()?;
-    Some(format!("{reason}: until it is there, calls that this policy matches go by its failure policy"))
+    Some(format!(
+        "{reason}: until it is there, calls that this policy matches go by its failure policy"
+    ))
 }
 
 fn faults_of(error: &LoadError) -> Vec<Fault> {
     match error {
-        LoadError::Spec { faults, .. } => {
-            faults.iter().map(|fault| invalid(&fault.field, fault.detail.clone())).collect()
-        }
+        LoadError::Spec { faults, .. } => faults
+            .iter()
+            .map(|fault| invalid(&fault.field, fault.detail.clone()))
+            .collect(),
         LoadError::Digest { .. } => vec![invalid("spec.digest", error.to_string())],
         LoadError::Refused { reason, .. } => vec![invalid("spec.config", reason.clone())],
         LoadError::Probe { .. } => vec![invalid("spec.limits", error.to_string())],
-        LoadError::Component { .. } | LoadError::NoTemplate { .. } => vec![invalid("spec.image", error.to_string())],
+        LoadError::Component { .. } | LoadError::NoTemplate { .. } => {
+            vec![invalid("spec.image", error.to_string())]
+        }
     }
 }
 
 fn words(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail)).collect::<Vec<_>>().join("; ")
+    faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.field, fault.detail))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn invalid(field: &str, detail: String) -> Fault {
-    Fault { field: field.to_owned(), kind: FaultKind::Invalid, detail, value: None }
+    Fault {
+        field: field.to_owned(),
+        kind: FaultKind::Invalid,
+        detail,
+        value: None,
+    }
 }

@@ -8,13 +8,13 @@ use std::sync::{Arc, OnceLock};
 
 /// The door is part of the API server, which starts before the node agent; the agent steps in when it is up.
 #[derive(Default)]
-pub struct NodeLogs {
+pub(crate) struct NodeLogs {
     node: OnceLock<Arc<osier_node::Logs>>,
 }
 
 impl NodeLogs {
     /// Joins the agent's logs. A second call changes nothing.
-    pub fn join(&self, logs: Arc<osier_node::Logs>) {
+    pub(crate) fn join(&self, logs: Arc<osier_node::Logs>) {
         let _first_wins = self.node.set(logs);
     }
 }

@@ -8,20 +8,26 @@ use osier_process::body::Body;
 use std::sync::Arc;
 
 /// Calls the API server of this process as a fixed user; authorization and admission apply as to everybody.
-pub struct InProcess {
+pub(crate) struct InProcess {
     server: Arc<ApiServer>,
     user: Arc<User>,
 }
 
 impl InProcess {
     /// A way to `server` as `user`.
-    pub fn new(server: Arc<ApiServer>, user: User) -> Self {
-        Self { server, user: Arc::new(user) }
+    pub(crate) fn new(server: Arc<ApiServer>, user: User) -> Self {
+        Self {
+            server,
+            user: Arc::new(user),
+        }
     }
 }
 
 impl Transport for InProcess {
-    fn send(&self, request: Request<Body>) -> Boxed<'static, Result<Response<Body>, TransportError>> {
+    fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Boxed<'static, Result<Response<Body>, TransportError>> {
         let (server, user) = (self.server.clone(), self.user.clone());
         Box::pin(async move { Ok(server.call(&user, request).await) })
     }

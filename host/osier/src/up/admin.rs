@@ -9,17 +9,20 @@ use std::sync::Arc;
 
 /// Answers `/metrics`, `/healthz`, `/livez`, `/readyz` and an index.
 #[derive(Clone)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// What `/metrics` shows.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     /// What `/readyz` waits for.
-    pub readiness: Readiness,
+    pub(crate) readiness: Readiness,
 }
 
 impl Handle for Admin {
     async fn handle(&self, _peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is served here\n".to_owned());
+            return text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "only GET is served here\n".to_owned(),
+            );
         }
         match request.uri().path() {
             "/metrics" => {
@@ -30,8 +33,14 @@ impl Handle for Admin {
             }
             "/healthz" | "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => self.ready(),
-            "/" => text(StatusCode::OK, "osier: /metrics /healthz /livez /readyz\n".to_owned()),
-            path => text(StatusCode::NOT_FOUND, format!("{path} is not served here; see /\n")),
+            "/" => text(
+                StatusCode::OK,
+                "osier: /metrics /healthz /livez /readyz\n".to_owned(),
+            ),
+            path => text(
+                StatusCode::NOT_FOUND,
+                format!("{path} is not served here; see /\n"),
+            ),
         }
     }
 }
@@ -42,7 +51,10 @@ impl Admin {
         if waiting.is_empty() {
             text(StatusCode::OK, "ok\n".to_owned())
         } else {
-            text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: waiting for {}\n", waiting.join(", ")))
+            text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("not ready: waiting for {}\n", waiting.join(", ")),
+            )
         }
     }
 }

@@ -11,20 +11,20 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A data directory that this process alone uses, until it is dropped.
-pub struct DataDirectory {
+pub(crate) struct DataDirectory {
     path: PathBuf,
     _lock: File,
 }
 
 /// Where a started node listens.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
-pub struct Addresses {
+pub(crate) struct Addresses {
     /// The API, TLS.
-    pub api: SocketAddr,
+    pub(crate) api: SocketAddr,
     /// The gateway for outside traffic.
-    pub gateway: SocketAddr,
+    pub(crate) gateway: SocketAddr,
     /// Metrics and health.
-    pub admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
 }
 
 impl DataDirectory {
@@ -33,8 +33,12 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`Failure::InUse`] names the process that holds it; [`Failure::Data`] when it cannot be used.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| unusable(path, &error))?;
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|error| unusable(path, &error))?;
         let file = path.join("lock");
         let mut lock = OpenOptions::new()
             .read(true)
@@ -53,11 +57,14 @@ impl DataDirectory {
             .and_then(|()| lock.rewind())
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .map_err(|error| unusable(&file, &error))?;
-        Ok(Self { path: path.to_path_buf(), _lock: lock })
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
     }
 
     /// A path in it.
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
@@ -65,7 +72,7 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`Failure::Data`].
-    pub fn write_addresses(&self, addresses: &Addresses) -> Result<(), Failure> {
+    pub(crate) fn write_addresses(&self, addresses: &Addresses) -> Result<(), Failure> {
         let text = serde_json::to_string(addresses).unwrap_or_default();
         self.replace("addresses.json", &format!("{text}\n"), 0o644)
     }
@@ -74,7 +81,12 @@ impl DataDirectory {
     ///
     /// # Errors
     /// [`Failure::Data`].
-    pub fn write_kubeconfig(&self, api: SocketAddr, authority: &str, admin: &Credential) -> Result<(), Failure> {
+    pub(crate) fn write_kubeconfig(
+        &self,
+        api: SocketAddr,
+        authority: &str,
+        admin: &Credential,
+    ) -> Result<(), Failure> {
         let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: osier\n\
@@ -105,7 +117,7 @@ impl DataDirectory {
 }
 
 /// An address that a client on this machine can dial: the unspecified address is not one.
-pub fn reachable(address: SocketAddr) -> SocketAddr {
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
         std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
@@ -115,7 +127,11 @@ pub fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 fn in_use(path: &Path, holder: &str) -> String {
-    let who = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
+    let who = if holder.is_empty() {
+        "another process".to_owned()
+    } else {
+        format!("process {holder}")
+    };
     format!(
         "{}: {who} already runs a node in this data directory; stop it first, or name another directory with --data-dir",
         path.display()
@@ -124,7 +140,9 @@ fn in_use(path: &Path, holder: &str) -> String {
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     let remedy = match error.kind() {
-        std::io::ErrorKind::StorageFull => "free space on this disk, or name another directory with --data-dir",
+        std::io::ErrorKind::StorageFull => {
+            "free space on this disk, or name another directory with --data-dir"
+        }
         _ => "make it writable for this user, or name another directory with --data-dir",
     };
     Failure::Data(format!("{}: {error}; {remedy}", path.display()))
@@ -140,7 +158,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let held = DataDirectory::open(directory.path()).unwrap();
         let refused = DataDirectory::open(directory.path()).err().unwrap();
-        assert!(matches!(&refused, Failure::InUse(told) if told.contains(&std::process::id().to_string())));
+        assert!(
+            matches!(&refused, Failure::InUse(told) if told.contains(&std::process::id().to_string()))
+        );
         drop(held);
         DataDirectory::open(directory.path()).unwrap();
     }
@@ -149,6 +169,8 @@ mod tests {
     fn a_file_in_place_of_the_directory_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let refused = DataDirectory::open(file.path()).err().unwrap();
-        assert!(matches!(&refused, Failure::Data(told) if told.contains(&file.path().display().to_string())));
+        assert!(
+            matches!(&refused, Failure::Data(told) if told.contains(&file.path().display().to_string()))
+        );
     }
 }

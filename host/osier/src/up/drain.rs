@@ -11,7 +11,11 @@ use tokio::time::Instant;
 ///
 /// # Errors
 /// [`Failure::NotDrained`] names what was still running; [`Failure::Interrupted`] after a second signal.
-pub async fn drain(rooms: Rooms, deadline: Duration, signals: &mut Signals) -> Result<(), Failure> {
+pub(crate) async fn drain(
+    rooms: Rooms,
+    deadline: Duration,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
     tokio::select! {
         drained = in_order(rooms, Instant::now() + deadline) => drained,
         _ = signals.next() => Err(Failure::Interrupted),
@@ -25,9 +29,17 @@ async fn in_order(rooms: Rooms, deadline: Instant) -> Result<(), Failure> {
     rooms.node.drain(left(deadline)).await;
     stuck.extend(ended("controllers and node", &rooms.plane, deadline).await);
     stuck.extend(ended("api", &rooms.api, deadline).await);
-    rooms.server.close().await.map_err(|error| Failure::Data(error.to_string()))?;
+    rooms
+        .server
+        .close()
+        .await
+        .map_err(|error| Failure::Data(error.to_string()))?;
     stuck.extend(ended("admin", &rooms.admin, deadline).await);
-    if stuck.is_empty() { Ok(()) } else { Err(Failure::NotDrained(stuck.join("; "))) }
+    if stuck.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::NotDrained(stuck.join("; ")))
+    }
 }
 
 async fn ended(name: &str, tasks: &Tasks, deadline: Instant) -> Option<String> {
@@ -37,5 +49,7 @@ async fn ended(name: &str, tasks: &Tasks, deadline: Instant) -> Option<String> {
 
 /// What is left until the deadline; every set gets a moment even when an earlier one used it all.
 fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(200))
+    deadline
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(200))
 }

@@ -28,19 +28,19 @@ use std::sync::Arc;
 const SERVICE_RANGE: &str = "10.96.0.0/12";
 
 /// A running node. Its task sets are drained in the order of the fields.
-pub struct Rooms {
+pub(crate) struct Rooms {
     /// The gateway listener and its connections.
-    pub edge: Tasks,
+    pub(crate) edge: Tasks,
     /// Controllers and the node agent.
-    pub plane: Tasks,
+    pub(crate) plane: Tasks,
     /// The API listener, watches, admission.
-    pub api: Tasks,
+    pub(crate) api: Tasks,
     /// The admin listener, which answers to the last.
-    pub admin: Tasks,
+    pub(crate) admin: Tasks,
     /// The node agent.
-    pub node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
     /// The API server.
-    pub server: Arc<ApiServer>,
+    pub(crate) server: Arc<ApiServer>,
     readiness: Readiness,
 }
 
@@ -49,30 +49,70 @@ impl Rooms {
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn build(settings: &Settings, data: &DataDirectory, listeners: Listeners) -> Result<Self, Failure> {
+    pub(crate) async fn build(
+        settings: &Settings,
+        data: &DataDirectory,
+        listeners: Listeners,
+    ) -> Result<Self, Failure> {
         let (edge, plane, api, admin) = (Tasks::new(), Tasks::new(), Tasks::new(), Tasks::new());
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let starting = readiness.wait_for("node");
         let security = identities(settings, data, &listeners)?;
-        let page = Admin { metrics: metrics.clone(), readiness: readiness.clone() };
-        admin.spawn("admin", serve(listeners.admin, Security::Plain, page, admin.clone(), Limits::default()));
+        let page = Admin {
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+        };
+        admin.spawn(
+            "admin",
+            serve(
+                listeners.admin,
+                Security::Plain,
+                page,
+                admin.clone(),
+                Limits::default(),
+            ),
+        );
 
         let engine = engine(settings, data, plane.clone())?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
-        let images = ImageStore::open(&settings.data_dir).map_err(|error| Failure::Data(error.to_string()))?;
+        let images = ImageStore::open(&settings.data_dir)
+            .map_err(|error| Failure::Data(error.to_string()))?;
         let logs = Arc::new(NodeLogs::default());
         let admission = PolicyAdmission::new(policy.clone(), images, api.clone());
-        let server = open_api(settings, data, Arc::new(admission), logs.clone(), api.clone()).await?;
+        let server = open_api(
+            settings,
+            data,
+            Arc::new(admission),
+            logs.clone(),
+            api.clone(),
+        )
+        .await?;
         let listener = osier_apiserver::Listener(server.clone());
-        api.spawn("api", serve(listeners.api, security, listener, api.clone(), Limits::default()));
+        api.spawn(
+            "api",
+            serve(
+                listeners.api,
+                security,
+                listener,
+                api.clone(),
+                Limits::default(),
+            ),
+        );
 
-        let capacity = Capacity { pods: u64::from(settings.max_pods), ..Capacity::of_machine() };
+        let capacity = Capacity {
+            pods: u64::from(settings.max_pods),
+            ..Capacity::of_machine()
+        };
         let agent = osier_node::Settings {
             capacity,
             ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
         };
         let parts = Parts {
-            client: client(&server, &format!("system:node:{}", settings.node_name), "system:nodes"),
+            client: client(
+                &server,
+                &format!("system:node:{}", settings.node_name),
+                "system:nodes",
+            ),
             engine,
             policy,
             metrics,
@@ -80,9 +120,22 @@ impl Rooms {
         };
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         logs.join(node.logs());
-        osier_control::start(client(&server, "system:controllers", "osier:components"), &plane, osier_control::Settings::default());
+        osier_control::start(
+            client(&server, "system:controllers", "osier:components"),
+            &plane,
+            osier_control::Settings::default(),
+        );
         let gateway = osier_proxy::GatewayListener(node.proxy());
-        edge.spawn("gateway", serve(listeners.gateway, Security::Plain, gateway, edge.clone(), Limits::default()));
+        edge.spawn(
+            "gateway",
+            serve(
+                listeners.gateway,
+                Security::Plain,
+                gateway,
+                edge.clone(),
+                Limits::default(),
+            ),
+        );
         plane.spawn("readiness", {
             let node = node.clone();
             async move {
@@ -90,35 +143,60 @@ impl Rooms {
                 drop(starting);
             }
         });
-        Ok(Self { edge, plane, api, admin, node, server, readiness })
+        Ok(Self {
+            edge,
+            plane,
+            api,
+            admin,
+            node,
+            server,
+            readiness,
+        })
     }
 
     /// Returns when the node is ready.
-    pub async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         self.readiness.ready().await;
     }
 
     /// Makes `/readyz` say no while the guard lives, so that whoever balances to this node stops.
-    pub fn unready(&self) -> Guard {
+    pub(crate) fn unready(&self) -> Guard {
         self.readiness.wait_for("draining")
     }
 
     /// Returns when the store can no longer be trusted with writes, and says why.
-    pub async fn store_failed(&self) -> String {
+    pub(crate) async fn store_failed(&self) -> String {
         self.server.failed().await.to_string()
     }
 }
 
-fn identities(settings: &Settings, data: &DataDirectory, listeners: &Listeners) -> Result<Security, Failure> {
+fn identities(
+    settings: &Settings,
+    data: &DataDirectory,
+    listeners: &Listeners,
+) -> Result<Security, Failure> {
     let broken = |error: osier_identity::IdentityError| Failure::Data(error.to_string());
     let authority = Authority::open(&data.join("pki")).map_err(broken)?;
-    let api = listeners.api.local_addr().context("the API listener has no address")?;
-    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default"]
-        .map(str::to_owned)
-        .to_vec();
+    let api = listeners
+        .api
+        .local_addr()
+        .context("the API listener has no address")?;
+    let mut names: Vec<String> = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        "kubernetes",
+        "kubernetes.default",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     names.push(settings.node_name.clone());
     names.push(directory::reachable(api).ip().to_string());
-    let server = Subject { common_name: "osier-apiserver".to_owned(), names, ..Subject::default() };
+    let server = Subject {
+        common_name: "osier-apiserver".to_owned(),
+        names,
+        ..Subject::default()
+    };
     let admin = Subject {
         common_name: "osier-admin".to_owned(),
         organizations: vec!["system:masters".to_owned()],
@@ -127,7 +205,8 @@ fn identities(settings: &Settings, data: &DataDirectory, listeners: &Listeners) 
     let admin = authority.issue(&admin).map_err(broken)?;
     data.write_kubeconfig(api, authority.certificate_pem(), &admin)?;
     let credential = authority.issue(&server).map_err(broken)?;
-    let config = osier_identity::server_config(authority.certificate_pem(), &credential).map_err(broken)?;
+    let config =
+        osier_identity::server_config(authority.certificate_pem(), &credential).map_err(broken)?;
     Ok(Security::Tls(config))
 }
 
@@ -153,7 +232,10 @@ async fn open_api(
     let api = osier_apiserver::Settings {
         store_dir: data.join("store"),
         store,
-        store_limits: StoreLimits { history: settings.store_history as usize, ..StoreLimits::default() },
+        store_limits: StoreLimits {
+            history: settings.store_history as usize,
+            ..StoreLimits::default()
+        },
         service_cidr: SERVICE_RANGE.to_owned(),
     };
     let opened = ApiServer::open(api, vec![admission], logs, tasks).await;
@@ -161,5 +243,8 @@ async fn open_api(
 }
 
 fn client(server: &Arc<ApiServer>, user: &str, group: &str) -> Client {
-    Client::new(Arc::new(InProcess::new(server.clone(), User::new(user, [group]))))
+    Client::new(Arc::new(InProcess::new(
+        server.clone(),
+        User::new(user, [group]),
+    )))
 }
