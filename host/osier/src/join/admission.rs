@@ -34,7 +34,10 @@ impl PolicyAdmission {
     async fn plugin(&self, object: &Object) -> Result<Admitted, Status> {
         match self.load(object.clone()).await? {
             Ok(_) => Ok(Admitted::default()),
-            Err(faults) => Err(Status::invalid(&resources::PLUGINS, object.name(), &faults)),
+            Err(faults) => {
+                let faults = shown(faults, object);
+                Err(Status::invalid(&resources::PLUGINS, object.name(), &faults))
+            }
         }
     }
 
@@ -77,6 +80,7 @@ impl PolicyAdmission {
                     .into_iter()
                     .map(|fault| invalid(&fault.field, fault.detail))
                     .collect();
+                let faults = shown(faults, object);
                 Err(Status::invalid(
                     &resources::POLICIES,
                     object.name(),
@@ -187,4 +191,27 @@ fn invalid(field: &str, detail: String) -> Fault {
         detail,
         value: None,
     }
+}
+
+/// Faults as Kubernetes words them: with the value that stands in the object, or as a missing one.
+fn shown(mut faults: Vec<Fault>, object: &Object) -> Vec<Fault> {
+    for fault in &mut faults {
+        fault.value = at(object, &fault.field).cloned();
+        if fault.value.is_none() {
+            fault.kind = FaultKind::Required;
+        }
+    }
+    faults
+}
+
+/// What stands at a dotted path with list indices in brackets.
+fn at<'a>(object: &'a Object, path: &str) -> Option<&'a Value> {
+    let mut steps = path
+        .split(['.', '['])
+        .map(|step| step.trim_end_matches(']'));
+    let first = object.get(&[steps.next()?])?;
+    steps.try_fold(first, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        other => other.get(step),
+    })
 }
