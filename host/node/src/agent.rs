@@ -14,17 +14,26 @@ use crate::pod::{Shared, Worker};
 pub(crate) struct Agent {
     shared: Arc<Shared>,
     actors: Mutex<HashMap<String, watch::Sender<Option<Arc<Object>>>>>,
+    /// Given to the pods that were here before the node was.
+    resuming: Mutex<Option<watch::Receiver<()>>>,
 }
 
 impl Agent {
-    /// Follows the pods of this node from now on.
-    pub(crate) fn start(shared: Arc<Shared>, pods: &Informer) -> Arc<Self> {
+    /// Follows the pods of this node from now on. `resuming` is held by those that are here already
+    /// until they run again.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        pods: &Informer,
+        resuming: watch::Receiver<()>,
+    ) -> Arc<Self> {
         let agent = Arc::new(Self {
             shared,
             actors: Mutex::default(),
+            resuming: Mutex::new(Some(resuming)),
         });
         let listener = Arc::clone(&agent);
         pods.on_change(move |change| listener.changed(change));
+        agent.resuming.lock().take();
         agent
     }
 
@@ -62,7 +71,8 @@ impl Agent {
 
     fn spawn(self: &Arc<Self>, pod: &Arc<Object>) -> watch::Sender<Option<Arc<Object>>> {
         let (sender, receiver) = watch::channel(Some(Arc::clone(pod)));
-        let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(pod), receiver);
+        let worker = Worker::new(Arc::clone(&self.shared), Arc::clone(pod), receiver)
+            .resuming(self.resuming.lock().clone());
         let (this, uid) = (Arc::clone(self), pod.uid().to_owned());
         self.shared.tasks.spawn("pod", async move {
             worker.run().await;

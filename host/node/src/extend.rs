@@ -11,7 +11,9 @@ use std::time::Duration;
 use osier_api::Object;
 use osier_api::resources::{PLUGINS, POLICIES};
 use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
-use osier_policy::{CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable};
+use osier_policy::{
+    CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable,
+};
 use osier_process::clock;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -338,9 +340,17 @@ fn plugin_of(
 
 /// What the Plugin object says about calls that it cannot answer; Fail if there is no object.
 fn failure_policy(plugins: &Informer, namespaces: [&str; 2], name: &str) -> FailurePolicy {
-    let object = namespaces.iter().find_map(|namespace| plugins.get(namespace, name));
-    let says = object.as_ref().and_then(|object| object.get(&["spec", "failurePolicy"])?.as_str());
-    if says == Some("Ignore") { FailurePolicy::Ignore } else { FailurePolicy::Fail }
+    let object = namespaces
+        .iter()
+        .find_map(|namespace| plugins.get(namespace, name));
+    let says = object
+        .as_ref()
+        .and_then(|object| object.get(&["spec", "failurePolicy"])?.as_str());
+    if says == Some("Ignore") {
+        FailurePolicy::Ignore
+    } else {
+        FailurePolicy::Fail
+    }
 }
 
 fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {

@@ -26,10 +26,13 @@ use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 
+/// A node that starts again waits this long for the pods that it ran before.
+const RESUME: Duration = Duration::from_secs(5);
+
 /// A running node.
 pub struct Node {
     shared: Arc<Shared>,
-    ready: [watch::Receiver<bool>; 3],
+    ready: [watch::Receiver<bool>; 4],
 }
 
 impl std::fmt::Debug for Node {
@@ -108,8 +111,8 @@ impl Node {
         Arc::clone(&self.shared.logs)
     }
 
-    /// Waits until the Node object is in the API, the first snapshot is in the proxy, and the
-    /// policies are in force or known to fail.
+    /// Waits until the Node object is in the API, the first snapshot is in the proxy, the policies
+    /// are in force or known to fail, and the pods that ran before run again.
     pub async fn ready(&self) {
         for part in &self.ready {
             let mut part = part.clone();
@@ -131,7 +134,7 @@ fn run(
     (policy, gate): (PolicyHost, Arc<PolicyGate>),
     mirrors: Mirrors,
     images: ImageStore,
-) -> [watch::Receiver<bool>; 3] {
+) -> [watch::Receiver<bool>; 4] {
     let (registered, is_registered) = watch::channel(false);
     let (decides, is_deciding) = watch::channel(false);
     let registrar = Registrar {
@@ -148,13 +151,25 @@ fn run(
         "policy",
         Extensions::new(shared, policy, gate, decides).run(),
     );
-    let agent_shared = Arc::clone(shared);
-    until_stopped(&shared.tasks, "agent", async move {
-        mirrors.pods.synced().await;
-        let agent = Agent::start(agent_shared, &mirrors.pods);
-        agent.clean(&mirrors.pods);
-    });
-    [is_registered, is_routing, is_deciding]
+    let (resumed, is_resumed) = watch::channel(false);
+    let agent = run_pods(Arc::clone(shared), mirrors, resumed);
+    until_stopped(&shared.tasks, "agent", agent);
+    [is_registered, is_routing, is_deciding, is_resumed]
+}
+
+/// Gives each pod its actor, and waits a while for those that ran before the node did.
+async fn run_pods(shared: Arc<Shared>, mirrors: Mirrors, resumed: watch::Sender<bool>) {
+    mirrors.pods.synced().await;
+    let (resuming, guard) = watch::channel(());
+    let agent = Agent::start(shared, &mirrors.pods, guard);
+    agent.clean(&mirrors.pods);
+    if tokio::time::timeout(RESUME, resuming.closed())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some pods are not running again yet; the node is ready without them");
+    }
+    resumed.send_replace(true);
 }
 
 fn until_stopped(

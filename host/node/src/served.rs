@@ -11,9 +11,6 @@ use osier_process::body::Body;
 use osier_proxy::{PodError, Pods};
 use osier_snapshot::Endpoint;
 use parking_lot::RwLock;
-use tokio::sync::mpsc;
-
-use crate::pod::Event;
 
 /// One container that serves.
 #[derive(Clone)]
@@ -22,10 +19,8 @@ pub(crate) struct Serving {
     /// Its declared ports; a container without any takes what no other container declares.
     pub(crate) ports: Vec<u16>,
     pub(crate) container: HttpContainer,
-    /// Told when a guest fails.
-    pub(crate) faults: mpsc::Sender<Event>,
-    /// Its place among the pod's containers, for the fault.
-    pub(crate) index: usize,
+    /// Told of every call that failed.
+    pub(crate) failed: Arc<dyn Fn(&CallError) + Send + Sync>,
 }
 
 /// All containers of this node that serve.
@@ -90,10 +85,7 @@ impl Served {
         Box::pin(async move {
             let answer = serving.container.call(request).await;
             answer.map_err(|error| {
-                // A full channel means that the pod hears of more faults than it can tell anyway.
-                if let Some(fault) = Event::fault(serving.index, &error) {
-                    let _told = serving.faults.try_send(fault);
-                }
+                (serving.failed)(&error);
                 refusal(error)
             })
         })

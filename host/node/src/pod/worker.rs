@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::create::Running;
 use super::{Event, Shared, Slot, spec};
+use crate::components::Components;
 use crate::environment::Place;
 use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
 
@@ -27,6 +28,8 @@ use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
 const WAITING: usize = 64;
 /// Instances that fail one after the other are reported together, at most this often.
 const FAULTS: Duration = Duration::from_secs(1);
+/// How often a pod that waits for an image looks whether it was imported.
+const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 
 /// The actor.
 pub(crate) struct Worker {
@@ -47,6 +50,9 @@ pub(crate) struct Worker {
     reported: Value,
     /// When faults that were not reported yet will be.
     faults_due: Option<Instant>,
+    /// Held until everything was started once, by pods that ran before the node did: it is not
+    /// ready before them.
+    resuming: Option<watch::Receiver<()>>,
 }
 
 /// What follows from something that happened.
@@ -93,7 +99,14 @@ impl Worker {
             started,
             reported: Value::Null,
             faults_due: None,
+            resuming: None,
         }
+    }
+
+    /// The node is not ready before this pod is back.
+    pub(crate) fn resuming(mut self, guard: Option<watch::Receiver<()>>) -> Self {
+        self.resuming = guard;
+        self
     }
 
     /// Lives as long as the pod does. When the process stops it ends at once; the node stops what serves.
@@ -114,6 +127,10 @@ impl Worker {
         }
         self.begin();
         loop {
+            let now = Instant::now();
+            if self.due.values().all(|at| *at > now) {
+                self.resuming = None;
+            }
             match self.wait().await {
                 Step::End => return self.end().await,
                 Step::Tell => self.report(),
@@ -128,6 +145,7 @@ impl Worker {
         let next = next.map(|(slot, at)| (*slot, *at));
         let start_at = next.map(|(_, at)| at);
         let faults_at = self.faults_due;
+        let imported = imported(Arc::clone(&self.shared.components), self.without_image());
         tokio::select! {
             biased;
             changed = self.changes.changed() => {
@@ -140,7 +158,34 @@ impl Worker {
                 _ => Step::Tell,
             },
             () = until(faults_at) => Step::Tell,
+            slot = imported => {
+                self.due.insert(slot, Instant::now());
+                Step::Quiet
+            }
         }
+    }
+
+    /// The containers that wait for an image, with its name.
+    fn without_image(&self) -> Vec<(Slot, String)> {
+        let init = self
+            .init
+            .iter()
+            .enumerate()
+            .map(|(index, record)| (Slot::Init(index), record));
+        let main = self.containers.iter().enumerate();
+        let all = init.chain(main.map(|(index, record)| (Slot::Main(index), record)));
+        let waits = all.filter(|(_, record)| {
+            matches!(
+                record.life,
+                Life::Waiting {
+                    reason: "ErrImagePull" | "ImagePullBackOff",
+                    ..
+                }
+            )
+        });
+        waits
+            .map(|(slot, record)| (slot, record.image.clone()))
+            .collect()
     }
 
     /// Takes the pod's new state; true when it is going or gone.
@@ -360,6 +405,23 @@ impl Worker {
     fn about(&self, slot: Slot) -> Reference {
         let name = self.record(slot).map_or("", |record| record.name.as_str());
         Reference::to(&self.pod).at(spec::field_path(slot, name))
+    }
+}
+
+/// Waits until one of the images is in the store: whoever imports it wants to see the pod run, and
+/// not the rest of its back-off.
+async fn imported(components: Arc<Components>, waiting: Vec<(Slot, String)>) -> Slot {
+    if waiting.is_empty() {
+        return std::future::pending().await;
+    }
+    loop {
+        tokio::time::sleep(LOOK_FOR_IMAGE).await;
+        let found = waiting
+            .iter()
+            .find(|(_, image)| components.images.digest(image).is_some());
+        if let Some((slot, _)) = found {
+            return *slot;
+        }
     }
 }
 

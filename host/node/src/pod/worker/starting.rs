@@ -121,6 +121,7 @@ impl Worker {
         let Some(container_spec) = spec::container(&self.pod, slot) else {
             return;
         };
+        let faults = self.sender.clone();
         let serving = Serving {
             name: container_spec["name"]
                 .as_str()
@@ -128,8 +129,12 @@ impl Worker {
                 .to_owned(),
             ports: spec::ports(container_spec),
             container,
-            faults: self.sender.clone(),
-            index,
+            failed: Arc::new(move |error| {
+                // A full channel means that the pod hears of more faults than it can tell anyway.
+                if let Some(fault) = Event::fault(index, error) {
+                    let _told = faults.try_send(fault);
+                }
+            }),
         };
         self.shared.served.add(self.pod.uid(), serving);
     }
