@@ -29,6 +29,8 @@ pub struct Scope {
     pub namespace: String,
     /// Selectors.
     pub query: Query,
+    /// Applied to every object before it is kept: what nobody reads need not be held in memory.
+    pub trim: Option<fn(&mut Object)>,
 }
 
 /// Called by the writer for each change, in order; must not block. Typically it adds keys to a
@@ -187,7 +189,8 @@ impl Writer {
             )
             .await;
         match listed {
-            Ok(list) => {
+            Ok(mut list) => {
+                list.items.iter_mut().for_each(|object| self.trim(object));
                 self.informer.write(|mirror| mirror.replace(list.items));
                 self.informer.synced.send_replace(true);
                 Input::Listed(list.resource_version)
@@ -220,7 +223,8 @@ impl Writer {
             None => Input::Ended,
             Some(Err(error)) => self.failed(&error),
             Some(Ok(WatchEvent::Bookmark(revision))) => Input::Reached(revision),
-            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+            Some(Ok(WatchEvent::Added(mut object) | WatchEvent::Modified(mut object))) => {
+                self.trim(&mut object);
                 let revision = object.resource_version();
                 self.informer.write(|mirror| mirror.put(object));
                 Input::Reached(revision)
@@ -230,6 +234,12 @@ impl Writer {
                 self.informer.write(|mirror| mirror.delete(object));
                 Input::Reached(revision)
             }
+        }
+    }
+
+    fn trim(&self, object: &mut Object) {
+        if let Some(trim) = self.scope.trim {
+            trim(object);
         }
     }
 

@@ -25,6 +25,8 @@ use expectations::Expectations;
 
 /// Controllers reconciled at once.
 const WORKERS: usize = 4;
+/// Pods deleted at once.
+const DELETIONS: usize = 32;
 
 struct Replication {
     client: Client,
@@ -145,10 +147,14 @@ impl Replication {
             .lock()
             .order(&wanted.uid, plan.create, deletions, clock::now());
         self.create(controller, plan.create).await?;
-        for pod in &plan.delete {
-            self.delete(controller, pod).await?;
+        // Each is tried, whatever becomes of the others: what was expected must be seen or taken back.
+        let mut outcome = Ok(());
+        for pods in plan.delete.chunks(DELETIONS) {
+            let deletions = pods.iter().map(|pod| self.delete(controller, pod));
+            let deleted = futures::future::join_all(deletions).await;
+            outcome = outcome.and(deleted.into_iter().collect());
         }
-        Ok(())
+        outcome
     }
 
     /// Creates pods in batches of 1, 2, 4 and so on: when all would fail for one reason (a quota,
