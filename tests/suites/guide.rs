@@ -10,7 +10,8 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn text(path: &str) -> String {
-    std::fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(workspace().join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The text between two marks.
@@ -20,7 +21,9 @@ fn between(text: &str, from: &str, to: &str) -> String {
 }
 
 async fn answers(gateway: &str, status: u16, user: &str) {
-    let asked = || async { Ok((get_with(gateway, "/", &[("end-user", user)]).await?.status == status).then_some(())) };
+    let asked = || async {
+        Ok((get_with(gateway, "/", &[("end-user", user)]).await?.status == status).then_some(()))
+    };
     let what = format!("{status} for {user}");
     until(&what, LIMIT, asked).await.unwrap();
 }
@@ -28,14 +31,16 @@ async fn answers(gateway: &str, status: u16, user: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn first_five_minutes_and_first_plugin() {
     let node = Node::start().unwrap();
-    node.import("hello:1.0", &component("hello").unwrap()).unwrap();
+    node.import("hello:1.0", &component("hello").unwrap())
+        .unwrap();
     let manifests = between(&text("README.md"), "kubectl apply -f - <<EOT\n", "\nEOT\n");
     node.apply_text(&manifests).unwrap();
     let gateway = node.address("gateway").unwrap();
     answers(&gateway, 200, "alice").await;
     assert!(get(&gateway, "/").await.unwrap().text().contains("Hello"));
 
-    node.import("blocker:1", &component("blocker").unwrap()).unwrap();
+    node.import("blocker:1", &component("blocker").unwrap())
+        .unwrap();
     node.apply(&example("blocker/blocker.yaml")).unwrap();
     answers(&gateway, 403, "mallory").await;
     answers(&gateway, 200, "alice").await;
@@ -44,7 +49,13 @@ async fn first_five_minutes_and_first_plugin() {
 #[test]
 fn the_guide_shows_the_example_as_it_is() {
     let guide = text("docs/guide/plugin-author.md");
-    for path in ["examples/blocker/src/lib.rs", "examples/blocker/blocker.yaml"] {
-        assert!(guide.contains(&text(path)), "docs/guide/plugin-author.md does not hold {path} as it is");
+    for path in [
+        "examples/blocker/src/lib.rs",
+        "examples/blocker/blocker.yaml",
+    ] {
+        assert!(
+            guide.contains(&text(path)),
+            "docs/guide/plugin-author.md does not hold {path} as it is"
+        );
     }
 }

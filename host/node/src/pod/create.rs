@@ -80,7 +80,8 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let arguments = environment::arguments(container, &variables);
     let image_id = workload.digest().as_str().to_owned();
     let sandbox = sandbox(shared, order, container, (arguments, variables));
-    let body = build(&workload, sandbox)?;
+    let image = container["image"].as_str().unwrap_or_default();
+    let body = build(&workload, image, sandbox)?;
     Ok(Created {
         body,
         image_id,
@@ -155,13 +156,23 @@ fn sandbox(
     }
 }
 
-fn build(workload: &Workload, sandbox: Container) -> Result<Running, Refusal> {
-    let made = if workload.serves_http() {
-        workload.http(sandbox).map(Running::Serves)
-    } else {
-        workload.command(sandbox).map(Running::Runs)
+fn build(workload: &Workload, image: &str, sandbox: Container) -> Result<Running, Refusal> {
+    let refusal = |error: &dyn std::fmt::Display| {
+        let message = format!("image `{image}`: {error}");
+        Refusal::new("CreateContainerError", "CreateContainerError", message)
     };
-    made.map_err(|error| Refusal::new("CreateContainerError", "CreateContainerError", error))
+    if workload.serves_http() {
+        let made = workload.http(sandbox).map(Running::Serves);
+        return made.map_err(|error| refusal(&error));
+    }
+    if !workload.is_command() {
+        return Err(refusal(
+            &"exports neither wasi:http/incoming-handler (a service) nor wasi:cli/run (a program); \
+              a policy plugin is loaded by a Plugin object, not by a pod",
+        ));
+    }
+    let made = workload.command(sandbox).map(Running::Runs);
+    made.map_err(|error| refusal(&error))
 }
 
 /// Unique for one life of one container, as container runtimes' ids are.
