@@ -7,6 +7,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+const API: &str = "127.0.0.1:6443";
+const GATEWAY: &str = "0.0.0.0:8080";
+const ADMIN: &str = "127.0.0.1:15020";
+
 /// The keys of the `--config` file; every one may be left out, an unknown one is refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -87,68 +91,30 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         .config
         .as_deref()
         .map_or_else(|| Ok(File::default()), read)?;
-    let mut faults = Vec::new();
+    let mut faults = Faults(Vec::new());
     let settings = Settings {
-        data_dir: data_dir(
-            up.data_dir.as_deref().or(file.data_dir.as_deref()),
-            &mut faults,
-        ),
-        api_listen: address(
-            "api-listen",
-            &up.api_listen,
-            &file.api_listen,
-            "127.0.0.1:6443",
-            &mut faults,
-        ),
-        gateway_listen: address(
+        data_dir: faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref())),
+        api_listen: faults.address("api-listen", &up.api_listen, &file.api_listen, API),
+        gateway_listen: faults.address(
             "gateway-listen",
             &up.gateway_listen,
             &file.gateway_listen,
-            "0.0.0.0:8080",
-            &mut faults,
+            GATEWAY,
         ),
-        admin_listen: address(
-            "admin-listen",
-            &up.admin_listen,
-            &file.admin_listen,
-            "127.0.0.1:15020",
-            &mut faults,
-        ),
-        node_name: node_name(
-            up.node_name.as_ref().or(file.node_name.as_ref()),
-            &mut faults,
-        ),
+        admin_listen: faults.address("admin-listen", &up.admin_listen, &file.admin_listen, ADMIN),
+        node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
         store: up.store.or(file.store).unwrap_or(StoreName::Sled),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
-        log: up
-            .log
-            .clone()
-            .or(file.log)
-            .unwrap_or_else(|| "info".to_owned()),
-        drain_seconds: within(
-            "drainSeconds",
-            file.drain_seconds.unwrap_or(30),
-            1..=3600,
-            &mut faults,
-        ),
-        max_pods: within(
-            "maxPods",
-            file.max_pods.unwrap_or(1100),
-            1..=10_000,
-            &mut faults,
-        ),
-        store_history: within(
+        log: up.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
+        drain_seconds: faults.within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600),
+        max_pods: faults.within("maxPods", file.max_pods.unwrap_or(1100), 1..=10_000),
+        store_history: faults.within(
             "storeHistory",
             file.store_history.unwrap_or(10_000),
             100..=1_000_000,
-            &mut faults,
         ),
     };
-    if faults.is_empty() {
-        Ok(settings)
-    } else {
-        Err(Faults(faults))
-    }
+    faults.none(settings)
 }
 
 /// The data directory of a subcommand that needs nothing else.
@@ -156,13 +122,94 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
 /// # Errors
 /// [`Faults`] when none is given and there is no home directory.
 pub(crate) fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> {
-    let mut faults = Vec::new();
-    let directory = data_dir(given, &mut faults);
-    if faults.is_empty() {
-        Ok(directory)
-    } else {
-        Err(Faults(faults))
+    let mut faults = Faults(Vec::new());
+    let directory = faults.data_dir(given);
+    faults.none(directory)
+}
+
+/// Each reads one setting; what cannot be read is noted, so that all faults are told together.
+impl Faults {
+    fn none<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
     }
+
+    fn data_dir(&mut self, given: Option<&Path>) -> PathBuf {
+        if let Some(given) = given {
+            return std::path::absolute(given).unwrap_or_else(|_| given.to_path_buf());
+        }
+        std::env::home_dir().map_or_else(
+            || {
+                let fault = "--data-dir: no home directory to put .osier in; name a directory";
+                self.0.push(fault.to_owned());
+                PathBuf::new()
+            },
+            |home| home.join(".osier"),
+        )
+    }
+
+    fn address(
+        &mut self,
+        flag: &str,
+        given: &Option<String>,
+        file: &Option<String>,
+        default: &str,
+    ) -> SocketAddr {
+        let text = given.as_deref().or(file.as_deref()).unwrap_or(default);
+        // `:8080` is how people of this field write "every address".
+        let full = if text.starts_with(':') {
+            format!("0.0.0.0{text}")
+        } else {
+            text.replace("localhost:", "127.0.0.1:")
+        };
+        full.parse().unwrap_or_else(|_| {
+            self.0.push(format!(
+                "--{flag} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+            ));
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn node_name(&mut self, given: Option<&String>) -> String {
+        let name = given.cloned().unwrap_or_else(host_name);
+        if name.len() > 253 || !name.split('.').all(is_label) {
+            let remedy = match given {
+                Some(_) => "",
+                None => " (the host's name); name the node with --node-name",
+            };
+            self.0.push(format!(
+                "--node-name {name}{remedy}: expected lower-case letters, digits, `-` and `.`, as in a DNS name (RFC 1123)"
+            ));
+        }
+        name
+    }
+
+    fn within<T: PartialOrd + fmt::Display + Copy>(
+        &mut self,
+        key: &str,
+        value: T,
+        range: std::ops::RangeInclusive<T>,
+    ) -> T {
+        if !range.contains(&value) {
+            let (least, most) = (range.start(), range.end());
+            self.0
+                .push(format!("{key}: {value} is not between {least} and {most}"));
+        }
+        value
+    }
+}
+
+fn is_label(part: &str) -> bool {
+    !part.is_empty()
+        && part.len() <= 63
+        && !part.starts_with('-')
+        && !part.ends_with('-')
+        && part
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 fn read(path: &Path) -> Result<File, Faults> {
@@ -170,71 +217,6 @@ fn read(path: &Path) -> Result<File, Faults> {
         .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))?;
     serde_saphyr::from_str(&text)
         .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))
-}
-
-fn data_dir(given: Option<&Path>, faults: &mut Vec<String>) -> PathBuf {
-    if let Some(given) = given {
-        return std::path::absolute(given).unwrap_or_else(|_| given.to_path_buf());
-    }
-    match std::env::home_dir() {
-        Some(home) => home.join(".osier"),
-        None => {
-            faults.push(
-                "--data-dir: no home directory to put .osier in; name a directory".to_owned(),
-            );
-            PathBuf::new()
-        }
-    }
-}
-
-fn address(
-    flag: &str,
-    given: &Option<String>,
-    file: &Option<String>,
-    default: &str,
-    faults: &mut Vec<String>,
-) -> SocketAddr {
-    let text = given.as_deref().or(file.as_deref()).unwrap_or(default);
-    // `:8080` is how people of this field write "every address".
-    let full = if text.starts_with(':') {
-        format!("0.0.0.0{text}")
-    } else {
-        text.replace("localhost:", "127.0.0.1:")
-    };
-    full.parse().unwrap_or_else(|_| {
-        faults.push(format!(
-            "--{flag} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"
-        ));
-        SocketAddr::from(([127, 0, 0, 1], 0))
-    })
-}
-
-fn node_name(given: Option<&String>, faults: &mut Vec<String>) -> String {
-    let (name, given) = match given {
-        Some(name) => (name.clone(), true),
-        None => (host_name(), false),
-    };
-    let label = |part: &str| {
-        !part.is_empty()
-            && part.len() <= 63
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    if name.len() <= 253 && name.split('.').all(label) {
-        return name;
-    }
-    let remedy = if given {
-        ""
-    } else {
-        " (the host's name); name the node with --node-name"
-    };
-    faults.push(format!(
-        "--node-name {name}{remedy}: expected lower-case letters, digits, `-` and `.`, as in a DNS name (RFC 1123)"
-    ));
-    name
 }
 
 fn host_name() -> String {
@@ -247,22 +229,6 @@ fn host_name() -> String {
     } else {
         name
     }
-}
-
-fn within<T: PartialOrd + fmt::Display + Copy>(
-    key: &str,
-    value: T,
-    range: std::ops::RangeInclusive<T>,
-    faults: &mut Vec<String>,
-) -> T {
-    if !range.contains(&value) {
-        faults.push(format!(
-            "{key}: {value} is not between {} and {}",
-            range.start(),
-            range.end()
-        ));
-    }
-    value
 }
 
 #[cfg(test)]

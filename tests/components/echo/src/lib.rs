@@ -3,7 +3,10 @@
 /// The milliseconds that a query asks to wait.
 pub fn delay(query: Option<&str>) -> u64 {
     let pairs = query.unwrap_or_default().split('&');
-    pairs.filter_map(|pair| pair.strip_prefix("ms=")?.parse().ok()).next().unwrap_or(0)
+    pairs
+        .filter_map(|pair| pair.strip_prefix("ms=")?.parse().ok())
+        .next()
+        .unwrap_or(0)
 }
 
 #[cfg(target_family = "wasm")]
@@ -21,7 +24,10 @@ mod component {
             wstd::task::sleep(Duration::from_millis(delay)).await;
         }
         let headers = request.headers().iter().map(|(name, value)| {
-            (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes())))
+            (
+                name.to_string(),
+                Value::from(String::from_utf8_lossy(value.as_bytes())),
+            )
         });
         let body = json!({
             "method": request.method().as_str(),

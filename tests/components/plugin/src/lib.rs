@@ -1,6 +1,9 @@
 //! A plugin that answers questions, or fails in the way that the function's name says.
 #![expect(unsafe_code, reason = "exports and custom sections have no safe form")]
-#![expect(missing_docs, reason = "generated bindings; the WIT files are documented")]
+#![expect(
+    missing_docs,
+    reason = "generated bindings; the WIT files are documented"
+)]
 
 wit_bindgen::generate!({ path: ["../../../wit/policy", "wit"], world: "osier:fixture/fixture", generate_all });
 

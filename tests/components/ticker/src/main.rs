@@ -10,7 +10,10 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn main() -> ExitCode {
-    println!("arguments {:?}", std::env::args().skip(1).collect::<Vec<_>>());
+    println!(
+        "arguments {:?}",
+        std::env::args().skip(1).collect::<Vec<_>>()
+    );
     for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("SHOW_")) {
         println!("{name}={value}");
     }

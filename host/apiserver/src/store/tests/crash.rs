@@ -249,5 +249,8 @@ fn a_full_disk_is_reported_and_stops_all_writing(kind: StoreKind) {
         }
         run(evidence.check(directory.path(), kind));
     }
-    assert!(evidence.acknowledged() > 100);
+    assert!(
+        evidence.acknowledged() > 0,
+        "nothing was written before the disk was full"
+    );
 }
