@@ -5,7 +5,6 @@ mod graph;
 
 use std::sync::Arc;
 
-use osier_api::resources::EVENTS;
 use osier_api::{Object, OwnerReference, Resource, resources};
 use osier_client::{CONTROLLER, Change, Client, ClientError, DeleteOptions, Part, WorkQueue};
 use parking_lot::Mutex;
@@ -67,13 +66,7 @@ impl Item {
 
 impl Garbage {
     fn listen(&self, queue: &WorkQueue<Item>) {
-        let owned = |resource: &Resource| !std::ptr::eq(resource, &EVENTS);
-        for informer in self
-            .informers
-            .all()
-            .iter()
-            .filter(|informer| owned(informer.resource()))
-        {
+        for informer in self.informers.all() {
             let (graph, queue, resource) =
                 (Arc::clone(&self.graph), queue.clone(), informer.resource());
             informer.on_change(move |change| note(&graph, &queue, resource, change));

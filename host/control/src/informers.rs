@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use osier_api::resources::{ENDPOINTS, NAMESPACES, NODES, PODS, REPLICATION_CONTROLLERS, SERVICES};
+use osier_api::resources::{
+    ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, REPLICATION_CONTROLLERS, SERVICES,
+};
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
 use osier_process::Tasks;
+use serde_json::Value;
 
-/// What controllers read whole. Of everything else they need to know that it is there, whose it is
-/// and how old: no secret and no message of an event is held in their memory.
-static WHOLE: [&Resource; 6] = [
-    &PODS,
+/// What controllers read whole. Of everything else they need to know that it is there and whose it
+/// is: no secret is held in their memory.
+static WHOLE: [&Resource; 5] = [
     &NODES,
     &NAMESPACES,
     &SERVICES,
@@ -18,20 +20,64 @@ static WHOLE: [&Resource; 6] = [
     &REPLICATION_CONTROLLERS,
 ];
 
+fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
+    let is = |other: &'static Resource| std::ptr::eq(resource, other);
+    if is(&PODS) {
+        return Some(keep_of_pod);
+    }
+    let whole = WHOLE.iter().any(|whole| is(whole));
+    (!whole).then_some(keep_metadata as fn(&mut Object))
+}
+
+/// Of a pod, what some controller reads; pods are by far the most. Pods are only patched from here,
+/// never written whole, so that nothing is lost.
+fn keep_of_pod(pod: &mut Object) {
+    let cost = pod
+        .get(&["metadata", "annotations", DELETION_COST])
+        .cloned();
+    pod.remove(&["metadata", "annotations"]);
+    if let Some(cost) = cost {
+        pod.set(&["metadata", "annotations", DELETION_COST], cost);
+    }
+    for (part, fields) in [("spec", SPEC.as_slice()), ("status", STATUS.as_slice())] {
+        let Some(Value::Object(part)) = pod.as_map_mut().get_mut(part) else {
+            continue;
+        };
+        part.retain(|field, _| fields.contains(&field.as_str()));
+        for list in ["containers", "initContainers", "containerStatuses"] {
+            for entry in part
+                .get_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                if let Some(entry) = entry.as_object_mut() {
+                    entry.retain(|field, _| CONTAINER.contains(&field.as_str()));
+                }
+            }
+        }
+    }
+}
+
 fn keep_metadata(object: &mut Object) {
-    let fields = [
-        "apiVersion",
-        "kind",
-        "metadata",
-        "lastTimestamp",
-        "eventTime",
-        "series",
-    ];
+    let fields = ["apiVersion", "kind", "metadata"];
     object
         .as_map_mut()
         .retain(|field, _| fields.contains(&field.as_str()));
     object.remove(&["metadata", "annotations"]);
 }
+
+const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
+const SPEC: [&str; 6] = [
+    "nodeName",
+    "nodeSelector",
+    "tolerations",
+    "schedulerName",
+    "containers",
+    "initContainers",
+];
+const STATUS: [&str; 4] = ["phase", "podIP", "conditions", "containerStatuses"];
+const CONTAINER: [&str; 3] = ["ports", "resources", "restartCount"];
 
 /// The mirrors of everything that the API holds.
 #[derive(Clone)]
@@ -40,14 +86,16 @@ pub(crate) struct Informers(Arc<[Arc<Informer>]>);
 impl Informers {
     pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
         let start = |resource: &&'static Resource| {
-            let whole = WHOLE.iter().any(|whole| std::ptr::eq(*whole, *resource));
             let scope = Scope {
-                trim: (!whole).then_some(keep_metadata as fn(&mut Object)),
+                trim: trim(resource),
                 ..Scope::default()
             };
             Informer::start(client.clone(), resource, scope, tasks)
         };
-        Self(resources::all().iter().map(start).collect())
+        let all = resources::all().iter();
+        // Events are the most numerous and concern no controller: expiry reads them by pages.
+        let mirrored = all.filter(|resource| !std::ptr::eq(**resource, &EVENTS));
+        Self(mirrored.map(start).collect())
     }
 
     /// The mirror of `resource`.
@@ -73,6 +121,19 @@ impl Informers {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_pod_keeps_what_controllers_read() {
+        let pod = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {"a": "b", DELETION_COST: "5"}},
+            "spec": {"nodeName": "n", "volumes": [], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
+            "status": {"phase": "Running", "hostIP": "h", "containerStatuses": [{"restartCount": 3, "image": "web"}]}});
+        let mut pod = Object::from_value(pod).unwrap();
+        keep_of_pod(&mut pod);
+        let kept = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {DELETION_COST: "5"}},
+            "spec": {"nodeName": "n", "containers": [{"ports": [{"containerPort": 80}]}]},
+            "status": {"phase": "Running", "containerStatuses": [{"restartCount": 3}]}});
+        assert_eq!(pod.into_value(), kept);
+    }
 
     #[test]
     fn secrets_are_not_kept() {

@@ -47,7 +47,8 @@ pub(crate) struct Worker {
     due: BTreeMap<Slot, Instant>,
     ip: Option<Ipv4Addr>,
     started: Timestamp,
-    reported: Value,
+    /// The status as it was last told, as text: a pod lives long, and a tree of values is large.
+    reported: String,
     /// When faults that were not reported yet will be.
     faults_due: Option<Instant>,
     /// Held until everything was started once, by pods that ran before the node did: it is not
@@ -97,7 +98,7 @@ impl Worker {
             due: BTreeMap::new(),
             ip: None,
             started,
-            reported: Value::Null,
+            reported: String::new(),
             faults_due: None,
             resuming: None,
         }
@@ -333,21 +334,19 @@ impl Worker {
     fn report(&mut self) {
         self.faults_due = None;
         let status = self.status();
-        if status != self.reported {
-            self.shared.statuses.put(&self.pod, status.clone());
-            self.reported = status;
+        let told = status.to_string();
+        if told != self.reported {
+            self.shared.statuses.put(&self.pod, status);
+            self.reported = told;
         }
     }
 
     fn status(&self) -> Value {
-        let known = self.pod.get(&["status"]).unwrap_or(&Value::Null);
+        let told: Option<Value> = serde_json::from_str(&self.reported).ok();
+        let known = told.as_ref().or_else(|| self.pod.get(&["status"]));
         let report = Report {
             pod: &self.pod,
-            known: if self.reported.is_null() {
-                known
-            } else {
-                &self.reported
-            },
+            known: known.unwrap_or(&Value::Null),
             policy: spec::restart_policy(&self.pod),
             init: &self.init,
             containers: &self.containers,
