@@ -12,12 +12,13 @@ use osier_process::{Tasks, clock};
 use tokio::sync::mpsc;
 
 use crate::client::Client;
-use crate::error::ClientError;
 use crate::request::Part;
-use correlate::{Correlator, Write};
+use correlate::{Correlator, Count, Write};
 
 /// Events that may wait to be written; more are dropped and counted.
-const WAITING: usize = 1024;
+const WAITING: usize = 4096;
+/// Events written at once; the store commits them together.
+const TOGETHER: usize = 64;
 
 /// Whether an event is in the order of things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -149,39 +150,50 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<(Fact, Timestamp)>) {
-        while let Some((fact, at)) = receiver.recv().await {
-            let Some(write) = self.correlator.observe(&fact, at) else {
-                continue;
-            };
-            if let Err(error) = self.write(write, &fact, at).await {
-                tracing::debug!(%error, reason = fact.reason, "an event could not be written");
-            }
+        let mut batch = Vec::with_capacity(TOGETHER);
+        while receiver.recv_many(&mut batch, TOGETHER).await > 0 {
+            self.write(std::mem::take(&mut batch)).await;
         }
     }
 
-    async fn write(&mut self, write: Write, fact: &Fact, at: Timestamp) -> Result<(), ClientError> {
-        let result = match write {
-            Write::Create(event) => self.client.create(&EVENTS, &event).await,
-            Write::Count {
-                namespace,
-                name,
-                patch,
-            } => {
-                self.client
-                    .patch(&EVENTS, (&namespace, &name), patch, Part::Whole)
-                    .await
+    /// Writes new events together, and then counts: one may concern an event of the same batch.
+    async fn write(&mut self, facts: Vec<(Fact, Timestamp)>) {
+        let (mut created, mut counted) = (Vec::new(), Vec::new());
+        for (fact, at) in facts {
+            match self.correlator.observe(&fact, at) {
+                Some(Write::Create(event)) => created.push(event),
+                Some(Write::Count(count)) => counted.push((count, fact, at)),
+                None => {}
             }
-        };
-        match result {
+        }
+        let creations = created.iter().map(|event| self.create(event));
+        futures::future::join_all(creations).await;
+        for (count, fact, at) in counted {
+            self.count(count, &fact, at).await;
+        }
+    }
+
+    async fn create(&self, event: &Object) {
+        if let Err(error) = self.client.create(&EVENTS, event).await {
+            tracing::debug!(%error, name = event.name(), "an event could not be written");
+        }
+    }
+
+    async fn count(&mut self, count: Count, fact: &Fact, at: Timestamp) {
+        let of = (count.namespace.as_str(), count.name.as_str());
+        let counted = self.client.patch(&EVENTS, of, count.patch, Part::Whole);
+        match counted.await {
             // The event expired meanwhile: tell it anew.
             Err(error) if error.is_not_found() => {
                 self.correlator.forget(fact);
                 if let Some(Write::Create(event)) = self.correlator.observe(fact, at) {
-                    self.client.create(&EVENTS, &event).await?;
+                    self.create(&event).await;
                 }
-                Ok(())
             }
-            other => other.map(|_| ()),
+            Err(error) => {
+                tracing::debug!(%error, reason = fact.reason, "an event could not be counted");
+            }
+            Ok(_) => {}
         }
     }
 }

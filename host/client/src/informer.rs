@@ -5,6 +5,8 @@
 
 mod machine;
 mod mirror;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -267,7 +267,6 @@ impl Extensions {
         ];
         let entry = self.compiled.entry(key.clone()).or_default();
         if entry.policy.is_none() && waits(&spec, namespaces, &self.known) {
-            entry.faults = vec!["its plugins are being loaded".to_owned()];
             return false;
         }
         let find = |name: &str| {
@@ -302,7 +301,9 @@ impl Extensions {
             }
         }
         for object in self.policies.list() {
-            if let Some(known) = self.compiled.get(&key_of(&object)) {
+            let known = self.compiled.get(&key_of(&object));
+            // A policy that waits for its plugins has nothing to say yet.
+            if let Some(known) = known.filter(|known| known.made_of.is_some()) {
                 let missing = missing(&object, &self.known, &self.shared.settings.root_namespace);
                 self.statuses
                     .policy(&object, (known.policy.is_some(), &known.faults, &missing))

@@ -22,11 +22,16 @@ pub(super) enum Write {
     /// A new Event.
     Create(Box<Object>),
     /// One more of an Event that was told before.
-    Count {
-        namespace: String,
-        name: String,
-        patch: Value,
-    },
+    Count(Count),
+}
+
+/// How an Event that was told before is counted up.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Count {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// As a merge patch.
+    pub(super) patch: Value,
 }
 
 #[derive(Debug)]
@@ -71,11 +76,11 @@ impl Correlator {
         }
         if let Some(told) = self.told.get_mut(fact) {
             told.count += 1;
-            return Some(Write::Count {
+            return Some(Write::Count(Count {
                 namespace: namespace(&fact.about).to_owned(),
                 name: told.name.clone(),
                 patch: json!({"count": told.count, "lastTimestamp": clock::seconds(at)}),
-            });
+            }));
         }
         self.sequence += 1;
         let stamp = u128::try_from(at.as_nanosecond()).unwrap_or(0) + u128::from(self.sequence);
@@ -217,11 +222,11 @@ mod tests {
         let (namespace, name) = ("shop".to_owned(), event.name().to_owned());
         assert_eq!(
             again,
-            Some(Write::Count {
+            Some(Write::Count(Count {
                 namespace,
                 name,
                 patch
-            })
+            }))
         );
         assert!(matches!(
             correlator.observe(&fact("b"), at(60)),
