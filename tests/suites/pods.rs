@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use osier_tests::api::Api;
 use osier_tests::artifacts::component;
 use osier_tests::objects::{self, name};
@@ -132,18 +132,19 @@ async fn a_pod_that_keeps_failing_backs_off() {
         (Some(1), Some("Error")),
         "{pod:#}"
     );
-    let events = objects::get(&node, "/api/v1/namespaces/default/events")
-        .await
-        .unwrap();
-    let reasons: BTreeSet<&str> = events["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|event| event["reason"].as_str())
-        .collect();
-    for reason in ["Scheduled", "Pulled", "Created", "Started", "BackOff"] {
-        assert!(reasons.contains(reason), "no {reason} among {reasons:?}");
-    }
+    let told = || async {
+        let events = objects::get(&node, "/api/v1/namespaces/default/events").await?;
+        let events = events["items"].as_array().context("a list of events")?;
+        let reasons: BTreeSet<&str> = events
+            .iter()
+            .filter_map(|event| event["reason"].as_str())
+            .collect();
+        for reason in ["Scheduled", "Pulled", "Created", "Started", "BackOff"] {
+            ensure!(reasons.contains(reason), "no {reason} among {reasons:?}");
+        }
+        Ok(Some(()))
+    };
+    until("events tell the story", LIMIT, told).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
