@@ -21,8 +21,9 @@ use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
-use osier_process::serve::{Limits, Security, serve};
+use osier_process::serve::{Handle, Limits, Security, serve};
 use std::sync::Arc;
+use tokio::net::TcpListener;
 
 /// Where services get their addresses, as Kubernetes' default has it.
 const SERVICE_RANGE: &str = "10.96.0.0/12";
@@ -62,16 +63,7 @@ impl Rooms {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
         };
-        admin.spawn(
-            "admin",
-            serve(
-                listeners.admin,
-                Security::Plain,
-                page,
-                admin.clone(),
-                Limits::default(),
-            ),
-        );
+        open(&admin, "admin", (listeners.admin, Security::Plain), page);
 
         let engine = engine(settings, data, plane.clone())?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
@@ -79,69 +71,34 @@ impl Rooms {
             .map_err(|error| Failure::Data(error.to_string()))?;
         let logs = Arc::new(NodeLogs::default());
         let admission = PolicyAdmission::new(policy.clone(), images, api.clone());
-        let server = open_api(
-            settings,
-            data,
-            Arc::new(admission),
-            logs.clone(),
-            api.clone(),
-        )
-        .await?;
+        let admission = Arc::new(admission);
+        let server = open_api(settings, data, admission, logs.clone(), api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
-        api.spawn(
-            "api",
-            serve(
-                listeners.api,
-                security,
-                listener,
-                api.clone(),
-                Limits::default(),
-            ),
-        );
+        open(&api, "api", (listeners.api, security), listener);
 
-        let capacity = Capacity {
-            pods: u64::from(settings.max_pods),
-            ..Capacity::of_machine()
-        };
-        let agent = osier_node::Settings {
-            capacity,
-            ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
-        };
         let parts = Parts {
-            client: client(
-                &server,
-                &format!("system:node:{}", settings.node_name),
-                "system:nodes",
-            ),
+            client: client(&server, &node_user(settings), "system:nodes"),
             engine,
             policy,
             metrics,
             bundled: Arc::new(Plugins),
         };
-        let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
+        let node =
+            Node::start(agent(settings), parts, &plane).context("the node agent did not start")?;
         logs.join(node.logs());
-        osier_control::start(
-            client(&server, "system:controllers", "osier:components"),
-            &plane,
-            osier_control::Settings::default(),
-        );
+        let controllers = client(&server, "system:controllers", "osier:components");
+        osier_control::start(controllers, &plane, osier_control::Settings::default());
         let gateway = osier_proxy::GatewayListener(node.proxy());
-        edge.spawn(
+        open(
+            &edge,
             "gateway",
-            serve(
-                listeners.gateway,
-                Security::Plain,
-                gateway,
-                edge.clone(),
-                Limits::default(),
-            ),
+            (listeners.gateway, Security::Plain),
+            gateway,
         );
-        plane.spawn("readiness", {
-            let node = node.clone();
-            async move {
-                node.ready().await;
-                drop(starting);
-            }
+        let started = node.clone();
+        plane.spawn("readiness", async move {
+            started.ready().await;
+            drop(starting);
         });
         Ok(Self {
             edge,
@@ -167,6 +124,36 @@ impl Rooms {
     /// Returns when the store can no longer be trusted with writes, and says why.
     pub(crate) async fn store_failed(&self) -> String {
         self.server.failed().await.to_string()
+    }
+}
+
+/// Serves a listener as a task of this set, which its connections join.
+fn open<H: Handle>(
+    tasks: &Tasks,
+    name: &'static str,
+    (listener, security): (TcpListener, Security),
+    handle: H,
+) {
+    let limits = Limits::default();
+    tasks.spawn(
+        name,
+        serve(listener, security, handle, tasks.clone(), limits),
+    );
+}
+
+/// The node agent's name in the API, as Kubernetes' node authorizer knows it.
+fn node_user(settings: &Settings) -> String {
+    format!("system:node:{}", settings.node_name)
+}
+
+fn agent(settings: &Settings) -> osier_node::Settings {
+    let capacity = Capacity {
+        pods: u64::from(settings.max_pods),
+        ..Capacity::of_machine()
+    };
+    osier_node::Settings {
+        capacity,
+        ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
     }
 }
 
