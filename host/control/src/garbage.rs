@@ -93,7 +93,7 @@ impl Garbage {
     /// An object that is being deleted may wait for us, by one of our finalizers.
     async fn finish(&self, resource: &'static Resource, owner: &Object) -> Result<(), ClientError> {
         let finalizers = owner.finalizers();
-        let has = |name: &str| finalizers.iter().any(|finalizer| *finalizer == name);
+        let has = |name: &str| finalizers.contains(&name);
         let dependents = self.graph.lock().dependents_of(owner.uid());
         if has(ORPHAN) {
             for dependent in &dependents {
@@ -213,7 +213,7 @@ impl Garbage {
 
 fn state(owner: &Object) -> Owner {
     let waits = owner.deletion_timestamp().is_some()
-        && owner.finalizers().iter().any(|name| *name == FOREGROUND);
+        && owner.finalizers().contains(&FOREGROUND);
     if waits { Owner::Waiting } else { Owner::Solid }
 }
 

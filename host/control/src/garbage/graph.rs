@@ -111,7 +111,7 @@ pub(super) fn judge(object: &Object, owners: &[(String, Owner)], has_dependents:
         return Verdict::Delete(Propagation::Foreground);
     }
     let finalizers = object.finalizers();
-    let has = |name: &str| finalizers.iter().any(|finalizer| *finalizer == name);
+    let has = |name: &str| finalizers.contains(&name);
     Verdict::Delete(if has(ORPHAN) {
         Propagation::Orphan
     } else if has(FOREGROUND) {
