@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::gate::PolicyGate;
 use crate::pod::Shared;
 use course::{Course, Entry};
-use status::Writer;
+use status::{Standing, Writer};
 
 /// A plugin that could not be loaded is tried again: its image may have been imported meanwhile.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
@@ -67,13 +67,31 @@ struct InForce {
     faults: Vec<String>,
     /// What it was last compiled from.
     made_of: Option<Made>,
+    /// A plugin went away; it decides on as it was, until it is back or the policy goes too.
+    kept: bool,
 }
+
+/// Which plugin it is, by its place in memory, or why there is none.
+type Identity = Result<usize, Unavailable>;
 
 /// What a compiled policy depends on: the object's state, and what its plugins were.
 #[derive(PartialEq)]
 struct Made {
     version: Version,
-    plugins: Vec<Result<usize, Unavailable>>,
+    plugins: Vec<Identity>,
+}
+
+impl Made {
+    /// Nothing differs from `before` but that plugins are no longer there.
+    fn only_lost(&self, before: &Self) -> bool {
+        let same = |(now, then): (&Identity, &Identity)| match (now, then) {
+            (Err(_), Ok(_)) => true,
+            (now, then) => now == then,
+        };
+        self.version == before.version
+            && self.plugins.len() == before.plugins.len()
+            && self.plugins.iter().zip(&before.plugins).all(same)
+    }
 }
 
 impl Version {
@@ -281,6 +299,16 @@ impl Extensions {
             plugins: plugin_names(&spec).map(identity).collect(),
         };
         if entry.made_of.as_ref() == Some(&made) {
+            entry.kept = false;
+            return false;
+        }
+        // Whoever deletes a plugin and its policies does it one after the other: what lies between
+        // must not refuse calls that were allowed before and will be allowed after.
+        entry.kept = entry
+            .made_of
+            .as_ref()
+            .is_some_and(|before| made.only_lost(before));
+        if entry.kept {
             return false;
         }
         match self.host.enforce_policy(&key, &spec, &find) {
@@ -304,10 +332,14 @@ impl Extensions {
             let known = self.compiled.get(&key_of(&object));
             // A policy that waits for its plugins has nothing to say yet.
             if let Some(known) = known.filter(|known| known.made_of.is_some()) {
-                let missing = missing(&object, &self.known, &self.shared.settings.root_namespace);
-                self.statuses
-                    .policy(&object, (known.policy.is_some(), &known.faults, &missing))
-                    .await;
+                let root = &self.shared.settings.root_namespace;
+                let standing = Standing {
+                    in_force: known.policy.is_some(),
+                    faults: &known.faults,
+                    missing: missing(&object, &self.known, root),
+                    kept: known.kept,
+                };
+                self.statuses.policy(&object, standing).await;
             }
         }
     }
@@ -375,4 +407,39 @@ fn missing(policy: &Object, known: &BTreeMap<ObjectKey, Entry>, root: &str) -> V
             .map(|error| format!("plugin {name}: {error}"))
     };
     names.filter_map(error).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_kept_only_while_its_plugins_are_gone() {
+        let made = |generation, plugins: &[Result<usize, &str>]| Made {
+            version: Version {
+                uid: "u".to_owned(),
+                generation,
+            },
+            plugins: plugins
+                .iter()
+                .map(|plugin| {
+                    plugin.map_err(|reason| Unavailable {
+                        reason: reason.to_owned(),
+                        failure: osier_policy::FailurePolicy::Fail,
+                    })
+                })
+                .collect(),
+        };
+        let before = made(1, &[Ok(7), Ok(8)]);
+        assert!(made(1, &[Ok(7), Err("gone")]).only_lost(&before));
+        assert!(
+            !made(1, &[Ok(7), Ok(9)]).only_lost(&before),
+            "another version of a plugin"
+        );
+        assert!(
+            !made(2, &[Ok(7), Err("gone")]).only_lost(&before),
+            "another version of the policy"
+        );
+        assert!(!made(1, &[Ok(7)]).only_lost(&before));
+    }
 }

@@ -25,6 +25,18 @@ pub(super) struct Writer {
     written: HashMap<String, Instant>,
 }
 
+/// How a policy stands on this node.
+pub(super) struct Standing<'a> {
+    /// Some version of it decides.
+    pub(super) in_force: bool,
+    /// What is wrong with the newest version.
+    pub(super) faults: &'a [String],
+    /// Plugins that cannot be asked, each with its reason.
+    pub(super) missing: Vec<String>,
+    /// Plugins that went away decide on as they were.
+    pub(super) kept: bool,
+}
+
 impl Writer {
     pub(super) fn new(client: Client, node: &str) -> Self {
         Self {
@@ -65,19 +77,24 @@ impl Writer {
         self.write(&PLUGINS, object, status).await;
     }
 
-    pub(super) async fn policy(
-        &mut self,
-        object: &Object,
-        (in_force, faults, missing): (bool, &[String], &[String]),
-    ) {
+    pub(super) async fn policy(&mut self, object: &Object, standing: Standing<'_>) {
+        let (faults, missing) = (standing.faults, standing.missing);
         let (holds, reason, message) = match (faults.is_empty(), missing.is_empty()) {
             (true, true) => (true, "InForce", String::new()),
+            (true, false) if standing.kept => (
+                false,
+                "PluginUnavailable",
+                format!(
+                    "{}; the version that was there decides on",
+                    missing.join("; ")
+                ),
+            ),
             (true, false) => (
                 false,
                 "PluginUnavailable",
                 format!("{}; calls go by the failure policy", missing.join("; ")),
             ),
-            (false, _) if in_force => (
+            (false, _) if standing.in_force => (
                 false,
                 "Invalid",
                 format!("{}; the version before stays in force", faults.join("; ")),
