@@ -141,10 +141,11 @@ impl Node {
         )
     }
 
-    /// The last lines it printed.
+    /// The last lines it printed, without those of requests that went well.
     pub fn log_tail(&self, lines: usize) -> String {
         let log = self.log();
-        let all: Vec<&str> = log.lines().collect();
+        let well = |line: &&str| line.contains("osier::access") && line.contains(" status=2");
+        let all: Vec<&str> = log.lines().filter(|line| !well(line)).collect();
         let tail = all.len().saturating_sub(lines);
         format!(
             "the end of {}:\n{}",
