@@ -1,6 +1,7 @@
 //! The pods that run here, as the proxy reaches them: by uid and port, in memory.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,13 @@ use osier_proxy::{PodError, Pods};
 use osier_snapshot::Endpoint;
 use parking_lot::RwLock;
 
+/// How many locks the pods are spread over, so that requests to different pods do not meet.
+const SHARDS: usize = 64;
+
+/// The serving containers of some pods, by uid.
+type Shard = RwLock<HashMap<String, Vec<Arc<Serving>>>>;
+
 /// One container that serves.
-#[derive(Clone)]
 pub(crate) struct Serving {
     pub(crate) name: String,
     /// Its declared ports; a container without any takes what no other container declares.
@@ -23,24 +29,41 @@ pub(crate) struct Serving {
     pub(crate) failed: Arc<dyn Fn(&CallError) + Send + Sync>,
 }
 
-/// All containers of this node that serve.
-#[derive(Default)]
+/// All containers of this node that serve. A request takes one read lock that only pods starting or
+/// ending in the same shard write.
 pub(crate) struct Served {
-    pods: RwLock<HashMap<String, Vec<Serving>>>,
+    shards: Box<[Shard]>,
+    hasher: RandomState,
+}
+
+impl Default for Served {
+    fn default() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hasher: RandomState::new(),
+        }
+    }
 }
 
 impl Served {
+    fn shard(&self, uid: &str) -> Option<&Shard> {
+        let hash = usize::try_from(self.hasher.hash_one(uid) % SHARDS as u64).unwrap_or(0);
+        self.shards.get(hash)
+    }
+
     /// The container serves from now on, in place of its life before.
     pub(crate) fn add(&self, uid: &str, serving: Serving) {
-        let mut pods = self.pods.write();
+        let Some(shard) = self.shard(uid) else { return };
+        let mut pods = shard.write();
         let containers = pods.entry(uid.to_owned()).or_default();
         containers.retain(|other| other.name != serving.name);
-        containers.push(serving);
+        containers.push(Arc::new(serving));
     }
 
     /// The container serves no more.
     pub(crate) fn remove(&self, uid: &str, name: &str) {
-        let mut pods = self.pods.write();
+        let Some(shard) = self.shard(uid) else { return };
+        let mut pods = shard.write();
         if let Some(containers) = pods.get_mut(uid) {
             containers.retain(|other| other.name != name);
             if containers.is_empty() {
@@ -51,18 +74,16 @@ impl Served {
 
     /// Lets all requests end, for at most `grace`; new ones are refused.
     pub(crate) async fn stop(&self, grace: Duration) {
-        let all: Vec<HttpContainer> = self
-            .pods
-            .read()
-            .values()
-            .flatten()
-            .map(|serving| serving.container.clone())
+        let all: Vec<Arc<Serving>> = self
+            .shards
+            .iter()
+            .flat_map(|shard| shard.read().values().flatten().cloned().collect::<Vec<_>>())
             .collect();
-        futures::future::join_all(all.iter().map(|container| container.stop(grace))).await;
+        futures::future::join_all(all.iter().map(|serving| serving.container.stop(grace))).await;
     }
 
-    fn find(&self, uid: &str, port: u16) -> Option<Serving> {
-        let pods = self.pods.read();
+    fn find(&self, uid: &str, port: u16) -> Option<Arc<Serving>> {
+        let pods = self.shard(uid)?.read();
         let containers = pods.get(uid)?;
         let declared = containers
             .iter()

@@ -2,6 +2,7 @@
 //!
 //! Every figure comes from one run on one machine, which also carries the load generator: read them as a floor.
 
+mod peer;
 mod pods;
 mod traffic;
 
@@ -54,7 +55,9 @@ impl Bench {
         node.import("http:1.0", &component("tests/http")?)?;
         node.apply_text(include_str!("hello.yaml"))?;
         let mut figures = Map::new();
-        figures.insert("hello".into(), traffic::hello(&node, self).await?);
+        let (rows, hello) = traffic::hello(&node, self).await?;
+        figures.insert("hello".into(), hello);
+        figures.insert("wasmtime_serve".into(), peer::compare(self, &rows).await?);
         figures.insert("hop".into(), traffic::hop(&node, self).await?);
         figures.insert("apply_to_ready".into(), pods::apply_to_ready(&node).await?);
         figures.insert("idle_pods".into(), pods::idle(&node, self.pods).await?);

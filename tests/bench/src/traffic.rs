@@ -11,18 +11,21 @@ use std::time::Duration;
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// What one load brought.
-struct Row {
-    rate: f64,
-    p50: Duration,
-    p99: Duration,
+pub(crate) struct Row {
+    /// Requests per second.
+    pub(crate) rate: f64,
+    /// Median.
+    pub(crate) p50: Duration,
+    /// 99th percentile.
+    pub(crate) p99: Duration,
 }
 
 /// The hello pod through the gateway, by the number of connections.
-pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<Value> {
+pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<(Vec<(usize, Row)>, Value)> {
     let gateway = node.address("gateway")?;
     answers(&gateway, "/").await?;
     println!("\n  hello through the gateway\n  connections   requests/s      p50 ms      p99 ms");
-    let mut rows = Vec::new();
+    let (mut rows, mut figures) = (Vec::new(), Vec::new());
     for connections in &bench.connections {
         let row = measure(&gateway, ("/", *connections), bench.seconds).await?;
         println!(
@@ -31,9 +34,10 @@ pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<Value> {
             millis(row.p50),
             millis(row.p99)
         );
-        rows.push(json!({"connections": connections, "requests_per_second": row.rate, "p50_ms": millis(row.p50), "p99_ms": millis(row.p99)}));
+        figures.push(json!({"connections": connections, "requests_per_second": row.rate, "p50_ms": millis(row.p50), "p99_ms": millis(row.p99)}));
+        rows.push((*connections, row));
     }
-    Ok(Value::from(rows))
+    Ok((rows, Value::from(figures)))
 }
 
 /// What a call from one pod to another adds, routed and checked in memory.
@@ -70,7 +74,12 @@ async fn answers(gateway: &str, path: &str) -> Result<()> {
     until(&format!("{path} answers"), Duration::from_secs(60), asked).await
 }
 
-async fn measure(gateway: &str, (path, connections): (&str, usize), seconds: u64) -> Result<Row> {
+/// Asks for a while and counts what came after the warm-up.
+pub(crate) async fn measure(
+    gateway: &str,
+    (path, connections): (&str, usize),
+    seconds: u64,
+) -> Result<Row> {
     let load = Plan::get(gateway, path, connections).start();
     tokio::time::sleep(WARM_UP + Duration::from_secs(seconds)).await;
     let outcome = load.finish().await;
@@ -89,6 +98,6 @@ async fn measure(gateway: &str, (path, connections): (&str, usize), seconds: u64
     })
 }
 
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
