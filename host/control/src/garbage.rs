@@ -212,8 +212,7 @@ impl Garbage {
 }
 
 fn state(owner: &Object) -> Owner {
-    let waits = owner.deletion_timestamp().is_some()
-        && owner.finalizers().contains(&FOREGROUND);
+    let waits = owner.deletion_timestamp().is_some() && owner.finalizers().contains(&FOREGROUND);
     if waits { Owner::Waiting } else { Owner::Solid }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn compare(bench: &Bench, ours: &[(usize, Row)]) -> Result<Valu
 /// Starts the peer on a free port; `None` if it is not installed.
 async fn serve() -> Result<Option<(Child, String)>> {
     let started = Command::new("wasmtime")
-        .args(["serve", "--addr", "127.0.0.1:0"])
+        .args(["serve", "-S", "cli", "--addr", "127.0.0.1:0"])
         .arg(component("hello")?)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
