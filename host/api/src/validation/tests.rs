@@ -671,7 +671,8 @@ fn what_has_no_effect_is_said() {
         1
     );
     let spec = json!({"hostNetwork": true, "hostPID": false, "securityContext": {}, "containers": [
-        {"securityContext": {"privileged": true, "allowPrivilegeEscalation": false}, "tty": true, "livenessProbe": {"exec": {"command": ["x"]}}}]});
+        {"securityContext": {"privileged": true, "allowPrivilegeEscalation": false}, "tty": true, "livenessProbe": {"exec": {"command": ["x"]}},
+        "readinessProbe": {"tcpSocket": {"port": 1}}, "startupProbe": {"httpGet": {"port": 1}}}]});
     let found = warned(&PODS, json!({"spec": spec}));
     let heads: Vec<&str> = found
         .iter()
@@ -683,7 +684,8 @@ fn what_has_no_effect_is_said() {
             "spec.hostNetwork",
             "spec.containers[0].securityContext.privileged",
             "spec.containers[0].tty",
-            "spec.containers[0].livenessProbe.exec"
+            "spec.containers[0].livenessProbe.exec",
+            "spec.containers[0].readinessProbe.tcpSocket"
         ]
     );
     let template = warned(
