@@ -100,6 +100,7 @@ fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
         connection: Connection {
             // The host is both ends' sidecar: it knows who calls.
             mtls: call.source.is_some(),
+            requested_server_name: call.server_name,
             ..Connection::default()
         },
         context: Context {
@@ -233,6 +234,7 @@ mod tests {
             head: &head,
             request_id: "r1",
             peer: None,
+            server_name: None,
             received: std::time::SystemTime::UNIX_EPOCH,
         })
     }

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{
-    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SERVICES, VIRTUAL_SERVICES,
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SECRETS, SERVICES, VIRTUAL_SERVICES,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
-use osier_snapshot::{Finding, Inputs, Snapshot, compile};
+use osier_snapshot::{Finding, FindingKind, Inputs, ListenerKey, ServerOrigin, Snapshot, compile};
 use tokio::sync::watch;
 
+use crate::settings::Settings;
 use findings::Findings;
 
 /// Changes that come together are compiled together: the first waits this long for others.
@@ -47,6 +48,7 @@ pub(crate) struct Mirrors {
     virtual_services: Arc<Informer>,
     destination_rules: Arc<Informer>,
     gateways: Arc<Informer>,
+    secrets: Arc<Informer>,
 }
 
 impl Mirrors {
@@ -59,10 +61,11 @@ impl Mirrors {
             virtual_services: start(&VIRTUAL_SERVICES),
             destination_rules: start(&DESTINATION_RULES),
             gateways: start(&GATEWAYS),
+            secrets: start(&SECRETS),
         }
     }
 
-    pub(crate) fn all(&self) -> [&Arc<Informer>; 6] {
+    pub(crate) fn all(&self) -> [&Arc<Informer>; 7] {
         [
             &self.pods,
             &self.services,
@@ -70,6 +73,7 @@ impl Mirrors {
             &self.virtual_services,
             &self.destination_rules,
             &self.gateways,
+            &self.secrets,
         ]
     }
 }
@@ -78,7 +82,8 @@ impl Mirrors {
 pub(crate) struct Publisher {
     pub(crate) mirrors: Mirrors,
     pub(crate) proxy: Arc<Proxy>,
-    pub(crate) domain: String,
+    domain: String,
+    gateway_port: u16,
     pub(crate) tasks: Tasks,
     sender: watch::Sender<Arc<Snapshot>>,
     ready: watch::Sender<bool>,
@@ -90,14 +95,15 @@ impl Publisher {
         (client, recorder): (Client, Recorder),
         mirrors: Mirrors,
         proxy: Arc<Proxy>,
-        domain: &str,
+        settings: &Settings,
         tasks: Tasks,
     ) -> (Self, Published) {
         let (sender, receiver) = watch::channel(proxy.snapshot());
         let publisher = Self {
             mirrors,
             proxy,
-            domain: domain.to_owned(),
+            domain: settings.domain.clone(),
+            gateway_port: settings.gateway_port,
             tasks,
             sender,
             ready: watch::Sender::new(false),
@@ -140,10 +146,11 @@ impl Publisher {
             self.domain.clone(),
             self.proxy.snapshot(),
         );
+        let gateway_port = self.gateway_port;
         let compiled = self
             .tasks
             .spawn_blocking("compile-mesh", move || {
-                compile_all(&mirrors, &domain, &previous)
+                compile_all(&mirrors, (&domain, gateway_port), &previous)
             })
             .await;
         let Ok((snapshot, found)) = compiled else {
@@ -157,7 +164,11 @@ impl Publisher {
     }
 }
 
-fn compile_all(mirrors: &Mirrors, domain: &str, previous: &Snapshot) -> (Snapshot, Vec<Finding>) {
+fn compile_all(
+    mirrors: &Mirrors,
+    (domain, gateway_port): (&str, u16),
+    previous: &Snapshot,
+) -> (Snapshot, Vec<Finding>) {
     let [
         pods,
         services,
@@ -165,7 +176,8 @@ fn compile_all(mirrors: &Mirrors, domain: &str, previous: &Snapshot) -> (Snapsho
         virtual_services,
         destination_rules,
         gateways,
-    ]: [Vec<Arc<Object>>; 6] = mirrors.all().map(|informer| informer.list());
+        secrets,
+    ]: [Vec<Arc<Object>>; 7] = mirrors.all().map(|informer| informer.list());
     let inputs = Inputs {
         services: &services,
         endpoints: &endpoints,
@@ -173,7 +185,30 @@ fn compile_all(mirrors: &Mirrors, domain: &str, previous: &Snapshot) -> (Snapsho
         virtual_services: &virtual_services,
         destination_rules: &destination_rules,
         gateways: &gateways,
+        secrets: &secrets,
+        gateway_port,
         domain,
     };
-    compile(&inputs, Some(previous))
+    let (snapshot, mut found) = compile(&inputs, Some(previous));
+    found.extend(unopened(&snapshot));
+    (snapshot, found)
+}
+
+/// Servers of gateways on other ports than the main one, which are not opened yet.
+fn unopened(snapshot: &Snapshot) -> Vec<Finding> {
+    let own = snapshot.listeners().iter();
+    let own = own.filter(|listener| listener.key != ListenerKey::Main);
+    let wanted = own.flat_map(|listener| {
+        let servers = listener.servers.iter();
+        servers.flat_map(|server| &server.wanted_by)
+    });
+    let finding = |origin: &ServerOrigin| Finding {
+        resource: origin.resource,
+        namespace: origin.namespace.to_string(),
+        name: origin.name.to_string(),
+        field: format!("{}.port", origin.field),
+        kind: FindingKind::NotApplied,
+        detail: "only the node's main gateway listener is open yet".to_owned(),
+    };
+    wanted.map(finding).collect()
 }

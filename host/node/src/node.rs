@@ -81,7 +81,7 @@ impl Node {
             speakers,
             mirrors.clone(),
             Arc::clone(&proxy),
-            &settings.domain,
+            &settings,
             tasks.clone(),
         );
         let shared = Arc::new(Shared {

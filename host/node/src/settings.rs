@@ -13,6 +13,8 @@ pub struct Settings {
     pub capacity: Capacity,
     /// The node's address, as pods and people see it.
     pub host_ip: String,
+    /// The port of the main gateway listener; 0 if the kernel chooses it.
+    pub gateway_port: u16,
     /// The cluster domain.
     pub domain: String,
     /// Policies in this namespace concern the whole mesh.
@@ -39,6 +41,7 @@ impl Settings {
             data_dir: data_dir.into(),
             capacity: Capacity::of_machine(),
             host_ip: "127.0.0.1".to_owned(),
+            gateway_port: 0,
             domain: "cluster.local".to_owned(),
             root_namespace: "osier-system".to_owned(),
         }

@@ -25,8 +25,35 @@ use tokio_rustls::TlsAcceptor;
 pub struct Peer {
     /// The remote address.
     pub address: SocketAddr,
+    /// What the peer said in its TLS handshake; `None` on a plain connection.
+    pub handshake: Option<Handshake>,
     /// The certificate that the peer proved to own; `None` on plain connections and for anonymous TLS clients.
     pub certificate: Option<CertificateDer<'static>>,
+}
+
+impl Peer {
+    /// The other end of a plain connection.
+    #[must_use]
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            handshake: None,
+            certificate: None,
+        }
+    }
+
+    /// The server name that the peer asked for.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.handshake.as_ref()?.server_name.as_deref()
+    }
+}
+
+/// What a client said in a TLS handshake.
+#[derive(Clone, Debug, Default)]
+pub struct Handshake {
+    /// The server name, in lower case.
+    pub server_name: Option<Box<str>>,
 }
 
 /// What a listener does with a request. It never fails: an error is a response.
@@ -145,31 +172,14 @@ impl<H: Handle> Connections<H> {
         let _best_effort = stream.set_nodelay(true);
         match &self.security {
             Security::Plain => {
-                self.exchange(
-                    stream,
-                    Peer {
-                        address,
-                        certificate: None,
-                    },
-                )
-                .await
+                self.exchange(stream, Peer::plain(address)).await;
             }
             Security::Tls(config) => {
                 let handshake = TlsAcceptor::from(config.clone()).accept(stream);
                 match tokio::time::timeout(self.limits.head_timeout, handshake).await {
                     Ok(Ok(stream)) => {
-                        let certificates = stream.get_ref().1.peer_certificates();
-                        let certificate = certificates
-                            .and_then(<[_]>::first)
-                            .map(|found| found.clone().into_owned());
-                        self.exchange(
-                            stream,
-                            Peer {
-                                address,
-                                certificate,
-                            },
-                        )
-                        .await;
+                        let peer = proven(address, stream.get_ref().1);
+                        self.exchange(stream, peer).await;
                     }
                     Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
                     Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
@@ -220,6 +230,20 @@ impl<H: Handle> Connections<H> {
             .max_concurrent_streams(self.limits.streams)
             .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX));
         builder
+    }
+}
+
+/// The other end of a TLS connection whose handshake is done.
+fn proven(address: SocketAddr, connection: &rustls::ServerConnection) -> Peer {
+    let certificates = connection.peer_certificates();
+    let certificate = certificates.and_then(<[_]>::first);
+    let server_name = connection.server_name();
+    Peer {
+        address,
+        handshake: Some(Handshake {
+            server_name: server_name.map(|name| name.to_ascii_lowercase().into()),
+        }),
+        certificate: certificate.map(|found| found.clone().into_owned()),
     }
 }
 

@@ -115,6 +115,7 @@ fn no_route(miss: Miss) -> Refusal {
     let (status, flag) = match &miss {
         Miss::Outside(_) => (StatusCode::FORBIDDEN, Flag::NoRoute),
         Miss::NoHost => (StatusCode::BAD_REQUEST, Flag::BadRequest),
+        Miss::OtherServer(_) => (StatusCode::MISDIRECTED_REQUEST, Flag::NoRoute),
         _ => (StatusCode::NOT_FOUND, Flag::NoRoute),
     };
     Refusal::new(status, flag, miss.to_string())

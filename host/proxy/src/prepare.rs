@@ -1,11 +1,10 @@
 //! Bringing a request into the one form that routes, policies and pods read: absolute URI, no hop-by-hop header, a request id.
 
-use std::net::SocketAddr;
-
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri};
+use osier_process::serve::Peer;
 use rand::RngCore;
 
 use crate::answer::Refusal;
@@ -196,9 +195,14 @@ fn new_id() -> HeaderValue {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Says to the pods who called from outside, and how.
-pub(crate) fn forwarded(head: &mut Parts, peer: SocketAddr) {
-    let address = peer.ip().to_canonical().to_string();
+/// Says to the pods who called from outside, and how. The scheme is the connection's, whatever the request says of itself.
+pub(crate) fn forwarded(head: &mut Parts, peer: &Peer) {
+    let address = peer.address.ip().to_canonical().to_string();
+    let secure = peer.handshake.is_some();
+    let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    parts.scheme = Some(scheme);
+    head.uri = Uri::from_parts(parts).unwrap_or_default();
     let headers = &mut head.headers;
     let chain = match headers
         .get("x-forwarded-for")
@@ -210,7 +214,6 @@ pub(crate) fn forwarded(head: &mut Parts, peer: SocketAddr) {
     if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert("x-forwarded-for", chain);
     }
-    let secure = head.uri.scheme() == Some(&Scheme::HTTPS);
     headers.insert(
         "x-forwarded-proto",
         HeaderValue::from_static(if secure { "https" } else { "http" }),

@@ -9,7 +9,7 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::metrics::Metrics;
 use osier_process::serve::{Handle, Peer};
-use osier_snapshot::{Action, HeaderOperation, Route, RouteMatch, Snapshot};
+use osier_snapshot::{Action, HeaderOperation, ListenerKey, Route, RouteMatch, Snapshot};
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
@@ -213,14 +213,25 @@ fn apply(operations: &[HeaderOperation], headers: &mut HeaderMap) {
 
 /// A gateway's listener: what comes from outside enters the proxy here.
 #[derive(Clone)]
-pub struct GatewayListener(pub Arc<Proxy>);
+pub struct GatewayListener {
+    proxy: Arc<Proxy>,
+    key: ListenerKey,
+}
+
+impl GatewayListener {
+    /// The listener of this key.
+    pub fn new(proxy: Arc<Proxy>, key: ListenerKey) -> Self {
+        Self { proxy, key }
+    }
+}
 
 impl Handle for GatewayListener {
     async fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
         let source = Source::Gateway {
-            name: Arc::clone(&self.0.gateway),
-            peer: peer.address,
+            name: Arc::clone(&self.proxy.gateway),
+            listener: self.key,
+            peer: Arc::clone(peer),
         };
-        self.0.handle(source, request).await
+        self.proxy.handle(source, request).await
     }
 }

@@ -3,17 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use osier_snapshot::{Origin, Workload};
+use osier_process::serve::Peer;
+use osier_snapshot::{ListenerKey, Origin, Workload};
 
 /// Where a request enters.
 #[derive(Clone, Debug)]
 pub enum Source {
     /// From outside, through a gateway listener.
     Gateway {
-        /// The listener's name.
+        /// The gateway's name, for policies, metrics and logs.
         name: Arc<str>,
-        /// The client's address.
-        peer: SocketAddr,
+        /// The listener.
+        listener: ListenerKey,
+        /// The client.
+        peer: Arc<Peer>,
     },
     /// From a pod of this node.
     Pod(Arc<Workload>),
@@ -34,16 +37,23 @@ impl Source {
         }
     }
 
-    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+    pub(crate) fn peer(&self) -> Option<&Peer> {
         match self {
-            Self::Gateway { peer, .. } => Some(*peer),
+            Self::Gateway { peer, .. } => Some(peer),
             Self::Pod(_) => None,
         }
     }
 
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.peer().map(|peer| peer.address)
+    }
+
     pub(crate) fn origin(&self) -> Origin<'_> {
         match self {
-            Self::Gateway { name, .. } => Origin::Gateway { listener: name },
+            Self::Gateway { listener, peer, .. } => Origin::Gateway {
+                listener: *listener,
+                server_name: peer.server_name(),
+            },
             Self::Pod(workload) => Origin::Workload(workload),
         }
     }

@@ -18,8 +18,9 @@ use http_body_util::BodyExt;
 use osier_api::Object;
 use osier_process::body::{self, Body};
 use osier_process::metrics::Metrics;
+use osier_process::serve::Peer;
 use osier_process::{Boxed, Tasks};
-use osier_snapshot::{Endpoint, Inputs, Workload, compile};
+use osier_snapshot::{Endpoint, Inputs, ListenerKey, Workload, compile};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -206,7 +207,8 @@ impl Mesh {
 fn outside() -> Source {
     Source::Gateway {
         name: "gateway".into(),
-        peer: SocketAddr::from(([192, 0, 2, 7], 4711)),
+        listener: ListenerKey::Main,
+        peer: Arc::new(Peer::plain(SocketAddr::from(([192, 0, 2, 7], 4711)))),
     }
 }
 
@@ -294,6 +296,8 @@ fn snapshot(
         virtual_services: &[inside, Arc::new(outside)],
         destination_rules: &[],
         gateways: &[gateway],
+        secrets: &[],
+        gateway_port: 0,
         domain: "cluster.local",
     };
     compile(&inputs, Some(previous))

@@ -117,7 +117,7 @@ impl Trace {
     }
 
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
-        self.source.peer()
+        self.source.address()
     }
 
     /// Asks the gate, and notes who decided.
@@ -136,6 +136,7 @@ impl Trace {
             head,
             request_id: self.id(),
             peer: self.peer(),
+            server_name: self.source.peer().and_then(|peer| peer.server_name()),
             received: self.received,
         };
         match self.ears.gate.check(&call) {

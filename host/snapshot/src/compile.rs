@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::kubernetes;
+use crate::listeners::{Wishes, listeners};
 use crate::memory::{Memory, key};
 use crate::references;
 use crate::route::ServiceName;
@@ -31,9 +32,14 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     index_workloads(inputs.pods, &memory, &mut snapshot);
     compile_services(inputs, &memory, previous, (&mut snapshot, &mut findings));
     let sets = memory.route_sets(inputs.virtual_services);
-    let gateways = memory.gateways(inputs.gateways);
-    let services = (&snapshot, &previous.table);
-    snapshot.table = assemble::table(&sets, &gateways, services, &mut findings);
+    snapshot.mesh = assemble::mesh(&sets, (&snapshot, previous), &mut findings);
+    let wishes = Wishes {
+        gateways: &memory.gateways(inputs.gateways),
+        sets: &sets,
+        secrets: &memory.secrets,
+        main_port: inputs.gateway_port,
+    };
+    snapshot.listeners = listeners(&wishes, &previous.listeners, &mut findings);
     references::check(&snapshot, &sets, memory.policies(), &mut findings);
     findings.extend(memory.findings());
     findings.sort_by(Finding::by_object);

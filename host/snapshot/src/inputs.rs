@@ -19,6 +19,10 @@ pub struct Inputs<'a> {
     pub destination_rules: &'a [Arc<Object>],
     /// networking.istio.io Gateway.
     pub gateways: &'a [Arc<Object>],
+    /// v1 Secret; only those are read that a gateway names.
+    pub secrets: &'a [Arc<Object>],
+    /// The port of the node's main gateway listener, which gateways may name; 0 if the kernel chooses it.
+    pub gateway_port: u16,
     /// The cluster domain, `cluster.local`; it is the trust domain as well.
     pub domain: &'a str,
 }

@@ -7,6 +7,7 @@ pub(crate) mod gateway;
 mod headers;
 mod matches;
 mod retries;
+mod streams;
 pub(crate) mod virtual_service;
 
 use osier_api::Object;

@@ -11,11 +11,14 @@ mod assemble;
 mod clusters;
 mod compile;
 mod finding;
+mod gateways;
 mod headers;
 mod hosts;
 mod inputs;
 mod istio;
 mod kubernetes;
+mod listener;
+mod listeners;
 mod matcher;
 mod memory;
 mod names;
@@ -23,6 +26,7 @@ mod read;
 mod references;
 mod route;
 mod rules;
+mod secret;
 mod service;
 mod snapshot;
 mod table;
@@ -32,6 +36,10 @@ pub use compile::compile;
 pub use finding::{Finding, FindingKind};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
+pub use listener::{
+    Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
+    TlsMode, TlsVersion, Transport,
+};
 pub use route::{
     Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, Mirror, PathRewrite,
     Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,

@@ -79,10 +79,12 @@ pub(crate) struct Matcher {
 pub(crate) struct SourceMatch {
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) namespace: Option<Box<str>>,
-    /// Whether the rule is for calls between pods; `None` follows the object.
+    /// Whether the rule is for calls between pods.
     pub(crate) mesh: bool,
-    /// Whether the rule is for the gateway.
+    /// Whether the rule is for gateways.
     pub(crate) gateway: bool,
+    /// Only for these gateways of the object, as (namespace, name); empty is all of them.
+    pub(crate) gateways: Vec<(String, String)>,
 }
 
 /// A request, as conditions see it.
@@ -158,6 +160,12 @@ impl Matcher {
 }
 
 impl SourceMatch {
+    /// Whether the rule is for this one of its object's gateways.
+    pub(crate) fn is_for(&self, namespace: &str, name: &str) -> bool {
+        let named = |(of, gateway): &(String, String)| of == namespace && gateway == name;
+        self.gateway && (self.gateways.is_empty() || self.gateways.iter().any(named))
+    }
+
     fn matches(&self, source: Option<&Workload>) -> bool {
         if self.labels.is_empty() && self.namespace.is_none() {
             return true;

@@ -1,15 +1,17 @@
 //! What was read from each object, kept from one compile to the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use osier_api::Object;
 
 use crate::finding::Finding;
+use crate::gateways::{Credential, GatewaySet};
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::{self, DestinationPolicy};
-use crate::istio::gateway::{self, Gateway};
+use crate::istio::gateway;
 use crate::istio::virtual_service;
+use crate::secret::{self, TlsSecret};
 use crate::table::RouteSet;
 use crate::workload::Workload;
 
@@ -19,7 +21,30 @@ pub(crate) struct Memory {
     pub(crate) workloads: Kept<Workload>,
     route_sets: Kept<RouteSet>,
     policies: Kept<DestinationPolicy>,
-    gateways: Kept<Gateway>,
+    gateways: Kept<GatewaySet>,
+    pub(crate) secrets: Secrets,
+}
+
+/// The Secrets that gateways name, by `namespace/name`.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(Kept<TlsSecret>);
+
+impl Secrets {
+    pub(crate) fn get(&self, key: &str) -> Option<&TlsSecret> {
+        Some(&self.0.get(key)?.value)
+    }
+
+    fn read(inputs: &Inputs<'_>, gateways: &Kept<GatewaySet>, previous: &Self) -> Self {
+        let servers = gateways.values().flat_map(|reading| &reading.value.servers);
+        let named: HashSet<String> = servers
+            .filter_map(|server| server.tls.as_ref())
+            .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
+            .map(Credential::key)
+            .collect();
+        let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
+        let secrets: Vec<_> = inputs.secrets.iter().filter(wanted).cloned().collect();
+        Self(read_all(&secrets, &previous.0, secret::read))
+    }
 }
 
 /// Values by `namespace/name` of the object that they were read from.
@@ -35,6 +60,7 @@ pub(crate) struct Reading<T> {
 impl Memory {
     pub(crate) fn read(inputs: &Inputs<'_>, previous: &Self) -> Self {
         let domain = inputs.domain;
+        let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
         Self {
             workloads: read_all(inputs.pods, &previous.workloads, |pod| {
                 Workload::from_pod(pod, domain)
@@ -45,7 +71,8 @@ impl Memory {
             policies: read_all(inputs.destination_rules, &previous.policies, |o| {
                 destination_rule::compile(o, domain)
             }),
-            gateways: read_all(inputs.gateways, &previous.gateways, gateway::compile),
+            secrets: Secrets::read(inputs, &gateways, &previous.secrets),
+            gateways,
         }
     }
 
@@ -89,15 +116,14 @@ impl Memory {
         routes.chain(policies).chain(gateways).cloned()
     }
 
-    pub(crate) fn gateways<'a>(
-        &'a self,
-        objects: &'a [Arc<Object>],
-    ) -> HashMap<(&'a str, &'a str), &'a Gateway> {
+    /// What gateways ask for, oldest first.
+    pub(crate) fn gateways(&self, objects: &[Arc<Object>]) -> Vec<Arc<GatewaySet>> {
         let kept = objects
             .iter()
-            .filter_map(|object| Some((object, self.gateways.get(&*key(object))?)));
-        kept.map(|(object, reading)| ((object.namespace(), object.name()), &*reading.value))
-            .collect()
+            .filter_map(|object| self.gateways.get(&*key(object)));
+        let mut gateways: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
+        gateways.sort_by(|a, b| a.about.cmp(&b.about));
+        gateways
     }
 }
 
@@ -136,7 +162,8 @@ trait Keep: Sized {
 
 impl Keep for RouteSet {}
 impl Keep for DestinationPolicy {}
-impl Keep for Gateway {}
+impl Keep for GatewaySet {}
+impl Keep for TlsSecret {}
 /// A pod's status changes often while nothing in it that the mesh sees does.
 impl Keep for Workload {
     fn keep(new: Self, previous: Option<&Arc<Self>>) -> Arc<Self> {

@@ -39,12 +39,18 @@ impl Route {
             weight: 1,
             headers,
         };
+        let action = Action::Forward(Forward {
+            destinations: vec![only],
+            total: 1,
+        });
+        Self::doing(name, action)
+    }
+
+    /// The route that does this and nothing more.
+    pub(crate) fn doing(name: Arc<str>, action: Action) -> Self {
         Self {
             name,
-            action: Action::Forward(Forward {
-                destinations: vec![only],
-                total: 1,
-            }),
+            action,
             headers: HeaderEdits::default(),
             rewrite: Rewrite::default(),
             timeout: None,

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::request::Parts;
 
+use crate::hosts::HostIndex;
+use crate::listener::{Listener, ListenerKey, Server};
 use crate::matcher::Ask;
 use crate::memory::Memory;
 use crate::names;
 use crate::route::{Destination, Route, ServiceName};
 use crate::rules::Rule;
 use crate::service::{Cluster, ClusterIp, Endpoint, Service, ServicePort, ServiceRef};
-use crate::table::RouteTable;
+use crate::table::HostRoutes;
 use crate::workload::Workload;
 
 /// Services of one namespace by name.
@@ -30,7 +32,10 @@ pub struct Snapshot {
     pub(crate) by_address: HashMap<IpAddr, Arc<Service>>,
     pub(crate) workloads: HashMap<Arc<str>, Arc<Workload>>,
     pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
-    pub(crate) table: RouteTable,
+    /// Routes between pods.
+    pub(crate) mesh: HostIndex<Arc<HostRoutes>>,
+    /// By key, ascending.
+    pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) memory: Memory,
 }
 
@@ -39,8 +44,10 @@ pub struct Snapshot {
 pub enum Origin<'a> {
     /// From outside, through a gateway listener.
     Gateway {
-        /// The listener's name.
-        listener: &'a str,
+        /// The listener.
+        listener: ListenerKey,
+        /// The server name of the connection's TLS handshake.
+        server_name: Option<&'a str>,
     },
     /// From a pod.
     Workload(&'a Workload),
@@ -64,6 +71,8 @@ pub enum Miss {
     NoRoutes,
     /// The gateway has routes, none for this host.
     UnknownHost(String),
+    /// Another server of the listener has routes for this host: the connection was made for another server name.
+    OtherServer(String),
     /// There are rules for this host, and none matches the request.
     NoRule(String),
     /// The service exists and has no such port.
@@ -81,6 +90,10 @@ impl fmt::Display for Miss {
                 "no route serves this gateway yet: apply a VirtualService with `gateways` and `hosts` to send traffic to a service",
             ),
             Self::UnknownHost(host) => write!(f, "no route serves host {host:?}: name it in `hosts` of a VirtualService, or use \"*\""),
+            Self::OtherServer(host) => write!(
+                f,
+                "host {host:?} is not served on a connection that was made for another server name"
+            ),
             Self::NoRule(host) => write!(f, "no rule of the routes for host {host:?} matches this request"),
             Self::NoPort(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
             Self::Outside(host) => write!(
@@ -137,9 +150,12 @@ impl Snapshot {
     pub fn route(&self, from: &Origin<'_>, head: &Parts) -> Option<RouteMatch> {
         let ask = ask(from, head)?;
         match from {
-            Origin::Gateway { .. } => self
-                .table
-                .gateway
+            Origin::Gateway {
+                listener,
+                server_name,
+            } => self
+                .server(*listener, *server_name)?
+                .routes
                 .find(&ask.host)
                 .and_then(|rules| matched(rules.rules.find(&ask), &ask)),
             Origin::Workload(source) => self.mesh_route(source, &ask),
@@ -149,9 +165,8 @@ impl Snapshot {
     fn mesh_route(&self, source: &Workload, ask: &Ask<'_>) -> Option<RouteMatch> {
         let service = self.service(&ask.host, Some(&source.namespace));
         let routes = match service {
-            Some(service) => self.table.mesh.find(&service.names.host),
+            Some(service) => self.mesh.find(&service.names.host),
             None => self
-                .table
                 .mesh
                 .find(&self.name_without_service(&ask.host, &source.namespace)),
         };
@@ -182,18 +197,16 @@ impl Snapshot {
         };
         let host = ask.host.clone().into_owned();
         match from {
-            Origin::Gateway { .. } if self.table.gateway.is_empty() => Miss::NoRoutes,
-            Origin::Gateway { .. } if self.table.gateway.find(&host).is_none() => {
-                Miss::UnknownHost(host)
-            }
-            Origin::Gateway { .. } => Miss::NoRule(host),
+            Origin::Gateway {
+                listener,
+                server_name,
+            } => self.gateway_miss((*listener, *server_name), host),
             Origin::Workload(source) => match self.service(&host, Some(&source.namespace)) {
-                Some(service) if self.table.mesh.find(&service.names.host).is_none() => {
+                Some(service) if self.mesh.find(&service.names.host).is_none() => {
                     Miss::NoPort(Arc::clone(&service.names), ask.port)
                 }
                 Some(_) => Miss::NoRule(host),
                 None if self
-                    .table
                     .mesh
                     .find(&self.name_without_service(&host, &source.namespace))
                     .is_some() =>
@@ -203,6 +216,46 @@ impl Snapshot {
                 None => Miss::Outside(host),
             },
         }
+    }
+
+    fn gateway_miss(
+        &self,
+        (listener, server_name): (ListenerKey, Option<&str>),
+        host: String,
+    ) -> Miss {
+        let Some(listener) = self.listener(listener) else {
+            return Miss::NoRoutes;
+        };
+        let server = listener.server(server_name);
+        if server.is_some_and(|server| server.routes.find(&host).is_some()) {
+            return Miss::NoRule(host);
+        }
+        let elsewhere = |other: &Arc<Server>| other.routes.find(&host).is_some();
+        if listener.servers.iter().any(elsewhere) {
+            Miss::OtherServer(host)
+        } else if server.is_none_or(|server| server.routes.is_empty()) {
+            Miss::NoRoutes
+        } else {
+            Miss::UnknownHost(host)
+        }
+    }
+
+    /// The listener of this key.
+    pub fn listener(&self, key: ListenerKey) -> Option<&Arc<Listener>> {
+        let found = self
+            .listeners
+            .binary_search_by_key(&key, |listener| listener.key);
+        self.listeners.get(found.ok()?)
+    }
+
+    /// Every listener that gateways ask for, by key.
+    pub fn listeners(&self) -> &[Arc<Listener>] {
+        &self.listeners
+    }
+
+    /// What serves a connection of a listener.
+    pub fn server(&self, listener: ListenerKey, server_name: Option<&str>) -> Option<&Arc<Server>> {
+        self.listener(listener)?.server(server_name)
     }
 
     /// The endpoints that a destination stands for, when the caller used `port`.
@@ -322,10 +375,18 @@ pub(crate) fn ask<'a>(from: &Origin<'a>, head: &'a Parts) -> Option<Ask<'a>> {
         Origin::Gateway { .. } => None,
         Origin::Workload(workload) => Some(*workload),
     };
+    // The main listener stands for several ports; which one was meant, only the client can say.
+    let port = match from {
+        Origin::Gateway {
+            listener: ListenerKey::Port(port),
+            ..
+        } => *port,
+        _ => port.unwrap_or(default),
+    };
     Some(Ask {
         head,
         host,
-        port: port.unwrap_or(default),
+        port,
         source,
         compared: Cell::new(0),
     })

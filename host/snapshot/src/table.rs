@@ -1,9 +1,12 @@
-//! All routes of the mesh: rules by host, once for calls between pods and once for the gateway.
+//! Rules by host: a table of them for calls between pods, and one for each server of a gateway listener.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::finding::{Finding, Findings};
 use crate::hosts::{HostIndex, HostPattern};
+use crate::matcher::SourceMatch;
+use crate::route::Forward;
 use crate::rules::{Rule, Rules};
 
 /// What one route object says, whatever its kind. Front ends produce it.
@@ -14,10 +17,12 @@ pub(crate) struct RouteSet {
     pub(crate) hosts: Vec<HostName>,
     /// Whether it speaks of calls between pods.
     pub(crate) mesh: bool,
-    /// The gateways that it binds to, as `(namespace, name)`.
-    pub(crate) gateways: Vec<(String, String)>,
-    /// Its rules, in order.
+    /// The gateways that it binds to.
+    pub(crate) gateways: Vec<Binding>,
+    /// Its rules for requests, in order.
     pub(crate) rules: Vec<Rule>,
+    /// Its rules for whole connections, in order.
+    pub(crate) streams: Vec<StreamRule>,
     /// What was wrong with the object alone.
     pub(crate) findings: Vec<Finding>,
 }
@@ -31,9 +36,37 @@ impl RouteSet {
             mesh: false,
             gateways: Vec::new(),
             rules: Vec::new(),
+            streams: Vec::new(),
             findings: Vec::new(),
         }
     }
+}
+
+/// A gateway that a route set binds to, or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Binding {
+    /// The gateway's kind, as [`About::resource`] of gateways writes it.
+    pub(crate) resource: &'static str,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Only the server of this name.
+    pub(crate) section: Option<String>,
+    /// Only servers on this port.
+    pub(crate) port: Option<u16>,
+}
+
+/// A rule for whole connections at a gateway.
+#[derive(Debug)]
+pub(crate) struct StreamRule {
+    /// For logs: `namespace/object/rule`.
+    pub(crate) name: Arc<str>,
+    /// The server names of TLS handshakes that it takes; empty is every connection, encrypted or not.
+    pub(crate) server_names: Vec<HostPattern>,
+    /// Only on this port of the gateway.
+    pub(crate) port: Option<u16>,
+    /// Which gateways of its object it is for.
+    pub(crate) source: SourceMatch,
+    pub(crate) forward: Forward,
 }
 
 /// Which object a route set came from.
@@ -61,34 +94,46 @@ pub(crate) struct HostName {
     pub(crate) field: String,
 }
 
+/// A route set under a host, with the gateways that it got there by; none between pods.
+#[derive(Clone, Debug)]
+pub(crate) struct Filed {
+    pub(crate) set: Arc<RouteSet>,
+    pub(crate) through: Vec<Binding>,
+}
+
+impl Filed {
+    fn holds(&self, rule: &Rule) -> bool {
+        let source = &rule.matcher.source;
+        if self.through.is_empty() {
+            return source.mesh;
+        }
+        let mut through = self.through.iter();
+        through.any(|gateway| source.is_for(&gateway.namespace, &gateway.name))
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.set, &other.set) && self.through == other.through
+    }
+}
+
 /// The rules of one host, with the sets that they came from.
 #[derive(Debug)]
 pub(crate) struct HostRoutes {
-    pub(crate) sets: Vec<Arc<RouteSet>>,
+    pub(crate) sets: Vec<Filed>,
     pub(crate) rules: Rules,
 }
 
 impl HostRoutes {
     /// The rules of `sets`, one after the other; those that match everything come last, so that one set cannot hide another.
-    pub(crate) fn new(sets: Vec<Arc<RouteSet>>, of_gateway: bool) -> Self {
-        let wanted = |rule: &&Rule| {
-            if of_gateway {
-                rule.matcher.source.gateway
-            } else {
-                rule.matcher.source.mesh
-            }
-        };
-        let all: Vec<&Rule> = sets
+    pub(crate) fn new(sets: Vec<Filed>) -> Self {
+        let all = sets
             .iter()
-            .flat_map(|set| &set.rules)
-            .filter(wanted)
-            .collect();
+            .flat_map(|filed| filed.set.rules.iter().filter(|rule| filed.holds(rule)));
         let rules = if sets.len() < 2 {
-            all.into_iter().cloned().collect()
+            all.cloned().collect()
         } else {
-            let (last, first): (Vec<&Rule>, Vec<&Rule>) = all
-                .into_iter()
-                .partition(|rule| rule.matcher.is_catch_all());
+            let (last, first): (Vec<&Rule>, Vec<&Rule>) =
+                all.partition(|rule| rule.matcher.is_catch_all());
             first.into_iter().chain(last).cloned().collect()
         };
         Self {
@@ -97,14 +142,27 @@ impl HostRoutes {
         }
     }
 
-    pub(crate) fn is_made_of(&self, sets: &[Arc<RouteSet>]) -> bool {
-        self.sets.len() == sets.len() && self.sets.iter().zip(sets).all(|(a, b)| Arc::ptr_eq(a, b))
+    fn is_made_of(&self, sets: &[Filed]) -> bool {
+        self.sets.len() == sets.len() && self.sets.iter().zip(sets).all(|(a, b)| a.same(b))
     }
 }
 
-/// Rules by host.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RouteTable {
-    pub(crate) mesh: HostIndex<Arc<HostRoutes>>,
-    pub(crate) gateway: HostIndex<Arc<HostRoutes>>,
+/// Route sets by host.
+pub(crate) type ByHost = HashMap<HostPattern, Vec<Filed>>;
+
+/// Indexes rules by host. Hosts whose sets did not change are taken from `previous`.
+pub(crate) fn index(
+    sets: ByHost,
+    previous: Option<&HostIndex<Arc<HostRoutes>>>,
+) -> HostIndex<Arc<HostRoutes>> {
+    let mut index = HostIndex::default();
+    for (pattern, sets) in sets {
+        let kept = previous
+            .and_then(|previous| previous.get(&pattern))
+            .filter(|routes| routes.is_made_of(&sets))
+            .cloned();
+        let routes = kept.unwrap_or_else(|| Arc::new(HostRoutes::new(sets)));
+        index.insert(pattern, routes);
+    }
+    index
 }

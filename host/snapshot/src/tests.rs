@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod findings;
+mod listeners;
 mod lookup;
 mod routes;
 mod services;
@@ -14,7 +15,7 @@ use http::request::Parts;
 use osier_api::Object;
 use serde_json::{Value, json};
 
-use crate::{Action, Finding, Inputs, Origin, Snapshot, Workload, compile};
+use crate::{Action, Finding, Inputs, ListenerKey, Origin, Snapshot, Workload, compile};
 
 /// A cluster under construction.
 #[derive(Clone, Default)]
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) virtual_services: Vec<Arc<Object>>,
     pub(crate) destination_rules: Vec<Arc<Object>>,
     pub(crate) gateways: Vec<Arc<Object>>,
+    pub(crate) secrets: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -108,6 +110,8 @@ impl World {
             virtual_services: &self.virtual_services,
             destination_rules: &self.destination_rules,
             gateways: &self.gateways,
+            secrets: &self.secrets,
+            gateway_port: 0,
             domain: "cluster.local",
         };
         compile(&inputs, previous)
@@ -129,7 +133,8 @@ pub(crate) fn get(uri: &str, headers: &[(&str, &str)]) -> Parts {
 }
 
 pub(crate) const OUTSIDE: Origin<'static> = Origin::Gateway {
-    listener: "gateway",
+    listener: ListenerKey::Main,
+    server_name: None,
 };
 
 /// A pod that calls.

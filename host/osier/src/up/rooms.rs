@@ -22,6 +22,8 @@ use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
 use osier_process::serve::{Handle, Limits, Security, serve};
+use osier_proxy::GatewayListener;
+use osier_snapshot::ListenerKey;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -88,7 +90,7 @@ impl Rooms {
         logs.join(node.logs());
         let controllers = client(&server, "system:controllers", "osier:components");
         osier_control::start(controllers, &plane, osier_control::Settings::default());
-        let gateway = osier_proxy::GatewayListener(node.proxy());
+        let gateway = GatewayListener::new(node.proxy(), ListenerKey::Main);
         open(
             &edge,
             "gateway",
@@ -153,6 +155,7 @@ fn agent(settings: &Settings) -> osier_node::Settings {
     };
     osier_node::Settings {
         capacity,
+        gateway_port: settings.gateway_listen.port(),
         ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
     }
 }

@@ -8,11 +8,19 @@ use crate::finding::FindingKind;
 use crate::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 use crate::read::Fields;
 
+/// The reserved gateway name that stands for calls between pods.
+pub(super) const MESH: &str = "mesh";
+
 /// The compiled size that one expression may take.
 const REGEX_BYTES: usize = 1 << 20;
 
 /// Reads one entry; `None` if a condition is unusable, because a rule without it would match more than was asked.
-pub(crate) fn compile(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> Option<Matcher> {
+/// `of` is the object's namespace.
+pub(crate) fn compile(
+    fields: &mut Fields<'_>,
+    everywhere: &SourceMatch,
+    of: &str,
+) -> Option<Matcher> {
     let mut usable = true;
     let mut string = |fields: &mut Fields<'_>, key: &'static str| {
         let path = fields.at(key);
@@ -30,7 +38,7 @@ pub(crate) fn compile(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> Opti
     let without_headers = header_matches(fields, "withoutHeaders", &mut usable);
     let query = query_matches(fields, &mut usable);
     let port = fields.number("port");
-    let source = source_match(fields, everywhere);
+    let source = source_match(fields, everywhere, of);
     // For logs and metrics of Istio only; our names come from the rule.
     let _label = (fields.text("name"), fields.text("statPrefix"));
     usable.then_some(Matcher {
@@ -46,29 +54,40 @@ pub(crate) fn compile(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> Opti
     })
 }
 
-fn source_match(fields: &mut Fields<'_>, everywhere: &SourceMatch) -> SourceMatch {
+fn source_match(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> SourceMatch {
     let labels = fields.entries("sourceLabels").into_iter();
     let labels = labels
         .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
         .collect();
     let namespace = fields.text("sourceNamespace").map(Into::into);
-    let gateways: Vec<&str> = fields
-        .texts("gateways")
-        .into_iter()
-        .map(|(_, name)| name)
-        .collect();
-    let (mesh, gateway) = match gateways.as_slice() {
-        [] => (everywhere.mesh, everywhere.gateway),
-        names => (
-            names.contains(&"mesh"),
-            names.iter().any(|name| *name != "mesh"),
-        ),
-    };
     SourceMatch {
         labels,
         namespace,
-        mesh,
-        gateway,
+        ..gateways(fields, everywhere, of)
+    }
+}
+
+/// `gateways` of a match, which narrow those of the object; `of` is the object's namespace.
+pub(super) fn gateways(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> SourceMatch {
+    let named = fields.texts("gateways");
+    if named.is_empty() {
+        return everywhere.clone();
+    }
+    let gateways = named.iter().filter(|(_, name)| *name != MESH);
+    let gateways: Vec<_> = gateways.map(|(_, name)| gateway_name(name, of)).collect();
+    SourceMatch {
+        mesh: named.iter().any(|(_, name)| *name == MESH),
+        gateway: !gateways.is_empty(),
+        gateways,
+        ..SourceMatch::default()
+    }
+}
+
+/// `name` or `namespace/name` of a gateway, as (namespace, name).
+pub(super) fn gateway_name(text: &str, namespace: &str) -> (String, String) {
+    match text.split_once('/') {
+        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
+        None => (namespace.to_owned(), text.to_owned()),
     }
 }
 

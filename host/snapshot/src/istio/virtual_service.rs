@@ -1,21 +1,20 @@
-//! VirtualService: its hosts, gateways and HTTP routes, as a [`RouteSet`].
+//! VirtualService: its hosts, gateways and routes, as a [`RouteSet`].
 
 use std::sync::Arc;
 
 use osier_api::Object;
 
-use super::{Context, actions, created, matches};
+use super::matches::{MESH, gateway_name};
+use super::streams::{self, Place};
+use super::{Context, actions, created, gateway, matches};
 use crate::finding::FindingKind;
 use crate::hosts::HostPattern;
 use crate::matcher::{Matcher, SourceMatch};
 use crate::read::Fields;
 use crate::rules::Rule;
-use crate::table::{About, HostName, RouteSet};
+use crate::table::{About, Binding, HostName, RouteSet};
 
 pub(crate) const KIND: &str = "VirtualService";
-
-/// The reserved gateway name that stands for calls between pods.
-const MESH: &str = "mesh";
 
 /// Reads one VirtualService.
 pub(crate) fn compile(object: &Object, domain: &str) -> RouteSet {
@@ -65,8 +64,19 @@ fn read_gateways(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet
     set.mesh = named.is_empty() || named.iter().any(|(_, name)| *name == MESH);
     let gateways = named.iter().filter(|(_, name)| *name != MESH);
     set.gateways = gateways
-        .map(|(_, name)| gateway_name(name, context.namespace))
+        .map(|(_, name)| binding(name, context.namespace))
         .collect();
+}
+
+fn binding(text: &str, namespace: &str) -> Binding {
+    let (namespace, name) = gateway_name(text, namespace);
+    Binding {
+        resource: gateway::KIND,
+        namespace,
+        name,
+        section: None,
+        port: None,
+    }
 }
 
 fn read_rules(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
@@ -79,13 +89,13 @@ fn read_rules(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
     for (index, mut http) in (0..).zip(spec.objects("http")) {
         read_http(&mut http, index, (context, &everywhere), &mut set.rules);
     }
-}
-
-/// `name`, `namespace/name` or the full name of a gateway, as (namespace, name).
-fn gateway_name(text: &str, namespace: &str) -> (String, String) {
-    match text.split_once('/') {
-        Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
-        None => (namespace.to_owned(), text.to_owned()),
+    for (index, mut tls) in (0..).zip(spec.objects("tls")) {
+        let place = Place { list: "tls", index };
+        streams::read(&mut tls, place, (context, &everywhere), &mut set.streams);
+    }
+    for (index, mut tcp) in (0..).zip(spec.objects("tcp")) {
+        let place = Place { list: "tcp", index };
+        streams::read(&mut tcp, place, (context, &everywhere), &mut set.streams);
     }
 }
 
@@ -114,7 +124,7 @@ fn read_http(
     // A condition that cannot be read makes its rule unreachable rather than wider than it was meant.
     let matchers = conditions
         .iter_mut()
-        .filter_map(|fields| matches::compile(fields, everywhere));
+        .filter_map(|fields| matches::compile(fields, everywhere, context.namespace));
     rules.extend(matchers.map(|matcher| Rule {
         matcher,
         route: Arc::clone(&route),

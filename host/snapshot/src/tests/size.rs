@@ -62,12 +62,18 @@ fn on_processor() -> Option<Duration> {
 fn compared(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> u32 {
     let ask = ask(origin, head).unwrap();
     let routes = match origin {
-        Origin::Gateway { .. } => snapshot.table.gateway.find(&ask.host),
+        Origin::Gateway {
+            listener,
+            server_name,
+        } => {
+            let server = snapshot.server(*listener, *server_name).unwrap();
+            server.routes.find(&ask.host)
+        }
         Origin::Workload(source) => {
             let service = snapshot
                 .service(&ask.host, Some(&source.namespace))
                 .unwrap();
-            snapshot.table.mesh.find(&service.names.host)
+            snapshot.mesh.find(&service.names.host)
         }
     };
     assert!(routes.unwrap().rules.find(&ask).is_some());

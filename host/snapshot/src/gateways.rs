@@ -1,0 +1,83 @@
+//! What gateway objects ask for, whatever their kind: front ends produce it, `listeners` turns it into listeners.
+
+use crate::finding::Finding;
+use crate::hosts::HostPattern;
+use crate::listener::{TlsMode, TlsVersion};
+use crate::table::About;
+
+/// What one gateway object asks for.
+#[derive(Debug)]
+pub(crate) struct GatewaySet {
+    pub(crate) about: About,
+    /// Its servers, in order.
+    pub(crate) servers: Vec<ServerSpec>,
+    /// What was wrong with the object alone.
+    pub(crate) findings: Vec<Finding>,
+}
+
+/// One server (Istio) or listener (Gateway API) of a gateway object.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerSpec {
+    /// Its own name, which a route may bind to; may be empty.
+    pub(crate) name: String,
+    /// Where it stands, e.g. `spec.servers[0]`.
+    pub(crate) field: String,
+    /// The port number as written; `None` is the main listener.
+    pub(crate) port: Option<u16>,
+    pub(crate) protocol: ServerProtocol,
+    /// Which hosts may be routed, and from which namespaces.
+    pub(crate) hosts: Vec<ServedHost>,
+    pub(crate) tls: Option<TlsSpec>,
+    /// Requests are sent to `https` instead of being routed.
+    pub(crate) https_redirect: bool,
+    pub(crate) proxy_protocol: bool,
+}
+
+/// How a server's connections begin and what is spoken on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerProtocol {
+    /// Plain HTTP.
+    Http,
+    /// HTTP inside TLS, which ends here.
+    Https,
+    /// Anything inside TLS, which ends here or passes through.
+    Tls,
+    /// Anything.
+    Tcp,
+}
+
+/// A host that a server takes, with the namespaces whose routes may bind to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServedHost {
+    /// `None` is every namespace.
+    pub(crate) namespace: Option<String>,
+    pub(crate) pattern: HostPattern,
+}
+
+/// TLS as a gateway object writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsSpec {
+    pub(crate) mode: TlsMode,
+    /// The Secrets with the certificates.
+    pub(crate) credentials: Vec<Credential>,
+    /// Secrets with certificates of authorities, the first that exists counts. Without any, the first credential holds them.
+    pub(crate) authorities: Vec<Credential>,
+    pub(crate) least: Option<TlsVersion>,
+    pub(crate) greatest: Option<TlsVersion>,
+}
+
+/// A Secret that a field names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Credential {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    /// Where that stands.
+    pub(crate) field: String,
+}
+
+impl Credential {
+    /// `namespace/name`.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}

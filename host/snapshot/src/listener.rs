@@ -1,0 +1,180 @@
+//! Listeners: the ports that gateways open, how connections on them begin, and which routes are reached through each.
+//!
+//! A [`Listener`] stands for one socket. Its [`Server`]s are what gateways want on it: on a plain port they are one, whose routes
+//! are told apart by host; on a TLS port the server name of the handshake chooses among them, so that a connection that proved
+//! itself to one server cannot reach the routes of another.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::hosts::{HostIndex, HostPattern};
+use crate::route::Forward;
+use crate::table::HostRoutes;
+
+/// Which socket a listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ListenerKey {
+    /// The one that the node opens at its start, `--gateway-listen`: plain HTTP.
+    Main,
+    /// One that gateways ask for, by the port number that they write.
+    Port(u16),
+}
+
+impl fmt::Display for ListenerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Main => f.write_str("main"),
+            Self::Port(port) => write!(f, "{port}"),
+        }
+    }
+}
+
+/// One socket that gateways take connections on.
+#[derive(Debug)]
+pub struct Listener {
+    /// Which socket.
+    pub key: ListenerKey,
+    /// How connections begin.
+    pub transport: Transport,
+    /// Connections begin with a PROXY protocol header, which names the client.
+    pub proxy_protocol: bool,
+    /// What is served: one on a plain port, one for each set of server names on a TLS port.
+    pub servers: Vec<Arc<Server>>,
+    pub(crate) by_name: HostIndex<Arc<Server>>,
+}
+
+impl Listener {
+    /// The server for a TLS handshake's server name, or for a plain connection (no name).
+    pub fn server(&self, server_name: Option<&str>) -> Option<&Arc<Server>> {
+        match self.transport {
+            Transport::Plain => self.servers.first(),
+            Transport::Tls => self.by_name.find(server_name.unwrap_or_default()),
+        }
+    }
+}
+
+/// How connections begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// With the application protocol.
+    Plain,
+    /// With a TLS ClientHello.
+    Tls,
+}
+
+/// What is spoken once a connection has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Application {
+    /// HTTP of either version; each request is routed.
+    Http,
+    /// Anything; the connection as a whole is routed.
+    Stream,
+}
+
+/// What gateways want on a listener.
+#[derive(Debug)]
+pub struct Server {
+    /// Tells servers of a snapshot apart, and stays while they do: `listener/namespace/gateway/server`.
+    pub name: Arc<str>,
+    /// Which parts of which objects asked for it.
+    pub wanted_by: Vec<ServerOrigin>,
+    /// What is spoken.
+    pub application: Application,
+    /// How TLS is done; `None` on a plain port.
+    pub tls: Option<Arc<Tls>>,
+    /// The server names that choose it on a TLS port.
+    pub(crate) server_names: Vec<HostPattern>,
+    pub(crate) routes: HostIndex<Arc<HostRoutes>>,
+    pub(crate) streams: HostIndex<Arc<StreamRoute>>,
+}
+
+impl Server {
+    /// The route of a connection by its server name; a connection without one is routed by the listener alone.
+    pub fn stream(&self, server_name: Option<&str>) -> Option<&Arc<StreamRoute>> {
+        self.streams.find(server_name.unwrap_or_default())
+    }
+}
+
+/// The part of an object that asked for a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerOrigin {
+    /// The object's kind.
+    pub resource: &'static str,
+    /// Its namespace.
+    pub namespace: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The field, e.g. `spec.servers[0]`.
+    pub field: Arc<str>,
+}
+
+/// Where whole connections go.
+#[derive(Clone, Debug)]
+pub struct StreamRoute {
+    /// For logs: `namespace/object/rule`.
+    pub name: Arc<str>,
+    /// Weighted destinations.
+    pub forward: Forward,
+}
+
+/// How a server does TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Who proves what.
+    pub mode: TlsMode,
+    /// The server's certificates, in order of preference. Empty for [`TlsMode::Passthrough`].
+    pub certificates: Vec<Named<KeyPair>>,
+    /// What client certificates are checked against, where they are asked for.
+    pub authorities: Option<Named<Arc<[u8]>>>,
+    /// The least version; `None` is TLS 1.2.
+    pub least: Option<TlsVersion>,
+    /// The greatest version; `None` is TLS 1.3.
+    pub greatest: Option<TlsVersion>,
+}
+
+/// Who proves what in a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// Nothing here: the encrypted connection goes on to the destination.
+    Passthrough,
+    /// The server.
+    Simple,
+    /// The server, and the client must.
+    Mutual,
+    /// The server, and the client may.
+    OptionalMutual,
+}
+
+/// A version of TLS that can be spoken; older ones are not secure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsVersion {
+    /// 1.2.
+    V1_2,
+    /// 1.3.
+    V1_3,
+}
+
+/// Something out of a Secret. `None` if the Secret or what it should hold is missing, which a finding says; the last good value
+/// stays in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named<T> {
+    /// The Secret, `namespace/name`.
+    pub secret: Arc<str>,
+    /// What it holds.
+    pub value: Option<T>,
+}
+
+/// A certificate chain and its key, both PEM, as a Secret holds them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyPair {
+    /// The certificate, then those that lead to its authority.
+    pub chain: Arc<[u8]>,
+    /// The private key.
+    pub key: Arc<[u8]>,
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyPair(secret)")
+    }
+}

@@ -1,0 +1,42 @@
+//! Secrets with certificates: `kubernetes.io/tls` (`tls.crt`, `tls.key`, `ca.crt`) and Istio's generic form (`cert`, `key`, `cacert`).
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use osier_api::Object;
+
+use crate::listener::KeyPair;
+
+/// What a Secret holds for TLS, or what it lacks, for a person. Whether certificate and key are well-formed is found out by who uses them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TlsSecret {
+    pub(crate) pair: Result<KeyPair, String>,
+    pub(crate) authorities: Result<Arc<[u8]>, String>,
+}
+
+/// Reads one Secret.
+pub(crate) fn read(secret: &Object) -> TlsSecret {
+    let chain = either(secret, ["tls.crt", "cert"]);
+    let key = either(secret, ["tls.key", "key"]);
+    TlsSecret {
+        pair: chain.and_then(|chain| Ok(KeyPair { chain, key: key? })),
+        authorities: either(secret, ["ca.crt", "cacert"]),
+    }
+}
+
+fn either(secret: &Object, names: [&str; 2]) -> Result<Arc<[u8]>, String> {
+    let found = names
+        .iter()
+        .find_map(|name| Some((name, secret.get(&["data", name])?)));
+    let Some((name, value)) = found else {
+        return Err(format!("has neither {:?} nor {:?}", names[0], names[1]));
+    };
+    let bytes = value
+        .as_str()
+        .and_then(|text| STANDARD.decode(text.trim()).ok());
+    match bytes {
+        Some(bytes) if !bytes.is_empty() => Ok(bytes.into()),
+        _ => Err(format!("holds nothing that can be read as {name:?}")),
+    }
+}
