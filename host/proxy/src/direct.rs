@@ -1,9 +1,9 @@
 //! Actions of a route that need no pod: redirects, fixed answers, injected faults.
 
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
-use http::{Response, Uri};
+use http::{HeaderMap, Response, Uri};
 use osier_process::body::{self, Body};
-use osier_snapshot::{Abort, DirectResponse, Fault, Percentage, Redirect};
+use osier_snapshot::{Abort, DirectResponse, Fault, Percentage, Redirect, RouteMatch};
 use rand::Rng;
 
 use crate::answer::Refusal;
@@ -33,11 +33,18 @@ fn point() -> u32 {
     rand::rng().random_range(0..Percentage::WHOLE)
 }
 
+/// The answer to a preflight.
+pub(crate) fn preflight(headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.headers_mut() = headers;
+    response
+}
+
 /// The answer that sends the client elsewhere.
-pub(crate) fn redirect(uri: &Uri, redirect: &Redirect) -> Response<Body> {
+pub(crate) fn redirect(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = redirect.status;
-    if let Ok(location) = HeaderValue::try_from(rewrite::location(uri, redirect)) {
+    if let Ok(location) = HeaderValue::try_from(rewrite::location(uri, redirect, matched)) {
         response.headers_mut().insert(LOCATION, location);
     }
     response
@@ -45,7 +52,7 @@ pub(crate) fn redirect(uri: &Uri, redirect: &Redirect) -> Response<Body> {
 
 /// The fixed answer.
 pub(crate) fn respond(direct: &DirectResponse) -> Response<Body> {
-    let mut response = Response::new(body::full(direct.body.as_bytes().to_vec()));
+    let mut response = Response::new(body::full(direct.body.clone()));
     *response.status_mut() = direct.status;
     if !direct.body.is_empty() {
         response

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
 use osier_process::body::{self, Body};
 use osier_snapshot::{Cluster, Endpoint, HeaderOperation, Route};
@@ -89,25 +89,26 @@ impl<'a> Journey<'a> {
         let mut left = self.repetitions();
         let mut bodies = self.bodies(body, left);
         let mut body = bodies.next().unwrap_or_else(body::empty);
-        let mut number = 0;
+        let mut number = 0u32;
         loop {
             let endpoint = self.next_endpoint(trace)?;
+            head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
             let kept = (left > 0).then(|| head.clone());
             let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &head)?;
             let tried = self
                 .try_once(&endpoint, (head, body), approval, trace)
                 .await;
-            let kept = kept.filter(|_| self.is_worth_another(&tried, trace));
-            let again = kept.and_then(|kept| Some((kept, bodies.next()?)));
-            let Some(request) = again else {
+            let wait = self.wait_before_another(number + 1, &tried, trace);
+            let again = kept.zip(wait);
+            let again = again.and_then(|(kept, wait)| Some((kept, wait, bodies.next()?)));
+            let Some((kept, wait, again)) = again else {
                 return self.settle(tried, trace);
             };
-            (head, body) = request;
+            (head, body) = (kept, again);
             left -= 1;
             number += 1;
-            let started = tried.was_started();
             drop(tried);
-            pause(number, started).await;
+            pause(wait).await;
         }
     }
 
@@ -167,15 +168,24 @@ impl<'a> Journey<'a> {
         }
     }
 
-    fn is_worth_another(&self, tried: &Tried, trace: &Trace) -> bool {
-        let expired = self
-            .deadline(trace.started)
-            .is_some_and(|deadline| Instant::now() >= deadline);
+    /// How long to wait before repetition `number`; `None` if the try stands as it is.
+    fn wait_before_another(&self, number: u32, tried: &Tried, trace: &Trace) -> Option<Duration> {
         let outcome = match &tried.result {
             Ok(response) => Outcome::Answered(response.status(), response.headers()),
             Err(error) => Outcome::Failed(error),
         };
-        !expired && !trace.was_cut_off() && retry::worth(&self.route.retries.on, outcome)
+        let retries = &self.route.retries;
+        if trace.was_cut_off() || !retry::worth(&retries.on, outcome) {
+            return None;
+        }
+        let random = rand::rng().random();
+        let own = retry::back_off(retries.back_off, number, tried.was_started(), random);
+        let requested = retry::requested(outcome).unwrap_or_default();
+        let wait = own.max(requested);
+        let in_time = self
+            .deadline(trace.started)
+            .is_none_or(|deadline| Instant::now() + wait < deadline);
+        (retry::is_short(requested) && in_time).then_some(wait)
     }
 
     fn settle(&self, tried: Tried, trace: &Trace) -> Result<Response<Body>, Refusal> {
@@ -222,9 +232,11 @@ impl<'a> Journey<'a> {
     }
 }
 
-async fn pause(number: u32, started: bool) {
-    let wait = retry::back_off(number, started, rand::rng().random());
+async fn pause(wait: Duration) {
     if wait > Duration::ZERO {
         tokio::time::sleep(wait).await;
     }
 }
+
+/// What a pod is told about which try this is.
+const ATTEMPT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");

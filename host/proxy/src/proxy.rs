@@ -9,7 +9,7 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::metrics::Metrics;
 use osier_process::serve::{Handle, Peer};
-use osier_snapshot::{Action, HeaderOperation, ListenerKey, Route, RouteMatch, Snapshot};
+use osier_snapshot::{Action, Cors, HeaderOperation, ListenerKey, Route, RouteMatch, Snapshot};
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
@@ -149,9 +149,12 @@ impl Proxy {
         let matched = plan.matched?;
         let route = &matched.route;
         direct::inject(&route.fault).await?;
+        if let Some(answer) = cors(route, &head, trace) {
+            return Ok(Passed::at_once(answer));
+        }
         let mut passed = match (&route.action, plan.target) {
             (Action::Redirect(redirect), _) => {
-                Passed::at_once(direct::redirect(&head.uri, redirect))
+                Passed::at_once(direct::redirect(&head.uri, redirect, &matched))
             }
             (Action::Direct(fixed), _) => Passed::at_once(direct::respond(fixed)),
             (Action::Forward(_), None) => return Err(Refusal::nowhere()),
@@ -185,6 +188,19 @@ impl Proxy {
         let mut response = journey.travel((head, body), trace).await?;
         apply(&target.headers.response, response.headers_mut());
         Ok(Passed { response, deadline })
+    }
+}
+
+/// The answer to a preflight, if it is one that ends here. The answers of allowed calls will be marked, refusals too: a page is to
+/// see why it failed.
+fn cors(route: &Route, head: &Parts, trace: &mut Trace) -> Option<Response<Body>> {
+    match route.cors.as_ref()?.decide(head) {
+        Cors::Unmarked => None,
+        Cors::Allowed(origin) => {
+            trace.origin = Some(origin);
+            None
+        }
+        Cors::Preflight(headers) => Some(direct::preflight(headers)),
     }
 }
 

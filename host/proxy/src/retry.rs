@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use osier_snapshot::RetryOn;
 
@@ -54,14 +55,34 @@ fn headers_are_worth(on: &RetryOn, headers: &HeaderMap) -> bool {
     on.headers.iter().any(|name| headers.contains_key(name))
 }
 
-/// The wait before try number `number` (1 is the first repetition): a random part of a doubling interval, as Envoy waits. A try
-/// that was never started is repeated at once.
-pub(crate) fn back_off(number: u32, started: bool, random: f64) -> Duration {
+/// The longest `Retry-After` that is waited for; a server that asks for more gets its way: its answer stands.
+const LONGEST_REQUESTED: Duration = Duration::from_secs(5);
+
+/// How many times the interval a wait grows at most.
+const GROWTH: u32 = 10;
+
+/// The wait before repetition number `number`, counted from 1: a random part of an interval that grows as Envoy's does,
+/// `(2^n - 1) * base`. A try that was never started is repeated at once.
+pub(crate) fn back_off(base: Duration, number: u32, started: bool, random: f64) -> Duration {
     if !started {
         return Duration::ZERO;
     }
-    let interval = 25u64.saturating_mul(1 << number.min(4)).min(250);
-    Duration::from_millis(interval).mul_f64(random)
+    let steps = (1u32 << number.min(GROWTH)) - 1;
+    base.saturating_mul(steps.min(GROWTH)).mul_f64(random)
+}
+
+/// The wait that an answer asks for in `Retry-After` (whole seconds, RFC 9110, 10.2.3), if it does.
+pub(crate) fn requested(outcome: Outcome<'_>) -> Option<Duration> {
+    let Outcome::Answered(_, headers) = outcome else {
+        return None;
+    };
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Whether a requested wait is worth it.
+pub(crate) fn is_short(wait: Duration) -> bool {
+    wait <= LONGEST_REQUESTED
 }
 
 #[cfg(test)]
@@ -129,9 +150,29 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_and_are_bounded() {
-        assert_eq!(back_off(1, false, 1.0), Duration::ZERO);
-        assert_eq!(back_off(1, true, 1.0), Duration::from_millis(50));
-        assert_eq!(back_off(30, true, 1.0), Duration::from_millis(250));
+    fn waits_grow_and_are_bounded() {
+        let wait =
+            |number, started| back_off(Duration::from_millis(25), number, started, 1.0).as_millis();
+        assert_eq!(wait(1, false), 0);
+        assert_eq!(
+            [1, 2, 3, 4, 30].map(|number| wait(number, true)),
+            [25, 75, 175, 250, 250]
+        );
+        assert_eq!(
+            back_off(Duration::from_millis(25), 3, true, 0.0),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn a_server_may_ask_for_a_wait() {
+        let asks = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, http::HeaderValue::from_static(text));
+            requested(Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE, &headers))
+        };
+        assert_eq!(asks("2"), Some(Duration::from_secs(2)));
+        assert_eq!(asks("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert!(is_short(Duration::from_secs(5)) && !is_short(Duration::from_secs(6)));
     }
 }

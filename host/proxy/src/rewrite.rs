@@ -2,7 +2,7 @@
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use osier_snapshot::{PathRewrite, Redirect, Rewrite};
+use osier_snapshot::{DerivePort, PathRewrite, Redirect, Rewrite, RouteMatch};
 
 /// Applies a route's rewrite. What does not make a valid URI leaves that part as it was.
 pub(crate) fn apply(uri: &mut Uri, rewrite: &Rewrite, matched_prefix: Option<usize>) {
@@ -35,12 +35,13 @@ fn new_path(uri: &Uri, rewrite: &PathRewrite, matched_prefix: Option<usize>) -> 
             let rest = matched_prefix.map_or("", |length| path.get(length..).unwrap_or_default());
             join(text, rest)
         }
+        PathRewrite::Whole(text) => text.to_string(),
         PathRewrite::Regex(regex, text) => regex.replace(path, &**text).into_owned(),
     };
     if !new.starts_with('/') {
         new.insert(0, '/');
     }
-    if let Some(query) = uri.query() {
+    if let Some(query) = uri.query().filter(|_| !new.contains('?')) {
         new.push('?');
         new.push_str(query);
     }
@@ -56,7 +57,7 @@ fn join(prefix: &str, rest: &str) -> String {
 }
 
 /// Where a redirect points to.
-pub(crate) fn location(uri: &Uri, redirect: &Redirect) -> String {
+pub(crate) fn location(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> String {
     let scheme = redirect
         .scheme
         .as_ref()
@@ -64,21 +65,26 @@ pub(crate) fn location(uri: &Uri, redirect: &Redirect) -> String {
         .unwrap_or(&Scheme::HTTP);
     let original = uri.authority().map_or("", Authority::as_str);
     let authority = redirect.authority.as_deref().unwrap_or(original);
-    let (host, port) = split(authority);
+    let (host, written) = split(authority);
     let same_scheme = uri.scheme().is_none_or(|old| old == scheme);
-    let kept = port.filter(|_| same_scheme || redirect.authority.is_some());
+    let derived = match redirect.derive_port {
+        DerivePort::Kept => written.filter(|_| same_scheme || redirect.authority.is_some()),
+        DerivePort::FromProtocol => None,
+        DerivePort::FromRequest => Some(matched.port),
+    };
     let port = redirect
         .port
-        .or(kept)
+        .or(derived)
         .filter(|port| Some(*port) != default_port(scheme));
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    let path = redirect.path.as_deref().unwrap_or(uri.path());
-    let query = uri
-        .query()
-        .filter(|_| !path.contains('?'))
-        .map(|query| format!("?{query}"))
-        .unwrap_or_default();
-    format!("{scheme}://{host}{port}{path}{query}")
+    let target = match &redirect.path {
+        Some(path) => new_path(uri, path, matched.matched_prefix),
+        None => uri
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str)
+            .to_owned(),
+    };
+    format!("{scheme}://{host}{port}{target}")
 }
 
 fn split(authority: &str) -> (&str, Option<u16>) {
@@ -155,6 +161,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use http::StatusCode;
+    use osier_snapshot::Route;
+    use std::sync::Arc;
 
     fn rewritten(uri: &str, path: &str, prefix: Option<usize>) -> String {
         let mut uri: Uri = uri.parse().unwrap();
@@ -194,39 +202,62 @@ mod tests {
         regex::Regex::new(text).unwrap()
     }
 
-    fn redirect(change: impl FnOnce(&mut Redirect)) -> Redirect {
+    fn location_of(uri: &str, change: impl FnOnce(&mut Redirect)) -> String {
         let mut redirect = Redirect {
             status: StatusCode::MOVED_PERMANENTLY,
             path: None,
             authority: None,
             port: None,
+            derive_port: DerivePort::Kept,
             scheme: None,
         };
         change(&mut redirect);
-        redirect
+        let only = osier_snapshot::Destination {
+            service: osier_snapshot::ServiceName::Other("a".into()),
+            subset: None,
+            port: None,
+        };
+        let matched = RouteMatch {
+            route: Arc::new(Route::to("r".into(), only)),
+            port: 8080,
+            matched_prefix: Some(4),
+        };
+        location(&uri.parse().unwrap(), &redirect, &matched)
     }
 
     #[test]
     fn redirects_replace_only_what_they_name() {
-        let uri: Uri = "http://a:8080/x?q=1".parse().unwrap();
-        let to = |redirect: Redirect| location(&uri, &redirect);
+        let to = |change: fn(&mut Redirect)| location_of("http://a:8080/x?q=1", change);
+        let whole = |text: &str| Some(PathRewrite::Whole(text.into()));
         assert_eq!(
-            to(redirect(|r| r.path = Some("/y".into()))),
+            to(|r| r.path = Some(PathRewrite::Whole("/y".into()))),
             "http://a:8080/y?q=1"
         );
         assert_eq!(
-            to(redirect(|r| r.path = Some("/y?z".into()))),
+            location_of("http://a:8080/x?q=1", |r| r.path = whole("/y?z")),
             "http://a:8080/y?z"
         );
+        assert_eq!(to(|r| r.authority = Some("b".into())), "http://b/x?q=1");
+        assert_eq!(to(|r| r.scheme = Some(Scheme::HTTPS)), "https://a/x?q=1");
+        assert_eq!(to(|r| r.port = Some(80)), "http://a/x?q=1");
+    }
+
+    #[test]
+    fn redirects_derive_their_port_and_keep_what_is_behind_the_prefix() {
+        let to = |change: fn(&mut Redirect)| location_of("http://a:8080/api/x?q=1", change);
         assert_eq!(
-            to(redirect(|r| r.authority = Some("b".into()))),
-            "http://b/x?q=1"
+            to(|r| r.derive_port = DerivePort::FromProtocol),
+            "http://a/api/x?q=1"
         );
+        let https = to(|r| {
+            r.scheme = Some(Scheme::HTTPS);
+            r.derive_port = DerivePort::FromRequest;
+        });
+        assert_eq!(https, "https://a:8080/api/x?q=1");
         assert_eq!(
-            to(redirect(|r| r.scheme = Some(Scheme::HTTPS))),
-            "https://a/x?q=1"
+            to(|r| r.path = Some(PathRewrite::Matched("/v2".into()))),
+            "http://a:8080/v2/x?q=1"
         );
-        assert_eq!(to(redirect(|r| r.port = Some(80))), "http://a/x?q=1");
     }
 
     #[test]

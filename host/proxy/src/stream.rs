@@ -77,10 +77,14 @@ pub(crate) fn concluded(
     mut trace: Box<Trace>,
     deadline: Option<Instant>,
 ) -> Response<Body> {
-    let response = answer.unwrap_or_else(|refusal| {
+    let mut response = answer.unwrap_or_else(|refusal| {
         trace.flag = refusal.flag;
         refusal.into_response(trace.grpc, &trace.request_id)
     });
+    let cors = trace.route.as_ref().and_then(|route| route.cors.as_ref());
+    if let Some((cors, origin)) = cors.zip(trace.origin.clone()) {
+        cors.mark(origin, response.headers_mut());
+    }
     carried(response, trace, deadline)
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Trace {
     pub(crate) user_agent: Option<HeaderValue>,
     pub(crate) request_id: HeaderValue,
     pub(crate) grpc: bool,
+    /// The origin of a page that may read the answer.
+    pub(crate) origin: Option<HeaderValue>,
     pub(crate) received: SystemTime,
     pub(crate) started: Instant,
     pub(crate) route: Option<Arc<Route>>,
@@ -78,6 +80,7 @@ impl Trace {
             user_agent: head.headers.get(USER_AGENT).cloned(),
             request_id,
             grpc: answer::is_grpc(head),
+            origin: None,
             received: osier_process::clock::now().into(),
             started: Instant::now(),
             route: None,

@@ -1,6 +1,7 @@
 //! Istio's traffic kinds as a front end of the route model. Names of their fields stand here and nowhere else.
 
 mod actions;
+mod cors;
 pub(crate) mod destination_rule;
 mod destinations;
 pub(crate) mod gateway;

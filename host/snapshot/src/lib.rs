@@ -10,6 +10,7 @@
 mod assemble;
 mod clusters;
 mod compile;
+mod cors;
 mod finding;
 mod gateways;
 mod headers;
@@ -33,6 +34,7 @@ mod table;
 mod workload;
 
 pub use compile::compile;
+pub use cors::{Cors, CorsPolicy};
 pub use finding::{Finding, FindingKind};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
@@ -41,8 +43,8 @@ pub use listener::{
     TlsMode, TlsVersion, Transport,
 };
 pub use route::{
-    Abort, Action, Delay, Destination, DirectResponse, Fault, Forward, Mirror, PathRewrite,
-    Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
+    Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
+    PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
 pub use service::{
     Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort,

@@ -17,7 +17,7 @@ use crate::listener::{
 };
 use crate::matcher::{Matcher, SourceMatch};
 use crate::memory::Secrets;
-use crate::route::{Action, Redirect, Route};
+use crate::route::{Action, DerivePort, Redirect, Route};
 use crate::rules::Rule;
 use crate::table::{About, Binding, ByHost, Filed, HostName, RouteSet, index};
 
@@ -469,6 +469,7 @@ fn redirect(gateway: &GatewaySet, spec: &ServerSpec) -> (Arc<RouteSet>, Binding)
         path: None,
         authority: None,
         port,
+        derive_port: DerivePort::Kept,
         scheme: Some(Scheme::HTTPS),
     });
     let source = SourceMatch {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, StatusCode};
 use regex::Regex;
 
+use crate::cors::CorsPolicy;
 use crate::headers::HeaderEdits;
 
 /// What happens to the requests of one rule.
@@ -26,6 +28,8 @@ pub struct Route {
     pub retries: Retries,
     /// Faults to inject.
     pub fault: Fault,
+    /// Which pages of other origins may call.
+    pub cors: Option<Box<CorsPolicy>>,
     /// Copies to send along, whose answers nobody sees.
     pub mirrors: Vec<Mirror>,
 }
@@ -56,6 +60,7 @@ impl Route {
             timeout: None,
             retries: Retries::default(),
             fault: Fault::default(),
+            cors: None,
             mirrors: Vec::new(),
         }
     }
@@ -140,18 +145,32 @@ pub enum ServiceName {
 }
 
 /// An answer that sends the client elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Redirect {
     /// 301, 302, 303, 307 or 308.
     pub status: StatusCode,
-    /// Replaces the path.
-    pub path: Option<Box<str>>,
+    /// Changes the path.
+    pub path: Option<PathRewrite>,
     /// Replaces the host.
     pub authority: Option<Box<str>>,
     /// Replaces the port.
     pub port: Option<u16>,
+    /// Which port it is if none is named.
+    pub derive_port: DerivePort,
     /// Replaces the scheme.
     pub scheme: Option<Scheme>,
+}
+
+/// The port of a redirect that names none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DerivePort {
+    /// The one that the request's authority wrote, unless the scheme changes.
+    #[default]
+    Kept,
+    /// The usual one of the scheme.
+    FromProtocol,
+    /// The one that the request came to.
+    FromRequest,
 }
 
 /// A fixed answer.
@@ -160,7 +179,7 @@ pub struct DirectResponse {
     /// Its status.
     pub status: StatusCode,
     /// Its body.
-    pub body: Arc<str>,
+    pub body: Bytes,
 }
 
 /// Changes of the request's target before forwarding.
@@ -177,6 +196,8 @@ pub struct Rewrite {
 pub enum PathRewrite {
     /// Replaces the prefix that the rule matched, or the whole path if it matched otherwise.
     Matched(Box<str>),
+    /// Replaces the whole path.
+    Whole(Box<str>),
     /// Replaces what the expression finds.
     Regex(Regex, Box<str>),
 }
@@ -190,6 +211,26 @@ pub struct Retries {
     pub per_try_timeout: Option<Duration>,
     /// What is worth another try.
     pub on: RetryOn,
+    /// The interval that waits before a repetition grow from.
+    pub back_off: Duration,
+    /// Whether a repetition goes to another locality, where there is one.
+    pub remote_localities: bool,
+    /// Whether a repetition may go to the endpoint that failed, although there are others.
+    pub same_endpoint: bool,
+}
+
+impl Retries {
+    /// Envoy's interval, from which waits grow tenfold at most.
+    pub const BACK_OFF: Duration = Duration::from_millis(25);
+
+    /// One try and no more.
+    pub fn never() -> Self {
+        Self {
+            attempts: 0,
+            on: RetryOn::default(),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Retries {
@@ -204,6 +245,9 @@ impl Default for Retries {
             attempts: 2,
             per_try_timeout: None,
             on,
+            back_off: Self::BACK_OFF,
+            remote_localities: false,
+            same_endpoint: false,
         }
     }
 }

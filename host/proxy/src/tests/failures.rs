@@ -256,3 +256,30 @@ async fn a_body_that_breaks_is_reported() {
     );
     assert_eq!((mesh.report().status, mesh.report().flags), (200, "UC"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_a_wait_gets_it_up_to_a_bound() {
+    let rules = to_echo(json!({"retries": {"attempts": 3, "retryOn": "5xx", "backoff": "1ms"}}));
+    for (asked, tries, waited) in [("1", 2, 1_000..1_100), ("600", 1, 0..1)] {
+        let mesh = Mesh::new(1, rules.clone());
+        let (numbers, seen) = (Arc::new(Mutex::new(Vec::new())), Mutex::new(0));
+        let (kept, seen) = (numbers.clone(), Arc::new(seen));
+        mesh.pod("echo-0", move |request| {
+            kept.lock()
+                .push(request.headers()["x-envoy-attempt-count"].clone());
+            *seen.lock() += 1;
+            let status = if *seen.lock() == 1 { 503 } else { 200 };
+            let answer = Response::builder()
+                .status(status)
+                .header("retry-after", asked);
+            Box::pin(async move { Ok(answer.body(body::empty()).unwrap()) })
+        });
+        text(mesh.send(get("http://a/")).await).await;
+        assert!(
+            waited.contains(&mesh.report().duration_ms),
+            "{:?}",
+            mesh.report()
+        );
+        assert_eq!(*numbers.lock(), ["1", "2"][..tries]);
+    }
+}

@@ -80,6 +80,7 @@ async fn hop_by_hop_headers_stay_on_their_hop() {
         [
             "authorization",
             "te",
+            "x-envoy-attempt-count",
             "x-forwarded-for",
             "x-forwarded-host",
             "x-forwarded-proto",

@@ -281,3 +281,68 @@ async fn a_copy_goes_along_and_its_answer_is_not_seen() {
         "a copy passes the policy of its destination too"
     );
 }
+
+#[tokio::test]
+async fn a_preflight_ends_at_the_proxy_and_allowed_calls_are_marked() {
+    let policy = json!({"allowOrigins": [{"exact": "https://shop.example"}], "allowMethods": ["GET", "PUT"],
+        "allowHeaders": ["x-a"], "exposeHeaders": ["x-b"], "maxAge": "10m", "allowCredentials": true});
+    let mesh = Mesh::new(1, to_echo(json!({"corsPolicy": policy})));
+    mesh.echo("echo-0");
+    let from = |method, origin| {
+        Request::builder()
+            .method(method)
+            .uri("http://a/")
+            .header("origin", origin)
+            .header("access-control-request-method", "PUT")
+            .body(body::empty())
+            .unwrap()
+    };
+    let answer = mesh.send(from("OPTIONS", "https://shop.example")).await;
+    assert_eq!((answer.status(), mesh.called().len()), (StatusCode::OK, 0));
+    let told = |name: &str| {
+        answer
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    assert_eq!(
+        told("access-control-allow-origin"),
+        Some("https://shop.example")
+    );
+    assert_eq!(told("access-control-allow-methods"), Some("GET,PUT"));
+    assert_eq!(told("access-control-allow-headers"), Some("x-a"));
+    assert_eq!(told("access-control-max-age"), Some("600"));
+    assert_eq!(told("access-control-expose-headers"), None);
+    let answer = mesh.send(from("GET", "https://shop.example")).await;
+    assert_eq!(
+        answer.headers()["access-control-allow-origin"],
+        "https://shop.example"
+    );
+    assert_eq!(answer.headers()["access-control-expose-headers"], "x-b");
+    let stranger = mesh.send(from("OPTIONS", "https://evil.example")).await;
+    assert_eq!(
+        mesh.called().len(),
+        2,
+        "it goes on to the pod, which may know better"
+    );
+    assert!(
+        !stranger
+            .headers()
+            .contains_key("access-control-allow-origin")
+    );
+    mesh.publish(0, to_echo(json!({"corsPolicy": policy})));
+    let failed = mesh.send(from("GET", "https://shop.example")).await;
+    assert_eq!(failed.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        failed.headers().contains_key("access-control-allow-origin"),
+        "a page may see why"
+    );
+}
+
+#[tokio::test]
+async fn a_fixed_answer_may_be_bytes() {
+    let direct = json!([{"directResponse": {"status": 200, "body": {"bytes": "AP8B"}}}]);
+    let response = Mesh::new(0, direct).send(get("http://a/")).await;
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(&*bytes, [0, 255, 1]);
+}

@@ -1,16 +1,19 @@
 //! What an `http[]` entry of a VirtualService does with a request.
 
+use base64::Engine as _;
+use bytes::Bytes;
 use http::StatusCode;
 use http::uri::{Authority, Scheme};
 
 use super::destinations::{self, percentage};
 use super::headers::edits;
 use super::matches::find_regex;
-use super::{Context, retries};
+use super::{Context, cors, retries};
 use crate::headers::{HeaderEdits, HeaderOperation};
 use crate::read::Fields;
 use crate::route::{
-    Abort, Action, Delay, DirectResponse, Fault, PathRewrite, Redirect, Rewrite, Route, Weighted,
+    Abort, Action, Delay, DerivePort, DirectResponse, Fault, PathRewrite, Redirect, Rewrite, Route,
+    Weighted,
 };
 
 /// Reads one route; `None` if it says nothing usable about where the request goes.
@@ -33,6 +36,9 @@ pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>)
         .object("fault")
         .map(|mut fields| fault(&mut fields))
         .unwrap_or_default();
+    let cors = http
+        .object("corsPolicy")
+        .map(|mut fields| Box::new(cors::compile(&mut fields)));
     let mirrors = destinations::mirrors(http, &name, context);
     let action = action(http, context)?;
     Some(Route {
@@ -43,6 +49,7 @@ pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>)
         timeout,
         retries,
         fault,
+        cors,
         mirrors,
     })
 }
@@ -147,7 +154,7 @@ fn redirect(fields: &mut Fields<'_>) -> Option<Redirect> {
     let path = fields
         .text("uri")
         .filter(|text| !text.is_empty())
-        .map(Into::into);
+        .map(redirect_path);
     let authority = fields
         .text("authority")
         .filter(|text| !text.is_empty())
@@ -156,12 +163,14 @@ fn redirect(fields: &mut Fields<'_>) -> Option<Redirect> {
         .text("scheme")
         .and_then(|text| Scheme::try_from(text).ok());
     let port = fields.number("port");
+    let derive_port = derive_port(fields);
     match StatusCode::from_u16(status) {
         Ok(status) if [301, 302, 303, 307, 308].contains(&status.as_u16()) => Some(Redirect {
             status,
             path,
             authority,
             port,
+            derive_port,
             scheme,
         }),
         _ => {
@@ -174,6 +183,27 @@ fn redirect(fields: &mut Fields<'_>) -> Option<Redirect> {
     }
 }
 
+/// `%PREFIX()%` before the text keeps what stands behind the matched prefix, as Istio's reference of HTTPRedirect writes it.
+fn redirect_path(text: &str) -> PathRewrite {
+    match text.strip_prefix("%PREFIX()%") {
+        Some(prefix) => PathRewrite::Matched(prefix.into()),
+        None => PathRewrite::Whole(text.into()),
+    }
+}
+
+fn derive_port(fields: &mut Fields<'_>) -> DerivePort {
+    match fields.text("derivePort") {
+        None => DerivePort::Kept,
+        Some("FROM_PROTOCOL_DEFAULT") => DerivePort::FromProtocol,
+        Some("FROM_REQUEST_PORT") => DerivePort::FromRequest,
+        Some(_) => {
+            let detail = "must be FROM_PROTOCOL_DEFAULT or FROM_REQUEST_PORT; it is ignored";
+            fields.invalid("derivePort", detail);
+            DerivePort::Kept
+        }
+    }
+}
+
 fn direct_response(fields: &mut Fields<'_>) -> Option<DirectResponse> {
     let status = fields
         .number("status")
@@ -181,7 +211,7 @@ fn direct_response(fields: &mut Fields<'_>) -> Option<DirectResponse> {
         .filter(|s| s.as_u16() >= 200);
     let body = fields
         .object("body")
-        .and_then(|mut body| body.text("string"))
+        .map(|mut body| direct_body(&mut body))
         .unwrap_or_default();
     if status.is_none() {
         fields.invalid(
@@ -191,8 +221,26 @@ fn direct_response(fields: &mut Fields<'_>) -> Option<DirectResponse> {
     }
     Some(DirectResponse {
         status: status?,
-        body: body.into(),
+        body,
     })
+}
+
+/// `string`, or `bytes` in base64.
+fn direct_body(fields: &mut Fields<'_>) -> Bytes {
+    let encoded = fields.text("bytes");
+    if let Some(text) = fields.text("string") {
+        return Bytes::copy_from_slice(text.as_bytes());
+    }
+    let Some(encoded) = encoded else {
+        return Bytes::new();
+    };
+    match base64::engine::general_purpose::STANDARD.decode(encoded) {
+        Ok(bytes) => bytes.into(),
+        Err(error) => {
+            fields.invalid("bytes", format!("not base64 ({error}); the body is empty"));
+            Bytes::new()
+        }
+    }
 }
 
 fn fault(fields: &mut Fields<'_>) -> Fault {

@@ -7,7 +7,7 @@ use super::Context;
 use super::headers::edits;
 use crate::names;
 use crate::read::Fields;
-use crate::route::{Destination, Forward, Mirror, Percentage, Retries, RetryOn, Route, Weighted};
+use crate::route::{Destination, Forward, Mirror, Percentage, Retries, Route, Weighted};
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);
@@ -105,14 +105,9 @@ fn mirror(
     (route, context): (&str, Context<'_>),
 ) -> Option<Mirror> {
     let plain = Route::to(format!("{route}/mirror").into(), destination(to, context)?);
-    let retries = Retries {
-        attempts: 0,
-        per_try_timeout: None,
-        on: RetryOn::default(),
-    };
     let route = Route {
         timeout: Some(MIRROR_TIMEOUT),
-        retries,
+        retries: Retries::never(),
         ..plain
     };
     let route = Arc::new(route);

@@ -127,7 +127,11 @@ fn query_matches(fields: &mut Fields<'_>, usable: &mut bool) -> Vec<(Box<str>, S
 }
 
 /// `{exact|prefix|regex: …}`; an empty object asks only that the value is there.
-fn string_match(value: &Value, path: String, parent: &Fields<'_>) -> Option<StringMatch> {
+pub(super) fn string_match(
+    value: &Value,
+    path: String,
+    parent: &Fields<'_>,
+) -> Option<StringMatch> {
     let mut fields = Fields::new(value, path, parent.findings())?;
     if fields.is_empty() {
         return Some(StringMatch::Present);

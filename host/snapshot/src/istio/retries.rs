@@ -1,13 +1,23 @@
 //! `retries` of a VirtualService: counts, and Envoy's words for what is worth another try.
 
+use std::time::Duration;
+
+use http::HeaderName;
+
 use crate::read::Fields;
 use crate::route::{Retries, RetryOn};
 
 /// What Istio retries on when the object does not say.
 const DEFAULT_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,503";
 
+/// What Envoy's rate limit marks its answers with.
+const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
+
 /// The most tries that one request may cost.
 const MOST_ATTEMPTS: u32 = 25;
+
+/// The least interval that waits grow from.
+const LEAST_BACK_OFF: Duration = Duration::from_millis(1);
 
 pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
     let attempts = fields.number("attempts").unwrap_or(2u32).min(MOST_ATTEMPTS);
@@ -28,10 +38,14 @@ pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
             fields.not_applied("retryOn", format!("{word:?} is ignored"));
         }
     }
+    let back_off = fields.duration("backoff").unwrap_or(Retries::BACK_OFF);
     Retries {
         attempts,
         per_try_timeout,
         on,
+        back_off: back_off.max(LEAST_BACK_OFF),
+        remote_localities: fields.flag("retryRemoteLocalities").unwrap_or(false),
+        same_endpoint: fields.flag("retryIgnorePreviousHosts") == Some(false),
     }
 }
 
@@ -41,7 +55,10 @@ fn understand(word: &str, on: &mut RetryOn) -> bool {
         "gateway-error" => on.gateway_error = true,
         "connect-failure" => on.connect_failure = true,
         "refused-stream" => on.refused = true,
-        "reset" | "reset-before-request" => on.reset = true,
+        "reset" => on.reset = true,
+        // What was not started here was not sent either.
+        "reset-before-request" => (on.connect_failure, on.refused) = (true, true),
+        "envoy-ratelimited" => on.headers.push(RATE_LIMITED),
         "retriable-4xx" => on.conflict = true,
         // The codes themselves stand beside it in the list.
         "retriable-status-codes" => {}

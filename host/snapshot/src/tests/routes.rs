@@ -335,7 +335,7 @@ fn redirects_and_fixed_answers_need_no_destination() {
     let (route, findings) =
         only_route(json!({"directResponse": {"status": 418, "body": {"string": "teapot"}}}));
     assert_eq!(findings, []);
-    assert!(matches!(&route.action, Action::Direct(direct) if &*direct.body == "teapot"));
+    assert!(matches!(&route.action, Action::Direct(direct) if direct.body == "teapot"));
 }
 
 #[test]
