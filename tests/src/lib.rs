@@ -12,6 +12,7 @@ pub mod kubectl;
 pub mod load;
 pub mod node;
 pub mod objects;
+pub mod tls;
 
 pub use deadline::until;
 pub use node::{Node, Options};

@@ -1,7 +1,7 @@
 //! One running `osier up`: started in a folder of its own, on ports of the kernel's choosing, and never left behind.
 
 use crate::artifacts;
-use crate::deadline::until_blocking;
+use crate::deadline::{until, until_blocking};
 use crate::kubectl::{self, Kubectl};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
@@ -116,6 +116,20 @@ impl Node {
                 .with_context(|| format!("no {name} in addresses.json"))?
                 .to_owned()),
         }
+    }
+
+    /// The address of a listener that a gateway asked for by this port, once it is open.
+    pub async fn listener(&self, port: u16) -> Result<String> {
+        let written = self.data_dir().join("addresses.json");
+        let open = || async {
+            let addresses: Value = serde_json::from_slice(&std::fs::read(&written)?)?;
+            let address = addresses["listeners"][port.to_string()].as_str();
+            Ok(address.map(ToOwned::to_owned))
+        };
+        let what = format!("a listener for port {port}");
+        until(&what, Duration::from_secs(30), open)
+            .await
+            .with_context(|| self.log_tail(20))
     }
 
     /// `--data-dir`.

@@ -17,11 +17,13 @@ pub fn server_config(
     credential: &Credential,
 ) -> Result<Arc<rustls::ServerConfig>, IdentityError> {
     let bad = |error: rustls::Error| IdentityError::material("server credential", error);
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots(authority_pem)?), provider())
-            .allow_unauthenticated()
-            .build()
-            .map_err(|error| IdentityError::material("authority", error))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots(authority_pem.as_bytes())?),
+        provider(),
+    )
+    .allow_unauthenticated()
+    .build()
+    .map_err(|error| IdentityError::material("authority", error))?;
     let (chain, key) = parts(credential)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
@@ -45,7 +47,7 @@ pub fn client_config(
     let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(bad)?
-        .with_root_certificates(roots(authority_pem)?);
+        .with_root_certificates(roots(authority_pem.as_bytes())?);
     let mut config = match credential {
         None => builder.with_no_client_auth(),
         Some(credential) => {
@@ -57,13 +59,13 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn roots(authority_pem: &str) -> Result<RootCertStore, IdentityError> {
+pub(crate) fn roots(authority_pem: &[u8]) -> Result<RootCertStore, IdentityError> {
     let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(authority_pem.as_bytes()) {
+    for certificate in CertificateDer::pem_slice_iter(authority_pem) {
         let certificate =
             certificate.map_err(|error| IdentityError::material("authority", error))?;
         store

@@ -5,11 +5,15 @@
 
 mod authority;
 mod configuration;
+mod shown;
 mod subject;
+mod termination;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, server_config};
+pub use shown::forwarded_client_cert;
 pub use subject::{Subject, subject};
+pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
 
 use std::path::PathBuf;
 

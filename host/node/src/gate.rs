@@ -99,7 +99,7 @@ fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
         request: request(call),
         connection: Connection {
             // The host is both ends' sidecar: it knows who calls.
-            mtls: call.source.is_some(),
+            mtls: call.source.is_some() || call.proven,
             requested_server_name: call.server_name,
             ..Connection::default()
         },
@@ -234,6 +234,7 @@ mod tests {
             head: &head,
             request_id: "r1",
             peer: None,
+            proven: false,
             server_name: None,
             received: std::time::SystemTime::UNIX_EPOCH,
         })

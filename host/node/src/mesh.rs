@@ -1,6 +1,7 @@
 //! Feeds the proxy: objects change, a snapshot is compiled off the request path and published.
 
 mod findings;
+mod listeners;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use osier_api::resources::{
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
-use osier_snapshot::{Finding, FindingKind, Inputs, ListenerKey, ServerOrigin, Snapshot, compile};
+use osier_snapshot::{Finding, Inputs, Snapshot, compile};
 use tokio::sync::watch;
 
 use crate::settings::Settings;
@@ -128,19 +129,32 @@ impl Publisher {
         for informer in self.mirrors.all() {
             informer.synced().await;
         }
+        let mut opened = self.proxy.opened();
+        let mut found = Vec::new();
+        let mut due = true;
         loop {
-            for change in &mut changes {
-                change.borrow_and_update();
+            if due {
+                for change in &mut changes {
+                    change.borrow_and_update();
+                }
+                found = self.publish().await.unwrap_or(found);
             }
-            self.publish().await;
+            let listeners = opened.borrow_and_update().clone();
+            let snapshot = self.proxy.snapshot();
+            let told = listeners::told(found.clone(), &snapshot, &listeners);
+            self.findings.tell(&self.mirrors, told).await;
             let any = changes.iter_mut().map(|change| Box::pin(change.changed()));
             // An informer ends with the process, as we do.
-            let _changed = futures::future::select_all(any).await;
+            due = tokio::select! {
+                _changed = futures::future::select_all(any) => true,
+                _opened = opened.changed() => false,
+            };
             tokio::time::sleep(GATHER).await;
         }
     }
 
-    async fn publish(&mut self) {
+    /// Compiles and publishes; what is not in force is the answer.
+    async fn publish(&mut self) -> Option<Vec<Finding>> {
         let (mirrors, domain, previous) = (
             self.mirrors.clone(),
             self.domain.clone(),
@@ -153,14 +167,12 @@ impl Publisher {
                 compile_all(&mirrors, (&domain, gateway_port), &previous)
             })
             .await;
-        let Ok((snapshot, found)) = compiled else {
-            return;
-        };
+        let (snapshot, mut found) = compiled.ok()?;
         let snapshot = Arc::new(snapshot);
-        self.proxy.publish(Arc::clone(&snapshot));
+        found.extend(self.proxy.publish(Arc::clone(&snapshot)));
         self.sender.send_replace(snapshot);
         self.ready.send_replace(true);
-        self.findings.tell(&self.mirrors, found).await;
+        Some(found)
     }
 }
 
@@ -189,26 +201,5 @@ fn compile_all(
         gateway_port,
         domain,
     };
-    let (snapshot, mut found) = compile(&inputs, Some(previous));
-    found.extend(unopened(&snapshot));
-    (snapshot, found)
-}
-
-/// Servers of gateways on other ports than the main one, which are not opened yet.
-fn unopened(snapshot: &Snapshot) -> Vec<Finding> {
-    let own = snapshot.listeners().iter();
-    let own = own.filter(|listener| listener.key != ListenerKey::Main);
-    let wanted = own.flat_map(|listener| {
-        let servers = listener.servers.iter();
-        servers.flat_map(|server| &server.wanted_by)
-    });
-    let finding = |origin: &ServerOrigin| Finding {
-        resource: origin.resource,
-        namespace: origin.namespace.to_string(),
-        name: origin.name.to_string(),
-        field: format!("{}.port", origin.field),
-        kind: FindingKind::NotApplied,
-        detail: "only the node's main gateway listener is open yet".to_owned(),
-    };
-    wanted.map(finding).collect()
+    compile(&inputs, Some(previous))
 }

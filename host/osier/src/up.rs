@@ -12,10 +12,14 @@ use anyhow::Context as _;
 use directory::{Addresses, DataDirectory};
 use osier_process::logs;
 use osier_process::signals::Signals;
+use osier_proxy::Opened;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Runs a node until a signal ends it.
 ///
@@ -56,6 +60,7 @@ async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
     let cause = tokio::select! {
         signal = signals.next() => Ok(signal),
         broken = rooms.store_failed() => Err(broken),
+        never = keep_addresses(&directory, addresses, rooms.opened()) => match never {},
     };
     if let Ok(signal) = cause {
         tracing::info!(
@@ -69,6 +74,31 @@ async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
     drained?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Writes the addresses of listeners into `addresses.json` as gateways open and close them.
+async fn keep_addresses(
+    directory: &DataDirectory,
+    mut addresses: Addresses,
+    mut opened: watch::Receiver<Opened>,
+) -> Infallible {
+    loop {
+        let now = opened.borrow_and_update().clone();
+        let listening = now.into_iter().filter_map(|(port, opened)| {
+            let address = opened.ok()?;
+            Some((port, address))
+        });
+        let listeners = listening.collect();
+        if addresses.listeners != listeners {
+            addresses.listeners = listeners;
+            if let Err(failure) = directory.write_addresses(&addresses) {
+                tracing::warn!(%failure, "addresses.json does not name every listener");
+            }
+        }
+        if opened.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// Bound before anything is built: a port in use is told at once and nothing is half started.
@@ -97,6 +127,7 @@ impl Listeners {
             api: address(&self.api)?,
             gateway: address(&self.gateway)?,
             admin: address(&self.admin)?,
+            listeners: BTreeMap::new(),
         })
     }
 }

@@ -1,24 +1,28 @@
-//! The one accept loop: TCP, optionally TLS, HTTP/1.1 or HTTP/2, one [`Handle`] per listener.
+//! The one accept loop: TCP, optionally TLS, HTTP/1.1 or HTTP/2 or raw streams, one [`Handle`] per listener.
 //!
 //! On stop a listener takes what is already in its backlog, answers every further request on open connections with
 //! `connection: close`, and only then closes the idle ones, so that a client under load sees no broken exchange.
 
-use crate::body::{self, Body};
-use crate::{CancellationToken, Tasks};
+mod connection;
+mod idle;
+mod prefixed;
+pub mod proxy_header;
+
+pub use prefixed::Prefixed;
+
+use crate::Tasks;
+use crate::body::Body;
+use connection::Connections;
 use futures::FutureExt;
-use http::{HeaderValue, Request, Response, Version, header};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use http::{HeaderValue, Request, Response};
 use rustls::pki_types::CertificateDer;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// Who is at the other end of a connection.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct Peer {
     pub handshake: Option<Handshake>,
     /// The certificate that the peer proved to own; `None` on plain connections and for anonymous TLS clients.
     pub certificate: Option<CertificateDer<'static>>,
+    /// What the listener's [`Handle`] writes of the certificate into requests: made once for a connection.
+    pub described: OnceLock<Option<HeaderValue>>,
 }
 
 impl Peer {
@@ -39,6 +45,7 @@ impl Peer {
             address,
             handshake: None,
             certificate: None,
+            described: OnceLock::new(),
         }
     }
 
@@ -64,15 +71,84 @@ pub trait Handle: Clone + Send + Sync + 'static {
         peer: &Arc<Peer>,
         request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Takes a whole connection that is not HTTP; it ends when this does. Only a listener whose [`Choose`] says so gets any.
+    fn stream(
+        &self,
+        _peer: Arc<Peer>,
+        _stream: Box<dyn Stream>,
+    ) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
-/// Whether a listener speaks TLS.
+/// Both directions of a connection.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// How the connections of a listener begin.
 #[derive(Clone)]
 pub enum Security {
     /// Plain TCP.
     Plain,
     /// TLS with this configuration (made by `host/identity`).
     Tls(Arc<rustls::ServerConfig>),
+    /// Each connection as it is decided when it comes.
+    Chosen(Arc<dyn Choose>),
+}
+
+/// Decides how connections begin, on a listener whose meaning changes while it is open.
+pub trait Choose: Send + Sync {
+    /// What a new connection begins with.
+    fn opening(&self) -> Opening;
+
+    /// How a TLS connection goes on, given the bytes that have come so far.
+    fn choose(&self, so_far: &[u8]) -> Choice;
+}
+
+/// What a connection begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// A PROXY protocol header stands before everything else.
+    pub proxy_protocol: bool,
+    /// What comes then.
+    pub then: Then,
+}
+
+/// What a connection begins with, behind a PROXY header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Plain HTTP.
+    Http,
+    /// Something else, as it is.
+    Stream,
+    /// A TLS ClientHello, which [`Choose::choose`] is asked about.
+    Tls,
+    /// Nothing that anybody takes: the connection is closed.
+    Nothing,
+}
+
+/// How a TLS connection goes on.
+pub enum Choice {
+    /// The ClientHello is not complete.
+    More,
+    /// TLS ends here, HTTP is inside.
+    Http(Arc<rustls::ServerConfig>),
+    /// TLS ends here, something else is inside.
+    Stream(Arc<rustls::ServerConfig>),
+    /// The connection goes on encrypted as it is.
+    Passed(Handshake),
+    /// Nobody takes it; the reason is for the log.
+    Refused(String),
+}
+
+/// Opens a port.
+///
+/// # Errors
+/// What the system says, e.g. that it is in use or needs privileges.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
 }
 
 /// The bounds of a listener.
@@ -84,6 +160,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// Bytes of a request's head.
     pub head_bytes: usize,
+    /// How long the sender of an HTTP/1.1 request may leave its body unfinished without sending any of it.
+    pub body_idle: Duration,
     /// Streams at the same time on one HTTP/2 connection.
     pub streams: u32,
     /// After stop: how long open connections may still send a request before the idle ones are closed.
@@ -96,6 +174,7 @@ impl Default for Limits {
             connections: 16_384,
             head_timeout: Duration::from_secs(10),
             head_bytes: 64 * 1024,
+            body_idle: Duration::from_secs(300),
             streams: 1_024,
             lame_duck: Duration::from_millis(300),
         }
@@ -134,159 +213,6 @@ pub async fn serve<H: Handle>(
         slots.clone().try_acquire_owned(),
     ) {
         connections.take(accepted, slot).await;
-    }
-}
-
-/// What every connection of one listener shares.
-#[derive(Clone)]
-struct Connections<H> {
-    security: Security,
-    handle: H,
-    tasks: Tasks,
-    limits: Limits,
-}
-
-impl<H: Handle> Connections<H> {
-    async fn take(
-        &self,
-        accepted: std::io::Result<(TcpStream, SocketAddr)>,
-        slot: OwnedSemaphorePermit,
-    ) {
-        match accepted {
-            Ok((stream, address)) => {
-                let connection = self.clone();
-                self.tasks.spawn("connection", async move {
-                    connection.secure(stream, address).await;
-                    drop(slot);
-                });
-            }
-            // Out of descriptors or memory: the connection stays in the backlog. Waiting keeps the loop from spinning.
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-
-    async fn secure(self, stream: TcpStream, address: SocketAddr) {
-        let _best_effort = stream.set_nodelay(true);
-        match &self.security {
-            Security::Plain => {
-                self.exchange(stream, Peer::plain(address)).await;
-            }
-            Security::Tls(config) => {
-                let handshake = TlsAcceptor::from(config.clone()).accept(stream);
-                match tokio::time::timeout(self.limits.head_timeout, handshake).await {
-                    Ok(Ok(stream)) => {
-                        let peer = proven(address, stream.get_ref().1);
-                        self.exchange(stream, peer).await;
-                    }
-                    Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
-                }
-            }
-        }
-    }
-
-    async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        self,
-        stream: S,
-        peer: Peer,
-    ) {
-        let stopping = self.tasks.stopping();
-        let peer = Arc::new(peer);
-        let builder = self.builder();
-        let service = hyper::service::service_fn(|request: Request<Incoming>| {
-            let (handle, peer, stopping) = (self.handle.clone(), peer.clone(), stopping.clone());
-            async move {
-                Ok::<_, std::convert::Infallible>(answer(&handle, &peer, &stopping, request).await)
-            }
-        });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = lame_duck_over(&stopping, self.limits.lame_duck) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(address = %peer.address, %error, "connection ended early");
-        }
-    }
-
-    fn builder(&self) -> auto::Builder<Streams> {
-        let mut builder = auto::Builder::new(Streams(self.tasks.clone()));
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.head_timeout)
-            .max_buf_size(self.limits.head_bytes);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .keep_alive_interval(Duration::from_secs(30))
-            .max_concurrent_streams(self.limits.streams)
-            .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX));
-        builder
-    }
-}
-
-/// The other end of a TLS connection whose handshake is done.
-fn proven(address: SocketAddr, connection: &rustls::ServerConnection) -> Peer {
-    let certificates = connection.peer_certificates();
-    let certificate = certificates.and_then(<[_]>::first);
-    let server_name = connection.server_name();
-    Peer {
-        address,
-        handshake: Some(Handshake {
-            server_name: server_name.map(|name| name.to_ascii_lowercase().into()),
-        }),
-        certificate: certificate.map(|found| found.clone().into_owned()),
-    }
-}
-
-async fn lame_duck_over(stopping: &CancellationToken, wait: Duration) {
-    stopping.cancelled().await;
-    tokio::time::sleep(wait).await;
-}
-
-async fn answer<H: Handle>(
-    handle: &H,
-    peer: &Arc<Peer>,
-    stopping: &CancellationToken,
-    request: Request<Incoming>,
-) -> Response<Body> {
-    let one = request.version() < Version::HTTP_2;
-    let request = request.map(|incoming| {
-        if http_body::Body::is_end_stream(&incoming) {
-            body::empty()
-        } else {
-            body::from_incoming(incoming)
-        }
-    });
-    let mut response = handle.handle(peer, request).await;
-    if one && stopping.is_cancelled() && response.status() != http::StatusCode::SWITCHING_PROTOCOLS
-    {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Runs the tasks that hyper starts for HTTP/2 streams among the process's own, so that they drain too.
-#[derive(Clone)]
-struct Streams(Tasks);
-
-impl<F> hyper::rt::Executor<F> for Streams
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn_uncounted(future);
     }
 }
 

@@ -31,6 +31,15 @@ impl Tasks {
         Self::default()
     }
 
+    /// The same set with an end of its own: stopping the branch leaves the rest running, stopping the set ends the branch too.
+    #[must_use]
+    pub fn branch(&self) -> Self {
+        Self {
+            stopping: self.stopping.child_token(),
+            ..self.clone()
+        }
+    }
+
     /// Runs `future` under a name that shows in [`Stuck`]. The task is not stopped from outside: it watches
     /// [`Tasks::stopping`].
     pub fn spawn<F>(&self, name: &'static str, future: F) -> JoinHandle<F::Output>
@@ -152,6 +161,18 @@ mod tests {
         let stuck = tasks.drained(Duration::from_secs(1)).await.unwrap_err();
         assert_eq!(stuck.0, [("deaf", 1)]);
         assert!(stuck.to_string().contains("deaf (1)"));
+    }
+
+    #[tokio::test]
+    async fn a_branch_ends_alone_and_with_its_set() {
+        let tasks = Tasks::new();
+        let (one, other) = (tasks.branch(), tasks.branch());
+        one.stop();
+        assert!(!tasks.stopping().is_cancelled() && !other.stopping().is_cancelled());
+        let stopping = other.stopping();
+        let waits = other.spawn("waits", async move { stopping.cancelled().await });
+        tasks.drained(Duration::from_secs(5)).await.unwrap();
+        assert!(waits.is_finished());
     }
 
     #[tokio::test]

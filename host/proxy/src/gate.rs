@@ -46,6 +46,8 @@ pub struct Call<'a> {
     pub request_id: &'a str,
     /// The address of the client outside, behind a gateway.
     pub peer: Option<SocketAddr>,
+    /// The client outside proved who it is with a certificate.
+    pub proven: bool,
     /// The server name that the client outside asked for in its TLS handshake.
     pub server_name: Option<&'a str>,
     /// When the request arrived.

@@ -13,9 +13,12 @@ mod direct;
 mod flags;
 mod forward;
 mod gate;
+mod gateway;
 mod histogram;
+mod listeners;
 mod metrics;
 mod mirror;
+mod opened;
 mod plan;
 mod pods;
 mod prepare;
@@ -25,12 +28,16 @@ mod retry;
 mod rewrite;
 mod source;
 mod stream;
+mod terminations;
 mod trace;
 
 pub use access::ACCESS_TARGET;
 pub use gate::{Approval, Call, Denial, Direction, Gate, Record, Verdict};
+pub use gateway::GatewayListener;
+pub use listeners::serve_gateways;
+pub use opened::Opened;
 pub use pods::{PodError, Pods};
-pub use proxy::{GatewayListener, Proxy, Settings};
+pub use proxy::{Proxy, Settings};
 pub use source::Source;
 
 #[cfg(test)]

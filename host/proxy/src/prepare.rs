@@ -6,6 +6,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri};
 use osier_process::serve::Peer;
 use rand::RngCore;
+use rustls::pki_types::CertificateDer;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
@@ -214,6 +215,14 @@ pub(crate) fn forwarded(head: &mut Parts, peer: &Peer) {
     if let Ok(chain) = HeaderValue::try_from(chain) {
         headers.insert("x-forwarded-for", chain);
     }
+    // Envoy's SANITIZE_SET: what a client says of its own certificate is nothing, what it proved is told.
+    headers.remove("x-forwarded-client-cert");
+    if let Some(certificate) = &peer.certificate {
+        let written = peer.described.get_or_init(|| described(certificate));
+        if let Some(written) = written {
+            headers.insert("x-forwarded-client-cert", written.clone());
+        }
+    }
     headers.insert(
         "x-forwarded-proto",
         HeaderValue::from_static(if secure { "https" } else { "http" }),
@@ -225,4 +234,9 @@ pub(crate) fn forwarded(head: &mut Parts, peer: &Peer) {
     {
         headers.insert("x-forwarded-host", host);
     }
+}
+
+fn described(certificate: &CertificateDer<'_>) -> Option<HeaderValue> {
+    let text = osier_identity::forwarded_client_cert(certificate).ok()?;
+    HeaderValue::try_from(text).ok()
 }

@@ -8,8 +8,8 @@ use http::{HeaderMap, Request, Response};
 use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::metrics::Metrics;
-use osier_process::serve::{Handle, Peer};
-use osier_snapshot::{Action, Cors, HeaderOperation, ListenerKey, Route, RouteMatch, Snapshot};
+use osier_snapshot::{Action, Cors, Finding, HeaderOperation, Route, RouteMatch, Snapshot};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
@@ -17,9 +17,11 @@ use crate::forward::Journey;
 use crate::gate::{Approval, Direction, Gate};
 use crate::metrics::RequestMetrics;
 use crate::mirror::{Copy, Mirrors};
+use crate::opened::Opened;
 use crate::plan::{Plan, Target};
 use crate::pods::Pods;
 use crate::source::Source;
+use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::{direct, prepare, rewrite, stream};
 
@@ -47,6 +49,9 @@ impl Default for Settings {
 /// The data plane of one node.
 pub struct Proxy {
     snapshot: ArcSwap<Snapshot>,
+    published: watch::Sender<Arc<Snapshot>>,
+    pub(crate) opened: watch::Sender<Opened>,
+    pub(crate) terminations: Terminations,
     pods: Arc<dyn Pods>,
     ears: Arc<Ears>,
     settings: Settings,
@@ -89,6 +94,9 @@ impl Proxy {
     ) -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::default(),
+            published: watch::Sender::default(),
+            opened: watch::Sender::default(),
+            terminations: Terminations::default(),
             mirrors: Mirrors::new(Arc::clone(&pods), tasks),
             pods,
             ears: Arc::new(Ears {
@@ -100,9 +108,27 @@ impl Proxy {
         })
     }
 
-    /// Replaces the mesh that new requests see. Requests under way end with the one that they began with.
-    pub fn publish(&self, snapshot: Arc<Snapshot>) {
-        self.snapshot.store(snapshot);
+    /// Replaces the mesh that new requests see. Requests under way end with the one that they began with. Says which certificates
+    /// of gateways cannot be used.
+    pub fn publish(&self, snapshot: Arc<Snapshot>) -> Vec<Finding> {
+        let found = self.terminations.update(&snapshot);
+        self.snapshot.store(Arc::clone(&snapshot));
+        self.published.send_replace(snapshot);
+        found
+    }
+
+    /// What [`Proxy::publish`] publishes.
+    pub(crate) fn published(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.published.subscribe()
+    }
+
+    /// What became of the listeners that gateways ask for.
+    pub fn opened(&self) -> watch::Receiver<Opened> {
+        self.opened.subscribe()
+    }
+
+    pub(crate) fn gateway_name(&self) -> Arc<str> {
+        Arc::clone(&self.gateway)
     }
 
     /// The mesh that new requests see.
@@ -224,30 +250,5 @@ fn outgoing(
 fn apply(operations: &[HeaderOperation], headers: &mut HeaderMap) {
     for operation in operations {
         operation.apply(headers);
-    }
-}
-
-/// A gateway's listener: what comes from outside enters the proxy here.
-#[derive(Clone)]
-pub struct GatewayListener {
-    proxy: Arc<Proxy>,
-    key: ListenerKey,
-}
-
-impl GatewayListener {
-    /// The listener of this key.
-    pub fn new(proxy: Arc<Proxy>, key: ListenerKey) -> Self {
-        Self { proxy, key }
-    }
-}
-
-impl Handle for GatewayListener {
-    async fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
-        let source = Source::Gateway {
-            name: Arc::clone(&self.proxy.gateway),
-            listener: self.key,
-            peer: Arc::clone(peer),
-        };
-        self.proxy.handle(source, request).await
     }
 }

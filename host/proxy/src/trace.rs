@@ -139,6 +139,10 @@ impl Trace {
             head,
             request_id: self.id(),
             peer: self.peer(),
+            proven: self
+                .source
+                .peer()
+                .is_some_and(|peer| peer.certificate.is_some()),
             server_name: self.source.peer().and_then(|peer| peer.server_name()),
             received: self.received,
         };

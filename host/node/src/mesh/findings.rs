@@ -11,6 +11,7 @@ use osier_snapshot::{Finding, FindingKind};
 use serde_json::{Value, json};
 
 use super::Mirrors;
+use super::listeners::Told;
 
 /// Findings named in one message; the rest is counted.
 const NAMED: usize = 8;
@@ -32,9 +33,9 @@ impl Findings {
         }
     }
 
-    pub(super) async fn tell(&mut self, mirrors: &Mirrors, found: Vec<Finding>) {
+    pub(super) async fn tell(&mut self, mirrors: &Mirrors, told: Told) {
         let mut by_object: BTreeMap<(String, String, String), Vec<Finding>> = BTreeMap::new();
-        for finding in found {
+        for finding in told.findings {
             let key = (
                 finding.resource.to_owned(),
                 finding.namespace.clone(),
@@ -54,18 +55,35 @@ impl Findings {
                     object.name().to_owned(),
                 );
                 let findings = by_object.remove(&key).unwrap_or_default();
-                self.write(informer.resource(), &object, &findings).await;
+                let listeners = told.listeners.get(&key).map(Vec::as_slice);
+                let said = (findings.as_slice(), listeners.unwrap_or_default());
+                self.write(informer.resource(), &object, said).await;
             }
         }
         self.events(mirrors, by_object);
     }
 
-    async fn write(&self, resource: &Resource, object: &Arc<Object>, findings: &[Finding]) {
-        let Some(conditions) = conditions(object, findings) else {
+    async fn write(
+        &self,
+        resource: &Resource,
+        object: &Arc<Object>,
+        (findings, listeners): (&[Finding], &[Value]),
+    ) {
+        let known = object.get(&["status", "listeners"]);
+        let known = known.and_then(Value::as_array).map(Vec::as_slice);
+        let changed = (known.unwrap_or_default() != listeners).then_some(listeners);
+        let conditions = conditions(object, findings);
+        if conditions.is_none() && changed.is_none() {
             return;
-        };
-        let patch = json!({"metadata": {"uid": object.uid()}, "status": {
-            "observedGeneration": object.generation(), "conditions": conditions}});
+        }
+        let mut status = json!({"observedGeneration": object.generation()});
+        if let Some(conditions) = conditions {
+            status["conditions"] = conditions.into();
+        }
+        if let Some(listeners) = changed {
+            status["listeners"] = listeners.into();
+        }
+        let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
         let of = (object.namespace(), object.name());
         if let Err(error) = self.client.patch(resource, of, patch, Part::Status).await {
             tracing::debug!(%error, name = of.1, "a condition is not written; it is tried again with the next snapshot");

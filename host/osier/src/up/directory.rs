@@ -4,6 +4,7 @@ use crate::exit::Failure;
 use base64::Engine as _;
 use osier_identity::Credential;
 use rustix::fs::{FlockOperation, flock};
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ pub(crate) struct DataDirectory {
 }
 
 /// Where a started node listens.
-#[derive(Clone, Copy, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub(crate) struct Addresses {
     /// The API, TLS.
     pub(crate) api: SocketAddr,
@@ -25,6 +26,8 @@ pub(crate) struct Addresses {
     pub(crate) gateway: SocketAddr,
     /// Metrics and health.
     pub(crate) admin: SocketAddr,
+    /// Listeners that gateways asked for, by the port that they wrote.
+    pub(crate) listeners: BTreeMap<u16, SocketAddr>,
 }
 
 impl DataDirectory {

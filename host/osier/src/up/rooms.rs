@@ -22,17 +22,17 @@ use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
 use osier_process::serve::{Handle, Limits, Security, serve};
-use osier_proxy::GatewayListener;
-use osier_snapshot::ListenerKey;
+use osier_proxy::Opened;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 /// Where services get their addresses, as Kubernetes' default has it.
 const SERVICE_RANGE: &str = "10.96.0.0/12";
 
 /// A running node. Its task sets are drained in the order of the fields.
 pub(crate) struct Rooms {
-    /// The gateway listener and its connections.
+    /// The gateway's listeners and their connections.
     pub(crate) edge: Tasks,
     /// Controllers and the node agent.
     pub(crate) plane: Tasks,
@@ -90,13 +90,8 @@ impl Rooms {
         logs.join(node.logs());
         let controllers = client(&server, "system:controllers", "osier:components");
         osier_control::start(controllers, &plane, osier_control::Settings::default());
-        let gateway = GatewayListener::new(node.proxy(), ListenerKey::Main);
-        open(
-            &edge,
-            "gateway",
-            (listeners.gateway, Security::Plain),
-            gateway,
-        );
+        let main = (listeners.gateway, settings.gateway_listen);
+        osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         let started = node.clone();
         plane.spawn("readiness", async move {
             started.ready().await;
@@ -116,6 +111,11 @@ impl Rooms {
     /// Returns when the node is ready.
     pub(crate) async fn ready(&self) {
         self.readiness.ready().await;
+    }
+
+    /// What became of the listeners that gateways ask for.
+    pub(crate) fn opened(&self) -> watch::Receiver<Opened> {
+        self.node.proxy().opened()
     }
 
     /// Makes `/readyz` say no while the guard lives, so that whoever balances to this node stops.

@@ -1,8 +1,11 @@
 //! The accept loop against a real client.
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
+use crate::body;
 use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[derive(Clone)]
 struct Echo;

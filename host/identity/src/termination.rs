@@ -1,0 +1,184 @@
+//! TLS that ends at a gateway: certificates of people's own, chosen by server name, and client certificates where they are asked for.
+
+use crate::configuration::{provider, roots};
+use crate::{IdentityError, subject};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{
+    Acceptor, ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SupportedProtocolVersion};
+use std::sync::Arc;
+
+/// Sessions that a configuration remembers for resumption.
+const SESSIONS: usize = 4_096;
+
+/// A certificate chain whose key is at hand.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    names: Arc<[String]>,
+}
+
+impl Certificate {
+    /// Reads a PEM chain and its PEM key.
+    ///
+    /// # Errors
+    /// [`IdentityError::Material`] when one cannot be read, or the key is not that of the chain's first certificate.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
+        let bad = |error: rustls::Error| IdentityError::material("certificate", error);
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| IdentityError::material("certificate", error))?;
+        let first = chain
+            .first()
+            .ok_or_else(|| IdentityError::material("certificate", "no PEM certificate found"))?;
+        let names = subject(first)?.names.into();
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| IdentityError::material("private key", error))?;
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(bad)?;
+        Ok(Self {
+            key: Arc::new(key),
+            names,
+        })
+    }
+
+    /// Whether it was issued for this name, in full or by a wildcard of one label (RFC 9525, 6.3).
+    fn is_for(&self, name: &str) -> bool {
+        let rest = name.split_once('.').map(|(_, rest)| rest);
+        self.names.iter().any(|own| {
+            own.eq_ignore_ascii_case(name)
+                || own
+                    .strip_prefix("*.")
+                    .is_some_and(|own| rest.is_some_and(|rest| own.eq_ignore_ascii_case(rest)))
+        })
+    }
+
+    fn signs(&self, hello: &ClientHello<'_>) -> bool {
+        let schemes = hello.signature_schemes();
+        self.key.key.choose_scheme(schemes).is_some()
+    }
+}
+
+/// Whether clients show certificates.
+#[derive(Clone, Copy, Debug)]
+pub enum Clients<'a> {
+    /// They are not asked.
+    Anonymous,
+    /// They may; what they show is verified against these authorities (PEM).
+    MayProve(&'a [u8]),
+    /// They must.
+    MustProve(&'a [u8]),
+}
+
+/// The versions of TLS that are spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// 1.2 and 1.3.
+    Both,
+    /// 1.2.
+    Only12,
+    /// 1.3.
+    Only13,
+}
+
+/// A server that shows the first of `certificates` that was issued for the client's server name, or else the first.
+/// ALPN offers `protocols`.
+///
+/// # Errors
+/// [`IdentityError::Material`] when the authorities cannot be read.
+pub fn termination(
+    certificates: Vec<Certificate>,
+    clients: Clients<'_>,
+    versions: Versions,
+    protocols: &[&[u8]],
+) -> Result<Arc<ServerConfig>, IdentityError> {
+    let bad = |error: rustls::Error| IdentityError::material("TLS versions", error);
+    let versions: &[&SupportedProtocolVersion] = match versions {
+        Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
+        Versions::Only12 => &[&rustls::version::TLS12],
+        Versions::Only13 => &[&rustls::version::TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .map_err(bad)?;
+    let builder = match clients {
+        Clients::Anonymous => builder.with_no_client_auth(),
+        Clients::MayProve(pem) => {
+            builder.with_client_cert_verifier(verifier(pem, |b| b.allow_unauthenticated())?)
+        }
+        Clients::MustProve(pem) => builder.with_client_cert_verifier(verifier(pem, |b| b)?),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(Shown(certificates)));
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+    Ok(Arc::new(config))
+}
+
+type VerifierBuilder = rustls::server::ClientCertVerifierBuilder;
+
+fn verifier(
+    pem: &[u8],
+    change: impl FnOnce(VerifierBuilder) -> VerifierBuilder,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, IdentityError> {
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(pem)?), provider());
+    change(builder)
+        .build()
+        .map_err(|error| IdentityError::material("authority", error))
+}
+
+/// The certificates of one server.
+#[derive(Debug)]
+struct Shown(Vec<Certificate>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let usable = || {
+            self.0
+                .iter()
+                .filter(|certificate| certificate.signs(&hello))
+        };
+        let named = hello
+            .server_name()
+            .and_then(|name| usable().find(|certificate| certificate.is_for(name)));
+        let shown = named.or_else(|| usable().next())?;
+        Some(Arc::clone(&shown.key))
+    }
+}
+
+/// The beginning of a TLS connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hello {
+    /// More bytes are needed.
+    Incomplete,
+    /// A whole ClientHello, with its server name in lower case if it has one.
+    Complete(Option<Box<str>>),
+    /// Not a ClientHello; the reason is for the log.
+    Wrong(String),
+}
+
+/// Reads the ClientHello at the beginning of `bytes`.
+#[must_use]
+pub fn hello(mut bytes: &[u8]) -> Hello {
+    let mut acceptor = Acceptor::default();
+    loop {
+        if bytes.is_empty() {
+            return Hello::Incomplete;
+        }
+        if let Err(error) = acceptor.read_tls(&mut bytes) {
+            return Hello::Wrong(error.to_string());
+        }
+        match acceptor.accept() {
+            Ok(None) => {}
+            Ok(Some(accepted)) => {
+                let name = accepted
+                    .client_hello()
+                    .server_name()
+                    .map(str::to_ascii_lowercase);
+                return Hello::Complete(name.map(Into::into));
+            }
+            Err((error, _alert)) => return Hello::Wrong(error.to_string()),
+        }
+    }
+}

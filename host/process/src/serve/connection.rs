@@ -1,0 +1,278 @@
+//! One connection: how it begins, who is at its other end, and the exchanges on it.
+
+use super::{Choice, Handle, Handshake, Limits, Peer, Prefixed, Security, Stream, Then};
+use super::{idle, proxy_header};
+use crate::body::{self, Body};
+use crate::{CancellationToken, Tasks};
+use bytes::BytesMut;
+use http::{HeaderValue, Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The most bytes of a ClientHello: more than any real one has.
+const HELLO_BYTES: usize = 32 * 1024;
+
+/// What every connection of one listener shares.
+#[derive(Clone)]
+pub(super) struct Connections<H> {
+    pub(super) security: Security,
+    pub(super) handle: H,
+    pub(super) tasks: Tasks,
+    pub(super) limits: Limits,
+}
+
+/// A connection that has begun.
+enum Begun {
+    Http(Prefixed),
+    Stream(Prefixed, Option<Handshake>),
+    TlsHttp(Box<TlsStream<Prefixed>>),
+    TlsStream(Box<TlsStream<Prefixed>>),
+}
+
+impl<H: Handle> Connections<H> {
+    pub(super) async fn take(
+        &self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        slot: OwnedSemaphorePermit,
+    ) {
+        match accepted {
+            Ok((stream, address)) => {
+                let connection = self.clone();
+                self.tasks.spawn("connection", async move {
+                    connection.serve(stream, address).await;
+                    drop(slot);
+                });
+            }
+            // Out of descriptors or memory: the connection stays in the backlog. Waiting keeps the loop from spinning.
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+
+    async fn serve(self, stream: TcpStream, mut address: SocketAddr) {
+        let _best_effort = stream.set_nodelay(true);
+        let stream = Prefixed::new(stream);
+        // Plain HTTP has its own limit for the head; everything before it has this one.
+        let begun = tokio::time::timeout(
+            self.limits.head_timeout,
+            begin(&self.security, stream, &mut address),
+        );
+        match begun.await {
+            Ok(Ok(begun)) => self.go_on(begun, address).await,
+            Ok(Err(error)) => tracing::debug!(%address, %error, "a connection did not begin"),
+            Err(_) => tracing::debug!(%address, "a connection took too long to begin"),
+        }
+    }
+
+    async fn go_on(self, begun: Begun, address: SocketAddr) {
+        match begun {
+            Begun::Http(stream) => self.exchange(stream, Peer::plain(address)).await,
+            Begun::TlsHttp(stream) => {
+                let peer = proven(address, stream.get_ref().1);
+                self.exchange(stream, peer).await;
+            }
+            Begun::Stream(stream, handshake) => {
+                let peer = Peer {
+                    handshake,
+                    ..Peer::plain(address)
+                };
+                self.handle.stream(Arc::new(peer), Box::new(stream)).await;
+            }
+            Begun::TlsStream(stream) => {
+                let peer = proven(address, stream.get_ref().1);
+                self.handle.stream(Arc::new(peer), stream).await;
+            }
+        }
+    }
+
+    async fn exchange<S: Stream + 'static>(self, stream: S, peer: Peer) {
+        let stopping = self.tasks.stopping();
+        let peer = Arc::new(peer);
+        let builder = self.builder();
+        let idle = self.limits.body_idle;
+        let service = hyper::service::service_fn(|request: Request<Incoming>| {
+            let (handle, peer, stopping) = (self.handle.clone(), peer.clone(), stopping.clone());
+            async move {
+                let request = received(request, idle);
+                Ok::<_, std::convert::Infallible>(answer(&handle, &peer, &stopping, request).await)
+            }
+        });
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = lame_duck_over(&stopping, self.limits.lame_duck) => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(address = %peer.address, %error, "connection ended early");
+        }
+    }
+
+    fn builder(&self) -> auto::Builder<Streams> {
+        let mut builder = auto::Builder::new(Streams(self.tasks.clone()));
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head_timeout)
+            .max_buf_size(self.limits.head_bytes);
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(30))
+            .max_concurrent_streams(self.limits.streams)
+            .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX));
+        builder
+    }
+}
+
+/// Reads what stands before the first byte of the application.
+async fn begin(
+    security: &Security,
+    mut stream: Prefixed,
+    address: &mut SocketAddr,
+) -> io::Result<Begun> {
+    let choose = match security {
+        Security::Plain => return Ok(Begun::Http(stream)),
+        Security::Tls(config) => return Ok(Begun::TlsHttp(ended(config.clone(), stream).await?)),
+        Security::Chosen(choose) => choose,
+    };
+    let opening = choose.opening();
+    if opening.proxy_protocol {
+        *address = named_by_balancer(&mut stream).await?.unwrap_or(*address);
+    }
+    match opening.then {
+        Then::Http => Ok(Begun::Http(stream)),
+        Then::Stream => Ok(Begun::Stream(stream, None)),
+        Then::Nothing => Err(io::Error::other("nothing is served on this port now")),
+        Then::Tls => loop {
+            match choose.choose(stream.prefix()) {
+                Choice::More => more(&mut stream, HELLO_BYTES).await?,
+                Choice::Http(config) => return Ok(Begun::TlsHttp(ended(config, stream).await?)),
+                Choice::Stream(config) => {
+                    return Ok(Begun::TlsStream(ended(config, stream).await?));
+                }
+                Choice::Passed(handshake) => return Ok(Begun::Stream(stream, Some(handshake))),
+                Choice::Refused(reason) => return Err(io::Error::other(reason)),
+            }
+        },
+    }
+}
+
+async fn ended(
+    config: Arc<rustls::ServerConfig>,
+    stream: Prefixed,
+) -> io::Result<Box<TlsStream<Prefixed>>> {
+    Ok(Box::new(TlsAcceptor::from(config).accept(stream).await?))
+}
+
+/// The client's address out of a PROXY header; `None` if the balancer speaks for itself.
+async fn named_by_balancer(stream: &mut Prefixed) -> io::Result<Option<SocketAddr>> {
+    loop {
+        match proxy_header::read(stream.prefix()) {
+            Ok(Some(header)) => {
+                stream.consume(header.length);
+                return Ok(header.source);
+            }
+            Ok(None) => more(stream, proxy_header::MOST_BYTES).await?,
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// Reads more bytes to look at, up to a bound.
+async fn more(stream: &mut Prefixed, most: usize) -> io::Result<()> {
+    let left = most.saturating_sub(stream.prefix().len()).min(4096);
+    if left == 0 {
+        return Err(io::Error::other(
+            "its beginning is longer than anything that is known",
+        ));
+    }
+    let mut read = BytesMut::zeroed(left);
+    let count = stream.get_mut().read(&mut read).await?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    stream.extend(&read[..count]);
+    Ok(())
+}
+
+/// The request with a body of ours.
+fn received(request: Request<Incoming>, patience: Duration) -> Request<Body> {
+    let one = request.version() < Version::HTTP_2;
+    request.map(|incoming| {
+        if http_body::Body::is_end_stream(&incoming) {
+            body::empty()
+        } else if one {
+            // Streams of HTTP/2 are quiet for long where they are conversations; its connections are kept alive by pings.
+            body::boxed(idle::Idle::new(incoming, patience))
+        } else {
+            body::from_incoming(incoming)
+        }
+    })
+}
+
+/// The other end of a TLS connection whose handshake is done.
+fn proven(address: SocketAddr, connection: &rustls::ServerConnection) -> Peer {
+    let certificates = connection.peer_certificates();
+    let certificate = certificates.and_then(<[_]>::first);
+    let server_name = connection.server_name();
+    Peer {
+        handshake: Some(Handshake {
+            server_name: server_name.map(|name| name.to_ascii_lowercase().into()),
+        }),
+        certificate: certificate.map(|found| found.clone().into_owned()),
+        ..Peer::plain(address)
+    }
+}
+
+async fn lame_duck_over(stopping: &CancellationToken, wait: Duration) {
+    stopping.cancelled().await;
+    tokio::time::sleep(wait).await;
+}
+
+async fn answer<H: Handle>(
+    handle: &H,
+    peer: &Arc<Peer>,
+    stopping: &CancellationToken,
+    request: Request<Body>,
+) -> Response<Body> {
+    let one = request.version() < Version::HTTP_2;
+    let mut response = handle.handle(peer, request).await;
+    if one && stopping.is_cancelled() && response.status() != http::StatusCode::SWITCHING_PROTOCOLS
+    {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Runs the tasks that hyper starts for HTTP/2 streams among the process's own, so that they drain too.
+#[derive(Clone)]
+struct Streams(Tasks);
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn_uncounted(future);
+    }
+}
