@@ -81,7 +81,7 @@ pub(crate) fn roots(authority_pem: &[u8]) -> Result<RootCertStore, IdentityError
     Ok(store)
 }
 
-fn parts(
+pub(crate) fn parts(
     credential: &Credential,
 ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), IdentityError> {
     let chain = CertificateDer::pem_slice_iter(credential.certificate_pem.as_bytes())

@@ -5,12 +5,14 @@
 
 mod authority;
 mod configuration;
+mod origin;
 mod shown;
 mod subject;
 mod termination;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, server_config};
+pub use origin::{Believe, Origin, origin_config};
 pub use shown::forwarded_client_cert;
 pub use subject::{Subject, subject};
 pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};

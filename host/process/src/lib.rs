@@ -6,6 +6,7 @@
 
 pub mod body;
 pub mod clock;
+mod executor;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;

@@ -19,6 +19,8 @@ pub(crate) enum Flag {
     Overflow,
     /// The endpoint ended the exchange early.
     Reset,
+    /// The endpoint's answer is no HTTP.
+    Protocol,
     /// The endpoint took too long.
     Timeout,
     /// The caller went away.
@@ -44,6 +46,7 @@ impl Flag {
             Self::Unreachable => "UF",
             Self::Overflow => "UO",
             Self::Reset => "UC",
+            Self::Protocol => "UPE",
             Self::Timeout => "UT",
             Self::CallerGone => "DC",
             Self::Denied => "UAEX",

@@ -12,17 +12,18 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
+use crate::failure::Failure;
 use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
-use crate::pods::{PodError, Pods};
 use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
+use crate::ways::Ways;
 use crate::{balance, prepare};
 
 /// One request's way to a cluster.
 pub(crate) struct Journey<'a> {
-    pods: &'a Arc<dyn Pods>,
+    ways: &'a Ways,
     cluster: &'a Arc<Cluster>,
     route: &'a Route,
     replay_bytes: usize,
@@ -30,13 +31,13 @@ pub(crate) struct Journey<'a> {
 
 /// How one try ended, with what inbound policy wants done to the response.
 struct Tried {
-    result: Result<Response<Body>, PodError>,
+    result: Result<Response<Body>, Failure>,
     response_headers: Vec<HeaderOperation>,
 }
 
 impl Tried {
     fn was_started(&self) -> bool {
-        !matches!(self.result, Err(PodError::NotHere | PodError::Overloaded))
+        self.result.as_ref().err().is_none_or(Failure::was_started)
     }
 }
 
@@ -62,13 +63,13 @@ impl Bodies {
 
 impl<'a> Journey<'a> {
     pub(crate) fn new(
-        pods: &'a Arc<dyn Pods>,
+        ways: &'a Ways,
         cluster: &'a Arc<Cluster>,
         route: &'a Route,
         replay_bytes: usize,
     ) -> Self {
         Self {
-            pods,
+            ways,
             cluster,
             route,
             replay_bytes,
@@ -146,7 +147,8 @@ impl<'a> Journey<'a> {
         for operation in &approval.request_headers {
             operation.apply(&mut head.headers);
         }
-        let call = self.pods.call(endpoint, Request::from_parts(head, body));
+        let request = Request::from_parts(head, body);
+        let call = self.ways.call(self.cluster, endpoint, request);
         let per_try = self
             .route
             .retries
@@ -160,7 +162,7 @@ impl<'a> Journey<'a> {
             None => call.await,
             Some(deadline) => tokio::time::timeout_at(deadline, call)
                 .await
-                .unwrap_or(Err(PodError::Timeout)),
+                .unwrap_or_else(|_| Err(Failure::Timeout("no answer in time".into()))),
         };
         Tried {
             result,
@@ -194,9 +196,8 @@ impl<'a> Journey<'a> {
         }
         let mut response = tried.result.map_err(|error| self.failed(&error))?;
         if response.status().is_informational() {
-            return Err(self.failed(&PodError::Failed {
-                reason: "it answered with an interim status".into(),
-            }));
+            let reason = "it answered with an interim status";
+            return Err(self.failed(&Failure::Reset(reason.into())));
         }
         let headers: &mut HeaderMap = response.headers_mut();
         prepare::strip_hop_by_hop(headers);
@@ -216,13 +217,8 @@ impl<'a> Journey<'a> {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoEndpoint, reason)
     }
 
-    fn failed(&self, error: &PodError) -> Refusal {
-        let (status, flag) = match error {
-            PodError::NotHere => (StatusCode::SERVICE_UNAVAILABLE, Flag::Unreachable),
-            PodError::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Flag::Overflow),
-            PodError::Failed { .. } => (StatusCode::SERVICE_UNAVAILABLE, Flag::Reset),
-            PodError::Timeout => (StatusCode::GATEWAY_TIMEOUT, Flag::Timeout),
-        };
+    fn failed(&self, error: &Failure) -> Refusal {
+        let (status, flag) = error.shown();
         let service = &self.cluster.service;
         Refusal::new(
             status,

@@ -10,6 +10,7 @@ mod access;
 mod answer;
 mod balance;
 mod direct;
+mod failure;
 mod flags;
 mod forward;
 mod gate;
@@ -30,6 +31,8 @@ mod source;
 mod stream;
 mod terminations;
 mod trace;
+mod upstream;
+mod ways;
 
 pub use access::ACCESS_TARGET;
 pub use gate::{Approval, Call, Denial, Direction, Gate, Record, Verdict};

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::answer::Refusal;
 use crate::forward::Journey;
-use crate::pods::Pods;
 use crate::trace::Trace;
+use crate::ways::Ways;
 use crate::{prepare, rewrite, stream};
 
 /// Copies under way at the same time; further ones are not sent.
@@ -23,7 +23,7 @@ const MOST_COPIES: usize = 256;
 
 /// The sender of copies.
 pub(crate) struct Mirrors {
-    pods: Arc<dyn Pods>,
+    ways: Ways,
     tasks: Tasks,
     slots: Arc<Semaphore>,
 }
@@ -32,9 +32,9 @@ pub(crate) struct Mirrors {
 pub(crate) type Copy = (Arc<Route>, Arc<Cluster>);
 
 impl Mirrors {
-    pub(crate) fn new(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
+    pub(crate) fn new(ways: Ways, tasks: Tasks) -> Self {
         let slots = Arc::new(Semaphore::new(MOST_COPIES));
-        Self { pods, tasks, slots }
+        Self { ways, tasks, slots }
     }
 
     /// Sends the copies and hands the body on. A body is copied only if it is announced with at most `limit` bytes; a larger one is
@@ -75,10 +75,10 @@ impl Mirrors {
         trace.service = Some(Arc::clone(&cluster.service));
         trace.cluster = Some(Arc::clone(&cluster));
         trace.route = Some(Arc::clone(&route));
-        let (pods, stopping) = (Arc::clone(&self.pods), self.tasks.stopping());
+        let (ways, stopping) = (self.ways.clone(), self.tasks.stopping());
         self.tasks.spawn("mirror", async move {
             let copied = async {
-                let journey = Journey::new(&pods, &cluster, &route, 0);
+                let journey = Journey::new(&ways, &cluster, &route, 0);
                 let deadline = journey.deadline(trace.started);
                 let answer = journey.travel((head, body), &mut trace).await;
                 let mut unseen = stream::concluded(answer, trace, deadline).into_body();

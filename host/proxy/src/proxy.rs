@@ -23,6 +23,7 @@ use crate::pods::Pods;
 use crate::source::Source;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
+use crate::ways::Ways;
 use crate::{direct, prepare, rewrite, stream};
 
 /// The bounds of what passes.
@@ -52,7 +53,7 @@ pub struct Proxy {
     published: watch::Sender<Arc<Snapshot>>,
     pub(crate) opened: watch::Sender<Opened>,
     pub(crate) terminations: Terminations,
-    pods: Arc<dyn Pods>,
+    ways: Ways,
     ears: Arc<Ears>,
     settings: Settings,
     gateway: Arc<str>,
@@ -92,13 +93,14 @@ impl Proxy {
         tasks: Tasks,
         settings: Settings,
     ) -> Arc<Self> {
+        let ways = Ways::new(pods, tasks.clone());
         Arc::new(Self {
             snapshot: ArcSwap::default(),
             published: watch::Sender::default(),
             opened: watch::Sender::default(),
             terminations: Terminations::default(),
-            mirrors: Mirrors::new(Arc::clone(&pods), tasks),
-            pods,
+            mirrors: Mirrors::new(ways.clone(), tasks),
+            ways,
             ears: Arc::new(Ears {
                 gate,
                 metrics: RequestMetrics::register(metrics),
@@ -209,7 +211,7 @@ impl Proxy {
             .mirrors
             .send(copies, (&head, body), trace, keep)
             .await?;
-        let journey = Journey::new(&self.pods, &target.cluster, route, keep);
+        let journey = Journey::new(&self.ways, &target.cluster, route, keep);
         let deadline = journey.deadline(trace.started);
         let mut response = journey.travel((head, body), trace).await?;
         apply(&target.headers.response, response.headers_mut());

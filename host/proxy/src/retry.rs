@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use osier_snapshot::RetryOn;
 
-use crate::pods::PodError;
+use crate::failure::Failure;
 
 /// How one try ended, as far as a retry policy looks.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +14,7 @@ pub(crate) enum Outcome<'a> {
     /// There was a response.
     Answered(StatusCode, &'a HeaderMap),
     /// There was none.
-    Failed(&'a PodError),
+    Failed(&'a Failure),
 }
 
 /// Whether the policy asks for another try.
@@ -26,10 +26,10 @@ pub(crate) fn worth(on: &RetryOn, outcome: Outcome<'_>) -> bool {
         Outcome::Failed(error) => {
             on.server_error
                 || match error {
-                    PodError::NotHere => on.connect_failure || on.gateway_error,
-                    PodError::Overloaded => on.refused || on.gateway_error,
-                    PodError::Failed { .. } => on.reset || on.gateway_error,
-                    PodError::Timeout => on.gateway_error,
+                    Failure::Unreachable(_) => on.connect_failure || on.gateway_error,
+                    Failure::Overloaded(_) => on.refused || on.gateway_error,
+                    Failure::Reset(_) | Failure::Protocol(_) => on.reset || on.gateway_error,
+                    Failure::Timeout(_) => on.gateway_error,
                 }
         }
     }
@@ -88,6 +88,7 @@ pub(crate) fn is_short(wait: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pods::PodError;
 
     fn on(change: impl FnOnce(&mut RetryOn)) -> RetryOn {
         let mut on = RetryOn::default();
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn failures_differ_by_whether_they_were_started() {
-        let failed = |on: &RetryOn, error: PodError| worth(on, Outcome::Failed(&error));
+        let failed = |on: &RetryOn, error: PodError| worth(on, Outcome::Failed(&error.into()));
         let default = osier_snapshot::Retries::default().on;
         assert!(failed(&default, PodError::NotHere));
         assert!(failed(&default, PodError::Overloaded));

@@ -7,6 +7,7 @@ mod heads;
 mod policy;
 mod reports;
 mod routing;
+mod upstream;
 mod wire;
 
 use std::collections::HashMap;

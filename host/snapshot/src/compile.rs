@@ -6,11 +6,10 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use crate::assemble;
-use crate::clusters::Parts;
 use crate::finding::Finding;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::DestinationPolicy;
-use crate::kubernetes;
+use crate::kubernetes::{self, Parts};
 use crate::listeners::{Wishes, listeners};
 use crate::memory::{Memory, key};
 use crate::references;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use osier_api::Object;
 
 /// Everything that the mesh is made of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Inputs<'a> {
     /// v1 Service.
     pub services: &'a [Arc<Object>],

@@ -1,16 +1,31 @@
 //! Services to the mesh's own services, sharing with the previous snapshot what is equal.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::clusters::{Clusters, Parts};
+use crate::clusters::Clusters;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::istio::destination_rule::DestinationPolicy;
 use crate::names;
+use crate::ready::Ready;
 use crate::route::{Destination, Route, ServiceName};
 use crate::service::{Service, ServicePort, ServiceRef};
+use crate::workload::Workload;
+
+/// What a service is made of besides its own object.
+pub(crate) struct Parts<'a> {
+    pub(crate) endpoints: Option<&'a Object>,
+    /// Pods by (namespace, name).
+    pub(crate) pods: &'a HashMap<(&'a str, &'a str), &'a Arc<Workload>>,
+    /// The DestinationRules that speak of it, oldest first.
+    pub(crate) policies: &'a [Arc<DestinationPolicy>],
+    pub(crate) previous: Option<&'a Arc<Service>>,
+    pub(crate) domain: &'a str,
+}
 
 /// Compiles one Service; `None` if it has nothing that the mesh can serve.
 pub(crate) fn service(
@@ -24,12 +39,18 @@ pub(crate) fn service(
     let names = names_of(object, parts);
     let clusters = Clusters {
         names: &names,
-        parts,
+        policies: parts.policies,
+        previous: parts.previous,
+    };
+    let ready = Ready {
+        namespace: object.namespace(),
+        endpoints: parts.endpoints,
+        pods: parts.pods,
         findings: &findings,
     };
-    let ports = spec
-        .list("ports")
-        .filter_map(|port| clusters.port(port))
+    let ports = spec.list("ports").filter_map(|value| ready.port(value));
+    let ports = ports
+        .map(|port| clusters.port(port.clone(), ready.serving(&port.name)))
         .collect();
     found.extend(findings.into_vec());
     if spec.text("type") == "ExternalName" {

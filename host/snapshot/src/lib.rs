@@ -11,6 +11,7 @@ mod assemble;
 mod clusters;
 mod compile;
 mod cors;
+mod endpoint;
 mod finding;
 mod gateways;
 mod headers;
@@ -24,6 +25,7 @@ mod matcher;
 mod memory;
 mod names;
 mod read;
+mod ready;
 mod references;
 mod route;
 mod rules;
@@ -31,10 +33,12 @@ mod secret;
 mod service;
 mod snapshot;
 mod table;
+mod upstream;
 mod workload;
 
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
+pub use endpoint::{Endpoint, InFlight, Place};
 pub use finding::{Finding, FindingKind};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
@@ -46,11 +50,9 @@ pub use route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
-pub use service::{
-    Cluster, ClusterIp, Endpoint, InFlight, LoadBalancer, Protocol, Service, ServicePort,
-    ServiceRef,
-};
+pub use service::{Cluster, ClusterIp, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
 pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
+pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
 pub use workload::{Workload, workload};
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::endpoint::Endpoint;
 use crate::route::Route;
-use crate::workload::Workload;
+use crate::upstream::{Load, Upstream};
 
 /// A service's virtual address.
 pub type ClusterIp = IpAddr;
@@ -57,6 +58,8 @@ pub struct ServicePort {
 pub enum Protocol {
     /// HTTP of either version; also every port that does not say otherwise.
     Http,
+    /// HTTP/2 with prior knowledge.
+    Http2,
     /// gRPC, which is HTTP/2 with trailers.
     Grpc,
     /// Anything else.
@@ -74,6 +77,10 @@ pub struct Cluster {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// How to choose among them.
     pub balancer: LoadBalancer,
+    /// How they are spoken to.
+    pub upstream: Arc<Upstream>,
+    /// What it carries now.
+    pub load: Arc<Load>,
     turn: AtomicUsize,
 }
 
@@ -82,13 +89,15 @@ impl Cluster {
         name: Arc<str>,
         service: Arc<ServiceRef>,
         endpoints: Vec<Arc<Endpoint>>,
-        balancer: LoadBalancer,
+        (balancer, upstream): (LoadBalancer, Arc<Upstream>),
     ) -> Self {
         Self {
             name,
             service,
             endpoints,
             balancer,
+            upstream,
+            load: Arc::default(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -98,16 +107,17 @@ impl Cluster {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Continues where `previous` stood, so that recompiling does not restart the round.
-    pub(crate) fn continue_from(&self, previous: &Cluster) {
-        self.turn
-            .store(previous.turn.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// Continues where `previous` stood, so that recompiling does not restart the round or forget the load.
+    pub(crate) fn continue_from(&mut self, previous: &Cluster) {
+        self.turn = AtomicUsize::new(previous.turn.load(Ordering::Relaxed));
+        self.load = Arc::clone(&previous.load);
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
         self.name == other.name
             && self.balancer == other.balancer
+            && self.upstream == other.upstream
             && self.endpoints.len() == other.endpoints.len()
             && self.endpoints.iter().zip(&other.endpoints).all(pair)
     }
@@ -123,46 +133,4 @@ pub enum LoadBalancer {
     RoundRobin,
     /// Any.
     Random,
-}
-
-/// One ready port of one pod.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// The pod.
-    pub workload: Arc<Workload>,
-    /// The pod's port.
-    pub port: u16,
-    in_flight: AtomicU32,
-}
-
-impl Endpoint {
-    /// An endpoint without load.
-    pub fn new(workload: Arc<Workload>, port: u16) -> Self {
-        Self {
-            workload,
-            port,
-            in_flight: AtomicU32::new(0),
-        }
-    }
-
-    /// Requests that were sent and have not ended.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Counts a request until the returned value is dropped.
-    pub fn enter(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
-    }
-}
-
-/// One request in flight to an endpoint.
-#[derive(Debug)]
-pub struct InFlight(Arc<Endpoint>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::request::Parts;
 
+use crate::endpoint::Endpoint;
 use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
 use crate::matcher::Ask;
@@ -17,7 +18,7 @@ use crate::memory::Memory;
 use crate::names;
 use crate::route::{Destination, Route, ServiceName};
 use crate::rules::Rule;
-use crate::service::{Cluster, ClusterIp, Endpoint, Service, ServicePort, ServiceRef};
+use crate::service::{Cluster, ClusterIp, Service, ServicePort, ServiceRef};
 use crate::table::HostRoutes;
 use crate::workload::Workload;
 

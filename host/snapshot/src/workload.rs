@@ -64,6 +64,30 @@ impl Workload {
         this
     }
 
+    /// What is known of a workload that is no pod: its name in a namespace. It has no identity of the mesh, hence no principal.
+    pub(crate) fn outside(
+        (namespace, name): (&str, &str),
+        labels: BTreeMap<String, String>,
+    ) -> Self {
+        let none: Arc<str> = Arc::from("");
+        let mut this = Self {
+            namespace: namespace.into(),
+            name: name.into(),
+            workload: name.into(),
+            service_account: Arc::clone(&none),
+            principal: Arc::clone(&none),
+            app: either(&labels, "app", "app.kubernetes.io/name"),
+            version: either(&labels, "version", "app.kubernetes.io/version"),
+            node: Arc::clone(&none),
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            uid: none,
+            fingerprint: 0,
+            labels,
+        };
+        this.fingerprint = this.telemetry_fingerprint();
+        this
+    }
+
     fn telemetry_fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (

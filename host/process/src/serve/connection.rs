@@ -9,7 +9,6 @@ use http::{HeaderValue, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -124,8 +123,8 @@ impl<H: Handle> Connections<H> {
         }
     }
 
-    fn builder(&self) -> auto::Builder<Streams> {
-        let mut builder = auto::Builder::new(Streams(self.tasks.clone()));
+    fn builder(&self) -> auto::Builder<Tasks> {
+        let mut builder = auto::Builder::new(self.tasks.clone());
         builder
             .http1()
             .timer(TokioTimer::new())
@@ -261,18 +260,4 @@ async fn answer<H: Handle>(
             .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-/// Runs the tasks that hyper starts for HTTP/2 streams among the process's own, so that they drain too.
-#[derive(Clone)]
-struct Streams(Tasks);
-
-impl<F> hyper::rt::Executor<F> for Streams
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn_uncounted(future);
-    }
 }

@@ -170,7 +170,7 @@ fn services_say_what_they_ask_in_vain() {
         json!({"metadata": {"name": "s", "namespace": "default"}, "spec": spec}),
     ));
     let subsets =
-        json!([{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"name": "http", "port": 80}]}]);
+        json!([{"addresses": [{"ip": "somewhere"}], "ports": [{"name": "http", "port": 80}]}]);
     world.endpoints.push(object(
         json!({"metadata": {"name": "s", "namespace": "default"}, "subsets": subsets}),
     ));

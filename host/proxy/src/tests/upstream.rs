@@ -1,0 +1,287 @@
+//! Over the network: a service whose endpoints are addresses, with small servers behind them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::{StatusCode, Version};
+use osier_process::serve::{Handle, Limits, Peer, Security, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+/// Answers with the version and path of the request and its body, and counts connections.
+#[derive(Clone, Default)]
+struct Echo {
+    peers: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+impl Handle for Echo {
+    async fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
+        {
+            let mut peers = self.peers.lock();
+            if !peers.contains(&peer.address) {
+                peers.push(peer.address);
+            }
+        }
+        let version = request.version();
+        let host = request.headers().get("host").cloned();
+        let host = host.map(|host| host.to_str().unwrap_or("?").to_owned());
+        let host = host.or(request.uri().host().map(ToOwned::to_owned));
+        let path = request.uri().path().to_owned();
+        let body = request.into_body().collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let text = format!(
+            "{version:?} {} {path} {}",
+            host.unwrap_or_default(),
+            String::from_utf8_lossy(&body)
+        );
+        Response::new(body::full(text))
+    }
+}
+
+async fn echo(mesh: &Mesh) -> (u16, Echo) {
+    let (listener, echo) = (bind().await, Echo::default());
+    let port = listener.local_addr().unwrap().port();
+    let (tasks, limits) = (mesh.tasks.clone(), Limits::default());
+    let serving = serve(listener, Security::Plain, echo.clone(), tasks, limits);
+    mesh.tasks.spawn("upstream-server", serving);
+    (port, echo)
+}
+
+async fn bind() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A server that does what the test says with each connection.
+async fn scripted<F, W>(mesh: &Mesh, script: F) -> u16
+where
+    F: Fn(usize, TcpStream) -> W + Send + 'static,
+    W: Future<Output = ()> + Send + 'static,
+{
+    let listener = bind().await;
+    let port = listener.local_addr().unwrap().port();
+    let tasks = mesh.tasks.clone();
+    mesh.tasks.spawn("scripted", async move {
+        let mut number = 0;
+        while let Ok((stream, _)) = listener.accept().await {
+            tasks.spawn("scripted-connection", script(number, stream));
+            number += 1;
+        }
+    });
+    port
+}
+
+/// Reads one request without a body.
+async fn read_head(stream: &mut TcpStream) -> String {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"\r\n\r\n") && stream.read_exact(&mut byte).await.is_ok() {
+        text.push(byte[0]);
+    }
+    String::from_utf8(text).unwrap()
+}
+
+/// A mesh whose gateway sends everything to an address.
+fn mesh_to(port: u16, app_protocol: &str) -> Mesh {
+    let mesh = Mesh::new(0, to_echo(json!({})));
+    publish_to(
+        &mesh,
+        port,
+        app_protocol,
+        json!({"retries": {"attempts": 0}}),
+    );
+    mesh
+}
+
+fn publish_to(mesh: &Mesh, port: u16, app_protocol: &str, extra: Value) {
+    let meta = json!({"name": "echo", "namespace": "default"});
+    let ports = json!([{"port": 80, "appProtocol": app_protocol}]);
+    let service =
+        object(json!({"metadata": meta, "spec": {"clusterIP": "10.96.0.1", "ports": ports}}));
+    let subsets = json!([{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"port": port}]}]);
+    let endpoints = object(json!({"metadata": meta, "subsets": subsets}));
+    let routes = object(json!({"metadata": meta,
+        "spec": {"hosts": ["*"], "gateways": ["edge"], "http": to_echo(extra)}}));
+    let edge = json!({"name": "edge", "namespace": "default"});
+    let gateway = object(json!({"metadata": edge, "spec": {"servers": [{"hosts": ["*"]}]}}));
+    let inputs = Inputs {
+        services: &[service],
+        endpoints: &[endpoints],
+        virtual_services: &[routes],
+        gateways: &[gateway],
+        domain: "cluster.local",
+        ..Inputs::default()
+    };
+    let (snapshot, findings) = compile(&inputs, Some(&mesh.proxy.snapshot()));
+    assert_eq!(findings, []);
+    mesh.proxy.publish(Arc::new(snapshot));
+}
+
+async fn outcome(mesh: &Mesh, request: Request<Body>) -> (u16, &'static str, String) {
+    let response = mesh.send(request).await;
+    let status = response.status().as_u16();
+    let text = text(response).await;
+    (status, mesh.reports().last().unwrap().flags, text)
+}
+
+#[tokio::test]
+async fn an_address_is_called_over_one_kept_connection() {
+    let mesh = mesh_to(1, "http");
+    let (port, echo) = echo(&mesh).await;
+    publish_to(&mesh, port, "http", json!({}));
+    for number in 0..5 {
+        let request = post(&format!("http://shop.test/a/{number}?q"), "hello");
+        let (status, flags, text) = outcome(&mesh, request).await;
+        assert_eq!((status, flags), (200, "-"), "{text}");
+        assert_eq!(text, format!("HTTP/1.1 shop.test /a/{number} hello"));
+    }
+    assert_eq!(echo.peers.lock().len(), 1);
+    let report = mesh.reports()[0].clone();
+    assert_eq!(report.destination, "127.0.0.1");
+    assert_eq!((report.request_bytes, report.response_bytes), (5, 29));
+}
+
+#[tokio::test]
+async fn the_ports_protocol_chooses_the_version() {
+    let mesh = mesh_to(1, "http");
+    let (port, echo) = echo(&mesh).await;
+    for (word, version) in [
+        ("http", Version::HTTP_11),
+        ("http2", Version::HTTP_2),
+        ("grpc", Version::HTTP_2),
+        ("kubernetes.io/h2c", Version::HTTP_2),
+    ] {
+        publish_to(&mesh, port, word, json!({}));
+        let answers =
+            futures::future::join_all((0..8).map(|_| outcome(&mesh, post("http://a.test/x", "y"))));
+        for (status, _, text) in answers.await {
+            assert_eq!(
+                (status, text),
+                (200, format!("{version:?} a.test /x y")),
+                "{word}"
+            );
+        }
+    }
+    assert!(
+        echo.peers.lock().len() <= 8 + 3,
+        "one HTTP/2 connection each"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable() {
+    let listener = bind().await;
+    let mesh = mesh_to(listener.local_addr().unwrap().port(), "http");
+    drop(listener);
+    let (status, flags, text) = outcome(&mesh, get("http://a/")).await;
+    assert_eq!((status, flags), (503, "UF"));
+    assert!(text.contains("no connection to 127.0.0.1:"), "{text}");
+}
+
+#[tokio::test]
+async fn what_ends_before_an_answer_is_a_reset() {
+    let mesh = mesh_to(1, "http");
+    let port = scripted(&mesh, |_, mut stream| async move {
+        read_head(&mut stream).await;
+    });
+    publish_to(
+        &mesh,
+        port.await,
+        "http",
+        json!({"retries": {"attempts": 0}}),
+    );
+    let (status, flags, text) = outcome(&mesh, get("http://a/")).await;
+    assert_eq!((status, flags), (503, "UC"), "{text}");
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_a_bad_gateway() {
+    let mesh = mesh_to(1, "http");
+    let port = scripted(&mesh, |_, mut stream| async move {
+        read_head(&mut stream).await;
+        let _sent = stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n").await;
+    });
+    publish_to(
+        &mesh,
+        port.await,
+        "http",
+        json!({"retries": {"attempts": 0}}),
+    );
+    let (status, flags, text) = outcome(&mesh, get("http://a/")).await;
+    assert_eq!((status, flags), (502, "UPE"), "{text}");
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_was_closed_fails_no_request() {
+    let mesh = mesh_to(1, "http");
+    let seen = Arc::new(AtomicUsize::new(0));
+    let counter = seen.clone();
+    // Each connection answers once, says that it may be used again, and breaks at the second request.
+    let port = scripted(&mesh, move |_, mut stream| {
+        let counter = counter.clone();
+        async move {
+            read_head(&mut stream).await;
+            let _sent = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await;
+            read_head(&mut stream).await;
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    publish_to(
+        &mesh,
+        port.await,
+        "http",
+        json!({"retries": {"attempts": 0}}),
+    );
+    for _ in 0..4 {
+        assert_eq!(outcome(&mesh, get("http://a/")).await.0, 200);
+    }
+    assert_eq!(seen.load(Ordering::SeqCst), 3);
+    let (status, flags, _) = outcome(&mesh, post("http://a/", "adds up")).await;
+    assert_eq!(
+        (status, flags),
+        (503, "UC"),
+        "what may have had an effect is not repeated"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_is_reported_and_its_connection_not_used_again() {
+    let mesh = mesh_to(1, "http");
+    let port = scripted(&mesh, |_, mut stream| async move {
+        read_head(&mut stream).await;
+        let _sent = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf")
+            .await;
+    });
+    publish_to(&mesh, port.await, "http", json!({}));
+    let response = mesh.send(get("http://a/")).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.into_body().collect().await.is_err());
+    assert_eq!(mesh.report().flags, "UC");
+}
+
+#[tokio::test]
+async fn connections_end_with_the_process() {
+    let mesh = mesh_to(1, "http");
+    let port = scripted(&mesh, |_, mut stream| async move {
+        read_head(&mut stream).await;
+        let _sent = stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        let _closed = stream.read(&mut [0]).await;
+    });
+    publish_to(&mesh, port.await, "http", json!({}));
+    assert_eq!(outcome(&mesh, get("http://a/")).await.0, 200);
+    let open = || {
+        mesh.tasks
+            .running()
+            .iter()
+            .any(|(name, _)| *name == "upstream")
+    };
+    assert!(open());
+    mesh.tasks.stop();
+    while open() {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,264 @@
+//! Hosts outside, as the proxy reaches them: over the network, with connections that are kept.
+//!
+//! A request takes an open connection to its endpoint or waits while one is opened, within the bounds of the cluster's
+//! `connectionPool`. What is too much is refused at once. A request that meets a connection which the server has just closed is sent
+//! again on another one, if it never left or may be repeated.
+
+mod connect;
+mod exchange;
+mod pool;
+mod resolve;
+mod secure;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use osier_process::Tasks;
+use osier_process::body::Body;
+use osier_snapshot::{Cluster, Endpoint, Load, Place, Speaks};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use crate::failure::Failure;
+use connect::Connector;
+use exchange::{Asked, Broken};
+use pool::{Lease, Open, Pool, Purpose};
+use secure::Secure;
+
+/// How long a request waits for a connection where the cluster may not open another one.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How often idle connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Connections on which a request is tried.
+const MOST_LINES: usize = 3;
+/// Bytes of a response's head.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// The way to hosts outside.
+#[derive(Clone)]
+pub(crate) struct Upstreams {
+    connector: Connector,
+    secure: Secure,
+    pools: Arc<Mutex<Pools>>,
+    tasks: Tasks,
+}
+
+/// Every pool that an endpoint keeps.
+#[derive(Default)]
+struct Pools {
+    all: Vec<Weak<Pool>>,
+    sweeping: bool,
+}
+
+/// Where one request goes.
+struct Way<'a> {
+    cluster: &'a Cluster,
+    endpoint: &'a Endpoint,
+    pool: &'a Arc<Pool>,
+    asked: &'a Asked,
+}
+
+impl Way<'_> {
+    fn purpose(&self) -> Purpose<'_> {
+        let tls = self.cluster.upstream.tls.as_ref();
+        let matters =
+            self.endpoint.place == Place::Asked || tls.is_some_and(|tls| tls.sni.is_none());
+        Purpose {
+            upstream: &self.cluster.upstream,
+            host: matters.then(|| self.asked.authority.host()),
+        }
+    }
+}
+
+/// A request that waits for a connection.
+struct Pending<'a>(&'a Load);
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        self.0.pending.leave();
+    }
+}
+
+impl Upstreams {
+    pub(crate) fn new(tasks: Tasks) -> Self {
+        Self {
+            connector: Connector::new(tasks.clone()),
+            secure: Secure::default(),
+            pools: Arc::default(),
+            tasks,
+        }
+    }
+
+    /// Sends one request to one endpoint outside; resolves with the response head, while the body streams behind it.
+    pub(crate) async fn call(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Endpoint,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let pool = endpoint.keep(|| self.pool());
+        let pool = pool.ok_or(Failure::Unreachable("the endpoint is not usable".into()))?;
+        let asked = Asked::of(request.uri(), cluster.upstream.tls.is_some())?;
+        let way = Way {
+            cluster,
+            endpoint,
+            pool,
+            asked: &asked,
+        };
+        let mut last = Failure::Unreachable("its connections end at once".into());
+        for _ in 0..MOST_LINES {
+            let lease = self.lease(&way).await?;
+            let repeat = lease.is_reused() && exchange::may_repeat(&request);
+            let spare = repeat.then(|| exchange::again(&request));
+            match exchange::send(lease, &asked, request).await {
+                Ok(response) => return Ok(response),
+                Err(Broken::Unsent(unsent)) => request = *unsent,
+                Err(Broken::Sent(failure)) => match spare {
+                    Some(spare) => (request, last) = (spare, failure),
+                    None => return Err(failure),
+                },
+            }
+        }
+        Err(last)
+    }
+
+    /// A connection for one request: an open one, else a new one, else the next that is free.
+    async fn lease(&self, way: &Way<'_>) -> Result<Lease, Failure> {
+        let purpose = way.purpose();
+        if let Some(lease) = way.pool.take(purpose) {
+            return Ok(lease);
+        }
+        let (bounds, load) = (&way.cluster.upstream.pool, &way.cluster.load);
+        if !load.pending.enter(bounds.max_pending) {
+            let reason = "too many requests wait for a connection (http1MaxPendingRequests)";
+            return Err(Failure::Overloaded(reason.into()));
+        }
+        let _pending = Pending(load);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let freed = way.pool.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if let Some(lease) = way.pool.take(purpose) {
+                return Ok(lease);
+            }
+            let shared = way.cluster.upstream.speaks == Speaks::Http2 && way.pool.is_opening();
+            if !shared && let Some(open) = way.pool.may_open(load, bounds.max_connections) {
+                return self.open(way, open).await;
+            }
+            if tokio::time::timeout_at(until, freed).await.is_err() {
+                let reason = "no connection became free in time (maxConnections)";
+                return Err(Failure::Overloaded(reason.into()));
+            }
+        }
+    }
+
+    async fn open(&self, way: &Way<'_>, open: Open) -> Result<Lease, Failure> {
+        let _opening = way.pool.opening();
+        let time = way.cluster.upstream.pool.connect_timeout;
+        let opened = tokio::time::timeout(time, self.dial(way, open)).await;
+        opened.unwrap_or_else(|_| {
+            let host = way.asked.authority.host();
+            let reason = format!("no connection for {host} within {time:?}");
+            Err(Failure::Unreachable(reason.into()))
+        })
+    }
+
+    async fn dial(&self, way: &Way<'_>, open: Open) -> Result<Lease, Failure> {
+        let upstream = &way.cluster.upstream;
+        let (host, time) = (way.asked.authority.host(), upstream.pool.connect_timeout);
+        let stream = self.connector.connect(way.endpoint, host, time).await?;
+        let Some(tls) = &upstream.tls else {
+            let second = upstream.speaks != Speaks::Http1;
+            return self.shake(stream, second, way, open).await;
+        };
+        let stream = self
+            .secure
+            .shake(stream, tls, upstream.speaks, host)
+            .await?;
+        let chosen = stream.get_ref().1.alpn_protocol();
+        let second = match upstream.speaks {
+            Speaks::Http1 => false,
+            Speaks::Http2 => chosen.is_none_or(|chosen| chosen == b"h2"),
+            Speaks::Negotiated => chosen == Some(b"h2"),
+        };
+        self.shake(stream, second, way, open).await
+    }
+
+    /// Begins HTTP on a stream; the connection runs as a task until it ends.
+    async fn shake<S>(
+        &self,
+        stream: S,
+        second: bool,
+        way: &Way<'_>,
+        open: Open,
+    ) -> Result<Lease, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let unusable = |error: hyper::Error| {
+            Failure::Unreachable(format!("its connection is not usable: {error}").into())
+        };
+        let stream = TokioIo::new(stream);
+        if second {
+            let mut builder = http2::Builder::new(self.tasks.clone());
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(30))
+                .max_header_list_size(HEAD_BYTES as u32)
+                .adaptive_window(true);
+            let (sender, connection) = builder.handshake(stream).await.map_err(unusable)?;
+            self.run(connection, open);
+            return Ok(way.pool.shared(sender, way.purpose()));
+        }
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(HEAD_BYTES);
+        let (sender, connection) = builder.handshake(stream).await.map_err(unusable)?;
+        self.run(connection.with_upgrades(), open);
+        Ok(way.pool.single(sender, way.purpose()))
+    }
+
+    fn run<C>(&self, connection: C, open: Open)
+    where
+        C: Future<Output = Result<(), hyper::Error>> + Send + 'static,
+    {
+        self.tasks.spawn("upstream", async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to an upstream ended early");
+            }
+            drop(open);
+        });
+    }
+
+    fn pool(&self) -> Arc<Pool> {
+        let pool = Arc::new(Pool::default());
+        let mut pools = self.pools.lock();
+        pools.all.retain(|pool| pool.strong_count() > 0);
+        pools.all.push(Arc::downgrade(&pool));
+        if !std::mem::replace(&mut pools.sweeping, true) {
+            self.tasks.spawn(
+                "upstream-sweep",
+                sweep(Arc::clone(&self.pools), self.tasks.clone()),
+            );
+        }
+        pool
+    }
+}
+
+/// Closes idle connections in time, and all of them when the process stops.
+async fn sweep(pools: Arc<Mutex<Pools>>, tasks: Tasks) {
+    let stopping = tasks.stopping();
+    let all = || -> Vec<Arc<Pool>> { pools.lock().all.iter().filter_map(Weak::upgrade).collect() };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP) => all().iter().for_each(|pool| pool.sweep()),
+            () = stopping.cancelled() => break,
+        }
+    }
+    pools.lock().sweeping = false;
+    all().iter().for_each(|pool| pool.close());
+}

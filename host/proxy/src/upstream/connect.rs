@@ -1,0 +1,91 @@
+//! A TCP connection to an endpoint's place.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use osier_process::Tasks;
+use osier_snapshot::{Endpoint, Place};
+use tokio::net::TcpStream;
+
+use super::resolve::Resolver;
+use crate::failure::Failure;
+
+/// Addresses of one name that are tried before it is given up.
+const MOST_ADDRESSES: usize = 4;
+
+/// Opens TCP connections.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    resolver: Resolver,
+    turn: Arc<AtomicUsize>,
+}
+
+impl Connector {
+    pub(crate) fn new(tasks: Tasks) -> Self {
+        Self {
+            resolver: Resolver::new(tasks),
+            turn: Arc::default(),
+        }
+    }
+
+    /// Connects to an endpoint outside, within `time`. `asked` is the host that the caller named, for [`Place::Asked`].
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`] with the address and what the system said.
+    pub(crate) async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        asked: &str,
+        time: Duration,
+    ) -> Result<TcpStream, Failure> {
+        let opened = tokio::time::timeout(time, self.open(endpoint, asked)).await;
+        let opened = opened.unwrap_or_else(|_| {
+            let place = shown(endpoint, asked);
+            Err(format!("{place} did not take a connection within {time:?}"))
+        });
+        opened.map_err(|reason| Failure::Unreachable(reason.into()))
+    }
+
+    async fn open(&self, endpoint: &Endpoint, asked: &str) -> Result<TcpStream, String> {
+        let name = match &endpoint.place {
+            Place::Address(address) => return dial(*address, endpoint.port).await,
+            Place::Name(name) => name,
+            Place::Asked => asked,
+            Place::Pod => return Err("a pod has no address on the network".into()),
+        };
+        if let Ok(address) = name.trim_matches(['[', ']']).parse() {
+            return dial(address, endpoint.port).await;
+        }
+        let addresses = self.resolver.addresses(name).await?;
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
+        let (after, before) = addresses.split_at(first);
+        let mut failed = String::new();
+        for address in before.iter().chain(after).take(MOST_ADDRESSES) {
+            match dial(*address, endpoint.port).await {
+                Ok(stream) => return Ok(stream),
+                Err(reason) => failed = reason,
+            }
+        }
+        Err(format!("{name}: {failed}"))
+    }
+}
+
+async fn dial(address: IpAddr, port: u16) -> Result<TcpStream, String> {
+    let address = SocketAddr::new(address, port);
+    let stream = TcpStream::connect(address).await;
+    let stream = stream.map_err(|error| format!("no connection to {address}: {error}"))?;
+    let _best_effort = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+fn shown(endpoint: &Endpoint, asked: &str) -> String {
+    let port = endpoint.port;
+    match &endpoint.place {
+        Place::Address(address) => SocketAddr::new(*address, port).to_string(),
+        Place::Name(name) => format!("{name}:{port}"),
+        Place::Asked => format!("{asked}:{port}"),
+        Place::Pod => "the pod".into(),
+    }
+}

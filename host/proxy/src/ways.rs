@@ -1,0 +1,39 @@
+//! The two ways of a request to an endpoint: in memory to a pod, over the network to a host outside.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use osier_process::Tasks;
+use osier_process::body::Body;
+use osier_snapshot::{Cluster, Endpoint, Place};
+
+use crate::failure::Failure;
+use crate::pods::Pods;
+use crate::upstream::Upstreams;
+
+/// How endpoints are reached.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pods: Arc<dyn Pods>,
+    upstreams: Upstreams,
+}
+
+impl Ways {
+    pub(crate) fn new(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
+        let upstreams = Upstreams::new(tasks);
+        Self { pods, upstreams }
+    }
+
+    /// Sends one request to one endpoint; resolves with the response head, while the body streams behind it.
+    pub(crate) async fn call(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Arc<Endpoint>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        match &endpoint.place {
+            Place::Pod => Ok(self.pods.call(endpoint, request).await?),
+            _ => self.upstreams.call(cluster, endpoint, request).await,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! One place that serves a port: a pod, or an address outside.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::workload::Workload;
+
+/// How an endpoint is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A pod of the mesh: a call in memory.
+    Pod,
+    /// A network address.
+    Address(IpAddr),
+    /// A name that DNS answers for.
+    Name(Arc<str>),
+    /// Whatever host the request itself names (`resolution: NONE`).
+    Asked,
+}
+
+/// One ready port of one pod or outside host.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Who serves: the pod, or what is known of the workload outside.
+    pub workload: Arc<Workload>,
+    /// Where.
+    pub place: Place,
+    /// The port there.
+    pub port: u16,
+    in_flight: AtomicU32,
+    kept: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Endpoint {
+    /// A pod's endpoint without load.
+    pub fn new(workload: Arc<Workload>, port: u16) -> Self {
+        Self::at(Place::Pod, port, workload)
+    }
+
+    /// An endpoint without load.
+    pub fn at(place: Place, port: u16, workload: Arc<Workload>) -> Self {
+        Self {
+            workload,
+            place,
+            port,
+            in_flight: AtomicU32::new(0),
+            kept: OnceLock::new(),
+        }
+    }
+
+    /// Requests that were sent and have not ended.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request until the returned value is dropped.
+    pub fn enter(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    /// What the data plane keeps with this endpoint (its open connections), made at first use. It goes when the endpoint stands in
+    /// no snapshot and serves no request any more. `None` if something of another type is kept already.
+    pub fn keep<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
+        self.kept.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+/// One request in flight to an endpoint.
+#[derive(Debug)]
+pub struct InFlight(Arc<Endpoint>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
