@@ -36,6 +36,7 @@ pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
             "CONNECT is not served here",
         ));
     }
+    framing(head)?;
     let mut hosts = head.headers.get_all(header::HOST).iter();
     let host = hosts.next().cloned();
     if hosts.next().is_some() {
@@ -45,8 +46,20 @@ pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
         ));
     }
     let mut parts = std::mem::take(&mut head.uri).into_parts();
+    if parts.scheme.is_none() && parts.authority.is_some() && parts.path_and_query.is_none() {
+        let reason = "the request's target must begin with a slash or be a whole URI";
+        return Err(bad(StatusCode::BAD_REQUEST, reason));
+    }
     if parts.authority.is_none() {
         parts.authority = Some(authority(host.as_ref())?);
+    }
+    if parts
+        .authority
+        .as_ref()
+        .is_some_and(|host| host.as_str().contains('@'))
+    {
+        let reason = "the request's host must not name a user (RFC 9110, 4.2.4)";
+        return Err(bad(StatusCode::BAD_REQUEST, reason));
     }
     parts.scheme.get_or_insert(Scheme::HTTP);
     parts.path_and_query = Some(path(parts.path_and_query)?);
@@ -57,6 +70,20 @@ pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
         )
     })?;
     head.headers.remove(header::HOST);
+    Ok(())
+}
+
+/// What is left open by the parser of how a body is delimited (RFC 9112, 6.1 and 6.3): a request that another server could read
+/// with another length is refused.
+fn framing(head: &Parts) -> Result<(), Refusal> {
+    let mut codings = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else {
+        return Ok(());
+    };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        let reason = "the only transfer coding that is taken is chunked, once";
+        return Err(bad(StatusCode::NOT_IMPLEMENTED, reason));
+    }
     Ok(())
 }
 

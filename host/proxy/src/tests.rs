@@ -8,6 +8,7 @@ mod policy;
 mod reports;
 mod routing;
 mod upstream;
+mod strict;
 mod wire;
 
 use std::collections::HashMap;

@@ -31,12 +31,21 @@ pub(super) struct Connections<H> {
     pub(super) limits: Limits,
 }
 
+/// What an HTTP/2 connection begins with (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// A connection as it is accepted.
+type Plain = Prefixed<TcpStream>;
+
+/// One whose TLS ends here.
+type Encrypted = TlsStream<Plain>;
+
 /// A connection that has begun.
 enum Begun {
-    Http(Prefixed),
-    Stream(Prefixed, Option<Handshake>),
-    TlsHttp(Box<TlsStream<Prefixed>>),
-    TlsStream(Box<TlsStream<Prefixed>>),
+    Http(Plain),
+    Stream(Plain, Option<Handshake>),
+    TlsHttp(Box<Prefixed<Encrypted>>),
+    TlsStream(Box<Encrypted>),
 }
 
 impl<H: Handle> Connections<H> {
@@ -80,7 +89,7 @@ impl<H: Handle> Connections<H> {
         match begun {
             Begun::Http(stream) => self.exchange(stream, Peer::plain(address)).await,
             Begun::TlsHttp(stream) => {
-                let peer = proven(address, stream.get_ref().1);
+                let peer = proven(address, stream.get_ref().get_ref().1);
                 self.exchange(stream, peer).await;
             }
             Begun::Stream(stream, handshake) => {
@@ -143,12 +152,12 @@ impl<H: Handle> Connections<H> {
 /// Reads what stands before the first byte of the application.
 async fn begin(
     security: &Security,
-    mut stream: Prefixed,
+    mut stream: Plain,
     address: &mut SocketAddr,
 ) -> io::Result<Begun> {
     let choose = match security {
-        Security::Plain => return Ok(Begun::Http(stream)),
-        Security::Tls(config) => return Ok(Begun::TlsHttp(ended(config.clone(), stream).await?)),
+        Security::Plain => return Ok(Begun::Http(settled(stream).await?)),
+        Security::Tls(config) => return https(config.clone(), stream).await,
         Security::Chosen(choose) => choose,
     };
     let opening = choose.opening();
@@ -156,16 +165,14 @@ async fn begin(
         *address = named_by_balancer(&mut stream).await?.unwrap_or(*address);
     }
     match opening.then {
-        Then::Http => Ok(Begun::Http(stream)),
+        Then::Http => Ok(Begun::Http(settled(stream).await?)),
         Then::Stream => Ok(Begun::Stream(stream, None)),
         Then::Nothing => Err(io::Error::other("nothing is served on this port now")),
         Then::Tls => loop {
             match choose.choose(stream.prefix()) {
                 Choice::More => more(&mut stream, HELLO_BYTES).await?,
-                Choice::Http(config) => return Ok(Begun::TlsHttp(ended(config, stream).await?)),
-                Choice::Stream(config) => {
-                    return Ok(Begun::TlsStream(ended(config, stream).await?));
-                }
+                Choice::Http(config) => return https(config, stream).await,
+                Choice::Stream(config) => return ended(config, stream).await,
                 Choice::Passed(handshake) => return Ok(Begun::Stream(stream, Some(handshake))),
                 Choice::Refused(reason) => return Err(io::Error::other(reason)),
             }
@@ -173,15 +180,32 @@ async fn begin(
     }
 }
 
-async fn ended(
-    config: Arc<rustls::ServerConfig>,
-    stream: Prefixed,
-) -> io::Result<Box<TlsStream<Prefixed>>> {
-    Ok(Box::new(TlsAcceptor::from(config).accept(stream).await?))
+async fn https(config: Arc<rustls::ServerConfig>, stream: Plain) -> io::Result<Begun> {
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    let stream = settled(Prefixed::new(stream)).await?;
+    Ok(Begun::TlsHttp(Box::new(stream)))
+}
+
+async fn ended(config: Arc<rustls::ServerConfig>, stream: Plain) -> io::Result<Begun> {
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    Ok(Begun::TlsStream(Box::new(stream)))
+}
+
+/// Waits until the version of HTTP is settled. The server's own look at it knows no time limit, and would hold a connection open
+/// for a client that says nothing.
+async fn settled<S: Stream>(mut stream: Prefixed<S>) -> io::Result<Prefixed<S>> {
+    loop {
+        let read = stream.prefix();
+        let may_be_two = PREFACE.starts_with(&read[..read.len().min(PREFACE.len())]);
+        if read.len() >= PREFACE.len() || (!read.is_empty() && !may_be_two) {
+            return Ok(stream);
+        }
+        more(&mut stream, HELLO_BYTES).await?;
+    }
 }
 
 /// The client's address out of a PROXY header; `None` if the balancer speaks for itself.
-async fn named_by_balancer(stream: &mut Prefixed) -> io::Result<Option<SocketAddr>> {
+async fn named_by_balancer(stream: &mut Plain) -> io::Result<Option<SocketAddr>> {
     loop {
         match proxy_header::read(stream.prefix()) {
             Ok(Some(header)) => {
@@ -195,7 +219,7 @@ async fn named_by_balancer(stream: &mut Prefixed) -> io::Result<Option<SocketAdd
 }
 
 /// Reads more bytes to look at, up to a bound.
-async fn more(stream: &mut Prefixed, most: usize) -> io::Result<()> {
+async fn more<S: Stream>(stream: &mut Prefixed<S>, most: usize) -> io::Result<()> {
     let left = most.saturating_sub(stream.prefix().len()).min(4096);
     if left == 0 {
         return Err(io::Error::other(
