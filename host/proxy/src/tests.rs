@@ -7,8 +7,8 @@ mod heads;
 mod policy;
 mod reports;
 mod routing;
-mod upstream;
 mod strict;
+mod upstream;
 mod wire;
 
 use std::collections::HashMap;
