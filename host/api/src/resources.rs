@@ -209,8 +209,47 @@ pub static GATEWAYS: Resource = Resource {
     schema: "io.istio.networking.v1.Gateway",
     ..BASE
 };
+/// Istio's service entries: hosts outside.
+pub static SERVICE_ENTRIES: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "ServiceEntry",
+    plural: "serviceentries",
+    singular: "serviceentry",
+    short_names: &["se"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.ServiceEntry",
+    ..BASE
+};
+/// Istio's workload entries: workloads that are no pods.
+pub static WORKLOAD_ENTRIES: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "WorkloadEntry",
+    plural: "workloadentries",
+    singular: "workloadentry",
+    short_names: &["we"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.WorkloadEntry",
+    ..BASE
+};
+/// Istio's workload groups: templates for workload entries.
+pub static WORKLOAD_GROUPS: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "WorkloadGroup",
+    plural: "workloadgroups",
+    singular: "workloadgroup",
+    short_names: &["wg"],
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.WorkloadGroup",
+    ..BASE
+};
 
-static ALL: [&Resource; 16] = [
+static ALL: [&Resource; 19] = [
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -224,7 +263,10 @@ static ALL: [&Resource; 16] = [
     &LEASES,
     &DESTINATION_RULES,
     &GATEWAYS,
+    &SERVICE_ENTRIES,
     &VIRTUAL_SERVICES,
+    &WORKLOAD_ENTRIES,
+    &WORKLOAD_GROUPS,
     &PLUGINS,
     &POLICIES,
 ];

@@ -114,6 +114,8 @@ fn layout(resource: &Resource) -> Layout {
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("networking.istio.io", "virtualservices") => mesh::VIRTUAL_SERVICES,
         ("networking.istio.io", "destinationrules") => mesh::DESTINATION_RULES,
+        ("networking.istio.io", "serviceentries") => mesh::SERVICE_ENTRIES,
+        ("networking.istio.io", "workloadentries") => mesh::WORKLOAD_ENTRIES,
         _ => Layout {
             columns: &[NAME, AGE],
             cells: |object, now| vec![object.name().into(), since_creation(object, now)],

@@ -14,6 +14,7 @@ mod pod;
 mod policy;
 mod probe;
 mod service;
+mod service_entry;
 mod update;
 mod virtual_service;
 mod warnings;
@@ -55,6 +56,9 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("networking.istio.io", "virtualservices") => virtual_service::check(&spec),
         ("networking.istio.io", "destinationrules") => gateway::check_destination_rule(&spec),
         ("networking.istio.io", "gateways") => gateway::check(&spec),
+        ("networking.istio.io", "serviceentries") => service_entry::check(&spec),
+        ("networking.istio.io", "workloadentries") => service_entry::check_workload(&spec),
+        ("networking.istio.io", "workloadgroups") => service_entry::check_group(&spec),
         _ => Vec::new(),
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{
-    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SECRETS, SERVICES, VIRTUAL_SERVICES,
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SECRETS, SERVICE_ENTRIES, SERVICES,
+    VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
@@ -50,6 +51,8 @@ pub(crate) struct Mirrors {
     destination_rules: Arc<Informer>,
     gateways: Arc<Informer>,
     secrets: Arc<Informer>,
+    service_entries: Arc<Informer>,
+    workload_entries: Arc<Informer>,
 }
 
 impl Mirrors {
@@ -63,10 +66,12 @@ impl Mirrors {
             destination_rules: start(&DESTINATION_RULES),
             gateways: start(&GATEWAYS),
             secrets: start(&SECRETS),
+            service_entries: start(&SERVICE_ENTRIES),
+            workload_entries: start(&WORKLOAD_ENTRIES),
         }
     }
 
-    pub(crate) fn all(&self) -> [&Arc<Informer>; 7] {
+    pub(crate) fn all(&self) -> [&Arc<Informer>; 9] {
         [
             &self.pods,
             &self.services,
@@ -75,6 +80,8 @@ impl Mirrors {
             &self.destination_rules,
             &self.gateways,
             &self.secrets,
+            &self.service_entries,
+            &self.workload_entries,
         ]
     }
 }
@@ -189,7 +196,9 @@ fn compile_all(
         destination_rules,
         gateways,
         secrets,
-    ]: [Vec<Arc<Object>>; 7] = mirrors.all().map(|informer| informer.list());
+        service_entries,
+        workload_entries,
+    ]: [Vec<Arc<Object>>; 9] = mirrors.all().map(|informer| informer.list());
     let inputs = Inputs {
         services: &services,
         endpoints: &endpoints,
@@ -198,6 +207,8 @@ fn compile_all(
         destination_rules: &destination_rules,
         gateways: &gateways,
         secrets: &secrets,
+        service_entries: &service_entries,
+        workload_entries: &workload_entries,
         gateway_port,
         domain,
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -19,7 +20,7 @@ use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
 use crate::ways::Ways;
-use crate::{balance, prepare};
+use crate::{balance, breaker, prepare};
 
 /// One request's way to a cluster.
 pub(crate) struct Journey<'a> {
@@ -91,6 +92,7 @@ impl<'a> Journey<'a> {
         let mut bodies = self.bodies(body, left);
         let mut body = bodies.next().unwrap_or_else(body::empty);
         let mut number = 0u32;
+        let mut _repeated = None;
         loop {
             let endpoint = self.next_endpoint(trace)?;
             head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
@@ -100,12 +102,15 @@ impl<'a> Journey<'a> {
                 .try_once(&endpoint, (head, body), approval, trace)
                 .await;
             let wait = self.wait_before_another(number + 1, &tried, trace);
-            let again = kept.zip(wait);
+            let may = wait.is_some() && kept.is_some();
+            let counted = may.then(|| breaker::retry(self.cluster)).flatten();
+            let again = kept.zip(wait).filter(|_| counted.is_some());
             let again = again.and_then(|(kept, wait)| Some((kept, wait, bodies.next()?)));
             let Some((kept, wait, again)) = again else {
                 return self.settle(tried, trace);
             };
             (head, body) = (kept, again);
+            _repeated = counted;
             left -= 1;
             number += 1;
             drop(tried);
@@ -117,6 +122,11 @@ impl<'a> Journey<'a> {
     fn next_endpoint(&self, trace: &mut Trace) -> Result<Arc<Endpoint>, Refusal> {
         let endpoint = balance::pick(self.cluster, trace.endpoint.as_ref());
         let endpoint = endpoint.ok_or_else(|| self.no_endpoint())?;
+        // The try before, if there was one, carries no more.
+        drop(trace.counted.take());
+        let counted = breaker::request(self.cluster);
+        let full = Failure::Overloaded("too many requests at once (http2MaxRequests)".into());
+        trace.counted = Some(counted.ok_or_else(|| self.failed(&full))?);
         trace.in_flight = Some(endpoint.enter());
         trace.endpoint = Some(Arc::clone(&endpoint));
         Ok(endpoint)
@@ -220,13 +230,18 @@ impl<'a> Journey<'a> {
     fn failed(&self, error: &Failure) -> Refusal {
         let (status, flag) = error.shown();
         let service = &self.cluster.service;
-        Refusal::new(
-            status,
-            flag,
-            format!("service {}.{}: {error}", service.name, service.namespace),
-        )
+        let reason = format!("service {}.{}: {error}", service.name, service.namespace);
+        let mut refusal = Refusal::new(status, flag, reason);
+        if flag == Flag::Overflow {
+            // As Envoy tells that nothing was tried.
+            let headers = HeaderMap::from_iter([(OVERLOADED, HeaderValue::from_static("true"))]);
+            refusal.custom = Some(Box::new((headers, Bytes::new())));
+        }
+        refusal
     }
 }
+
+const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 
 async fn pause(wait: Duration) {
     if wait > Duration::ZERO {

@@ -9,6 +9,7 @@
 mod access;
 mod answer;
 mod balance;
+mod breaker;
 mod direct;
 mod failure;
 mod flags;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::request::Parts;
 use osier_snapshot::{
-    Action, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage, RouteMatch,
-    ServiceRef, Snapshot,
+    Action, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage, Route,
+    RouteMatch, ServiceRef, Snapshot,
 };
 use rand::Rng;
 
@@ -42,15 +42,16 @@ impl Plan {
                 copies: Vec::new(),
             };
         };
+        let namespace = namespace(origin, &matched.route);
         let (target, service) = match &matched.route.action {
             Action::Forward(destinations) => {
-                let (target, service) = choose(snapshot, destinations, matched.port);
+                let (target, service) = choose(snapshot, destinations, (matched.port, namespace));
                 (Some(target), service)
             }
             Action::Redirect(_) | Action::Direct(_) => (None, None),
         };
         Self {
-            copies: copies(snapshot, &matched),
+            copies: copies(snapshot, &matched, namespace),
             matched: Ok(matched),
             target,
             service,
@@ -64,7 +65,7 @@ impl Plan {
 }
 
 /// A copy that has nowhere to go is not sent; the compiler has said so.
-fn copies(snapshot: &Snapshot, matched: &RouteMatch) -> Vec<Copy> {
+fn copies(snapshot: &Snapshot, matched: &RouteMatch, namespace: &str) -> Vec<Copy> {
     let hit = |mirror: &&Mirror| {
         mirror
             .share
@@ -73,7 +74,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch) -> Vec<Copy> {
     let mirrors = matched.route.mirrors.iter().filter(hit);
     let target = |mirror: &Mirror| match &mirror.route.action {
         Action::Forward(forward) => {
-            let (target, _) = choose(snapshot, forward, matched.port);
+            let (target, _) = choose(snapshot, forward, (matched.port, namespace));
             Some((Arc::clone(&mirror.route), target.ok()?.cluster))
         }
         Action::Redirect(_) | Action::Direct(_) => None,
@@ -85,7 +86,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch) -> Vec<Copy> {
 fn choose(
     snapshot: &Snapshot,
     forward: &Forward,
-    port: u16,
+    (port, namespace): (u16, &str),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
     let many = forward.total > 1;
     let point = if many {
@@ -97,12 +98,32 @@ fn choose(
         return (Err(Refusal::nowhere()), None);
     };
     match snapshot.cluster(&chosen.destination, port) {
+        Ok(cluster) if !cluster.export.reaches(namespace) => {
+            let service = Some(Arc::clone(&cluster.service));
+            (Err(not_exported(cluster, namespace)), service)
+        }
         Ok(cluster) => {
             let (cluster, headers) = (Arc::clone(cluster), chosen.headers.clone());
             let service = Arc::clone(&cluster.service);
             (Ok(Target { cluster, headers }), Some(service))
         }
         Err(missing) => (Err(no_cluster(&missing)), missing.service().cloned()),
+    }
+}
+
+fn not_exported(cluster: &Cluster, namespace: &str) -> Refusal {
+    let host = &cluster.service.host;
+    let reason = format!(
+        "host {host:?} is granted by a ServiceEntry that is not exported to namespace {namespace} (exportTo)"
+    );
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoCluster, reason)
+}
+
+/// The namespace whose grants count: the calling pod's, at a gateway the one of the object that the route came from.
+fn namespace<'a>(origin: &Origin<'a>, route: &'a Route) -> &'a str {
+    match origin {
+        Origin::Workload(workload) => &workload.namespace,
+        Origin::Gateway { .. } => route.name.split('/').next().unwrap_or_default(),
     }
 }
 

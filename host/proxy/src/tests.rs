@@ -298,6 +298,8 @@ fn snapshot(
         virtual_services: &[inside, Arc::new(outside)],
         destination_rules: &[],
         gateways: &[gateway],
+        service_entries: &[],
+        workload_entries: &[],
         secrets: &[],
         gateway_port: 0,
         domain: "cluster.local",

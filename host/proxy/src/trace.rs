@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::access;
 use crate::answer::{self, Refusal};
+use crate::breaker::Counted;
 use crate::flags::Flag;
 use crate::gate::{Approval, Call, Direction, Gate, Record, Verdict};
 use crate::metrics::{RequestMetrics, Sample};
@@ -45,6 +46,7 @@ pub(crate) struct Trace {
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) endpoint: Option<Arc<Endpoint>>,
     pub(crate) in_flight: Option<InFlight>,
+    pub(crate) counted: Option<Counted>,
     pub(crate) denied: bool,
     pub(crate) policy: Option<Arc<str>>,
     pub(crate) plugin: Option<Arc<str>>,
@@ -88,6 +90,7 @@ impl Trace {
             cluster: None,
             endpoint: None,
             in_flight: None,
+            counted: None,
             denied: false,
             policy: None,
             plugin: None,
@@ -214,7 +217,7 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        drop(self.in_flight.take());
+        drop((self.in_flight.take(), self.counted.take()));
         if !self.complete && self.flag == Flag::None {
             self.flag = Flag::CallerGone;
         }

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::endpoint::{Endpoint, Place};
+use crate::externals::Export;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
+use crate::istio::upstream::UpstreamPolicy;
+use crate::memory::Secrets;
 use crate::service::{Cluster, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
 use crate::upstream::{Origination, Speaks, Upstream};
 use crate::workload::Workload;
@@ -15,6 +18,11 @@ pub(crate) struct Clusters<'a> {
     /// The DestinationRules that speak of it, oldest first.
     pub(crate) policies: &'a [Arc<DestinationPolicy>],
     pub(crate) previous: Option<&'a Arc<Service>>,
+    /// Which namespaces may call it.
+    pub(crate) export: &'a Export,
+    /// Names of which the server's certificate must have one, if no DestinationRule says.
+    pub(crate) server_names: &'a [Arc<str>],
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// A port as its object says it.
@@ -57,7 +65,8 @@ impl Clusters<'_> {
         let subsets = self.subsets(&port, &endpoints, previous);
         let own = |policy: &Arc<DestinationPolicy>| policy.balancer;
         let balancer = self.policies.iter().find_map(own).unwrap_or_default();
-        let upstream = upstream(&port);
+        let said = self.policies.iter().map(|policy| &policy.upstream);
+        let upstream = self.upstream(&port, said.filter(|said| !said.is_empty()).take(1));
         let before = previous.map(|port| &port.cluster);
         let cluster = self.cluster((port.number, ""), endpoints, (balancer, upstream), before);
         ServicePort {
@@ -67,6 +76,32 @@ impl Clusters<'_> {
             cluster,
             subsets,
         }
+    }
+
+    /// How a port is spoken to: as its protocol has it, then as DestinationRules say, the last word last. What a rule names in vain is
+    /// found by the reference check.
+    fn upstream<'p>(
+        &self,
+        port: &Port,
+        said: impl Iterator<Item = &'p UpstreamPolicy>,
+    ) -> Upstream {
+        let speaks = match port.protocol {
+            Protocol::Http2 | Protocol::Grpc => Speaks::Http2,
+            Protocol::Http | Protocol::Tcp => Speaks::Http1,
+        };
+        let tls = port.secure.then(Origination::default);
+        let mut upstream = Upstream {
+            speaks,
+            tls,
+            ..Upstream::default()
+        };
+        for said in said {
+            let _found_later = said.apply(&mut upstream, self.secrets);
+        }
+        if let Some(tls) = upstream.tls.as_mut().filter(|tls| tls.names.is_empty()) {
+            tls.names = self.server_names.to_vec();
+        }
+        upstream
     }
 
     fn previous_port(&self, port: u16, name: &str) -> Option<&ServicePort> {
@@ -89,7 +124,8 @@ impl Clusters<'_> {
                 let chosen = endpoints.iter().filter(|e| selects(subset, e)).cloned();
                 let before = previous.and_then(|port| port.subsets.get(&subset.name));
                 let balancer = subset.balancer.or(policy.balancer).unwrap_or_default();
-                let how = (balancer, upstream(port));
+                let said = [&policy.upstream, &subset.upstream].into_iter();
+                let how = (balancer, self.upstream(port, said));
                 let named = (port.number, &*subset.name);
                 let cluster = self.cluster(named, chosen.collect(), how, before);
                 clusters.insert(Arc::clone(&subset.name), cluster);
@@ -120,6 +156,7 @@ impl Clusters<'_> {
             endpoints,
             (balancer, upstream),
         );
+        cluster.export = self.export.clone();
         match previous {
             Some(previous) if previous.same(&cluster) => Arc::clone(previous),
             Some(previous) => {
@@ -148,20 +185,6 @@ fn share(
         _ => Arc::new(Endpoint::at(serves.place, serves.port, serves.workload)),
     };
     fresh.map(kept).collect()
-}
-
-/// How a port is spoken to if no DestinationRule says otherwise.
-fn upstream(port: &Port) -> Upstream {
-    let speaks = match port.protocol {
-        Protocol::Http2 | Protocol::Grpc => Speaks::Http2,
-        Protocol::Http | Protocol::Tcp => Speaks::Http1,
-    };
-    let tls = port.secure.then(Origination::default);
-    Upstream {
-        speaks,
-        tls,
-        ..Upstream::default()
-    }
 }
 
 fn selects(subset: &Subset, endpoint: &Endpoint) -> bool {

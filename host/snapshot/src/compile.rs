@@ -6,6 +6,7 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use crate::assemble;
+use crate::externals::{Externals, Sources};
 use crate::finding::Finding;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::DestinationPolicy;
@@ -30,6 +31,14 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     };
     index_workloads(inputs.pods, &memory, &mut snapshot);
     compile_services(inputs, &memory, previous, (&mut snapshot, &mut findings));
+    let sources = Sources {
+        workloads: memory.outsides(),
+        policies: policies_by_name(&memory),
+        previous: &previous.externals,
+        secrets: &memory.secrets,
+        domain: inputs.domain,
+    };
+    snapshot.externals = Externals::compile(&memory.entries(), &sources, &mut findings);
     let sets = memory.route_sets(inputs.virtual_services);
     snapshot.mesh = assemble::mesh(&sets, (&snapshot, previous), &mut findings);
     let wishes = Wishes {
@@ -39,7 +48,12 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
         main_port: inputs.gateway_port,
     };
     snapshot.listeners = listeners(&wishes, &previous.listeners, &mut findings);
-    references::check(&snapshot, &sets, memory.policies(), &mut findings);
+    references::check(
+        &snapshot,
+        &sets,
+        (memory.policies(), &memory.secrets),
+        &mut findings,
+    );
     findings.extend(memory.findings());
     findings.sort_by(Finding::by_object);
     snapshot.memory = memory;
@@ -87,6 +101,7 @@ fn compile_services(
             policies: own.map_or(&[], Vec::as_slice),
             previous: previous.named(name, namespace),
             domain: inputs.domain,
+            secrets: &memory.secrets,
         };
         let Some(service) = kubernetes::service(object, &parts, findings) else {
             continue;
@@ -125,6 +140,25 @@ fn share_names(namespace: Arc<str>, names: Names, previous: &Snapshot) -> (Arc<s
     (namespace, shared.unwrap_or_else(|| Arc::new(names)))
 }
 
+/// DestinationRules by the name that they speak of, oldest first.
+fn policies_by_name(memory: &Memory) -> HashMap<&ServiceName, Vec<Arc<DestinationPolicy>>> {
+    let mut by_name: HashMap<_, Vec<Arc<DestinationPolicy>>> = HashMap::new();
+    for policy in memory.policies() {
+        let of_name = by_name.entry(&policy.service).or_default();
+        of_name.push(Arc::clone(policy));
+    }
+    by_name
+        .values_mut()
+        .for_each(|policies| oldest_first(policies));
+    by_name
+}
+
+fn oldest_first(policies: &mut [Arc<DestinationPolicy>]) {
+    policies.sort_by(|a, b| {
+        (&a.created, &a.namespace, &a.name).cmp(&(&b.created, &b.namespace, &b.name))
+    });
+}
+
 /// DestinationRules by the service that they speak of, oldest first.
 fn policies_by_service(memory: &Memory) -> HashMap<(&str, &str), Vec<Arc<DestinationPolicy>>> {
     let mut by_service: HashMap<_, Vec<Arc<DestinationPolicy>>> = HashMap::new();
@@ -134,10 +168,8 @@ fn policies_by_service(memory: &Memory) -> HashMap<(&str, &str), Vec<Arc<Destina
             of_service.push(Arc::clone(policy));
         }
     }
-    for policies in by_service.values_mut() {
-        policies.sort_by(|a, b| {
-            (&a.created, &a.namespace, &a.name).cmp(&(&b.created, &b.namespace, &b.name))
-        });
-    }
+    by_service
+        .values_mut()
+        .for_each(|policies| oldest_first(policies));
     by_service
 }

@@ -88,6 +88,20 @@ impl<T> HostIndex<T> {
         }
     }
 
+    /// Every value for a lower-case host name, the most specific first.
+    pub(crate) fn candidates(&self, host: &str) -> impl Iterator<Item = &T> {
+        let starts = host
+            .match_indices(['.', '-'])
+            .map(|(at, _)| at)
+            .filter(|at| *at > 0);
+        let suffixes = starts.filter_map(|at| self.suffix.get(host.get(at..)?));
+        self.exact
+            .get(host)
+            .into_iter()
+            .chain(suffixes)
+            .chain(&self.any)
+    }
+
     /// The value for a lower-case host name: one look per label at most.
     pub(crate) fn find(&self, host: &str) -> Option<&T> {
         self.exact

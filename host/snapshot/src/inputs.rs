@@ -19,7 +19,11 @@ pub struct Inputs<'a> {
     pub destination_rules: &'a [Arc<Object>],
     /// networking.istio.io Gateway.
     pub gateways: &'a [Arc<Object>],
-    /// v1 Secret; only those are read that a gateway names.
+    /// networking.istio.io ServiceEntry.
+    pub service_entries: &'a [Arc<Object>],
+    /// networking.istio.io WorkloadEntry.
+    pub workload_entries: &'a [Arc<Object>],
+    /// v1 Secret; only those are read that a gateway or a DestinationRule names.
     pub secrets: &'a [Arc<Object>],
     /// The port of the node's main gateway listener, which gateways may name; 0 if the kernel chooses it.
     pub gateway_port: u16,

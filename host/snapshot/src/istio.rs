@@ -8,7 +8,9 @@ pub(crate) mod gateway;
 mod headers;
 mod matches;
 mod retries;
+pub(crate) mod service_entry;
 mod streams;
+pub(crate) mod upstream;
 pub(crate) mod virtual_service;
 
 use osier_api::Object;

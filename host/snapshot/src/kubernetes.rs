@@ -8,8 +8,10 @@ use osier_api::Object;
 use serde_json::Value;
 
 use crate::clusters::Clusters;
+use crate::externals::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::DestinationPolicy;
+use crate::memory::Secrets;
 use crate::names;
 use crate::ready::Ready;
 use crate::route::{Destination, Route, ServiceName};
@@ -25,6 +27,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) policies: &'a [Arc<DestinationPolicy>],
     pub(crate) previous: Option<&'a Arc<Service>>,
     pub(crate) domain: &'a str,
+    pub(crate) secrets: &'a Secrets,
 }
 
 /// Compiles one Service; `None` if it has nothing that the mesh can serve.
@@ -41,6 +44,9 @@ pub(crate) fn service(
         names: &names,
         policies: parts.policies,
         previous: parts.previous,
+        export: &Export::Everywhere,
+        server_names: &[],
+        secrets: parts.secrets,
     };
     let ready = Ready {
         namespace: object.namespace(),
@@ -60,6 +66,7 @@ pub(crate) fn service(
     let default_route = default_route(&names, parts.previous);
     Some(share(
         Service {
+            outside: false,
             address,
             ports,
             default_route,
@@ -133,11 +140,15 @@ fn names_of(object: &Object, parts: &Parts<'_>) -> Arc<ServiceRef> {
 }
 
 fn default_route(names: &Arc<ServiceRef>, previous: Option<&Arc<Service>>) -> Arc<Route> {
+    let (namespace, name) = (Arc::clone(&names.namespace), Arc::clone(&names.name));
+    route_to(ServiceName::Mesh { namespace, name }, previous)
+}
+
+/// Where a request goes when no route object speaks of the service: to itself.
+pub(crate) fn route_to(service: ServiceName, previous: Option<&Arc<Service>>) -> Arc<Route> {
     if let Some(previous) = previous {
         return Arc::clone(&previous.default_route);
     }
-    let (namespace, name) = (Arc::clone(&names.namespace), Arc::clone(&names.name));
-    let service = ServiceName::Mesh { namespace, name };
     let destination = Destination {
         service,
         subset: None,
@@ -147,7 +158,7 @@ fn default_route(names: &Arc<ServiceRef>, previous: Option<&Arc<Service>>) -> Ar
 }
 
 /// The previous value if nothing in it changed.
-fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Service> {
+pub(crate) fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Service> {
     let same = |previous: &&Arc<Service>| {
         previous.address == service.address
             && previous.ports.len() == service.ports.len()

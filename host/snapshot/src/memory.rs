@@ -10,6 +10,7 @@ use crate::gateways::{Credential, GatewaySet};
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
+use crate::istio::service_entry::{self, Outside, ServiceEntry};
 use crate::istio::virtual_service;
 use crate::secret::{self, TlsSecret};
 use crate::table::RouteSet;
@@ -22,10 +23,12 @@ pub(crate) struct Memory {
     route_sets: Kept<RouteSet>,
     policies: Kept<DestinationPolicy>,
     gateways: Kept<GatewaySet>,
+    entries: Kept<ServiceEntry>,
+    outsides: Kept<Option<Outside>>,
     pub(crate) secrets: Secrets,
 }
 
-/// The Secrets that gateways name, by `namespace/name`.
+/// The Secrets that gateways and DestinationRules name, by `namespace/name`.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(Kept<TlsSecret>);
 
@@ -34,12 +37,21 @@ impl Secrets {
         Some(&self.0.get(key)?.value)
     }
 
-    fn read(inputs: &Inputs<'_>, gateways: &Kept<GatewaySet>, previous: &Self) -> Self {
+    fn read(
+        inputs: &Inputs<'_>,
+        gateways: &Kept<GatewaySet>,
+        policies: &Kept<DestinationPolicy>,
+        previous: &Self,
+    ) -> Self {
+        let policies = policies
+            .values()
+            .flat_map(|reading| reading.value.secrets());
         let servers = gateways.values().flat_map(|reading| &reading.value.servers);
         let named: HashSet<String> = servers
             .filter_map(|server| server.tls.as_ref())
             .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
             .map(Credential::key)
+            .chain(policies.map(ToOwned::to_owned))
             .collect();
         let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
         let secrets: Vec<_> = inputs.secrets.iter().filter(wanted).cloned().collect();
@@ -60,6 +72,9 @@ pub(crate) struct Reading<T> {
 impl Memory {
     pub(crate) fn read(inputs: &Inputs<'_>, previous: &Self) -> Self {
         let domain = inputs.domain;
+        let policies = read_all(inputs.destination_rules, &previous.policies, |o| {
+            destination_rule::compile(o, domain)
+        });
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
         Self {
             workloads: read_all(inputs.pods, &previous.workloads, |pod| {
@@ -68,10 +83,18 @@ impl Memory {
             route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| {
                 virtual_service::compile(o, domain)
             }),
-            policies: read_all(inputs.destination_rules, &previous.policies, |o| {
-                destination_rule::compile(o, domain)
-            }),
-            secrets: Secrets::read(inputs, &gateways, &previous.secrets),
+            secrets: Secrets::read(inputs, &gateways, &policies, &previous.secrets),
+            policies,
+            entries: read_all(
+                inputs.service_entries,
+                &previous.entries,
+                service_entry::compile,
+            ),
+            outsides: read_all(
+                inputs.workload_entries,
+                &previous.outsides,
+                service_entry::compile_workload,
+            ),
             gateways,
         }
     }
@@ -113,7 +136,42 @@ impl Memory {
             .gateways
             .values()
             .flat_map(|reading| &reading.value.findings);
-        routes.chain(policies).chain(gateways).cloned()
+        let entries = self
+            .entries
+            .values()
+            .flat_map(|reading| &reading.value.findings);
+        let outsides = self
+            .outsides
+            .values()
+            .filter_map(|reading| reading.value.as_ref().as_ref());
+        let outsides = outsides.flat_map(|outside| &outside.findings);
+        let all = routes.chain(policies).chain(gateways);
+        all.chain(entries).chain(outsides).cloned()
+    }
+
+    /// ServiceEntries, oldest first.
+    pub(crate) fn entries(&self) -> Vec<Arc<ServiceEntry>> {
+        let all = self.entries.values();
+        let mut entries: Vec<_> = all.map(|reading| Arc::clone(&reading.value)).collect();
+        entries.sort_by(|a, b| a.about.cmp(&b.about));
+        entries
+    }
+
+    /// WorkloadEntries by namespace, in the order of their names.
+    pub(crate) fn outsides(&self) -> HashMap<&str, Vec<&Outside>> {
+        let mut by_namespace: HashMap<&str, Vec<&Outside>> = HashMap::new();
+        for outside in self
+            .outsides
+            .values()
+            .filter_map(|reading| reading.value.as_ref().as_ref())
+        {
+            let all = by_namespace.entry(&outside.workload.namespace).or_default();
+            all.push(outside);
+        }
+        for all in by_namespace.values_mut() {
+            all.sort_by(|a, b| a.workload.name.cmp(&b.workload.name));
+        }
+        by_namespace
     }
 
     /// What gateways ask for, oldest first.
@@ -163,6 +221,8 @@ trait Keep: Sized {
 impl Keep for RouteSet {}
 impl Keep for DestinationPolicy {}
 impl Keep for GatewaySet {}
+impl Keep for ServiceEntry {}
+impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}
 /// A pod's status changes often while nothing in it that the mesh sees does.
 impl Keep for Workload {

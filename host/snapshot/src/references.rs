@@ -5,22 +5,24 @@ use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
+use crate::memory::Secrets;
 use crate::route::{Action, Destination, Route, ServiceName};
 use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
+use crate::upstream::Upstream;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
 pub(crate) fn check<'a>(
     snapshot: &Snapshot,
     sets: &[Arc<RouteSet>],
-    policies: impl Iterator<Item = &'a Arc<DestinationPolicy>>,
+    (policies, secrets): (impl Iterator<Item = &'a Arc<DestinationPolicy>>, &Secrets),
     found: &mut Vec<Finding>,
 ) {
     for set in sets {
         check_set(snapshot, set, found);
     }
     for policy in policies {
-        check_policy(snapshot, policy, found);
+        check_policy(snapshot, policy, secrets, found);
     }
 }
 
@@ -87,11 +89,25 @@ fn missing(snapshot: &Snapshot, destination: &Destination) -> Option<String> {
         .map(|missing| missing.to_string())
 }
 
-fn check_policy(snapshot: &Snapshot, policy: &DestinationPolicy, found: &mut Vec<Finding>) {
+fn check_policy(
+    snapshot: &Snapshot,
+    policy: &DestinationPolicy,
+    secrets: &Secrets,
+    found: &mut Vec<Finding>,
+) {
     let findings = Findings::about(destination_rule::KIND, &policy.namespace, &policy.name);
     if let Some(fault) = policy_fault(snapshot, &policy.service) {
         let detail = format!("{fault}; the object has no effect");
         findings.add(FindingKind::Reference, "spec.host", detail);
+    }
+    for said in policy.upstreams() {
+        if let Err(reason) = said.apply(&mut Upstream::default(), secrets) {
+            findings.add(
+                FindingKind::Reference,
+                "spec.trafficPolicy.tls.credentialName",
+                reason,
+            );
+        }
     }
     let mut known = HashSet::new();
     for subset in policy
@@ -111,7 +127,6 @@ fn check_policy(snapshot: &Snapshot, policy: &DestinationPolicy, found: &mut Vec
 fn policy_fault(snapshot: &Snapshot, service: &ServiceName) -> Option<String> {
     match service {
         ServiceName::Mesh { name, .. } if &**name == "*" => None,
-        ServiceName::Mesh { .. } => Some(snapshot.destination_service(service).err()?.to_string()),
-        ServiceName::Other(host) => Some(format!("{host:?} is not a service")),
+        _ => Some(snapshot.destination_service(service).err()?.to_string()),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::endpoint::Endpoint;
+use crate::externals::Export;
 use crate::route::Route;
 use crate::upstream::{Load, Upstream};
 
@@ -30,6 +31,8 @@ pub struct ServiceRef {
 pub struct Service {
     /// Its names.
     pub names: Arc<ServiceRef>,
+    /// A host outside, which a ServiceEntry grants.
+    pub outside: bool,
     /// Its virtual address; `None` for a headless service.
     pub address: Option<ClusterIp>,
     /// Its ports, in the object's order.
@@ -79,6 +82,8 @@ pub struct Cluster {
     pub balancer: LoadBalancer,
     /// How they are spoken to.
     pub upstream: Arc<Upstream>,
+    /// Which namespaces may call it.
+    pub export: Export,
     /// What it carries now.
     pub load: Arc<Load>,
     turn: AtomicUsize,
@@ -97,6 +102,7 @@ impl Cluster {
             endpoints,
             balancer,
             upstream,
+            export: Export::Everywhere,
             load: Arc::default(),
             turn: AtomicUsize::new(0),
         }
@@ -118,6 +124,7 @@ impl Cluster {
         self.name == other.name
             && self.balancer == other.balancer
             && self.upstream == other.upstream
+            && self.export == other.export
             && self.endpoints.len() == other.endpoints.len()
             && self.endpoints.iter().zip(&other.endpoints).all(pair)
     }

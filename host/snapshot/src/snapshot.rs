@@ -11,6 +11,7 @@ use http::header::HOST;
 use http::request::Parts;
 
 use crate::endpoint::Endpoint;
+use crate::externals::Externals;
 use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
 use crate::matcher::Ask;
@@ -31,6 +32,7 @@ pub struct Snapshot {
     pub(crate) domain: Arc<str>,
     pub(crate) namespaces: HashMap<Arc<str>, Arc<Names>>,
     pub(crate) by_address: HashMap<IpAddr, Arc<Service>>,
+    pub(crate) externals: Externals,
     pub(crate) workloads: HashMap<Arc<str>, Arc<Workload>>,
     pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
     /// Routes between pods.
@@ -100,7 +102,7 @@ impl fmt::Display for Miss {
             Self::Outside(host) => write!(
                 f,
                 "{host:?} is not a service of the mesh, and calls to the outside are refused (BlackHoleCluster): call a service by \
-                 its name (`name` or `name.namespace`); outside hosts are granted by a ServiceEntry, which this version does not apply yet",
+                 its name (`name` or `name.namespace`), or grant the host by a ServiceEntry that is exported to the caller's namespace",
             ),
             Self::NoHost => f.write_str("the request names no host"),
         }
@@ -166,6 +168,7 @@ impl Snapshot {
     fn mesh_route(&self, source: &Workload, ask: &Ask<'_>) -> Option<RouteMatch> {
         let service = self.service(&ask.host, Some(&source.namespace));
         let routes = match service {
+            Some(service) if service.outside => self.mesh.find(&ask.host),
             Some(service) => self.mesh.find(&service.names.host),
             None => self
                 .mesh
@@ -203,6 +206,9 @@ impl Snapshot {
                 server_name,
             } => self.gateway_miss((*listener, *server_name), host),
             Origin::Workload(source) => match self.service(&host, Some(&source.namespace)) {
+                Some(service) if service.outside && self.mesh.find(&host).is_none() => {
+                    Miss::NoPort(Arc::clone(&service.names), ask.port)
+                }
                 Some(service) if self.mesh.find(&service.names.host).is_none() => {
                     Miss::NoPort(Arc::clone(&service.names), ask.port)
                 }
@@ -277,12 +283,19 @@ impl Snapshot {
         }
     }
 
-    pub(crate) fn destination_service(&self, name: &ServiceName) -> Result<&Arc<Service>, Missing> {
-        match name {
+    pub(crate) fn destination_service(
+        &self,
+        service: &ServiceName,
+    ) -> Result<&Arc<Service>, Missing> {
+        match service {
             ServiceName::Mesh { namespace, name } => self
                 .named(name, namespace)
+                .or_else(|| self.externals.named(service))
                 .ok_or_else(|| Missing::Service(format!("{name}.{namespace}"))),
-            ServiceName::Other(host) => Err(Missing::Service(host.to_string())),
+            ServiceName::Other(host) => self
+                .externals
+                .named(service)
+                .ok_or_else(|| Missing::Service(host.to_string())),
         }
     }
 
@@ -292,6 +305,7 @@ impl Snapshot {
         named
             .and_then(|(name, namespace)| self.named(name, namespace))
             .or_else(|| self.by_address.get(&host.parse().ok()?))
+            .or_else(|| self.externals.find(host, from_namespace))
     }
 
     pub(crate) fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {
@@ -326,6 +340,7 @@ impl Snapshot {
     /// Every ready endpoint of a service port.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.services()
+            .chain(self.externals.services())
             .flat_map(|service| &service.ports)
             .flat_map(|port| &port.cluster.endpoints)
     }

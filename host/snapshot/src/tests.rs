@@ -1,6 +1,7 @@
 //! Objects in, answers out: the crate's behaviour as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod externals;
 mod findings;
 mod listeners;
 mod lookup;
@@ -26,6 +27,8 @@ pub(crate) struct World {
     pub(crate) virtual_services: Vec<Arc<Object>>,
     pub(crate) destination_rules: Vec<Arc<Object>>,
     pub(crate) gateways: Vec<Arc<Object>>,
+    pub(crate) service_entries: Vec<Arc<Object>>,
+    pub(crate) workload_entries: Vec<Arc<Object>>,
     pub(crate) secrets: Vec<Arc<Object>>,
 }
 
@@ -102,6 +105,22 @@ impl World {
         self
     }
 
+    pub(crate) fn service_entry(&mut self, name: &str, namespace: &str, spec: Value) -> &mut Self {
+        let meta = metadata(name, namespace);
+        self.service_entries.push(object(
+            json!({"kind": "ServiceEntry", "metadata": meta, "spec": spec}),
+        ));
+        self
+    }
+
+    pub(crate) fn workload_entry(&mut self, name: &str, namespace: &str, spec: Value) -> &mut Self {
+        let meta = metadata(name, namespace);
+        self.workload_entries.push(object(
+            json!({"kind": "WorkloadEntry", "metadata": meta, "spec": spec}),
+        ));
+        self
+    }
+
     pub(crate) fn compile(&self, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
         let inputs = Inputs {
             services: &self.services,
@@ -110,6 +129,8 @@ impl World {
             virtual_services: &self.virtual_services,
             destination_rules: &self.destination_rules,
             gateways: &self.gateways,
+            service_entries: &self.service_entries,
+            workload_entries: &self.workload_entries,
             secrets: &self.secrets,
             gateway_port: 0,
             domain: "cluster.local",

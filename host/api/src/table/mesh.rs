@@ -43,6 +43,46 @@ pub(super) const DESTINATION_RULES: Layout = Layout {
     },
 };
 
+pub(super) const SERVICE_ENTRIES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Hosts", "The hosts associated with the ServiceEntry."),
+        text(
+            "Location",
+            "Whether the service is external to the mesh or part of it.",
+        ),
+        text(
+            "Resolution",
+            "Service resolution mode for the hosts (NONE, STATIC or DNS).",
+        ),
+        AGE,
+    ],
+    cells: |entry, now| {
+        vec![
+            entry.name().into(),
+            list(entry, "hosts"),
+            entry.text(&["spec", "location"]).into(),
+            entry.text(&["spec", "resolution"]).into(),
+            since_creation(entry, now),
+        ]
+    },
+};
+
+pub(super) const WORKLOAD_ENTRIES: Layout = Layout {
+    columns: &[
+        NAME,
+        AGE,
+        text("Address", "Address associated with the network endpoint."),
+    ],
+    cells: |entry, now| {
+        vec![
+            entry.name().into(),
+            since_creation(entry, now),
+            entry.text(&["spec", "address"]).into(),
+        ]
+    },
+};
+
 /// A list as a custom resource's column prints it: `["a","b"]`.
 fn list(object: &Object, field: &str) -> Value {
     object

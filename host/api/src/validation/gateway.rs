@@ -4,7 +4,7 @@ use super::at::{At, unique};
 use super::{metadata, names};
 use crate::Fault;
 
-const PROTOCOLS: [&str; 10] = [
+pub(super) const PROTOCOLS: [&str; 10] = [
     "GRPC", "GRPC-WEB", "HTTP", "HTTP2", "HTTPS", "MONGO", "MYSQL", "REDIS", "TCP", "TLS",
 ];
 

@@ -546,6 +546,53 @@ fn gateways_and_destination_rules() {
     );
 }
 
+#[test]
+fn service_and_workload_entries() {
+    let port =
+        |number: u16, name: &str| json!({"number": number, "name": name, "protocol": "HTTP"});
+    finds(
+        &SERVICE_ENTRIES,
+        json!({"spec": {"hosts": ["a.example.com", "*.example.org"], "addresses": ["192.0.2.0/24", "2001:db8::1"], "ports": [port(80, "http")],
+            "resolution": "STATIC", "endpoints": [{"address": "192.0.2.1", "ports": {"http": 8080}}]}}),
+        &[],
+    );
+    finds(
+        &SERVICE_ENTRIES,
+        json!({"spec": {"hosts": ["*", "a", "a"], "addresses": ["192.0.2.0/33"], "ports": [port(80, "x"), port(80, "x")],
+            "resolution": "STATIC", "endpoints": [{"address": "b.example.com", "ports": {"x": 0}}], "workloadSelector": {"labels": {"a": "b"}}}}),
+        &[
+            "spec.endpoints[0].ports.x: Invalid value: 0",
+            "spec.hosts[0]: Invalid value: \"*\"",
+            "spec.hosts[2]: Duplicate value",
+            "spec.ports[1].number: Duplicate value",
+            "spec.ports[1].name: Duplicate value",
+            "spec.addresses[0]: Invalid value",
+            "spec.endpoints: Forbidden",
+            "spec.endpoints[0].address: Invalid value",
+        ],
+    );
+    finds(
+        &SERVICE_ENTRIES,
+        json!({"spec": {"hosts": ["*.a.com"], "ports": [port(80, "x")], "resolution": "DNS"}}),
+        &["spec.hosts[0]: Invalid value: \"*.a.com\""],
+    );
+    finds(
+        &SERVICE_ENTRIES,
+        json!({"spec": {"hosts": []}}),
+        &["spec.hosts: Required value"],
+    );
+    finds(
+        &WORKLOAD_ENTRIES,
+        json!({"spec": {"address": "not a name", "labels": {"a": "-"}}}),
+        &["spec.labels: Invalid value", "spec.address: Invalid value"],
+    );
+    finds(
+        &WORKLOAD_GROUPS,
+        json!({"spec": {"template": {"labels": {"a": "b"}}}}),
+        &[],
+    );
+}
+
 fn updates(resource: &Resource, old: Value, new: Value) -> Vec<String> {
     let prepare = |value: Value| {
         let mut object = object(resource, value);

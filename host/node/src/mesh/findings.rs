@@ -47,6 +47,8 @@ impl Findings {
             &mirrors.virtual_services,
             &mirrors.destination_rules,
             &mirrors.gateways,
+            &mirrors.service_entries,
+            &mirrors.workload_entries,
         ] {
             for object in informer.list() {
                 let key = (

@@ -285,3 +285,106 @@ async fn connections_end_with_the_process() {
         tokio::task::yield_now().await;
     }
 }
+
+/// As [`publish_to`], over a ServiceEntry with a DestinationRule.
+fn publish_entry(mesh: &Mesh, port: u16, traffic: Value, extra: Value) {
+    let meta = json!({"name": "echo", "namespace": "default"});
+    let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]);
+    let entry = object(
+        json!({"metadata": meta, "spec": {"hosts": ["shop.example.com"], "resolution": "STATIC",
+        "ports": ports, "endpoints": [{"address": "127.0.0.1"}]}}),
+    );
+    let rule = object(
+        json!({"metadata": meta, "spec": {"host": "shop.example.com", "trafficPolicy": traffic}}),
+    );
+    let mut rules = to_echo(extra);
+    rules[0]["route"][0]["destination"]["host"] = json!("shop.example.com");
+    let routes = object(json!({"metadata": meta,
+        "spec": {"hosts": ["*"], "gateways": ["edge"], "http": rules}}));
+    let edge = json!({"name": "edge", "namespace": "default"});
+    let gateway = object(json!({"metadata": edge, "spec": {"servers": [{"hosts": ["*"]}]}}));
+    let inputs = Inputs {
+        virtual_services: &[routes],
+        destination_rules: &[rule],
+        service_entries: &[entry],
+        gateways: &[gateway],
+        domain: "cluster.local",
+        ..Inputs::default()
+    };
+    let (snapshot, findings) = compile(&inputs, Some(&mesh.proxy.snapshot()));
+    assert_eq!(findings, []);
+    mesh.proxy.publish(Arc::new(snapshot));
+}
+
+/// A server that answers each request on a connection when it is let, one after the other.
+async fn held(mesh: &Mesh) -> (u16, Arc<tokio::sync::Semaphore>, Arc<AtomicUsize>) {
+    let (gate, seen) = (
+        Arc::new(tokio::sync::Semaphore::new(0)),
+        Arc::new(AtomicUsize::new(0)),
+    );
+    let (let_go, counter) = (gate.clone(), seen.clone());
+    let port = scripted(mesh, move |_, mut stream| {
+        let (gate, seen) = (gate.clone(), seen.clone());
+        async move {
+            while !read_head(&mut stream).await.is_empty() {
+                seen.fetch_add(1, Ordering::SeqCst);
+                gate.acquire().await.unwrap().forget();
+                let _sent = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                    .await;
+            }
+        }
+    });
+    (port.await, let_go, counter)
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_one_waiting_and_the_third_is_refused() {
+    let mesh = mesh_to(1, "http");
+    let (port, gate, seen) = held(&mesh).await;
+    let bounds = json!({"connectionPool": {"tcp": {"maxConnections": 1}, "http": {"http1MaxPendingRequests": 1}}});
+    publish_entry(&mesh, port, bounds, json!({"retries": {"attempts": 0}}));
+    let (first, second) = (mesh.send(get("http://a/1")), mesh.send(get("http://a/2")));
+    tokio::pin!(first, second);
+    assert!(futures::poll!(first.as_mut()).is_pending());
+    while seen.load(Ordering::SeqCst) == 0 {
+        assert!(futures::poll!(first.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert!(futures::poll!(second.as_mut()).is_pending());
+    let refused = mesh.send(get("http://a/3")).await;
+    assert_eq!(refused.headers()["x-envoy-overloaded"], "true");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    text(refused).await;
+    assert_eq!(mesh.report().flags, "UO");
+    gate.add_permits(2);
+    assert_eq!(text(first.await).await, "ok");
+    assert_eq!(text(second.await).await, "ok");
+    assert_eq!(seen.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn requests_at_once_are_bounded_and_counted_down() {
+    let mesh = mesh_to(1, "http");
+    let (port, gate, seen) = held(&mesh).await;
+    let bounds =
+        json!({"connectionPool": {"http": {"http2MaxRequests": 1, "maxRequestsPerConnection": 1}}});
+    publish_entry(&mesh, port, bounds, json!({"retries": {"attempts": 0}}));
+    let proxy = mesh.proxy.clone();
+    let first = mesh.tasks.spawn("first", async move {
+        text(proxy.handle(outside(), get("http://a/")).await).await
+    });
+    until(|| seen.load(Ordering::SeqCst) == 1).await;
+    let (status, flags, text) = outcome(&mesh, get("http://a/")).await;
+    assert_eq!((status, flags), (503, "UO"));
+    assert!(text.contains("http2MaxRequests"), "{text}");
+    gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), "ok");
+    assert_eq!(outcome(&mesh, get("http://a/")).await.0, 200);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use super::created;
+use super::upstream::{self, UpstreamPolicy};
 use crate::finding::{Finding, Findings};
 use crate::names;
 use crate::read::Fields;
@@ -21,8 +22,22 @@ pub(crate) struct DestinationPolicy {
     pub(crate) name: String,
     pub(crate) service: ServiceName,
     pub(crate) balancer: Option<LoadBalancer>,
+    pub(crate) upstream: UpstreamPolicy,
     pub(crate) subsets: Vec<Subset>,
     pub(crate) findings: Vec<Finding>,
+}
+
+impl DestinationPolicy {
+    /// The Secrets that it names.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.upstreams().filter_map(UpstreamPolicy::secret)
+    }
+
+    /// What it says about connections, for the whole and for subsets.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &UpstreamPolicy> {
+        let subsets = self.subsets.iter().map(|subset| &subset.upstream);
+        std::iter::once(&self.upstream).chain(subsets)
+    }
 }
 
 /// Some of a service's endpoints.
@@ -31,6 +46,7 @@ pub(crate) struct Subset {
     pub(crate) name: Arc<str>,
     pub(crate) labels: Vec<(String, String)>,
     pub(crate) balancer: Option<LoadBalancer>,
+    pub(crate) upstream: UpstreamPolicy,
     pub(crate) field: String,
 }
 
@@ -43,6 +59,7 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         name: object.name().to_owned(),
         service: ServiceName::Other(Arc::from("")),
         balancer: None,
+        upstream: UpstreamPolicy::default(),
         subsets: Vec::new(),
         findings: Vec::new(),
     };
@@ -58,24 +75,29 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         Some(host) => policy.service = names::meaning(host, &policy.namespace, domain),
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
-    let traffic = spec.object("trafficPolicy");
-    policy.balancer = traffic.and_then(|mut fields| balancer(&mut fields));
+    if let Some(mut traffic) = spec.object("trafficPolicy") {
+        policy.balancer = balancer(&mut traffic);
+        policy.upstream = upstream::read(&mut traffic, &policy.namespace);
+    }
     policy.subsets = spec
         .objects("subsets")
         .iter_mut()
-        .filter_map(subset)
+        .filter_map(|fields| subset(fields, &policy.namespace))
         .collect();
     spec.only_everywhere("exportTo");
 }
 
-fn subset(fields: &mut Fields<'_>) -> Option<Subset> {
+fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {
     let labels = fields.entries("labels").into_iter();
     let labels = labels
         .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
         .collect();
-    let balancer = fields
-        .object("trafficPolicy")
-        .and_then(|mut fields| balancer(&mut fields));
+    let mut traffic = fields.object("trafficPolicy");
+    let balancer = traffic.as_mut().and_then(balancer);
+    let upstream = traffic
+        .as_mut()
+        .map(|traffic| upstream::read(traffic, namespace));
+    drop(traffic);
     let Some(name) = fields.text("name") else {
         fields.invalid("name", "is missing; the subset is ignored");
         return None;
@@ -84,6 +106,7 @@ fn subset(fields: &mut Fields<'_>) -> Option<Subset> {
         name: name.into(),
         labels,
         balancer,
+        upstream: upstream.unwrap_or_default(),
         field: fields.at("name"),
     })
 }

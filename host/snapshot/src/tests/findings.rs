@@ -29,7 +29,7 @@ fn nothing_that_is_not_applied_is_silent() {
             "retries": {"attempts": 1, "backoff": "1s", "retryOn": "http3-post-connect-failure"},
         }]}))
         .destination_rule("pool", json!({"host": "reviews", "trafficPolicy": {
-            "connectionPool": {"tcp": {"maxConnections": 1}}, "outlierDetection": {},
+            "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}}, "outlierDetection": {},
             "loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}}}))
         .gateway("tls", json!({"servers": [{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["a.com"], "tls": {"mode": "PASSTHROUGH", "cipherSuites": ["x"]}}]}));
     let (snapshot, findings) = world.compile(None);
@@ -37,7 +37,7 @@ fn nothing_that_is_not_applied_is_silent() {
     assert_eq!(
         said(&findings),
         [
-            not_applied("spec.trafficPolicy.connectionPool"),
+            not_applied("spec.trafficPolicy.connectionPool.tcp.tcpKeepalive"),
             not_applied("spec.trafficPolicy.loadBalancer.consistentHash"),
             not_applied("spec.trafficPolicy.outlierDetection"),
             not_applied("spec.servers[0].tls.cipherSuites"),

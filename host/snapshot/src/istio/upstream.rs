@@ -1,0 +1,200 @@
+//! `connectionPool` and `tls` of a traffic policy: how much at once, and encrypted how.
+
+use std::sync::Arc;
+
+use crate::memory::Secrets;
+use crate::read::Fields;
+use crate::upstream::{ConnectionPool, Credential, Origination, Speaks, Trust, Upstream};
+
+/// What a traffic policy says about connections; what it does not say stays as it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UpstreamPolicy {
+    pool: Option<ConnectionPool>,
+    upgrade: bool,
+    tls: Option<Tls>,
+}
+
+#[derive(Clone, Debug)]
+enum Tls {
+    Disable,
+    Originate(Origination),
+    /// As above, with trust and credential from a Secret, `namespace/name`; whether the credential is asked for.
+    Secret(Origination, String, bool),
+}
+
+impl UpstreamPolicy {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pool.is_none() && !self.upgrade && self.tls.is_none()
+    }
+
+    /// The Secret that it names.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        match &self.tls {
+            Some(Tls::Secret(_, key, _)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// Changes how a port is spoken to; a Secret that is not usable is the error, and then nobody is believed.
+    pub(crate) fn apply(&self, upstream: &mut Upstream, secrets: &Secrets) -> Result<(), String> {
+        if let Some(pool) = &self.pool {
+            upstream.pool = pool.clone();
+        }
+        let mut result = Ok(());
+        match &self.tls {
+            None => {}
+            Some(Tls::Disable) => upstream.tls = None,
+            Some(Tls::Originate(tls)) => upstream.tls = Some(tls.clone()),
+            Some(Tls::Secret(tls, key, mutual)) => {
+                let read = with_secret(tls, (key, *mutual), secrets);
+                upstream.tls = Some(read.unwrap_or_else(|reason| {
+                    result = Err(reason);
+                    let trust = Trust::Nobody;
+                    Origination {
+                        trust,
+                        ..tls.clone()
+                    }
+                }));
+            }
+        }
+        if self.upgrade && upstream.speaks == Speaks::Http1 {
+            let chosen = upstream.tls.is_some();
+            upstream.speaks = if chosen {
+                Speaks::Negotiated
+            } else {
+                Speaks::Http2
+            };
+        }
+        result
+    }
+}
+
+fn with_secret(
+    tls: &Origination,
+    (key, mutual): (&str, bool),
+    secrets: &Secrets,
+) -> Result<Origination, String> {
+    let absent = || format!("Secret {key} does not exist; no connection is made");
+    let secret = secrets.get(key).ok_or_else(absent)?;
+    let wrong = |reason: &String| format!("Secret {key} {reason}; no connection is made");
+    let text = |bytes: &Arc<[u8]>| String::from_utf8_lossy(bytes).into_owned();
+    let mut tls = tls.clone();
+    match &secret.authorities {
+        Ok(authorities) => tls.trust = Trust::Pem(text(authorities).into()),
+        Err(reason) if !mutual && tls.trust != Trust::Anyone => return Err(wrong(reason)),
+        Err(_) => {}
+    }
+    if mutual {
+        let pair = secret.pair.as_ref().map_err(wrong)?;
+        tls.credential = Some(Credential::Pem {
+            certificate: text(&pair.chain).into(),
+            key: text(&pair.key).into(),
+        });
+    }
+    Ok(tls)
+}
+
+/// Reads what a traffic policy of a namespace says.
+pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
+    let mut said = UpstreamPolicy::default();
+    if let Some(mut fields) = policy.object("connectionPool") {
+        let (pool, upgrade) = pool(&mut fields);
+        said.pool = Some(pool);
+        said.upgrade = upgrade;
+    }
+    said.tls = policy
+        .object("tls")
+        .and_then(|mut fields| tls(&mut fields, namespace));
+    said
+}
+
+fn pool(fields: &mut Fields<'_>) -> (ConnectionPool, bool) {
+    let mut pool = ConnectionPool::default();
+    if let Some(mut tcp) = fields.object("tcp") {
+        set(
+            &mut pool.max_connections,
+            bound(tcp.number("maxConnections")),
+        );
+        set(&mut pool.connect_timeout, tcp.duration("connectTimeout"));
+        pool.max_connection_duration = tcp.duration("maxConnectionDuration");
+        set(&mut pool.idle_timeout, tcp.duration("idleTimeout"));
+    }
+    let Some(mut http) = fields.object("http") else {
+        return (pool, false);
+    };
+    set(
+        &mut pool.max_pending,
+        bound(http.number("http1MaxPendingRequests")),
+    );
+    set(
+        &mut pool.max_requests,
+        bound(http.number("http2MaxRequests")),
+    );
+    pool.max_requests_per_connection = bound(http.number("maxRequestsPerConnection"));
+    set(&mut pool.max_retries, bound(http.number("maxRetries")));
+    set(&mut pool.idle_timeout, http.duration("idleTimeout"));
+    set(
+        &mut pool.max_streams,
+        bound(http.number("maxConcurrentStreams")),
+    );
+    (pool, http.text("h2UpgradePolicy") == Some("UPGRADE"))
+}
+
+fn set<T>(field: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *field = said;
+    }
+}
+
+/// In Istio 0 stands for the default.
+fn bound(said: Option<u32>) -> Option<u32> {
+    said.filter(|number| *number > 0)
+}
+
+fn tls(fields: &mut Fields<'_>, namespace: &str) -> Option<Tls> {
+    let mode = fields.text("mode").unwrap_or("DISABLE");
+    let mut path = |key| {
+        fields
+            .text(key)
+            .filter(|text| !text.is_empty())
+            .map(Arc::<str>::from)
+    };
+    let (certificate, key) = (path("clientCertificate"), path("privateKey"));
+    let (authorities, sni) = (path("caCertificates"), path("sni"));
+    let secret = path("credentialName");
+    let names = fields.texts("subjectAltNames").into_iter();
+    let names = names.map(|(_, name)| name.into()).collect();
+    let anyone = fields.flag("insecureSkipVerify") == Some(true);
+    let trust = match authorities {
+        _ if anyone => Trust::Anyone,
+        Some(path) if &*path != "system" => Trust::File(path),
+        _ => Trust::System,
+    };
+    let mutual = match mode {
+        "DISABLE" => return Some(Tls::Disable),
+        "SIMPLE" => false,
+        "MUTUAL" => true,
+        other => {
+            fields.not_applied("mode", format!("{other}: connections are plain"));
+            return None;
+        }
+    };
+    let files = certificate.zip(key).filter(|_| mutual && secret.is_none());
+    let credential = files.map(|(certificate, key)| Credential::Files { certificate, key });
+    if mutual && secret.is_none() && credential.is_none() {
+        fields.invalid(
+            "clientCertificate",
+            "MUTUAL needs clientCertificate and privateKey, or credentialName; none is shown",
+        );
+    }
+    let origination = Origination {
+        sni,
+        names,
+        trust,
+        credential,
+    };
+    Some(match secret {
+        Some(secret) => Tls::Secret(origination, format!("{namespace}/{secret}"), mutual),
+        None => Tls::Originate(origination),
+    })
+}
