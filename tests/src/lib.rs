@@ -12,6 +12,7 @@ pub mod kubectl;
 pub mod load;
 pub mod node;
 pub mod objects;
+pub mod server;
 pub mod tls;
 
 pub use deadline::until;

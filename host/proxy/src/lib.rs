@@ -1,7 +1,7 @@
 //! The data plane: the one door that every proxied request passes.
 //!
 //! [`Proxy::handle`] takes a request from a gateway listener or from a pod, asks the published [`Snapshot`](osier_snapshot::Snapshot) where it goes
-//! and the [`Gate`] whether it may, hands it to the pod through [`Pods`], and reports when the last byte of the response has
+//! and the [`Gate`] whether it may, hands it to the pod through [`Pods`] or to a host outside over the network, and reports when the last byte of the response has
 //! passed. It owns timeouts, retries, header rules, the access log and the request metrics.
 //!
 //! It decides nothing about policy, knows nothing of WebAssembly and of API objects: never imports engine, policy, client or api.

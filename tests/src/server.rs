@@ -1,0 +1,100 @@
+//! Servers outside the mesh, in the test's own process: what gateways and pods are sent to.
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use osier_identity::{Credential, server_config};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// A server that answers with what it was asked: version, host, path and body. Ends when it is dropped.
+pub struct Server {
+    /// Where it listens, on 127.0.0.1.
+    pub port: u16,
+    connections: Arc<AtomicUsize>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// A server of plain HTTP, of either version.
+    pub async fn plain() -> Result<Self> {
+        Self::start(None).await
+    }
+
+    /// A server of HTTPS that shows this credential.
+    pub async fn secure(authority_pem: &str, credential: &Credential) -> Result<Self> {
+        let config = server_config(authority_pem, credential)?;
+        Self::start(Some(TlsAcceptor::from(config))).await
+    }
+
+    async fn start(tls: Option<TlsAcceptor>) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = connections.clone();
+        let accepting = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        Ok(Self {
+            port,
+            connections,
+            accepting,
+        })
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // A connection that breaks is the client's to tell.
+    let _ended = builder
+        .serve_connection(TokioIo::new(stream), service_fn(answer))
+        .await;
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let named = head.headers.get("host").and_then(|host| host.to_str().ok());
+    let host = named.or(head.uri.host()).unwrap_or_default().to_owned();
+    let body = body.collect().await.map(|body| body.to_bytes());
+    let text = format!(
+        "{:?} {host} {} {}",
+        head.version,
+        head.uri.path(),
+        String::from_utf8_lossy(&body.unwrap_or_default())
+    );
+    Ok(Response::new(Full::from(text)))
+}

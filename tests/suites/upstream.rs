@@ -1,0 +1,281 @@
+//! Hosts outside: through a gateway and from a pod, plain and over TLS, granted and not.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use anyhow::{Result, ensure};
+use osier_identity::Authority;
+use osier_tests::artifacts::component;
+use osier_tests::server::Server;
+use osier_tests::tls::{certificate, secret};
+use osier_tests::{Node, http, objects, until};
+use serde_json::{Value, json};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+const GATEWAY: &str = r#"
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: web}
+spec:
+  servers: [{port: {number: 8080, name: http, protocol: HTTP}, hosts: ["*"]}]
+"#;
+
+/// A host outside on port 80 that is served by a port of this machine.
+fn entry(host: &str, port: u16, extra: &Value) -> Value {
+    let name = host.replace('.', "-");
+    let mut spec = json!({"hosts": [host], "resolution": "STATIC", "endpoints": [{"address": "127.0.0.1"}],
+        "ports": [{"number": 80, "name": "http", "protocol": "HTTP", "targetPort": port}]});
+    for (key, value) in extra.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name}, "spec": spec})
+}
+
+fn route(host: &str) -> Value {
+    let name = host.replace('.', "-");
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": name},
+        "spec": {"hosts": [host], "gateways": ["web"], "http": [{"route": [{"destination": {"host": host}}]}]}})
+}
+
+fn rule(host: &str, traffic: &Value) -> Value {
+    let name = host.replace('.', "-");
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": name},
+        "spec": {"host": host, "trafficPolicy": traffic}})
+}
+
+fn apply(node: &Node, objects: &[Value]) {
+    let all: Vec<String> = objects.iter().map(ToString::to_string).collect();
+    node.apply_text(&all.join("\n---\n")).unwrap();
+}
+
+async fn ask(node: &Node, host: &str, path: &str) -> Result<(u16, String)> {
+    let gateway = node.address("gateway")?;
+    let answer = http::get_with(&gateway, path, &[("host", host)]).await?;
+    Ok((answer.status.as_u16(), answer.text()))
+}
+
+/// Asks until the answer has this status; objects take a moment to come into force.
+async fn answered(node: &Node, host: &str, status: u16) -> String {
+    let asked = || async {
+        let (found, text) = ask(node, host, "/x").await?;
+        ensure!(found == status, "{found}: {text}");
+        Ok(Some(text))
+    };
+    until(&format!("{host} answers {status}"), SOON, asked)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_routes_to_hosts_outside() {
+    let (node, server) = (Node::start().unwrap(), Server::plain().await.unwrap());
+    node.apply_text(GATEWAY).unwrap();
+    let one = "one.example.com";
+    apply(&node, &[entry(one, server.port, &json!({})), route(one)]);
+    assert_eq!(
+        answered(&node, one, 200).await,
+        "HTTP/1.1 one.example.com /x "
+    );
+    let before = server.connections();
+    for _ in 0..20 {
+        assert_eq!(ask(&node, one, "/again").await.unwrap().0, 200);
+    }
+    assert_eq!(server.connections(), before, "its connection is kept");
+    // The same by WorkloadEntry, over HTTP/2.
+    let two = "two.example.com";
+    let selected = json!({"endpoints": null, "workloadSelector": {"labels": {"app": "two"}},
+        "ports": [{"number": 80, "name": "http2", "protocol": "HTTP2"}]});
+    let workload = json!({"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "metadata": {"name": "two"},
+        "spec": {"address": "127.0.0.1", "labels": {"app": "two"}, "ports": {"http2": server.port}}});
+    apply(
+        &node,
+        &[entry(two, server.port, &selected), workload, route(two)],
+    );
+    assert_eq!(
+        answered(&node, two, 200).await,
+        "HTTP/2.0 two.example.com /x "
+    );
+    let status = || async {
+        let path = "/apis/networking.istio.io/v1/namespaces/default/serviceentries/one-example-com";
+        let entry = objects::get(&node, path).await?;
+        ensure!(
+            objects::condition(&entry, "Accepted") == Some("True"),
+            "{entry}"
+        );
+        Ok(Some(()))
+    };
+    until("the entry says that it is in force", SOON, status)
+        .await
+        .unwrap();
+    drop(server);
+    assert!(
+        answered(&node, one, 503)
+            .await
+            .contains("no connection to 127.0.0.1:")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_originated_and_the_server_verified() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let credential = certificate(&authority, "api.example.com").unwrap();
+    let server = Server::secure(authority.certificate_pem(), &credential)
+        .await
+        .unwrap();
+    node.apply_text(GATEWAY).unwrap();
+    node.apply_text(&secret("ca", &[("ca.crt", authority.certificate_pem())]))
+        .unwrap();
+    let tls = |extra: Value| {
+        let mut tls = json!({"mode": "SIMPLE", "credentialName": "ca"});
+        for (key, value) in extra.as_object().unwrap() {
+            tls[key] = value.clone();
+        }
+        json!({"tls": tls})
+    };
+    let host = "api.example.com";
+    apply(
+        &node,
+        &[
+            entry(host, server.port, &json!({})),
+            route(host),
+            rule(host, &tls(json!({}))),
+        ],
+    );
+    assert_eq!(
+        answered(&node, host, 200).await,
+        "HTTP/1.1 api.example.com /x "
+    );
+    let pool = json!({"http": {"h2UpgradePolicy": "UPGRADE"}});
+    let mut upgraded = tls(json!({}));
+    upgraded["connectionPool"] = pool;
+    apply(&node, &[rule(host, &upgraded)]);
+    let second = || async {
+        let (_, text) = ask(&node, host, "/x").await?;
+        ensure!(text.starts_with("HTTP/2.0"), "{text}");
+        Ok(Some(()))
+    };
+    until("the server chooses HTTP/2 by ALPN", SOON, second)
+        .await
+        .unwrap();
+    for wrong in [
+        json!({"subjectAltNames": ["other.example.com"]}),
+        json!({"sni": "other.example.com"}),
+        json!({"credentialName": null}),
+        json!({"credentialName": "absent"}),
+    ] {
+        apply(&node, &[rule(host, &tls(wrong.clone()))]);
+        let refused = answered(&node, host, 503).await;
+        assert!(refused.contains("no TLS connection"), "{wrong}: {refused}");
+    }
+    apply(
+        &node,
+        &[rule(
+            host,
+            &tls(json!({"sni": "x.example.com", "subjectAltNames": [host]})),
+        )],
+    );
+    answered(&node, host, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_calls_only_what_is_granted() {
+    let (node, server) = (Node::start().unwrap(), Server::plain().await.unwrap());
+    node.import("http:1.0", &component("tests/http").unwrap())
+        .unwrap();
+    let pod = include_str!("manifests/echo.yaml").replace("echo:1.0", "http:1.0");
+    node.apply_text(&pod).unwrap();
+    objects::ready(&node, "app=echo", 1).await.unwrap();
+    apply(
+        &node,
+        &[
+            entry(
+                "granted.example.com",
+                server.port,
+                &json!({"exportTo": ["."]}),
+            ),
+            entry(
+                "hidden.example.com",
+                server.port,
+                &json!({"exportTo": ["other"]}),
+            ),
+        ],
+    );
+    let gateway = node.address("gateway").unwrap();
+    let said = |host: &'static str, words: &'static str| {
+        let gateway = gateway.clone();
+        async move {
+            let called = || async {
+                let text = http::get(&gateway, &format!("/call/{host}")).await?.text();
+                ensure!(text.contains(words), "{text}");
+                Ok(Some(()))
+            };
+            until(&format!("{host} says {words}"), SOON, called)
+                .await
+                .unwrap();
+        }
+    };
+    said("granted.example.com", "HTTP/1.1 granted.example.com /hello").await;
+    for refused in ["hidden.example.com", "unknown.example.com"] {
+        said(refused, "grant the host by a ServiceEntry").await;
+    }
+    said("granted.example.com:81", "has no port 81").await;
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nginx_is_an_upstream_like_another() {
+    if Command::new("nginx")
+        .arg("-v")
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
+        println!("skipped: nginx is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (node, nginx) = (Node::start().unwrap(), Nginx::start(folder.path()).unwrap());
+    node.apply_text(GATEWAY).unwrap();
+    let host = "files.example.com";
+    apply(&node, &[entry(host, nginx.port, &json!({})), route(host)]);
+    assert_eq!(answered(&node, host, 200).await, "from nginx");
+    assert_eq!(ask(&node, host, "/large").await.unwrap().1.len(), 4 << 20);
+    assert_eq!(ask(&node, host, "/none").await.unwrap().0, 404);
+}
+
+/// A running nginx, which ends with the value.
+struct Nginx {
+    child: Child,
+    port: u16,
+}
+
+impl Nginx {
+    fn start(folder: &std::path::Path) -> Result<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")?
+            .local_addr()?
+            .port();
+        let config = format!(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off; \
+             client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;\n\
+             server {{ listen 127.0.0.1:{port}; location = /x {{ return 200 'from nginx'; }} location = /large {{ root .; }} \
+             location / {{ return 404; }} }} }}\n"
+        );
+        let config = config.replace("root .;", &format!("root {};", folder.display()));
+        std::fs::write(folder.join("nginx.conf"), config)?;
+        std::fs::write(folder.join("large"), vec![b'x'; 4 << 20])?;
+        let mut command = Command::new("nginx");
+        command.arg("-p").arg(folder).args(["-c", "nginx.conf"]);
+        let child = command.stderr(Stdio::null()).spawn()?;
+        Ok(Self { child, port })
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
