@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 /// A server that answers with what it was asked: version, host, path and body. Ends when it is dropped.
@@ -43,10 +43,12 @@ impl Server {
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = connections.clone();
         let accepting = tokio::spawn(async move {
+            // Its connections end with the server.
+            let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
                 let tls = tls.clone();
-                tokio::spawn(async move {
+                open.spawn(async move {
                     match tls {
                         None => serve(stream).await,
                         Some(tls) => {

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::endpoint::{Endpoint, Place};
-use crate::externals::Export;
+use crate::endpoint::Endpoint;
+use crate::export::Export;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::upstream::UpstreamPolicy;
-use crate::memory::Secrets;
+use crate::secret::Secrets;
+use crate::serves::{Key, Port, Serves, key};
 use crate::service::{Cluster, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
 use crate::upstream::{Origination, Speaks, Upstream};
-use crate::workload::Workload;
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {
@@ -23,39 +23,6 @@ pub(crate) struct Clusters<'a> {
     /// Names of which the server's certificate must have one, if no DestinationRule says.
     pub(crate) server_names: &'a [Arc<str>],
     pub(crate) secrets: &'a Secrets,
-}
-
-/// A port as its object says it.
-#[derive(Clone, Debug)]
-pub(crate) struct Port {
-    pub(crate) name: Arc<str>,
-    pub(crate) number: u16,
-    pub(crate) protocol: Protocol,
-    /// What is spoken on it is encrypted.
-    pub(crate) secure: bool,
-}
-
-/// A place that serves a port.
-#[derive(Clone, Debug)]
-pub(crate) struct Serves {
-    pub(crate) workload: Arc<Workload>,
-    pub(crate) place: Place,
-    pub(crate) port: u16,
-}
-
-/// What tells endpoints apart.
-type Key = (Place, u16, Option<*const Workload>);
-
-impl Serves {
-    fn key(&self) -> Key {
-        key(&self.place, self.port, &self.workload)
-    }
-}
-
-/// Pods are told apart by who they are, hosts by where.
-fn key(place: &Place, port: u16, workload: &Arc<Workload>) -> Key {
-    let pod = (*place == Place::Pod).then_some(Arc::as_ptr(workload));
-    (place.clone(), port, pod)
 }
 
 impl Clusters<'_> {

@@ -7,38 +7,20 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::clusters::{Clusters, Serves};
+use crate::clusters::Clusters;
 use crate::endpoint::Place;
+use crate::export::Export;
 use crate::finding::{Finding, FindingKind};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::istio::service_entry::{EntryPort, Outside, Resolution, ServiceEntry};
 use crate::kubernetes;
-use crate::memory::Secrets;
 use crate::names;
 use crate::route::ServiceName;
+use crate::secret::Secrets;
+use crate::serves::Serves;
 use crate::service::{Service, ServiceRef};
 use crate::workload::Workload;
-
-/// Which namespaces see a service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Export {
-    /// All.
-    #[default]
-    Everywhere,
-    /// These.
-    To(Arc<[Arc<str>]>),
-}
-
-impl Export {
-    /// Whether a namespace is among them.
-    pub fn reaches(&self, namespace: &str) -> bool {
-        match self {
-            Self::Everywhere => true,
-            Self::To(namespaces) => namespaces.iter().any(|name| **name == *namespace),
-        }
-    }
-}
 
 /// A service with who sees it.
 #[derive(Clone, Debug)]

@@ -8,13 +8,13 @@ use osier_api::Object;
 use serde_json::Value;
 
 use crate::clusters::Clusters;
-use crate::externals::Export;
+use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::DestinationPolicy;
-use crate::memory::Secrets;
 use crate::names;
 use crate::ready::Ready;
 use crate::route::{Destination, Route, ServiceName};
+use crate::secret::Secrets;
 use crate::service::{Service, ServicePort, ServiceRef};
 use crate::workload::Workload;
 

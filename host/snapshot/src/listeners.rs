@@ -16,9 +16,9 @@ use crate::listener::{
     Application, Listener, ListenerKey, Server, ServerOrigin, StreamRoute, Tls, Transport,
 };
 use crate::matcher::{Matcher, SourceMatch};
-use crate::memory::Secrets;
 use crate::route::{Action, DerivePort, Redirect, Route};
 use crate::rules::Rule;
+use crate::secret::Secrets;
 use crate::table::{About, Binding, ByHost, Filed, HostName, RouteSet, index};
 
 /// Plain HTTP ports that mean the node's main listener wherever that is: what examples of this field are written for.

@@ -12,7 +12,7 @@ use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
 use crate::istio::virtual_service;
-use crate::secret::{self, TlsSecret};
+use crate::secret::{self, Secrets, TlsSecret};
 use crate::table::RouteSet;
 use crate::workload::Workload;
 
@@ -25,38 +25,8 @@ pub(crate) struct Memory {
     gateways: Kept<GatewaySet>,
     entries: Kept<ServiceEntry>,
     outsides: Kept<Option<Outside>>,
+    read_secrets: Kept<TlsSecret>,
     pub(crate) secrets: Secrets,
-}
-
-/// The Secrets that gateways and DestinationRules name, by `namespace/name`.
-#[derive(Debug, Default)]
-pub(crate) struct Secrets(Kept<TlsSecret>);
-
-impl Secrets {
-    pub(crate) fn get(&self, key: &str) -> Option<&TlsSecret> {
-        Some(&self.0.get(key)?.value)
-    }
-
-    fn read(
-        inputs: &Inputs<'_>,
-        gateways: &Kept<GatewaySet>,
-        policies: &Kept<DestinationPolicy>,
-        previous: &Self,
-    ) -> Self {
-        let policies = policies
-            .values()
-            .flat_map(|reading| reading.value.secrets());
-        let servers = gateways.values().flat_map(|reading| &reading.value.servers);
-        let named: HashSet<String> = servers
-            .filter_map(|server| server.tls.as_ref())
-            .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
-            .map(Credential::key)
-            .chain(policies.map(ToOwned::to_owned))
-            .collect();
-        let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
-        let secrets: Vec<_> = inputs.secrets.iter().filter(wanted).cloned().collect();
-        Self(read_all(&secrets, &previous.0, secret::read))
-    }
 }
 
 /// Values by `namespace/name` of the object that they were read from.
@@ -76,6 +46,8 @@ impl Memory {
             destination_rule::compile(o, domain)
         });
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
+        let wanted = named_secrets(inputs, &gateways, &policies);
+        let read_secrets = read_all(&wanted, &previous.read_secrets, secret::read);
         Self {
             workloads: read_all(inputs.pods, &previous.workloads, |pod| {
                 Workload::from_pod(pod, domain)
@@ -83,7 +55,11 @@ impl Memory {
             route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| {
                 virtual_service::compile(o, domain)
             }),
-            secrets: Secrets::read(inputs, &gateways, &policies, &previous.secrets),
+            secrets: read_secrets
+                .iter()
+                .map(|(key, reading)| (key.clone(), Arc::clone(&reading.value)))
+                .collect(),
+            read_secrets,
             policies,
             entries: read_all(
                 inputs.service_entries,
@@ -183,6 +159,25 @@ impl Memory {
         gateways.sort_by(|a, b| a.about.cmp(&b.about));
         gateways
     }
+}
+
+/// The Secrets that gateways and DestinationRules name.
+fn named_secrets(
+    inputs: &Inputs<'_>,
+    gateways: &Kept<GatewaySet>,
+    policies: &Kept<DestinationPolicy>,
+) -> Vec<Arc<Object>> {
+    let policies = policies.values();
+    let policies = policies.flat_map(|reading| reading.value.secrets());
+    let servers = gateways.values().flat_map(|reading| &reading.value.servers);
+    let named: HashSet<String> = servers
+        .filter_map(|server| server.tls.as_ref())
+        .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
+        .map(Credential::key)
+        .chain(policies.map(ToOwned::to_owned))
+        .collect();
+    let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
+    inputs.secrets.iter().filter(wanted).cloned().collect()
 }
 
 fn read_all<T: Keep>(

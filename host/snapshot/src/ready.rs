@@ -6,9 +6,9 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::clusters::{Port, Serves};
 use crate::endpoint::Place;
 use crate::finding::{FindingKind, Findings};
+use crate::serves::{Port, Serves};
 use crate::service::Protocol;
 use crate::workload::Workload;
 

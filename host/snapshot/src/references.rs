@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::endpoint::Place;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
-use crate::memory::Secrets;
 use crate::route::{Action, Destination, Route, ServiceName};
+use crate::secret::Secrets;
 use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
 use crate::upstream::Upstream;
@@ -101,6 +102,17 @@ fn check_policy(
         findings.add(FindingKind::Reference, "spec.host", detail);
     }
     for said in policy.upstreams() {
+        if let Some(field) = said
+            .of_connections
+            .filter(|_| is_in_memory(snapshot, &policy.service))
+        {
+            let detail = "not applied: pods are called in memory, without connections; http2MaxRequests and maxRetries are applied";
+            findings.add(
+                FindingKind::NotApplied,
+                format!("spec.trafficPolicy.{field}"),
+                detail,
+            );
+        }
         if let Err(reason) = said.apply(&mut Upstream::default(), secrets) {
             findings.add(
                 FindingKind::Reference,
@@ -122,6 +134,14 @@ fn check_policy(
         findings.add(FindingKind::Conflict, subset.field.as_str(), detail);
     }
     found.extend(findings.into_vec());
+}
+
+/// Whether a service has pods behind it and nothing else.
+fn is_in_memory(snapshot: &Snapshot, service: &ServiceName) -> bool {
+    let service = snapshot.destination_service(service).ok();
+    let ports = service.into_iter().flat_map(|service| &service.ports);
+    let mut endpoints = ports.flat_map(|port| &port.cluster.endpoints).peekable();
+    endpoints.peek().is_some() && endpoints.all(|endpoint| endpoint.place == Place::Pod)
 }
 
 fn policy_fault(snapshot: &Snapshot, service: &ServiceName) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Secrets with certificates: `kubernetes.io/tls` (`tls.crt`, `tls.key`, `ca.crt`) and Istio's generic form (`cert`, `key`, `cacert`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -13,6 +14,22 @@ use crate::listener::KeyPair;
 pub(crate) struct TlsSecret {
     pub(crate) pair: Result<KeyPair, String>,
     pub(crate) authorities: Result<Arc<[u8]>, String>,
+}
+
+/// The Secrets that are named, by `namespace/name`.
+#[derive(Debug, Default)]
+pub(crate) struct Secrets(HashMap<Box<str>, Arc<TlsSecret>>);
+
+impl Secrets {
+    pub(crate) fn get(&self, key: &str) -> Option<&TlsSecret> {
+        self.0.get(key).map(|secret| &**secret)
+    }
+}
+
+impl FromIterator<(Box<str>, Arc<TlsSecret>)> for Secrets {
+    fn from_iter<I: IntoIterator<Item = (Box<str>, Arc<TlsSecret>)>>(secrets: I) -> Self {
+        Self(secrets.into_iter().collect())
+    }
 }
 
 /// Reads one Secret.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::endpoint::Endpoint;
-use crate::externals::Export;
+use crate::export::Export;
 use crate::route::Route;
 use crate::upstream::{Load, Upstream};
 

@@ -388,3 +388,47 @@ async fn requests_at_once_are_bounded_and_counted_down() {
     assert_eq!(first.await.unwrap(), "ok");
     assert_eq!(outcome(&mesh, get("http://a/")).await.0, 200);
 }
+
+/// Sends the request's trailers back behind its body.
+#[derive(Clone)]
+struct Trailing;
+
+impl Handle for Trailing {
+    async fn handle(&self, _peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
+        let collected = request.into_body().collect().await.unwrap();
+        let trailers = collected.trailers().cloned();
+        let body = body::full(collected.to_bytes());
+        let trailers = trailers.map(Ok);
+        Response::new(body::boxed(
+            body.with_trailers(std::future::ready(trailers)),
+        ))
+    }
+}
+
+#[tokio::test]
+async fn trailers_pass_both_ways() {
+    let mesh = mesh_to(1, "http");
+    let listener = bind().await;
+    let port = listener.local_addr().unwrap().port();
+    let (tasks, limits) = (mesh.tasks.clone(), Limits::default());
+    let serving = serve(listener, Security::Plain, Trailing, tasks, limits);
+    mesh.tasks.spawn("upstream-server", serving);
+    publish_to(&mesh, port, "grpc", json!({}));
+    let trailers = http::HeaderMap::from_iter([(
+        http::HeaderName::from_static("grpc-status"),
+        http::HeaderValue::from_static("0"),
+    )]);
+    let body = body::full("hello").with_trailers(std::future::ready(Some(Ok(trailers))));
+    let request = Request::post("http://a.test/x")
+        .body(body::boxed(body))
+        .unwrap();
+    let collected = mesh
+        .send(request)
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap();
+    assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(collected.to_bytes(), "hello");
+}

@@ -8,12 +8,12 @@ use ipnet::IpNet;
 use osier_api::Object;
 
 use super::created;
-use crate::clusters::{Port, Serves};
 use crate::endpoint::Place;
-use crate::externals::Export;
+use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::read::Fields;
 use crate::ready;
+use crate::serves::{Port, Serves};
 use crate::table::About;
 use crate::workload::Workload;
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::memory::Secrets;
 use crate::read::Fields;
+use crate::secret::Secrets;
 use crate::upstream::{ConnectionPool, Credential, Origination, Speaks, Trust, Upstream};
 
 /// What a traffic policy says about connections; what it does not say stays as it is.
@@ -12,6 +12,8 @@ pub(crate) struct UpstreamPolicy {
     pool: Option<ConnectionPool>,
     upgrade: bool,
     tls: Option<Tls>,
+    /// A field that speaks of connections, which calls in memory do not have.
+    pub(crate) of_connections: Option<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,12 +101,21 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
     let mut said = UpstreamPolicy::default();
     if let Some(mut fields) = policy.object("connectionPool") {
         let (pool, upgrade) = pool(&mut fields);
+        let without = ConnectionPool {
+            max_requests: pool.max_requests,
+            max_retries: pool.max_retries,
+            ..ConnectionPool::default()
+        };
+        said.of_connections = (pool != without || upgrade).then_some("connectionPool");
         said.pool = Some(pool);
         said.upgrade = upgrade;
     }
     said.tls = policy
         .object("tls")
         .and_then(|mut fields| tls(&mut fields, namespace));
+    if matches!(said.tls, Some(Tls::Originate(_) | Tls::Secret(..))) {
+        said.of_connections = Some("tls");
+    }
     said
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::finding::{FindingKind, Findings};
 use crate::gateways::{Credential, TlsSpec};
 use crate::listener::{KeyPair, Named, Tls, TlsMode};
-use crate::memory::Secrets;
+use crate::secret::Secrets;
 
 /// The TLS of a server; `None` if it names no certificate, which its reader has said.
 pub(super) fn resolve(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Option<Tls> {

@@ -37,6 +37,7 @@ fn nothing_that_is_not_applied_is_silent() {
     assert_eq!(
         said(&findings),
         [
+            not_applied("spec.trafficPolicy.connectionPool"),
             not_applied("spec.trafficPolicy.connectionPool.tcp.tcpKeepalive"),
             not_applied("spec.trafficPolicy.loadBalancer.consistentHash"),
             not_applied("spec.trafficPolicy.outlierDetection"),
