@@ -10,6 +10,7 @@ mod keyvalue;
 mod prompt;
 mod reflect;
 
+pub use grants::Need;
 pub use instance::{PluginInstance, PreparedPlugin};
 pub use keyvalue::{KeyValue, KeyValueError, Taken, Terms};
 pub use wasmtime::component::{Type, Val};
@@ -123,6 +124,21 @@ impl PluginComponent {
     #[must_use]
     pub fn imports(&self) -> &[String] {
         &self.0.imports
+    }
+
+    /// What each import needs before the plugin can be loaded.
+    #[must_use]
+    pub fn needs(&self) -> Vec<(&str, Need)> {
+        let needs = self.imports().iter();
+        needs
+            .map(|import| (import.as_str(), grants::need(import)))
+            .collect()
+    }
+
+    /// Bytes of linear memory that one instance holds before it runs, as far as its modules tell.
+    #[must_use]
+    pub fn initial_memory(&self) -> u64 {
+        imports::initial_memory(&self.0.compiled.component)
     }
 
     /// A custom section of the component or of a module in it, if its name starts with `osier`.

@@ -19,7 +19,7 @@ use crate::metrics::{FailureKind, PluginMetrics};
 use crate::template::Template;
 
 pub(crate) use binding::{Binding, Unanswered};
-pub(crate) use load::{Loader, fingerprint};
+pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
 use pool::{NoInstance, Pool};
 pub(crate) use spec::{failure, unknown};
 use status::Health;

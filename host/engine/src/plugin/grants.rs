@@ -54,18 +54,41 @@ const INERT: [&str; 4] = [
     "wasi:random/insecure",
 ];
 
+/// What one import of a plugin needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it is always linked and reaches nothing outside.
+    Nothing,
+    /// A grant; the text says what to write into the Plugin object.
+    Grant(&'static str),
+    /// It is offered to no plugin.
+    NotOffered,
+}
+
+/// What an import needs, by its full name.
+pub(super) fn need(import: &str) -> Need {
+    if INERT.iter().any(|prefix| import.starts_with(prefix)) {
+        return Need::Nothing;
+    }
+    granted(import).map_or(Need::NotOffered, |granted| Need::Grant(granted.remedy))
+}
+
+fn granted(import: &str) -> Option<&'static Granted> {
+    GRANTED
+        .iter()
+        .find(|granted| import.starts_with(granted.import))
+}
+
 /// Refuses the first import that is not granted.
 pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), ComponentError> {
     for import in imports {
-        let inert = INERT.iter().any(|prefix| import.starts_with(prefix));
-        let granted = GRANTED
-            .iter()
-            .find(|granted| import.starts_with(granted.import));
-        let remedy = match granted {
-            _ if inert => continue,
-            Some(granted) if (granted.given)(grants) => continue,
-            Some(granted) => granted.remedy.to_owned(),
-            None => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy/counters".to_owned(),
+        let remedy = match need(import) {
+            Need::Nothing => continue,
+            Need::Grant(_) if granted(import).is_some_and(|granted| (granted.given)(grants)) => {
+                continue;
+            }
+            Need::Grant(remedy) => remedy.to_owned(),
+            Need::NotOffered => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy/counters".to_owned(),
         };
         return Err(ComponentError::Import {
             import: import.clone(),

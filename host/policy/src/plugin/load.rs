@@ -21,7 +21,7 @@ use crate::template::recognise;
 /// Custom section with the JSON Schema of the configuration.
 const SCHEMA_SECTION: &str = "osier.config_schema";
 /// Exported interface that takes the configuration.
-const CONFIGURATION: &str = "osier:policy/configuration@";
+pub(crate) const CONFIGURATION: &str = "osier:policy/configuration@";
 
 /// What loading needs.
 pub(crate) struct Loader<'l> {
@@ -181,8 +181,8 @@ fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadE
     Ok(templates)
 }
 
-/// The schema; one that is no JSON is as good as none, the plugin checks for itself.
-fn read_schema(component: &PluginComponent) -> Option<Json> {
+/// The schema of the configuration; one that is no JSON is as good as none, the plugin checks for itself.
+pub(crate) fn read_schema(component: &PluginComponent) -> Option<Json> {
     let section = component.section(SCHEMA_SECTION)?;
     match serde_json::from_slice(section) {
         Ok(schema) => Some(schema),
