@@ -1,6 +1,9 @@
 //! The command line as it is typed: raw values, checked by `configuration`.
 
+mod plugin;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use plugin::{Build, Inspect, Language, New, Plugin, PluginCommand, Test};
 use std::path::PathBuf;
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
@@ -16,6 +19,7 @@ const EXAMPLES: &str = "Examples:
   osier up                                   start a node in ~/.osier
   osier image import hello:1 hello.wasm      give a component a name that pods can use
   osier apply -f hello.yaml                  apply manifests without kubectl
+  osier plugin new office-hours              start a policy plugin of your own
   KUBECONFIG=~/.osier/kubeconfig kubectl get pods -A";
 
 /// The subcommands.
@@ -26,6 +30,8 @@ pub(crate) enum Command {
     Up(Up),
     /// Work with the node's own images.
     Image(Image),
+    /// Write, build, inspect and test policy plugins.
+    Plugin(Plugin),
     /// Apply manifests (create, or merge into what is there).
     #[command(after_help = "Example:\n  osier apply -f examples/hello/hello.yaml")]
     Apply(Files),

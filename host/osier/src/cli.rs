@@ -4,6 +4,7 @@ mod apply;
 mod get;
 mod image;
 mod manifests;
+mod plugin;
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
 use crate::configuration;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(up) => crate::up::up(&up),
         Command::Image(image) => image::run(&image.command),
+        Command::Plugin(plugin) => plugin::run(&plugin.command),
         Command::Apply(files) => block_on(apply::apply(&files)),
         Command::Delete(files) => block_on(apply::delete(&files)),
         Command::Get(get) => block_on(get::get(&get)),

@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 
 const TARGET: &str = "wasm32-wasip2";
 /// Folders that hold guests, and the name under which `target/components` gets what is built from each.
-const FOLDERS: [(&str, &str); 4] = [
+const FOLDERS: [(&str, &str); 5] = [
     ("plugins", "plugins"),
+    ("sdk/rust", "sdk/rust"),
     ("examples/bookinfo", "bookinfo"),
     ("examples", ""),
     ("tests/components", "tests"),

@@ -1,0 +1,140 @@
+//! `osier plugin`, as it is typed.
+
+use super::Output;
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// `osier plugin`.
+#[derive(Args, Debug)]
+pub(crate) struct Plugin {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: PluginCommand,
+}
+
+/// The subcommands of `osier plugin`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// Write a new plugin project that builds with the language's own tools.
+    #[command(after_help = NEW_EXAMPLES)]
+    New(New),
+    /// Build a plugin project into one component, build/NAME.wasm.
+    #[command(
+        after_help = "Examples:\n  osier plugin build\n  osier plugin build office-hours -o json"
+    )]
+    Build(Build),
+    /// Show what a component answers, what it would have to be granted, its schema, size and digest, before anyone installs it.
+    #[command(
+        after_help = "Examples:\n  osier plugin inspect build/office-hours.wasm\n  osier plugin inspect build/office-hours.wasm -o json"
+    )]
+    Inspect(Inspect),
+    /// Run a plugin against fixtures (attributes in, verdict out) on the engine that production uses.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(Test),
+}
+
+const NEW_EXAMPLES: &str = "Examples:
+  osier plugin new office-hours --template authorization --lang rust
+  osier plugin new limit --template quota --lang js
+  osier plugin new --list                     show templates and languages
+
+Then:
+  cd office-hours && osier plugin build && osier plugin test";
+
+const TEST_EXAMPLES: &str = "Examples:
+  osier plugin test                           the project here: build/NAME.wasm with fixtures/*.yaml
+  osier plugin test office-hours
+  osier plugin test plugin.wasm --fixtures cases.yaml -o json
+
+A fixture:
+  plugin: {config: {allow: [alice]}}          as in a Plugin object's spec, without the image
+  action: {template: listentry, fields: {value: 'request.headers[\"x-user\"].orValue(\"\")'}}
+  cases:
+  - name: alice passes
+    attributes: {request.headers: {x-user: alice}}
+    expect: {verdict: allow}
+  - name: others do not
+    attributes: {request.headers: {x-user: mallory}}
+    expect: {verdict: deny, status: 403}";
+
+/// `osier plugin new`.
+#[derive(Args, Debug)]
+pub(crate) struct New {
+    /// Name of the plugin and of the folder that is made.
+    #[arg(required_unless_present = "list")]
+    pub(crate) name: Option<String>,
+    /// What the plugin is asked (`--list` shows all); `check` is short for authorization.
+    #[arg(short, long, default_value = "check")]
+    pub(crate) template: String,
+    /// The language.
+    #[arg(short, long, default_value = "rust")]
+    pub(crate) lang: Language,
+    /// Show the templates and languages.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+/// Languages that `osier plugin new` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, built by cargo.
+    Rust,
+    /// TypeScript or JavaScript, built by npm packages.
+    #[value(alias = "ts", alias = "javascript", alias = "typescript")]
+    Js,
+    /// Python, built by componentize-py.
+    #[value(alias = "py")]
+    Python,
+}
+
+impl Language {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Js => "js",
+            Self::Python => "python",
+        }
+    }
+}
+
+/// `osier plugin build`.
+#[derive(Args, Debug)]
+pub(crate) struct Build {
+    /// The project.
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// `json` for machines.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+/// `osier plugin inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// A component.
+    pub(crate) file: PathBuf,
+    /// `json` for machines.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// Where compiled code is kept [default: that of the node in ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `osier plugin test`.
+#[derive(Args, Debug)]
+pub(crate) struct Test {
+    /// A project, or a component.
+    #[arg(default_value = ".")]
+    pub(crate) plugin: PathBuf,
+    /// A fixture or a directory of fixtures; may be repeated [default: fixtures/ of the project].
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) fixtures: Vec<PathBuf>,
+    /// `json` for machines.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// Where compiled code is kept [default: that of the node in ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}

@@ -1,0 +1,63 @@
+//! The engine and policy room of production, without a node around them. Compiled code is shared with the node of the data directory, so that a
+//! component that was tested here starts there at once.
+
+use crate::configuration;
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use osier_engine::{Engine, Settings};
+use osier_policy::PolicyHost;
+use osier_process::Tasks;
+use osier_process::metrics::Metrics;
+use std::path::Path;
+use std::time::Duration;
+
+/// Components above this size take seconds to compile: it is said that they do.
+const SLOW: usize = 512 << 10;
+
+/// Starts the engine.
+pub(super) fn engine(data_dir: Option<&Path>) -> anyhow::Result<Engine> {
+    let cache = configuration::resolve_data_dir(data_dir)?.join("cache");
+    let settings = Settings {
+        // Nothing but plugins runs here.
+        max_instances: 16,
+        ..Settings::new(cache, Tasks::new())
+    };
+    Engine::start(settings).context("the WebAssembly engine did not start")
+}
+
+/// A policy room that nobody else uses.
+pub(super) fn room(engine: &Engine) -> PolicyHost {
+    PolicyHost::new(engine.clone(), &Metrics::new(), Tasks::new())
+}
+
+/// Reads a component, and compiles it with a sign of life if that takes long. The next time the code comes from the cache.
+pub(super) fn component(engine: &Engine, file: &Path) -> anyhow::Result<Vec<u8>> {
+    let wasm = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let bar = (wasm.len() > SLOW).then(|| {
+        let bar = ProgressBar::new_spinner().with_style(ProgressStyle::default_spinner());
+        bar.set_message(format!(
+            "compiling {} ({} MiB; once for this machine)",
+            file.display(),
+            (wasm.len() >> 20).max(1)
+        ));
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    });
+    let compiled = engine.plugin(&wasm);
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    compiled.with_context(|| file.display().to_string())?;
+    Ok(wasm)
+}
+
+/// Green or red on a terminal, plain elsewhere and where `NO_COLOR` is set.
+pub(super) fn coloured(text: &str, good: bool) -> String {
+    use std::io::IsTerminal as _;
+    let plain = !std::io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some();
+    match (plain, good) {
+        (true, _) => text.to_owned(),
+        (false, true) => format!("\x1b[32m{text}\x1b[0m"),
+        (false, false) => format!("\x1b[31m{text}\x1b[0m"),
+    }
+}

@@ -1,0 +1,12 @@
+// The three example plugins of every SDK, in one component.
+
+import { configuration as configured } from "osier-plugin";
+import { type Config, config } from "./config.ts";
+
+export { listentry } from "./allow-list.ts";
+export { authorization } from "./claims.ts";
+export { quota } from "./token-bucket.ts";
+
+export const configuration = configured((given: Partial<Config>) => {
+  Object.assign(config, given);
+});

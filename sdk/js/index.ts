@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0 OR MIT
+// What a plugin is asked and what it answers, as `wit/policy` describes it, and functions that build the answers. Whole numbers of 64 bits are
+// JavaScript numbers, exact up to 2^53; the tools do not take bigint.
+
+/** A point in time. */
+export interface Timestamp {
+  /** Seconds since 1970. */
+  seconds: number;
+  /** Fraction of the second. */
+  nanoseconds: number;
+}
+
+/** A span of time. */
+export interface Duration {
+  nanoseconds: number;
+}
+
+/** An attribute value whose type the policy's author chose. */
+export type Value =
+  | { tag: "absent" }
+  | { tag: "text"; val: string }
+  | { tag: "integer"; val: number }
+  | { tag: "number"; val: number }
+  | { tag: "boolean"; val: boolean }
+  | { tag: "time"; val: Timestamp }
+  | { tag: "span"; val: Duration }
+  | { tag: "texts"; val: [string, string][] };
+
+/** One HTTP header. */
+export interface Header {
+  name: string;
+  value: string;
+}
+
+/** A change to headers. */
+export type HeaderOperation =
+  | { tag: "set"; val: Header }
+  | { tag: "append"; val: Header }
+  | { tag: "remove"; val: string };
+
+/** What a check answers. */
+export type Decision =
+  | { tag: "allow" }
+  | {
+      tag: "allow-with";
+      val: { requestHeaders: HeaderOperation[]; responseHeaders: HeaderOperation[]; validFor?: Duration; validUses?: number };
+    }
+  | {
+      tag: "deny";
+      val: { status: number; reason: string; headers: Header[]; body: string; validFor?: Duration; validUses?: number };
+    };
+
+/** What a quota plugin answers. */
+export type Outcome =
+  | { tag: "granted"; val: { amount: number; validFor?: Duration; responseHeaders: HeaderOperation[] } }
+  | { tag: "refused"; val: { reason: string; retryAfter?: Duration; headers: Header[] } };
+
+/** Template `listentry`. */
+export interface ListEntry {
+  value: string;
+}
+
+/** Template `authorization`. */
+export interface Authorization {
+  subject: { user: string; groups: string[]; properties: [string, Value][] };
+  action: { namespace: string; service: string; method: string; path: string; properties: [string, Value][] };
+}
+
+/** Template `apikey`. */
+export interface ApiKey {
+  api: string;
+  apiVersion: string;
+  apiOperation: string;
+  apiKey: string;
+  timestamp: Timestamp;
+}
+
+/** Template `quota`. */
+export interface Quota {
+  dimensions: [string, Value][];
+  amount: number;
+  bestEffort: boolean;
+  deduplicationId: string;
+}
+
+/** Headers to set, by name. */
+export type Headers = Record<string, string>;
+
+/** How long the host may repeat an answer for the same record. */
+export interface Validity {
+  /** Milliseconds; without it the answer is never repeated. */
+  validForMs?: number;
+  /** How often; without it, as often as it likes while valid. */
+  validUses?: number;
+}
+
+/** The call passes; perhaps with headers set on the request or on the response. */
+export function allow(change: { requestHeaders?: Headers; responseHeaders?: Headers } & Validity = {}): Decision {
+  if (Object.keys(change).length === 0) return { tag: "allow" };
+  return {
+    tag: "allow-with",
+    val: { requestHeaders: set(change.requestHeaders), responseHeaders: set(change.responseHeaders), ...validity(change) },
+  };
+}
+
+/** The call is answered with this status. The reason is for logs; the caller sees headers and body. */
+export function deny(status: number, answer: { reason?: string; headers?: Headers; body?: string } & Validity = {}): Decision {
+  const { reason = "", body = "" } = answer;
+  return { tag: "deny", val: { status, reason, headers: pairs(answer.headers), body, ...validity(answer) } };
+}
+
+/** The amount is granted; headers are set on the response. */
+export function granted(amount: number, responseHeaders: Headers = {}): Outcome {
+  return { tag: "granted", val: { amount, validFor: undefined, responseHeaders: set(responseHeaders) } };
+}
+
+/** Nothing is granted: the caller gets 429. */
+export function refused(reason: string, answer: { retryAfter?: Duration; headers?: Headers } = {}): Outcome {
+  return { tag: "refused", val: { reason, retryAfter: answer.retryAfter, headers: pairs(answer.headers) } };
+}
+
+/** The export `configuration`: `read` gets `spec.config` of the Plugin object; what it throws refuses the object, in its words. */
+export function configuration<Config>(read: (config: Config) => void): { configure(json: string): void } {
+  return {
+    configure(json) {
+      try {
+        read(JSON.parse(json));
+      } catch (error) {
+        // The component model wants the error value itself.
+        throw error instanceof Error ? error.message : String(error);
+      }
+    },
+  };
+}
+
+/** Refuses fields that nobody reads, so that a mistyped one is an error. */
+export function onlyFields(config: object, ...known: string[]): void {
+  for (const name of Object.keys(config)) {
+    if (!known.includes(name)) throw new Error(`${name} is unknown; known are ${known.join(", ")}`);
+  }
+}
+
+function set(headers: Headers = {}): HeaderOperation[] {
+  return pairs(headers).map((val) => ({ tag: "set", val }));
+}
+
+function pairs(headers: Headers = {}): Header[] {
+  return Object.entries(headers).map(([name, value]) => ({ name: name.toLowerCase(), value }));
+}
+
+function validity({ validForMs, validUses }: Validity) {
+  const nanoseconds = validForMs === undefined ? undefined : Math.round(validForMs * 1e6);
+  return { validFor: nanoseconds === undefined ? undefined : { nanoseconds }, validUses };
+}

@@ -1,0 +1,9 @@
+"""The three example plugins of every SDK, in one component."""
+
+from allow_list import Listentry
+from claims import Authorization
+from osier_plugin import configuration
+from settings import settings
+from token_bucket import Quota
+
+Configuration = configuration(settings.update)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""Osier policy plugins in Python: functions that build answers, and the configuration of a plugin."""
+
+import json
+from typing import Any, Callable, Dict, List, Optional
+
+from componentize_py_types import Err
+from wit_world.imports.types import (
+    Approval,
+    Decision,
+    Decision_Allow,
+    Decision_AllowWith,
+    Decision_Deny,
+    Denial,
+    Duration,
+    Header,
+    HeaderOperation,
+    HeaderOperation_Set,
+)
+
+Headers = Dict[str, str]
+
+
+def allow(
+    *,
+    request_headers: Optional[Headers] = None,
+    response_headers: Optional[Headers] = None,
+    valid_for: Optional[float] = None,
+    valid_uses: Optional[int] = None,
+) -> Decision:
+    """The call passes; perhaps with headers set on the request or on the response. `valid_for` is in seconds."""
+    if not (request_headers or response_headers or valid_for):
+        return Decision_Allow()
+    return Decision_AllowWith(
+        Approval(set_all(request_headers), set_all(response_headers), span(valid_for), valid_uses)
+    )
+
+
+def deny(
+    status: int,
+    *,
+    reason: str = "",
+    headers: Optional[Headers] = None,
+    body: str = "",
+    valid_for: Optional[float] = None,
+    valid_uses: Optional[int] = None,
+) -> Decision:
+    """The call is answered with this status. The reason is for logs; the caller sees headers and body."""
+    return Decision_Deny(Denial(status, reason, pairs(headers), body, span(valid_for), valid_uses))
+
+
+def configuration(read: Callable[[Any], None]) -> type:
+    """The class `Configuration` of a plugin: `read` gets `spec.config` of the Plugin object; a ValueError, KeyError or TypeError refuses it."""
+
+    class Configuration:
+        def configure(self, json_text: str) -> None:
+            try:
+                read(json.loads(json_text))
+            except KeyError as error:
+                raise Err(f"{error.args[0]}: is missing")
+            except (TypeError, ValueError) as error:
+                raise Err(str(error))
+
+    return Configuration
+
+
+def only_fields(config: Dict[str, Any], *known: str) -> None:
+    """Refuses fields that nobody reads, so that a mistyped one is an error."""
+    for name in config:
+        if name not in known:
+            raise ValueError(f"{name} is unknown; known are {', '.join(known)}")
+
+
+def pairs(headers: Optional[Headers]) -> List[Header]:
+    """Headers as the host takes them."""
+    return [Header(name.lower(), value) for name, value in (headers or {}).items()]
+
+
+def set_all(headers: Optional[Headers]) -> List[HeaderOperation]:
+    """Operations that set headers."""
+    return [HeaderOperation_Set(header) for header in pairs(headers)]
+
+
+def span(seconds: Optional[float]) -> Optional[Duration]:
+    """A span of time."""
+    return None if seconds is None else Duration(round(seconds * 1e9))

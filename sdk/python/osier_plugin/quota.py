@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0 OR MIT
+"""For plugins that answer `quota`: what they answer, and the host's counters.
+
+The world must export `osier:policy/quota` and import `osier:policy/counters`; the Plugin object must grant the bucket:
+`grants: {keyvalue: [BUCKET]}`.
+"""
+
+from typing import Optional
+
+from wit_world.exports.quota import Grant, Outcome, Outcome_Granted, Outcome_Refused, Refusal
+from wit_world.imports import counters
+from wit_world.imports.counters import Taken, Terms
+from wit_world.imports.types import Duration
+
+from . import Headers, pairs, set_all
+
+
+def granted(amount: int, response_headers: Optional[Headers] = None) -> Outcome:
+    """The amount is granted; headers are set on the response."""
+    return Outcome_Granted(Grant(amount, None, set_all(response_headers)))
+
+
+def refused(reason: str, *, retry_after_ns: Optional[int] = None, headers: Optional[Headers] = None) -> Outcome:
+    """Nothing is granted: the caller gets 429."""
+    retry_after = None if retry_after_ns is None else Duration(retry_after_ns)
+    return Outcome_Refused(Refusal(reason, retry_after, pairs(headers)))
+
+
+def take(bucket: str, key: str, amount: int, *, capacity: int, refill: int, interval: float, best_effort: bool = False) -> Taken:
+    """Takes tokens from a bucket that starts full and refills `refill` tokens in each `interval` (seconds)."""
+    return counters.take(bucket, key, amount, Terms(capacity, refill, round(interval * 1e9)), best_effort)
