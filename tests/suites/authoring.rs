@@ -70,7 +70,11 @@ fn project(folder: &Path, name: &str, language: &str) -> PathBuf {
 
 async fn answers(gateway: &str, status: u16, user: &str) {
     let asked = || async {
-        Ok((get_with(gateway, "/", &[("x-user", user)]).await?.status == status).then_some(()))
+        Ok((get_with(gateway, "/hello", &[("x-user", user)])
+            .await?
+            .status
+            == status)
+            .then_some(()))
     };
     until(&format!("{status} for {user}"), LIMIT, asked)
         .await
@@ -106,11 +110,31 @@ async fn a_new_plugin_is_built_inspected_tested_and_runs_in_a_node() {
     node.apply(&workspace().join("examples/hello/hello.yaml"))
         .unwrap();
     let gateway = node.address("gateway").unwrap();
-    let up = || async { Ok((get(&gateway, "/").await?.status == 200).then_some(())) };
+    let up = || async { Ok((get(&gateway, "/hello").await?.status == 200).then_some(())) };
     until("hello answers", LIMIT, up).await.unwrap();
     node.import("guests:1", Path::new(file)).unwrap();
     node.apply(&dir.join("plugin.yaml")).unwrap();
     answers(&gateway, 403, "mallory").await;
+    answers(&gateway, 200, "alice").await;
+
+    let source = dir.join("src/lib.rs");
+    let text = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, text.replace("deny(403)", "deny(451)")).unwrap();
+    let (data, kubeconfig) = (node.data_dir(), node.kubeconfig());
+    let told = done(
+        &dir,
+        &[
+            "plugin",
+            "dev",
+            "--once",
+            "--data-dir",
+            data.to_str().unwrap(),
+            "--kubeconfig",
+            kubeconfig.to_str().unwrap(),
+        ],
+    );
+    assert!(told.contains("default/guests serves sha256:"), "{told}");
+    answers(&gateway, 451, "mallory").await;
     answers(&gateway, 200, "alice").await;
 }
 
@@ -174,6 +198,54 @@ fn what_is_wrong_is_said_with_a_remedy() {
         "{}",
         words(&output)
     );
+}
+
+#[test]
+fn two_versions_are_compared_call_by_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = folder.path().join("calls.yaml");
+    let text = "action: {template: checknothing}\ncases:\n- {name: any, repeat: 2, expect: {verdict: deny}}\n";
+    std::fs::write(&fixture, text).unwrap();
+    let [denier, blocker] = ["plugins/denier", "plugins/list"].map(|name| component(name).unwrap());
+    let replay = |after: &Path| {
+        let arguments = [
+            "plugin",
+            "replay",
+            denier.to_str().unwrap(),
+            after.to_str().unwrap(),
+            "--fixtures",
+            fixture.to_str().unwrap(),
+        ];
+        osier(folder.path(), &arguments)
+    };
+    let same = replay(&denier);
+    assert!(
+        same.status.success() && words(&same).contains("2 calls, 0 differences"),
+        "{}",
+        words(&same)
+    );
+    let other = replay(&blocker);
+    assert_eq!(other.status.code(), Some(1));
+    assert!(
+        words(&other).contains("- deny 403") && words(&other).contains("+ does not load"),
+        "{}",
+        words(&other)
+    );
+}
+
+#[test]
+fn completion_knows_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = done(&workspace(), &["completion", shell]);
+        for word in ["inspect", "replay", "bench", "--fixtures", "--template"] {
+            let word = if shell == "fish" {
+                word.trim_start_matches("--")
+            } else {
+                word
+            };
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
 }
 
 /// A copy of `sdk/` and `wit/` below target, so that builds leave nothing in the sources; links stay links.

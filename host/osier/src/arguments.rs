@@ -3,7 +3,9 @@
 mod plugin;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-pub(crate) use plugin::{Build, Inspect, Language, New, Plugin, PluginCommand, Test};
+pub(crate) use plugin::{
+    Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
+};
 use std::path::PathBuf;
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
@@ -30,7 +32,7 @@ pub(crate) enum Command {
     Up(Up),
     /// Work with the node's own images.
     Image(Image),
-    /// Write, build, inspect and test policy plugins.
+    /// Write, build, inspect, test and measure policy plugins.
     Plugin(Plugin),
     /// Apply manifests (create, or merge into what is there).
     #[command(after_help = "Example:\n  osier apply -f examples/hello/hello.yaml")]

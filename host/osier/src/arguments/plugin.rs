@@ -1,6 +1,6 @@
 //! `osier plugin`, as it is typed.
 
-use super::Output;
+use super::{Connection, Output};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -31,6 +31,19 @@ pub(crate) enum PluginCommand {
     /// Run a plugin against fixtures (attributes in, verdict out) on the engine that production uses.
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
+    /// Measure calls per second, the time of a call, and memory, with the cases of the fixtures.
+    #[command(
+        after_help = "Examples:\n  osier plugin bench\n  osier plugin bench office-hours --seconds 10 -o json"
+    )]
+    Bench(Bench),
+    /// Put the same calls to two versions of a plugin and show what they answer differently.
+    #[command(
+        after_help = "Example:\n  osier plugin replay guests-1.wasm guests-2.wasm --fixtures calls.yaml\n\nExit code 1 if any call is answered differently."
+    )]
+    Replay(Replay),
+    /// Build and swap the plugin into a running node whenever a file is saved.
+    #[command(after_help = DEV_EXAMPLES)]
+    Dev(Dev),
 }
 
 const NEW_EXAMPLES: &str = "Examples:
@@ -56,6 +69,13 @@ A fixture:
   - name: others do not
     attributes: {request.headers: {x-user: mallory}}
     expect: {verdict: deny, status: 403}";
+
+const DEV_EXAMPLES: &str = "Examples:
+  osier plugin dev                            the project here, into the node of ~/.osier
+  osier plugin dev office-hours --once        build and swap once
+
+Applies plugin.yaml with the Plugin object's image and digest set to what was built. If it does not build or load, the version before
+serves on.";
 
 /// `osier plugin new`.
 #[derive(Args, Debug)]
@@ -137,4 +157,66 @@ pub(crate) struct Test {
     /// Where compiled code is kept [default: that of the node in ~/.osier].
     #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `osier plugin bench`.
+#[derive(Args, Debug)]
+pub(crate) struct Bench {
+    /// A project, or a component.
+    #[arg(default_value = ".")]
+    pub(crate) plugin: PathBuf,
+    /// A fixture or a directory of fixtures; may be repeated [default: fixtures/ of the project].
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) fixtures: Vec<PathBuf>,
+    /// How long is measured, all cases together.
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// `json` for machines.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// Where compiled code is kept [default: that of the node in ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.01..=3600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds from 0.01 to 3600".to_owned()),
+    }
+}
+
+/// `osier plugin replay`.
+#[derive(Args, Debug)]
+pub(crate) struct Replay {
+    /// The version that runs today.
+    pub(crate) before: PathBuf,
+    /// The version to be.
+    pub(crate) after: PathBuf,
+    /// A fixture or a directory of fixtures, for their calls; may be repeated.
+    #[arg(short, long, value_name = "PATH", required = true)]
+    pub(crate) fixtures: Vec<PathBuf>,
+    /// `json` for machines.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// Where compiled code is kept [default: that of the node in ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `osier plugin dev`.
+#[derive(Args, Debug)]
+pub(crate) struct Dev {
+    /// The project.
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+    /// Build and swap once, then end.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// The node's data directory [default: ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }

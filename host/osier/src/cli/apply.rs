@@ -43,7 +43,11 @@ async fn each(
     Ok(())
 }
 
-async fn apply_one(client: &Client, manifest: &Manifest) -> anyhow::Result<&'static str> {
+/// Creates or merges one object, and says which in the past tense.
+pub(super) async fn apply_one(
+    client: &Client,
+    manifest: &Manifest,
+) -> anyhow::Result<&'static str> {
     let (resource, object) = (manifest.resource, &manifest.object);
     let before = match client
         .get(resource, object.namespace(), object.name())

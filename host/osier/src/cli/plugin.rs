@@ -1,10 +1,13 @@
 //! `osier plugin`: from an empty folder to a tested component. What runs a plugin here is what runs it in production.
 
+mod bench;
 mod build;
+mod dev;
 mod fixture;
 mod inspect;
 mod new;
 mod project;
+mod replay;
 mod test;
 mod workbench;
 
@@ -21,6 +24,9 @@ pub(crate) fn run(command: &PluginCommand) -> Result<(), Failure> {
         PluginCommand::Build(build) => build::run(build)?,
         PluginCommand::Inspect(inspect) => inspect::run(inspect)?,
         PluginCommand::Test(test) => test::run(test)?,
+        PluginCommand::Replay(replay) => replay::run(replay)?,
+        PluginCommand::Bench(bench) => bench::run(bench)?,
+        PluginCommand::Dev(dev) => super::block_on(dev::run(dev))?,
     }
     Ok(())
 }

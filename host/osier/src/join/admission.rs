@@ -4,6 +4,7 @@
 use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
+use osier_engine::ComponentError;
 use osier_node::images::ImageStore;
 use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Unavailable};
 use osier_process::{Boxed, Tasks};
@@ -170,6 +171,10 @@ fn faults_of(error: &LoadError) -> Vec<Fault> {
         LoadError::Digest { .. } => vec![invalid("spec.digest", error.to_string())],
         LoadError::Refused { reason, .. } => vec![invalid("spec.config", reason.clone())],
         LoadError::Probe { .. } => vec![invalid("spec.limits", error.to_string())],
+        LoadError::Component {
+            source: source @ ComponentError::Limit { .. },
+            ..
+        } => vec![invalid("spec.limits.memory", source.to_string())],
         LoadError::Component { .. } | LoadError::NoTemplate { .. } => {
             vec![invalid("spec.image", error.to_string())]
         }

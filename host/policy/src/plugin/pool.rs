@@ -86,6 +86,13 @@ impl Pool {
         self.live.load(Ordering::Relaxed)
     }
 
+    /// Bytes of linear memory that idle instances hold; a slot in use at this moment is left out.
+    pub(crate) fn memory(&self) -> u64 {
+        let idle = self.slots.iter().filter_map(|slot| slot.try_lock());
+        idle.filter_map(|slot| slot.as_ref().map(|instance| instance.guest.memory()))
+            .sum()
+    }
+
     /// An idle instance, or a new one while there may be more.
     pub(crate) fn take(&self) -> Result<Box<Instance>, NoInstance> {
         let start = home();

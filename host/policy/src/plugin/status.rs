@@ -45,6 +45,8 @@ pub struct PluginStatus {
     pub since: SystemTime,
     /// Live instances.
     pub instances: usize,
+    /// Linear memory of the idle ones, in bytes.
+    pub memory: u64,
 }
 
 /// Counts and the last failure.
@@ -96,6 +98,7 @@ impl Health {
             last_error: error.map(|(what, _)| what),
             since: plugin.since,
             instances: plugin.pool.live(),
+            memory: plugin.pool.memory(),
         }
     }
 }

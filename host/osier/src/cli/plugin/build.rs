@@ -18,6 +18,15 @@ const SCHEMA_SECTION: &str = "osier.config_schema";
 /// The file that becomes the section.
 const SCHEMA_FILE: &str = "config.schema.json";
 
+/// How a build is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Everything is checked first.
+    Whole,
+    /// The next save is waited for: what was checked at the first build is not checked again.
+    Fast,
+}
+
 /// What was built.
 pub(super) struct Built {
     /// Where it is.
@@ -29,7 +38,7 @@ pub(super) struct Built {
 /// Builds a project.
 pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let built = build(&Project::open(&arguments.dir)?)?;
+    let built = build(&Project::open(&arguments.dir)?, Pace::Whole)?;
     let digest = osier_engine::Digest::of(&built.wasm);
     let file = built.file.display();
     match arguments.output {
@@ -49,13 +58,13 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
 }
 
 /// Builds a project and puts its schema into the component.
-pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
+pub(super) fn build(project: &Project, pace: Pace) -> anyhow::Result<Built> {
     let file = project.component();
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
     let made = match project.language {
-        Language::Rust => rust::build(project)?,
+        Language::Rust => rust::build(project, pace)?,
         Language::Js => js::build(project)?,
         Language::Python => python::build(project)?,
     };

@@ -254,7 +254,7 @@ fn text(value: &http::HeaderValue) -> String {
 }
 
 /// The headers that operations leave behind.
-fn after(operations: &[HeaderOperation]) -> Vec<(String, String)> {
+pub(super) fn after(operations: &[HeaderOperation]) -> Vec<(String, String)> {
     let mut left: Vec<(String, String)> = Vec::new();
     for operation in operations {
         match operation {

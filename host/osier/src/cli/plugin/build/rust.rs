@@ -1,6 +1,7 @@
 //! Rust: cargo and the target wasm32-wasip2.
 
 use super::super::project::Project;
+use super::Pace;
 use super::steps::{self, Tool};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
@@ -17,9 +18,11 @@ const RUSTC: Tool = Tool {
 };
 
 /// Builds and says where the component is.
-pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
+pub(super) fn build(project: &Project, pace: Pace) -> anyhow::Result<PathBuf> {
     let cargo = steps::find(&CARGO, &[])?;
-    target_is_there(&project.dir)?;
+    if pace == Pace::Whole || !project.component().is_file() {
+        target_is_there(&project.dir)?;
+    }
     let arguments = [
         "build",
         "--release",
