@@ -81,29 +81,68 @@ async fn answers(gateway: &str, status: u16, user: &str) {
         .unwrap();
 }
 
+/// The commands of the guide, for one language.
+fn guide(language: &str) -> String {
+    let text = std::fs::read_to_string(workspace().join("docs/guide/plugin-author.md")).unwrap();
+    let (_, rest) = text
+        .split_once("## From nothing to a running plugin\n\n```sh\n")
+        .unwrap();
+    let commands = rest.split("```").next().unwrap();
+    let commands = commands
+        .replace("--lang rust", &format!("--lang {language}"))
+        .replace("guests", &format!("guests-{language}"));
+    // This repository's locked versions, so that cargo fetches and compiles nothing that is not there already.
+    let lock = workspace().join("Cargo.lock");
+    commands.replace(
+        "cd guests-rust\n",
+        &format!("cd guests-rust; cp {} .\n", lock.display()),
+    )
+}
+
+/// Does what the guide says, beside a node; the folder of the project.
+fn follow(node: &Node, folder: &Path, language: &str) -> PathBuf {
+    let tools = binary().unwrap().parent().unwrap().to_owned();
+    let path = std::env::join_paths(
+        std::iter::once(tools).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-ec", &guide(language)])
+        .current_dir(folder)
+        .env("PATH", path);
+    shell
+        .env("OSIER_DATA_DIR", node.data_dir())
+        .env("KUBECONFIG", node.kubeconfig())
+        .env("CARGO_TARGET_DIR", kept().join("cargo"));
+    let output = shell.output().unwrap();
+    let told = words(&output);
+    assert!(output.status.success(), "{told}");
+    for wanted in [
+        "4 cases",
+        "Template   listentry",
+        "Grants     none",
+        "created",
+    ] {
+        assert!(
+            told.contains(wanted),
+            "{language}: {wanted} is not in\n{told}"
+        );
+    }
+    folder.join(format!("guests-{language}"))
+}
+
+fn has(tool: &str, language: &str) -> bool {
+    let there = Command::new(tool).arg("--version").output().is_ok();
+    if !there {
+        println!("skipped: {language}, because {tool} is not installed");
+    }
+    there
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_plugin_is_built_inspected_tested_and_runs_in_a_node() {
+async fn the_guide_leads_from_nothing_to_a_running_plugin_in_each_language() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = project(folder.path(), "guests", "rust");
-
-    let built: Value =
-        serde_json::from_str(&done(&dir, &["plugin", "build", "-o", "json"])).unwrap();
-    let file = built["file"].as_str().unwrap();
-    let found: Value =
-        serde_json::from_str(&done(&dir, &["plugin", "inspect", file, "-o", "json"])).unwrap();
-    assert_eq!(found["digest"], built["digest"]);
-    assert_eq!(found["templates"][0]["name"], "listentry");
-    assert_eq!(found["schema"]["required"][0], "allow");
-    let asks_for_something = |import: &&Value| import["needs"] != "nothing";
-    let imports = found["imports"].as_array().unwrap();
-    assert_eq!(imports.iter().find(asks_for_something), None, "{found}");
-
-    let tested = done(&dir, &["plugin", "test"]);
-    assert!(
-        tested.contains("4 cases") && !tested.contains("FAIL"),
-        "{tested}"
-    );
-
     let node = Node::start().unwrap();
     node.import("hello:1.0", &component("hello").unwrap())
         .unwrap();
@@ -112,30 +151,42 @@ async fn a_new_plugin_is_built_inspected_tested_and_runs_in_a_node() {
     let gateway = node.address("gateway").unwrap();
     let up = || async { Ok((get(&gateway, "/hello").await?.status == 200).then_some(())) };
     until("hello answers", LIMIT, up).await.unwrap();
-    node.import("guests:1", Path::new(file)).unwrap();
-    node.apply(&dir.join("plugin.yaml")).unwrap();
-    answers(&gateway, 403, "mallory").await;
-    answers(&gateway, 200, "alice").await;
+    for (language, tool) in [("js", "npm"), ("python", "python3"), ("rust", "cargo")] {
+        if !has(tool, language) {
+            continue;
+        }
+        let dir = follow(&node, folder.path(), language);
+        answers(&gateway, 403, "mallory").await;
+        answers(&gateway, 200, "alice").await;
+        if language == "rust" {
+            swap(&node, &dir);
+            answers(&gateway, 451, "mallory").await;
+        }
+        node.delete(&dir.join("plugin.yaml")).unwrap();
+        answers(&gateway, 200, "mallory").await;
+    }
+}
 
+/// Saves a change and lets `osier plugin dev` serve it.
+fn swap(node: &Node, dir: &Path) {
     let source = dir.join("src/lib.rs");
     let text = std::fs::read_to_string(&source).unwrap();
     std::fs::write(&source, text.replace("deny(403)", "deny(451)")).unwrap();
-    let (data, kubeconfig) = (node.data_dir(), node.kubeconfig());
+    let data = node.data_dir();
     let told = done(
-        &dir,
+        dir,
         &[
             "plugin",
             "dev",
             "--once",
             "--data-dir",
             data.to_str().unwrap(),
-            "--kubeconfig",
-            kubeconfig.to_str().unwrap(),
         ],
     );
-    assert!(told.contains("default/guests serves sha256:"), "{told}");
-    answers(&gateway, 451, "mallory").await;
-    answers(&gateway, 200, "alice").await;
+    assert!(
+        told.contains("default/guests-rust serves sha256:"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -277,8 +328,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Builds the examples of a language, or says what is missing.
 fn examples(language: &str, tool: &str) -> Option<PathBuf> {
-    if Command::new(tool).arg("--version").output().is_err() {
-        println!("skipped: the examples in {language}, because {tool} is not installed");
+    if !has(tool, language) {
         return None;
     }
     let dir = tree().join("sdk").join(language).join("examples");
@@ -317,7 +367,35 @@ fn conforms(component: &Path) {
 
 #[test]
 fn the_examples_in_rust_conform() {
-    conforms(&component("sdk/rust/examples").unwrap());
+    let file = component("sdk/rust/examples").unwrap();
+    conforms(&file);
+    let found: Value = serde_json::from_str(&done(
+        &workspace(),
+        &["plugin", "inspect", file.to_str().unwrap(), "-o", "json"],
+    ))
+    .unwrap();
+    let mut names: Vec<&str> = found["templates"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|template| template["name"].as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["authorization", "listentry", "quota"]);
+    assert_eq!(found["schema"]["properties"]["limit"]["minimum"], 1);
+    let needs = found["imports"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|import| import["needs"] != "nothing");
+    let remedies: Vec<&str> = needs
+        .filter_map(|import| import["remedy"].as_str())
+        .collect();
+    assert_eq!(
+        remedies,
+        ["name its buckets in spec.grants.keyvalue"],
+        "{found}"
+    );
 }
 
 #[test]

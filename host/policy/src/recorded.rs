@@ -409,7 +409,7 @@ mod tests {
             let (value, condition) = match &info.ty {
                 Type::Text => (json!("x"), format!("{} == 'x'", info.name)),
                 Type::Int => (json!(7), format!("{} == 7", info.name)),
-                Type::Bool => (json!(true), info.name.clone()),
+                Type::Bool => (json!(true), format!("{} == true", info.name)),
                 Type::Ip => (
                     json!("10.0.0.1"),
                     format!("{} == ip('10.0.0.1')", info.name),

@@ -276,7 +276,7 @@ mod tests {
         };
         assert!(
             world("quota").contains("import osier:policy/counters")
-                && !world("listentry").contains("import")
+                && !world("listentry").contains("import osier")
         );
     }
 }

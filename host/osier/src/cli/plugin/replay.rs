@@ -63,7 +63,7 @@ fn answer(version: &Trial, file: &File, place: usize, case: &Case) -> String {
         let set = version.policy(file, case, &plugin)?;
         Ok(words(&set.check(&SCOPE, &case.recorded()?.attributes())))
     };
-    asked().unwrap_or_else(|error| format!("does not load: {error:#}"))
+    asked().unwrap_or_else(|error| format!("does not load: {error}"))
 }
 
 fn words(verdict: &Verdict) -> String {

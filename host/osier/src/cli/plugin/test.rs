@@ -88,7 +88,7 @@ impl Trial {
         let outcome = |(place, case): (usize, &Case)| {
             let (took, faults) = match self.case(file, place, case) {
                 Ok((took, faults)) => (took / case.repeat, faults),
-                Err(error) => (Duration::ZERO, vec![format!("{error:#}")]),
+                Err(error) => (Duration::ZERO, vec![error.to_string()]),
             };
             Outcome {
                 fixture: file.name.clone(),
