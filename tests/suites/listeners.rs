@@ -11,7 +11,7 @@ use osier_tests::tls::{Client, certificate, secret};
 use osier_tests::{Node, Options, http, objects, until};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const ECHO: &str = include_str!("manifests/echo.yaml");
@@ -285,4 +285,145 @@ async fn a_balancer_in_front_names_the_client() {
         without.as_ref().map_or(true, String::is_empty),
         "a connection without a header is closed: {without:?}"
     );
+}
+
+/// A Service `outside` on port 80 whose one endpoint is a server of the test's own, plain bytes or TLS.
+fn outside(port: u16) -> String {
+    let meta = json!({"name": "outside"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": meta,
+        "spec": {"ports": [{"name": "tcp", "port": 80}]}});
+    let endpoints = json!({"apiVersion": "v1", "kind": "Endpoints", "metadata": meta,
+        "subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "tcp", "port": port}]}]});
+    format!("{service}\n---\n{endpoints}\n")
+}
+
+/// Answers each line with `NAME:LINE`, and closes when its client does.
+async fn lines(name: &'static str) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_lines(name, stream));
+        }
+    });
+    port
+}
+
+async fn answer_lines<S: tokio::io::AsyncRead + tokio::io::AsyncWrite>(name: &str, stream: S) {
+    let (read, mut write) = tokio::io::split(stream);
+    let mut lines = tokio::io::BufReader::new(read).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let answer = format!("{name}:{line}\n");
+        if write.write_all(answer.as_bytes()).await.is_err() || write.flush().await.is_err() {
+            return;
+        }
+    }
+    let _closed = write.shutdown().await;
+}
+
+fn streams(servers: &Value, rules: &Value) -> String {
+    let gateway = json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway",
+        "metadata": {"name": "edge"}, "spec": {"servers": servers}});
+    let mut routes = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+        "metadata": {"name": "edge"}, "spec": {"hosts": ["*"], "gateways": ["edge"]}});
+    for (key, value) in rules.as_object().unwrap() {
+        routes["spec"][key] = value.clone();
+    }
+    format!("{gateway}\n---\n{routes}\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_connections_reach_hosts_outside_and_are_counted() {
+    let node = Node::start().unwrap();
+    node.apply_text(&outside(lines("tcp").await)).unwrap();
+    let server = json!({"port": {"number": 9100, "name": "t", "protocol": "TCP"}, "hosts": ["*"]});
+    let route = json!([{"destination": {"host": "outside", "port": {"number": 80}}}]);
+    let rules = json!({"tcp": [{"match": [{"port": 9100}], "route": route}]});
+    node.apply_text(&streams(&json!([server]), &rules)).unwrap();
+    let address = node.listener(9100).await.unwrap();
+    let ask = || async {
+        let mut stream = TcpStream::connect(&address).await?;
+        stream.write_all(b"one\ntwo\n").await?;
+        // Half of the connection is closed: the other half still brings the answers.
+        stream.shutdown().await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        ensure!(answer == "tcp:one\ntcp:two\n", "{answer:?}");
+        Ok(Some(()))
+    };
+    until("the stream is carried", SOON, ask).await.unwrap();
+    let admin = node.address("admin").unwrap();
+    let counted = || async {
+        let metrics = http::get(&admin, "/metrics").await?.text();
+        let has = |name: &str, value: &str| {
+            let mut lines = metrics.lines().filter(|line| line.starts_with(name));
+            lines.any(|line| line.contains("outside.default") && line.ends_with(value))
+        };
+        let all = has("istio_tcp_connections_closed_total", " 1")
+            && has("istio_tcp_received_bytes_total", " 8")
+            && has("istio_tcp_sent_bytes_total", " 16");
+        Ok(all.then_some(()))
+    };
+    until("bytes are counted", SOON, counted).await.unwrap();
+    let log = node.log();
+    let line = log.lines().find(|line| line.contains("protocol=\"tcp\""));
+    assert!(
+        line.is_some_and(|line| line.contains("bytes_in=8") && line.contains("default/edge/tcp[0]")),
+        "{line:?}"
+    );
+    // A connection that does nothing does not keep the node from stopping.
+    let mut node = node;
+    let mut held = TcpStream::connect(&address).await.unwrap();
+    held.write_all(b"x\n").await.unwrap();
+    let mut byte = [0; 6];
+    held.read_exact(&mut byte).await.unwrap();
+    assert_eq!(
+        node.terminate().unwrap().code(),
+        Some(0),
+        "{}",
+        node.log_tail(20)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_connections_pass_by_server_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let credential = certificate(&authority, "pass.example.com").unwrap();
+    let config = osier_identity::server_config(authority.certificate_pem(), &credential).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    answer_lines("tls", stream).await;
+                }
+            });
+        }
+    });
+    let node = Node::start().unwrap();
+    node.apply_text(&outside(port)).unwrap();
+    let server = json!({"port": {"number": 8443, "name": "t", "protocol": "TLS"},
+        "hosts": ["*.example.com"], "tls": {"mode": "PASSTHROUGH"}});
+    let route = json!([{"destination": {"host": "outside", "port": {"number": 80}}}]);
+    let rules = json!({"tls": [{"match": [{"sniHosts": ["pass.example.com"]}], "route": route}]});
+    node.apply_text(&streams(&json!([server]), &rules)).unwrap();
+    let address = node.listener(8443).await.unwrap();
+    let client = Client::trusting(&authority);
+    let ask = || async {
+        let stream = TcpStream::connect(&address).await?;
+        // The handshake is with the server outside: its certificate is verified here.
+        let mut stream = client.handshake(stream, "pass.example.com").await?;
+        stream.write_all(b"secret\n").await?;
+        let mut answer = [0; 11];
+        stream.read_exact(&mut answer).await?;
+        ensure!(&answer == b"tls:secret\n", "{answer:?}");
+        Ok(Some(()))
+    };
+    until("the connection passes", SOON, ask).await.unwrap();
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let other = client.handshake(stream, "other.example.com").await;
+    assert!(other.is_err(), "no route takes this server name");
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
 use osier_policy::{
     Attributes, Connection, Context, Destination, Peer, PolicySet, Request, Scope, Texts,
 };
@@ -104,7 +105,7 @@ fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
             ..Connection::default()
         },
         context: Context {
-            protocol: protocol(&call.head.headers),
+            protocol: protocol(call.head),
             reporter_kind: if inbound { "inbound" } else { "outbound" },
             reporter_uid: if inbound {
                 call.destination
@@ -141,8 +142,15 @@ fn request<'a>(call: &Call<'a>) -> Request<'a> {
     }
 }
 
-fn protocol(headers: &HeaderMap) -> &'static str {
-    let kind = headers.get("content-type").map(http::HeaderValue::as_bytes);
+fn protocol(head: &Parts) -> &'static str {
+    // No request of this method gets so far: it stands for a raw connection.
+    if head.method == Method::CONNECT {
+        return "tcp";
+    }
+    let kind = head
+        .headers
+        .get("content-type")
+        .map(http::HeaderValue::as_bytes);
     if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
         "grpc"
     } else {

@@ -1,4 +1,10 @@
-//! The access log: one structured event for each request, with target `osier::access`.
+//! The access log: one structured event for each request and each raw connection, with target `osier::access`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_snapshot::ListenerKey;
 
 use crate::gate::Record;
 
@@ -37,5 +43,56 @@ pub(crate) fn log(record: &Record<'_>) {
         bytes_out = record.response_bytes,
         request_id = record.request_id,
         user_agent,
+    );
+}
+
+/// What is told of a raw connection.
+pub(crate) struct Tunnelled<'a> {
+    pub(crate) listener: ListenerKey,
+    pub(crate) server_name: &'a str,
+    pub(crate) peer: SocketAddr,
+    pub(crate) route: Arc<str>,
+    pub(crate) cluster: Arc<str>,
+    pub(crate) flags: &'static str,
+    /// Why it did not end as both sides wanted; empty if it did.
+    pub(crate) reason: String,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+    pub(crate) duration: Duration,
+}
+
+impl Tunnelled<'_> {
+    /// One of which nothing is known yet.
+    pub(crate) fn new(listener: ListenerKey, peer: SocketAddr) -> Self {
+        Self {
+            listener,
+            server_name: "",
+            peer,
+            route: Arc::from(""),
+            cluster: Arc::from(""),
+            flags: "-",
+            reason: String::new(),
+            received: 0,
+            sent: 0,
+            duration: Duration::ZERO,
+        }
+    }
+}
+
+/// One event for a raw connection that has ended.
+pub(crate) fn tunnelled(it: &Tunnelled<'_>) {
+    tracing::info!(
+        target: ACCESS_TARGET,
+        protocol = "tcp",
+        listener = %it.listener,
+        server_name = it.server_name,
+        peer = %it.peer,
+        route = &*it.route,
+        cluster = &*it.cluster,
+        flags = it.flags,
+        reason = it.reason,
+        duration_ms = it.duration.as_secs_f64() * 1e3,
+        bytes_in = it.received,
+        bytes_out = it.sent,
     );
 }

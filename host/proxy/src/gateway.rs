@@ -4,24 +4,31 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use osier_identity::Hello;
+use osier_process::CancellationToken;
 use osier_process::body::Body;
-use osier_process::serve::{Choice, Choose, Handle, Handshake, Opening, Peer, Then};
+use osier_process::serve::{Choice, Choose, Handle, Handshake, Opening, Peer, Stream, Then};
 use osier_snapshot::{Application, ListenerKey, TlsMode, Transport};
 
 use crate::proxy::Proxy;
 use crate::source::Source;
+use crate::tunnel::{self, Incoming};
 
 /// A gateway's listener: what comes from outside enters the proxy here.
 #[derive(Clone)]
 pub struct GatewayListener {
     proxy: Arc<Proxy>,
     key: ListenerKey,
+    stopping: CancellationToken,
 }
 
 impl GatewayListener {
-    /// The listener of this key.
-    pub fn new(proxy: Arc<Proxy>, key: ListenerKey) -> Self {
-        Self { proxy, key }
+    /// The listener of this key. `stopping` tells raw connections to end.
+    pub fn new(proxy: Arc<Proxy>, key: ListenerKey, stopping: CancellationToken) -> Self {
+        Self {
+            proxy,
+            key,
+            stopping,
+        }
     }
 }
 
@@ -33,6 +40,16 @@ impl Handle for GatewayListener {
             peer: Arc::clone(peer),
         };
         self.proxy.handle(source, request).await
+    }
+
+    async fn stream(&self, peer: Arc<Peer>, stream: Box<dyn Stream>) {
+        let incoming = Incoming {
+            listener: self.key,
+            peer,
+            stream,
+            stopping: self.stopping.clone(),
+        };
+        tunnel::serve(&self.proxy, incoming).await;
     }
 }
 

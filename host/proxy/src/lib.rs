@@ -10,6 +10,7 @@ mod access;
 mod answer;
 mod balance;
 mod breaker;
+mod carry;
 mod direct;
 mod failure;
 mod flags;
@@ -30,8 +31,10 @@ mod retry;
 mod rewrite;
 mod source;
 mod stream;
+mod tcp_metrics;
 mod terminations;
 mod trace;
+mod tunnel;
 mod upstream;
 mod ways;
 

@@ -51,7 +51,7 @@ fn open(
     (key, listener): (ListenerKey, TcpListener),
     tasks: Tasks,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let handle = GatewayListener::new(Arc::clone(proxy), key);
+    let handle = GatewayListener::new(Arc::clone(proxy), key, tasks.stopping());
     let security = Security::Chosen(Arc::new(handle.clone()));
     serve(listener, security, handle, tasks, Limits::default())
 }

@@ -21,6 +21,7 @@ use crate::opened::Opened;
 use crate::plan::{Plan, Target};
 use crate::pods::Pods;
 use crate::source::Source;
+use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::ways::Ways;
@@ -53,6 +54,7 @@ pub struct Proxy {
     published: watch::Sender<Arc<Snapshot>>,
     pub(crate) opened: watch::Sender<Opened>,
     pub(crate) terminations: Terminations,
+    pub(crate) tcp: TcpMetrics,
     ways: Ways,
     ears: Arc<Ears>,
     settings: Settings,
@@ -99,6 +101,7 @@ impl Proxy {
             published: watch::Sender::default(),
             opened: watch::Sender::default(),
             terminations: Terminations::default(),
+            tcp: TcpMetrics::register(metrics),
             mirrors: Mirrors::new(ways.clone(), tasks),
             ways,
             ears: Arc::new(Ears {
@@ -127,6 +130,14 @@ impl Proxy {
     /// What became of the listeners that gateways ask for.
     pub fn opened(&self) -> watch::Receiver<Opened> {
         self.opened.subscribe()
+    }
+
+    pub(crate) fn gate(&self) -> &Arc<dyn Gate> {
+        &self.ears.gate
+    }
+
+    pub(crate) fn ways(&self) -> &Ways {
+        &self.ways
     }
 
     pub(crate) fn gateway_name(&self) -> Arc<str> {

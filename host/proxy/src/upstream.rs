@@ -21,6 +21,7 @@ use osier_process::body::Body;
 use osier_snapshot::{Cluster, Endpoint, Load, Place, Speaks};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
@@ -124,6 +125,21 @@ impl Upstreams {
             }
         }
         Err(last)
+    }
+
+    /// A raw connection, for bytes that are not HTTP. Nothing is encrypted on the way: what passes is the client's own.
+    pub(crate) async fn connect(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Endpoint,
+        asked: &str,
+    ) -> Result<TcpStream, Failure> {
+        if cluster.upstream.tls.is_some() {
+            let reason = "the destination asks for TLS, which is not begun for raw connections";
+            return Err(Failure::Unreachable(reason.into()));
+        }
+        let time = cluster.upstream.pool.connect_timeout;
+        self.connector.connect(endpoint, asked, time).await
     }
 
     /// A connection for one request: an open one, else a new one, else the next that is free.

@@ -6,6 +6,7 @@ use http::{Request, Response};
 use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_snapshot::{Cluster, Endpoint, Place};
+use tokio::net::TcpStream;
 
 use crate::failure::Failure;
 use crate::pods::Pods;
@@ -35,5 +36,15 @@ impl Ways {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
             _ => self.upstreams.call(cluster, endpoint, request).await,
         }
+    }
+
+    /// A raw connection to an endpoint outside. `asked` is the host that the client named, if any.
+    pub(crate) async fn connect(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Endpoint,
+        asked: &str,
+    ) -> Result<TcpStream, Failure> {
+        self.upstreams.connect(cluster, endpoint, asked).await
     }
 }

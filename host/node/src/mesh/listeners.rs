@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use osier_proxy::Opened;
-use osier_snapshot::{Application, Finding, FindingKind, ListenerKey, ServerOrigin, Snapshot};
+use osier_snapshot::{Finding, FindingKind, ListenerKey, ServerOrigin, Snapshot};
 use serde_json::{Value, json};
 
 /// What is told about objects.
@@ -20,16 +20,6 @@ pub(super) fn told(mut findings: Vec<Finding>, snapshot: &Snapshot, opened: &Ope
         let ListenerKey::Port(port) = listener.key else {
             continue;
         };
-        let unserved = listener.servers.iter();
-        let unserved = unserved.filter(|server| server.application == Application::Stream);
-        findings.extend(
-            unserved
-                .flat_map(|server| &server.wanted_by)
-                .map(|origin| Finding {
-                    kind: FindingKind::NotApplied,
-                    ..refused(origin, "its connections are not forwarded yet")
-                }),
-        );
         let wanted_by = listener.servers.iter().flat_map(|server| &server.wanted_by);
         match opened.get(&port) {
             Some(Ok(address)) => {

@@ -113,7 +113,7 @@ async fn listen(mesh: &Mesh, limits: Limits) -> (SocketAddr, Arc<Mutex<Vec<Strin
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let handle = GatewayListener::new(mesh.proxy.clone(), ListenerKey::Main);
+    let handle = GatewayListener::new(mesh.proxy.clone(), ListenerKey::Main, mesh.tasks.stopping());
     let security = Security::Chosen(Arc::new(handle.clone()));
     let served = serve(listener, security, handle, mesh.tasks.clone(), limits);
     mesh.tasks.spawn("gateway", served);

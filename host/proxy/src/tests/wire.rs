@@ -19,7 +19,7 @@ type TestClient = Client<HttpConnector, Body>;
 async fn listen(mesh: &Mesh) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let handle = GatewayListener::new(mesh.proxy.clone(), ListenerKey::Main);
+    let handle = GatewayListener::new(mesh.proxy.clone(), ListenerKey::Main, mesh.tasks.stopping());
     mesh.tasks.spawn(
         "gateway",
         serve(
