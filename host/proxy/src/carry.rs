@@ -1,6 +1,5 @@
 //! Two streams joined: bytes go both ways, each way ends by itself, and the whole ends when nothing moves for too long.
 
-use std::future::Future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -105,10 +104,8 @@ async fn over(quiet: &impl Fn() -> Duration, bounds: &Bounds) {
 }
 
 /// Returns when nothing has moved for this long.
-fn still(quiet: &impl Fn() -> Duration, patience: Duration) -> impl Future<Output = ()> {
-    async move {
-        while let Some(left) = patience.checked_sub(quiet()).filter(|left| !left.is_zero()) {
-            tokio::time::sleep(left).await;
-        }
+async fn still(quiet: &impl Fn() -> Duration, patience: Duration) {
+    while let Some(left) = patience.checked_sub(quiet()).filter(|left| !left.is_zero()) {
+        tokio::time::sleep(left).await;
     }
 }
