@@ -77,12 +77,17 @@ async fn ports_open_change_and_close_while_requests_flow() {
         .unwrap();
     let second = node.listener(9002).await.unwrap();
     answers(&second).await;
-    let gateway = accepted(&node, "True").await;
-    let said = gateway["status"]["listeners"].as_array().unwrap();
-    assert!(
-        said.contains(&json!({"port": 9002, "address": second})),
-        "{said:?}"
-    );
+    let entry = json!({"port": 9002, "address": second});
+    let said = || async {
+        let gateway = accepted(&node, "True").await;
+        let listeners = gateway["status"]["listeners"].as_array();
+        Ok(listeners
+            .is_some_and(|said| said.contains(&entry))
+            .then_some(()))
+    };
+    until("the status names the port", SOON, said)
+        .await
+        .unwrap();
     let outcome = load.finish().await;
     assert_eq!(outcome.unexpected(&[200]), Vec::<String>::new());
     // A request that is under way when its port closes gets its answer.
@@ -366,11 +371,11 @@ async fn raw_connections_reach_hosts_outside_and_are_counted() {
     };
     until("bytes are counted", SOON, counted).await.unwrap();
     let log = node.log();
-    let line = log.lines().find(|line| line.contains("protocol=\"tcp\""));
-    assert!(
-        line.is_some_and(|line| line.contains("bytes_in=8") && line.contains("default/edge/tcp[0]")),
-        "{line:?}"
-    );
+    let told = |line: &str| {
+        let tcp = line.contains("protocol=\"tcp\"") && line.contains("default/edge/tcp[0]");
+        tcp && line.contains("bytes_in=8") && line.contains("bytes_out=16")
+    };
+    assert!(log.lines().any(told), "{}", node.log_tail(20));
     // A connection that does nothing does not keep the node from stopping.
     let mut node = node;
     let mut held = TcpStream::connect(&address).await.unwrap();
