@@ -20,7 +20,7 @@ use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
 use crate::ways::Ways;
-use crate::{balance, breaker, prepare};
+use crate::{balance, breaker, prepare, upgrade};
 
 /// One request's way to a cluster.
 pub(crate) struct Journey<'a> {
@@ -95,6 +95,7 @@ impl<'a> Journey<'a> {
         let mut _repeated = None;
         loop {
             let endpoint = self.next_endpoint(trace)?;
+            upgrade::prepare(&mut head, self.cluster, &endpoint)?;
             head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
             let kept = (left > 0).then(|| head.clone());
             let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &head)?;
@@ -205,7 +206,8 @@ impl<'a> Journey<'a> {
             return Err(prepare::too_large());
         }
         let mut response = tried.result.map_err(|error| self.failed(&error))?;
-        if response.status().is_informational() {
+        let changes = trace.upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if response.status().is_informational() && !changes {
             let reason = "it answered with an interim status";
             return Err(self.failed(&Failure::Reset(reason.into())));
         }

@@ -35,6 +35,7 @@ mod tcp_metrics;
 mod terminations;
 mod trace;
 mod tunnel;
+mod upgrade;
 mod upstream;
 mod ways;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::metrics::Metrics;
@@ -25,7 +25,7 @@ use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::ways::Ways;
-use crate::{direct, prepare, rewrite, stream};
+use crate::{direct, prepare, rewrite, stream, upgrade};
 
 /// The bounds of what passes.
 #[derive(Clone, Debug)]
@@ -60,6 +60,7 @@ pub struct Proxy {
     settings: Settings,
     gateway: Arc<str>,
     mirrors: Mirrors,
+    tasks: Tasks,
 }
 
 /// A response, and when the time for its body is over.
@@ -102,7 +103,8 @@ impl Proxy {
             opened: watch::Sender::default(),
             terminations: Terminations::default(),
             tcp: TcpMetrics::register(metrics),
-            mirrors: Mirrors::new(ways.clone(), tasks),
+            mirrors: Mirrors::new(ways.clone(), tasks.clone()),
+            tasks,
             ways,
             ears: Arc::new(Ears {
                 gate,
@@ -153,12 +155,20 @@ impl Proxy {
     pub async fn handle(&self, source: Source, request: Request<Body>) -> Response<Body> {
         let (mut head, body) = request.into_parts();
         let request_id = prepare::request_id(&mut head.headers);
+        let client = upgrade::asked(&mut head);
         let prepared = self.prepare(&source, &mut head);
         let mut trace = Trace::begin(source, &head, request_id, &self.ears);
+        trace.upgrade = client.is_some();
         let body = stream::metered(body, self.settings.body_bytes, &mut trace);
         let answer = match prepared {
             Ok(()) => self.pass(head, body, &mut trace).await,
             Err(refusal) => Err(refusal),
+        };
+        let answer = match (answer, client) {
+            (Ok(passed), Some(client)) if is_switching(&passed.response) => {
+                return upgrade::carried(client, passed.response, trace, &self.tasks);
+            }
+            (answer, _) => answer,
         };
         let deadline = answer.as_ref().ok().and_then(|passed| passed.deadline);
         stream::concluded(answer.map(|passed| passed.response), trace, deadline)
@@ -241,6 +251,10 @@ fn cors(route: &Route, head: &Parts, trace: &mut Trace) -> Option<Response<Body>
         }
         Cors::Preflight(headers) => Some(direct::preflight(headers)),
     }
+}
+
+fn is_switching(response: &Response<Body>) -> bool {
+    response.status() == StatusCode::SWITCHING_PROTOCOLS
 }
 
 /// The head as the route and the policy at the source want it to go on.

@@ -37,6 +37,8 @@ pub(crate) struct Trace {
     pub(crate) user_agent: Option<HeaderValue>,
     pub(crate) request_id: HeaderValue,
     pub(crate) grpc: bool,
+    /// The caller wants the connection for another protocol.
+    pub(crate) upgrade: bool,
     /// The origin of a page that may read the answer.
     pub(crate) origin: Option<HeaderValue>,
     pub(crate) received: SystemTime,
@@ -82,6 +84,7 @@ impl Trace {
             user_agent: head.headers.get(USER_AGENT).cloned(),
             request_id,
             grpc: answer::is_grpc(head),
+            upgrade: false,
             origin: None,
             received: osier_process::clock::now().into(),
             started: Instant::now(),

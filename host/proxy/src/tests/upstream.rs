@@ -432,3 +432,77 @@ async fn trailers_pass_both_ways() {
     assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
     assert_eq!(collected.to_bytes(), "hello");
 }
+
+#[tokio::test]
+async fn a_websocket_is_carried_both_ways_and_reported_at_its_end() {
+    let mesh = Mesh::new(1, to_echo(json!({})));
+    let port = scripted(&mesh, |_, mut stream| async move {
+        let head = read_head(&mut stream).await.to_ascii_lowercase();
+        assert!(head.contains("upgrade: websocket") && head.contains("connection: upgrade"));
+        assert!(head.contains("sec-websocket-key: k"), "{head}");
+        let answer = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: a\r\n\r\nhello";
+        stream.write_all(answer).await.unwrap();
+        let mut heard = [0; 4];
+        stream.read_exact(&mut heard).await.unwrap();
+        stream.write_all(&heard).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        stream.shutdown().await.unwrap();
+    })
+    .await;
+    publish_to(&mesh, port, "http", json!({}));
+    let mut client = asking(&mesh).await;
+    let head = read_head(&mut client).await.to_ascii_lowercase();
+    assert!(
+        head.starts_with("http/1.1 101") && head.contains("sec-websocket-accept: a"),
+        "{head}"
+    );
+    client.write_all(b"ping").await.unwrap();
+    let mut answer = [0; 9];
+    client.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"helloping");
+    client.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
+    let reported = async {
+        while mesh.reports().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(5);
+    tokio::time::timeout(patience, reported).await.unwrap();
+    let report = mesh.report();
+    assert_eq!(
+        (
+            report.status,
+            report.flags,
+            report.request_bytes,
+            report.response_bytes
+        ),
+        (101, "-", 4, 9)
+    );
+}
+
+#[tokio::test]
+async fn a_pod_takes_no_upgrade() {
+    let mesh = Mesh::new(1, to_echo(json!({})));
+    mesh.echo("echo-0");
+    let head = read_head(&mut asking(&mesh).await).await;
+    assert!(head.starts_with("HTTP/1.1 501"), "{head}");
+    assert_eq!(mesh.called(), Vec::<String>::new());
+}
+
+/// A client that has asked a gateway for a WebSocket.
+async fn asking(mesh: &Mesh) -> TcpStream {
+    let listener = bind().await;
+    let address = listener.local_addr().unwrap();
+    let stopping = mesh.tasks.stopping();
+    let handle = crate::GatewayListener::new(mesh.proxy.clone(), ListenerKey::Main, stopping);
+    let (tasks, limits) = (mesh.tasks.clone(), Limits::default());
+    let serving = serve(listener, Security::Plain, handle, tasks, limits);
+    mesh.tasks.spawn("gateway", serving);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /chat HTTP/1.1\r\nhost: echo\r\nconnection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\nsec-websocket-key: k\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    client
+}
