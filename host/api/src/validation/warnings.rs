@@ -10,6 +10,10 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("", "pods") => pod(&spec),
         ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
         ("", "services") => service(&spec),
+        ("networking.istio.io", "workloadgroups") => vec![
+            "a WorkloadGroup is kept, but no workload registers by it in this version: create WorkloadEntry objects"
+                .to_owned(),
+        ],
         _ => Vec::new(),
     }
 }
