@@ -5,6 +5,7 @@
 //! traps.
 
 mod grants;
+pub mod hooks;
 mod instance;
 mod keyvalue;
 mod prompt;

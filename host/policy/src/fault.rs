@@ -57,13 +57,21 @@ pub enum LoadError {
     },
     /// The component answers no template.
     #[error(
-        "plugin {plugin}: spec.image: the component exports no template; export an interface such as osier:policy/authorization@0.1.0 ({found})"
+        "plugin {plugin}: spec.image: the component exports no template and no hook; export an interface such as osier:policy/authorization@0.1.0 ({found})"
     )]
     NoTemplate {
         /// The object.
         plugin: String,
         /// What it does export and why that is none.
         found: String,
+    },
+    /// The component exports a hook that this host cannot call.
+    #[error("plugin {plugin}: spec.image: {reason}")]
+    Hook {
+        /// The object.
+        plugin: String,
+        /// Which and why.
+        reason: String,
     },
     /// The plugin refuses its configuration.
     #[error("plugin {plugin}: spec.config: {reason}")]
@@ -91,4 +99,13 @@ pub enum FailurePolicy {
     Fail,
     /// Let it pass as if the plugin had not been asked.
     Ignore,
+}
+
+/// Why a plugin is not there, and what its object says about calls that it should have answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Why, for logs and status.
+    pub reason: String,
+    /// `spec.failurePolicy` of the Plugin object; Fail if there is no object.
+    pub failure: FailurePolicy,
 }

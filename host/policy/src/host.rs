@@ -11,11 +11,11 @@ use serde_json::Value as Json;
 
 use crate::attributes::Vocabulary;
 use crate::counters::Counters;
-use crate::fault::{Fault, LoadError};
+use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
 use crate::metrics::Families;
 use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
-use crate::policy::{CompiledPolicy, Compiler, Missing, Unavailable};
+use crate::policy::{CompiledPolicy, Compiler, Missing};
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]

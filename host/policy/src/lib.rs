@@ -10,6 +10,7 @@ mod cache;
 mod counters;
 mod expression;
 mod fault;
+mod hook;
 mod host;
 mod inspect;
 mod key;
@@ -28,12 +29,18 @@ pub use attributes::{
     Extra, Peer, Request, Response, Vocabulary,
 };
 pub use expression::{CompileError, Condition};
-pub use fault::{FailurePolicy, Fault, LoadError};
+pub use fault::{FailurePolicy, Fault, LoadError, Unavailable};
+pub use hook::{
+    Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection,
+    Request as ChoiceRequest, Review, WriteOperation,
+};
 pub use host::PolicyHost;
 pub use inspect::{Import, Inspection, TemplateShape, inspect};
 pub use key::ObjectKey;
 pub use plugin::{Plugin, PluginStatus};
-pub use policy::{CompiledPolicy, Direction, Mode, Unavailable};
+pub use policy::{
+    BodyVerdict, Change, CompiledPolicy, Direction, Exchange, Filter, HeadVerdict, Mode, Reply,
+};
 pub use recorded::Recorded;
 pub use set::{PolicySet, Scope};
 pub use value::{EvaluationError, Texts, Type};

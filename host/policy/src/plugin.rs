@@ -1,6 +1,7 @@
 //! A loaded plugin: what it answers, what it may use, its instances, and how it has been doing.
 
 mod binding;
+mod handles;
 mod load;
 mod pool;
 mod schema;
@@ -8,9 +9,12 @@ mod spec;
 mod status;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use osier_engine::CallError;
+use osier_engine::plugin::FunctionHandle;
+use osier_engine::plugin::hooks::{Answer, Params};
 use osier_process::Tasks;
 
 use crate::fault::FailurePolicy;
@@ -19,8 +23,9 @@ use crate::metrics::{FailureKind, PluginMetrics};
 use crate::template::Template;
 
 pub(crate) use binding::{Binding, Unanswered};
+pub(crate) use handles::{Handles, Hook};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
-use pool::{NoInstance, Pool};
+use pool::{Instance, NoInstance, Pool};
 pub(crate) use spec::{failure, unknown};
 use status::Health;
 pub use status::PluginStatus;
@@ -34,6 +39,7 @@ pub struct Plugin {
     imports: Vec<String>,
     schema: Option<serde_json::Value>,
     templates: Vec<(Template, osier_engine::plugin::FunctionHandle)>,
+    hooks: Handles,
     failure: FailurePolicy,
     pool: Arc<Pool>,
     tasks: Tasks,
@@ -93,6 +99,55 @@ impl Plugin {
                 "a plugin gave no answer: {what}"
             );
         }
+    }
+
+    /// The hooks that it answers.
+    pub(crate) fn hooks(&self) -> &Handles {
+        &self.hooks
+    }
+
+    /// Calls a hook. `extra` bytes are allowed in the answer beside the usual ones.
+    pub(crate) fn call_typed<P: Params, R: Answer>(
+        &self,
+        function: FunctionHandle,
+        params: P,
+        extra: usize,
+    ) -> Result<R, Unanswered> {
+        let instance = self.instance()?;
+        let (answer, instance) = self.observed(instance, |instance| {
+            instance.guest.call_typed(function, params, extra)
+        })?;
+        self.pool.give(instance);
+        Ok(answer)
+    }
+
+    /// The plugin answered what is no answer.
+    pub(crate) fn misanswered(&self, what: &str) {
+        self.failed(FailureKind::Answer, what);
+    }
+
+    fn instance(&self) -> Result<Box<Instance>, Unanswered> {
+        self.pool.take().map_err(|reason| self.no_instance(reason))
+    }
+
+    /// Runs a call on an instance, counted and timed. After any error the instance is dropped.
+    fn observed<R>(
+        &self,
+        mut instance: Box<Instance>,
+        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+    ) -> Result<(R, Box<Instance>), Unanswered> {
+        self.health.calls.fetch_add(1, Ordering::Relaxed);
+        let started = Instant::now();
+        let called = call(&mut instance);
+        self.metrics
+            .latency
+            .observe(started.elapsed().as_secs_f64());
+        called.map(|answer| (answer, instance)).map_err(|error| {
+            self.lost_instance();
+            let what = error.to_string();
+            self.failed(kind_of(&error), &what);
+            Unanswered(what)
+        })
     }
 
     fn lost_instance(&self) {

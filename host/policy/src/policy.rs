@@ -1,6 +1,8 @@
 //! A compiled policy: whom it concerns, when, what is asked, and what a missing answer means.
 
 mod compile;
+mod filter;
+mod hooks;
 mod selector;
 
 use std::sync::Arc;
@@ -11,13 +13,15 @@ use http::{HeaderName, HeaderValue, header};
 
 use crate::attributes::Attributes;
 use crate::expression::Condition;
-use crate::fault::FailurePolicy;
+use crate::fault::{FailurePolicy, Unavailable};
+use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
-use crate::plugin::{Binding, Plugin, Unanswered};
+use crate::plugin::{Binding, Hook, Plugin, Unanswered};
 use crate::template::Answer;
 use crate::verdict::{Approval, Denial, HeaderOperation};
 
-pub(crate) use compile::{Compiler, Missing};
+pub(crate) use compile::Compiler;
+pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
 pub(crate) use selector::Selector;
 
 /// For the request and for the response.
@@ -65,18 +69,20 @@ pub struct CompiledPolicy {
     pub(crate) targets: Vec<Target>,
     pub(crate) direction: Direction,
     pub(crate) condition: Option<Condition>,
+    /// Questions of the check.
     pub(crate) actions: Vec<Action>,
+    /// Actions with a hook.
+    pub(crate) steps: Vec<Step>,
     pub(crate) mode: Mode,
     pub(crate) failure: Option<FailurePolicy>,
 }
 
-/// Why a plugin is not there, and what its object says about calls that it should have answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    /// Why, for logs and status.
-    pub reason: String,
-    /// `spec.failurePolicy` of the Plugin object; Fail if there is no object.
-    pub failure: FailurePolicy,
+/// What to do about a plugin that is not there.
+pub(crate) enum Missing {
+    /// It is a fault of the policy.
+    Fault(String),
+    /// The policy is put in force all the same, and each call goes by its failure policy.
+    Unavailable(Unavailable),
 }
 
 /// One question of a policy.
@@ -105,7 +111,33 @@ impl CompiledPolicy {
                 Action::Ask(binding) => Some(binding.plugin()),
                 Action::Unavailable { .. } => None,
             })
+            .chain(self.steps.iter().filter_map(|step| match &step.asked {
+                Asked::Plugin { plugin, .. } => Some(plugin),
+                Asked::Unavailable { .. } => None,
+            }))
             .collect()
+    }
+
+    /// True if it has an action with this hook.
+    pub(crate) fn has(&self, hook: Hook) -> bool {
+        self.steps.iter().any(|step| step.hook == hook)
+    }
+
+    /// What a missing answer of a step means: the policy's own word counts before the plugin's.
+    pub(crate) fn failure_of(&self, asked: &Asked) -> FailurePolicy {
+        self.failure.unwrap_or(asked.failure_policy())
+    }
+
+    /// True if the policy's `match` holds; a step is asked only then.
+    ///
+    /// # Errors
+    /// The expression cannot be computed: what that means is the failure policy's to say.
+    pub(crate) fn applies<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<bool, String> {
+        self.condition.as_ref().map_or(Ok(true), |condition| {
+            condition
+                .evaluate(attributes)
+                .map_err(|error| format!("match cannot be computed: {error}"))
+        })
     }
 
     /// Whether verdicts bite.
@@ -283,7 +315,7 @@ impl CompiledPolicy {
     }
 
     /// No answer and the failure policy is Fail. The caller learns nothing of the inside.
-    fn failed(&self, plugin: Arc<str>, reason: String) -> Box<Denial> {
+    pub(crate) fn failed(&self, plugin: Arc<str>, reason: String) -> Box<Denial> {
         Box::new(Denial {
             status: 500,
             headers: Vec::new(),

@@ -1,9 +1,12 @@
 //! All policies in force, indexed by whom they concern. Immutable: a change builds a new set, which replaces the old one whole.
 
+mod hooks;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attributes::Attributes;
+use crate::plugin::Hook;
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
 use crate::value::Texts;
 use crate::verdict::{Approval, Verdict};
@@ -27,7 +30,13 @@ pub struct Scope<'a> {
 #[derive(Debug, Default)]
 pub struct PolicySet {
     policies: Vec<Arc<CompiledPolicy>>,
-    sides: [Side; 2],
+    checks: [Side; 2],
+    filters: [Side; 2],
+    routes: Side,
+    balances: Side,
+    admits: Vec<usize>,
+    schedules: Vec<usize>,
+    root: String,
 }
 
 /// Policies of one direction, by place in `policies`.
@@ -53,14 +62,42 @@ impl PolicySet {
             let rank = |policy: &CompiledPolicy| policy.key.namespace != root_namespace;
             (rank(a), &a.key).cmp(&(rank(b), &b.key))
         });
-        let mut sides = <[Side; 2]>::default();
+        let mut set = Self {
+            root: root_namespace.to_owned(),
+            ..Self::default()
+        };
         for (place, policy) in policies.iter().enumerate() {
-            let side = &mut sides[policy.direction as usize];
+            set.index(place, policy);
+        }
+        Self { policies, ..set }
+    }
+
+    fn index(&mut self, place: usize, policy: &CompiledPolicy) {
+        let side = policy.direction as usize;
+        let mut sides = Vec::new();
+        if !policy.actions.is_empty() {
+            sides.push(&mut self.checks[side]);
+        }
+        if policy.has(Hook::Filter) {
+            sides.push(&mut self.filters[side]);
+        }
+        if policy.has(Hook::Route) {
+            sides.push(&mut self.routes);
+        }
+        if policy.has(Hook::Balance) {
+            sides.push(&mut self.balances);
+        }
+        for side in sides {
             for target in &policy.targets {
-                side.add(target, place, &policy.key.namespace, root_namespace);
+                side.add(target, place, &policy.key.namespace, &self.root);
             }
         }
-        Self { policies, sides }
+        if policy.has(Hook::Admit) {
+            self.admits.push(place);
+        }
+        if policy.has(Hook::Schedule) {
+            self.schedules.push(place);
+        }
     }
 
     /// Number of policies.
@@ -79,7 +116,7 @@ impl PolicySet {
         if self.policies.is_empty() {
             return Verdict::Allow(approval);
         }
-        match self.sides[scope.direction as usize].each(scope, &mut |place| {
+        match self.checks[scope.direction as usize].each(scope, &mut |place| {
             let policy = &self.policies[place];
             policy.check(attributes, &mut approval)
         }) {
@@ -90,6 +127,13 @@ impl PolicySet {
 }
 
 impl Side {
+    fn is_empty(&self) -> bool {
+        self.mesh.is_empty()
+            && self.mesh_workloads.is_empty()
+            && self.namespaces.is_empty()
+            && self.gateways.is_empty()
+    }
+
     fn add(&mut self, target: &Target, place: usize, namespace: &str, root: &str) {
         let everywhere = namespace == root;
         match target {

@@ -11,4 +11,4 @@ mod shape;
 pub(crate) use answer::{Answer, Validity, decode};
 pub(crate) use defaults::default_expression;
 pub(crate) use plan::{Plan, compile};
-pub(crate) use shape::{Template, recognise, show};
+pub(crate) use shape::{Template, is_hook, recognise, show};

@@ -1,4 +1,4 @@
-//! The WIT package is a contract: what it says, comments and layout aside, changes only together with the golden file and the version.
+//! The WIT packages are contracts: what they say, comments and layout aside, changes only together with the golden file and the version.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::Path;
@@ -29,17 +29,23 @@ fn normalised(folder: &Path) -> String {
 }
 
 #[test]
-fn the_contract_has_not_drifted() {
+fn the_contracts_have_not_drifted() {
+    for package in ["policy", "filter", "extension"] {
+        held(package);
+    }
+}
+
+fn held(package: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = normalised(&root.join("../../wit/policy"));
-    let golden = root.join("tests/golden/policy-0.1.0.txt");
+    let found = normalised(&root.join("../../wit").join(package));
+    let golden = root.join(format!("tests/golden/{package}-0.1.0.txt"));
     if std::env::var_os("OSIER_BLESS").is_some() {
         std::fs::write(&golden, &found).unwrap();
     }
     let expected = std::fs::read_to_string(&golden).unwrap();
     assert_eq!(
         found, expected,
-        "wit/policy changed. Plugins built against osier:policy@0.1.0 exist: add functions or interfaces, never fields; \
+        "wit/{package} changed. Plugins built against osier:{package}@0.1.0 exist: add functions or interfaces, never fields; \
          then run this test with OSIER_BLESS=1 and explain the change in the commit"
     );
 }

@@ -75,3 +75,97 @@ pub mod quota_keeper {
         with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
     });
 }
+
+pub mod filters {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/filter"],
+        world: "osier:filter/host",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+        generate_all,
+    });
+}
+
+pub mod request_filter {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/filter"],
+        world: "osier:filter/request-filter",
+        pub_export_macro: true,
+        export_macro_name: "export_request_filter",
+        default_bindings_module: "osier_plugin::bindings::request_filter",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types, "osier:filter/types@0.1.0": crate::bindings::filters::osier::filter::types },
+    });
+}
+
+pub mod response_filter {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/filter"],
+        world: "osier:filter/response-filter",
+        pub_export_macro: true,
+        export_macro_name: "export_response_filter",
+        default_bindings_module: "osier_plugin::bindings::response_filter",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types, "osier:filter/types@0.1.0": crate::bindings::filters::osier::filter::types },
+    });
+}
+
+pub mod trailer_filter {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/filter"],
+        world: "osier:filter/trailer-filter",
+        pub_export_macro: true,
+        export_macro_name: "export_trailer_filter",
+        default_bindings_module: "osier_plugin::bindings::trailer_filter",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types, "osier:filter/types@0.1.0": crate::bindings::filters::osier::filter::types },
+    });
+}
+
+pub mod extensions {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/extension"],
+        world: "osier:extension/host",
+        generate_all,
+    });
+}
+
+pub mod router {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/extension"],
+        world: "osier:extension/router",
+        pub_export_macro: true,
+        export_macro_name: "export_router",
+        default_bindings_module: "osier_plugin::bindings::router",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types, "osier:extension/types@0.1.0": crate::bindings::extensions::osier::extension::types },
+    });
+}
+
+pub mod balancer {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/extension"],
+        world: "osier:extension/balancer",
+        pub_export_macro: true,
+        export_macro_name: "export_balancer",
+        default_bindings_module: "osier_plugin::bindings::balancer",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types, "osier:extension/types@0.1.0": crate::bindings::extensions::osier::extension::types },
+    });
+}
+
+pub mod admitter {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/extension"],
+        world: "osier:extension/admitter",
+        pub_export_macro: true,
+        export_macro_name: "export_admitter",
+        default_bindings_module: "osier_plugin::bindings::admitter",
+        with: {  },
+    });
+}
+
+pub mod scheduler {
+    wit_bindgen::generate!({
+        path: ["../../wit/policy", "../../wit/extension"],
+        world: "osier:extension/scheduler",
+        pub_export_macro: true,
+        export_macro_name: "export_scheduler",
+        default_bindings_module: "osier_plugin::bindings::scheduler",
+        with: {  },
+    });
+}

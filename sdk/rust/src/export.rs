@@ -11,6 +11,7 @@ pub fn make<P: Plugin>(json: &str) -> Result<P, String> {
 /// Exports a plugin: its type, then the templates that it answers.
 ///
 /// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `listentry`, `apikey`, `checknothing`, `quota`.
+/// Hooks: `request_filter`, `response_filter`, `trailer_filter`, `route`, `balance`, `admit`, `schedule`.
 #[macro_export]
 macro_rules! export {
     ($plugin:ty: $($template:ident),+ $(,)?) => {
@@ -99,11 +100,172 @@ macro_rules! __osier_template {
         }
         $crate::bindings::quota_keeper::export_quota_keeper!(Exported with_types_in $crate::bindings::quota_keeper);
     };
+    (request_filter, $plugin:ty) => {
+        impl $crate::bindings::request_filter::exports::osier::filter::request::Guest for Exported {
+            fn on_request(
+                exchange: $crate::filter::Exchange,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+            ) -> $crate::bindings::filters::osier::filter::types::HeadVerdict {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::filter::RequestFilter>::on_request(plugin, &exchange, headers)).into()
+            }
+            fn on_request_body(
+                exchange: $crate::filter::Exchange,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+                body: Vec<u8>,
+            ) -> $crate::bindings::filters::osier::filter::types::BodyVerdict {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::filter::RequestFilter>::on_request_body(plugin, &exchange, headers, body)).into()
+            }
+        }
+        $crate::bindings::request_filter::export_request_filter!(Exported with_types_in $crate::bindings::request_filter);
+    };
+    (response_filter, $plugin:ty) => {
+        impl $crate::bindings::response_filter::exports::osier::filter::response::Guest for Exported {
+            fn on_response(
+                exchange: $crate::filter::Exchange,
+                status: u16,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+            ) -> $crate::bindings::filters::osier::filter::types::HeadVerdict {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::filter::ResponseFilter>::on_response(plugin, &exchange, status, headers)).into()
+            }
+            fn on_response_body(
+                exchange: $crate::filter::Exchange,
+                status: u16,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+                body: Vec<u8>,
+            ) -> $crate::bindings::filters::osier::filter::types::BodyVerdict {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::filter::ResponseFilter>::on_response_body(plugin, &exchange, status, headers, body)).into()
+            }
+        }
+        $crate::bindings::response_filter::export_response_filter!(Exported with_types_in $crate::bindings::response_filter);
+    };
+    (trailer_filter, $plugin:ty) => {
+        impl $crate::bindings::trailer_filter::exports::osier::filter::trailers::Guest for Exported {
+            fn on_request_trailers(
+                exchange: $crate::filter::Exchange,
+                trailers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+            ) -> Vec<$crate::bindings::host::osier::policy::types::HeaderOperation> {
+                let trailers = $crate::filter::Headers(&trailers);
+                ask(|plugin| <$plugin as $crate::filter::TrailerFilter>::on_request_trailers(plugin, &exchange, trailers))
+                    .into_header_operations()
+            }
+            fn on_response_trailers(
+                exchange: $crate::filter::Exchange,
+                trailers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+            ) -> Vec<$crate::bindings::host::osier::policy::types::HeaderOperation> {
+                let trailers = $crate::filter::Headers(&trailers);
+                ask(|plugin| <$plugin as $crate::filter::TrailerFilter>::on_response_trailers(plugin, &exchange, trailers))
+                    .into_header_operations()
+            }
+        }
+        $crate::bindings::trailer_filter::export_trailer_filter!(Exported with_types_in $crate::bindings::trailer_filter);
+    };
+    (route, $plugin:ty) => {
+        impl $crate::bindings::router::exports::osier::extension::route::Guest for Exported {
+            fn choose(
+                request: $crate::extension::Request,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+                candidates: Vec<$crate::extension::Candidate>,
+            ) -> Option<$crate::bindings::router::exports::osier::extension::route::Choice> {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::extension::Route>::choose(plugin, &request, headers, &candidates)).map(Into::into)
+            }
+        }
+        $crate::bindings::router::export_router!(Exported with_types_in $crate::bindings::router);
+    };
+    (balance, $plugin:ty) => {
+        impl $crate::bindings::balancer::exports::osier::extension::balance::Guest for Exported {
+            fn pick(
+                request: $crate::extension::Request,
+                headers: Vec<$crate::bindings::host::osier::policy::types::Header>,
+                endpoints: Vec<$crate::extension::Endpoint>,
+            ) -> Option<u32> {
+                let headers = $crate::filter::Headers(&headers);
+                ask(|plugin| <$plugin as $crate::extension::Balance>::pick(plugin, &request, headers, &endpoints))
+                    .and_then(|place| u32::try_from(place).ok())
+            }
+        }
+        $crate::bindings::balancer::export_balancer!(Exported with_types_in $crate::bindings::balancer);
+    };
+    (admit, $plugin:ty) => {
+        impl $crate::bindings::admitter::exports::osier::extension::admit::Guest for Exported {
+            fn judge(
+                review: $crate::extension::Review,
+            ) -> $crate::bindings::admitter::exports::osier::extension::admit::Verdict {
+                ask(|plugin| <$plugin as $crate::extension::Admit>::review(plugin, &review)).into()
+            }
+        }
+        $crate::bindings::admitter::export_admitter!(Exported with_types_in $crate::bindings::admitter);
+    };
+    (schedule, $plugin:ty) => {
+        impl $crate::bindings::scheduler::exports::osier::extension::schedule::Guest for Exported {
+            fn score(
+                pod: $crate::extension::Pod,
+                candidates: Vec<$crate::extension::Node>,
+            ) -> Vec<$crate::extension::Opinion> {
+                ask(|plugin| <$plugin as $crate::extension::Schedule>::score(plugin, &pod, &candidates))
+            }
+        }
+        $crate::bindings::scheduler::export_scheduler!(Exported with_types_in $crate::bindings::scheduler);
+    };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __osier_promise {
+    (request_filter, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::filter::Exchange,
+            $crate::filter::Headers<'_>,
+        ) -> $crate::filter::HeadVerdict = <$plugin as $crate::filter::RequestFilter>::on_request;
+    };
+    (response_filter, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::filter::Exchange,
+            u16,
+            $crate::filter::Headers<'_>,
+        ) -> $crate::filter::HeadVerdict = <$plugin as $crate::filter::ResponseFilter>::on_response;
+    };
+    (trailer_filter, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::filter::Exchange,
+            $crate::filter::Headers<'_>,
+        ) -> $crate::filter::Changes =
+            <$plugin as $crate::filter::TrailerFilter>::on_request_trailers;
+    };
+    (route, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::extension::Request,
+            $crate::filter::Headers<'_>,
+            &[$crate::extension::Candidate],
+        ) -> Option<$crate::extension::Choice> = <$plugin as $crate::extension::Route>::choose;
+    };
+    (balance, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::extension::Request,
+            $crate::filter::Headers<'_>,
+            &[$crate::extension::Endpoint],
+        ) -> Option<usize> = <$plugin as $crate::extension::Balance>::pick;
+    };
+    (admit, $plugin:ty) => {
+        const _: fn(&$plugin, &$crate::extension::Review) -> $crate::extension::Verdict =
+            <$plugin as $crate::extension::Admit>::review;
+    };
+    (schedule, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::extension::Pod,
+            &[$crate::extension::Node],
+        ) -> Vec<$crate::extension::Opinion> = <$plugin as $crate::extension::Schedule>::score;
+    };
     (authorization, $plugin:ty) => {
         const _: fn(&$plugin, &$crate::types::AuthorizationInstance) -> $crate::Decision =
             <$plugin as $crate::Authorization>::check;

@@ -30,6 +30,8 @@ pub mod counters;
 mod decision;
 #[doc(hidden)]
 pub mod export;
+pub mod extension;
+pub mod filter;
 mod period;
 mod template;
 

@@ -1,5 +1,6 @@
 //! Instances of plugins and the calls to them: limits of memory, of time, and of what is answered.
 
+use super::hooks::{Answer, Params};
 use super::{FunctionHandle, Inner, KeyValue, PluginGrants, PluginLimits, grants};
 use crate::cpu::thread_time;
 use crate::memory::{Budget, Meter};
@@ -7,7 +8,7 @@ use crate::ticker::Clock;
 use crate::{CallError, ComponentError, imports, trap};
 use std::sync::Arc;
 use std::time::Duration;
-use wasmtime::component::{Func, Instance, InstancePre, ResourceTable, Val};
+use wasmtime::component::{Func, Instance, InstancePre, ResourceTable, TypedFunc, Val};
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -223,6 +224,48 @@ impl PluginInstance {
         self.run(function, args, results, (limit, ticks))
     }
 
+    /// Calls a function whose types the host knows. `extra` bytes are allowed in the answer beside the usual ones.
+    ///
+    /// # Errors
+    /// After any error the instance is of no more use: drop it. Other types than the function's are an error too.
+    pub fn call_typed<P: Params, R: Answer>(
+        &mut self,
+        function: FunctionHandle,
+        params: P,
+        extra: usize,
+    ) -> Result<R, CallError> {
+        let (limit, ticks) = (self.prepared.limits.deadline, self.ticks);
+        let function = self.typed::<P, R>(function)?;
+        let answer_bytes = self.prepared.limits.answer_bytes;
+        if extra > 0 {
+            self.store
+                .set_hostcall_fuel(answer_bytes.saturating_add(extra));
+        }
+        let called = self.timed(limit, ticks, |store| function.call(store, params));
+        if extra > 0 {
+            self.store.set_hostcall_fuel(answer_bytes);
+        }
+        called
+    }
+
+    /// True if the function takes and gives these types.
+    pub fn fits<P: Params, R: Answer>(&mut self, function: FunctionHandle) -> bool {
+        self.typed::<P, R>(function).is_ok()
+    }
+
+    fn typed<P: Params, R: Answer>(
+        &mut self,
+        function: FunctionHandle,
+    ) -> Result<TypedFunc<P, R>, CallError> {
+        let function = self.find(function)?;
+        function
+            .typed::<P, R>(&self.store)
+            .map_err(|error| CallError::Trap {
+                reason: format!("the function has other types than its interface: {error:#}"),
+                backtrace: String::new(),
+            })
+    }
+
     /// Bytes of linear memory that it holds.
     #[must_use]
     pub fn memory(&self) -> u64 {
@@ -237,12 +280,22 @@ impl PluginInstance {
         (limit, ticks): (Duration, u64),
     ) -> Result<(), CallError> {
         let function = self.find(function)?;
+        self.timed(limit, ticks, |store| function.call(store, args, results))
+    }
+
+    /// Runs a call under its deadline.
+    fn timed<R>(
+        &mut self,
+        limit: Duration,
+        ticks: u64,
+        call: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
         let host = self.store.data_mut();
         host.memory.forget();
         host.watch = Watch::Coarse { limit };
         self.store.set_epoch_deadline(ticks);
         let running = self.clock.enter();
-        let called = function.call(&mut self.store, args, results);
+        let called = call(&mut self.store);
         drop(running);
         called.map_err(|error| failure(&error, self.store.data(), &self.prepared.limits))
     }

@@ -175,7 +175,7 @@ fn faults_of(error: &LoadError) -> Vec<Fault> {
             source: source @ ComponentError::Limit { .. },
             ..
         } => vec![invalid("spec.limits.memory", source.to_string())],
-        LoadError::Component { .. } | LoadError::NoTemplate { .. } => {
+        LoadError::Component { .. } | LoadError::NoTemplate { .. } | LoadError::Hook { .. } => {
             vec![invalid("spec.image", error.to_string())]
         }
     }

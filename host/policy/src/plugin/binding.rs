@@ -8,7 +8,7 @@ use std::time::Instant;
 use osier_engine::plugin::{FunctionHandle, Val};
 use serde_json::Value as Json;
 
-use super::{Plugin, kind_of};
+use super::Plugin;
 use crate::attributes::{Attributes, Vocabulary};
 use crate::cache::Cache;
 use crate::fault::Fault;
@@ -107,10 +107,7 @@ impl Binding {
         key: Option<&[u8]>,
     ) -> Result<Answer, Unanswered> {
         let plugin = &self.plugin;
-        let mut instance = plugin
-            .pool
-            .take()
-            .map_err(|reason| plugin.no_instance(reason))?;
+        let mut instance = plugin.instance()?;
         let mut tree = instance.take_tree(self.id);
         if let Some(plan) = &self.plan {
             if tree.is_empty() {
@@ -122,22 +119,11 @@ impl Binding {
                 return Err(self.unevaluated(&error));
             }
         }
-        plugin.health.calls.fetch_add(1, Ordering::Relaxed);
-        let started = Instant::now();
-        let called = instance
-            .guest
-            .call(self.function, &tree, &mut instance.results);
-        plugin
-            .metrics
-            .latency
-            .observe(started.elapsed().as_secs_f64());
-        if let Err(error) = called {
-            drop(instance);
-            plugin.lost_instance();
-            let what = error.to_string();
-            plugin.failed(kind_of(&error), &what);
-            return Err(Unanswered(what));
-        }
+        let ((), mut instance) = plugin.observed(instance, |instance| {
+            instance
+                .guest
+                .call(self.function, &tree, &mut instance.results)
+        })?;
         let answer = decode(&mut instance.results[0]);
         instance.keep_tree(self.id, tree);
         plugin.pool.give(instance);

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use super::pool::{NoInstance, Pool};
 use super::spec::{self, Spec};
 use super::status::Health;
-use super::{Plugin, schema};
+use super::{Handles, Plugin, schema};
 use crate::counters::Counters;
 use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
@@ -72,7 +72,11 @@ impl Loader<'_> {
                 wanted: wanted.clone(),
             });
         }
-        let templates = templates(&name, component)?;
+        let hooks = Handles::find(component).map_err(|reason| LoadError::Hook {
+            plugin: name.clone(),
+            reason,
+        })?;
+        let templates = templates(&name, component, &hooks)?;
         let schema = read_schema(component);
         if let Some(schema) = &schema {
             let faults = schema::check(schema, &spec.config, "spec.config");
@@ -82,7 +86,7 @@ impl Loader<'_> {
         }
         let label = key.label();
         let pool = Arc::new(self.pool(&name, &spec, component)?);
-        probe(&name, &pool)?;
+        probe(&name, &pool, &hooks)?;
         Ok(Plugin {
             key: key.clone(),
             digest,
@@ -94,6 +98,7 @@ impl Loader<'_> {
             imports: component.imports().to_vec(),
             schema,
             templates,
+            hooks,
             failure: spec.failure,
             pool,
             tasks: self.tasks.clone(),
@@ -159,7 +164,11 @@ type Templates = Vec<(
     osier_engine::plugin::FunctionHandle,
 )>;
 
-fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadError> {
+fn templates(
+    name: &str,
+    component: &PluginComponent,
+    hooks: &Handles,
+) -> Result<Templates, LoadError> {
     let (found, others) = recognise(component.interfaces());
     let templates: Templates = found
         .into_iter()
@@ -168,7 +177,7 @@ fn templates(name: &str, component: &PluginComponent) -> Result<Templates, LoadE
             Some((template, function))
         })
         .collect();
-    if templates.is_empty() {
+    if templates.is_empty() && hooks.names().is_empty() {
         let found = match others.as_slice() {
             [] => "it exports no interface".to_owned(),
             others => others.join("; "),
@@ -194,11 +203,17 @@ pub(crate) fn read_schema(component: &PluginComponent) -> Option<Json> {
 }
 
 /// Makes a first instance, so that a plugin that cannot start never meets a call.
-fn probe(name: &str, pool: &Pool) -> Result<(), LoadError> {
+fn probe(name: &str, pool: &Pool, hooks: &Handles) -> Result<(), LoadError> {
     match pool.take() {
-        Ok(instance) => {
+        Ok(mut instance) => {
+            let misfit = hooks.misfit(&mut instance.guest);
             pool.give(instance);
-            Ok(())
+            misfit.map_or(Ok(()), |interface| {
+                Err(LoadError::Hook {
+                    plugin: name.to_owned(),
+                    reason: format!("{interface}: its functions have other types than in wit/; build the plugin against this version"),
+                })
+            })
         }
         Err(NoInstance::Refused(reason)) => Err(LoadError::Refused {
             plugin: name.to_owned(),

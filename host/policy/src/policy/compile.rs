@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Action, CompiledPolicy, Direction, Mode, Selector, Target, Unavailable};
+use super::{Action, CompiledPolicy, Direction, Missing, Mode, Selector, Target, hooks};
 use crate::attributes::Vocabulary;
 use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
+use crate::hook::Step;
 use crate::key::ObjectKey;
 use crate::metrics::Families;
 use crate::plugin::{Binding, Plugin, failure, unknown};
@@ -21,14 +22,6 @@ pub(crate) struct Compiler<'c> {
     pub(crate) families: &'c Families,
     /// The plugin of a name, or why there is none.
     pub(crate) plugin_of: &'c dyn Fn(&str) -> Result<Arc<Plugin>, Missing>,
-}
-
-/// What to do about a plugin that is not there.
-pub(crate) enum Missing {
-    /// It is a fault of the policy.
-    Fault(String),
-    /// The policy is put in force all the same, and each call goes by its failure policy.
-    Unavailable(Unavailable),
 }
 
 impl Compiler<'_> {
@@ -64,7 +57,8 @@ impl Compiler<'_> {
         let targets = targets(root, &mut faults);
         let direction = direction(root.get("direction"), &targets, &mut faults);
         let condition = self.condition(root.get("match"), &mut faults);
-        let actions = self.actions(root.get("actions"), &mut faults);
+        let (actions, steps) = self.actions(root.get("actions"), &mut faults);
+        hooks::suit(root, (&actions, &steps), &mut faults);
         let mode = match root.get("mode").map(Json::as_str) {
             None | Some(Some("Enforce")) => Mode::Enforce,
             Some(Some("Shadow")) => Mode::Shadow,
@@ -85,6 +79,7 @@ impl Compiler<'_> {
             direction,
             condition,
             actions,
+            steps,
             mode,
             failure,
         })
@@ -106,15 +101,15 @@ impl Compiler<'_> {
             .ok()
     }
 
-    fn actions(&self, actions: Option<&Json>, faults: &mut Vec<Fault>) -> Vec<Action> {
+    fn actions(&self, actions: Option<&Json>, faults: &mut Vec<Fault>) -> (Vec<Action>, Vec<Step>) {
         let actions = match actions.and_then(Json::as_array).map(Vec::as_slice) {
             Some(actions @ [_, ..]) => actions,
             _ => {
                 faults.push(Fault::new(
                     "spec.actions",
-                    "name at least one plugin and template",
+                    "name at least one plugin and template or hook",
                 ));
-                return Vec::new();
+                return (Vec::new(), Vec::new());
             }
         };
         if actions.len() > MAX_ACTIONS {
@@ -123,14 +118,22 @@ impl Compiler<'_> {
                 format!("has more than {MAX_ACTIONS} entries"),
             ));
         }
-        let mut compiled = Vec::with_capacity(actions.len());
+        let (mut questions, mut steps) = (Vec::new(), Vec::new());
         for (place, action) in actions.iter().enumerate() {
-            match self.action(&format!("spec.actions[{place}]"), action) {
-                Ok(action) => compiled.push(action),
+            let path = format!("spec.actions[{place}]");
+            if action.get("hook").is_some_and(|hook| !hook.is_null()) {
+                match hooks::step((self.plugin_of, self.families), &path, action) {
+                    Ok(step) => steps.push(step),
+                    Err(own) => faults.extend(own),
+                }
+                continue;
+            }
+            match self.action(&path, action) {
+                Ok(action) => questions.push(action),
                 Err(own) => faults.extend(own),
             }
         }
-        compiled
+        (questions, steps)
     }
 
     fn action(&self, path: &str, action: &Json) -> Result<Action, Vec<Fault>> {
@@ -142,7 +145,14 @@ impl Compiler<'_> {
             &mut faults,
             path,
             fields,
-            &["plugin", "template", "fields", "amount", "bestEffort"],
+            &[
+                "plugin",
+                "template",
+                "hook",
+                "fields",
+                "amount",
+                "bestEffort",
+            ],
         );
         let mut text = |name: &str| match fields.get(name).and_then(Json::as_str) {
             Some(text) if !text.is_empty() => text,

@@ -32,12 +32,18 @@ impl Template {
     }
 }
 
+/// The packages of hooks: their interfaces are never templates.
+pub(crate) fn is_hook(interface: &str) -> bool {
+    interface.starts_with("osier:filter/") || interface.starts_with("osier:extension/")
+}
+
 /// The templates among the exports, and for each other interface with functions why it is none.
 pub(crate) fn recognise(interfaces: &[Interface]) -> (Vec<Template>, Vec<String>) {
     let (mut templates, mut others) = (Vec::new(), Vec::new());
     for interface in interfaces {
         if interface.name.starts_with("osier:policy/configuration@")
             || !interface.name.contains('/')
+            || is_hook(&interface.name)
         {
             continue;
         }

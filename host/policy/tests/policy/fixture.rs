@@ -16,6 +16,9 @@ use std::sync::{Arc, OnceLock};
 pub(crate) const DENIER: &str = "osier_plugin_denier";
 pub(crate) const LIST: &str = "osier_plugin_list";
 pub(crate) const RATE_LIMIT: &str = "osier_plugin_rate_limit";
+pub(crate) const HEADER_REWRITE: &str = "osier_plugin_header_rewrite";
+pub(crate) const WAF_LITE: &str = "osier_plugin_waf_lite";
+pub(crate) const REQUIRE_LABELS: &str = "osier_plugin_require_labels";
 pub(crate) const HOSTILE: &str = "fixture_hostile";
 pub(crate) const FRAUD: &str = "fixture_plugin_fraud";
 
@@ -47,6 +50,9 @@ fn build() {
         "osier-plugin-denier",
         "osier-plugin-list",
         "osier-plugin-rate-limit",
+        "osier-plugin-header-rewrite",
+        "osier-plugin-waf-lite",
+        "osier-plugin-require-labels",
         "fixture-hostile",
         "fixture-plugin-fraud",
     ];

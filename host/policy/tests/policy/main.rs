@@ -3,6 +3,7 @@
 
 mod cost;
 mod fixture;
+mod hooks;
 mod hostile;
 mod own_template;
 mod plugins;

@@ -1,0 +1,295 @@
+//! The hooks of all policies in force, in the order of the policies.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+
+use super::{PolicySet, Scope, Side};
+use crate::attributes::Attributes;
+use crate::fault::FailurePolicy;
+use crate::hook::{
+    Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection, Request, Review,
+    Said, Step,
+};
+use crate::plugin::{Hook, Unanswered};
+use crate::policy::{CompiledPolicy, Direction, Filter, Mode};
+use crate::verdict::Denial;
+
+impl PolicySet {
+    /// True if some policy of that side filters. False costs the caller nothing more.
+    #[must_use]
+    pub fn has_filters(&self, direction: Direction) -> bool {
+        !self.filters[direction as usize].is_empty()
+    }
+
+    /// True if some policy chooses among the destinations of routes.
+    #[must_use]
+    pub fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// True if some policy chooses among endpoints.
+    #[must_use]
+    pub fn has_balances(&self) -> bool {
+        !self.balances.is_empty()
+    }
+
+    /// True if some policy reviews writes.
+    #[must_use]
+    pub fn has_admits(&self) -> bool {
+        !self.admits.is_empty()
+    }
+
+    /// True if some policy has a say in where pods run.
+    #[must_use]
+    pub fn has_schedules(&self) -> bool {
+        !self.schedules.is_empty()
+    }
+
+    /// The filters that concern a call, in their order.
+    ///
+    /// # Errors
+    /// A policy's `match` could not be computed, and its failure policy is Fail.
+    pub fn filters<'a>(
+        &'a self,
+        scope: &Scope<'a>,
+        attributes: &'a Attributes<'a>,
+    ) -> Result<Vec<Filter>, Box<Denial>> {
+        let side = &self.filters[scope.direction as usize];
+        let mut filters = Vec::new();
+        self.applying(
+            side,
+            scope,
+            attributes,
+            Hook::Filter,
+            &mut |policy, place, _| {
+                filters.push(Filter::new(Arc::clone(policy), place));
+                Ok(())
+            },
+        )?;
+        Ok(filters)
+    }
+
+    /// The destination that a policy chooses; none leaves it to the route's weights.
+    ///
+    /// # Errors
+    /// A plugin gave no answer, and the failure policy is Fail.
+    pub fn route<'a>(
+        &'a self,
+        (scope, attributes): (&Scope<'a>, &'a Attributes<'a>),
+        (request, headers): (&Request<'_>, &HeaderMap),
+        candidates: &[Candidate<'_>],
+    ) -> Result<Option<Choice>, Box<Denial>> {
+        let mut chosen = None;
+        self.applying(
+            &self.routes,
+            scope,
+            attributes,
+            Hook::Route,
+            &mut |policy, _, step| {
+                if chosen.is_none() {
+                    let choice = step.route(request, headers, candidates);
+                    chosen = heeded(policy, step, choice)?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(chosen)
+    }
+
+    /// The endpoint that a policy chooses; none leaves it to the service's balancer.
+    ///
+    /// # Errors
+    /// A plugin gave no answer, and the failure policy is Fail.
+    pub fn balance<'a>(
+        &'a self,
+        (scope, attributes): (&Scope<'a>, &'a Attributes<'a>),
+        (request, headers): (&Request<'_>, &HeaderMap),
+        endpoints: &[Endpoint<'_>],
+    ) -> Result<Option<usize>, Box<Denial>> {
+        let mut chosen = None;
+        self.applying(
+            &self.balances,
+            scope,
+            attributes,
+            Hook::Balance,
+            &mut |policy, _, step| {
+                if chosen.is_none() {
+                    let place = step.balance(request, headers, endpoints);
+                    chosen = heeded(policy, step, place)?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(chosen)
+    }
+
+    /// Reviews a write. Patches are not joined: `after` the first one the rest are asked about the changed object by another call, which
+    /// begins where this one ended.
+    ///
+    /// # Errors
+    /// A plugin refuses, or gave no answer and the failure policy is Fail.
+    pub fn admit(
+        &self,
+        review: &Review<'_>,
+        after: usize,
+    ) -> Result<(Admission, usize), Box<Rejection>> {
+        let mut admission = Admission::default();
+        let steps = self.admits.iter().flat_map(|place| {
+            let policy = &self.policies[*place];
+            policy.steps.iter().map(move |step| (policy, step))
+        });
+        for (number, (policy, step)) in steps.enumerate().skip(after) {
+            let namespace = policy.key.namespace.as_str();
+            let within = namespace == self.root || namespace == review.namespace;
+            if !within || !step.concerns(review) {
+                continue;
+            }
+            match step.admit(review) {
+                Ok(Said::Allow { warnings }) => {
+                    let named = |text: String| format!("{}: {text}", policy.label);
+                    admission.warnings.extend(warnings.into_iter().map(named));
+                }
+                Ok(Said::Patch(patch)) if policy.mode() == Mode::Enforce => {
+                    admission.patch = Some(patch);
+                    admission.policy = policy.label.clone();
+                    return Ok((admission, number + 1));
+                }
+                Ok(Said::Patch(_)) => {}
+                Ok(Said::Deny { reason, field }) => {
+                    let rejection = rejected(policy, step, (reason, field), false);
+                    if let Some(rejection) = bites(policy, rejection, &mut admission) {
+                        return Err(rejection);
+                    }
+                }
+                Err(Unanswered(reason)) => {
+                    if policy.failure_of(&step.asked) == FailurePolicy::Fail {
+                        let rejection = rejected(policy, step, (reason, String::new()), true);
+                        if let Some(rejection) = bites(policy, rejection, &mut admission) {
+                            return Err(rejection);
+                        }
+                    }
+                }
+            }
+        }
+        Ok((admission, usize::MAX))
+    }
+
+    /// One opinion for each node: refused by one plugin is refused, scores are added.
+    ///
+    /// # Errors
+    /// A plugin gave no answer, and the failure policy is Fail.
+    pub fn schedule(
+        &self,
+        pod: &PodView<'_>,
+        nodes: &[NodeView<'_>],
+    ) -> Result<Vec<Opinion>, String> {
+        let mut opinions = vec![Opinion::Score(0); nodes.len()];
+        for place in &self.schedules {
+            let policy = &self.policies[*place];
+            if policy.key.namespace != self.root && policy.key.namespace != pod.namespace {
+                continue;
+            }
+            for step in &policy.steps {
+                match step.score(pod, nodes) {
+                    Ok(_) if policy.mode() == Mode::Shadow => {}
+                    Ok(own) => add(&mut opinions, own),
+                    Err(Unanswered(reason)) => {
+                        let fails = policy.failure_of(&step.asked) == FailurePolicy::Fail;
+                        if fails && policy.mode() == Mode::Enforce {
+                            return Err(format!("policy {}: {reason}", policy.label));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(opinions)
+    }
+
+    /// Visits the steps of one hook whose policies concern a call and match it.
+    fn applying<'a>(
+        &'a self,
+        side: &'a Side,
+        scope: &Scope<'a>,
+        attributes: &'a Attributes<'a>,
+        hook: Hook,
+        visit: &mut dyn FnMut(&'a Arc<CompiledPolicy>, usize, &'a Step) -> Result<(), Box<Denial>>,
+    ) -> Result<(), Box<Denial>> {
+        side.each(scope, &mut |place| {
+            let policy = &self.policies[place];
+            let applies = policy.applies(attributes);
+            for (number, step) in policy.steps.iter().enumerate() {
+                if step.hook != hook {
+                    continue;
+                }
+                match &applies {
+                    Ok(true) => visit(policy, number, step)?,
+                    Ok(false) => {}
+                    Err(reason) => {
+                        let unanswered = Err(Unanswered(reason.clone()));
+                        heeded::<()>(policy, step, unanswered)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// An answer that counts: not in shadow mode, and without one the failure policy speaks.
+fn heeded<T>(
+    policy: &CompiledPolicy,
+    step: &Step,
+    answer: Result<Option<T>, Unanswered>,
+) -> Result<Option<T>, Box<Denial>> {
+    match (answer, policy.mode()) {
+        (Ok(chosen), Mode::Enforce) => Ok(chosen),
+        (Err(Unanswered(reason)), Mode::Enforce)
+            if policy.failure_of(&step.asked) == FailurePolicy::Fail =>
+        {
+            Err(policy.failed(step.asked.label().clone(), reason))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn rejected(
+    policy: &CompiledPolicy,
+    step: &Step,
+    (reason, field): (String, String),
+    failed: bool,
+) -> Box<Rejection> {
+    Box::new(Rejection {
+        reason,
+        field,
+        policy: policy.label.clone(),
+        plugin: step.asked.label().clone(),
+        failed,
+    })
+}
+
+/// In shadow mode a rejection is only said.
+fn bites(
+    policy: &CompiledPolicy,
+    rejection: Box<Rejection>,
+    admission: &mut Admission,
+) -> Option<Box<Rejection>> {
+    if policy.mode() == Mode::Enforce {
+        return Some(rejection);
+    }
+    admission.warnings.push(format!(
+        "{}: would be refused: {}",
+        policy.label, rejection.reason
+    ));
+    None
+}
+
+fn add(opinions: &mut [Opinion], own: Vec<Opinion>) {
+    for (sum, own) in opinions.iter_mut().zip(own) {
+        match (&mut *sum, own) {
+            (Opinion::Score(sum), Opinion::Score(own)) => *sum = sum.saturating_add(own),
+            (Opinion::Score(_), refused) => *sum = refused,
+            (Opinion::Infeasible(_), _) => {}
+        }
+    }
+}
