@@ -1,5 +1,8 @@
 //! Joins policy to the proxy's gate: a call becomes attributes, a verdict becomes the proxy's.
 
+mod choices;
+mod filters;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,8 +13,8 @@ use http::{HeaderMap, Method, StatusCode};
 use osier_policy::{
     Attributes, Connection, Context, Destination, Peer, PolicySet, Request, Scope, Texts,
 };
-use osier_proxy::{Approval, Call, Denial, Direction, Gate, Record, Verdict};
-use osier_snapshot::{HeaderOperation, Workload};
+use osier_proxy::{Approval, Call, Choice, Denial, Direction, Gate, Record, Verdict};
+use osier_snapshot::{Endpoint, HeaderOperation, Weighted, Workload};
 
 /// The gate of this node. Closed until the first set of policies is published: a node that has
 /// just started must not let through what its policies refuse.
@@ -27,6 +30,18 @@ impl PolicyGate {
     }
 }
 
+/// The policies in force on this node, for whoever asks them about other things than calls.
+#[derive(Clone)]
+pub struct Policies(pub(crate) Arc<PolicyGate>);
+
+impl Policies {
+    /// The set in force; none until the first one is published.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<PolicySet>> {
+        self.0.policies.load_full()
+    }
+}
+
 impl Gate for PolicyGate {
     fn check(&self, call: &Call<'_>) -> Verdict {
         let policies = self.policies.load();
@@ -35,6 +50,39 @@ impl Gate for PolicyGate {
             Some(policies) if policies.is_empty() => Verdict::Allow(Approval::default()),
             Some(policies) => verdict(policies.check(&scope(call), &attributes(call))),
         }
+    }
+
+    fn chooses_routes(&self) -> bool {
+        let policies = self.policies.load();
+        policies.as_deref().is_some_and(PolicySet::has_routes)
+    }
+
+    fn route(&self, call: &Call<'_>, among: &[Weighted]) -> Result<Option<Choice>, Denial> {
+        let policies = self.policies.load();
+        policies
+            .as_deref()
+            .map_or(Ok(None), |policies| choices::route(policies, call, among))
+    }
+
+    fn balance(&self, call: &Call<'_>, among: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+        let policies = self.policies.load();
+        let policies = policies.as_deref().filter(|set| set.has_balances());
+        policies.map_or(Ok(None), |policies| choices::balance(policies, call, among))
+    }
+
+    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn osier_proxy::Filter>>, Denial> {
+        let policies = self.policies.load();
+        let Some(policies) = policies.as_deref() else {
+            return Ok(Vec::new());
+        };
+        if !policies.has_filters(direction(call)) {
+            return Ok(Vec::new());
+        }
+        let found = policies.filters(&scope(call), &attributes(call));
+        let joined = |filter| Arc::new(filters::Joined(filter)) as Arc<dyn osier_proxy::Filter>;
+        found
+            .map(|filters| filters.into_iter().map(joined).collect())
+            .map_err(|denial| denied(*denial))
     }
 
     // Reports are a plugin hook of a later version; the access log and the metrics are the proxy's.
@@ -52,6 +100,13 @@ fn closed() -> Denial {
     }
 }
 
+fn direction(call: &Call<'_>) -> osier_policy::Direction {
+    match call.direction {
+        Direction::Inbound => osier_policy::Direction::Inbound,
+        Direction::Outbound => osier_policy::Direction::Outbound,
+    }
+}
+
 fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
     let service = call.service;
     let (side, namespace) = match call.direction {
@@ -64,10 +119,7 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
         .or_else(|| service.map(|service| &*service.namespace));
     let namespace = namespace.unwrap_or_default();
     Scope {
-        direction: match call.direction {
-            Direction::Inbound => osier_policy::Direction::Inbound,
-            Direction::Outbound => osier_policy::Direction::Outbound,
-        },
+        direction: direction(call),
         namespace,
         service: service
             .filter(|service| *service.namespace == *namespace)
@@ -191,14 +243,18 @@ fn verdict(verdict: osier_policy::Verdict) -> Verdict {
                 plugin,
             })
         }
-        osier_policy::Verdict::Deny(denial) => Verdict::Deny(Denial {
-            status: StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN),
-            headers: denial.headers.into_iter().collect(),
-            body: denial.body,
-            policy: denial.policy,
-            plugin: denial.plugin,
-            reason: denial.reason,
-        }),
+        osier_policy::Verdict::Deny(denial) => Verdict::Deny(denied(*denial)),
+    }
+}
+
+fn denied(denial: osier_policy::Denial) -> Denial {
+    Denial {
+        status: StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN),
+        headers: denial.headers.into_iter().collect(),
+        body: denial.body,
+        policy: denial.policy,
+        plugin: denial.plugin,
+        reason: denial.reason,
     }
 }
 

@@ -25,6 +25,7 @@ mod settings;
 mod statuses;
 
 pub use error::NodeError;
+pub use gate::Policies;
 pub use images::Bundled;
 pub use logs::{LogOptions, Logs};
 pub use node::{Node, Parts};

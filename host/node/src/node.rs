@@ -16,7 +16,7 @@ use crate::agent::Agent;
 use crate::components::Components;
 use crate::error::NodeError;
 use crate::extend::Extensions;
-use crate::gate::PolicyGate;
+use crate::gate::{Policies, PolicyGate};
 use crate::images::{Bundled, ImageStore};
 use crate::logs::Logs;
 use crate::mesh::{Mirrors, Publisher};
@@ -32,6 +32,7 @@ const RESUME: Duration = Duration::from_secs(5);
 /// A running node.
 pub struct Node {
     shared: Arc<Shared>,
+    policies: Policies,
     ready: [watch::Receiver<bool>; 4],
 }
 
@@ -97,13 +98,23 @@ impl Node {
             client: parts.client,
             settings,
         });
+        let policies = Policies(Arc::clone(&gate));
         let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
-        Ok(Arc::new(Self { shared, ready }))
+        Ok(Arc::new(Self {
+            shared,
+            policies,
+            ready,
+        }))
     }
 
     /// The one door for requests.
     pub fn proxy(&self) -> Arc<Proxy> {
         Arc::clone(&self.shared.proxy)
+    }
+
+    /// The policies in force.
+    pub fn policies(&self) -> Policies {
+        self.policies.clone()
     }
 
     /// The logs of this node's pods.

@@ -19,6 +19,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Cow<'static, str>,
     /// Sent instead of the reason, with these headers.
     pub(crate) custom: Option<Box<(HeaderMap, Bytes)>>,
+    /// `custom` is the whole answer, whatever the caller's protocol.
+    pub(crate) whole: bool,
     /// The gRPC status, where it is not the one that the HTTP status stands for.
     pub(crate) grpc_status: Option<u8>,
 }
@@ -34,6 +36,7 @@ impl Refusal {
             flag,
             reason: reason.into(),
             custom: None,
+            whole: false,
             grpc_status: None,
         }
     }
@@ -63,11 +66,11 @@ impl Refusal {
 
     /// The response, in the form that the caller's protocol wants.
     pub(crate) fn into_response(self, grpc: bool, request_id: &HeaderValue) -> Response<Body> {
-        if grpc || self.grpc_status.is_some() {
+        if !self.whole && (grpc || self.grpc_status.is_some()) {
             return self.into_grpc(request_id);
         }
         let (headers, bytes) = self.custom.map(|custom| *custom).unwrap_or_default();
-        let text_follows = bytes.is_empty();
+        let text_follows = bytes.is_empty() && !self.whole;
         let bytes = if text_follows {
             plain(&self.reason, request_id)
         } else {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::failure::Failure;
+use crate::filters::Chain;
 use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
 use crate::replay::Replay;
@@ -34,6 +35,8 @@ pub(crate) struct Journey<'a> {
 struct Tried {
     result: Result<Response<Body>, Failure>,
     response_headers: Vec<HeaderOperation>,
+    /// Policy or a filter answered, not the endpoint.
+    local: bool,
 }
 
 impl Tried {
@@ -94,15 +97,14 @@ impl<'a> Journey<'a> {
         let mut number = 0u32;
         let mut _repeated = None;
         loop {
-            let endpoint = self.next_endpoint(trace)?;
+            let endpoint = self.next_endpoint(&head, trace)?;
             upgrade::prepare(&mut head, self.cluster, &endpoint)?;
             head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
             let kept = (left > 0).then(|| head.clone());
-            let approval = trace.ask(Direction::Inbound, Some(&endpoint.workload), &head)?;
-            let tried = self
-                .try_once(&endpoint, (head, body), approval, trace)
-                .await;
-            let wait = self.wait_before_another(number + 1, &tried, trace);
+            let tried = self.arrive(&endpoint, (head, body), trace).await?;
+            let wait = self
+                .wait_before_another(number + 1, &tried, trace)
+                .filter(|_| !tried.local);
             let may = wait.is_some() && kept.is_some();
             let counted = may.then(|| breaker::retry(self.cluster)).flatten();
             let again = kept.zip(wait).filter(|_| counted.is_some());
@@ -119,10 +121,56 @@ impl<'a> Journey<'a> {
         }
     }
 
+    /// Inbound policy and filters, then the endpoint, then the filters again. What they answer themselves is not tried again.
+    async fn arrive(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        (mut head, mut body): (Parts, Body),
+        trace: &mut Trace,
+    ) -> Result<Tried, Refusal> {
+        let workload = Some(&*endpoint.workload);
+        let Some(chain) = Chain::around(Direction::Inbound, workload, &head, trace)? else {
+            let approval = trace.ask(Direction::Inbound, workload, &head)?;
+            return Ok(self.try_once(endpoint, (head, body), approval, trace).await);
+        };
+        let approval = match trace.ask(Direction::Inbound, workload, &head) {
+            Ok(approval) => approval,
+            Err(refusal) => return Ok(self.replied(&chain, refusal, trace).await),
+        };
+        body = match chain.request(&mut head, body, trace).await {
+            Ok(body) => body,
+            Err(refusal) => return Ok(self.replied(&chain, refusal, trace).await),
+        };
+        let mut tried = self.try_once(endpoint, (head, body), approval, trace).await;
+        if let Ok(response) = tried.result {
+            let deadline = self.deadline(trace.started);
+            tried.result = Ok(chain.response(response, deadline, trace).await);
+        }
+        Ok(tried)
+    }
+
+    async fn replied(&self, chain: &Arc<Chain>, refusal: Refusal, trace: &mut Trace) -> Tried {
+        let reply = trace.local_reply(refusal);
+        let deadline = self.deadline(trace.started);
+        Tried {
+            result: Ok(chain.response(reply, deadline, trace).await),
+            response_headers: Vec::new(),
+            local: true,
+        }
+    }
+
     /// Picks an endpoint, another one than before, and counts the request as its load.
-    fn next_endpoint(&self, trace: &mut Trace) -> Result<Arc<Endpoint>, Refusal> {
-        let endpoint = balance::pick(self.cluster, trace.endpoint.as_ref());
-        let endpoint = endpoint.ok_or_else(|| self.no_endpoint())?;
+    fn next_endpoint(&self, head: &Parts, trace: &mut Trace) -> Result<Arc<Endpoint>, Refusal> {
+        let among = self.cluster.endpoints.as_slice();
+        // A plugin chooses once: another try is for getting away from what it chose.
+        let chosen = match &trace.endpoint {
+            None if among.len() > 1 => trace.balance(head, among)?,
+            _ => None,
+        };
+        let endpoint = chosen
+            .and_then(|place| among.get(place).cloned())
+            .or_else(|| balance::pick(self.cluster, trace.endpoint.as_ref()))
+            .ok_or_else(|| self.no_endpoint())?;
         // The try before, if there was one, carries no more.
         drop(trace.counted.take());
         let counted = breaker::request(self.cluster);
@@ -178,6 +226,7 @@ impl<'a> Journey<'a> {
         Tried {
             result,
             response_headers: approval.response_headers,
+            local: false,
         }
     }
 

@@ -6,16 +6,175 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
-use osier_snapshot::{HeaderOperation, ServiceRef, Workload};
+use osier_snapshot::{Endpoint, HeaderOperation, ServiceRef, Weighted, Workload};
 
 /// Decides about calls and takes their reports.
 pub trait Gate: Send + Sync {
     /// May this call pass? Runs on the caller's thread; must be short.
     fn check(&self, call: &Call<'_>) -> Verdict;
 
+    /// True if anybody chooses among the destinations of routes; otherwise [`Gate::route`] is not asked.
+    fn chooses_routes(&self) -> bool {
+        false
+    }
+
+    /// Which of a route's destinations gets this call; none leaves it to the weights. The call's service is that of the first destination.
+    ///
+    /// # Errors
+    /// There was no answer, and the call may not pass without.
+    fn route(&self, _call: &Call<'_>, _among: &[Weighted]) -> Result<Option<Choice>, Denial> {
+        Ok(None)
+    }
+
+    /// Which of a service's endpoints gets this call; none leaves it to the service's balancer.
+    ///
+    /// # Errors
+    /// There was no answer, and the call may not pass without.
+    fn balance(&self, _call: &Call<'_>, _among: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+        Ok(None)
+    }
+
+    /// The filters that stand around this call, in the order in which its request meets them. Asked before [`Gate::check`].
+    ///
+    /// # Errors
+    /// Which filters concern the call could not be told.
+    fn filters(&self, _call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Denial> {
+        Ok(Vec::new())
+    }
+
     /// One call has ended. Runs where the last byte passed; must not block.
     fn report(&self, record: &Record<'_>);
+}
+
+/// A chosen destination of a route.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Its place among them.
+    pub place: usize,
+    /// Changes to the response's headers.
+    pub response_headers: Vec<HeaderOperation>,
+}
+
+/// Stands around a call. Runs on the caller's thread; must be short.
+pub trait Filter: Send + Sync {
+    /// The head of a request has come.
+    fn on_request(&self, exchange: &Exchange<'_>, headers: &HeaderMap) -> HeadVerdict;
+
+    /// The body that [`Filter::on_request`] asked for.
+    fn on_request_body(
+        &self,
+        exchange: &Exchange<'_>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> BodyVerdict;
+
+    /// False if responses pass it unseen.
+    fn sees_responses(&self) -> bool;
+
+    /// The head of a response has come.
+    fn on_response(
+        &self,
+        exchange: &Exchange<'_>,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> HeadVerdict;
+
+    /// The body that [`Filter::on_response`] asked for.
+    fn on_response_body(
+        &self,
+        exchange: &Exchange<'_>,
+        head: (StatusCode, &HeaderMap),
+        body: &[u8],
+    ) -> BodyVerdict;
+
+    /// False if trailers pass it unseen.
+    fn sees_trailers(&self) -> bool;
+
+    /// Trailers have come, of the response or of the request.
+    ///
+    /// # Errors
+    /// There was no answer, and the message must not end as if it were whole.
+    fn on_trailers(
+        &self,
+        exchange: &Exchange<'_>,
+        response: bool,
+        trailers: &HeaderMap,
+    ) -> Result<Vec<HeaderOperation>, String>;
+}
+
+/// What a filter is told about the call that a message belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// The value of `x-request-id`.
+    pub id: &'a str,
+    /// At the destination.
+    pub inbound: bool,
+    /// The caller's principal, or empty.
+    pub source: &'a str,
+    /// The called service's host, or empty.
+    pub service: &'a str,
+    /// Method of the request, as it came.
+    pub method: &'a str,
+    /// Scheme of the request.
+    pub scheme: &'a str,
+    /// Authority of the request, as it came.
+    pub authority: &'a str,
+    /// Path with query of the request, as it came.
+    pub path: &'a str,
+}
+
+/// One change to a message.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Of a header.
+    Header(HeaderOperation),
+    /// Of a request's path with query.
+    Path(PathAndQuery),
+    /// Of a request's authority.
+    Authority(Authority),
+    /// Of a request's method.
+    Method(Method),
+    /// Of a response's status.
+    Status(StatusCode),
+}
+
+/// An answer that a filter gives itself.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The policy that decided.
+    pub policy: Arc<str>,
+    /// The plugin that it asked.
+    pub plugin: Arc<str>,
+    /// Why, for logs.
+    pub reason: String,
+}
+
+/// What becomes of a message when its head is known.
+#[derive(Clone, Debug)]
+pub enum HeadVerdict {
+    /// It goes on.
+    Proceed(Vec<Change>),
+    /// This is sent instead.
+    Respond(Reply),
+    /// The decision needs the body, of at most so many bytes.
+    NeedBody(u64),
+}
+
+/// What becomes of a message when its body is known.
+#[derive(Clone, Debug)]
+pub enum BodyVerdict {
+    /// It goes on, with another body if there is one.
+    Proceed(Vec<Change>, Option<Bytes>),
+    /// This is sent instead.
+    Respond(Reply),
 }
 
 /// Which side of a call asks.

@@ -13,6 +13,7 @@ mod breaker;
 mod carry;
 mod direct;
 mod failure;
+mod filters;
 mod flags;
 mod forward;
 mod gate;
@@ -40,7 +41,10 @@ mod upstream;
 mod ways;
 
 pub use access::ACCESS_TARGET;
-pub use gate::{Approval, Call, Denial, Direction, Gate, Record, Verdict};
+pub use gate::{
+    Approval, BodyVerdict, Call, Change, Choice, Denial, Direction, Exchange, Filter, Gate,
+    HeadVerdict, Record, Reply, Verdict,
+};
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;
 pub use opened::Opened;

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::request::Parts;
 use osier_snapshot::{
     Action, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage, Route,
-    RouteMatch, ServiceRef, Snapshot,
+    RouteMatch, ServiceRef, Snapshot, Weighted,
 };
 use rand::Rng;
 
@@ -58,6 +58,23 @@ impl Plan {
         }
     }
 
+    /// The destinations, if there are several to choose from.
+    pub(crate) fn several(&self) -> Option<(Arc<Route>, u16)> {
+        let matched = self.matched.as_ref().ok()?;
+        match &matched.route.action {
+            Action::Forward(forward) if forward.destinations.len() > 1 => {
+                Some((Arc::clone(&matched.route), matched.port))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends the request to this destination instead of the one that the weights chose.
+    pub(crate) fn send(&mut self, snapshot: &Snapshot, chosen: &Weighted, to: (u16, &str)) {
+        let (target, service) = reach(snapshot, chosen, to);
+        (self.target, self.service) = (Some(target), service);
+    }
+
     /// The cluster that the request goes to, if it goes on at all.
     pub(crate) fn cluster(&self) -> Option<&Arc<Cluster>> {
         Some(&self.target.as_ref()?.as_ref().ok()?.cluster)
@@ -86,7 +103,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch, namespace: &str) -> Vec<Cop
 fn choose(
     snapshot: &Snapshot,
     forward: &Forward,
-    (port, namespace): (u16, &str),
+    to: (u16, &str),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
     let many = forward.total > 1;
     let point = if many {
@@ -94,9 +111,18 @@ fn choose(
     } else {
         0
     };
-    let Some(chosen) = forward.choose(point) else {
-        return (Err(Refusal::nowhere()), None);
-    };
+    match forward.choose(point) {
+        Some(chosen) => reach(snapshot, chosen, to),
+        None => (Err(Refusal::nowhere()), None),
+    }
+}
+
+/// Where a destination is; and the service that it belongs to, even if it cannot be reached.
+fn reach(
+    snapshot: &Snapshot,
+    chosen: &Weighted,
+    (port, namespace): (u16, &str),
+) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
     match snapshot.cluster(&chosen.destination, port) {
         Ok(cluster) if !cluster.export.reaches(namespace) => {
             let service = Some(Arc::clone(&cluster.service));
@@ -120,11 +146,20 @@ fn not_exported(cluster: &Cluster, namespace: &str) -> Refusal {
 }
 
 /// The namespace whose grants count: the calling pod's, at a gateway the one of the object that the route came from.
-fn namespace<'a>(origin: &Origin<'a>, route: &'a Route) -> &'a str {
+pub(crate) fn namespace<'a>(origin: &Origin<'a>, route: &'a Route) -> &'a str {
     match origin {
         Origin::Workload(workload) => &workload.namespace,
         Origin::Gateway { .. } => route.name.split('/').next().unwrap_or_default(),
     }
+}
+
+/// The service of a destination.
+pub(crate) fn service(
+    snapshot: &Snapshot,
+    destination: &Weighted,
+    to: (u16, &str),
+) -> Option<Arc<ServiceRef>> {
+    reach(snapshot, destination, to).1
 }
 
 fn no_cluster(missing: &Missing) -> Refusal {

@@ -13,12 +13,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
+use crate::filters::Chain;
 use crate::forward::Journey;
 use crate::gate::{Approval, Direction, Gate};
 use crate::metrics::RequestMetrics;
 use crate::mirror::{Copy, Mirrors};
 use crate::opened::Opened;
-use crate::plan::{Plan, Target};
+use crate::plan::{self, Plan, Target};
 use crate::pods::Pods;
 use crate::source::Source;
 use crate::tcp_metrics::TcpMetrics;
@@ -62,6 +63,15 @@ pub struct Proxy {
     mirrors: Mirrors,
     tasks: Tasks,
 }
+
+/// A request with the way that was found for it.
+type Planned = (
+    Parts,
+    Body,
+    Result<RouteMatch, Refusal>,
+    Option<Result<Target, Refusal>>,
+    Vec<Copy>,
+);
 
 /// A response, and when the time for its body is over.
 struct Passed {
@@ -184,9 +194,43 @@ impl Proxy {
         Ok(())
     }
 
+    /// The request's way, with the changes to the response that come with a plugin's choice of destination.
+    fn plan(
+        &self,
+        head: &Parts,
+        trace: &mut Trace,
+    ) -> Result<(Plan, Vec<HeaderOperation>), Refusal> {
+        let snapshot = self.snapshot.load();
+        let mut plan = Plan::make(&snapshot, &trace.source.origin(), head);
+        let several = if trace.chooses_routes() {
+            plan.several()
+        } else {
+            None
+        };
+        let Some((route, port)) = several else {
+            return Ok((plan, Vec::new()));
+        };
+        let Action::Forward(forward) = &route.action else {
+            return Ok((plan, Vec::new()));
+        };
+        let namespace = plan::namespace(&trace.source.origin(), &route).to_owned();
+        let to = (port, namespace.as_str());
+        let among = forward.destinations.as_slice();
+        let first = among
+            .first()
+            .and_then(|first| plan::service(&snapshot, first, to));
+        let choice = trace.route(head, first.as_deref(), among)?;
+        let chosen = choice.and_then(|choice| Some((among.get(choice.place)?, choice)));
+        let Some((chosen, choice)) = chosen else {
+            return Ok((plan, Vec::new()));
+        };
+        plan.send(&snapshot, chosen, to);
+        Ok((plan, choice.response_headers))
+    }
+
     /// Outbound policy and route at the source, then what the route says.
     async fn pass(&self, head: Parts, body: Body, trace: &mut Trace) -> Result<Passed, Refusal> {
-        let plan = Plan::make(&self.snapshot.load(), &trace.source.origin(), &head);
+        let (plan, choice) = self.plan(&head, trace)?;
         trace.cluster = plan.cluster().cloned();
         trace.service = plan.service;
         trace.route = plan
@@ -194,14 +238,45 @@ impl Proxy {
             .as_ref()
             .ok()
             .map(|matched| Arc::clone(&matched.route));
+        let chain = Chain::around(Direction::Outbound, None, &head, trace)?;
+        let request = (head, body, plan.matched, plan.target, plan.copies);
+        let Some(chain) = chain else {
+            let mut answer = self.routed(request, None, trace).await;
+            if let Ok(passed) = &mut answer {
+                apply(&choice, passed.response.headers_mut());
+            }
+            return answer;
+        };
+        let mut passed = match self.routed(request, Some(&chain), trace).await {
+            Ok(passed) => passed,
+            // What the proxy answers itself passes the filters like any other response.
+            Err(refusal) => Passed::at_once(trace.local_reply(refusal)),
+        };
+        apply(&choice, passed.response.headers_mut());
+        passed.response = chain
+            .response(passed.response, passed.deadline, trace)
+            .await;
+        Ok(passed)
+    }
+
+    /// Check, filters, and what the route says.
+    async fn routed(
+        &self,
+        (mut head, mut body, matched, target, copies): Planned,
+        chain: Option<&Arc<Chain>>,
+        trace: &mut Trace,
+    ) -> Result<Passed, Refusal> {
         let approval = trace.ask(Direction::Outbound, None, &head)?;
-        let matched = plan.matched?;
+        let matched = matched?;
         let route = &matched.route;
         direct::inject(&route.fault).await?;
         if let Some(answer) = cors(route, &head, trace) {
             return Ok(Passed::at_once(answer));
         }
-        let mut passed = match (&route.action, plan.target) {
+        if let Some(chain) = chain {
+            body = chain.request(&mut head, body, trace).await?;
+        }
+        let mut passed = match (&route.action, target) {
             (Action::Redirect(redirect), _) => {
                 Passed::at_once(direct::redirect(&head.uri, redirect, &matched))
             }
@@ -211,7 +286,7 @@ impl Proxy {
                 let target = target?;
                 let head = outgoing(head, &matched, (&target.headers.request, &approval));
                 let request = (head, body);
-                self.forward(route, target, (request, plan.copies), trace)
+                self.forward(route, target, (request, copies), trace)
                     .await?
             }
         };

@@ -1,8 +1,10 @@
 //! Requests through the door, with small pods and a small gate behind it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod choices;
 mod cost;
 mod failures;
+mod filters;
 mod heads;
 mod policy;
 mod reports;
@@ -22,12 +24,13 @@ use osier_process::body::{self, Body};
 use osier_process::metrics::Metrics;
 use osier_process::serve::Peer;
 use osier_process::{Boxed, Tasks};
-use osier_snapshot::{Endpoint, Inputs, ListenerKey, Workload, compile};
+use osier_snapshot::{Endpoint, Inputs, ListenerKey, Weighted, Workload, compile};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
-    Approval, Call, Direction, Gate, PodError, Pods, Proxy, Record, Settings, Source, Verdict,
+    Approval, Call, Choice, Denial, Direction, Filter, Gate, PodError, Pods, Proxy, Record,
+    Settings, Source, Verdict,
 };
 
 type Answer = Result<Response<Body>, PodError>;
@@ -67,10 +70,14 @@ struct Reported {
 }
 
 type Check = Box<dyn Fn(&Call<'_>) -> Verdict + Send + Sync>;
+type Filters = Box<dyn Fn(&Call<'_>) -> Vec<Arc<dyn Filter>> + Send + Sync>;
 
 /// A gate that does what the test says, and keeps what it was asked and told.
 struct TestGate {
     check: Mutex<Check>,
+    filters: Mutex<Filters>,
+    route: Mutex<Option<Choice>>,
+    balance: Mutex<Option<usize>>,
     asked: Mutex<Vec<(Direction, String)>>,
     reports: Mutex<Vec<Reported>>,
 }
@@ -87,6 +94,22 @@ impl Gate for TestGate {
         );
         self.asked.lock().push((call.direction, whom));
         (self.check.lock())(call)
+    }
+
+    fn chooses_routes(&self) -> bool {
+        self.route.lock().is_some()
+    }
+
+    fn route(&self, _: &Call<'_>, _: &[Weighted]) -> Result<Option<Choice>, Denial> {
+        Ok(self.route.lock().clone())
+    }
+
+    fn balance(&self, _: &Call<'_>, _: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+        Ok(*self.balance.lock())
+    }
+
+    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Denial> {
+        Ok((self.filters.lock())(call))
     }
 
     fn report(&self, record: &Record<'_>) {
@@ -127,6 +150,9 @@ impl Mesh {
         let (metrics, tasks) = (Metrics::new(), Tasks::new());
         let gate = Arc::new(TestGate {
             check: Mutex::new(Box::new(|_| Verdict::Allow(Approval::default()))),
+            filters: Mutex::new(Box::new(|_| Vec::new())),
+            route: Mutex::default(),
+            balance: Mutex::default(),
             asked: Mutex::default(),
             reports: Mutex::default(),
         });

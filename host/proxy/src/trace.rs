@@ -10,15 +10,16 @@ use std::time::SystemTime;
 
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri, Version};
-use osier_snapshot::{Cluster, Endpoint, InFlight, Route, ServiceRef, Workload};
+use http::{HeaderValue, Method, Response, Uri, Version};
+use osier_process::body::Body;
+use osier_snapshot::{Cluster, Endpoint, InFlight, Route, ServiceRef, Weighted, Workload};
 use tokio::time::Instant;
 
 use crate::access;
 use crate::answer::{self, Refusal};
 use crate::breaker::Counted;
 use crate::flags::Flag;
-use crate::gate::{Approval, Call, Direction, Gate, Record, Verdict};
+use crate::gate::{Approval, Call, Choice, Denial, Direction, Filter, Gate, Record, Verdict};
 use crate::metrics::{RequestMetrics, Sample};
 use crate::source::Source;
 
@@ -129,14 +130,13 @@ impl Trace {
         self.source.address()
     }
 
-    /// Asks the gate, and notes who decided.
-    pub(crate) fn ask(
-        &mut self,
+    fn call<'a>(
+        &'a self,
         direction: Direction,
-        destination: Option<&Workload>,
-        head: &Parts,
-    ) -> Result<Approval, Refusal> {
-        let call = Call {
+        destination: Option<&'a Workload>,
+        head: &'a Parts,
+    ) -> Call<'a> {
+        Call {
             direction,
             source: self.workload(),
             destination,
@@ -151,20 +151,83 @@ impl Trace {
                 .is_some_and(|peer| peer.certificate.is_some()),
             server_name: self.source.peer().and_then(|peer| peer.server_name()),
             received: self.received,
-        };
+        }
+    }
+
+    /// Asks the gate, and notes who decided.
+    pub(crate) fn ask(
+        &mut self,
+        direction: Direction,
+        destination: Option<&Workload>,
+        head: &Parts,
+    ) -> Result<Approval, Refusal> {
+        let call = self.call(direction, destination, head);
         match self.ears.gate.check(&call) {
             Verdict::Allow(approval) => {
                 self.policy = approval.policy.clone().or(self.policy.take());
                 self.plugin = approval.plugin.clone().or(self.plugin.take());
                 Ok(approval)
             }
-            Verdict::Deny(denial) => {
-                self.denied = true;
-                self.policy = Some(Arc::clone(&denial.policy));
-                self.plugin = Some(Arc::clone(&denial.plugin));
-                Err(Refusal::denied(denial))
-            }
+            Verdict::Deny(denial) => Err(self.refused(denial)),
         }
+    }
+
+    /// Asks who chooses among a route's destinations; `first` is the service of the first one.
+    pub(crate) fn route(
+        &mut self,
+        head: &Parts,
+        first: Option<&ServiceRef>,
+        among: &[Weighted],
+    ) -> Result<Option<Choice>, Refusal> {
+        let call = Call {
+            service: first,
+            ..self.call(Direction::Outbound, None, head)
+        };
+        let chosen = self.ears.gate.route(&call, among);
+        chosen.map_err(|denial| self.refused(denial))
+    }
+
+    /// True if anybody chooses among the destinations of routes.
+    pub(crate) fn chooses_routes(&self) -> bool {
+        self.ears.gate.chooses_routes()
+    }
+
+    /// Asks who chooses among a service's endpoints.
+    pub(crate) fn balance(
+        &mut self,
+        head: &Parts,
+        among: &[Arc<Endpoint>],
+    ) -> Result<Option<usize>, Refusal> {
+        let call = self.call(Direction::Outbound, None, head);
+        let chosen = self.ears.gate.balance(&call, among);
+        chosen.map_err(|denial| self.refused(denial))
+    }
+
+    /// The filters around this side of the call.
+    pub(crate) fn filters(
+        &mut self,
+        direction: Direction,
+        destination: Option<&Workload>,
+        head: &Parts,
+    ) -> Result<Vec<Arc<dyn Filter>>, Refusal> {
+        let found = self
+            .ears
+            .gate
+            .filters(&self.call(direction, destination, head));
+        found.map_err(|denial| self.refused(denial))
+    }
+
+    /// The response that a refusal is, noted as what the caller got.
+    pub(crate) fn local_reply(&mut self, refusal: Refusal) -> Response<Body> {
+        self.flag = refusal.flag;
+        refusal.into_response(self.grpc, &self.request_id)
+    }
+
+    fn refused(&mut self, denial: Denial) -> Refusal {
+        self.denied = true;
+        self.policy = Some(Arc::clone(&denial.policy));
+        self.plugin = Some(Arc::clone(&denial.plugin));
+        Refusal::denied(denial)
     }
 
     pub(crate) fn was_cut_off(&self) -> bool {

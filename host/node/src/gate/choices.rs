@@ -1,0 +1,120 @@
+//! Choices of destination and endpoint, asked of policy. They are looked up by the called service, as its routes are.
+
+use std::sync::Arc;
+
+use osier_policy::{Candidate, ChoiceRequest, PolicySet, Scope, Texts};
+use osier_proxy::{Call, Choice, Denial};
+use osier_snapshot::{Endpoint, ServiceName, Weighted};
+
+/// Which destination gets the call.
+pub(super) fn route(
+    policies: &PolicySet,
+    call: &Call<'_>,
+    among: &[Weighted],
+) -> Result<Option<Choice>, Denial> {
+    let hosts: Vec<String> = among
+        .iter()
+        .map(|one| host(&one.destination.service))
+        .collect();
+    let candidates: Vec<Candidate<'_>> = among
+        .iter()
+        .zip(&hosts)
+        .map(|(one, host)| Candidate {
+            host,
+            subset: one.destination.subset.as_deref().unwrap_or_default(),
+            port: one.destination.port.unwrap_or(0),
+            weight: one.weight,
+        })
+        .collect();
+    let (scope, attributes) = (scope(call), super::attributes(call));
+    let (authority, request) = (authority(call), request(call));
+    let request = ChoiceRequest {
+        authority: &authority,
+        ..request
+    };
+    policies
+        .route(
+            (&scope, &attributes),
+            (&request, &call.head.headers),
+            &candidates,
+        )
+        .map(|choice| {
+            choice.map(|choice| Choice {
+                place: choice.candidate,
+                response_headers: choice
+                    .response_headers
+                    .into_iter()
+                    .map(super::operation)
+                    .collect(),
+            })
+        })
+        .map_err(|denial| super::denied(*denial))
+}
+
+/// Which endpoint gets the call.
+pub(super) fn balance(
+    policies: &PolicySet,
+    call: &Call<'_>,
+    among: &[Arc<Endpoint>],
+) -> Result<Option<usize>, Denial> {
+    let endpoints: Vec<osier_policy::Endpoint<'_>> = among
+        .iter()
+        .map(|one| osier_policy::Endpoint {
+            pod: &one.workload.name,
+            node: &one.workload.node,
+            in_flight: one.in_flight(),
+        })
+        .collect();
+    let (scope, attributes) = (scope(call), super::attributes(call));
+    let (authority, request) = (authority(call), request(call));
+    let request = ChoiceRequest {
+        authority: &authority,
+        ..request
+    };
+    policies
+        .balance(
+            (&scope, &attributes),
+            (&request, &call.head.headers),
+            &endpoints,
+        )
+        .map_err(|denial| super::denied(*denial))
+}
+
+fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
+    Scope {
+        direction: osier_policy::Direction::Outbound,
+        namespace: call
+            .service
+            .map_or("", |service| service.namespace.as_ref()),
+        service: call.service.map(|service| service.name.as_ref()),
+        gateway: call.gateway,
+        labels: Texts::Empty,
+    }
+}
+
+/// As VirtualServices write it in full.
+fn host(service: &ServiceName) -> String {
+    match service {
+        ServiceName::Mesh { namespace, name } => format!("{name}.{namespace}.svc.cluster.local"),
+        ServiceName::Other(host) => host.to_string(),
+    }
+}
+
+fn authority(call: &Call<'_>) -> String {
+    let authority = call.head.uri.authority();
+    authority.map(ToString::to_string).unwrap_or_default()
+}
+
+fn request<'a>(call: &Call<'a>) -> ChoiceRequest<'a> {
+    let uri = &call.head.uri;
+    let principal = call.source.map_or("", |source| source.principal.as_ref());
+    ChoiceRequest {
+        id: call.request_id,
+        source: principal.strip_prefix("spiffe://").unwrap_or(principal),
+        method: call.head.method.as_str(),
+        authority: "",
+        path: uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str),
+    }
+}

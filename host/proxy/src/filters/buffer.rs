@@ -1,0 +1,71 @@
+//! A message's body held in memory, because a filter asked for it whole.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http_body_util::{BodyExt, Full};
+use osier_process::body::{self, Body, BodyError};
+use tokio::time::Instant;
+
+/// No filter gets more than this, whatever it asks for.
+const MOST: u64 = 16 << 20;
+/// A body that does not come within this is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A whole body.
+pub(super) struct Buffered {
+    pub(super) data: Bytes,
+    trailers: Option<HeaderMap>,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unbuffered {
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    #[error("the body ended early: {0}")]
+    Broken(BodyError),
+    #[error("the body did not come in time")]
+    Late,
+}
+
+impl Buffered {
+    pub(super) async fn read(
+        body: Body,
+        limit: u64,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Unbuffered> {
+        let patience = Instant::now() + PATIENCE;
+        let deadline = deadline.map_or(patience, |deadline| deadline.min(patience));
+        tokio::time::timeout_at(deadline, collect(body, limit.min(MOST)))
+            .await
+            .unwrap_or(Err(Unbuffered::Late))
+    }
+
+    pub(super) fn into_body(self) -> Body {
+        match self.trailers {
+            None => body::full(self.data),
+            Some(trailers) => body::boxed(
+                Full::new(self.data).with_trailers(std::future::ready(Some(Ok(trailers)))),
+            ),
+        }
+    }
+}
+
+async fn collect(mut body: Body, limit: u64) -> Result<Buffered, Unbuffered> {
+    let (mut data, mut trailers) = (BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        match frame.map_err(Unbuffered::Broken)?.into_data() {
+            Ok(chunk) if (data.len() + chunk.len()) as u64 > limit => {
+                return Err(Unbuffered::TooLarge(limit));
+            }
+            Ok(chunk) => data.extend_from_slice(&chunk),
+            Err(frame) => trailers = frame.into_trailers().ok().or(trailers),
+        }
+    }
+    Ok(Buffered {
+        data: data.freeze(),
+        trailers,
+    })
+}
