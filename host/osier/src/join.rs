@@ -2,4 +2,5 @@
 
 pub(crate) mod admission;
 pub(crate) mod pod_logs;
+pub(crate) mod reviews;
 pub(crate) mod transport;

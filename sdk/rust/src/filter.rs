@@ -1,4 +1,27 @@
 //! The hook `filter`: traits for what a plugin filters, and the words it answers with.
+//!
+//! ```
+//! use osier_plugin::filter::{Changes, Exchange, HeadVerdict, Headers, Reply, RequestFilter};
+//! use osier_plugin::{NoConfig, Plugin};
+//!
+//! struct NoRobots;
+//!
+//! impl Plugin for NoRobots {
+//!     type Config = NoConfig;
+//!     fn configure(_: NoConfig) -> Result<Self, String> { Ok(Self) }
+//! }
+//!
+//! impl RequestFilter for NoRobots {
+//!     fn on_request(&self, exchange: &Exchange, headers: Headers<'_>) -> HeadVerdict {
+//!         match headers.get("user-agent") {
+//!             Some(agent) if agent.contains("bot") => HeadVerdict::Respond(Reply::new(403).because("a robot")),
+//!             _ => HeadVerdict::Proceed(Changes::none().set("x-line", format!("{} {}", exchange.method, exchange.path))),
+//!         }
+//!     }
+//! }
+//!
+//! osier_plugin::export!(NoRobots: request_filter);
+//! ```
 
 use crate::bindings::filters::osier::filter::types as wit;
 use crate::bindings::host::osier::policy::types::{Header, HeaderOperation};

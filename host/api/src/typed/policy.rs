@@ -119,10 +119,22 @@ views! {
         plugin: String,
         /// The interface that is called.
         template: String,
+        /// The hook that is called instead of a template.
+        hook: String,
+        /// Kinds that hook admit reviews.
+        kinds: Vec<PolicyKind>,
         /// CEL per field of the template's record.
         fields: BTreeMap<String, String>,
         /// CEL for the amount of a quota.
         amount: Option<String>,
+    }
+
+    /// A kind of objects.
+    pub struct PolicyKind {
+        /// Its group; empty for core kinds.
+        group: String,
+        /// The kind.
+        kind: String,
     }
 
     /// Canary of another plugin version.

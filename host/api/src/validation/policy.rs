@@ -162,6 +162,13 @@ fn present_name(at: &At<'_>, rule: fn(&str) -> Vec<String>) -> Vec<Fault> {
 fn action(action: &At<'_>) -> Vec<Fault> {
     let template = action.at("template");
     let mut faults = present_name(&action.at("plugin"), names::subdomain);
+    let hook = action.at("hook");
+    if template.is_present() && hook.is_present() {
+        faults.push(hook.forbidden("template and hook exclude each other"));
+    }
+    if !template.is_present() && !hook.is_present() {
+        faults.push(template.required("name a template, such as quota, or a hook, such as filter"));
+    }
     if template.is_present() && !is_interface(template.text()) {
         faults.push(template.invalid("must be a template's name such as quota, or an interface such as acme:checks/tier@1.0.0"));
     }

@@ -9,9 +9,10 @@ use crate::configuration::Settings;
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::pod_logs::NodeLogs;
+use crate::join::reviews::PluginReviews;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
-use osier_apiserver::{ApiServer, StoreKind, StoreLimits, User};
+use osier_apiserver::{Admit, ApiServer, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject};
@@ -74,6 +75,8 @@ impl Rooms {
         let logs = Arc::new(NodeLogs::default());
         let admission = PolicyAdmission::new(policy.clone(), images, api.clone());
         let admission = Arc::new(admission);
+        let reviews = Arc::new(PluginReviews::default());
+        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), admission];
         let server = open_api(settings, data, admission, logs.clone(), api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
@@ -88,6 +91,7 @@ impl Rooms {
         let node =
             Node::start(agent(settings), parts, &plane).context("the node agent did not start")?;
         logs.join(node.logs());
+        reviews.join(node.policies());
         let controllers = client(&server, "system:controllers", "osier:components");
         osier_control::start(controllers, &plane, osier_control::Settings::default());
         let main = (listeners.gateway, settings.gateway_listen);
@@ -211,7 +215,7 @@ fn engine(settings: &Settings, data: &DataDirectory, tasks: Tasks) -> Result<Eng
 async fn open_api(
     settings: &Settings,
     data: &DataDirectory,
-    admission: Arc<PolicyAdmission>,
+    admission: Vec<Arc<dyn Admit>>,
     logs: Arc<NodeLogs>,
     tasks: Tasks,
 ) -> Result<Arc<ApiServer>, Failure> {
@@ -228,7 +232,7 @@ async fn open_api(
         },
         service_cidr: SERVICE_RANGE.to_owned(),
     };
-    let opened = ApiServer::open(api, vec![admission], logs, tasks).await;
+    let opened = ApiServer::open(api, admission, logs, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))
 }
 
