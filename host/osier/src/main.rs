@@ -14,6 +14,11 @@ mod up;
 use clap::Parser as _;
 use std::process::ExitCode;
 
+/// Objects come and go by the thousand: jemalloc gives their pages back to the machine after a second (`.cargo/config.toml`
+/// says so at build), where glibc keeps them for good.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     match cli::run(arguments) {

@@ -34,7 +34,8 @@ pub(crate) fn up(arguments: &Up) -> Result<(), Failure> {
             colour: std::io::stderr().is_terminal(),
         },
     };
-    logs::install(&settings.log, format).context("--log")?;
+    let buffered = &[osier_proxy::ACCESS_TARGET];
+    let _flushed_last = logs::install(&settings.log, format, buffered).context("--log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("osier")

@@ -1,5 +1,10 @@
 //! Structured logs: one JSON object or one readable line per event, to standard error.
 
+mod lines;
+
+pub use lines::Flush;
+
+use lines::Lines;
 use tracing_subscriber::EnvFilter;
 
 /// How log lines are written.
@@ -14,28 +19,42 @@ pub enum Format {
     Json,
 }
 
-/// A filter that could not be read.
+/// Why there is no log writer.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "log filter `{filter}`: {reason}; expected directives such as `info` or `osier_proxy=debug,info`"
-)]
-pub struct BadFilter {
-    filter: String,
-    reason: String,
+pub enum LogError {
+    /// The filter could not be read.
+    #[error(
+        "log filter `{filter}`: {reason}; expected directives such as `info` or `osier_proxy=debug,info`"
+    )]
+    Filter {
+        /// The filter as it was given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The writing thread did not start.
+    #[error("the log writer did not start: {0}")]
+    Thread(#[from] std::io::Error),
 }
 
-/// Installs the process's log writer. Later calls change nothing.
+/// Installs the process's log writer. Later calls change nothing. Events with one of the `buffered` targets may wait for 100 ms,
+/// so that many are written at once; they are lost if the process is killed meanwhile, never when it ends by itself.
 ///
 /// # Errors
-/// [`BadFilter`] when `filter` does not follow the directives of `tracing-subscriber`.
-pub fn install(filter: &str, format: Format) -> Result<(), BadFilter> {
-    let parsed = EnvFilter::try_new(filter).map_err(|error| BadFilter {
+/// [`LogError`] when `filter` does not follow the directives of `tracing-subscriber`.
+pub fn install(
+    filter: &str,
+    format: Format,
+    buffered: &'static [&'static str],
+) -> Result<Flush, LogError> {
+    let parsed = EnvFilter::try_new(filter).map_err(|error| LogError::Filter {
         filter: filter.to_owned(),
         reason: error.to_string(),
     })?;
+    let (lines, flush) = Lines::new(buffered)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(parsed)
-        .with_writer(std::io::stderr);
+        .with_writer(lines);
     // Only the binary installs; a second call (tests) keeps the first writer.
     let _installed = match format {
         Format::Json => builder
@@ -45,5 +64,5 @@ pub fn install(filter: &str, format: Format) -> Result<(), BadFilter> {
             .try_init(),
         Format::Text { colour } => builder.with_ansi(colour).try_init(),
     };
-    Ok(())
+    Ok(flush)
 }
