@@ -52,8 +52,9 @@ pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
     let mut object = object.clone();
     object.remove(&["metadata", "resourceVersion"]);
     let written = serde_json::to_vec(&object);
+    // The buffer grew by doubling; the bytes live as long as the object, so what is spare is given back.
     written
-        .map(Bytes::from)
+        .map(|bytes| Bytes::from(bytes.into_boxed_slice()))
         .map_err(|error| Status::internal(format!("the object cannot be written: {error}")))
 }
 

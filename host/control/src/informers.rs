@@ -10,6 +10,8 @@ use osier_client::{Client, Informer, Scope};
 use osier_process::Tasks;
 use serde_json::Value;
 
+use crate::facts;
+
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
 static WHOLE: [&Resource; 5] = [
@@ -39,11 +41,20 @@ fn keep_of_pod(pod: &mut Object) {
     if let Some(cost) = cost {
         pod.set(&["metadata", "annotations", DELETION_COST], cost);
     }
+    let bound = !facts::node(pod).is_empty();
     for (part, fields) in [("spec", SPEC.as_slice()), ("status", STATUS.as_slice())] {
         let Some(Value::Object(part)) = pod.as_map_mut().get_mut(part) else {
             continue;
         };
         part.retain(|field, _| fields.contains(&field.as_str()));
+        if bound {
+            part.retain(|field, _| !PLACING.contains(&field.as_str()));
+            if let Some(Value::Array(conditions)) = part.get_mut("conditions") {
+                conditions.retain(|condition| condition["type"] == "Ready");
+                // A list keeps its room when entries leave it.
+                conditions.shrink_to_fit();
+            }
+        }
         for list in ["containers", "initContainers", "containerStatuses"] {
             for entry in part
                 .get_mut(list)
@@ -76,6 +87,8 @@ const SPEC: [&str; 6] = [
     "containers",
     "initContainers",
 ];
+/// Only the scheduler reads these, of pods without a node.
+const PLACING: [&str; 3] = ["nodeSelector", "tolerations", "schedulerName"];
 const STATUS: [&str; 4] = ["phase", "podIP", "conditions", "containerStatuses"];
 const CONTAINER: [&str; 3] = ["ports", "resources", "restartCount"];
 
@@ -133,6 +146,20 @@ mod tests {
             "spec": {"nodeName": "n", "containers": [{"ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "containerStatuses": [{"restartCount": 3}]}});
         assert_eq!(pod.into_value(), kept);
+    }
+
+    #[test]
+    fn a_pod_without_a_node_keeps_what_the_scheduler_reads() {
+        let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"schedulerName": "s", "tolerations": []},
+            "status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}});
+        let whole = Object::from_value(pod).unwrap();
+        let mut waiting = whole.clone();
+        keep_of_pod(&mut waiting);
+        assert_eq!(waiting, whole);
+        let mut bound = whole;
+        bound.set(&["spec", "nodeName"], "n".into());
+        keep_of_pod(&mut bound);
+        assert_eq!(bound.into_value()["status"], json!({"conditions": []}));
     }
 
     #[test]

@@ -41,13 +41,17 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
 }
 
-/// What a pod's actor hears from its containers.
+/// What a pod's actor hears from its containers. Small, because each pod's queue sets room aside for dozens.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A container ended by itself; `life` tells a late word of an earlier life.
-    Ended { slot: Slot, life: u32, ended: Ended },
+    Ended {
+        slot: Slot,
+        life: u32,
+        ended: Box<Ended>,
+    },
     /// An instance of a serving container failed and was replaced.
-    Fault { index: usize, ended: Ended },
+    Fault { index: usize, ended: Box<Ended> },
     /// A probe has a new verdict.
     Probed {
         index: usize,
@@ -68,7 +72,10 @@ pub(crate) enum Slot {
 impl Event {
     /// The fault behind a failed call, if the guest is to blame.
     pub(crate) fn fault(index: usize, error: &CallError) -> Option<Self> {
-        failed_call(error).map(|ended| Self::Fault { index, ended })
+        failed_call(error).map(|ended| Self::Fault {
+            index,
+            ended: Box::new(ended),
+        })
     }
 }
 

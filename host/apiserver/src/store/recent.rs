@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::entry::Event;
 
 /// The most bytes of events in memory.
-const BYTES: usize = 32 << 20;
+const BYTES: usize = 4 << 20;
 /// The most events in memory.
-const EVENTS: usize = 4096;
+const EVENTS: usize = 1024;
 
 /// A run of consecutive revisions that ends with the newest one.
 pub(super) struct Recent {

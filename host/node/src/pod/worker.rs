@@ -124,7 +124,7 @@ impl Worker {
         let before = self.pod.text(&["status", "podIP"]).parse().ok();
         self.ip = self.shared.addresses.lock().assign(self.pod.uid(), before);
         if self.pod.deletion_timestamp().is_some() {
-            return self.end().await;
+            return Box::pin(self.end()).await;
         }
         self.begin();
         loop {
@@ -133,7 +133,8 @@ impl Worker {
                 self.resuming = None;
             }
             match self.wait().await {
-                Step::End => return self.end().await,
+                // Boxed, as starting is: a pod rests for days, and should not keep the room that its ends need.
+                Step::End => return Box::pin(self.end()).await,
                 Step::Tell => self.report(),
                 Step::Quiet => {}
             }
@@ -155,7 +156,7 @@ impl Worker {
             }
             event = self.events.recv() => event.map_or(Step::Quiet, |event| self.hear(event)),
             () = until(start_at) => match next {
-                Some((slot, _)) if self.start(slot).await => Step::End,
+                Some((slot, _)) if Box::pin(self.start(slot)).await => Step::End,
                 _ => Step::Tell,
             },
             () = until(faults_at) => Step::Tell,
@@ -235,14 +236,14 @@ impl Worker {
     fn hear(&mut self, event: Event) -> Step {
         match event {
             Event::Ended { slot, life, ended } if self.is_life(slot, life) => {
-                self.ended(slot, ended);
+                self.ended(slot, *ended);
             }
             Event::Probed { index, life, check } if self.is_life(Slot::Main(index), life) => {
                 self.probed(index, life, check);
             }
             Event::Fault { index, ended } => {
                 if let Some(record) = self.containers.get_mut(index) {
-                    record.replace_instance(ended, clock::now());
+                    record.replace_instance(*ended, clock::now());
                 }
                 self.faults_due.get_or_insert(Instant::now() + FAULTS);
                 return Step::Quiet;

@@ -97,6 +97,7 @@ impl Worker {
                 self.shared.tasks.spawn("container", async move {
                     let ended = Ended::of(&container.run().await);
                     // Nobody listens when the pod has ended meanwhile.
+                    let ended = Box::new(ended);
                     let _told = sender.send(Event::Ended { slot, life, ended }).await;
                 });
             }
@@ -114,6 +115,7 @@ impl Worker {
                 "Completed",
                 "it serves requests, and has nothing to run to its end",
             );
+            let ended = Box::new(ended);
             let _full = self.sender.try_send(Event::Ended { slot, life, ended });
             return;
         }
