@@ -41,6 +41,18 @@ impl Published {
     }
 }
 
+/// A node neither places pods nor writes them whole: what only the scheduler reads is not kept.
+fn keep_of_pod(pod: &mut Object) {
+    for field in [
+        "tolerations",
+        "nodeSelector",
+        "affinity",
+        "topologySpreadConstraints",
+    ] {
+        pod.remove(&["spec", field]);
+    }
+}
+
 /// The informers that a snapshot is made of.
 #[derive(Clone)]
 pub(crate) struct Mirrors {
@@ -58,8 +70,12 @@ pub(crate) struct Mirrors {
 impl Mirrors {
     pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
+        let pods = Scope {
+            trim: Some(keep_of_pod),
+            ..Scope::default()
+        };
         Self {
-            pods: start(&PODS),
+            pods: Informer::start(client.clone(), &PODS, pods, tasks),
             services: start(&SERVICES),
             endpoints: start(&ENDPOINTS),
             virtual_services: start(&VIRTUAL_SERVICES),

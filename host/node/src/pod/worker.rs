@@ -48,7 +48,7 @@ pub(crate) struct Worker {
     ip: Option<Ipv4Addr>,
     started: Timestamp,
     /// The status as it was last told, as text: a pod lives long, and a tree of values is large.
-    reported: String,
+    reported: Box<str>,
     /// When faults that were not reported yet will be.
     faults_due: Option<Instant>,
     /// Held until everything was started once, by pods that ran before the node did: it is not
@@ -98,7 +98,7 @@ impl Worker {
             due: BTreeMap::new(),
             ip: None,
             started,
-            reported: String::new(),
+            reported: Box::default(),
             faults_due: None,
             resuming: None,
         }
@@ -336,9 +336,9 @@ impl Worker {
         self.faults_due = None;
         let status = self.status();
         let told = status.to_string();
-        if told != self.reported {
+        if *told != *self.reported {
             self.shared.statuses.put(&self.pod, status);
-            self.reported = told;
+            self.reported = told.into_boxed_str();
         }
     }
 

@@ -14,7 +14,7 @@ use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use super::{Batch, Engine, EngineError, Visit};
 
 /// Memory for pages; the store above caches objects itself.
-const CACHE: usize = 64 << 20;
+const CACHE: usize = 8 << 20;
 const FILE: &str = "data.redb";
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("osier");
 

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 
 use super::{Batch, Engine, EngineError, Visit};
 
-/// Memory for pages; sled really uses about three times as much.
-const CACHE: u64 = 48 << 20;
+/// Memory for pages; sled really uses about three times as much. The store above keeps every object, so that the engine reads
+/// little but the pages that it writes.
+const CACHE: u64 = 8 << 20;
 /// How long a closed sled of the same process may take to let go of its file.
 const RELEASE: Duration = Duration::from_secs(5);
 
