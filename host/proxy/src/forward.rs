@@ -169,7 +169,7 @@ impl<'a> Journey<'a> {
         };
         let endpoint = chosen
             .and_then(|place| among.get(place).cloned())
-            .or_else(|| balance::pick(self.cluster, trace.endpoint.as_ref()))
+            .or_else(|| balance::pick(self.cluster, self.avoided(trace)))
             .ok_or_else(|| self.no_endpoint())?;
         // The try before, if there was one, carries no more.
         drop(trace.counted.take());
@@ -179,6 +179,12 @@ impl<'a> Journey<'a> {
         trace.in_flight = Some(endpoint.enter());
         trace.endpoint = Some(Arc::clone(&endpoint));
         Ok(endpoint)
+    }
+
+    /// The endpoint of the try before, unless the route does not mind trying it again.
+    fn avoided<'t>(&self, trace: &'t Trace) -> Option<&'t Arc<Endpoint>> {
+        let last = trace.endpoint.as_ref();
+        last.filter(|_| !self.route.retries.same_endpoint)
     }
 
     /// A try that was not started is repeated only where another endpoint can take it.

@@ -2,6 +2,8 @@
 
 mod actions;
 mod cors;
+pub(crate) mod delegate;
+mod delegate_match;
 pub(crate) mod destination_rule;
 mod destinations;
 pub(crate) mod gateway;
@@ -21,6 +23,7 @@ pub(crate) struct Context<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
     pub(crate) domain: &'a str,
+    pub(crate) delegates: &'a delegate::Delegates,
 }
 
 /// An object's creation time as the API writes it, which sorts by age.

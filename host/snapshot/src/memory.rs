@@ -8,6 +8,7 @@ use osier_api::Object;
 use crate::finding::Finding;
 use crate::gateways::{Credential, GatewaySet};
 use crate::inputs::Inputs;
+use crate::istio::delegate::{self, Delegates};
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
@@ -36,7 +37,22 @@ pub(crate) type Kept<T> = HashMap<Box<str>, Reading<T>>;
 #[derive(Debug)]
 pub(crate) struct Reading<T> {
     object: Arc<Object>,
+    /// Other objects that it was read together with.
+    with: Vec<Option<Arc<Object>>>,
     pub(crate) value: Arc<T>,
+}
+
+impl<T> Reading<T> {
+    fn is_of(&self, object: &Arc<Object>, with: &[Option<Arc<Object>>]) -> bool {
+        let same = |a: &Arc<Object>, b: &Arc<Object>| Arc::ptr_eq(a, b) || a == b;
+        let same_other = |(a, b): (&Option<Arc<Object>>, &Option<Arc<Object>>)| match (a, b) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        same(&self.object, object)
+            && self.with.len() == with.len()
+            && self.with.iter().zip(with).all(same_other)
+    }
 }
 
 impl Memory {
@@ -52,9 +68,7 @@ impl Memory {
             workloads: read_all(inputs.pods, &previous.workloads, |pod| {
                 Workload::from_pod(pod, domain)
             }),
-            route_sets: read_all(inputs.virtual_services, &previous.route_sets, |o| {
-                virtual_service::compile(o, domain)
-            }),
+            route_sets: read_route_sets(inputs, &previous.route_sets),
             secrets: read_secrets
                 .iter()
                 .map(|(key, reading)| (key.clone(), Arc::clone(&reading.value)))
@@ -180,24 +194,49 @@ fn named_secrets(
     inputs.secrets.iter().filter(wanted).cloned().collect()
 }
 
+/// A VirtualService is read together with those that it delegates to.
+fn read_route_sets(inputs: &Inputs<'_>, previous: &Kept<RouteSet>) -> Kept<RouteSet> {
+    let objects = inputs.virtual_services;
+    let delegates = objects
+        .iter()
+        .filter(|object| delegate::is_delegate(object));
+    let delegates: Delegates = delegates
+        .map(|object| (key(object), Arc::clone(object)))
+        .collect();
+    let read = |object: &Object| virtual_service::compile(object, inputs.domain, &delegates);
+    let needed = |object: &Object| delegate::needed(object, &delegates);
+    read_with(objects, previous, (read, needed))
+}
+
 fn read_all<T: Keep>(
     objects: &[Arc<Object>],
     previous: &Kept<T>,
     read: impl Fn(&Object) -> T,
 ) -> Kept<T> {
+    read_with(objects, previous, (read, |_: &Object| Vec::new()))
+}
+
+/// Reads objects that have not been read together with the same others.
+fn read_with<T: Keep>(
+    objects: &[Arc<Object>],
+    previous: &Kept<T>,
+    (read, needed): (
+        impl Fn(&Object) -> T,
+        impl Fn(&Object) -> Vec<Option<Arc<Object>>>,
+    ),
+) -> Kept<T> {
     let read_one = |object: &Arc<Object>| {
-        let key = key(object);
+        let (key, with) = (key(object), needed(object));
         let before = previous.get(&*key);
         let value = match before {
-            Some(reading) if Arc::ptr_eq(&reading.object, object) || reading.object == *object => {
-                Arc::clone(&reading.value)
-            }
+            Some(reading) if reading.is_of(object, &with) => Arc::clone(&reading.value),
             _ => T::keep(read(object), before.map(|reading| &reading.value)),
         };
         (
             key.into(),
             Reading {
                 object: Arc::clone(object),
+                with,
                 value,
             },
         )

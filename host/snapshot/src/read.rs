@@ -150,6 +150,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// All fields, for a reader that looks at several entries as one.
+    pub(crate) fn map(&self) -> &'a Map<String, Value> {
+        self.map
+    }
+
     pub(crate) fn has(&self, key: &str) -> bool {
         self.map.contains_key(key)
     }

@@ -213,8 +213,6 @@ pub struct Retries {
     pub on: RetryOn,
     /// The interval that waits before a repetition grow from.
     pub back_off: Duration,
-    /// Whether a repetition goes to another locality, where there is one.
-    pub remote_localities: bool,
     /// Whether a repetition may go to the endpoint that failed, although there are others.
     pub same_endpoint: bool,
 }
@@ -246,7 +244,6 @@ impl Default for Retries {
             per_try_timeout: None,
             on,
             back_off: Self::BACK_OFF,
-            remote_localities: false,
             same_endpoint: false,
         }
     }

@@ -79,10 +79,7 @@ fn action(http: &mut Fields<'_>, context: Context<'_>) -> Option<Action> {
         .filter_map(|fields| destinations::weighted(fields, context))
         .collect();
     if destinations.is_empty() {
-        if http.has("delegate") {
-            http.not_applied("delegate", "the rule is skipped");
-            let _reported = http.value("delegate");
-        } else {
+        if !http.has("delegate") {
             http.invalid("route", "names no destination; the rule is skipped");
         }
         return None;

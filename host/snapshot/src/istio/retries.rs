@@ -38,13 +38,15 @@ pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
             fields.not_applied("retryOn", format!("{word:?} is ignored"));
         }
     }
+    if fields.flag("retryRemoteLocalities") == Some(true) {
+        fields.not_applied("retryRemoteLocalities", "endpoints have no locality");
+    }
     let back_off = fields.duration("backoff").unwrap_or(Retries::BACK_OFF);
     Retries {
         attempts,
         per_try_timeout,
         on,
         back_off: back_off.max(LEAST_BACK_OFF),
-        remote_localities: fields.flag("retryRemoteLocalities").unwrap_or(false),
         same_endpoint: fields.flag("retryIgnorePreviousHosts") == Some(false),
     }
 }

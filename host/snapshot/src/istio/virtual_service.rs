@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
+use super::delegate::{self, Delegates, Expanded};
 use super::matches::{MESH, gateway_name};
 use super::streams::{self, Place};
 use super::{Context, actions, created, gateway, matches};
-use crate::finding::FindingKind;
+use crate::finding::{FindingKind, Findings};
 use crate::hosts::HostPattern;
 use crate::matcher::{Matcher, SourceMatch};
 use crate::read::Fields;
@@ -17,11 +18,12 @@ use crate::table::{About, Binding, HostName, RouteSet};
 pub(crate) const KIND: &str = "VirtualService";
 
 /// Reads one VirtualService.
-pub(crate) fn compile(object: &Object, domain: &str) -> RouteSet {
+pub(crate) fn compile(object: &Object, domain: &str, delegates: &Delegates) -> RouteSet {
     let context = Context {
         namespace: object.namespace(),
         name: object.name(),
         domain,
+        delegates,
     };
     let about = About {
         created: created(object).to_owned(),
@@ -109,24 +111,56 @@ fn read_http(
         .text("name")
         .map_or_else(|| format!("http[{index}]"), str::to_owned);
     let name = format!("{}/{}/{own_name}", context.namespace, context.name);
+    if http.has("delegate") {
+        let root = (context.namespace, context.domain, own_name.as_str());
+        if let Some(expanded) = delegate::expand(http, root, context.delegates) {
+            read_expanded(&expanded, (context, everywhere), rules);
+        }
+    }
+    let matchers = read_conditions(http, (context, everywhere));
+    let route = actions::compile(http, name, context).map(Arc::new);
+    // What delegates is read for what is wrong in it; the rules are its delegate's.
+    if let Some(route) = route.filter(|_| !http.has("delegate")) {
+        rules.extend(matchers.into_iter().map(|matcher| Rule {
+            matcher,
+            route: Arc::clone(&route),
+        }));
+    }
+}
+
+fn read_conditions(
+    http: &mut Fields<'_>,
+    (context, everywhere): (Context<'_>, &SourceMatch),
+) -> Vec<Matcher> {
     let mut conditions = http.objects("match");
-    let Some(route) = actions::compile(http, name, context).map(Arc::new) else {
-        return;
-    };
     if conditions.is_empty() {
-        let matcher = Matcher {
-            source: everywhere.clone(),
+        let source = everywhere.clone();
+        return vec![Matcher {
+            source,
             ..Matcher::default()
-        };
-        rules.push(Rule { matcher, route });
-        return;
+        }];
     }
     // A condition that cannot be read makes its rule unreachable rather than wider than it was meant.
-    let matchers = conditions
+    conditions
         .iter_mut()
-        .filter_map(|fields| matches::compile(fields, everywhere, context.namespace));
-    rules.extend(matchers.map(|matcher| Rule {
-        matcher,
-        route: Arc::clone(&route),
-    }));
+        .filter_map(|fields| matches::compile(fields, everywhere, context.namespace))
+        .collect()
+}
+
+/// Reads what stands for an entry that delegates. What is wrong in it is said of the objects that it comes from.
+fn read_expanded(
+    expanded: &Expanded,
+    (context, everywhere): (Context<'_>, &SourceMatch),
+    rules: &mut Vec<Rule>,
+) {
+    let unheard = Findings::about(KIND, context.namespace, context.name);
+    let context = Context {
+        namespace: &expanded.namespace,
+        ..context
+    };
+    for (index, entry) in (0..).zip(&expanded.entries) {
+        if let Some(mut http) = Fields::new(entry, String::new(), &unheard) {
+            read_http(&mut http, index, (context, everywhere), rules);
+        }
+    }
 }

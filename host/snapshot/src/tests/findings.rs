@@ -26,7 +26,7 @@ fn nothing_that_is_not_applied_is_silent() {
     world
         .virtual_service("all", json!({"hosts": ["reviews"], "http": [{
             "route": route(), "mirror": {"host": "reviews"}, "corsPolicy": {"allowOrigins": []},
-            "retries": {"attempts": 1, "backoff": "1s", "retryOn": "http3-post-connect-failure"},
+            "retries": {"attempts": 1, "backoff": "1s", "retryOn": "http3-post-connect-failure", "retryRemoteLocalities": true},
         }]}))
         .destination_rule("pool", json!({"host": "reviews", "trafficPolicy": {
             "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}}, "outlierDetection": {},
@@ -43,6 +43,7 @@ fn nothing_that_is_not_applied_is_silent() {
             not_applied("spec.trafficPolicy.outlierDetection"),
             not_applied("spec.servers[0].tls.cipherSuites"),
             not_applied("spec.http[0].retries.retryOn"),
+            not_applied("spec.http[0].retries.retryRemoteLocalities"),
         ]
     );
     let from = caller("default");

@@ -61,7 +61,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         let http: Vec<Value> =
             rules.into_iter().map(|conditions| json!({"match": conditions, "directResponse": {"status": 200}})).collect();
         let spec = json!({"metadata": {"name": "r", "namespace": "default"}, "spec": {"hosts": ["x"], "http": http}});
-        Rules::new(virtual_service::compile(&object(spec), "cluster.local").rules)
+        Rules::new(virtual_service::compile(&object(spec), "cluster.local", &Default::default()).rules)
     })
 }
 

@@ -385,3 +385,71 @@ fn copies_have_their_own_route_and_share() {
     assert_eq!(findings[0].field, "spec.http[0].mirror");
     assert!(findings[0].detail.contains("gone.default"));
 }
+
+#[test]
+fn a_delegate_decides_within_what_its_root_leaves_it() {
+    let mut world = World::default();
+    for name in ["reviews", "ratings", "spy"] {
+        world.service(name, "default", &["v1"]);
+    }
+    world.virtual_service("root", json!({"hosts": ["shop"], "http": [
+        {"name": "r", "match": [{"uri": {"prefix": "/reviews"}}], "delegate": {"name": "leaf"}, "timeout": "3s", "mirror": {"host": "spy"}},
+        {"match": [{"uri": {"prefix": "/gone"}}], "delegate": {"name": "nobody"}},
+        {"route": [{"destination": {"host": "ratings"}}]},
+    ]}));
+    let leaf = json!({"http": [
+        {"match": [{"uri": {"prefix": "/other"}}], "route": [{"destination": {"host": "ratings"}}]},
+        {"name": "new", "match": [{"uri": {"prefix": "/reviews/v2"}}], "directResponse": {"status": 202}, "timeout": "1s"},
+        {"delegate": {"name": "root"}},
+        {"route": [{"destination": {"host": "reviews"}}]},
+    ]});
+    world.virtual_service("leaf", leaf.clone());
+    let (snapshot, findings) = world.compile(None);
+    let said: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.name.as_str(), finding.field.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("leaf", "spec.http[2].delegate"),
+            ("root", "spec.http[0].delegate"),
+            ("root", "spec.http[1].delegate")
+        ]
+    );
+    let from = caller("default");
+    let found = |snapshot: &Snapshot, path: &str| {
+        let head = get(&format!("http://shop{path}"), &[]);
+        snapshot
+            .route(&Origin::Workload(&from), &head)
+            .unwrap()
+            .route
+    };
+    let (new, rest) = (
+        found(&snapshot, "/reviews/v2/x"),
+        found(&snapshot, "/reviews/1"),
+    );
+    assert_eq!(
+        (&*new.name, new.timeout),
+        ("default/root/r-new", Some(Duration::from_secs(1)))
+    );
+    assert_eq!(
+        (&*rest.name, rest.timeout),
+        ("default/root/r-http[3]", Some(Duration::from_secs(3)))
+    );
+    assert_eq!(rest.mirrors.len(), 1);
+    assert_eq!(&*found(&snapshot, "/other").name, "default/root/http[2]");
+    // Nothing changed: nothing is read again. The delegate changed: its root is.
+    let (again, _) = world.compile(Some(&snapshot));
+    assert!(Arc::ptr_eq(&found(&again, "/reviews/1"), &rest));
+    world.virtual_services.pop();
+    world.virtual_service(
+        "leaf",
+        json!({"http": [leaf["http"][3]], "exportTo": ["*"]}),
+    );
+    let (changed, _) = world.compile(Some(&snapshot));
+    assert_eq!(
+        &*found(&changed, "/reviews/v2/x").name,
+        "default/root/r-http[0]"
+    );
+}
