@@ -1,6 +1,6 @@
 //! Bundles the first-party plugins: every `target/components/plugins/NAME.wasm` that `cargo xtask build` has made
-//! becomes `builtin://NAME`. Without them the host still builds; `builtin://` then says what to do. Also bundles the texts of `wit/policy` and
-//! `sdk`, of which `osier plugin new` makes projects.
+//! becomes `builtin://NAME`. Without them the host still builds; `builtin://` then says what to do. Also bundles the texts of `wit` and `sdk`,
+//! of which `osier plugin new` makes projects.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,10 +40,10 @@ fn main() -> std::io::Result<()> {
     std::fs::write(out.join("authoring.rs"), texts(&workspace)?)
 }
 
-/// A table of the texts below `wit/policy` and `sdk`, by path in the repository.
+/// A table of the texts below `wit` and `sdk`, by path in the repository.
 fn texts(workspace: &Path) -> std::io::Result<String> {
     let mut found = Vec::new();
-    for folder in ["wit/policy", "sdk"] {
+    for folder in ["wit", "sdk"] {
         println!(
             "cargo:rerun-if-changed={}",
             workspace.join(folder).display()

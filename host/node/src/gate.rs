@@ -57,20 +57,24 @@ impl Gate for PolicyGate {
         policies.as_deref().is_some_and(PolicySet::has_routes)
     }
 
-    fn route(&self, call: &Call<'_>, among: &[Weighted]) -> Result<Option<Choice>, Denial> {
+    fn route(&self, call: &Call<'_>, among: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
         let policies = self.policies.load();
         policies
             .as_deref()
             .map_or(Ok(None), |policies| choices::route(policies, call, among))
     }
 
-    fn balance(&self, call: &Call<'_>, among: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+    fn balance(
+        &self,
+        call: &Call<'_>,
+        among: &[Arc<Endpoint>],
+    ) -> Result<Option<usize>, Box<Denial>> {
         let policies = self.policies.load();
         let policies = policies.as_deref().filter(|set| set.has_balances());
         policies.map_or(Ok(None), |policies| choices::balance(policies, call, among))
     }
 
-    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn osier_proxy::Filter>>, Denial> {
+    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn osier_proxy::Filter>>, Box<Denial>> {
         let policies = self.policies.load();
         let Some(policies) = policies.as_deref() else {
             return Ok(Vec::new());
@@ -82,7 +86,7 @@ impl Gate for PolicyGate {
         let joined = |filter| Arc::new(filters::Joined(filter)) as Arc<dyn osier_proxy::Filter>;
         found
             .map(|filters| filters.into_iter().map(joined).collect())
-            .map_err(|denial| denied(*denial))
+            .map_err(|denial| Box::new(denied(*denial)))
     }
 
     // Reports are a plugin hook of a later version; the access log and the metrics are the proxy's.

@@ -24,7 +24,7 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// There was no answer, and the call may not pass without.
-    fn route(&self, _call: &Call<'_>, _among: &[Weighted]) -> Result<Option<Choice>, Denial> {
+    fn route(&self, _call: &Call<'_>, _among: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
         Ok(None)
     }
 
@@ -32,7 +32,11 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// There was no answer, and the call may not pass without.
-    fn balance(&self, _call: &Call<'_>, _among: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+    fn balance(
+        &self,
+        _call: &Call<'_>,
+        _among: &[Arc<Endpoint>],
+    ) -> Result<Option<usize>, Box<Denial>> {
         Ok(None)
     }
 
@@ -40,7 +44,7 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// Which filters concern the call could not be told.
-    fn filters(&self, _call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Denial> {
+    fn filters(&self, _call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Box<Denial>> {
         Ok(Vec::new())
     }
 

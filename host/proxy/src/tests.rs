@@ -100,15 +100,15 @@ impl Gate for TestGate {
         self.route.lock().is_some()
     }
 
-    fn route(&self, _: &Call<'_>, _: &[Weighted]) -> Result<Option<Choice>, Denial> {
+    fn route(&self, _: &Call<'_>, _: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
         Ok(self.route.lock().clone())
     }
 
-    fn balance(&self, _: &Call<'_>, _: &[Arc<Endpoint>]) -> Result<Option<usize>, Denial> {
+    fn balance(&self, _: &Call<'_>, _: &[Arc<Endpoint>]) -> Result<Option<usize>, Box<Denial>> {
         Ok(*self.balance.lock())
     }
 
-    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Denial> {
+    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Box<Denial>> {
         Ok((self.filters.lock())(call))
     }
 

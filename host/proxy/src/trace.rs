@@ -184,7 +184,7 @@ impl Trace {
             ..self.call(Direction::Outbound, None, head)
         };
         let chosen = self.ears.gate.route(&call, among);
-        chosen.map_err(|denial| self.refused(denial))
+        chosen.map_err(|denial| self.refused(*denial))
     }
 
     /// True if anybody chooses among the destinations of routes.
@@ -200,7 +200,7 @@ impl Trace {
     ) -> Result<Option<usize>, Refusal> {
         let call = self.call(Direction::Outbound, None, head);
         let chosen = self.ears.gate.balance(&call, among);
-        chosen.map_err(|denial| self.refused(denial))
+        chosen.map_err(|denial| self.refused(*denial))
     }
 
     /// The filters around this side of the call.
@@ -214,7 +214,7 @@ impl Trace {
             .ears
             .gate
             .filters(&self.call(direction, destination, head));
-        found.map_err(|denial| self.refused(denial))
+        found.map_err(|denial| self.refused(*denial))
     }
 
     /// The response that a refusal is, noted as what the caller got.

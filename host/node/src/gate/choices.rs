@@ -11,7 +11,7 @@ pub(super) fn route(
     policies: &PolicySet,
     call: &Call<'_>,
     among: &[Weighted],
-) -> Result<Option<Choice>, Denial> {
+) -> Result<Option<Choice>, Box<Denial>> {
     let hosts: Vec<String> = among
         .iter()
         .map(|one| host(&one.destination.service))
@@ -48,7 +48,7 @@ pub(super) fn route(
                     .collect(),
             })
         })
-        .map_err(|denial| super::denied(*denial))
+        .map_err(|denial| Box::new(super::denied(*denial)))
 }
 
 /// Which endpoint gets the call.
@@ -56,7 +56,7 @@ pub(super) fn balance(
     policies: &PolicySet,
     call: &Call<'_>,
     among: &[Arc<Endpoint>],
-) -> Result<Option<usize>, Denial> {
+) -> Result<Option<usize>, Box<Denial>> {
     let endpoints: Vec<osier_policy::Endpoint<'_>> = among
         .iter()
         .map(|one| osier_policy::Endpoint {
@@ -77,7 +77,7 @@ pub(super) fn balance(
             (&request, &call.head.headers),
             &endpoints,
         )
-        .map_err(|denial| super::denied(*denial))
+        .map_err(|denial| Box::new(super::denied(*denial)))
 }
 
 fn scope<'a>(call: &Call<'a>) -> Scope<'a> {

@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Every file of `wit/policy` and `sdk`, by path in the repository.
+/// Every file of `wit` and `sdk`, by path in the repository.
 static FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/authoring.rs"));
 
 /// Templates that have another name.
@@ -29,6 +29,9 @@ const KITS: [Kit; 3] = [
         source: ("lib.rs", "src/lib.rs"),
         copies: &[
             ("wit/policy/", "wit/policy/"),
+            // The SDK speaks of every hook, whatever the project uses.
+            ("wit/filter/", "wit/filter/"),
+            ("wit/extension/", "wit/extension/"),
             ("sdk/rust/src/", "vendor/osier-plugin/src/"),
             ("sdk/rust/README.md", "vendor/osier-plugin/README.md"),
             (
@@ -244,6 +247,14 @@ mod tests {
                         .iter()
                         .any(|(path, _)| path.starts_with("wit/") && path.ends_with("types.wit"))
                 );
+                // A vendored SDK finds every package that its bindings are made of.
+                for package in bindings(&files) {
+                    let folder = format!("{package}/");
+                    assert!(
+                        files.iter().any(|(path, _)| path.starts_with(&folder)),
+                        "{package}"
+                    );
+                }
                 let left: Vec<_> = files
                     .iter()
                     .filter(|(path, text)| !path.starts_with("vendor/") && text.contains("{{"))
@@ -251,6 +262,18 @@ mod tests {
                 assert!(left.is_empty(), "{left:?}");
             }
         }
+    }
+
+    /// The folders that the Rust SDK in a project makes bindings of.
+    fn bindings(files: &[(String, String)]) -> Vec<String> {
+        let sdk = files
+            .iter()
+            .filter(|(path, _)| path.ends_with("bindings.rs"));
+        let quoted = sdk.flat_map(|(_, text)| text.split('"'));
+        quoted
+            .filter_map(|text| text.strip_prefix("../../wit/"))
+            .map(|package| format!("wit/{package}"))
+            .collect()
     }
 
     #[test]
