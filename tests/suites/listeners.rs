@@ -370,12 +370,12 @@ async fn raw_connections_reach_hosts_outside_and_are_counted() {
         Ok(all.then_some(()))
     };
     until("bytes are counted", SOON, counted).await.unwrap();
-    let log = node.log();
     let told = |line: &str| {
         let tcp = line.contains("protocol=\"tcp\"") && line.contains("default/edge/tcp[0]");
         tcp && line.contains("bytes_in=8") && line.contains("bytes_out=16")
     };
-    assert!(log.lines().any(told), "{}", node.log_tail(20));
+    let logged = || async { Ok(node.log().lines().any(told).then_some(())) };
+    until("a line is logged", SOON, logged).await.unwrap();
     // A connection that does nothing does not keep the node from stopping.
     let mut node = node;
     let mut held = TcpStream::connect(&address).await.unwrap();
