@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto;
 use osier_identity::{Credential, server_config};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,7 +22,16 @@ pub struct Server {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
     connections: Arc<AtomicUsize>,
+    answers: Arc<Answers>,
     accepting: JoinHandle<()>,
+}
+
+/// What a server answers with, and how often it did.
+#[derive(Default)]
+struct Answers {
+    requests: AtomicUsize,
+    /// 0 stands for 200.
+    status: AtomicU16,
 }
 
 impl Server {
@@ -42,18 +51,20 @@ impl Server {
         let port = listener.local_addr()?.port();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = connections.clone();
+        let answers = Arc::<Answers>::default();
+        let given = answers.clone();
         let accepting = tokio::spawn(async move {
             // Its connections end with the server.
             let mut open = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 counter.fetch_add(1, Ordering::SeqCst);
-                let tls = tls.clone();
+                let (tls, answers) = (tls.clone(), given.clone());
                 open.spawn(async move {
                     match tls {
-                        None => serve(stream).await,
+                        None => serve(stream, answers).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream).await;
+                                serve(stream, answers).await;
                             }
                         }
                     }
@@ -63,8 +74,19 @@ impl Server {
         Ok(Self {
             port,
             connections,
+            answers,
             accepting,
         })
+    }
+
+    /// From now on it answers with this status.
+    pub fn answer_with(&self, status: u16) {
+        self.answers.status.store(status, Ordering::SeqCst);
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> usize {
+        self.answers.requests.load(Ordering::SeqCst)
     }
 
     /// Connections so far.
@@ -79,15 +101,23 @@ impl Drop for Server {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) {
+async fn serve<S>(stream: S, answers: Arc<Answers>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request| answer(request, answers.clone()));
     let builder = auto::Builder::new(TokioExecutor::new());
     // A connection that breaks is the client's to tell.
     let _ended = builder
-        .serve_connection(TokioIo::new(stream), service_fn(answer))
+        .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    answers: Arc<Answers>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    answers.requests.fetch_add(1, Ordering::SeqCst);
     let (head, body) = request.into_parts();
     let named = head.headers.get("host").and_then(|host| host.to_str().ok());
     let host = named.or(head.uri.host()).unwrap_or_default().to_owned();
@@ -98,5 +128,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         head.uri.path(),
         String::from_utf8_lossy(&body.unwrap_or_default())
     );
-    Ok(Response::new(Full::from(text)))
+    let mut response = Response::new(Full::from(text));
+    if let Ok(status) = StatusCode::from_u16(answers.status.load(Ordering::SeqCst)) {
+        *response.status_mut() = status;
+    }
+    Ok(response)
 }

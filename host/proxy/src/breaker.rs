@@ -28,13 +28,14 @@ pub(crate) fn request(cluster: &Cluster) -> Option<Counted> {
     )
 }
 
-/// Counts a repeated try; `None` if there are as many as there may be (`maxRetries`).
+/// Counts a repeated try; `None` if there are as many as there may be (`retryBudget`, or else `maxRetries`).
 pub(crate) fn retry(cluster: &Cluster) -> Option<Counted> {
-    count(
-        cluster,
-        |load| &load.retries,
-        cluster.upstream.pool.max_retries,
-    )
+    let under_way = cluster.load.requests.get();
+    let limit = match &cluster.balancing.budget {
+        Some(budget) => budget.limit(under_way),
+        None => cluster.upstream.pool.max_retries,
+    };
+    count(cluster, |load| &load.retries, limit)
 }
 
 fn count(cluster: &Cluster, gauge: fn(&Load) -> &Gauge, limit: u32) -> Option<Counted> {

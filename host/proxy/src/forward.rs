@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -12,11 +13,14 @@ use osier_snapshot::{Cluster, Endpoint, HeaderOperation, Route};
 use rand::Rng;
 use tokio::time::Instant;
 
+use crate::affinity::Affinity;
 use crate::answer::Refusal;
+use crate::balance::Wish;
 use crate::failure::Failure;
 use crate::filters::Chain;
 use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
+use crate::judge::{self, Ended};
 use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
@@ -43,6 +47,19 @@ impl Tried {
     fn was_started(&self) -> bool {
         self.result.as_ref().err().is_none_or(Failure::was_started)
     }
+}
+
+/// An endpoint with its position in the cluster.
+struct Picked {
+    place: usize,
+    endpoint: Arc<Endpoint>,
+}
+
+/// What earlier tries and the request itself say about the next choice.
+struct Before {
+    affinity: Affinity,
+    /// Positions of endpoints that were tried.
+    tried: Vec<usize>,
 }
 
 /// Where the tries of one request get its body from.
@@ -95,28 +112,37 @@ impl<'a> Journey<'a> {
         let mut bodies = self.bodies(body, left);
         let mut body = bodies.next().unwrap_or_else(body::empty);
         let mut number = 0u32;
-        let mut _repeated = None;
+        let mut repeated = None;
+        let mut before = Before {
+            affinity: Affinity::of(self.cluster, &head, &trace.source),
+            tried: Vec::new(),
+        };
         loop {
-            let endpoint = self.next_endpoint(&head, trace)?;
-            upgrade::prepare(&mut head, self.cluster, &endpoint)?;
+            let picked = self.next_endpoint(&head, &before, trace)?;
+            upgrade::prepare(&mut head, self.cluster, &picked.endpoint)?;
             head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
             let kept = (left > 0).then(|| head.clone());
-            let tried = self.arrive(&endpoint, (head, body), trace).await?;
+            let tried = self.arrive(&picked, (head, body), trace).await?;
             let wait = self
                 .wait_before_another(number + 1, &tried, trace)
                 .filter(|_| !tried.local);
+            // The repetition before is over and leaves its place to the next.
+            drop(repeated.take());
             let may = wait.is_some() && kept.is_some();
             let counted = may.then(|| breaker::retry(self.cluster)).flatten();
             let again = kept.zip(wait).filter(|_| counted.is_some());
             let again = again.and_then(|(kept, wait)| Some((kept, wait, bodies.next()?)));
             let Some((kept, wait, again)) = again else {
-                return self.settle(tried, trace);
+                return self.settle(tried, before.affinity, trace);
             };
             (head, body) = (kept, again);
-            _repeated = counted;
+            repeated = counted;
             left -= 1;
             number += 1;
             drop(tried);
+            if !self.route.retries.same_endpoint {
+                before.tried.push(picked.place);
+            }
             pause(wait).await;
         }
     }
@@ -124,14 +150,14 @@ impl<'a> Journey<'a> {
     /// Inbound policy and filters, then the endpoint, then the filters again. What they answer themselves is not tried again.
     async fn arrive(
         &self,
-        endpoint: &Arc<Endpoint>,
+        picked: &Picked,
         (mut head, mut body): (Parts, Body),
         trace: &mut Trace,
     ) -> Result<Tried, Refusal> {
-        let workload = Some(&*endpoint.workload);
+        let workload = Some(&*picked.endpoint.workload);
         let Some(chain) = Chain::around(Direction::Inbound, workload, &head, trace)? else {
             let approval = trace.ask(Direction::Inbound, workload, &head)?;
-            return Ok(self.try_once(endpoint, (head, body), approval, trace).await);
+            return Ok(self.try_once(picked, (head, body), approval, trace).await);
         };
         let approval = match trace.ask(Direction::Inbound, workload, &head) {
             Ok(approval) => approval,
@@ -141,7 +167,7 @@ impl<'a> Journey<'a> {
             Ok(body) => body,
             Err(refusal) => return Ok(self.replied(&chain, refusal, trace).await),
         };
-        let mut tried = self.try_once(endpoint, (head, body), approval, trace).await;
+        let mut tried = self.try_once(picked, (head, body), approval, trace).await;
         if let Ok(response) = tried.result {
             let deadline = self.deadline(trace.started);
             tried.result = Ok(chain.response(response, deadline, trace).await);
@@ -160,31 +186,55 @@ impl<'a> Journey<'a> {
     }
 
     /// Picks an endpoint, another one than before, and counts the request as its load.
-    fn next_endpoint(&self, head: &Parts, trace: &mut Trace) -> Result<Arc<Endpoint>, Refusal> {
-        let among = self.cluster.endpoints.as_slice();
+    fn next_endpoint(
+        &self,
+        head: &Parts,
+        before: &Before,
+        trace: &mut Trace,
+    ) -> Result<Picked, Refusal> {
+        let now = self.ways.now();
         // A plugin chooses once: another try is for getting away from what it chose.
         let chosen = match &trace.endpoint {
-            None if among.len() > 1 => trace.balance(head, among)?,
+            None if self.cluster.endpoints.len() > 1 => self.ask_plugin(head, now, trace)?,
             _ => None,
         };
-        let endpoint = chosen
-            .and_then(|place| among.get(place).cloned())
-            .or_else(|| balance::pick(self.cluster, self.avoided(trace)))
-            .ok_or_else(|| self.no_endpoint())?;
+        let place = chosen.or_else(|| {
+            let wish = Wish {
+                now,
+                hash: before.affinity.hash,
+                caller: trace.source.stand(),
+                tried: &before.tried,
+            };
+            balance::pick(self.cluster, &wish)
+        });
+        let found = place.and_then(|place| Some((place, self.cluster.endpoints.get(place)?)));
+        let (place, endpoint) = found.ok_or_else(|| self.no_endpoint())?;
         // The try before, if there was one, carries no more.
         drop(trace.counted.take());
         let counted = breaker::request(self.cluster);
         let full = Failure::Overloaded("too many requests at once (http2MaxRequests)".into());
         trace.counted = Some(counted.ok_or_else(|| self.failed(&full))?);
         trace.in_flight = Some(endpoint.enter());
-        trace.endpoint = Some(Arc::clone(&endpoint));
-        Ok(endpoint)
+        trace.endpoint = Some(Arc::clone(endpoint));
+        let endpoint = Arc::clone(endpoint);
+        Ok(Picked { place, endpoint })
     }
 
-    /// The endpoint of the try before, unless the route does not mind trying it again.
-    fn avoided<'t>(&self, trace: &'t Trace) -> Option<&'t Arc<Endpoint>> {
-        let last = trace.endpoint.as_ref();
-        last.filter(|_| !self.route.retries.same_endpoint)
+    /// The position of the endpoint that a plugin chooses among those that may be called.
+    fn ask_plugin(
+        &self,
+        head: &Parts,
+        now: u64,
+        trace: &mut Trace,
+    ) -> Result<Option<usize>, Refusal> {
+        let among = balance::usable(self.cluster, now);
+        if among.is_empty() {
+            return Ok(None);
+        }
+        let chosen = trace.balance(head, &among)?;
+        let chosen = chosen.and_then(|place| among.get(place));
+        let mut all = self.cluster.endpoints.iter();
+        Ok(chosen.and_then(|chosen| all.position(|endpoint| Arc::ptr_eq(endpoint, chosen))))
     }
 
     /// A try that was not started is repeated only where another endpoint can take it.
@@ -204,7 +254,7 @@ impl<'a> Journey<'a> {
 
     async fn try_once(
         &self,
-        endpoint: &Arc<Endpoint>,
+        picked: &Picked,
         (mut head, body): (Parts, Body),
         approval: Approval,
         trace: &Trace,
@@ -213,7 +263,7 @@ impl<'a> Journey<'a> {
             operation.apply(&mut head.headers);
         }
         let request = Request::from_parts(head, body);
-        let call = self.ways.call(self.cluster, endpoint, request);
+        let call = self.ways.call(self.cluster, &picked.endpoint, request);
         let per_try = self
             .route
             .retries
@@ -229,6 +279,13 @@ impl<'a> Journey<'a> {
                 .await
                 .unwrap_or_else(|_| Err(Failure::Timeout("no answer in time".into()))),
         };
+        if !trace.was_cut_off() {
+            let ended = match &result {
+                Ok(response) => Ended::Answered(response.status(), response.headers()),
+                Err(failure) => Ended::Failed(failure),
+            };
+            judge::judge(self.cluster, picked.place, ended, self.ways.now());
+        }
         Tried {
             result,
             response_headers: approval.response_headers,
@@ -256,7 +313,12 @@ impl<'a> Journey<'a> {
         (retry::is_short(requested) && in_time).then_some(wait)
     }
 
-    fn settle(&self, tried: Tried, trace: &Trace) -> Result<Response<Body>, Refusal> {
+    fn settle(
+        &self,
+        tried: Tried,
+        affinity: Affinity,
+        trace: &Trace,
+    ) -> Result<Response<Body>, Refusal> {
         if trace.was_cut_off() {
             return Err(prepare::too_large());
         }
@@ -272,13 +334,20 @@ impl<'a> Journey<'a> {
             .response_headers
             .iter()
             .for_each(|operation| operation.apply(headers));
+        if let Some(cookie) = affinity.cookie {
+            headers.append(SET_COOKIE, cookie);
+        }
         Ok(response)
     }
 
     fn no_endpoint(&self) -> Refusal {
         let service = &self.cluster.service;
+        let what = match self.cluster.endpoints.len() {
+            0 => "no ready pod".to_owned(),
+            count => format!("none of {count} endpoints is healthy (outlierDetection)"),
+        };
         let reason = format!(
-            "no ready pod behind service {}.{} ({})",
+            "{what} behind service {}.{} ({})",
             service.name, service.namespace, self.cluster.name
         );
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoEndpoint, reason)

@@ -7,6 +7,7 @@
 //! It decides nothing about policy, knows nothing of WebAssembly and of API objects: never imports engine, policy, client or api.
 
 mod access;
+mod affinity;
 mod answer;
 mod balance;
 mod breaker;
@@ -19,10 +20,12 @@ mod forward;
 mod gate;
 mod gateway;
 mod histogram;
+mod judge;
 mod listeners;
 mod metrics;
 mod mirror;
 mod opened;
+mod outlier_metrics;
 mod plan;
 mod pods;
 mod prepare;
@@ -38,6 +41,7 @@ mod trace;
 mod tunnel;
 mod upgrade;
 mod upstream;
+mod uptime;
 mod ways;
 
 pub use access::ACCESS_TARGET;

@@ -25,8 +25,9 @@ use crate::source::Source;
 use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
+use crate::uptime::Uptime;
 use crate::ways::Ways;
-use crate::{direct, prepare, rewrite, stream, upgrade};
+use crate::{direct, outlier_metrics, prepare, rewrite, stream, upgrade};
 
 /// The bounds of what passes.
 #[derive(Clone, Debug)]
@@ -106,10 +107,13 @@ impl Proxy {
         tasks: Tasks,
         settings: Settings,
     ) -> Arc<Self> {
-        let ways = Ways::new(pods, tasks.clone());
+        let uptime = Uptime::begin();
+        let ways = Ways::new(pods, tasks.clone(), uptime);
+        let published: watch::Sender<Arc<Snapshot>> = watch::Sender::default();
+        outlier_metrics::register(metrics, published.subscribe(), uptime);
         Arc::new(Self {
             snapshot: ArcSwap::default(),
-            published: watch::Sender::default(),
+            published,
             opened: watch::Sender::default(),
             terminations: Terminations::default(),
             tcp: TcpMetrics::register(metrics),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_process::serve::Peer;
-use osier_snapshot::{ListenerKey, Origin, Workload};
+use osier_snapshot::{ListenerKey, Origin, Stand, Workload};
 
 /// Where a request enters.
 #[derive(Clone, Debug)]
@@ -46,6 +46,15 @@ impl Source {
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.peer().map(|peer| peer.address)
+    }
+
+    /// Where the caller stands, as far as that is known.
+    pub(crate) fn stand(&self) -> Option<Stand<'_>> {
+        let workload = self.workload()?;
+        Some(Stand {
+            locality: &workload.locality,
+            labels: &workload.labels,
+        })
     }
 
     pub(crate) fn origin(&self) -> Origin<'_> {

@@ -8,6 +8,7 @@ mod filters;
 mod heads;
 mod policy;
 mod reports;
+mod resilience;
 mod routing;
 mod strict;
 mod upstream;
@@ -180,6 +181,14 @@ impl Mesh {
         self.proxy.publish(Arc::new(snapshot));
     }
 
+    /// The same with a DestinationRule for the service.
+    fn publish_with(&self, pods: usize, rules: Value, policy: Value) {
+        let policies = [policy];
+        let (snapshot, findings) = compiled(pods, rules, &policies, &self.proxy.snapshot());
+        assert!(findings.is_empty(), "{findings:?}");
+        self.proxy.publish(Arc::new(snapshot));
+    }
+
     /// Lets a pod answer.
     fn pod<F>(&self, name: &str, handler: F) -> &Self
     where
@@ -287,6 +296,15 @@ fn snapshot(
     rules: Value,
     previous: &osier_snapshot::Snapshot,
 ) -> (osier_snapshot::Snapshot, Vec<osier_snapshot::Finding>) {
+    compiled(pods, rules, &[], previous)
+}
+
+fn compiled(
+    pods: usize,
+    rules: Value,
+    policies: &[Value],
+    previous: &osier_snapshot::Snapshot,
+) -> (osier_snapshot::Snapshot, Vec<osier_snapshot::Finding>) {
     let meta = json!({"name": "echo", "namespace": "default"});
     let names: Vec<String> = (0..pods).map(|number| format!("echo-{number}")).collect();
     let addresses: Vec<Value> = names
@@ -317,12 +335,18 @@ fn snapshot(
     let gateway = object(
         json!({"metadata": {"name": "edge", "namespace": "default"}, "spec": {"servers": [{"hosts": ["*"]}]}}),
     );
+    let policies = policies.iter();
+    let policies: Vec<_> = policies
+        .map(|policy| {
+            object(json!({"metadata": meta, "spec": {"host": "echo", "trafficPolicy": policy}}))
+        })
+        .collect();
     let inputs = Inputs {
         services: &[service],
         endpoints: &[endpoints],
         pods: &pods,
         virtual_services: &[inside, Arc::new(outside)],
-        destination_rules: &[],
+        destination_rules: &policies,
         gateways: &[gateway],
         service_entries: &[],
         workload_entries: &[],

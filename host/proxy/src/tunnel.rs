@@ -2,6 +2,7 @@
 //!
 //! They reach hosts outside only. A pod takes requests, not connections, so nothing here passes it by the one door.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -14,10 +15,12 @@ use osier_snapshot::{Cluster, Endpoint, ListenerKey, Place, StreamRoute};
 use rand::Rng;
 
 use crate::access::{self, Tunnelled};
-use crate::balance;
+use crate::affinity;
+use crate::balance::{self, Wish};
 use crate::carry::{Bounds, Count, End, carry};
 use crate::flags::Flag;
 use crate::gate::{Call, Direction, Verdict};
+use crate::judge::{self, Ended};
 use crate::proxy::Proxy;
 use crate::tcp_metrics::Connection;
 
@@ -85,7 +88,8 @@ async fn forward(
         return Err(Refused::new(Flag::Overflow, reason));
     }
     let _open = Entered(&cluster);
-    let (endpoint, upstream) = connect(proxy, &cluster, server_name.unwrap_or_default()).await?;
+    let caller = (incoming.peer.address.ip(), server_name.unwrap_or_default());
+    let (endpoint, upstream) = connect(proxy, &cluster, caller).await?;
     let _load = endpoint.enter();
     let gateway = proxy.gateway_name();
     let counted = Counted {
@@ -172,24 +176,39 @@ fn head(host: &str) -> Option<Parts> {
 async fn connect(
     proxy: &Proxy,
     cluster: &Arc<Cluster>,
-    asked: &str,
+    (caller, asked): (IpAddr, &str),
 ) -> Result<(Arc<Endpoint>, tokio::net::TcpStream), Refused> {
-    let mut last = None;
+    let mut tried = Vec::new();
+    let hash = affinity::of_address(cluster, caller);
     let mut failed = String::from("the service has no endpoint");
     let mut flag = Flag::NoEndpoint;
     for _ in 0..MOST_TRIES {
-        let Some(endpoint) = balance::pick(cluster, last.as_ref()) else {
+        let now = proxy.ways().now();
+        let wish = Wish {
+            now,
+            hash,
+            caller: None,
+            tried: &tried,
+        };
+        let picked = balance::pick(cluster, &wish);
+        let found = picked.and_then(|place| Some((place, cluster.endpoints.get(place)?)));
+        let Some((place, endpoint)) = found else {
             break;
         };
         if endpoint.place == Place::Pod {
             let reason = "its destination is a pod, which takes requests and no raw connections";
             return Err(Refused::new(Flag::Unreachable, reason));
         }
-        match proxy.ways().connect(cluster, &endpoint, asked).await {
-            Ok(stream) => return Ok((endpoint, stream)),
+        let connected = proxy.ways().connect(cluster, endpoint, asked).await;
+        let ended = connected
+            .as_ref()
+            .map_or_else(Ended::Failed, |_| Ended::Connected);
+        judge::judge(cluster, place, ended, proxy.ways().now());
+        match connected {
+            Ok(stream) => return Ok((Arc::clone(endpoint), stream)),
             Err(failure) => (failed, flag) = (failure.to_string(), Flag::Unreachable),
         }
-        last = Some(endpoint);
+        tried.push(place);
     }
     Err(Refused::new(flag, failed))
 }

@@ -11,18 +11,29 @@ use tokio::net::TcpStream;
 use crate::failure::Failure;
 use crate::pods::Pods;
 use crate::upstream::Upstreams;
+use crate::uptime::Uptime;
 
 /// How endpoints are reached.
 #[derive(Clone)]
 pub(crate) struct Ways {
     pods: Arc<dyn Pods>,
     upstreams: Upstreams,
+    uptime: Uptime,
 }
 
 impl Ways {
-    pub(crate) fn new(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
+    pub(crate) fn new(pods: Arc<dyn Pods>, tasks: Tasks, uptime: Uptime) -> Self {
         let upstreams = Upstreams::new(tasks);
-        Self { pods, upstreams }
+        Self {
+            pods,
+            upstreams,
+            uptime,
+        }
+    }
+
+    /// The time, in milliseconds since this proxy began.
+    pub(crate) fn now(&self) -> u64 {
+        self.uptime.millis()
     }
 
     /// Sends one request to one endpoint; resolves with the response head, while the body streams behind it.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::endpoint::Endpoint;
 use crate::export::Export;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
+use crate::istio::traffic_policy::{self, Resolved};
 use crate::istio::upstream::UpstreamPolicy;
 use crate::secret::Secrets;
 use crate::serves::{Key, Port, Serves, key};
-use crate::service::{Cluster, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
+use crate::service::{Cluster, Protocol, Service, ServicePort, ServiceRef};
 use crate::upstream::{Origination, Speaks, Upstream};
 
 /// Builds the ports of one service, whatever kind of object it comes from.
@@ -30,12 +31,11 @@ impl Clusters<'_> {
         let previous = self.previous_port(port.number, &port.name);
         let endpoints = share(serving, previous);
         let subsets = self.subsets(&port, &endpoints, previous);
-        let own = |policy: &Arc<DestinationPolicy>| policy.balancer;
-        let balancer = self.policies.iter().find_map(own).unwrap_or_default();
-        let said = self.policies.iter().map(|policy| &policy.upstream);
-        let upstream = self.upstream(&port, said.filter(|said| !said.is_empty()).take(1));
+        // The oldest rule has the last word.
+        let said = self.policies.iter().rev().map(|policy| &policy.traffic);
+        let said = traffic_policy::resolve(said, port.number);
         let before = previous.map(|port| &port.cluster);
-        let cluster = self.cluster((port.number, ""), endpoints, (balancer, upstream), before);
+        let cluster = self.cluster((&port, ""), endpoints, said, before);
         ServicePort {
             name: port.name,
             port: port.number,
@@ -45,13 +45,9 @@ impl Clusters<'_> {
         }
     }
 
-    /// How a port is spoken to: as its protocol has it, then as DestinationRules say, the last word last. What a rule names in vain is
-    /// found by the reference check.
-    fn upstream<'p>(
-        &self,
-        port: &Port,
-        said: impl Iterator<Item = &'p UpstreamPolicy>,
-    ) -> Upstream {
+    /// How a port is spoken to: as its protocol has it, then as DestinationRules say. What a rule names in vain is found by the
+    /// reference check.
+    fn upstream(&self, port: &Port, said: &UpstreamPolicy) -> Upstream {
         let speaks = match port.protocol {
             Protocol::Http2 | Protocol::Grpc => Speaks::Http2,
             Protocol::Http | Protocol::Tcp => Speaks::Http1,
@@ -62,9 +58,7 @@ impl Clusters<'_> {
             tls,
             ..Upstream::default()
         };
-        for said in said {
-            let _found_later = said.apply(&mut upstream, self.secrets);
-        }
+        let _found_later = said.apply(&mut upstream, self.secrets);
         if let Some(tls) = upstream.tls.as_mut().filter(|tls| tls.names.is_empty()) {
             tls.names = self.server_names.to_vec();
         }
@@ -90,11 +84,10 @@ impl Clusters<'_> {
                 }
                 let chosen = endpoints.iter().filter(|e| selects(subset, e)).cloned();
                 let before = previous.and_then(|port| port.subsets.get(&subset.name));
-                let balancer = subset.balancer.or(policy.balancer).unwrap_or_default();
-                let said = [&policy.upstream, &subset.upstream].into_iter();
-                let how = (balancer, self.upstream(port, said));
-                let named = (port.number, &*subset.name);
-                let cluster = self.cluster(named, chosen.collect(), how, before);
+                let said = [&policy.traffic, &subset.traffic].into_iter();
+                let said = traffic_policy::resolve(said, port.number);
+                let named = (port, &*subset.name);
+                let cluster = self.cluster(named, chosen.collect(), said, before);
                 clusters.insert(Arc::clone(&subset.name), cluster);
             }
         }
@@ -103,34 +96,28 @@ impl Clusters<'_> {
 
     fn cluster(
         &self,
-        (port, subset): (u16, &str),
+        (port, subset): (&Port, &str),
         endpoints: Vec<Arc<Endpoint>>,
-        (balancer, upstream): (LoadBalancer, Upstream),
+        said: Resolved,
         previous: Option<&Arc<Cluster>>,
     ) -> Arc<Cluster> {
         let name = match previous {
             Some(previous) => Arc::clone(&previous.name),
-            None => format!("outbound|{port}|{subset}|{}", self.names.host).into(),
+            None => format!("outbound|{}|{subset}|{}", port.number, self.names.host).into(),
         };
         // Connections are kept by what they were made for, so equal settings stay one value.
-        let upstream = previous
-            .map(|previous| &previous.upstream)
-            .filter(|before| ***before == upstream)
-            .map_or_else(|| Arc::new(upstream), Arc::clone);
-        let mut cluster = Cluster::new(
-            name,
-            Arc::clone(self.names),
-            endpoints,
-            (balancer, upstream),
-        );
+        let before = previous.map(|previous| (&previous.balancing, &previous.upstream));
+        let balancing = shared(said.balancing, before.map(|before| before.0));
+        let upstream = self.upstream(port, &said.upstream);
+        let how = (balancing, shared(upstream, before.map(|before| before.1)));
+        let mut cluster = Cluster::new(name, Arc::clone(self.names), endpoints, how);
         cluster.export = self.export.clone();
         match previous {
             Some(previous) if previous.same(&cluster) => Arc::clone(previous),
-            Some(previous) => {
-                cluster.continue_from(previous);
+            _ => {
+                cluster.finish(previous.map(|previous| &**previous));
                 Arc::new(cluster)
             }
-            None => Arc::new(cluster),
         }
     }
 }
@@ -148,10 +135,23 @@ fn share(
     let mut seen = HashSet::new();
     let fresh = serving.filter(|serves| seen.insert(serves.key()));
     let kept = |serves: Serves| match before.get(&serves.key()) {
-        Some(endpoint) if endpoint.workload == serves.workload => Arc::clone(endpoint),
-        _ => Arc::new(Endpoint::at(serves.place, serves.port, serves.workload)),
+        Some(endpoint) if is_of(endpoint, &serves) => Arc::clone(endpoint),
+        _ => {
+            let at = (serves.place, serves.port);
+            Arc::new(Endpoint::at(at, serves.workload, serves.weight))
+        }
     };
     fresh.map(kept).collect()
+}
+
+fn is_of(endpoint: &Endpoint, serves: &Serves) -> bool {
+    endpoint.workload == serves.workload && endpoint.weight == serves.weight
+}
+
+/// The value before, if it is equal.
+fn shared<T: PartialEq>(value: T, before: Option<&Arc<T>>) -> Arc<T> {
+    let same = before.filter(|before| ***before == value);
+    same.map_or_else(|| Arc::new(value), Arc::clone)
 }
 
 fn selects(subset: &Subset, endpoint: &Endpoint) -> bool {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::hashing::Seat;
 use crate::workload::Workload;
 
 /// How an endpoint is reached.
@@ -29,6 +30,8 @@ pub struct Endpoint {
     pub place: Place,
     /// The port there.
     pub port: u16,
+    /// Its part of the calls, measured by the weights of the others.
+    pub weight: u32,
     in_flight: AtomicU32,
     kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -36,15 +39,16 @@ pub struct Endpoint {
 impl Endpoint {
     /// A pod's endpoint without load.
     pub fn new(workload: Arc<Workload>, port: u16) -> Self {
-        Self::at(Place::Pod, port, workload)
+        Self::at((Place::Pod, port), workload, 1)
     }
 
     /// An endpoint without load.
-    pub fn at(place: Place, port: u16, workload: Arc<Workload>) -> Self {
+    pub fn at((place, port): (Place, u16), workload: Arc<Workload>, weight: u32) -> Self {
         Self {
             workload,
             place,
             port,
+            weight,
             in_flight: AtomicU32::new(0),
             kept: OnceLock::new(),
         }
@@ -59,6 +63,21 @@ impl Endpoint {
     pub fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// A name that no other endpoint of the cluster has, and the weight: what consistent hashing knows of it.
+    pub(crate) fn seat(&self) -> Seat {
+        let Workload {
+            namespace, name, ..
+        } = &*self.workload;
+        let port = self.port;
+        let name = match &self.place {
+            Place::Pod => format!("{namespace}/{name}:{port}"),
+            Place::Address(address) => format!("{address}:{port}"),
+            Place::Name(host) => format!("{host}:{port}"),
+            Place::Asked => format!("*:{port}"),
+        };
+        (name, self.weight)
     }
 
     /// What the data plane keeps with this endpoint (its open connections), made at first use. It goes when the endpoint stands in

@@ -206,6 +206,7 @@ impl Sources<'_> {
             workload: Arc::new(workload),
             place,
             port: port.target.unwrap_or(port.port.number),
+            weight: 1,
         };
         vec![serves]
     }

@@ -8,10 +8,12 @@ pub(crate) mod destination_rule;
 mod destinations;
 pub(crate) mod gateway;
 mod headers;
+mod load_balancer;
 mod matches;
 mod retries;
 pub(crate) mod service_entry;
 mod streams;
+pub(crate) mod traffic_policy;
 pub(crate) mod upstream;
 pub(crate) mod virtual_service;
 

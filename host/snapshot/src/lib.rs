@@ -5,9 +5,11 @@
 //! (Istio's kinds today) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
 //!
 //! It is not the data plane: it holds no lock, opens no socket, reads no clock. The only things that change in a published
-//! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], which live here so that they survive recompiling.
+//! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], and what is known of failing endpoints ([`Health`]), which live
+//! here so that they survive recompiling.
 
 mod assemble;
+mod balancing;
 mod clusters;
 mod compile;
 mod cors;
@@ -16,6 +18,7 @@ mod export;
 mod externals;
 mod finding;
 mod gateways;
+mod hashing;
 mod headers;
 mod hosts;
 mod inputs;
@@ -23,9 +26,11 @@ mod istio;
 mod kubernetes;
 mod listener;
 mod listeners;
+mod locality;
 mod matcher;
 mod memory;
 mod names;
+mod outlier;
 mod read;
 mod ready;
 mod references;
@@ -39,22 +44,26 @@ mod table;
 mod upstream;
 mod workload;
 
+pub use balancing::{Balancing, LoadBalancer, RetryBudget, Warmup};
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};
 pub use export::Export;
 pub use finding::{Finding, FindingKind};
+pub use hashing::{ConsistentHash, HashKey, HashMethod, HashTable, hash_of};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use inputs::Inputs;
 pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
+pub use locality::{LEVELS, Level, Locality, LocalityRule, Places, Stand, loads};
+pub use outlier::{Detector, Ejections, Health, Judgement, OutlierPolicy, Sign, is_panic};
 pub use route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
-pub use service::{Cluster, ClusterIp, LoadBalancer, Protocol, Service, ServicePort, ServiceRef};
+pub use service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
 pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
 pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
 pub use workload::{Workload, workload};

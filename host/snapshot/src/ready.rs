@@ -79,6 +79,7 @@ impl Ready<'_> {
             workload,
             place,
             port,
+            weight: 1,
         })
     }
 
@@ -101,6 +102,7 @@ impl Ready<'_> {
             workload,
             place,
             port,
+            weight: 1,
         })
     }
 

@@ -104,21 +104,15 @@ fn check_policy(
     for said in policy.upstreams() {
         if let Some(field) = said
             .of_connections
+            .as_ref()
             .filter(|_| is_in_memory(snapshot, &policy.service))
         {
             let detail = "not applied: pods are called in memory, without connections; http2MaxRequests and maxRetries are applied";
-            findings.add(
-                FindingKind::NotApplied,
-                format!("spec.trafficPolicy.{field}"),
-                detail,
-            );
+            findings.add(FindingKind::NotApplied, field.as_str(), detail);
         }
         if let Err(reason) = said.apply(&mut Upstream::default(), secrets) {
-            findings.add(
-                FindingKind::Reference,
-                "spec.trafficPolicy.tls.credentialName",
-                reason,
-            );
+            let field = said.names_secret.as_str();
+            findings.add(FindingKind::Reference, field, reason);
         }
     }
     let mut known = HashSet::new();

@@ -22,6 +22,7 @@ pub(crate) struct Serves {
     pub(crate) workload: Arc<Workload>,
     pub(crate) place: Place,
     pub(crate) port: u16,
+    pub(crate) weight: u32,
 }
 
 /// What tells endpoints apart.

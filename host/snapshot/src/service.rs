@@ -5,8 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::balancing::Balancing;
 use crate::endpoint::Endpoint;
 use crate::export::Export;
+use crate::hashing::HashTable;
+use crate::outlier::{Ejections, Health};
 use crate::route::Route;
 use crate::upstream::{Load, Upstream};
 
@@ -78,32 +81,50 @@ pub struct Cluster {
     pub service: Arc<ServiceRef>,
     /// Ready endpoints.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// What is known of each of them, at the same position.
+    pub health: Vec<Arc<Health>>,
+    /// All have the same weight.
+    pub even: bool,
     /// How to choose among them.
-    pub balancer: LoadBalancer,
+    pub balancing: Arc<Balancing>,
+    /// Where hashes lead, if they decide.
+    pub table: Option<Arc<HashTable>>,
     /// How they are spoken to.
     pub upstream: Arc<Upstream>,
     /// Which namespaces may call it.
     pub export: Export,
     /// What it carries now.
     pub load: Arc<Load>,
+    /// Which endpoints were left out.
+    pub ejections: Arc<Ejections>,
     turn: AtomicUsize,
 }
 
+/// How a cluster is called.
+pub(crate) type Manner = (Arc<Balancing>, Arc<Upstream>);
+
 impl Cluster {
+    /// A cluster of which nothing is known yet; [`Cluster::finish`] makes it whole.
     pub(crate) fn new(
         name: Arc<str>,
         service: Arc<ServiceRef>,
         endpoints: Vec<Arc<Endpoint>>,
-        (balancer, upstream): (LoadBalancer, Arc<Upstream>),
+        (balancing, upstream): Manner,
     ) -> Self {
         Self {
             name,
             service,
+            health: Vec::new(),
+            even: endpoints
+                .windows(2)
+                .all(|pair| matches!(pair, [a, b] if a.weight == b.weight)),
             endpoints,
-            balancer,
+            balancing,
+            table: None,
             upstream,
             export: Export::Everywhere,
             load: Arc::default(),
+            ejections: Arc::default(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -113,31 +134,48 @@ impl Cluster {
         self.turn.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Continues where `previous` stood, so that recompiling does not restart the round or forget the load.
-    pub(crate) fn continue_from(&mut self, previous: &Cluster) {
-        self.turn = AtomicUsize::new(previous.turn.load(Ordering::Relaxed));
-        self.load = Arc::clone(&previous.load);
+    /// Continues where `previous` stood, so that recompiling does not restart the round, or forget the load and who failed.
+    pub(crate) fn finish(&mut self, previous: Option<&Cluster>) {
+        if let Some(previous) = previous {
+            self.turn = AtomicUsize::new(previous.turn.load(Ordering::Relaxed));
+            self.load = Arc::clone(&previous.load);
+            self.ejections = Arc::clone(&previous.ejections);
+        }
+        let before = previous.map_or(&[][..], |previous| &previous.endpoints);
+        let known: HashMap<*const Endpoint, &Arc<Health>> = before
+            .iter()
+            .map(Arc::as_ptr)
+            .zip(previous.into_iter().flat_map(|previous| &previous.health))
+            .collect();
+        let health = |endpoint| {
+            known
+                .get(&Arc::as_ptr(endpoint))
+                .map(|kept| Arc::clone(kept))
+        };
+        let all = self.endpoints.iter();
+        self.health = all.map(|e| health(e).unwrap_or_default()).collect();
+        self.table = self.table(previous);
+    }
+
+    fn table(&self, previous: Option<&Cluster>) -> Option<Arc<HashTable>> {
+        let method = self.balancing.hash.as_ref()?.method;
+        let seats = |cluster: &Self| cluster.endpoints.iter().map(|e| e.seat()).collect();
+        let own: Vec<_> = seats(self);
+        let same = |previous: &&Cluster| {
+            let hash = previous.balancing.hash.as_ref();
+            hash.is_some_and(|hash| hash.method == method) && seats(previous) == own
+        };
+        let kept = previous.filter(same).and_then(|same| same.table.clone());
+        Some(kept.unwrap_or_else(|| Arc::new(HashTable::build(method, &own))))
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {
         let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
         self.name == other.name
-            && self.balancer == other.balancer
+            && self.balancing == other.balancing
             && self.upstream == other.upstream
             && self.export == other.export
             && self.endpoints.len() == other.endpoints.len()
             && self.endpoints.iter().zip(&other.endpoints).all(pair)
     }
-}
-
-/// How a cluster's endpoints are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LoadBalancer {
-    /// The less loaded of two taken at random.
-    #[default]
-    LeastRequest,
-    /// One after the other.
-    RoundRobin,
-    /// Any.
-    Random,
 }

@@ -337,6 +337,13 @@ impl Snapshot {
         self.namespaces.values().flat_map(|names| names.values())
     }
 
+    /// Every cluster: the ports of services, and the subsets of them.
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        let services = self.services().chain(self.externals.services());
+        let ports = services.flat_map(|service| &service.ports);
+        ports.flat_map(|port| std::iter::once(&port.cluster).chain(port.subsets.values()))
+    }
+
     /// Every ready endpoint of a service port.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
         self.services()

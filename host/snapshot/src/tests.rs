@@ -5,6 +5,7 @@ mod externals;
 mod findings;
 mod listeners;
 mod lookup;
+mod policies;
 mod routes;
 mod services;
 mod sharing;

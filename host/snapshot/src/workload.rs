@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
+use crate::locality::Locality;
+
 /// One pod, as the mesh sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
@@ -26,6 +28,8 @@ pub struct Workload {
     pub version: Arc<str>,
     /// The pod's labels.
     pub labels: BTreeMap<String, String>,
+    /// Where it stands.
+    pub locality: Locality,
     /// The node it is bound to, empty before it is.
     pub node: Arc<str>,
     /// The pod's address; unspecified (`0.0.0.0`) before it has one.
@@ -54,6 +58,7 @@ impl Workload {
             principal: format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}").into(),
             app: either(&labels, "app", "app.kubernetes.io/name"),
             version: either(&labels, "version", "app.kubernetes.io/version"),
+            locality: Locality::of(&labels),
             node: text(&["spec", "nodeName"]).into(),
             address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             uid: pod.uid().into(),
@@ -78,6 +83,7 @@ impl Workload {
             principal: Arc::clone(&none),
             app: either(&labels, "app", "app.kubernetes.io/name"),
             version: either(&labels, "version", "app.kubernetes.io/version"),
+            locality: Locality::of(&labels),
             node: Arc::clone(&none),
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             uid: none,

@@ -1,16 +1,16 @@
-//! DestinationRule: subsets and the choice of load balancer.
+//! DestinationRule: the policy for a host, and for named parts of it.
 
 use std::sync::Arc;
 
 use osier_api::Object;
 
 use super::created;
-use super::upstream::{self, UpstreamPolicy};
+use super::traffic_policy::{self, TrafficPolicy};
+use super::upstream::UpstreamPolicy;
 use crate::finding::{Finding, Findings};
 use crate::names;
 use crate::read::Fields;
 use crate::route::ServiceName;
-use crate::service::LoadBalancer;
 
 pub(crate) const KIND: &str = "DestinationRule";
 
@@ -21,8 +21,7 @@ pub(crate) struct DestinationPolicy {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) service: ServiceName,
-    pub(crate) balancer: Option<LoadBalancer>,
-    pub(crate) upstream: UpstreamPolicy,
+    pub(crate) traffic: TrafficPolicy,
     pub(crate) subsets: Vec<Subset>,
     pub(crate) findings: Vec<Finding>,
 }
@@ -35,8 +34,9 @@ impl DestinationPolicy {
 
     /// What it says about connections, for the whole and for subsets.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &UpstreamPolicy> {
-        let subsets = self.subsets.iter().map(|subset| &subset.upstream);
-        std::iter::once(&self.upstream).chain(subsets)
+        let subsets = self.subsets.iter().map(|subset| &subset.traffic);
+        let all = std::iter::once(&self.traffic).chain(subsets);
+        all.flat_map(TrafficPolicy::upstreams)
     }
 }
 
@@ -45,8 +45,7 @@ impl DestinationPolicy {
 pub(crate) struct Subset {
     pub(crate) name: Arc<str>,
     pub(crate) labels: Vec<(String, String)>,
-    pub(crate) balancer: Option<LoadBalancer>,
-    pub(crate) upstream: UpstreamPolicy,
+    pub(crate) traffic: TrafficPolicy,
     pub(crate) field: String,
 }
 
@@ -58,8 +57,7 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
         service: ServiceName::Other(Arc::from("")),
-        balancer: None,
-        upstream: UpstreamPolicy::default(),
+        traffic: TrafficPolicy::default(),
         subsets: Vec::new(),
         findings: Vec::new(),
     };
@@ -76,8 +74,7 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
     if let Some(mut traffic) = spec.object("trafficPolicy") {
-        policy.balancer = balancer(&mut traffic);
-        policy.upstream = upstream::read(&mut traffic, &policy.namespace);
+        policy.traffic = traffic_policy::read(&mut traffic, &policy.namespace);
     }
     policy.subsets = spec
         .objects("subsets")
@@ -92,12 +89,8 @@ fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {
     let labels = labels
         .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
         .collect();
-    let mut traffic = fields.object("trafficPolicy");
-    let balancer = traffic.as_mut().and_then(balancer);
-    let upstream = traffic
-        .as_mut()
-        .map(|traffic| upstream::read(traffic, namespace));
-    drop(traffic);
+    let traffic = fields.object("trafficPolicy");
+    let traffic = traffic.map(|mut traffic| traffic_policy::read(&mut traffic, namespace));
     let Some(name) = fields.text("name") else {
         fields.invalid("name", "is missing; the subset is ignored");
         return None;
@@ -105,22 +98,7 @@ fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {
     Some(Subset {
         name: name.into(),
         labels,
-        balancer,
-        upstream: upstream.unwrap_or_default(),
+        traffic: traffic.unwrap_or_default(),
         field: fields.at("name"),
     })
-}
-
-/// The `loadBalancer.simple` of a traffic policy.
-fn balancer(policy: &mut Fields<'_>) -> Option<LoadBalancer> {
-    let mut fields = policy.object("loadBalancer")?;
-    match fields.text("simple")? {
-        "ROUND_ROBIN" => Some(LoadBalancer::RoundRobin),
-        "LEAST_REQUEST" | "LEAST_CONN" | "UNSPECIFIED" => Some(LoadBalancer::LeastRequest),
-        "RANDOM" => Some(LoadBalancer::Random),
-        other => {
-            fields.not_applied("simple", format!("{other} is served as LEAST_REQUEST"));
-            None
-        }
-    }
 }

@@ -11,6 +11,7 @@ use super::created;
 use crate::endpoint::Place;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::locality::Locality;
 use crate::read::Fields;
 use crate::ready;
 use crate::serves::{Port, Serves};
@@ -58,6 +59,7 @@ pub(crate) struct Outside {
     /// Where; `None` is where the service's host is.
     pub(crate) place: Option<Place>,
     ports: HashMap<String, u16>,
+    weight: u32,
     pub(crate) workload: Arc<Workload>,
     pub(crate) findings: Vec<Finding>,
 }
@@ -73,6 +75,7 @@ impl Outside {
                 .clone()
                 .unwrap_or_else(|| Place::Name(host.into())),
             port: own.or(port.target).unwrap_or(port.port.number),
+            weight: self.weight,
         }
     }
 }
@@ -224,12 +227,17 @@ fn outside(fields: &mut Fields<'_>, named: (&str, &str)) -> Option<Outside> {
         Err(_) => Place::Name(address.to_ascii_lowercase().into()),
     });
     let mut workload = Workload::outside(named, labels);
+    if let Some(text) = fields.text("locality").filter(|text| !text.is_empty()) {
+        workload.locality = Locality::parse(text);
+    }
     if let Some(Place::Address(address)) = place {
         workload.address = address;
     }
     Some(Outside {
         place,
         ports,
+        // In Istio 0 stands for the default.
+        weight: fields.number("weight").unwrap_or(1).max(1),
         workload: Arc::new(workload),
         findings: Vec::new(),
     })

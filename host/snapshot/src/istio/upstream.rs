@@ -12,8 +12,10 @@ pub(crate) struct UpstreamPolicy {
     pool: Option<ConnectionPool>,
     upgrade: bool,
     tls: Option<Tls>,
-    /// A field that speaks of connections, which calls in memory do not have.
-    pub(crate) of_connections: Option<&'static str>,
+    /// The path of a field that speaks of connections, which calls in memory do not have.
+    pub(crate) of_connections: Option<String>,
+    /// The path of the field that names the Secret.
+    pub(crate) names_secret: String,
 }
 
 #[derive(Clone, Debug)]
@@ -25,8 +27,14 @@ enum Tls {
 }
 
 impl UpstreamPolicy {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pool.is_none() && !self.upgrade && self.tls.is_none()
+    /// Takes what another policy says, where it says anything.
+    pub(super) fn override_by(&mut self, other: &Self) {
+        if other.pool.is_some() {
+            (self.pool, self.upgrade) = (other.pool.clone(), other.upgrade);
+        }
+        if other.tls.is_some() {
+            self.tls = other.tls.clone();
+        }
     }
 
     /// The Secret that it names.
@@ -106,7 +114,7 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
             max_retries: pool.max_retries,
             ..ConnectionPool::default()
         };
-        said.of_connections = (pool != without || upgrade).then_some("connectionPool");
+        said.of_connections = (pool != without || upgrade).then(|| fields.at(""));
         said.pool = Some(pool);
         said.upgrade = upgrade;
     }
@@ -114,8 +122,9 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
         .object("tls")
         .and_then(|mut fields| tls(&mut fields, namespace));
     if matches!(said.tls, Some(Tls::Originate(_) | Tls::Secret(..))) {
-        said.of_connections = Some("tls");
+        said.of_connections = Some(policy.at("tls"));
     }
+    said.names_secret = policy.at("tls.credentialName");
     said
 }
 

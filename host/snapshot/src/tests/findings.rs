@@ -29,8 +29,8 @@ fn nothing_that_is_not_applied_is_silent() {
             "retries": {"attempts": 1, "backoff": "1s", "retryOn": "http3-post-connect-failure", "retryRemoteLocalities": true},
         }]}))
         .destination_rule("pool", json!({"host": "reviews", "trafficPolicy": {
-            "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}}, "outlierDetection": {},
-            "loadBalancer": {"consistentHash": {"httpHeaderName": "x"}}}}))
+            "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}}, "tunnel": {},
+            "loadBalancer": {"simple": "PASSTHROUGH", "consistentHash": {"maglev": {"tableSize": 8}}}}}))
         .gateway("tls", json!({"servers": [{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["a.com"], "tls": {"mode": "PASSTHROUGH", "cipherSuites": ["x"]}}]}));
     let (snapshot, findings) = world.compile(None);
     let not_applied = |field| (FindingKind::NotApplied, field);
@@ -39,8 +39,16 @@ fn nothing_that_is_not_applied_is_silent() {
         [
             not_applied("spec.trafficPolicy.connectionPool"),
             not_applied("spec.trafficPolicy.connectionPool.tcp.tcpKeepalive"),
-            not_applied("spec.trafficPolicy.loadBalancer.consistentHash"),
-            not_applied("spec.trafficPolicy.outlierDetection"),
+            (
+                FindingKind::Invalid,
+                "spec.trafficPolicy.loadBalancer.consistentHash"
+            ),
+            (
+                FindingKind::Invalid,
+                "spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize"
+            ),
+            not_applied("spec.trafficPolicy.loadBalancer.simple"),
+            not_applied("spec.trafficPolicy.tunnel"),
             not_applied("spec.servers[0].tls.cipherSuites"),
             not_applied("spec.http[0].retries.retryOn"),
             not_applied("spec.http[0].retries.retryRemoteLocalities"),

@@ -154,10 +154,10 @@ fn subsets_select_by_label_and_choose_their_balancer() {
         .unwrap()
         .port(80)
         .unwrap();
-    assert_eq!(port.cluster.balancer, LoadBalancer::Random);
+    assert_eq!(port.cluster.balancing.balancer, LoadBalancer::Random);
     let v2 = &port.subsets["v2"];
     assert_eq!(
-        (v2.endpoints.len(), v2.balancer),
+        (v2.endpoints.len(), v2.balancing.balancer),
         (1, LoadBalancer::RoundRobin)
     );
     assert_eq!(&*v2.endpoints[0].workload.version, "v2");
@@ -166,14 +166,17 @@ fn subsets_select_by_label_and_choose_their_balancer() {
         "one endpoint has one load counter"
     );
     assert_eq!(port.subsets["none"].endpoints.len(), 0);
-    assert_eq!(port.subsets["none"].balancer, LoadBalancer::Random);
+    assert_eq!(
+        port.subsets["none"].balancing.balancer,
+        LoadBalancer::Random
+    );
     let other = snapshot
         .service("reviews", Some("other"))
         .unwrap()
         .port(80)
         .unwrap();
     assert_eq!(
-        other.cluster.balancer,
+        other.cluster.balancing.balancer,
         LoadBalancer::LeastRequest,
         "a rule speaks of one service"
     );

@@ -1,0 +1,194 @@
+//! Balancing and resilience as users see them: sessions that stick, and upstreams that fail without anybody noticing.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use anyhow::{Context, Result, ensure};
+use osier_tests::artifacts::component;
+use osier_tests::load::Plan;
+use osier_tests::server::Server;
+use osier_tests::{Node, http, objects, until};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
+const HOST: &str = "shop.example.com";
+
+fn apply(node: &Node, objects: &[Value]) {
+    let all: Vec<String> = objects.iter().map(ToString::to_string).collect();
+    node.apply_text(&all.join("\n---\n")).unwrap();
+}
+
+fn rule(host: &str, policy: &Value) -> Value {
+    json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "policy"},
+        "spec": {"host": host, "trafficPolicy": policy}})
+}
+
+/// The gateway, and a host outside that these servers serve through it.
+fn shop(servers: &[&Server]) -> [Value; 3] {
+    let endpoint =
+        |server: &&Server| json!({"address": "127.0.0.1", "ports": {"http": server.port}});
+    let endpoints: Vec<Value> = servers.iter().map(endpoint).collect();
+    let object = |kind: &str, spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "metadata": {"name": "shop"}, "spec": spec});
+    let gateway = json!({"servers": [{"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]});
+    let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP"}]);
+    let entry =
+        json!({"hosts": [HOST], "resolution": "STATIC", "ports": ports, "endpoints": endpoints});
+    let retries = json!({"attempts": 2, "retryOn": "5xx"});
+    let to_shop = json!([{"route": [{"destination": {"host": HOST}}], "retries": retries}]);
+    let route = json!({"hosts": [HOST], "gateways": ["shop"], "http": to_shop});
+    [
+        object("Gateway", gateway),
+        object("ServiceEntry", entry),
+        object("VirtualService", route),
+    ]
+}
+
+/// Waits until the object has nothing to complain of.
+async fn in_force(node: &Node, plural: &str, name: &str) {
+    let path = format!("/apis/networking.istio.io/v1/namespaces/default/{plural}/{name}");
+    let accepted = || async {
+        let object = objects::get(node, &path).await?;
+        let generation = &object["metadata"]["generation"];
+        ensure!(
+            object["status"]["observedGeneration"] == *generation,
+            "{object}"
+        );
+        ensure!(
+            objects::condition(&object, "Accepted") == Some("True"),
+            "{object}"
+        );
+        Ok(Some(()))
+    };
+    until(&format!("{plural} {name} is in force"), SOON, accepted)
+        .await
+        .unwrap();
+}
+
+/// Three pods that say their names, called through the gateway, under this policy.
+async fn pods(policy: &Value) -> Node {
+    let node = Node::start().unwrap();
+    node.import("echo:1.0", &component("tests/echo").unwrap())
+        .unwrap();
+    let manifest = include_str!("manifests/echo.yaml").replace("replicas: 1", "replicas: 3");
+    node.apply_text(&manifest).unwrap();
+    apply(&node, &[rule("echo", policy)]);
+    objects::ready(&node, "app=echo", 3).await.unwrap();
+    in_force(&node, "destinationrules", "policy").await;
+    node
+}
+
+/// What curl gets, with these further arguments: the name of the pod that answered.
+fn curl(node: &Node, more: &[&str]) -> Result<String> {
+    let url = format!("http://{}/", node.address("gateway")?);
+    let output = Command::new("curl")
+        .args(["-sS", "--fail"])
+        .args(more)
+        .arg(url)
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let said: Value = serde_json::from_slice(&output.stdout)?;
+    Ok(said["pod"].as_str().context("a pod's name")?.to_owned())
+}
+
+/// Whoever asks like this comes to the same pod each time; the pods that all of them come to.
+fn homes(node: &Node, callers: impl Iterator<Item = Vec<String>>) -> BTreeSet<String> {
+    let home = |caller: Vec<String>| {
+        let more: Vec<&str> = caller.iter().map(String::as_str).collect();
+        let first = curl(node, &more).unwrap();
+        for _ in 0..4 {
+            assert_eq!(curl(node, &more).unwrap(), first);
+        }
+        first
+    };
+    callers.map(home).collect()
+}
+
+fn jar(folder: &Path, number: u32) -> Vec<String> {
+    let jar = folder.join(number.to_string()).display().to_string();
+    vec!["--cookie".into(), jar.clone(), "--cookie-jar".into(), jar]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_stick_by_cookie_and_by_header() {
+    let cookie = json!({"httpCookie": {"name": "session", "path": "/", "ttl": "300s"}});
+    let node = pods(&json!({"loadBalancer": {"consistentHash": cookie}})).await;
+    let folder = tempfile::tempdir().unwrap();
+    let three = homes(&node, (0..20).map(|number| jar(folder.path(), number)));
+    assert_eq!(three.len(), 3, "sessions are spread over all pods");
+    let header = json!({"httpHeaderName": "x-user", "maglev": {}});
+    apply(
+        &node,
+        &[rule(
+            "echo",
+            &json!({"loadBalancer": {"consistentHash": header}}),
+        )],
+    );
+    in_force(&node, "destinationrules", "policy").await;
+    let user = |number: u32| vec!["--header".to_owned(), format!("x-user: user-{number}")];
+    assert_eq!(homes(&node, (0..20).map(user)), three);
+}
+
+async fn metric(node: &Node, start: &str) -> Result<Option<f64>> {
+    let text = http::get(&node.address("admin")?, "/metrics").await?.text();
+    let line = text.lines().find(|line| line.starts_with(start));
+    Ok(line.and_then(|line| line.rsplit(' ').next()?.parse().ok()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_fails_is_left_out_and_nobody_notices() {
+    let node = Node::start().unwrap();
+    let (good, bad) = (
+        Server::plain().await.unwrap(),
+        Server::plain().await.unwrap(),
+    );
+    apply(&node, &shop(&[&good, &bad]));
+    let policy = json!({"outlierDetection": {"consecutive5xxErrors": 3, "baseEjectionTime": "300s", "maxEjectionPercent": 50}});
+    apply(&node, &[rule(HOST, &policy)]);
+    for (plural, name) in [("virtualservices", "shop"), ("destinationrules", "policy")] {
+        in_force(&node, plural, name).await;
+    }
+    let gateway = node.address("gateway").unwrap();
+    let load = Plan::get(&gateway, "/x", 4).header("host", HOST).start();
+    let both = || async {
+        let called = good.requests() > 20 && bad.requests() > 20;
+        Ok(called.then_some(()))
+    };
+    until("both servers are called", SOON, both).await.unwrap();
+    bad.answer_with(503);
+    let ejected = || async {
+        let start = "envoy_cluster_outlier_detection_ejections_active";
+        Ok((metric(&node, start).await? == Some(1.0)).then_some(()))
+    };
+    until("the bad one is left out", SOON, ejected)
+        .await
+        .unwrap();
+    let (then, others) = (bad.requests(), good.requests());
+    let more = || async { Ok((good.requests() > others + 200).then_some(())) };
+    until("the good one is called", SOON, more).await.unwrap();
+    let outcome = load.finish().await;
+    assert_eq!(outcome.unexpected(&[200]), Vec::<String>::new());
+    // What was under way when it was left out may have come late.
+    assert!(
+        bad.requests() <= then + 4,
+        "{} more calls",
+        bad.requests() - then
+    );
+    let logged = || async {
+        let log = node.log();
+        let line = log.lines().find(|line| line.contains("outlierDetection"));
+        let line = line.context("no line")?;
+        ensure!(
+            line.contains("consecutive_5xx") && line.contains(HOST),
+            "{line}"
+        );
+        Ok(Some(()))
+    };
+    until("the log says so", SOON, logged).await.unwrap();
+}
