@@ -17,6 +17,8 @@ ROOTS = [CORE + kind + suffix for kind in KINDS for suffix in ("", "List")] + [
 GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
 SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
            "io.k8s.apimachinery.pkg.api.resource.Quantity": "quantity"}
+# Upstream's documents have these defaults, the package lost them. Server-side apply needs them: they are list keys.
+DEFAULTS = {(CORE + "ContainerPort", "protocol"): "TCP", (CORE + "ServicePort", "protocol"): "TCP"}
 
 
 def plain(node):
@@ -39,6 +41,9 @@ def definition(name, node):
     if name in SCALARS:
         kept = {"description": node["description"]} if "description" in node else {}
         return {**kept, "type": "string", "format": SCALARS[name]}
+    for (owner, field), value in DEFAULTS.items():
+        if owner == name:
+            node["properties"][field]["default"] = value
     for field in ("apiVersion", "kind"):
         node.get("properties", {}).get(field, {}).pop("enum", None)
     gvks = [gvk for gvk in node.get("x-kubernetes-group-version-kind", []) if gvk["group"] in GROUPS]

@@ -9,6 +9,7 @@
 pub mod defaults;
 pub mod duration;
 mod fault;
+pub mod managed;
 mod object;
 pub mod patch;
 pub mod quantity;

@@ -125,6 +125,20 @@ impl Status {
         Self::new(409, "Conflict", message).on(about(resource, name))
     }
 
+    /// 409: an apply would change what others own; each cause is a message and the field.
+    pub fn apply_conflict(message: &str, causes: impl Iterator<Item = (String, String)>) -> Self {
+        let causes = causes.map(|(message, field)| Cause {
+            reason: "FieldManagerConflict".to_owned(),
+            message,
+            field,
+        });
+        let details = Details {
+            causes: causes.collect(),
+            ..Details::default()
+        };
+        Self::new(409, "Conflict", message).on(details)
+    }
+
     /// 422: the object breaks rules; every fault is listed.
     pub fn invalid(resource: &Resource, name: &str, faults: &[Fault]) -> Self {
         let message = format!(

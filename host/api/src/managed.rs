@@ -1,0 +1,269 @@
+//! `metadata.managedFields`: who set which field of an object, and server-side apply.
+//!
+//! The rules are in [`osier_structured`]; here is what Kubernetes' objects add to them (`apimachinery/util/managedfields`):
+//! the entries and their times, fields that nobody owns, the cap on updaters, and the way from client-side apply.
+
+mod entries;
+mod last_applied;
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::{Object, Resource, Subresource, schema};
+use entries::Entries;
+use osier_structured::{
+    Conflict, FieldSet, Malformed, Operation, Owner, Path, Refusal, Schema, Wish,
+};
+
+/// The list of entries in an object.
+const FIELD: [&str; 2] = ["metadata", "managedFields"];
+/// Owns what is in an object that was never tracked when it is applied for the first time.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+
+/// Who writes, through which part of the object, in which version, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Author<'a> {
+    /// The name of the field manager.
+    pub manager: &'a str,
+    /// The subresource; empty for the object itself.
+    pub subresource: &'a str,
+    /// The version that the request speaks.
+    pub api_version: &'a str,
+    /// The time of the request, RFC 3339 with seconds.
+    pub now: &'a str,
+}
+
+/// Why a configuration was not applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// The configuration does not fit its schema's list types.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Others own what would change.
+    #[error("{}", entries::conflict_message(.0))]
+    Conflicts(Vec<Conflict>),
+}
+
+/// One cause of a conflict as a Status names it: the message and the field.
+pub fn cause(conflict: &Conflict) -> (String, String) {
+    let message = format!("conflict with {}", entries::described(&conflict.manager));
+    (message, conflict.path.to_string())
+}
+
+impl Author<'_> {
+    fn as_manager(&self, operation: Operation) -> Owner {
+        let version = match operation {
+            Operation::Apply => "",
+            Operation::Update => self.api_version,
+        };
+        Owner {
+            name: self.manager.to_owned(),
+            operation,
+            version: version.to_owned(),
+            part: self.subresource.to_owned(),
+        }
+    }
+}
+
+/// The object that results when `config` is applied to `live`, with its new `metadata.managedFields`.
+///
+/// # Errors
+/// When others own what would change and `force` is false, or elements of lists cannot be told apart.
+pub fn apply(
+    resource: &Resource,
+    live: Option<&Object>,
+    config: &Object,
+    author: Author<'_>,
+    force: bool,
+) -> Result<Object, ApplyError> {
+    let mut config = config.clone();
+    config.remove(&FIELD);
+    schema::normalize(resource, &mut config);
+    let mut base = Object::default();
+    let mut entries = Entries::default();
+    if let Some(live) = live {
+        base = live.clone();
+        entries = Entries::of(base.remove(&FIELD).as_ref()).unwrap_or_default();
+        if entries.is_empty() {
+            claim_untracked(resource, &base, &mut entries, author)?;
+        }
+    }
+    let mut wish = Application {
+        resource,
+        live: base,
+        config,
+        author,
+    };
+    let applied = match wish.merge(&mut entries, force) {
+        Err(Refusal::Conflicts(conflicts)) => {
+            let left = last_applied::not_from_client(&wish, conflicts);
+            if !left.is_empty() {
+                return Err(ApplyError::Conflicts(left));
+            }
+            wish.merge(&mut entries, true)
+        }
+        result => result,
+    };
+    let mut applied = applied.map_err(|refusal| match refusal {
+        Refusal::Malformed(fault) => ApplyError::Malformed(fault),
+        Refusal::Conflicts(conflicts) => ApplyError::Conflicts(conflicts),
+    })?;
+    last_applied::keep_annotation(&mut wish, &mut applied);
+    applied.set(&FIELD, entries.into_value());
+    Ok(applied)
+}
+
+/// One configuration on its way into one object.
+struct Application<'a> {
+    resource: &'a Resource,
+    live: Object,
+    config: Object,
+    author: Author<'a>,
+}
+
+impl Application<'_> {
+    fn merge(&self, entries: &mut Entries, force: bool) -> Result<Object, Refusal> {
+        let manager = self.author.as_manager(Operation::Apply);
+        let foreign = |set| owned_through(self.resource, self.author.subresource, set);
+        let (live, config) = (self.live.to_value(), self.config.to_value());
+        let before = entries.owners.get(&manager).cloned();
+        let wish = Wish {
+            config: &config,
+            foreign: &foreign,
+            force,
+        };
+        let schema = schema_of(self.resource);
+        let merged = osier_structured::apply(schema, &live, &mut entries.owners, &manager, wish)?;
+        let same = before.as_ref() == entries.owners.get(&manager);
+        if !same || merged != live {
+            entries.stamp(&manager, self.author);
+        }
+        entries.forget_the_gone();
+        Ok(Object::from_value(merged).unwrap_or_default())
+    }
+}
+
+/// Everything in an object that was never tracked belongs to a manager of its own.
+fn claim_untracked(
+    resource: &Resource,
+    live: &Object,
+    entries: &mut Entries,
+    author: Author<'_>,
+) -> Result<(), Malformed> {
+    let author = Author {
+        manager: BEFORE_FIRST_APPLY,
+        subresource: "",
+        ..author
+    };
+    record(resource, &Object::default(), live, entries, author).map(drop)
+}
+
+/// Puts `metadata.managedFields` into `new`, which an author made out of `live` by any way but apply.
+///
+/// `submitted` is what the request's body had there: Kubernetes lets a request write the list itself. An object that
+/// was never tracked stays so until it is applied.
+pub fn track(
+    resource: &Resource,
+    live: Option<&Object>,
+    new: &mut Object,
+    submitted: Option<&Value>,
+    author: Author<'_>,
+) {
+    let kept = live.and_then(|live| live.get(&FIELD));
+    let submitted = submitted.filter(|_| author.subresource.is_empty());
+    new.remove(&FIELD);
+    if entries::is_reset(submitted) {
+        return;
+    }
+    let given = submitted.filter(|list| Entries::of(Some(list)).is_some_and(|all| !all.is_empty()));
+    let base = given.or(kept);
+    let mut entries = Entries::of(base).unwrap_or_default();
+    if live.is_some() && entries.is_empty() {
+        return;
+    }
+    let mut before = live.cloned().unwrap_or_default();
+    before.remove(&FIELD);
+    match record(resource, &before, new, &mut entries, author) {
+        Ok(true) => new.set(&FIELD, entries.into_value()),
+        Ok(false) | Err(_) => {
+            if let Some(base) = base {
+                new.set(&FIELD, base.clone());
+            }
+        }
+    }
+}
+
+/// Whether anything changed hands.
+fn record(
+    resource: &Resource,
+    live: &Object,
+    new: &Object,
+    entries: &mut Entries,
+    author: Author<'_>,
+) -> Result<bool, Malformed> {
+    let manager = author.as_manager(Operation::Update);
+    let foreign = |set| owned_through(resource, author.subresource, set);
+    let changed = osier_structured::update(
+        schema_of(resource),
+        &live.to_value(),
+        &new.to_value(),
+        &mut entries.owners,
+        (&manager, &foreign),
+    )?;
+    if changed {
+        entries.stamp(&manager, author);
+        entries.forget_the_gone();
+        entries.cap();
+    }
+    Ok(changed)
+}
+
+fn schema_of(resource: &Resource) -> Schema<'static> {
+    Schema::new(schema::document(resource), schema::definitions())
+}
+
+/// What a write through a part of the object can own at all.
+fn owned_through(resource: &Resource, subresource: &str, set: FieldSet) -> FieldSet {
+    let set = match subresource {
+        "status" => set.only_field("status"),
+        "" if resource.has(Subresource::Status) => set.without_field("status"),
+        _ => set,
+    };
+    set.difference(&NOBODYS)
+}
+
+/// What the server owns.
+static NOBODYS: LazyLock<FieldSet> = LazyLock::new(|| {
+    let mut set = FieldSet::default();
+    for field in ["apiVersion", "kind", "metadata"] {
+        set.insert(&Path::of_fields(&[field]).0);
+    }
+    for field in [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ] {
+        set.insert(&Path::of_fields(&["metadata", field]).0);
+    }
+    set
+});
+
+/// The object without the list, for those who do not look at it.
+pub fn forget(object: &mut Object) {
+    if let Some(metadata) = object
+        .as_map_mut()
+        .get_mut("metadata")
+        .and_then(Value::as_object_mut)
+    {
+        let _: Option<Value> = Map::remove(metadata, "managedFields");
+    }
+}
+
+#[cfg(test)]
+mod tests;
