@@ -247,10 +247,12 @@ impl Paths<'_> {
                 "application/json-patch+json",
                 "application/merge-patch+json",
                 "application/strategic-merge-patch+json",
+                "application/apply-patch+yaml",
             ],
             "patch" => &[
                 "application/json-patch+json",
                 "application/merge-patch+json",
+                "application/apply-patch+yaml",
             ],
             _ => &["application/json", "application/yaml"],
         };

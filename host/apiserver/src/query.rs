@@ -1,7 +1,7 @@
 //! The parameters of a request, read from its query string.
 
-use osier_api::Status;
 use osier_api::selector::{FieldSelector, LabelSelector};
+use osier_api::{Fault, Status};
 
 /// The decoded pairs of a query string.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,46 @@ pub(crate) enum FieldValidation {
     Warn,
     /// Refuse the body.
     Strict,
+}
+
+/// The longest name of a field manager.
+const MANAGER_LENGTH: usize = 128;
+
+/// The name under which a write is recorded, if the request gives one.
+pub(crate) fn field_manager(query: &Query) -> Result<Option<&str>, Status> {
+    let Some(name) = query.get("fieldManager") else {
+        return Ok(None);
+    };
+    let refuse = |words: &str| {
+        let fault = Fault::invalid("fieldManager", name, words);
+        Err(invalid_options(&fault))
+    };
+    if name.chars().count() > MANAGER_LENGTH {
+        return refuse("may not be more than 128 bytes");
+    }
+    if name.chars().any(char::is_control) {
+        return refuse("should only contain printable characters");
+    }
+    Ok(Some(name))
+}
+
+/// Whether an apply takes fields from their owners.
+pub(crate) fn force(query: &Query) -> Result<Option<bool>, Status> {
+    match query.get("force") {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(other) => {
+            let words = "must be true or false";
+            Err(invalid_options(&Fault::invalid("force", other, words)))
+        }
+    }
+}
+
+/// 422 for the parameters of a patch.
+pub(crate) fn invalid_options(fault: &Fault) -> Status {
+    let words = format!("PatchOptions.meta.k8s.io \"\" is invalid: {fault}");
+    Status::new(422, "Invalid", words)
 }
 
 /// The parameters of a write.

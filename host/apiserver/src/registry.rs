@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod list;
 mod page;
+mod sign;
 mod update;
 mod watch;
 
@@ -41,6 +42,10 @@ pub(crate) struct Write<'a> {
     pub(crate) user: &'a User,
     pub(crate) address: &'a Address,
     pub(crate) options: WriteOptions,
+    /// The name under which the fields that change are recorded.
+    pub(crate) manager: String,
+    /// Whether the object comes from an apply, and says itself who owns what in it.
+    pub(crate) applied: bool,
     /// What the caller shall be told beside the answer.
     pub(crate) warnings: Vec<String>,
 }
@@ -51,6 +56,8 @@ impl<'a> Write<'a> {
             user,
             address,
             options,
+            manager: user.name.clone(),
+            applied: false,
             warnings: Vec::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! From a request to an answer: which verb on which target, and how the result is sent.
 
+mod apply;
 mod documents;
 mod objects;
 mod parts;

@@ -5,7 +5,7 @@ use osier_process::clock;
 use rand::Rng;
 use serde_json::{Value, json};
 
-use super::{Registry, Write, validate};
+use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
 use crate::store::{Expect, StoreError};
@@ -67,13 +67,16 @@ impl Registry {
     ) -> Result<Object, Status> {
         let resource = write.resource();
         let strategy = self.strategies.of(resource);
+        let submitted = object.remove(&["metadata", "managedFields"]);
+        let managed = write.signed(None, draft::complete(resource, object.clone()), submitted);
         stamp_new(&mut object, strategy.generations());
         if resource.has(Subresource::Status) && !strategy.created_with_status() {
             object.remove(&["status"]);
         }
         strategy.prepare_create(&mut object);
-        let object = draft::complete(resource, object);
+        let mut object = draft::complete(resource, object);
         validate(resource, None, &object)?;
+        sign::put(&mut object, managed);
         let mut object = self.admit(write, None, object).await?;
         let key = objects::key(resource, object.namespace(), object.name());
         if self.store.get(&key).is_some() {

@@ -4,7 +4,7 @@ use osier_api::{Fault, Object, Status, Subresource};
 use serde_json::{Value, json};
 
 use super::create::place;
-use super::{Registry, Write, validate};
+use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
 use crate::store::{Entry, Expect, StoreError};
@@ -77,13 +77,16 @@ impl Registry {
         let strategy = self.strategies.of(resource);
         let old = objects::read(&entry)?;
         let shown = write.shown(old.clone());
-        let proposed = (change.make)(&shown, &mut write.warnings)?;
+        let mut proposed = (change.make)(&shown, &mut write.warnings)?;
+        let mut submitted = proposed.remove(&["metadata", "managedFields"]);
         let mut new = merge(write.address, strategy, (&old, proposed), change.part)?;
         check_finalizers(write.address, &old, &new)?;
         new = draft::complete(resource, new);
         if change.part != Part::Binding {
             validate(resource, Some(&old), &new)?;
+            submitted = write.signed(Some(&old), new.clone(), submitted);
         }
+        sign::put(&mut new, submitted);
         new = self.admit(write, Some(&old), new).await?;
         let claim = strategy.claim(Some(&old), &mut new)?;
         if strategy.generations() && wanted_state_changed(&old, &new) {
@@ -148,7 +151,6 @@ fn merge(
             for field in KEPT {
                 copy(old, &mut new, &["metadata", field]);
             }
-            new.remove(&["metadata", "managedFields"]);
             if part == Part::Main {
                 if address.resource.has(Subresource::Status) {
                     copy(old, &mut new, &["status"]);

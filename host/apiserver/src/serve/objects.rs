@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::stream;
 use http::Response;
+use http::header::USER_AGENT;
 use osier_api::{Object, Status};
 use osier_process::body::{self, Body, BodyError};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::Exchange;
 use crate::decode::{self, Format};
 use crate::draft;
 use crate::protobuf;
-use crate::query::{FieldValidation, ListOptions, WriteOptions};
+use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
 use crate::registry::{Change, DeleteOptions, Deleted, Part, Write, fresh_token};
 use crate::render::{self, ListWriter, Renderer};
 use crate::representation::Representation;
@@ -25,11 +26,15 @@ impl<'a> Exchange<'a> {
     }
 
     pub(super) fn write(&self) -> Result<Write<'a>, Status> {
-        Ok(Write::new(
-            self.user,
-            self.address,
-            WriteOptions::read(&self.incoming.query)?,
-        ))
+        let options = WriteOptions::read(&self.incoming.query)?;
+        let mut write = Write::new(self.user, self.address, options);
+        // Who does not say a name is called by its program, as upstream does it.
+        let agent = self.incoming.header(USER_AGENT).split('/').next();
+        let agent = agent.filter(|name| !name.is_empty());
+        if let Some(name) = query::field_manager(&self.incoming.query)?.or(agent) {
+            write.manager = name.to_owned();
+        }
+        Ok(write)
     }
 
     pub(super) fn show(

@@ -36,6 +36,9 @@ impl Exchange<'_> {
     }
 
     async fn patch_status(mut self) -> Result<Response<Body>, Status> {
+        if self.applies() {
+            return self.apply(Part::Status).await;
+        }
         let (object, warnings) = self.patch_part(Part::Status).await?;
         self.show(200, object, &warnings)
     }

@@ -2,13 +2,14 @@
 
 use http::Response;
 use osier_api::patch::{self, PatchError};
-use osier_api::{Details, Object, Resource, Status};
+use osier_api::{Details, Fault, Object, Resource, Status};
 use osier_process::body::Body;
 use serde_json::Value;
 
 use super::Exchange;
 use crate::decode::{self, Document, Format};
 use crate::draft;
+use crate::query;
 use crate::registry::{Change, Part};
 
 /// The ways to say what shall change.
@@ -22,6 +23,9 @@ pub(super) enum Way {
     Strategic,
 }
 
+/// The type of an apply's body.
+pub(super) const APPLY: &str = "application/apply-patch+yaml";
+
 impl Way {
     pub(super) fn of(resource: &Resource, media: &str) -> Result<Self, Status> {
         const JSON: &str = "application/json-patch+json";
@@ -31,15 +35,10 @@ impl Way {
             JSON => Ok(Self::Json),
             MERGE => Ok(Self::Merge),
             STRATEGIC if resource.strategic() => Ok(Self::Strategic),
-            "application/apply-patch+yaml" | "application/apply-patch+cbor" => Err(Status::new(
-                415,
-                "UnsupportedMediaType",
-                "server-side apply is not served by this version of Osier; use kubectl apply without --server-side",
-            )),
-            _ if resource.strategic() => {
-                Err(Status::unsupported_media_type(&[JSON, MERGE, STRATEGIC]))
-            }
-            _ => Err(Status::unsupported_media_type(&[JSON, MERGE])),
+            _ if resource.strategic() => Err(Status::unsupported_media_type(&[
+                JSON, MERGE, STRATEGIC, APPLY,
+            ])),
+            _ => Err(Status::unsupported_media_type(&[JSON, MERGE, APPLY])),
         }
     }
 
@@ -81,11 +80,18 @@ pub(super) fn read(bytes: &[u8]) -> Result<Document, Status> {
 
 impl Exchange<'_> {
     pub(super) async fn patch(mut self) -> Result<Response<Body>, Status> {
+        if self.applies() {
+            return self.apply(Part::Main).await;
+        }
         let (object, warnings) = self.patch_part(Part::Main).await?;
         self.show(200, object, &warnings)
     }
 
     pub(super) async fn patch_part(&mut self, part: Part) -> Result<(Object, Vec<String>), Status> {
+        if query::force(&self.incoming.query)?.is_some() {
+            let words = "may not be specified for non-apply patch";
+            return Err(query::invalid_options(&Fault::forbidden("force", words)));
+        }
         let mut write = self.write()?;
         let (address, wish) = (self.address, write.options.validation);
         let way = Way::of(address.resource, &self.incoming.media())?;

@@ -306,8 +306,6 @@ async fn patches_of_each_kind() {
     );
     assert_eq!(patch("application/json-patch+json", "{").await.code, 400);
     assert_eq!(patch("text/plain", "{}").await.code, 415);
-    let applied = patch("application/apply-patch+yaml", "{}").await;
-    assert!(applied.code == 415 && applied.message().contains("without --server-side"));
     let stale = patch(
         "application/merge-patch+json",
         r#"{"metadata":{"resourceVersion":"1"}}"#,

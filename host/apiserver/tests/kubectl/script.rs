@@ -130,6 +130,14 @@ metadata: {name: maps, labels: {tier: gold}}
 data: {a: "2"}
 "#;
 
+const WHOLE: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: {name: whole}
+spec:
+  containers: [{name: web, image: hello, ports: [{containerPort: 80}, {containerPort: 80, protocol: UDP}]}]
+"#;
+
 const EVENT: &str = r#"
 apiVersion: v1
 kind: Event
@@ -339,9 +347,37 @@ pub(crate) const SCRIPT: &[Step] = &[
         "get things",
         &["the server doesn't have a resource type \"things\""],
     ),
-    refused("apply --server-side -f -", &["erver-side apply"])
-        .with(CHANGED)
-        .since(22),
+    step(
+        "patch configmap maps --type=merge -p {\"data\":{\"a\":\"9\"}}",
+        &["patched"],
+    ),
+    refused(
+        "apply --server-side -f -",
+        &["conflict with \"kubectl-patch\" using v1", ".data.a"],
+    )
+    .with(CHANGED),
+    refused(
+        "diff --server-side --force-conflicts -f -",
+        &["-  a: \"9\"", "+  a: \"2\""],
+    )
+    .with(CHANGED),
+    step(
+        "apply --server-side --force-conflicts -f -",
+        &["configmap/maps serverside-applied"],
+    )
+    .with(CHANGED),
+    step("diff --server-side -f -", &[]).with(CHANGED),
+    step(
+        "get configmaps maps -o yaml --show-managed-fields",
+        &["manager: kubectl", "operation: Apply", "f:a: {}"],
+    )
+    .since(21),
+    step(
+        "apply --server-side --field-manager=other -f -",
+        &["pod/whole serverside-applied"],
+    )
+    .with(WHOLE),
+    step("delete pod whole --grace-period=0 --force", &["deleted"]),
     step("replace -f -", &["configmap/maps replaced"]).with(CHANGED),
     step(
         "replace --force -f -",

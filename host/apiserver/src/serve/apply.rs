@@ -1,0 +1,163 @@
+//! Server-side apply: a configuration is merged into the object, or becomes one.
+
+use http::Response;
+use osier_api::managed::{self, ApplyError};
+use osier_api::{Fault, FaultKind, Object, Status, schema};
+use osier_process::body::Body;
+
+use super::Exchange;
+use super::patch::{self, APPLY};
+use crate::draft;
+use crate::query::{self, FieldValidation};
+use crate::registry::{Change, Part, Write};
+
+/// How often an apply begins anew because the object came or went meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// One configuration with the caller's wish.
+struct Wish {
+    config: Object,
+    duplicates: Vec<String>,
+    force: bool,
+}
+
+impl Exchange<'_> {
+    /// Whether the body is a configuration to apply.
+    pub(super) fn applies(&self) -> bool {
+        self.incoming.media().split(';').next().map(str::trim) == Some(APPLY)
+    }
+
+    pub(super) async fn apply(mut self, part: Part) -> Result<Response<Body>, Status> {
+        let mut write = self.write()?;
+        write.applied = true;
+        if query::field_manager(&self.incoming.query)?.is_none() {
+            let fault = Fault::required("fieldManager", "is required for apply patch");
+            return Err(query::invalid_options(&fault));
+        }
+        let force = query::force(&self.incoming.query)?.unwrap_or(false);
+        let wish = self.wish(&mut write, force).await?;
+        for _ in 0..ATTEMPTS {
+            let (code, result) = match self.server.registry.get(self.address) {
+                Ok(_) => (200, self.apply_to_live(&mut write, &wish, part).await),
+                Err(missing) if !missing.is("NotFound") => return Err(missing),
+                Err(missing) if part != Part::Main => return Err(missing),
+                Err(_) => (201, self.apply_as_new(&mut write, &wish).await),
+            };
+            match result {
+                Err(late)
+                    if late.is(if code == 200 {
+                        "NotFound"
+                    } else {
+                        "AlreadyExists"
+                    }) => {}
+                Err(refusal) => return Err(refusal),
+                Ok(object) => return self.show(code, object, &write.warnings),
+            }
+        }
+        Err(Status::conflict(self.address.resource, &self.address.name))
+    }
+
+    /// Reads the configuration. What the schema does not know is refused whatever the caller wishes: nobody could own it.
+    async fn wish(&mut self, write: &mut Write<'_>, force: bool) -> Result<Wish, Status> {
+        let address = self.address;
+        let document = patch::read(&self.incoming.bytes().await?)?;
+        for field in ["apiVersion", "kind"] {
+            if document.value[field].as_str().is_none_or(str::is_empty) {
+                let words = format!("error decoding YAML: the configuration must have {field}");
+                return Err(Status::bad_request(words));
+            }
+        }
+        let mut config = draft::as_object(address, document.value)?;
+        if config
+            .get(&["metadata", "managedFields"])
+            .is_some_and(|list| {
+                list.as_array().is_none_or(|list| !list.is_empty()) && !list.is_null()
+            })
+        {
+            return Err(Status::bad_request("metadata.managedFields must be nil"));
+        }
+        let strict = write.options.validation == FieldValidation::Strict;
+        let unknown = schema::check(address.resource, &config)
+            .into_iter()
+            .find(|fault| fault.kind == FaultKind::Unknown);
+        if let Some(fault) = unknown.filter(|_| !strict) {
+            let words = format!(".{}: field not declared in schema", fault.field);
+            return Err(unfit(write, &words));
+        }
+        let (wish, warnings) = (write.options.validation, &mut write.warnings);
+        draft::check_fields(address, &mut config, &document.duplicates, wish, warnings)?;
+        Ok(Wish {
+            config,
+            duplicates: document.duplicates,
+            force,
+        })
+    }
+
+    async fn apply_to_live(
+        &mut self,
+        write: &mut Write<'_>,
+        wish: &Wish,
+        part: Part,
+    ) -> Result<Object, Status> {
+        let sent = Write {
+            warnings: Vec::new(),
+            manager: write.manager.clone(),
+            ..*write
+        };
+        let make = |old: &Object, _: &mut Vec<String>| merged(&sent, Some(old), wish);
+        let change = Change { part, make: &make };
+        self.server.registry.update(write, change).await
+    }
+
+    async fn apply_as_new(&mut self, write: &mut Write<'_>, wish: &Wish) -> Result<Object, Status> {
+        let (address, uid) = (self.address, wish.config.uid());
+        if !uid.is_empty() {
+            let words = format!(
+                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            );
+            return Err(Status::conflict_because(
+                address.resource,
+                &address.name,
+                &words,
+            ));
+        }
+        let mut object = merged(write, None, wish)?;
+        if object.name().is_empty() {
+            object.set(&["metadata", "name"], address.name.clone().into());
+        }
+        if object.name() != address.name {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                object.name(),
+                address.name
+            )));
+        }
+        let registry = &self.server.registry;
+        registry.create(write, object, &wish.duplicates).await
+    }
+}
+
+fn merged(write: &Write<'_>, live: Option<&Object>, wish: &Wish) -> Result<Object, Status> {
+    let resource = write.address.resource;
+    let applied =
+        write.authored(|author| managed::apply(resource, live, &wish.config, author, wish.force));
+    applied.map_err(|error| match error {
+        ApplyError::Malformed(fault) => unfit(write, &fault.to_string()),
+        ApplyError::Conflicts(ref conflicts) => {
+            let causes = conflicts.iter().map(managed::cause);
+            Status::apply_conflict(&error.to_string(), causes)
+        }
+    })
+}
+
+fn unfit(write: &Write<'_>, words: &str) -> Status {
+    let address = write.address;
+    let (version, kind) = (address.api_version(), address.resource.kind);
+    let name = match address.namespace.as_str() {
+        "" => format!("/{}", address.name),
+        namespace => format!("{namespace}/{}", address.name),
+    };
+    Status::bad_request(format!(
+        "failed to create typed patch object ({name}; {version}, Kind={kind}): {words}"
+    ))
+}
