@@ -13,6 +13,7 @@ pub mod managed;
 mod object;
 pub mod patch;
 pub mod quantity;
+pub mod rbac;
 mod resource;
 pub mod resources;
 pub mod schema;
