@@ -192,3 +192,58 @@ async fn an_upstream_that_fails_is_left_out_and_nobody_notices() {
     };
     until("the log says so", SOON, logged).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nearest_upstream_is_called_and_the_next_when_it_fails() {
+    let node = Node::start().unwrap();
+    let nodes = objects::get(&node, "/api/v1/nodes").await.unwrap();
+    let path = format!("/api/v1/nodes/{}", objects::name(&nodes["items"][0]));
+    let labels =
+        json!({"topology.kubernetes.io/region": "eu", "topology.kubernetes.io/zone": "eu-1"});
+    objects::merge(&node, &path, &json!({"metadata": {"labels": labels}}))
+        .await
+        .unwrap();
+    let (near, far) = (
+        Server::plain().await.unwrap(),
+        Server::plain().await.unwrap(),
+    );
+    let [gateway, mut entry, route] = shop(&[&near, &far]);
+    for (place, locality) in ["eu/eu-1", "us/us-1"].into_iter().enumerate() {
+        entry["spec"]["endpoints"][place]["locality"] = json!(locality);
+    }
+    let policy = json!({"outlierDetection": {"consecutive5xxErrors": 3, "baseEjectionTime": "300s", "maxEjectionPercent": 100}});
+    apply(&node, &[gateway, entry, route, rule(HOST, &policy)]);
+    for (plural, name) in [("virtualservices", "shop"), ("destinationrules", "policy")] {
+        in_force(&node, plural, name).await;
+    }
+    let address = node.address("gateway").unwrap();
+    let ask = || async {
+        let answer = http::get_with(&address, "/x", &[("host", HOST)]).await?;
+        anyhow::Ok(answer.status.as_u16())
+    };
+    // The node's place comes into force with a snapshot of its own.
+    let settled = || async {
+        let before = far.requests();
+        for _ in 0..10 {
+            ensure!(ask().await? == 200);
+        }
+        Ok((far.requests() == before).then_some(()))
+    };
+    until("only the near one is called", SOON, settled)
+        .await
+        .unwrap();
+    let before = (near.requests(), far.requests());
+    for _ in 0..50 {
+        assert_eq!(ask().await.unwrap(), 200);
+    }
+    assert_eq!((near.requests() - before.0, far.requests()), (50, before.1));
+    near.answer_with(503);
+    for _ in 0..50 {
+        assert_eq!(ask().await.unwrap(), 200, "another try goes to the far one");
+    }
+    assert_eq!(
+        near.requests() - before.0,
+        53,
+        "three failures, and then no more"
+    );
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{
-    DESTINATION_RULES, ENDPOINTS, GATEWAYS, PODS, SECRETS, SERVICE_ENTRIES, SERVICES,
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, NODES, PODS, SECRETS, SERVICE_ENTRIES, SERVICES,
     VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
@@ -53,6 +53,14 @@ fn keep_of_pod(pod: &mut Object) {
     }
 }
 
+/// Of a node only its name and labels matter: what it reports of itself every few seconds is not kept.
+fn keep_of_node(node: &mut Object) {
+    for field in ["spec", "status"] {
+        node.remove(&[field]);
+    }
+    node.remove(&["metadata", "managedFields"]);
+}
+
 /// The informers that a snapshot is made of.
 #[derive(Clone)]
 pub(crate) struct Mirrors {
@@ -65,6 +73,7 @@ pub(crate) struct Mirrors {
     secrets: Arc<Informer>,
     service_entries: Arc<Informer>,
     workload_entries: Arc<Informer>,
+    nodes: Arc<Informer>,
 }
 
 impl Mirrors {
@@ -72,6 +81,10 @@ impl Mirrors {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let pods = Scope {
             trim: Some(keep_of_pod),
+            ..Scope::default()
+        };
+        let nodes = Scope {
+            trim: Some(keep_of_node),
             ..Scope::default()
         };
         Self {
@@ -84,10 +97,11 @@ impl Mirrors {
             secrets: start(&SECRETS),
             service_entries: start(&SERVICE_ENTRIES),
             workload_entries: start(&WORKLOAD_ENTRIES),
+            nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
         }
     }
 
-    pub(crate) fn all(&self) -> [&Arc<Informer>; 9] {
+    pub(crate) fn all(&self) -> [&Arc<Informer>; 10] {
         [
             &self.pods,
             &self.services,
@@ -98,6 +112,7 @@ impl Mirrors {
             &self.secrets,
             &self.service_entries,
             &self.workload_entries,
+            &self.nodes,
         ]
     }
 }
@@ -107,6 +122,7 @@ pub(crate) struct Publisher {
     pub(crate) mirrors: Mirrors,
     pub(crate) proxy: Arc<Proxy>,
     domain: String,
+    node: String,
     gateway_port: u16,
     pub(crate) tasks: Tasks,
     sender: watch::Sender<Arc<Snapshot>>,
@@ -127,6 +143,7 @@ impl Publisher {
             mirrors,
             proxy,
             domain: settings.domain.clone(),
+            node: settings.node_name.clone(),
             gateway_port: settings.gateway_port,
             tasks,
             sender,
@@ -183,11 +200,11 @@ impl Publisher {
             self.domain.clone(),
             self.proxy.snapshot(),
         );
-        let gateway_port = self.gateway_port;
+        let (node, gateway_port) = (self.node.clone(), self.gateway_port);
         let compiled = self
             .tasks
             .spawn_blocking("compile-mesh", move || {
-                compile_all(&mirrors, (&domain, gateway_port), &previous)
+                compile_all(&mirrors, (&domain, &node, gateway_port), &previous)
             })
             .await;
         let (snapshot, mut found) = compiled.ok()?;
@@ -201,7 +218,7 @@ impl Publisher {
 
 fn compile_all(
     mirrors: &Mirrors,
-    (domain, gateway_port): (&str, u16),
+    (domain, node, gateway_port): (&str, &str, u16),
     previous: &Snapshot,
 ) -> (Snapshot, Vec<Finding>) {
     let [
@@ -214,7 +231,8 @@ fn compile_all(
         secrets,
         service_entries,
         workload_entries,
-    ]: [Vec<Arc<Object>>; 9] = mirrors.all().map(|informer| informer.list());
+        nodes,
+    ]: [Vec<Arc<Object>>; 10] = mirrors.all().map(|informer| informer.list());
     let inputs = Inputs {
         services: &services,
         endpoints: &endpoints,
@@ -225,6 +243,8 @@ fn compile_all(
         secrets: &secrets,
         service_entries: &service_entries,
         workload_entries: &workload_entries,
+        nodes: &nodes,
+        node,
         gateway_port,
         domain,
     };

@@ -21,6 +21,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) caller: Option<Stand<'a>>,
     /// Positions of endpoints that were tried already; others are preferred.
     pub(crate) tried: &'a [usize],
+    /// Another place than that of the tried ones is preferred too.
+    pub(crate) elsewhere: bool,
 }
 
 /// The position of an endpoint; `None` if there is none that may be called.
@@ -166,7 +168,7 @@ impl<'a> View<'a> {
             None => rand::rng().random_range(0..of),
         };
         match rule {
-            LocalityRule::Nearest { .. } => self.nearest(rule, caller, point),
+            LocalityRule::Nearest { .. } => self.nearest(rule, caller, (wish, point)),
             LocalityRule::Shares(_) => match rule.shares(caller.locality) {
                 Some(shares) => self.shared(shares, point),
                 None => Near::All,
@@ -178,7 +180,7 @@ impl<'a> View<'a> {
         &self,
         rule: &'a LocalityRule,
         caller: Stand<'_>,
-        point: impl Fn(u32) -> u32,
+        (wish, point): (&Wish<'_>, impl Fn(u32) -> u32),
     ) -> Near<'a> {
         let mut levels = [Level::default(); LEVELS];
         let endpoints = self.cluster.endpoints.iter();
@@ -188,6 +190,12 @@ impl<'a> View<'a> {
             if let Some(level) = levels.get_mut(*away) {
                 level.all += 1;
                 level.usable += usize::from(self.is_in(index));
+            }
+        }
+        let left = wish.tried.iter().filter(|_| wish.elsewhere);
+        for level in left.filter_map(|tried| away.get(*tried)) {
+            if let Some(level) = levels.get_mut(*level) {
+                level.usable = 0;
             }
         }
         let mut left = point(100);

@@ -202,8 +202,9 @@ impl<'a> Journey<'a> {
             let wish = Wish {
                 now,
                 hash: before.affinity.hash,
-                caller: trace.source.stand(),
+                caller: Some(trace.source.stand(&trace.here)),
                 tried: &before.tried,
+                elsewhere: self.route.retries.elsewhere,
             };
             balance::pick(self.cluster, &wish)
         });

@@ -171,7 +171,8 @@ impl Proxy {
         let request_id = prepare::request_id(&mut head.headers);
         let client = upgrade::asked(&mut head);
         let prepared = self.prepare(&source, &mut head);
-        let mut trace = Trace::begin(source, &head, request_id, &self.ears);
+        let here = Arc::clone(self.snapshot.load().locality());
+        let mut trace = Trace::begin((source, here), &head, request_id, &self.ears);
         trace.upgrade = client.is_some();
         let body = stream::metered(body, self.settings.body_bytes, &mut trace);
         let answer = match prepared {

@@ -1,10 +1,11 @@
 //! Where a request enters the mesh.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_process::serve::Peer;
-use osier_snapshot::{ListenerKey, Origin, Stand, Workload};
+use osier_snapshot::{ListenerKey, Locality, Origin, Stand, Workload};
 
 /// Where a request enters.
 #[derive(Clone, Debug)]
@@ -20,6 +21,15 @@ pub enum Source {
     },
     /// From a pod of this node.
     Pod(Arc<Workload>),
+}
+
+/// Where a gateway of the node stands.
+pub(crate) fn at_gateway(here: &Locality) -> Stand<'_> {
+    static NO_LABELS: BTreeMap<String, String> = BTreeMap::new();
+    Stand {
+        locality: here,
+        labels: &NO_LABELS,
+    }
 }
 
 impl Source {
@@ -48,13 +58,18 @@ impl Source {
         self.peer().map(|peer| peer.address)
     }
 
-    /// Where the caller stands, as far as that is known.
-    pub(crate) fn stand(&self) -> Option<Stand<'_>> {
-        let workload = self.workload()?;
-        Some(Stand {
-            locality: &workload.locality,
-            labels: &workload.labels,
-        })
+    /// Where the caller stands: where the node does, unless a pod says otherwise.
+    pub(crate) fn stand<'a>(&'a self, here: &'a Locality) -> Stand<'a> {
+        match self {
+            Self::Gateway { .. } => at_gateway(here),
+            Self::Pod(workload) => Stand {
+                locality: match workload.locality.is_known() {
+                    true => &workload.locality,
+                    false => here,
+                },
+                labels: &workload.labels,
+            },
+        }
     }
 
     pub(crate) fn origin(&self) -> Origin<'_> {

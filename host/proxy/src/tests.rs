@@ -351,6 +351,8 @@ fn compiled(
         service_entries: &[],
         workload_entries: &[],
         secrets: &[],
+        nodes: &[],
+        node: "",
         gateway_port: 0,
         domain: "cluster.local",
     };

@@ -12,7 +12,9 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, Uri, Version};
 use osier_process::body::Body;
-use osier_snapshot::{Cluster, Endpoint, InFlight, Route, ServiceRef, Weighted, Workload};
+use osier_snapshot::{
+    Cluster, Endpoint, InFlight, Locality, Route, ServiceRef, Weighted, Workload,
+};
 use tokio::time::Instant;
 
 use crate::access;
@@ -48,6 +50,8 @@ pub(crate) struct Trace {
     pub(crate) service: Option<Arc<ServiceRef>>,
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) endpoint: Option<Arc<Endpoint>>,
+    /// Where the node stands.
+    pub(crate) here: Arc<Locality>,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) counted: Option<Counted>,
     pub(crate) denied: bool,
@@ -72,7 +76,7 @@ pub(crate) struct Meter {
 
 impl Trace {
     pub(crate) fn begin(
-        source: Source,
+        (source, here): (Source, Arc<Locality>),
         head: &Parts,
         request_id: HeaderValue,
         ears: &Arc<Ears>,
@@ -93,6 +97,7 @@ impl Trace {
             service: None,
             cluster: None,
             endpoint: None,
+            here,
             in_flight: None,
             counted: None,
             denied: false,
@@ -110,7 +115,7 @@ impl Trace {
     /// The trace of a copy of this request.
     pub(crate) fn fork(&self, head: &Parts) -> Box<Self> {
         Self::begin(
-            self.source.clone(),
+            (self.source.clone(), Arc::clone(&self.here)),
             head,
             self.request_id.clone(),
             &self.ears,

@@ -22,6 +22,7 @@ use crate::flags::Flag;
 use crate::gate::{Call, Direction, Verdict};
 use crate::judge::{self, Ended};
 use crate::proxy::Proxy;
+use crate::source;
 use crate::tcp_metrics::Connection;
 
 /// Time without a byte, as Istio's proxies have it.
@@ -179,6 +180,7 @@ async fn connect(
     (caller, asked): (IpAddr, &str),
 ) -> Result<(Arc<Endpoint>, tokio::net::TcpStream), Refused> {
     let mut tried = Vec::new();
+    let here = Arc::clone(proxy.snapshot().locality());
     let hash = affinity::of_address(cluster, caller);
     let mut failed = String::from("the service has no endpoint");
     let mut flag = Flag::NoEndpoint;
@@ -187,8 +189,9 @@ async fn connect(
         let wish = Wish {
             now,
             hash,
-            caller: None,
+            caller: Some(source::at_gateway(&here)),
             tried: &tried,
+            elsewhere: false,
         };
         let picked = balance::pick(cluster, &wish);
         let found = picked.and_then(|place| Some((place, cluster.endpoints.get(place)?)));

@@ -27,6 +27,11 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     let memory = Memory::read(inputs, &previous.memory);
     let mut snapshot = Snapshot {
         domain: inputs.domain.into(),
+        locality: memory
+            .nodes
+            .locality(inputs.node)
+            .cloned()
+            .unwrap_or_default(),
         ..Snapshot::default()
     };
     index_workloads(inputs.pods, &memory, &mut snapshot);

@@ -25,6 +25,10 @@ pub struct Inputs<'a> {
     pub workload_entries: &'a [Arc<Object>],
     /// v1 Secret; only those are read that a gateway or a DestinationRule names.
     pub secrets: &'a [Arc<Object>],
+    /// v1 Node; only their names and labels matter.
+    pub nodes: &'a [Arc<Object>],
+    /// The node that the snapshot is for.
+    pub node: &'a str,
     /// The port of the node's main gateway listener, which gateways may name; 0 if the kernel chooses it.
     pub gateway_port: u16,
     /// The cluster domain, `cluster.local`; it is the trust domain as well.

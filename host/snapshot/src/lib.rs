@@ -30,6 +30,7 @@ mod locality;
 mod matcher;
 mod memory;
 mod names;
+mod nodes;
 mod outlier;
 mod read;
 mod ready;

@@ -14,6 +14,10 @@ pub struct Locality {
     pub subzone: Arc<str>,
 }
 
+const REGION: &str = "topology.kubernetes.io/region";
+const ZONE: &str = "topology.kubernetes.io/zone";
+const SUBZONE: &str = "topology.istio.io/subzone";
+
 /// Labels by key.
 type Labels = BTreeMap<String, String>;
 
@@ -29,18 +33,22 @@ impl Locality {
         }
     }
 
-    /// Reads a workload's labels: `istio-locality`, where dots stand for slashes, or else the topology labels that Kubernetes
-    /// copies from the node to the pod.
+    /// Reads the labels of a workload or node: `istio-locality`, where dots stand for slashes, or else those of topology.
     pub fn of(labels: &Labels) -> Self {
         if let Some(text) = labels.get("istio-locality") {
             return Self::parse(&text.replacen('.', "/", 2));
         }
         let text = |key: &str| labels.get(key).map(|text| Arc::from(text.as_str()));
         Self {
-            region: text("topology.kubernetes.io/region").unwrap_or_default(),
-            zone: text("topology.kubernetes.io/zone").unwrap_or_default(),
-            subzone: text("topology.istio.io/subzone").unwrap_or_default(),
+            region: text(REGION).unwrap_or_default(),
+            zone: text(ZONE).unwrap_or_default(),
+            subzone: text(SUBZONE).unwrap_or_default(),
         }
+    }
+
+    /// This, or else another if nothing is known.
+    pub(crate) fn or(self, other: &Self) -> Self {
+        if self.is_known() { self } else { other.clone() }
     }
 
     /// Whether anything is known.
@@ -104,6 +112,19 @@ pub struct Stand<'a> {
     pub labels: &'a Labels,
 }
 
+impl<'a> Stand<'a> {
+    /// A label; those of topology are known of nodes too.
+    fn label(&self, key: &str) -> Option<&'a str> {
+        let known = match key {
+            REGION => &self.locality.region,
+            ZONE => &self.locality.zone,
+            SUBZONE => &self.locality.subzone,
+            _ => return self.labels.get(key).map(String::as_str),
+        };
+        Some(&**known).filter(|text| !text.is_empty())
+    }
+}
+
 impl LocalityRule {
     /// How far an endpoint is from a caller: 0 is nearest.
     pub fn distance(&self, caller: Stand<'_>, endpoint: Stand<'_>) -> u32 {
@@ -133,8 +154,8 @@ impl LocalityRule {
 
 impl SharedLabel {
     fn holds(&self, caller: Stand<'_>, endpoint: Stand<'_>) -> bool {
-        let wanted = self.value.as_ref().or_else(|| caller.labels.get(&self.key));
-        wanted.is_some() && endpoint.labels.get(&self.key) == wanted
+        let wanted = self.value.as_deref().or_else(|| caller.label(&self.key));
+        wanted.is_some() && endpoint.label(&self.key) == wanted
     }
 }
 
@@ -267,6 +288,16 @@ mod tests {
         assert_eq!(distance(&caller, &[("net", "n1"), ("version", "v1")]), 1);
         assert_eq!(distance(&caller, &[("net", "n2"), ("version", "v2")]), 2);
         assert_eq!(distance(&[], &[]), 2);
+        let zone = LocalityRule::Nearest {
+            failover: Vec::new(),
+            labels: vec![shared(ZONE, None)],
+        };
+        assert_eq!(
+            away(&zone, "eu/1", "us/1/a"),
+            0,
+            "a place has the labels of its node"
+        );
+        assert_eq!(away(&zone, "eu/1", "eu/2"), 1);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
 use crate::istio::virtual_service;
+use crate::nodes::Nodes;
 use crate::secret::{self, Secrets, TlsSecret};
 use crate::table::RouteSet;
 use crate::workload::Workload;
@@ -21,6 +22,7 @@ use crate::workload::Workload;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) workloads: Kept<Workload>,
+    pub(crate) nodes: Nodes,
     route_sets: Kept<RouteSet>,
     policies: Kept<DestinationPolicy>,
     gateways: Kept<GatewaySet>,
@@ -61,13 +63,13 @@ impl Memory {
         let policies = read_all(inputs.destination_rules, &previous.policies, |o| {
             destination_rule::compile(o, domain)
         });
+        let nodes = Nodes::read(inputs.nodes, &previous.nodes);
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
         let wanted = named_secrets(inputs, &gateways, &policies);
         let read_secrets = read_all(&wanted, &previous.read_secrets, secret::read);
         Self {
-            workloads: read_all(inputs.pods, &previous.workloads, |pod| {
-                Workload::from_pod(pod, domain)
-            }),
+            workloads: read_pods(inputs, &previous.workloads, &nodes),
+            nodes,
             route_sets: read_route_sets(inputs, &previous.route_sets),
             secrets: read_secrets
                 .iter()
@@ -173,6 +175,26 @@ impl Memory {
         gateways.sort_by(|a, b| a.about.cmp(&b.about));
         gateways
     }
+}
+
+/// A pod is read together with its node, whose place it has.
+fn read_pods(inputs: &Inputs<'_>, previous: &Kept<Workload>, nodes: &Nodes) -> Kept<Workload> {
+    let read = |pod: &Object| {
+        let mut workload = Workload::from_pod(pod, inputs.domain);
+        if let Some(place) = nodes.locality(&workload.node) {
+            workload.locality = workload.locality.or(place);
+        }
+        workload
+    };
+    let needed = |pod: &Object| {
+        // Without nodes nothing is looked up for each pod.
+        if nodes.is_empty() {
+            return Vec::new();
+        }
+        let name = pod.get(&["spec", "nodeName"]);
+        vec![name.and_then(|name| nodes.object(name.as_str()?))]
+    };
+    read_with(inputs.pods, previous, (read, needed))
 }
 
 /// The Secrets that gateways and DestinationRules name.

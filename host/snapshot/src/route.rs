@@ -215,6 +215,8 @@ pub struct Retries {
     pub back_off: Duration,
     /// Whether a repetition may go to the endpoint that failed, although there are others.
     pub same_endpoint: bool,
+    /// Whether a repetition prefers endpoints of another locality.
+    pub elsewhere: bool,
 }
 
 impl Retries {
@@ -245,6 +247,7 @@ impl Default for Retries {
             on,
             back_off: Self::BACK_OFF,
             same_endpoint: false,
+            elsewhere: false,
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::endpoint::Endpoint;
 use crate::externals::Externals;
 use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
+use crate::locality::Locality;
 use crate::matcher::Ask;
 use crate::memory::Memory;
 use crate::names;
@@ -35,6 +36,8 @@ pub struct Snapshot {
     pub(crate) externals: Externals,
     pub(crate) workloads: HashMap<Arc<str>, Arc<Workload>>,
     pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
+    /// Where the node stands, and hence its gateways.
+    pub(crate) locality: Arc<Locality>,
     /// Routes between pods.
     pub(crate) mesh: HostIndex<Arc<HostRoutes>>,
     /// By key, ascending.
@@ -253,6 +256,11 @@ impl Snapshot {
             .listeners
             .binary_search_by_key(&key, |listener| listener.key);
         self.listeners.get(found.ok()?)
+    }
+
+    /// Where the node stands, and hence its gateways.
+    pub fn locality(&self) -> &Arc<Locality> {
+        &self.locality
     }
 
     /// Every listener that gateways ask for, by key.

@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) service_entries: Vec<Arc<Object>>,
     pub(crate) workload_entries: Vec<Arc<Object>>,
     pub(crate) secrets: Vec<Arc<Object>>,
+    pub(crate) nodes: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -122,6 +123,13 @@ impl World {
         self
     }
 
+    pub(crate) fn node(&mut self, name: &str, labels: Value) -> &mut Self {
+        let meta = json!({"name": name, "labels": labels});
+        self.nodes
+            .push(object(json!({"kind": "Node", "metadata": meta})));
+        self
+    }
+
     pub(crate) fn compile(&self, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
         let inputs = Inputs {
             services: &self.services,
@@ -133,6 +141,8 @@ impl World {
             service_entries: &self.service_entries,
             workload_entries: &self.workload_entries,
             secrets: &self.secrets,
+            nodes: &self.nodes,
+            node: "here",
             gateway_port: 0,
             domain: "cluster.local",
         };

@@ -113,7 +113,8 @@ pub fn workload(pod: &Object, trust_domain: &str) -> Arc<Workload> {
     Arc::new(Workload::from_pod(pod, trust_domain))
 }
 
-fn labels(pod: &Object) -> BTreeMap<String, String> {
+/// The labels of an object.
+pub(crate) fn labels(pod: &Object) -> BTreeMap<String, String> {
     let map = pod.get(&["metadata", "labels"]).and_then(|v| v.as_object());
     let pairs = map.into_iter().flatten();
     pairs

@@ -207,6 +207,20 @@ fn the_nearest_are_called_until_they_fail_and_then_the_next() {
 }
 
 #[test]
+fn another_try_may_leave_the_place() {
+    let policy = json!({"outlierDetection": QUICK()});
+    let cluster = made(&placed(&["eu/1/a", "eu/1/a", "us/1/a"]), policy);
+    let (locality, labels) = (Locality::parse("eu/1/a"), Default::default());
+    let again = |elsewhere| Wish {
+        tried: &[0],
+        elsewhere,
+        ..from(&locality, &labels)
+    };
+    assert_eq!(counts(&cluster, &again(false), 20), [0, 20, 0]);
+    assert_eq!(counts(&cluster, &again(true), 20), [0, 0, 20]);
+}
+
+#[test]
 fn shares_of_places_are_kept_as_far_as_they_can_take_them() {
     let to = json!({"eu/*": 80, "us/*": 20});
     let policy = json!({"outlierDetection": QUICK(),

@@ -38,9 +38,6 @@ pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
             fields.not_applied("retryOn", format!("{word:?} is ignored"));
         }
     }
-    if fields.flag("retryRemoteLocalities") == Some(true) {
-        fields.not_applied("retryRemoteLocalities", "endpoints have no locality");
-    }
     let back_off = fields.duration("backoff").unwrap_or(Retries::BACK_OFF);
     Retries {
         attempts,
@@ -48,6 +45,7 @@ pub(crate) fn compile(fields: &mut Fields<'_>) -> Retries {
         on,
         back_off: back_off.max(LEAST_BACK_OFF),
         same_endpoint: fields.flag("retryIgnorePreviousHosts") == Some(false),
+        elsewhere: fields.flag("retryRemoteLocalities") == Some(true),
     }
 }
 

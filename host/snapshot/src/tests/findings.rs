@@ -51,7 +51,6 @@ fn nothing_that_is_not_applied_is_silent() {
             not_applied("spec.trafficPolicy.tunnel"),
             not_applied("spec.servers[0].tls.cipherSuites"),
             not_applied("spec.http[0].retries.retryOn"),
-            not_applied("spec.http[0].retries.retryRemoteLocalities"),
         ]
     );
     let from = caller("default");

@@ -216,3 +216,25 @@ fn entries_have_weights_and_places() {
     let place = &cluster.endpoints[0].workload.locality;
     assert_eq!(*place, crate::Locality::parse("eu/eu-1/a"));
 }
+
+#[test]
+fn pods_and_gateways_stand_where_their_node_does() {
+    let zone = |zone: &str| json!({"topology.kubernetes.io/region": "eu", "topology.kubernetes.io/zone": zone});
+    let mut world = world(json!({}));
+    let without = world.snapshot();
+    assert!(!without.locality().is_known());
+    world.node("here", zone("eu-1")).node("there", zone("eu-2"));
+    let first = world.compile(Some(&without)).0;
+    let place = |snapshot: &Snapshot| {
+        port(snapshot).cluster.endpoints[0]
+            .workload
+            .locality
+            .clone()
+    };
+    assert_eq!(place(&first), crate::Locality::parse("eu/eu-1"));
+    assert_eq!(**first.locality(), crate::Locality::parse("eu/eu-1"));
+    world.nodes.clear();
+    world.node("here", zone("eu-3"));
+    let second = world.compile(Some(&first)).0;
+    assert_eq!(place(&second), crate::Locality::parse("eu/eu-3"));
+}
