@@ -25,7 +25,7 @@ async fn the_server_sets_what_is_its_own() {
     assert_ne!(made["metadata"]["uid"], "mine");
     assert_eq!(made["metadata"]["generation"], 1);
     assert_eq!(made["metadata"]["namespace"], "default");
-    assert_eq!(made["metadata"]["managedFields"], Value::Null);
+    assert_eq!(made["metadata"]["managedFields"][0]["manager"], "admin");
     assert!(
         made["metadata"]["creationTimestamp"]
             .as_str()
