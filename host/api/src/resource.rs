@@ -119,7 +119,7 @@ impl Resource {
 
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.
     pub fn strategic(&self) -> bool {
-        self.schema.starts_with("io.k8s.")
+        self.schema.starts_with("io.k8s.api.")
     }
 }
 

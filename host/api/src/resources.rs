@@ -1,5 +1,7 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
+pub mod gateway_api;
+
 use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status};
 
@@ -249,7 +251,7 @@ pub static WORKLOAD_GROUPS: Resource = Resource {
     ..BASE
 };
 
-static ALL: [&Resource; 19] = [
+static ALL: [&Resource; 23] = [
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -267,6 +269,10 @@ static ALL: [&Resource; 19] = [
     &VIRTUAL_SERVICES,
     &WORKLOAD_ENTRIES,
     &WORKLOAD_GROUPS,
+    &gateway_api::GATEWAY_CLASSES,
+    &gateway_api::GATEWAYS,
+    &gateway_api::HTTP_ROUTES,
+    &gateway_api::REFERENCE_GRANTS,
     &PLUGINS,
     &POLICIES,
 ];

@@ -2,6 +2,7 @@
 
 mod age;
 mod core;
+mod gateway_api;
 mod mesh;
 mod pod;
 mod policy;
@@ -112,6 +113,9 @@ fn layout(resource: &Resource) -> Layout {
         ("coordination.k8s.io", "leases") => core::LEASES,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,
+        ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,
+        ("gateway.networking.k8s.io", "gateways") => gateway_api::GATEWAYS,
+        ("gateway.networking.k8s.io", "httproutes") => gateway_api::ROUTES_WITH_HOSTS,
         ("networking.istio.io", "virtualservices") => mesh::VIRTUAL_SERVICES,
         ("networking.istio.io", "destinationrules") => mesh::DESTINATION_RULES,
         ("networking.istio.io", "serviceentries") => mesh::SERVICE_ENTRIES,

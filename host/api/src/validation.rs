@@ -7,6 +7,7 @@ mod at;
 mod config;
 mod container;
 mod gateway;
+mod gateway_api;
 mod metadata;
 mod names;
 mod node;
@@ -53,6 +54,7 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("coordination.k8s.io", "leases") => node::check_lease(&spec),
         ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
         ("policy.osier.dev", "policies") => policy::check_policy(&spec),
+        (gateway_api::GROUP, plural) => gateway_api::check(plural, &spec),
         ("networking.istio.io", "virtualservices") => virtual_service::check(&spec),
         ("networking.istio.io", "destinationrules") => gateway::check_destination_rule(&spec),
         ("networking.istio.io", "gateways") => gateway::check(&spec),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use osier_api::resources::gateway_api;
 use osier_api::{Object, Status, resources};
 use osier_process::Tasks;
 use osier_process::body::Body;
@@ -30,6 +31,12 @@ const NAMESPACES: [&str; 5] = [
     "kube-public",
     "osier-system",
 ];
+
+/// The class of gateways that are served here, of the Gateway API and of Ingress alike.
+const CLASS: &str = "osier";
+
+/// Who serves the class `osier`.
+const CONTROLLER: &str = "osier.dev/gateway-controller";
 
 /// What a server needs to know.
 #[derive(Clone, Debug)]
@@ -67,7 +74,7 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Opens the store and makes sure that the permanent namespaces are there.
+    /// Opens the store and makes sure that the permanent namespaces and the class of gateways are there.
     ///
     /// # Errors
     /// When the store cannot be opened, or the settings are unusable.
@@ -101,31 +108,36 @@ impl ApiServer {
             discovery: discovery::Documents::new(),
             openapi: openapi::Documents::new(),
         };
-        server.create_namespaces().await?;
+        server.create_permanent().await?;
         Ok(Arc::new(server))
     }
 
-    async fn create_namespaces(&self) -> Result<(), Status> {
+    async fn create_permanent(&self) -> Result<(), Status> {
+        for name in NAMESPACES {
+            let object = Object::new(&resources::NAMESPACES, "", name);
+            self.create("/api/v1/namespaces", object).await?;
+        }
+        let mut class = Object::new(&gateway_api::GATEWAY_CLASSES, "", CLASS);
+        class.set(&["spec", "controllerName"], CONTROLLER.into());
+        let classes = "/apis/gateway.networking.k8s.io/v1/gatewayclasses";
+        self.create(classes, class).await
+    }
+
+    /// Creates an object unless it is there.
+    async fn create(&self, path: &str, object: Object) -> Result<(), Status> {
         let user = User::new("system:apiserver", ["system:masters"]);
         let options = WriteOptions {
             dry_run: false,
             validation: FieldValidation::Strict,
         };
-        for name in NAMESPACES {
-            let Target::Resource(address) = target::parse("/api/v1/namespaces") else {
-                continue;
-            };
-            let object = Object::new(&resources::NAMESPACES, "", name);
-            let created = self
-                .registry
-                .create(&mut Write::new(&user, &address, options), object, &[])
-                .await;
-            match created {
-                Err(status) if !status.is("AlreadyExists") => return Err(status),
-                _ => {}
-            }
+        let Target::Resource(address) = target::parse(path) else {
+            return Ok(());
+        };
+        let mut write = Write::new(&user, &address, options);
+        match self.registry.create(&mut write, object, &[]).await {
+            Err(status) if !status.is("AlreadyExists") => Err(status),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Answers one request of an authenticated caller. Every failure is a response with a Status in it.

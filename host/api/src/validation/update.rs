@@ -14,8 +14,19 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
         ("", "services") => service(old, new),
         ("", "configmaps" | "secrets") => config::check_update(old, new),
         ("", "nodes") => node(old, new),
+        ("gateway.networking.k8s.io", "gatewayclasses") => class(old, new),
         _ => Vec::new(),
     }
+}
+
+/// Who serves a class may not change: its gateways would change hands.
+fn class(old: &Object, new: &Object) -> Vec<Fault> {
+    const FIELD: [&str; 2] = ["spec", "controllerName"];
+    if old.get(&FIELD) == new.get(&FIELD) {
+        return Vec::new();
+    }
+    let value = new.get(&FIELD).cloned().unwrap_or_default();
+    vec![Fault::immutable(FIELD.join("."), value)]
 }
 
 fn pod(old: &Object, new: &Object) -> Vec<Fault> {

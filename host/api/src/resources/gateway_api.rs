@@ -1,0 +1,52 @@
+//! The kinds of the Gateway API (<https://gateway-api.sigs.k8s.io/reference/spec/>).
+
+use super::{BASE, Resource, Status};
+
+/// The group of all its kinds.
+pub const GROUP: &str = "gateway.networking.k8s.io";
+
+const KIND: Resource = Resource {
+    group: GROUP,
+    versions: &["v1", "v1beta1"],
+    categories: &["gateway-api"],
+    subresources: &[Status],
+    ..BASE
+};
+
+/// Gateway classes: who serves gateways.
+pub static GATEWAY_CLASSES: Resource = Resource {
+    kind: "GatewayClass",
+    plural: "gatewayclasses",
+    singular: "gatewayclass",
+    short_names: &["gc"],
+    namespaced: false,
+    schema: "io.k8s.networking.gateway.v1.GatewayClass",
+    ..KIND
+};
+/// Gateways: ports and hosts.
+pub static GATEWAYS: Resource = Resource {
+    kind: "Gateway",
+    plural: "gateways",
+    singular: "gateway",
+    short_names: &["gtw"],
+    schema: "io.k8s.networking.gateway.v1.Gateway",
+    ..KIND
+};
+/// Routes of HTTP requests.
+pub static HTTP_ROUTES: Resource = Resource {
+    kind: "HTTPRoute",
+    plural: "httproutes",
+    singular: "httproute",
+    schema: "io.k8s.networking.gateway.v1.HTTPRoute",
+    ..KIND
+};
+/// Permissions to refer to objects of another namespace.
+pub static REFERENCE_GRANTS: Resource = Resource {
+    kind: "ReferenceGrant",
+    plural: "referencegrants",
+    singular: "referencegrant",
+    short_names: &["refgrant"],
+    subresources: &[],
+    schema: "io.k8s.networking.gateway.v1.ReferenceGrant",
+    ..KIND
+};

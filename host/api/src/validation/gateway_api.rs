@@ -1,0 +1,112 @@
+//! The Gateway API's kinds: what their definitions say in CEL, in words of our own.
+
+mod route;
+
+use std::net::IpAddr;
+
+use super::at::{At, unique};
+use super::names;
+use crate::Fault;
+pub(super) use crate::resources::gateway_api::GROUP;
+
+pub(super) fn check(plural: &str, spec: &At<'_>) -> Vec<Fault> {
+    match plural {
+        "gatewayclasses" => class(spec),
+        "gateways" => gateway(spec),
+        "httproutes" => route::http(spec),
+        "referencegrants" => grant(spec),
+        _ => Vec::new(),
+    }
+}
+
+fn class(spec: &At<'_>) -> Vec<Fault> {
+    let controller = spec.at("controllerName");
+    let (domain, path) = controller.text().split_once('/').unwrap_or_default();
+    let fits = names::subdomain(domain).is_empty() && !path.is_empty();
+    let fault = || controller.invalid("must be DOMAIN/PATH, such as osier.dev/gateway-controller");
+    (!fits).then(fault).into_iter().collect()
+}
+
+fn gateway(spec: &At<'_>) -> Vec<Fault> {
+    let listeners = spec.at("listeners").items();
+    let mut faults = spec.at("gatewayClassName").name(names::subdomain);
+    for listener in &listeners {
+        faults.extend(self::listener(listener));
+    }
+    faults.extend(unique(listeners.iter().map(|one| one.at("name"))));
+    let place = |one: &At<'_>| {
+        let [port, protocol, host] =
+            ["port", "protocol", "hostname"].map(|field| one.at(field).value.clone());
+        (port, protocol, host)
+    };
+    let again = |(index, one): (usize, &At<'_>)| {
+        let before = listeners.iter().take(index);
+        let same = before.into_iter().any(|other| place(other) == place(one));
+        same.then(|| {
+            one.invalid(
+                "combination of port, protocol and hostname must be unique for each listener",
+            )
+        })
+    };
+    faults.extend(listeners.iter().enumerate().filter_map(again));
+    faults
+}
+
+fn listener(listener: &At<'_>) -> Vec<Fault> {
+    let (protocol, tls) = (listener.at("protocol"), listener.at("tls"));
+    let host = listener.at("hostname");
+    let mut faults = listener.at("name").name(names::subdomain);
+    faults.extend(host.optional_name(hostname));
+    let words = protocol.text();
+    if matches!(words, "HTTP" | "TCP" | "UDP") && tls.is_present() {
+        faults.push(tls.forbidden("tls must not be specified for protocols HTTP, TCP and UDP"));
+    }
+    if matches!(words, "TCP" | "UDP") && host.is_set() {
+        faults.push(host.forbidden("hostname must not be specified for protocols TCP and UDP"));
+    }
+    let ends = tls.at("mode").text() != "Passthrough";
+    if words == "HTTPS" && !ends {
+        faults.push(
+            tls.at("mode")
+                .invalid("tls mode must be Terminate for protocol HTTPS"),
+        );
+    }
+    let certificates = tls.at("certificateRefs");
+    if tls.is_present() && ends && !certificates.is_set() && !tls.at("options").is_set() {
+        faults.push(
+            certificates
+                .required("certificateRefs or options must be specified when mode is Terminate"),
+        );
+    }
+    let namespaces = listener.at("allowedRoutes").at("namespaces");
+    if namespaces.at("from").text() == "Selector" && !namespaces.at("selector").is_present() {
+        faults.push(
+            namespaces
+                .at("selector")
+                .required("say by which labels namespaces are selected"),
+        );
+    }
+    faults
+}
+
+fn grant(spec: &At<'_>) -> Vec<Fault> {
+    let (from, to) = (spec.at("from").items(), spec.at("to").items());
+    let mut faults = Vec::new();
+    for one in from {
+        faults.extend(one.at("kind").name(|_| Vec::new()));
+        faults.extend(one.at("namespace").name(names::label));
+    }
+    for one in to {
+        faults.extend(one.at("kind").name(|_| Vec::new()));
+    }
+    faults
+}
+
+/// `NAME` or `*.SUFFIX`; addresses are no host names.
+fn hostname(text: &str) -> Vec<String> {
+    let name = text.strip_prefix("*.").unwrap_or(text);
+    if text.parse::<IpAddr>().is_ok() {
+        return vec!["must be a DNS name, not an IP address".to_owned()];
+    }
+    names::subdomain(name)
+}
