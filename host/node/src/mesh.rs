@@ -1,6 +1,7 @@
 //! Feeds the proxy: objects change, a snapshot is compiled off the request path and published.
 
 mod findings;
+mod gateway_api;
 mod listeners;
 
 use std::sync::Arc;
@@ -8,17 +9,18 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{
-    DESTINATION_RULES, ENDPOINTS, GATEWAYS, NODES, PODS, SECRETS, SERVICE_ENTRIES, SERVICES,
-    VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ENTRIES,
+    SERVICES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
-use osier_snapshot::{Finding, Inputs, Snapshot, compile};
+use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
 use tokio::sync::watch;
 
 use crate::settings::Settings;
 use findings::Findings;
+use gateway_api::{GatewayApiMirrors, GatewayApiStatuses};
 
 /// Changes that come together are compiled together: the first waits this long for others.
 const GATHER: Duration = Duration::from_millis(10);
@@ -74,6 +76,8 @@ pub(crate) struct Mirrors {
     service_entries: Arc<Informer>,
     workload_entries: Arc<Informer>,
     nodes: Arc<Informer>,
+    namespaces: Arc<Informer>,
+    gateway_api: GatewayApiMirrors,
 }
 
 impl Mirrors {
@@ -98,11 +102,13 @@ impl Mirrors {
             service_entries: start(&SERVICE_ENTRIES),
             workload_entries: start(&WORKLOAD_ENTRIES),
             nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
+            namespaces: start(&NAMESPACES),
+            gateway_api: GatewayApiMirrors::start(client, tasks),
         }
     }
 
-    pub(crate) fn all(&self) -> [&Arc<Informer>; 10] {
-        [
+    pub(crate) fn all(&self) -> Vec<&Arc<Informer>> {
+        let own = [
             &self.pods,
             &self.services,
             &self.endpoints,
@@ -113,7 +119,9 @@ impl Mirrors {
             &self.service_entries,
             &self.workload_entries,
             &self.nodes,
-        ]
+            &self.namespaces,
+        ];
+        own.into_iter().chain(self.gateway_api.all()).collect()
     }
 }
 
@@ -128,6 +136,7 @@ pub(crate) struct Publisher {
     sender: watch::Sender<Arc<Snapshot>>,
     ready: watch::Sender<bool>,
     findings: Findings,
+    statuses: GatewayApiStatuses,
 }
 
 impl Publisher {
@@ -148,6 +157,7 @@ impl Publisher {
             tasks,
             sender,
             ready: watch::Sender::new(false),
+            statuses: GatewayApiStatuses::new(client.clone(), settings),
             findings: Findings::new(client, recorder),
         };
         (publisher, Published(receiver))
@@ -182,6 +192,9 @@ impl Publisher {
             let listeners = opened.borrow_and_update().clone();
             let snapshot = self.proxy.snapshot();
             let told = listeners::told(found.clone(), &snapshot, &listeners);
+            let of_gateways = (&*snapshot, &*told.findings, &listeners);
+            let mirrors = &self.mirrors.gateway_api;
+            self.statuses.tell(mirrors, of_gateways).await;
             self.findings.tell(&self.mirrors, told).await;
             let any = changes.iter_mut().map(|change| Box::pin(change.changed()));
             // An informer ends with the process, as we do.
@@ -221,29 +234,26 @@ fn compile_all(
     (domain, node, gateway_port): (&str, &str, u16),
     previous: &Snapshot,
 ) -> (Snapshot, Vec<Finding>) {
-    let [
-        pods,
-        services,
-        endpoints,
-        virtual_services,
-        destination_rules,
-        gateways,
-        secrets,
-        service_entries,
-        workload_entries,
-        nodes,
-    ]: [Vec<Arc<Object>>; 10] = mirrors.all().map(|informer| informer.list());
+    let api = &mirrors.gateway_api;
+    let gateway_api = GatewayApi {
+        classes: &api.classes.list(),
+        gateways: &api.gateways.list(),
+        http_routes: &api.http_routes.list(),
+        reference_grants: &api.reference_grants.list(),
+    };
     let inputs = Inputs {
-        services: &services,
-        endpoints: &endpoints,
-        pods: &pods,
-        virtual_services: &virtual_services,
-        destination_rules: &destination_rules,
-        gateways: &gateways,
-        secrets: &secrets,
-        service_entries: &service_entries,
-        workload_entries: &workload_entries,
-        nodes: &nodes,
+        services: &mirrors.services.list(),
+        endpoints: &mirrors.endpoints.list(),
+        pods: &mirrors.pods.list(),
+        virtual_services: &mirrors.virtual_services.list(),
+        destination_rules: &mirrors.destination_rules.list(),
+        gateways: &mirrors.gateways.list(),
+        secrets: &mirrors.secrets.list(),
+        service_entries: &mirrors.service_entries.list(),
+        workload_entries: &mirrors.workload_entries.list(),
+        namespaces: &mirrors.namespaces.list(),
+        gateway_api,
+        nodes: &mirrors.nodes.list(),
         node,
         gateway_port,
         domain,

@@ -163,7 +163,11 @@ pub(crate) fn service(
 }
 
 fn no_cluster(missing: &Missing) -> Refusal {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let status = match missing {
+        // The route itself is at fault, as the Gateway API has it.
+        Missing::Nothing(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
     Refusal::new(status, Flag::NoCluster, missing.to_string())
 }
 

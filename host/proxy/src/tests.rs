@@ -355,6 +355,7 @@ fn compiled(
         node: "",
         gateway_port: 0,
         domain: "cluster.local",
+        ..Inputs::default()
     };
     compile(&inputs, Some(previous))
 }

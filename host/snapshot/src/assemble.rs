@@ -1,26 +1,91 @@
 //! Route sets to the routes between pods: which object speaks for which host, and what happens when two do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::names;
+use crate::route::Route;
+use crate::service::ServicePort;
 use crate::snapshot::Snapshot;
-use crate::table::{ByHost, Filed, HostName, HostRoutes, RouteSet, index};
+use crate::standing::{Attachment, ParentStanding};
+use crate::table::{Binding, ByHost, Filed, HostName, HostRoutes, RouteSet, index, kept_or};
 
-/// Files route sets, oldest first, under their hosts. Hosts whose sets did not change are taken from `previous`.
+/// Files route sets, oldest first, under their hosts. Hosts whose sets did not change are taken from `previous`. What became of
+/// routes of Services is told in `parents`, set by set.
 pub(crate) fn mesh(
     sets: &[Arc<RouteSet>],
     (services, previous): (&Snapshot, &Snapshot),
-    found: &mut Vec<Finding>,
+    (found, parents): (&mut Vec<Finding>, &mut [Vec<ParentStanding>]),
 ) -> HostIndex<Arc<HostRoutes>> {
-    let mut by_host = ByHost::new();
-    for set in sets.iter().filter(|set| set.mesh) {
+    let (mut by_host, mut by_service) = (ByHost::new(), HashMap::new());
+    for (set, parents) in sets.iter().zip(parents) {
         let findings = set.about.findings();
-        file_mesh(set, services, &mut by_host, &findings);
+        if set.mesh {
+            file_mesh(set, services, &mut by_host, &findings);
+        }
+        for binding in &set.services {
+            let attachment = file_service(set, binding, services, &mut by_service);
+            let reference = binding.reference.clone();
+            parents.extend(reference.map(|reference| ParentStanding {
+                reference,
+                attachment,
+            }));
+        }
         found.extend(findings.into_vec());
     }
-    index(by_host, Some(&previous.mesh))
+    let mut index = index(by_host, Some(&previous.mesh));
+    for (host, (otherwise, filed)) in by_service {
+        let pattern = HostPattern::Exact(host);
+        // Where a VirtualService speaks of the service, its word counts.
+        if index.get(&pattern).is_none() {
+            let before = previous.mesh.get(&pattern);
+            let make = |filed| HostRoutes::of_service(filed, &otherwise);
+            index.insert(pattern, kept_or(before, filed, make));
+        }
+    }
+    index
+}
+
+/// Routes of one Service, and where its calls go without them.
+type ByService = HashMap<Box<str>, (Arc<Route>, Vec<Filed>)>;
+
+/// Files a route set under a Service of the mesh.
+fn file_service(
+    set: &Arc<RouteSet>,
+    binding: &Binding,
+    services: &Snapshot,
+    by_service: &mut ByService,
+) -> Attachment {
+    let Some(service) = services.named(&binding.name, &binding.namespace) else {
+        return Attachment::NoMatchingParent;
+    };
+    let named = |port: &&ServicePort| {
+        let section = binding.section.as_ref();
+        section.is_none_or(|name| **name == *port.name)
+            && binding.port.is_none_or(|number| number == port.port)
+    };
+    let Some(port) = service.ports.iter().find(named) else {
+        return Attachment::NoMatchingParent;
+    };
+    let narrowed = binding.section.is_some() || binding.port.is_some();
+    let through = Binding {
+        port: narrowed.then_some(port.port),
+        ..binding.clone()
+    };
+    let new = || (Arc::clone(&service.default_route), Vec::new());
+    let (_, filed) = by_service
+        .entry(service.names.host.as_ref().into())
+        .or_insert_with(new);
+    match filed.iter_mut().find(|filed| Arc::ptr_eq(&filed.set, set)) {
+        Some(filed) => filed.through.push(through),
+        None => filed.push(Filed {
+            set: Arc::clone(set),
+            through: vec![through],
+        }),
+    }
+    Attachment::Accepted
 }
 
 /// Between pods one object speaks for a host: the oldest.

@@ -17,6 +17,8 @@ use crate::references;
 use crate::route::ServiceName;
 use crate::service::Service;
 use crate::snapshot::{Names, Snapshot};
+use crate::standing::{GatewayStanding, ParentStanding, RouteStanding, Standings};
+use crate::table::RouteSet;
 
 /// Compiles the mesh. `previous` is only a source of parts to share; the result does not depend on it.
 pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
@@ -44,15 +46,20 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
         domain: inputs.domain,
     };
     snapshot.externals = Externals::compile(&memory.entries(), &sources, &mut findings);
-    let sets = memory.route_sets(inputs.virtual_services);
-    snapshot.mesh = assemble::mesh(&sets, (&snapshot, previous), &mut findings);
+    let sets = memory.route_sets();
+    let mut parents = vec![Vec::new(); sets.len()];
+    let told = (&mut findings, &mut *parents);
+    snapshot.mesh = assemble::mesh(&sets, (&snapshot, previous), told);
     let wishes = Wishes {
-        gateways: &memory.gateways(inputs.gateways),
+        gateways: &memory.gateways(),
         sets: &sets,
         secrets: &memory.secrets,
         main_port: inputs.gateway_port,
     };
-    snapshot.listeners = listeners(&wishes, &previous.listeners, &mut findings);
+    let told = (&mut findings, &mut *parents);
+    let (listeners, gateways) = listeners(&wishes, &previous.listeners, told);
+    snapshot.listeners = listeners;
+    snapshot.standings = standings(&sets, parents, gateways);
     references::check(
         &snapshot,
         &sets,
@@ -63,6 +70,23 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     findings.sort_by(Finding::by_object);
     snapshot.memory = memory;
     (snapshot, findings)
+}
+
+fn standings(
+    sets: &[Arc<RouteSet>],
+    parents: Vec<Vec<ParentStanding>>,
+    gateways: Vec<GatewayStanding>,
+) -> Standings {
+    let told = sets.iter().zip(parents);
+    let told = told.filter(|(_, parents)| !parents.is_empty());
+    let routes = told.map(|(set, parents)| RouteStanding {
+        subject: set.about.subject(set.generation),
+        parents,
+    });
+    Standings {
+        gateways,
+        routes: routes.collect(),
+    }
 }
 
 fn index_workloads(pods: &[Arc<Object>], memory: &Memory, snapshot: &mut Snapshot) {

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::kind::Kind;
+
 /// Why a part of an object is not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FindingKind {
@@ -13,6 +15,10 @@ pub enum FindingKind {
     Invalid,
     /// The object names something that does not exist.
     Reference,
+    /// The object names something of another namespace, which no ReferenceGrant there permits.
+    NotPermitted,
+    /// The object names something of a kind that does not serve here.
+    UnknownKind,
     /// Another object already decides this.
     Conflict,
 }
@@ -21,7 +27,7 @@ pub enum FindingKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The object's kind, e.g. `VirtualService`.
-    pub resource: &'static str,
+    pub resource: Kind,
     /// The object's namespace.
     pub namespace: String,
     /// The object's name.
@@ -58,14 +64,14 @@ impl fmt::Display for Finding {
 /// Collects the findings of one object while it is read.
 #[derive(Debug)]
 pub(crate) struct Findings {
-    resource: &'static str,
+    resource: Kind,
     namespace: String,
     name: String,
     found: RefCell<Vec<Finding>>,
 }
 
 impl Findings {
-    pub(crate) fn about(resource: &'static str, namespace: &str, name: &str) -> Self {
+    pub(crate) fn about(resource: Kind, namespace: &str, name: &str) -> Self {
         Self {
             resource,
             namespace: namespace.to_owned(),

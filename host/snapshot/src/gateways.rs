@@ -2,6 +2,7 @@
 
 use crate::finding::Finding;
 use crate::hosts::HostPattern;
+use crate::kind::Kind;
 use crate::listener::{TlsMode, TlsVersion};
 use crate::table::About;
 
@@ -11,6 +12,8 @@ pub(crate) struct GatewaySet {
     pub(crate) about: About,
     /// Its servers, in order.
     pub(crate) servers: Vec<ServerSpec>,
+    /// The object's generation, which its status speaks of.
+    pub(crate) generation: i64,
     /// What was wrong with the object alone.
     pub(crate) findings: Vec<Finding>,
 }
@@ -25,6 +28,12 @@ pub(crate) struct ServerSpec {
     /// The port number as written; `None` is the main listener.
     pub(crate) port: Option<u16>,
     pub(crate) protocol: ServerProtocol,
+    /// Plain ports that mean the main listener wherever that is.
+    pub(crate) main_ports: &'static [u16],
+    /// Kinds of routes that may bind; `None` is every kind that can name it.
+    pub(crate) kinds: Option<Vec<Kind>>,
+    /// Why it is not opened; routes may bind all the same.
+    pub(crate) refused: Option<Refused>,
     /// Which hosts may be routed, and from which namespaces.
     pub(crate) hosts: Vec<ServedHost>,
     pub(crate) tls: Option<TlsSpec>,
@@ -46,12 +55,42 @@ pub(crate) enum ServerProtocol {
     Tcp,
 }
 
+/// Why a server is not opened, in the Gateway API's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Another server of the object uses the port with another protocol.
+    Protocol,
+    /// Another server of the object takes the same host on the port.
+    Hostname,
+    /// The protocol is not served.
+    Unsupported,
+    /// No certificate that it names may be used.
+    Certificates,
+}
+
 /// A host that a server takes, with the namespaces whose routes may bind to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServedHost {
-    /// `None` is every namespace.
-    pub(crate) namespace: Option<String>,
+    pub(crate) namespaces: Namespaces,
     pub(crate) pattern: HostPattern,
+}
+
+/// Some namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Namespaces {
+    /// Every one.
+    All,
+    /// These.
+    Only(Vec<String>),
+}
+
+impl Namespaces {
+    pub(crate) fn hold(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|name| name == namespace),
+        }
+    }
 }
 
 /// TLS as a gateway object writes it.

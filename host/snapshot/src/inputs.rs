@@ -29,8 +29,25 @@ pub struct Inputs<'a> {
     pub nodes: &'a [Arc<Object>],
     /// The node that the snapshot is for.
     pub node: &'a str,
+    /// v1 Namespace; their labels decide whose routes a listener takes.
+    pub namespaces: &'a [Arc<Object>],
+    /// The Gateway API's objects.
+    pub gateway_api: GatewayApi<'a>,
     /// The port of the node's main gateway listener, which gateways may name; 0 if the kernel chooses it.
     pub gateway_port: u16,
     /// The cluster domain, `cluster.local`; it is the trust domain as well.
     pub domain: &'a str,
+}
+
+/// The objects of gateway.networking.k8s.io.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GatewayApi<'a> {
+    /// GatewayClass; gateways of other controllers' classes are not served.
+    pub classes: &'a [Arc<Object>],
+    /// Gateway.
+    pub gateways: &'a [Arc<Object>],
+    /// HTTPRoute.
+    pub http_routes: &'a [Arc<Object>],
+    /// ReferenceGrant.
+    pub reference_grants: &'a [Arc<Object>],
 }

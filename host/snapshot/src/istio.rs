@@ -19,6 +19,9 @@ pub(crate) mod virtual_service;
 
 use osier_api::Object;
 
+/// The group of Istio's traffic kinds.
+const GROUP: &str = "networking.istio.io";
+
 /// What the parts of one object need to know about it.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {

@@ -11,6 +11,7 @@ use crate::clusters::Clusters;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::DestinationPolicy;
+use crate::kind::Kind;
 use crate::names;
 use crate::ready::Ready;
 use crate::route::{Destination, Route, ServiceName};
@@ -37,7 +38,7 @@ pub(crate) fn service(
     found: &mut Vec<Finding>,
 ) -> Option<Arc<Service>> {
     let spec = Spec(object.get(&["spec"]));
-    let findings = Findings::about("Service", object.namespace(), object.name());
+    let findings = Findings::about(Kind::SERVICE, object.namespace(), object.name());
     spec.report_unserved(&findings);
     let names = names_of(object, parts);
     let clusters = Clusters {

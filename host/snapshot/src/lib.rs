@@ -2,7 +2,7 @@
 //!
 //! API objects go in, a [`Snapshot`] comes out: who runs where, which services there are, where a request goes. [`compile`] is a
 //! pure function; whatever an object asks that cannot be honoured becomes a [`Finding`] and never breaks what works. Front ends
-//! (Istio's kinds today) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
+//! (Istio's kinds and the Gateway API's) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
 //!
 //! It is not the data plane: it holds no lock, opens no socket, reads no clock. The only things that change in a published
 //! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], and what is known of failing endpoints ([`Health`]), which live
@@ -17,12 +17,14 @@ mod endpoint;
 mod export;
 mod externals;
 mod finding;
+mod gateway_api;
 mod gateways;
 mod hashing;
 mod headers;
 mod hosts;
 mod inputs;
 mod istio;
+mod kind;
 mod kubernetes;
 mod listener;
 mod listeners;
@@ -40,7 +42,9 @@ mod rules;
 mod secret;
 mod serves;
 mod service;
+mod service_routes;
 mod snapshot;
+mod standing;
 mod table;
 mod upstream;
 mod workload;
@@ -51,9 +55,12 @@ pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};
 pub use export::Export;
 pub use finding::{Finding, FindingKind};
+pub use gateway_api::gateway::CONTROLLER;
+pub use gateways::Refused;
 pub use hashing::{ConsistentHash, HashKey, HashMethod, HashTable, hash_of};
 pub use headers::{HeaderEdits, HeaderOperation};
-pub use inputs::Inputs;
+pub use inputs::{GatewayApi, Inputs};
+pub use kind::Kind;
 pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
@@ -66,6 +73,10 @@ pub use route::{
 };
 pub use service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
 pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
+pub use standing::{
+    Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
+    ParentStanding, RouteStanding, Standings, Subject,
+};
 pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
 pub use workload::{Workload, workload};
 

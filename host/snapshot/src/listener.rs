@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::hosts::{HostIndex, HostPattern};
+use crate::kind::Kind;
 use crate::route::Forward;
 use crate::table::HostRoutes;
 
@@ -99,7 +100,7 @@ impl Server {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOrigin {
     /// The object's kind.
-    pub resource: &'static str,
+    pub resource: Kind,
     /// Its namespace.
     pub namespace: Arc<str>,
     /// Its name.

@@ -5,9 +5,12 @@ use std::cell::Cell;
 
 use http::request::Parts;
 use http::{HeaderName, Method};
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::workload::Workload;
+
+/// The compiled size that one expression may take.
+pub(crate) const REGEX_BYTES: usize = 1 << 20;
 
 /// A condition on one string.
 #[derive(Clone, Debug)]
@@ -18,16 +21,33 @@ pub(crate) enum StringMatch {
     Exact(Box<str>),
     /// A value that begins so.
     Prefix(Box<str>),
+    /// A path whose first segments are these: `/a` is there in `/a` and `/a/b`, not in `/ab`. Without the slash at its end, so that
+    /// the empty text is every path.
+    Segments(Box<str>),
     /// A value that the whole expression matches.
     Regex(Regex),
 }
 
 impl StringMatch {
+    /// An expression in RE2's syntax that matches the whole value.
+    pub(crate) fn whole(text: &str) -> Result<Self, regex::Error> {
+        let mut builder = RegexBuilder::new(&format!("^(?:{text})$"));
+        builder.size_limit(REGEX_BYTES).build().map(Self::Regex)
+    }
+
+    /// A path's first segments, with or without a slash at the end.
+    pub(crate) fn segments(path: &str) -> Self {
+        Self::Segments(path.strip_suffix('/').unwrap_or(path).into())
+    }
+
     pub(crate) fn matches(&self, value: &str) -> bool {
         match self {
             Self::Present => true,
             Self::Exact(text) => **text == *value,
             Self::Prefix(text) => value.starts_with(&**text),
+            Self::Segments(text) => value
+                .strip_prefix(&**text)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
             Self::Regex(regex) => regex.is_match(value),
         }
     }
@@ -54,8 +74,18 @@ impl PathMatch {
     /// How many bytes of a matching path are "the matched prefix".
     pub(crate) fn prefix_length(&self) -> Option<usize> {
         match &self.text {
-            StringMatch::Prefix(text) => Some(text.len()),
+            StringMatch::Prefix(text) | StringMatch::Segments(text) => Some(text.len()),
             _ => None,
+        }
+    }
+
+    /// Which of two conditions is the narrower one: a whole path, then an expression, then the longer prefix.
+    fn narrowness(&self) -> (u8, usize) {
+        match &self.text {
+            StringMatch::Exact(text) => (3, text.len()),
+            StringMatch::Regex(regex) => (2, regex.as_str().len()),
+            StringMatch::Prefix(text) | StringMatch::Segments(text) => (1, text.len()),
+            StringMatch::Present => (0, 0),
         }
     }
 }
@@ -136,6 +166,18 @@ impl Matcher {
             && self.source.matches(ask.source)
     }
 
+    /// How narrow the conditions are, by the Gateway API's precedence: the path, a method, the number of headers, the number of query
+    /// parameters. The greater one comes first.
+    pub(crate) fn narrowness(&self) -> ((u8, usize), bool, usize, usize) {
+        let path = self.path.as_ref().map(PathMatch::narrowness);
+        (
+            path.unwrap_or_default(),
+            self.method.is_some(),
+            self.headers.len(),
+            self.query.len(),
+        )
+    }
+
     /// True if every request matches.
     pub(crate) fn is_catch_all(&self) -> bool {
         let any_path = match &self.path {
@@ -144,6 +186,10 @@ impl Matcher {
                 text: StringMatch::Prefix(text),
                 ..
             }) => &**text == "/",
+            Some(PathMatch {
+                text: StringMatch::Segments(text),
+                ..
+            }) => text.is_empty(),
             Some(_) => false,
         };
         any_path

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use crate::finding::Finding;
+use crate::gateway_api::gateway::CONTROLLER;
+use crate::gateway_api::references::References;
+use crate::gateway_api::{self, routes};
 use crate::gateways::{Credential, GatewaySet};
 use crate::inputs::Inputs;
 use crate::istio::delegate::{self, Delegates};
@@ -24,8 +27,10 @@ pub(crate) struct Memory {
     pub(crate) workloads: Kept<Workload>,
     pub(crate) nodes: Nodes,
     route_sets: Kept<RouteSet>,
+    http_routes: Kept<RouteSet>,
     policies: Kept<DestinationPolicy>,
     gateways: Kept<GatewaySet>,
+    api_gateways: Kept<GatewaySet>,
     entries: Kept<ServiceEntry>,
     outsides: Kept<Option<Outside>>,
     read_secrets: Kept<TlsSecret>,
@@ -65,7 +70,25 @@ impl Memory {
         });
         let nodes = Nodes::read(inputs.nodes, &previous.nodes);
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
-        let wanted = named_secrets(inputs, &gateways, &policies);
+        let references = References::of(inputs);
+        let api_gateways = read_with(
+            &served(inputs),
+            &previous.api_gateways,
+            (
+                |object: &Object| gateway_api::gateway::compile(object, &references),
+                |object: &Object| gateway_api::gateway::needed(object, &references),
+            ),
+        );
+        let http_routes = read_with(
+            inputs.gateway_api.http_routes,
+            &previous.http_routes,
+            (
+                |object: &Object| routes::compile(object, &references),
+                |object: &Object| routes::needed(object, &references),
+            ),
+        );
+        let all_gateways = gateways.values().chain(api_gateways.values());
+        let wanted = named_secrets(inputs, all_gateways, &policies);
         let read_secrets = read_all(&wanted, &previous.read_secrets, secret::read);
         Self {
             workloads: read_pods(inputs, &previous.workloads, &nodes),
@@ -88,17 +111,25 @@ impl Memory {
                 service_entry::compile_workload,
             ),
             gateways,
+            api_gateways,
+            http_routes,
         }
     }
 
     /// Route sets, oldest first.
-    pub(crate) fn route_sets(&self, objects: &[Arc<Object>]) -> Vec<Arc<RouteSet>> {
-        let kept = objects
-            .iter()
-            .filter_map(|object| self.route_sets.get(&*key(object)));
+    pub(crate) fn route_sets(&self) -> Vec<Arc<RouteSet>> {
+        let kept = self.all_route_sets();
         let mut sets: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
         sets.sort_by(|a, b| a.about.cmp(&b.about));
         sets
+    }
+
+    fn all_route_sets(&self) -> impl Iterator<Item = &Reading<RouteSet>> {
+        self.route_sets.values().chain(self.http_routes.values())
+    }
+
+    fn all_gateways(&self) -> impl Iterator<Item = &Reading<GatewaySet>> {
+        self.gateways.values().chain(self.api_gateways.values())
     }
 
     /// Workloads by the (namespace, name) of their pods.
@@ -120,13 +151,11 @@ impl Memory {
     /// What was wrong with objects by themselves.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
         let routes = self
-            .route_sets
-            .values()
+            .all_route_sets()
             .flat_map(|reading| &reading.value.findings);
         let policies = self.policies().flat_map(|policy| &policy.findings);
         let gateways = self
-            .gateways
-            .values()
+            .all_gateways()
             .flat_map(|reading| &reading.value.findings);
         let entries = self
             .entries
@@ -167,10 +196,8 @@ impl Memory {
     }
 
     /// What gateways ask for, oldest first.
-    pub(crate) fn gateways(&self, objects: &[Arc<Object>]) -> Vec<Arc<GatewaySet>> {
-        let kept = objects
-            .iter()
-            .filter_map(|object| self.gateways.get(&*key(object)));
+    pub(crate) fn gateways(&self) -> Vec<Arc<GatewaySet>> {
+        let kept = self.all_gateways();
         let mut gateways: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
         gateways.sort_by(|a, b| a.about.cmp(&b.about));
         gateways
@@ -198,14 +225,14 @@ fn read_pods(inputs: &Inputs<'_>, previous: &Kept<Workload>, nodes: &Nodes) -> K
 }
 
 /// The Secrets that gateways and DestinationRules name.
-fn named_secrets(
+fn named_secrets<'a>(
     inputs: &Inputs<'_>,
-    gateways: &Kept<GatewaySet>,
+    gateways: impl Iterator<Item = &'a Reading<GatewaySet>>,
     policies: &Kept<DestinationPolicy>,
 ) -> Vec<Arc<Object>> {
     let policies = policies.values();
     let policies = policies.flat_map(|reading| reading.value.secrets());
-    let servers = gateways.values().flat_map(|reading| &reading.value.servers);
+    let servers = gateways.flat_map(|reading| &reading.value.servers);
     let named: HashSet<String> = servers
         .filter_map(|server| server.tls.as_ref())
         .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
@@ -214,6 +241,21 @@ fn named_secrets(
         .collect();
     let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
     inputs.secrets.iter().filter(wanted).cloned().collect()
+}
+
+/// The Gateway API's gateways whose class is served here.
+fn served(inputs: &Inputs<'_>) -> Vec<Arc<Object>> {
+    let api = inputs.gateway_api;
+    let ours = |class: &&Arc<Object>| class.text(&["spec", "controllerName"]) == CONTROLLER;
+    let classes: HashSet<&str> = api
+        .classes
+        .iter()
+        .filter(ours)
+        .map(|class| class.name())
+        .collect();
+    let served =
+        |gateway: &&Arc<Object>| classes.contains(gateway.text(&["spec", "gatewayClassName"]));
+    api.gateways.iter().filter(served).cloned().collect()
 }
 
 /// A VirtualService is read together with those that it delegates to.

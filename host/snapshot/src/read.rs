@@ -228,6 +228,7 @@ fn seconds(unit: &str) -> Option<f64> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::kind::Kind;
     use serde_json::json;
 
     #[test]
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_nobody_asked_for_is_a_finding() {
-        let findings = Findings::about("Thing", "default", "x");
+        let findings = Findings::about(Kind::new("", "Thing"), "default", "x");
         let value =
             json!({"known": "a", "nothing": null, "mirror": {"host": "b"}, "port": "eighty"});
         {

@@ -8,7 +8,7 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::route::{Action, Destination, Route, ServiceName};
 use crate::secret::Secrets;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Missing, Snapshot};
 use crate::table::RouteSet;
 use crate::upstream::Upstream;
 
@@ -74,6 +74,8 @@ fn missing_of(snapshot: &Snapshot, route: &Route) -> Vec<String> {
 fn missing(snapshot: &Snapshot, destination: &Destination) -> Option<String> {
     let service = match snapshot.destination_service(&destination.service) {
         Ok(service) => service,
+        // Its reader has said why.
+        Err(Missing::Nothing(_)) => return None,
         Err(missing) => return Some(missing.to_string()),
     };
     if let (None, [first, _, ..]) = (destination.port, service.ports.as_slice()) {

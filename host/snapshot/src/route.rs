@@ -142,6 +142,8 @@ pub enum ServiceName {
     },
     /// Anything else.
     Other(Arc<str>),
+    /// Nothing: what the object names cannot be called, for this reason. Its share of requests is answered with 500.
+    Nothing(Arc<str>),
 }
 
 /// An answer that sends the client elsewhere.

@@ -60,6 +60,9 @@ impl Rules {
             Some(StringMatch::Prefix(text)) if text.len() > 1 => {
                 self.prefix.entry(text.clone()).or_default()
             }
+            Some(StringMatch::Segments(text)) if !text.is_empty() => {
+                self.prefix.entry(text.clone()).or_default()
+            }
             _ => match exact_header(matcher) {
                 Some((name, value)) => self.header_file(name, value),
                 None => &mut self.rest,

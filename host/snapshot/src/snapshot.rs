@@ -21,6 +21,7 @@ use crate::names;
 use crate::route::{Destination, Route, ServiceName};
 use crate::rules::Rule;
 use crate::service::{Cluster, ClusterIp, Service, ServicePort, ServiceRef};
+use crate::standing::Standings;
 use crate::table::HostRoutes;
 use crate::workload::Workload;
 
@@ -42,6 +43,7 @@ pub struct Snapshot {
     pub(crate) mesh: HostIndex<Arc<HostRoutes>>,
     /// By key, ascending.
     pub(crate) listeners: Vec<Arc<Listener>>,
+    pub(crate) standings: Standings,
     pub(crate) memory: Memory,
 }
 
@@ -93,9 +95,11 @@ impl fmt::Display for Miss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoutes => f.write_str(
-                "no route serves this gateway yet: apply a VirtualService with `gateways` and `hosts` to send traffic to a service",
+                "no route serves this gateway yet: apply an HTTPRoute with `parentRefs`, a VirtualService with `gateways`, or an Ingress, to \
+                 send traffic to a service",
             ),
-            Self::UnknownHost(host) => write!(f, "no route serves host {host:?}: name it in `hosts` of a VirtualService, or use \"*\""),
+            Self::UnknownHost(host) => write!(f, "no route serves host {host:?}: name it in `hostnames` of an HTTPRoute, `hosts` of a VirtualService (or use \"*\"), or in a rule of an \
+                 Ingress"),
             Self::OtherServer(host) => write!(
                 f,
                 "host {host:?} is not served on a connection that was made for another server name"
@@ -121,6 +125,8 @@ pub enum Missing {
     Port(Arc<ServiceRef>, u16),
     /// The service has no such subset.
     Subset(Arc<ServiceRef>, Arc<str>),
+    /// The route names nothing that may be called, for this reason.
+    Nothing(Arc<str>),
 }
 
 impl Missing {
@@ -128,7 +134,7 @@ impl Missing {
     pub fn service(&self) -> Option<&Arc<ServiceRef>> {
         match self {
             Self::Port(service, _) | Self::Subset(service, _) => Some(service),
-            Self::Service(_) => None,
+            Self::Service(_) | Self::Nothing(_) => None,
         }
     }
 }
@@ -142,6 +148,7 @@ impl fmt::Display for Missing {
                 "service {}.{} has no port {port}",
                 service.name, service.namespace
             ),
+            Self::Nothing(reason) => f.write_str(reason),
             Self::Subset(service, subset) => write!(
                 f,
                 "service {}.{} has no subset {subset:?}: a DestinationRule must define it",
@@ -268,6 +275,11 @@ impl Snapshot {
         &self.listeners
     }
 
+    /// What became of gateways and routes at each other.
+    pub fn standings(&self) -> &Standings {
+        &self.standings
+    }
+
     /// What serves a connection of a listener.
     pub fn server(&self, listener: ListenerKey, server_name: Option<&str>) -> Option<&Arc<Server>> {
         self.listener(listener)?.server(server_name)
@@ -304,6 +316,7 @@ impl Snapshot {
                 .externals
                 .named(service)
                 .ok_or_else(|| Missing::Service(host.to_string())),
+            ServiceName::Nothing(reason) => Err(Missing::Nothing(Arc::clone(reason))),
         }
     }
 

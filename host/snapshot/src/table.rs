@@ -1,13 +1,19 @@
 //! Rules by host: a table of them for calls between pods, and one for each server of a gateway listener.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::finding::{Finding, Findings};
 use crate::hosts::{HostIndex, HostPattern};
+use crate::kind::Kind;
 use crate::matcher::SourceMatch;
-use crate::route::Forward;
+use crate::route::{Forward, Route};
 use crate::rules::{Rule, Rules};
+use crate::service_routes;
+use crate::standing::Subject;
 
 /// What one route object says, whatever its kind. Front ends produce it.
 #[derive(Debug)]
@@ -19,8 +25,14 @@ pub(crate) struct RouteSet {
     pub(crate) mesh: bool,
     /// The gateways that it binds to.
     pub(crate) gateways: Vec<Binding>,
+    /// The services between pods whose calls it routes, whatever its hosts.
+    pub(crate) services: Vec<Binding>,
     /// Its rules for requests, in order.
     pub(crate) rules: Vec<Rule>,
+    /// Whether the order of its rules counts, or how narrow they are.
+    pub(crate) order: Order,
+    /// The object's generation, which its status speaks of.
+    pub(crate) generation: i64,
     /// Its rules for whole connections, in order.
     pub(crate) streams: Vec<StreamRule>,
     /// What was wrong with the object alone.
@@ -35,24 +47,52 @@ impl RouteSet {
             hosts: Vec::new(),
             mesh: false,
             gateways: Vec::new(),
+            services: Vec::new(),
             rules: Vec::new(),
+            order: Order::Written,
+            generation: 0,
             streams: Vec::new(),
             findings: Vec::new(),
         }
     }
 }
 
-/// A gateway that a route set binds to, or a part of one.
+/// Which of two rules for one host comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// That of the older object, in an object the one that is written first.
+    Written,
+    /// The narrower one, then as [`Order::Written`]: the Gateway API's precedence.
+    Narrowest,
+}
+
+/// A gateway or service that a route set binds to, or a part of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Binding {
     /// The gateway's kind, as [`About::resource`] of gateways writes it.
-    pub(crate) resource: &'static str,
+    pub(crate) resource: Kind,
     pub(crate) namespace: String,
     pub(crate) name: String,
     /// Only the server of this name.
     pub(crate) section: Option<String>,
     /// Only servers on this port.
     pub(crate) port: Option<u16>,
+    /// The reference as the object wrote it, if what becomes of it is told in the object's status.
+    pub(crate) reference: Option<Arc<Value>>,
+}
+
+impl Binding {
+    /// What a whole gateway object is bound by.
+    pub(crate) fn to(resource: Kind, namespace: String, name: String) -> Self {
+        Self {
+            resource,
+            namespace,
+            name,
+            section: None,
+            port: None,
+            reference: None,
+        }
+    }
 }
 
 /// A rule for whole connections at a gateway.
@@ -76,10 +116,20 @@ pub(crate) struct About {
     pub(crate) created: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
-    pub(crate) resource: &'static str,
+    pub(crate) resource: Kind,
 }
 
 impl About {
+    /// Which edition of the object a status speaks of.
+    pub(crate) fn subject(&self, generation: i64) -> Subject {
+        Subject {
+            resource: self.resource,
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            generation,
+        }
+    }
+
     /// An empty list of findings about the object.
     pub(crate) fn findings(&self) -> Findings {
         Findings::about(self.resource, &self.namespace, &self.name)
@@ -124,22 +174,26 @@ pub(crate) struct HostRoutes {
 }
 
 impl HostRoutes {
-    /// The rules of `sets`, one after the other; those that match everything come last, so that one set cannot hide another.
+    /// The rules of `sets`, one after the other; those that match everything come last, so that one set cannot hide another. Rules
+    /// whose order does not count stand between, the narrowest first.
     pub(crate) fn new(sets: Vec<Filed>) -> Self {
-        let all = sets
-            .iter()
-            .flat_map(|filed| filed.set.rules.iter().filter(|rule| filed.holds(rule)));
-        let rules = if sets.len() < 2 {
-            all.cloned().collect()
-        } else {
-            let (last, first): (Vec<&Rule>, Vec<&Rule>) =
-                all.partition(|rule| rule.matcher.is_catch_all());
-            first.into_iter().chain(last).cloned().collect()
+        let of = |order: Order| {
+            let sets = sets.iter().filter(move |filed| filed.set.order == order);
+            sets.flat_map(|filed| filed.set.rules.iter().filter(|rule| filed.holds(rule)))
         };
-        Self {
-            sets,
-            rules: Rules::new(rules),
-        }
+        let (last, first): (Vec<&Rule>, Vec<&Rule>) =
+            of(Order::Written).partition(|rule| sets.len() > 1 && rule.matcher.is_catch_all());
+        let mut narrowest: Vec<&Rule> = of(Order::Narrowest).collect();
+        narrowest.sort_by_key(|rule| Reverse(rule.matcher.narrowness()));
+        let rules = first.into_iter().chain(narrowest).chain(last);
+        let rules = Rules::new(rules.cloned().collect());
+        Self { sets, rules }
+    }
+
+    /// The rules of a service, whatever else the routes that speak of it are bound to.
+    pub(crate) fn of_service(sets: Vec<Filed>, otherwise: &Arc<Route>) -> Self {
+        let rules = Rules::new(service_routes::rules(&sets, otherwise));
+        Self { sets, rules }
     }
 
     fn is_made_of(&self, sets: &[Filed]) -> bool {
@@ -157,12 +211,19 @@ pub(crate) fn index(
 ) -> HostIndex<Arc<HostRoutes>> {
     let mut index = HostIndex::default();
     for (pattern, sets) in sets {
-        let kept = previous
-            .and_then(|previous| previous.get(&pattern))
-            .filter(|routes| routes.is_made_of(&sets))
-            .cloned();
-        let routes = kept.unwrap_or_else(|| Arc::new(HostRoutes::new(sets)));
+        let before = previous.and_then(|previous| previous.get(&pattern));
+        let routes = kept_or(before, sets, HostRoutes::new);
         index.insert(pattern, routes);
     }
     index
+}
+
+/// The routes of a host as they were if their sets did not change, else made anew.
+pub(crate) fn kept_or(
+    before: Option<&Arc<HostRoutes>>,
+    sets: Vec<Filed>,
+    make: impl FnOnce(Vec<Filed>) -> HostRoutes,
+) -> Arc<HostRoutes> {
+    let same = before.filter(|routes| routes.is_made_of(&sets)).cloned();
+    same.unwrap_or_else(|| Arc::new(make(sets)))
 }

@@ -3,6 +3,7 @@
 
 mod externals;
 mod findings;
+mod gateway_api;
 mod listeners;
 mod lookup;
 mod policies;
@@ -17,7 +18,9 @@ use http::request::Parts;
 use osier_api::Object;
 use serde_json::{Value, json};
 
-use crate::{Action, Finding, Inputs, ListenerKey, Origin, Snapshot, Workload, compile};
+use crate::{
+    Action, Finding, GatewayApi, Inputs, ListenerKey, Origin, Snapshot, Workload, compile,
+};
 
 /// A cluster under construction.
 #[derive(Clone, Default)]
@@ -32,6 +35,11 @@ pub(crate) struct World {
     pub(crate) workload_entries: Vec<Arc<Object>>,
     pub(crate) secrets: Vec<Arc<Object>>,
     pub(crate) nodes: Vec<Arc<Object>>,
+    pub(crate) namespaces: Vec<Arc<Object>>,
+    pub(crate) classes: Vec<Arc<Object>>,
+    pub(crate) api_gateways: Vec<Arc<Object>>,
+    pub(crate) http_routes: Vec<Arc<Object>>,
+    pub(crate) reference_grants: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -143,6 +151,13 @@ impl World {
             secrets: &self.secrets,
             nodes: &self.nodes,
             node: "here",
+            namespaces: &self.namespaces,
+            gateway_api: GatewayApi {
+                classes: &self.classes,
+                gateways: &self.api_gateways,
+                http_routes: &self.http_routes,
+                reference_grants: &self.reference_grants,
+            },
             gateway_port: 0,
             domain: "cluster.local",
         };

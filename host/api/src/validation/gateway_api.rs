@@ -110,3 +110,6 @@ fn hostname(text: &str) -> Vec<String> {
     }
     names::subdomain(name)
 }
+
+#[cfg(test)]
+mod tests;

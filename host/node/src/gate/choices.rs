@@ -97,6 +97,7 @@ fn host(service: &ServiceName) -> String {
     match service {
         ServiceName::Mesh { namespace, name } => format!("{name}.{namespace}.svc.cluster.local"),
         ServiceName::Other(host) => host.to_string(),
+        ServiceName::Nothing(_) => String::new(),
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use osier_api::{Object, Resource};
 use osier_client::{Client, Part, Recorder, Reference};
 use osier_process::clock;
-use osier_snapshot::{Finding, FindingKind};
+use osier_snapshot::{Finding, FindingKind, Kind};
 use serde_json::{Value, json};
 
 use super::Mirrors;
-use super::listeners::Told;
+use super::listeners::{ObjectKey, Told};
 
 /// Findings named in one message; the rest is counted.
 const NAMED: usize = 8;
@@ -21,7 +21,7 @@ pub(super) struct Findings {
     client: Client,
     recorder: Recorder,
     /// What was last told about objects without conditions.
-    told: BTreeMap<(String, String, String), String>,
+    told: BTreeMap<ObjectKey, String>,
 }
 
 impl Findings {
@@ -34,10 +34,10 @@ impl Findings {
     }
 
     pub(super) async fn tell(&mut self, mirrors: &Mirrors, told: Told) {
-        let mut by_object: BTreeMap<(String, String, String), Vec<Finding>> = BTreeMap::new();
+        let mut by_object: BTreeMap<ObjectKey, Vec<Finding>> = BTreeMap::new();
         for finding in told.findings {
             let key = (
-                finding.resource.to_owned(),
+                finding.resource,
                 finding.namespace.clone(),
                 finding.name.clone(),
             );
@@ -52,7 +52,7 @@ impl Findings {
         ] {
             for object in informer.list() {
                 let key = (
-                    informer.resource().kind.to_owned(),
+                    Kind::of(informer.resource()),
                     object.namespace().to_owned(),
                     object.name().to_owned(),
                 );
@@ -92,18 +92,14 @@ impl Findings {
         }
     }
 
-    fn events(
-        &mut self,
-        mirrors: &Mirrors,
-        found: BTreeMap<(String, String, String), Vec<Finding>>,
-    ) {
+    fn events(&mut self, mirrors: &Mirrors, found: BTreeMap<ObjectKey, Vec<Finding>>) {
         let mut now = BTreeMap::new();
         for (key, findings) in found {
             let message = message(&findings);
             let informers = [&mirrors.services, &mirrors.pods];
             let object = informers
                 .iter()
-                .find(|informer| informer.resource().kind == key.0)
+                .find(|informer| Kind::of(informer.resource()) == key.0)
                 .and_then(|informer| informer.get(&key.1, &key.2));
             if let Some(object) = object
                 && self.told.get(&key) != Some(&message)
@@ -184,7 +180,7 @@ mod tests {
 
     fn finding(kind: FindingKind) -> Finding {
         Finding {
-            resource: "VirtualService",
+            resource: Kind::of(&osier_api::resources::VIRTUAL_SERVICES),
             namespace: "shop".to_owned(),
             name: "web".to_owned(),
             field: "spec.http[0].mirror".to_owned(),

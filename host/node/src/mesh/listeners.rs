@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use osier_proxy::Opened;
-use osier_snapshot::{Finding, FindingKind, ListenerKey, ServerOrigin, Snapshot};
+use osier_snapshot::{Finding, FindingKind, Kind, ListenerKey, ServerOrigin, Snapshot};
 use serde_json::{Value, json};
+
+/// An object by kind, namespace and name.
+pub(super) type ObjectKey = (Kind, String, String);
 
 /// What is told about objects.
 pub(super) struct Told {
     pub(super) findings: Vec<Finding>,
-    /// The `status.listeners` of gateways, by kind, namespace and name.
-    pub(super) listeners: BTreeMap<(String, String, String), Vec<Value>>,
+    /// The `status.listeners` of Istio's gateways.
+    pub(super) listeners: BTreeMap<ObjectKey, Vec<Value>>,
 }
 
 /// Joins what the compiler found with what the system said about the ports.
@@ -42,9 +45,9 @@ pub(super) fn told(mut findings: Vec<Finding>, snapshot: &Snapshot, opened: &Ope
     }
 }
 
-fn key(origin: &ServerOrigin) -> (String, String, String) {
+fn key(origin: &ServerOrigin) -> ObjectKey {
     let (namespace, name) = (origin.namespace.to_string(), origin.name.to_string());
-    (origin.resource.to_owned(), namespace, name)
+    (origin.resource, namespace, name)
 }
 
 fn refused(origin: &ServerOrigin, reason: &str) -> Finding {

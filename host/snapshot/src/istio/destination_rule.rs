@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
-use super::created;
 use super::traffic_policy::{self, TrafficPolicy};
 use super::upstream::UpstreamPolicy;
+use super::{GROUP, created};
 use crate::finding::{Finding, Findings};
+use crate::kind::Kind;
 use crate::names;
 use crate::read::Fields;
 use crate::route::ServiceName;
 
-pub(crate) const KIND: &str = "DestinationRule";
+pub(crate) const KIND: Kind = Kind::new(GROUP, "DestinationRule");
 
 /// What one DestinationRule says about a service.
 #[derive(Debug)]

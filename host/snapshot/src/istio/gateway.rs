@@ -4,15 +4,21 @@
 
 use osier_api::Object;
 
-use super::created;
+use super::{GROUP, created};
 use crate::finding::{FindingKind, Findings};
-use crate::gateways::{Credential, GatewaySet, ServedHost, ServerProtocol, ServerSpec, TlsSpec};
+use crate::gateways::{
+    Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
+};
 use crate::hosts::HostPattern;
+use crate::kind::Kind;
 use crate::listener::{TlsMode, TlsVersion};
 use crate::read::Fields;
 use crate::table::About;
 
-pub(crate) const KIND: &str = "Gateway";
+pub(crate) const KIND: Kind = Kind::new(GROUP, "Gateway");
+
+/// Plain HTTP ports that mean the node's main listener wherever that is: what examples of this field are written for.
+const CUSTOMARY: [u16; 2] = [80, 8080];
 
 /// Asks for a PROXY protocol header at the beginning of every connection. Only for ports that nothing but the balancer in front can
 /// reach: whoever connects names the client.
@@ -42,6 +48,7 @@ pub(crate) fn compile(object: &Object) -> GatewaySet {
     GatewaySet {
         about,
         servers,
+        generation: object.generation(),
         findings: findings.into_vec(),
     }
 }
@@ -89,6 +96,9 @@ fn server(server: &mut Fields<'_>, namespace: &str) -> Option<ServerSpec> {
         port,
         protocol,
         hosts,
+        main_ports: &CUSTOMARY,
+        kinds: None,
+        refused: None,
         tls: tls.filter(|_| encrypted),
         https_redirect: https_redirect && !encrypted,
         proxy_protocol: false,
@@ -130,13 +140,16 @@ fn read_hosts(server: &mut Fields<'_>, own: &str) -> Vec<ServedHost> {
     for (field, text) in server.texts("hosts") {
         // `namespace/host` limits which namespaces may bind.
         let (namespace, host) = text.split_once('/').unwrap_or(("*", text));
-        let namespace = match namespace {
-            "*" => None,
-            "." => Some(own.to_owned()),
-            other => Some(other.to_owned()),
+        let namespaces = match namespace {
+            "*" => Namespaces::All,
+            "." => Namespaces::Only(vec![own.to_owned()]),
+            other => Namespaces::Only(vec![other.to_owned()]),
         };
         match HostPattern::parse(host) {
-            Some(pattern) => hosts.push(ServedHost { namespace, pattern }),
+            Some(pattern) => hosts.push(ServedHost {
+                namespaces,
+                pattern,
+            }),
             None => {
                 let detail = "not a host name, *.suffix or *; it is ignored";
                 server.findings().add(FindingKind::Invalid, field, detail);

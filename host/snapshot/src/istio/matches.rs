@@ -5,14 +5,11 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::finding::FindingKind;
-use crate::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
+use crate::matcher::{Matcher, PathMatch, REGEX_BYTES, SourceMatch, StringMatch};
 use crate::read::Fields;
 
 /// The reserved gateway name that stands for calls between pods.
 pub(super) const MESH: &str = "mesh";
-
-/// The compiled size that one expression may take.
-const REGEX_BYTES: usize = 1 << 20;
 
 /// Reads one entry; `None` if a condition is unusable, because a rule without it would match more than was asked.
 /// `of` is the object's namespace.
@@ -143,20 +140,13 @@ pub(super) fn string_match(
         return Some(StringMatch::Prefix(text.into()));
     }
     let text = fields.text("regex")?;
-    match whole_match(text) {
-        Ok(regex) => Some(StringMatch::Regex(regex)),
+    match StringMatch::whole(text) {
+        Ok(expression) => Some(expression),
         Err(error) => {
             fields.invalid("regex", format!("{error}; this match is ignored"));
             None
         }
     }
-}
-
-/// RE2 syntax, matched against the whole value.
-fn whole_match(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&format!("^(?:{text})$"))
-        .size_limit(REGEX_BYTES)
-        .build()
 }
 
 /// RE2 syntax, found anywhere.

@@ -7,16 +7,20 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use osier_api::Object;
 
-use super::created;
+use super::{GROUP, created};
 use crate::endpoint::Place;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::kind::Kind;
 use crate::locality::Locality;
 use crate::read::Fields;
 use crate::ready;
 use crate::serves::{Port, Serves};
 use crate::table::About;
 use crate::workload::Workload;
+
+const ENTRY: Kind = Kind::new(GROUP, "ServiceEntry");
+const WORKLOAD: Kind = Kind::new(GROUP, "WorkloadEntry");
 
 /// What one ServiceEntry says.
 #[derive(Debug)]
@@ -86,7 +90,7 @@ pub(crate) fn compile(object: &Object) -> ServiceEntry {
         created: created(object).to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
-        resource: "ServiceEntry",
+        resource: ENTRY,
     };
     let findings = about.findings();
     let mut entry = ServiceEntry {
@@ -197,7 +201,7 @@ pub(super) fn export(spec: &mut Fields<'_>, own: &str) -> Export {
 /// Reads one WorkloadEntry.
 pub(crate) fn compile_workload(object: &Object) -> Option<Outside> {
     let named = (object.namespace(), object.name());
-    let findings = Findings::about("WorkloadEntry", named.0, named.1);
+    let findings = Findings::about(WORKLOAD, named.0, named.1);
     let spec = Fields::spec(object, &findings);
     let mut outside = spec.and_then(|mut spec| outside(&mut spec, named))?;
     outside.findings = findings.into_vec();

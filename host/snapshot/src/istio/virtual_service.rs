@@ -7,15 +7,16 @@ use osier_api::Object;
 use super::delegate::{self, Delegates, Expanded};
 use super::matches::{MESH, gateway_name};
 use super::streams::{self, Place};
-use super::{Context, actions, created, gateway, matches};
+use super::{Context, GROUP, actions, created, gateway, matches};
 use crate::finding::{FindingKind, Findings};
 use crate::hosts::HostPattern;
+use crate::kind::Kind;
 use crate::matcher::{Matcher, SourceMatch};
 use crate::read::Fields;
 use crate::rules::Rule;
 use crate::table::{About, Binding, HostName, RouteSet};
 
-pub(crate) const KIND: &str = "VirtualService";
+pub(crate) const KIND: Kind = Kind::new(GROUP, "VirtualService");
 
 /// Reads one VirtualService.
 pub(crate) fn compile(object: &Object, domain: &str, delegates: &Delegates) -> RouteSet {
@@ -72,13 +73,7 @@ fn read_gateways(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet
 
 fn binding(text: &str, namespace: &str) -> Binding {
     let (namespace, name) = gateway_name(text, namespace);
-    Binding {
-        resource: gateway::KIND,
-        namespace,
-        name,
-        section: None,
-        port: None,
-    }
+    Binding::to(gateway::KIND, namespace, name)
 }
 
 fn read_rules(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {

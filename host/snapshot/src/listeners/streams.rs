@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Draft, Placed, common, not_taken, server_of};
+use super::draft::Draft;
+use super::{Placed, common, not_taken, server_of};
 use crate::finding::{FindingKind, Findings};
 use crate::hosts::HostPattern;
 use crate::listener::{Application, ListenerKey, StreamRoute, Tls, TlsMode};
@@ -43,7 +44,7 @@ pub(super) fn bind(
             let encrypted = server.tls.is_some();
             for pattern in hosts
                 .iter()
-                .flat_map(|host| narrowed(host, rule, encrypted))
+                .flat_map(|(_, host)| narrowed(host, rule, encrypted))
             {
                 any = true;
                 let kept = server

@@ -55,7 +55,7 @@ fn service(snapshot: &Snapshot, from: &Origin<'_>, uri: &str) -> Option<String> 
 }
 
 fn said(findings: &[Finding]) -> Vec<(FindingKind, &str, &str)> {
-    let said = |finding: &'_ Finding| (finding.kind, finding.resource);
+    let said = |finding: &'_ Finding| (finding.kind, finding.resource.name);
     findings
         .iter()
         .map(|finding| {

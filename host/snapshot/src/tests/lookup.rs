@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::virtual_service;
+use crate::matcher::StringMatch;
 use crate::rules::Rules;
 use crate::snapshot::ask;
 
@@ -20,6 +21,7 @@ fn uri_condition() -> impl Strategy<Value = Option<Value>> {
         prop_oneof![
             Just(json!({"exact": path.clone()})),
             Just(json!({"prefix": path.clone()})),
+            Just(json!({"segments": path.clone()})),
             Just(json!({"regex": format!("{path}.*")})),
         ]
     });
@@ -58,10 +60,41 @@ fn condition() -> impl Strategy<Value = Value> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     prop::collection::vec(prop::collection::vec(condition(), 0..3), 0..12).prop_map(|rules| {
-        let http: Vec<Value> =
-            rules.into_iter().map(|conditions| json!({"match": conditions, "directResponse": {"status": 200}})).collect();
-        let spec = json!({"metadata": {"name": "r", "namespace": "default"}, "spec": {"hosts": ["x"], "http": http}});
-        Rules::new(virtual_service::compile(&object(spec), "cluster.local", &Default::default()).rules)
+        let http: Vec<Value> = rules
+            .into_iter()
+            .map(|conditions| json!({"match": conditions, "directResponse": {"status": 200}}))
+            .collect();
+        let mut segments = Vec::new();
+        let read = |spec: Value| {
+            let spec = json!({"metadata": {"name": "r", "namespace": "default"}, "spec": spec});
+            virtual_service::compile(&object(spec), "cluster.local", &Default::default()).rules
+        };
+        let mut all = Vec::new();
+        for mut rule in http {
+            // Istio has no condition on segments: it is put in the place of a prefix.
+            let conditions = rule["match"].as_array_mut().into_iter().flatten();
+            segments.clear();
+            for condition in conditions {
+                let path = condition["uri"]["segments"].take();
+                segments.push(path.as_str().map(str::to_owned));
+                if segments.last().is_some_and(Option::is_some) {
+                    condition["uri"] = json!({"prefix": "/"});
+                }
+            }
+            for (at, mut rule) in read(json!({"hosts": ["x"], "http": [rule]}))
+                .into_iter()
+                .enumerate()
+            {
+                if let (Some(Some(path)), Some(of_path)) =
+                    (segments.get(at), &mut rule.matcher.path)
+                {
+                    of_path.text = StringMatch::segments(path);
+                    of_path.ignore_case = false;
+                }
+                all.push(rule);
+            }
+        }
+        Rules::new(all)
     })
 }
 

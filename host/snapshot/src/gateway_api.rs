@@ -1,0 +1,26 @@
+//! The Gateway API's kinds as a front end of the route model. Names of their fields stand here and nowhere else.
+
+mod filters;
+pub(crate) mod gateway;
+mod http_route;
+mod matches;
+mod parents;
+pub(crate) mod references;
+pub(crate) mod routes;
+
+use osier_api::resources::gateway_api as resources;
+
+use crate::kind::Kind;
+use references::References;
+
+pub(crate) const GATEWAY: Kind = Kind::new(resources::GROUP, "Gateway");
+pub(crate) const HTTP_ROUTE: Kind = Kind::new(resources::GROUP, "HTTPRoute");
+
+/// What the parts of one object need to know about it.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    resource: Kind,
+    namespace: &'a str,
+    name: &'a str,
+    references: &'a References<'a>,
+}

@@ -1,0 +1,271 @@
+//! Gateway: what its listeners ask for, as a [`GatewaySet`].
+//!
+//! The node is the one gateway workload, so gateways share its addresses: listeners of several gateways on one port are served
+//! together, told apart by their hosts.
+
+use std::sync::Arc;
+
+use osier_api::Object;
+use osier_api::selector::LabelSelector;
+use serde_json::Value;
+
+use super::references::{References, Target};
+use super::{Context, GATEWAY, HTTP_ROUTE};
+use crate::finding::FindingKind;
+use crate::gateways::{
+    Credential, GatewaySet, Namespaces, Refused, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
+};
+use crate::hosts::HostPattern;
+use crate::kind::Kind;
+use crate::listener::TlsMode;
+use crate::read::Fields;
+use crate::table::About;
+
+/// The controller that serves gateways here, as GatewayClasses name it.
+pub const CONTROLLER: &str = "osier.dev/gateway-controller";
+
+/// The plain port that means the node's main listener wherever that is.
+const MAIN: [u16; 1] = [80];
+
+const SECRET: Kind = Kind::new("", "Secret");
+
+/// Reads one Gateway.
+pub(crate) fn compile(object: &Object, references: &References<'_>) -> GatewaySet {
+    let context = Context {
+        resource: GATEWAY,
+        namespace: object.namespace(),
+        name: object.name(),
+        references,
+    };
+    let about = About {
+        created: object.creation_timestamp().unwrap_or_default().to_owned(),
+        namespace: context.namespace.to_owned(),
+        name: context.name.to_owned(),
+        resource: context.resource,
+    };
+    let findings = about.findings();
+    let mut servers = Vec::new();
+    if let Some(mut spec) = Fields::spec(object, &findings) {
+        let _class = spec.value("gatewayClassName");
+        for mut listener in spec.objects("listeners") {
+            servers.push(server(&mut listener, context));
+        }
+    }
+    refuse_indistinct(&mut servers);
+    GatewaySet {
+        about,
+        servers,
+        generation: object.generation(),
+        findings: findings.into_vec(),
+    }
+}
+
+/// The objects that a gateway is read together with: the grants for its certificates, and namespaces if it selects some.
+pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option<Arc<Object>>> {
+    let mut needed = Vec::new();
+    let listeners = object.get(&["spec", "listeners"]).and_then(Value::as_array);
+    let listeners = listeners.into_iter().flatten();
+    let mut selects = false;
+    for listener in listeners {
+        let certificates = listener["tls"]["certificateRefs"].as_array();
+        let elsewhere = certificates.into_iter().flatten();
+        for namespace in elsewhere.filter_map(|one| one["namespace"].as_str()) {
+            needed.extend(references.grants(namespace).map(Some));
+        }
+        selects |= listener["allowedRoutes"]["namespaces"]["from"] == "Selector";
+    }
+    if selects {
+        needed.extend(references.namespaces.iter().cloned().map(Some));
+    }
+    needed
+}
+
+fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
+    let name = listener.text("name").unwrap_or_default().to_owned();
+    let port = listener.number::<u16>("port").unwrap_or(0);
+    let written = listener.text("protocol").unwrap_or_default();
+    let host = listener.text("hostname").filter(|host| !host.is_empty());
+    let pattern = host.map_or(Some(HostPattern::Any), HostPattern::parse);
+    let tls = listener
+        .object("tls")
+        .map(|mut tls| self::tls(&mut tls, context));
+    let passes = |tls: &TlsSpec| tls.mode == TlsMode::Passthrough;
+    let (protocol, served): (_, &[Kind]) = match written {
+        "HTTP" => (Some(ServerProtocol::Http), &[HTTP_ROUTE]),
+        "HTTPS" => (Some(ServerProtocol::Https), &[HTTP_ROUTE]),
+        _ => (None, &[]),
+    };
+    let encrypted = matches!(protocol, Some(ServerProtocol::Https | ServerProtocol::Tls));
+    let certified = tls
+        .as_ref()
+        .is_some_and(|tls| passes(tls) || !tls.credentials.is_empty());
+    let refused = match protocol {
+        None => Some(Refused::Unsupported),
+        Some(_) if encrypted && !certified => Some(Refused::Certificates),
+        Some(_) => None,
+    };
+    let (namespaces, kinds) = allowed(listener, served, context);
+    ServerSpec {
+        name,
+        field: listener.at(""),
+        port: Some(port),
+        protocol: protocol.unwrap_or(ServerProtocol::Tcp),
+        hosts: pattern
+            .map(|pattern| ServedHost {
+                namespaces,
+                pattern,
+            })
+            .into_iter()
+            .collect(),
+        main_ports: &MAIN,
+        kinds: Some(kinds),
+        refused,
+        tls: tls.filter(|_| encrypted),
+        https_redirect: false,
+        proxy_protocol: false,
+    }
+}
+
+fn tls(tls: &mut Fields<'_>, context: Context<'_>) -> TlsSpec {
+    let mode = match tls.text("mode") {
+        Some("Passthrough") => TlsMode::Passthrough,
+        _ => TlsMode::Simple,
+    };
+    let mut credentials = Vec::new();
+    for mut reference in tls.objects("certificateRefs") {
+        credentials.extend(certificate(&mut reference, context));
+    }
+    TlsSpec {
+        mode,
+        credentials,
+        authorities: Vec::new(),
+        least: None,
+        greatest: None,
+    }
+}
+
+fn certificate(reference: &mut Fields<'_>, context: Context<'_>) -> Option<Credential> {
+    let (group, kind) = (reference.text("group"), reference.text("kind"));
+    let namespace = reference.text("namespace").unwrap_or(context.namespace);
+    let name = reference.text("name").unwrap_or_default();
+    let field = reference.at("");
+    let findings = reference.findings();
+    if !group.unwrap_or_default().is_empty() || kind.unwrap_or("Secret") != "Secret" {
+        let kind = kind.unwrap_or_default();
+        let detail = format!("{kind} {name} holds no certificate: name a Secret");
+        findings.add(FindingKind::UnknownKind, field, detail);
+        return None;
+    }
+    let target = Target {
+        kind: SECRET,
+        namespace,
+        name,
+    };
+    let from = (context.resource, context.namespace);
+    if !context.references.permit(from, target) {
+        let detail = format!(
+            "no ReferenceGrant in namespace {namespace} lets Gateways of namespace {} name Secret {name}",
+            context.namespace
+        );
+        findings.add(FindingKind::NotPermitted, field, detail);
+        return None;
+    }
+    Some(Credential {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        field,
+    })
+}
+
+/// From which namespaces routes may attach, and of which of the kinds that the protocol serves.
+fn allowed(
+    listener: &mut Fields<'_>,
+    served: &[Kind],
+    context: Context<'_>,
+) -> (Namespaces, Vec<Kind>) {
+    let own = || Namespaces::Only(vec![context.namespace.to_owned()]);
+    let Some(mut allowed) = listener.object("allowedRoutes") else {
+        return (own(), served.to_vec());
+    };
+    let namespaces = allowed.object("namespaces").map(|mut namespaces| {
+        let selector = namespaces.value("selector");
+        match namespaces.text("from") {
+            Some("All") => Namespaces::All,
+            Some("None") => Namespaces::Only(Vec::new()),
+            Some("Selector") => selected(&namespaces, selector, context),
+            _ => own(),
+        }
+    });
+    let written = allowed.objects("kinds");
+    if written.is_empty() {
+        return (namespaces.unwrap_or_else(own), served.to_vec());
+    }
+    let mut kinds = Vec::new();
+    for mut fields in written {
+        let group = fields.text("group").unwrap_or(GATEWAY.group);
+        let kind = fields.text("kind").unwrap_or_default();
+        let known = served
+            .iter()
+            .find(|known| known.group == group && known.name == kind);
+        match known {
+            Some(known) if kinds.contains(known) => {}
+            Some(known) => kinds.push(*known),
+            None => {
+                let detail = format!("the listener's protocol serves no routes of kind {kind}");
+                let findings = fields.findings();
+                findings.add(FindingKind::UnknownKind, fields.at(""), detail);
+            }
+        }
+    }
+    (namespaces.unwrap_or_else(own), kinds)
+}
+
+fn selected(fields: &Fields<'_>, selector: Option<&Value>, context: Context<'_>) -> Namespaces {
+    let nothing = Value::Null;
+    match LabelSelector::from_object(selector.unwrap_or(&nothing)) {
+        Ok(selector) => {
+            let all = context.references.namespaces.iter();
+            let selected = all.filter(|namespace| selector.selects(namespace));
+            Namespaces::Only(selected.map(|one| one.name().to_owned()).collect())
+        }
+        Err(error) => {
+            fields.invalid("selector", format!("{error}; it selects no namespace"));
+            Namespaces::Only(Vec::new())
+        }
+    }
+}
+
+/// Listeners of one object on one port that nothing tells apart: none of them is opened, as the specification asks.
+fn refuse_indistinct(servers: &mut [ServerSpec]) {
+    let distinct = |a: &ServerSpec, b: &ServerSpec| {
+        let encrypted = |spec: &ServerSpec| {
+            matches!(spec.protocol, ServerProtocol::Https | ServerProtocol::Tls)
+        };
+        let same_port = a.port == b.port;
+        let host = |spec: &ServerSpec| spec.hosts.first().map(|host| host.pattern.clone());
+        let tcp = a.protocol == ServerProtocol::Tcp;
+        match same_port {
+            false => None,
+            true if a.protocol != b.protocol && !(encrypted(a) && encrypted(b)) => {
+                Some(Refused::Protocol)
+            }
+            true if tcp || host(a) == host(b) => Some(Refused::Hostname),
+            true => None,
+        }
+    };
+    let usable = |spec: &ServerSpec| spec.refused != Some(Refused::Unsupported);
+    let refused: Vec<Option<Refused>> = servers
+        .iter()
+        .enumerate()
+        .map(|(at, one)| {
+            let others = servers.iter().enumerate();
+            let mut others = others.filter(|(other, spec)| *other != at && usable(spec));
+            others
+                .find_map(|(_, other)| distinct(one, other))
+                .filter(|_| usable(one))
+        })
+        .collect();
+    for (server, refused) in servers.iter_mut().zip(refused) {
+        server.refused = refused.or(server.refused);
+    }
+}

@@ -1,0 +1,95 @@
+//! Rules of an HTTPRoute.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Context, filters, matches, routes};
+use crate::matcher::Matcher;
+use crate::read::Fields;
+use crate::route::{Action, Retries, RetryOn, Route};
+use crate::rules::Rule;
+use crate::table::RouteSet;
+
+/// The most tries that one request may cost.
+const MOST_ATTEMPTS: u32 = 25;
+
+/// Reads the rules.
+pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+    for (index, mut rule) in (0u32..).zip(spec.objects("rules")) {
+        let own = rule.text("name");
+        let own = own.map_or_else(|| format!("rules[{index}]"), ToOwned::to_owned);
+        let name = format!("{}/{}/{own}", context.namespace, context.name);
+        let matchers = matchers(&mut rule);
+        let route = Arc::new(route(&mut rule, name, context));
+        set.rules.extend(matchers.into_iter().map(|matcher| Rule {
+            matcher,
+            route: Arc::clone(&route),
+        }));
+    }
+}
+
+fn matchers(rule: &mut Fields<'_>) -> Vec<Matcher> {
+    let mut conditions = rule.objects("matches");
+    if conditions.is_empty() {
+        return vec![Matcher {
+            source: matches::everywhere(),
+            ..Matcher::default()
+        }];
+    }
+    conditions.iter_mut().filter_map(matches::http).collect()
+}
+
+fn route(rule: &mut Fields<'_>, name: String, context: Context<'_>) -> Route {
+    let filters = filters::read(rule, &name, context);
+    let backends = routes::forward(rule, context);
+    let action = match (filters.refused, filters.redirect) {
+        (Some(reason), _) => routes::refusal(&reason),
+        (None, Some(redirect)) => Action::Redirect(redirect),
+        (None, None) => backends,
+    };
+    let (timeout, per_try_timeout) = timeouts(rule);
+    let retries = rule.object("retry").map(|mut retry| retries(&mut retry));
+    Route {
+        headers: filters.headers,
+        rewrite: filters.rewrite,
+        timeout,
+        retries: Retries {
+            per_try_timeout,
+            ..retries.unwrap_or_default()
+        },
+        cors: filters.cors,
+        mirrors: filters.mirrors,
+        ..Route::doing(name.into(), action)
+    }
+}
+
+/// The time for the request, and for one try; zero is no limit.
+fn timeouts(rule: &mut Fields<'_>) -> (Option<Duration>, Option<Duration>) {
+    let Some(mut times) = rule.object("timeouts") else {
+        return (None, None);
+    };
+    let mut time = |key| times.duration(key).filter(|time| !time.is_zero());
+    (time("request"), time("backendRequest"))
+}
+
+/// Answers with one of the codes, and tries that came to no answer at all.
+fn retries(retry: &mut Fields<'_>) -> Retries {
+    let codes = retry.list("codes").into_iter();
+    let status = codes.filter_map(|(_, code)| code.as_u64()?.try_into().ok());
+    let on = RetryOn {
+        connect_failure: true,
+        refused: true,
+        reset: true,
+        status: status.collect(),
+        ..RetryOn::default()
+    };
+    let attempts = retry.number("attempts");
+    let back_off = retry.duration("backoff").filter(|time| !time.is_zero());
+    let usual = Retries::default();
+    Retries {
+        attempts: attempts.unwrap_or(usual.attempts).min(MOST_ATTEMPTS),
+        on,
+        back_off: back_off.unwrap_or(usual.back_off),
+        ..usual
+    }
+}

@@ -1,0 +1,92 @@
+//! What became of gateways and routes at each other: what the status of the Gateway API's objects is made of.
+
+mod conditions;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::gateways::Refused;
+use crate::kind::Kind;
+use crate::listener::ListenerKey;
+
+pub use conditions::{Condition, GatewayConditions, Opening};
+
+/// What became of the objects whose status tells it part by part.
+#[derive(Debug, Default)]
+pub struct Standings {
+    /// Gateways.
+    pub gateways: Vec<GatewayStanding>,
+    /// Routes.
+    pub routes: Vec<RouteStanding>,
+}
+
+/// Which object, and which edition of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// The object's kind.
+    pub resource: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its generation.
+    pub generation: i64,
+}
+
+/// What became of a Gateway.
+#[derive(Debug)]
+pub struct GatewayStanding {
+    /// Which one.
+    pub subject: Subject,
+    /// Its listeners, in order.
+    pub listeners: Vec<ListenerStanding>,
+}
+
+/// What became of a listener of a Gateway.
+#[derive(Debug)]
+pub struct ListenerStanding {
+    /// Its name.
+    pub name: String,
+    /// Where it stands, e.g. `spec.listeners[0]`.
+    pub field: String,
+    /// The kinds of routes that it takes.
+    pub kinds: Vec<Kind>,
+    /// The socket that it was given; findings say why it was given none.
+    pub key: Option<ListenerKey>,
+    /// Why it is not opened, if it is the object's own fault.
+    pub refused: Option<Refused>,
+    /// How many routes are attached.
+    pub attached: u32,
+}
+
+/// What became of a route.
+#[derive(Debug)]
+pub struct RouteStanding {
+    /// Which one.
+    pub subject: Subject,
+    /// At each of its parents, in order.
+    pub parents: Vec<ParentStanding>,
+}
+
+/// What became of a route at one parent.
+#[derive(Clone, Debug)]
+pub struct ParentStanding {
+    /// The parent, as the route writes it.
+    pub reference: Arc<Value>,
+    /// What became of it.
+    pub attachment: Attachment,
+}
+
+/// Whether a route is attached to a parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// It is.
+    Accepted,
+    /// There is no such parent, or no such part of it.
+    NoMatchingParent,
+    /// The parent does not take routes of this kind or namespace.
+    NotAllowed,
+    /// The parent has none of the route's hosts.
+    NoMatchingHostname,
+}

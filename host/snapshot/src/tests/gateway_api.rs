@@ -1,0 +1,539 @@
+//! The Gateway API: which routes attach to which listeners, and which rule takes a request.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{Attachment, FindingKind, Refused};
+
+const GROUP: &str = "gateway.networking.k8s.io";
+
+impl World {
+    /// A class of this controller, and services `a`, `b`, `c` in `default`.
+    fn gateway_api() -> Self {
+        let mut world = Self::default();
+        for name in ["a", "b", "c"] {
+            world.service(name, "default", &["v1"]);
+        }
+        world
+            .classes
+            .push(object(json!({"metadata": {"name": "osier"},
+            "spec": {"controllerName": crate::CONTROLLER}})));
+        for name in ["default", "other"] {
+            world.namespaces.push(object(
+                json!({"metadata": {"name": name, "labels": {"name": name}}}),
+            ));
+        }
+        world
+    }
+
+    fn listeners(&mut self, name: &str, listeners: Value) -> &mut Self {
+        let spec = json!({"gatewayClassName": "osier", "listeners": listeners});
+        let meta = metadata(name, "default");
+        self.api_gateways
+            .push(object(json!({"metadata": meta, "spec": spec})));
+        self
+    }
+
+    /// A route whose age is its place.
+    fn route(&mut self, (namespace, name): (&str, &str), spec: Value) -> &mut Self {
+        let mut meta = metadata(name, namespace);
+        let age = self.http_routes.len();
+        meta["creationTimestamp"] = json!(format!("2026-01-01T00:00:{age:02}Z"));
+        self.http_routes
+            .push(object(json!({"metadata": meta, "spec": spec})));
+        self
+    }
+
+    fn grant(&mut self, namespace: &str, from: Value, to: Value) -> &mut Self {
+        let spec = json!({"from": [from], "to": [to]});
+        let meta = metadata("grant", namespace);
+        self.reference_grants
+            .push(object(json!({"metadata": meta, "spec": spec})));
+        self
+    }
+}
+
+fn http(name: &str, port: u16, host: Option<&str>) -> Value {
+    let mut listener = json!({"name": name, "port": port, "protocol": "HTTP",
+        "allowedRoutes": {"namespaces": {"from": "All"}}});
+    if let Some(host) = host {
+        listener["hostname"] = json!(host);
+    }
+    listener
+}
+
+fn parent() -> Value {
+    json!([{"name": "edge", "namespace": "default"}])
+}
+
+fn to(service: &str) -> Value {
+    json!([{"name": service, "port": 80}])
+}
+
+fn prefix(path: &str, service: &str) -> Value {
+    json!({"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": to(service)})
+}
+
+fn at(port: u16) -> Origin<'static> {
+    Origin::Gateway {
+        listener: ListenerKey::Port(port),
+        server_name: None,
+    }
+}
+
+/// The service that a request goes to, or what happens instead.
+fn goes(snapshot: &Snapshot, from: &Origin<'_>, head: &Parts) -> Option<String> {
+    let way = way(snapshot, from, head)?;
+    let host = way.rsplit('|').next().unwrap_or_default();
+    Some(host.split('.').next().unwrap_or_default().to_owned())
+}
+
+fn reaches(snapshot: &Snapshot, uri: &str) -> Option<String> {
+    goes(snapshot, &OUTSIDE, &get(uri, &[]))
+}
+
+fn attachments(snapshot: &Snapshot) -> BTreeMap<&str, Vec<Attachment>> {
+    let routes = snapshot.standings().routes.iter();
+    let said = routes.map(|route| {
+        let parents = route.parents.iter().map(|parent| parent.attachment);
+        (route.subject.name.as_str(), parents.collect())
+    });
+    said.collect()
+}
+
+fn one_route(rules: Value) -> Snapshot {
+    let mut world = World::gateway_api();
+    world.listeners("edge", json!([http("http", 80, None)]));
+    world.route(
+        ("default", "r"),
+        json!({"parentRefs": parent(), "rules": rules}),
+    );
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    snapshot
+}
+
+#[test]
+fn a_path_prefix_goes_by_segments() {
+    let snapshot = one_route(json!([prefix("/foo", "a"), prefix("/bar/", "b")]));
+    for (path, service) in [
+        ("/foo", Some("a")),
+        ("/foo/", Some("a")),
+        ("/foo/x", Some("a")),
+        ("/foobar", None),
+        ("/bar", Some("b")),
+        ("/bar/x", Some("b")),
+        ("/barx", None),
+        ("/", None),
+    ] {
+        let found = reaches(&snapshot, &format!("http://x{path}"));
+        assert_eq!(found.as_deref(), service, "{path}");
+    }
+}
+
+#[test]
+fn the_narrowest_rule_wins_wherever_it_is_written() {
+    let mut world = World::gateway_api();
+    world.listeners("edge", json!([http("http", 80, None)]));
+    let rules = |rules: Value| json!({"parentRefs": parent(), "hostnames": ["x"], "rules": rules});
+    let by = |condition: Value, service: &str| json!({"matches": [condition], "backendRefs": to(service)});
+    world.route(("default", "wide"), rules(json!([prefix("/", "a")])));
+    world.route(
+        ("default", "narrow"),
+        rules(json!([
+            prefix("/v1", "b"),
+            by(json!({"path": {"type": "Exact", "value": "/v1"}}), "c"),
+            by(
+                json!({"path": {"value": "/"}, "headers": [{"name": "x-a", "value": "1"}]}),
+                "b"
+            ),
+            by(json!({"path": {"value": "/"}, "method": "POST"}), "c"),
+        ])),
+    );
+    // The same as the oldest: it never gets anything.
+    world.route(("default", "late"), rules(json!([prefix("/", "c")])));
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    let mut post = get("http://x/z", &[("x-a", "1")]);
+    post.method = http::Method::POST;
+    for (head, service) in [
+        (get("http://x/v1", &[]), "c"),
+        (get("http://x/v1/z", &[]), "b"),
+        (get("http://x/z", &[]), "a"),
+        (get("http://x/z", &[("x-a", "1")]), "b"),
+        (post, "c"),
+    ] {
+        let found = goes(&snapshot, &OUTSIDE, &head);
+        assert_eq!(found.as_deref(), Some(service), "{head:?}");
+    }
+}
+
+#[test]
+fn headers_and_query_parameters_match_exactly_or_by_expression() {
+    let condition = |condition: Value| json!([{"matches": [condition], "backendRefs": to("a")}]);
+    let snapshot = one_route(condition(json!({"path": {"value": "/"},
+        "headers": [{"name": "Version", "value": "one"}, {"name": "version", "value": "never"}],
+        "queryParams": [{"type": "RegularExpression", "name": "n", "value": "[0-9]+"}]})));
+    for (uri, headers, found) in [
+        ("http://x/?n=12", &[("version", "one")][..], true),
+        ("http://x/?n=1a", &[("version", "one")], false),
+        ("http://x/?n=12", &[("version", "two")], false),
+        ("http://x/", &[("version", "one")], false),
+    ] {
+        let way = goes(&snapshot, &OUTSIDE, &get(uri, headers));
+        assert_eq!(way.is_some(), found, "{uri} {headers:?}");
+    }
+}
+
+#[test]
+fn hosts_of_routes_and_listeners_intersect() {
+    // (listener, route, host of a request, whether it is served)
+    for (listener, route, host, served) in [
+        (
+            Some("very.specific.com"),
+            Some("very.specific.com"),
+            "very.specific.com",
+            true,
+        ),
+        (
+            Some("*.wildcard.io"),
+            Some("foo.wildcard.io"),
+            "foo.wildcard.io",
+            true,
+        ),
+        (
+            Some("*.wildcard.io"),
+            Some("foo.wildcard.io"),
+            "bar.wildcard.io",
+            false,
+        ),
+        (Some("*.wildcard.io"), None, "a.b.wildcard.io", true),
+        (
+            Some("*.anotherwildcard.io"),
+            Some("*.anotherwildcard.io"),
+            "one.two.anotherwildcard.io",
+            true,
+        ),
+        (
+            Some("*.anotherwildcard.io"),
+            Some("*.anotherwildcard.io"),
+            "anotherwildcard.io",
+            false,
+        ),
+        (None, Some("*.example.com"), "www.example.com", true),
+        (None, Some("*.example.com"), "example.com", false),
+        (None, None, "anything", true),
+    ] {
+        let mut world = World::gateway_api();
+        world.listeners("edge", json!([http("http", 80, listener)]));
+        let mut spec = json!({"parentRefs": parent(), "rules": [prefix("/", "a")]});
+        if let Some(route) = route {
+            spec["hostnames"] = json!([route]);
+        }
+        world.route(("default", "r"), spec);
+        let snapshot = world.snapshot();
+        let found = reaches(&snapshot, &format!("http://{host}/"));
+        assert_eq!(found.is_some(), served, "{listener:?} {route:?} {host}");
+        assert_eq!(attachments(&snapshot)["r"], [Attachment::Accepted]);
+    }
+}
+
+#[test]
+fn a_listener_keeps_its_hosts_from_wider_ones() {
+    let mut world = World::gateway_api();
+    world.listeners(
+        "edge",
+        json!([
+            http("any", 80, None),
+            http("com", 80, Some("*.example.com")),
+            http("foo", 80, Some("foo.example.com"))
+        ]),
+    );
+    let bound = |section: &str, service: &str| {
+        json!({"parentRefs": [{"name": "edge", "sectionName": section}],
+            "rules": [prefix(&format!("/{section}"), service)]})
+    };
+    world
+        .route(("default", "any"), bound("any", "a"))
+        .route(("default", "com"), bound("com", "b"))
+        .route(("default", "foo"), bound("foo", "c"));
+    let snapshot = world.snapshot();
+    for (uri, service) in [
+        ("http://bar.com/any", Some("a")),
+        ("http://bar.com/com", None),
+        ("http://bar.example.com/com", Some("b")),
+        ("http://bar.example.com/any", None),
+        ("http://foo.example.com/foo", Some("c")),
+        ("http://foo.example.com/com", None),
+        ("http://foo.example.com/any", None),
+    ] {
+        assert_eq!(reaches(&snapshot, uri).as_deref(), service, "{uri}");
+    }
+}
+
+#[test]
+fn routes_attach_where_listeners_take_them() {
+    let mut world = World::gateway_api();
+    let mut own = http("own", 9001, None);
+    own["allowedRoutes"] = json!({"namespaces": {"from": "Same"}});
+    let mut chosen = http("chosen", 9002, Some("a.com"));
+    chosen["allowedRoutes"] =
+        json!({"namespaces": {"from": "Selector", "selector": {"matchLabels": {"name": "other"}}}});
+    let mut grpc = http("grpc", 9003, None);
+    grpc["allowedRoutes"]["kinds"] = json!([{"group": GROUP, "kind": "TCPRoute"}]);
+    world.listeners("edge", json!([own, chosen, grpc]));
+    world.service("d", "other", &["v1"]);
+    let to = |namespace: &str, name: &str, part: Value, hosts: Value| {
+        let mut parent = json!({"name": "edge", "namespace": "default"});
+        parent
+            .as_object_mut()
+            .unwrap()
+            .extend(part.as_object().unwrap().clone());
+        let service = if namespace == "other" { "d" } else { "a" };
+        let spec =
+            json!({"parentRefs": [parent], "hostnames": hosts, "rules": [prefix("/", service)]});
+        (namespace.to_owned(), name.to_owned(), spec)
+    };
+    let cases = [
+        (
+            to("default", "mine", json!({}), json!([])),
+            Attachment::Accepted,
+        ),
+        (
+            to("other", "theirs", json!({}), json!([])),
+            Attachment::Accepted,
+        ),
+        (
+            to("other", "closed", json!({"sectionName": "own"}), json!([])),
+            Attachment::NotAllowed,
+        ),
+        (
+            to("other", "host", json!({"port": 9002}), json!(["b.com"])),
+            Attachment::NoMatchingHostname,
+        ),
+        (
+            to("default", "kind", json!({"sectionName": "grpc"}), json!([])),
+            Attachment::NotAllowed,
+        ),
+        (
+            to(
+                "default",
+                "part",
+                json!({"sectionName": "nothing"}),
+                json!([]),
+            ),
+            Attachment::NoMatchingParent,
+        ),
+        (
+            to("default", "gone", json!({"name": "absent"}), json!([])),
+            Attachment::NoMatchingParent,
+        ),
+    ];
+    for ((namespace, name, spec), _) in &cases {
+        world.route((namespace, name), spec.clone());
+    }
+    let (snapshot, findings) = world.compile(None);
+    let said = attachments(&snapshot);
+    for ((_, name, _), expected) in &cases {
+        assert_eq!(said[name.as_str()], [*expected], "{name}");
+    }
+    let counts: Vec<u32> = snapshot.standings().gateways[0]
+        .listeners
+        .iter()
+        .map(|listener| listener.attached)
+        .collect();
+    assert_eq!(counts, [1, 1, 0]);
+    let [only] = findings.as_slice() else {
+        unreachable!("{findings:?}");
+    };
+    assert_eq!(
+        (only.kind, only.field.as_str()),
+        (
+            FindingKind::UnknownKind,
+            "spec.listeners[2].allowedRoutes.kinds[0]"
+        )
+    );
+    // A route whose parent does not exist is served nowhere, unlike Istio's.
+    assert!(snapshot.listener(ListenerKey::Main).is_none());
+    assert_eq!(
+        goes(&snapshot, &at(9001), &get("http://x/", &[])).as_deref(),
+        Some("a")
+    );
+}
+
+#[test]
+fn listeners_that_nothing_tells_apart_are_not_opened() {
+    let mut world = World::gateway_api();
+    let mut tls = http("tls", 9001, None);
+    tls["protocol"] = json!("HTTPS");
+    tls["tls"] = json!({"certificateRefs": [{"name": "cert"}]});
+    let mut udp = http("udp", 9004, None);
+    udp["protocol"] = json!("UDP");
+    world.listeners(
+        "edge",
+        json!([
+            http("plain", 9001, None),
+            tls,
+            http("one", 9002, Some("a.com")),
+            http("two", 9002, Some("b.com")),
+            http("again", 9002, Some("a.com")),
+            http("good", 9003, None),
+            udp
+        ]),
+    );
+    let snapshot = world.snapshot();
+    let refused: Vec<Option<Refused>> = snapshot.standings().gateways[0]
+        .listeners
+        .iter()
+        .map(|listener| listener.refused)
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            Some(Refused::Protocol),
+            Some(Refused::Protocol),
+            Some(Refused::Hostname),
+            None,
+            Some(Refused::Hostname),
+            None,
+            Some(Refused::Unsupported)
+        ]
+    );
+    let open: Vec<ListenerKey> = snapshot.listeners().iter().map(|one| one.key).collect();
+    assert_eq!(open, [ListenerKey::Port(9002), ListenerKey::Port(9003)]);
+}
+
+#[test]
+fn backends_that_cannot_be_called_keep_their_share() {
+    let refs = |refs: Value| json!([{"backendRefs": refs}]);
+    for (backends, kind) in [
+        (
+            json!([{"name": "a", "port": 80, "weight": 3}, {"name": "nobody", "port": 80}]),
+            FindingKind::Reference,
+        ),
+        (
+            json!([{"name": "a", "port": 80, "weight": 3}, {"name": "b", "port": 81}]),
+            FindingKind::Reference,
+        ),
+        (
+            json!([{"name": "a", "port": 80, "weight": 3}, {"kind": "Bucket", "name": "b"}]),
+            FindingKind::UnknownKind,
+        ),
+        (
+            json!([{"name": "a", "port": 80, "weight": 3}, {"name": "d", "namespace": "other", "port": 80}]),
+            FindingKind::NotPermitted,
+        ),
+    ] {
+        let mut world = World::gateway_api();
+        world.service("d", "other", &["v1"]);
+        world.listeners("edge", json!([http("http", 80, None)]));
+        world.route(
+            ("default", "r"),
+            json!({"parentRefs": parent(), "rules": refs(backends)}),
+        );
+        let (snapshot, findings) = world.compile(None);
+        let found: Vec<FindingKind> = findings.iter().map(|finding| finding.kind).collect();
+        assert_eq!(found, [kind], "{findings:?}");
+        let ways = ways(&snapshot, &OUTSIDE, &get("http://x/", &[]));
+        let weights: Vec<u32> = ways.iter().map(|(_, weight)| *weight).collect();
+        assert_eq!(weights, [3, 1], "{ways:?}");
+        assert!(ways[1].0.ends_with("is answered with 500"), "{ways:?}");
+    }
+    for rules in [
+        json!([{}]),
+        refs(json!([{"name": "a", "port": 80, "weight": 0}])),
+    ] {
+        let snapshot = one_route(rules);
+        let found = way(&snapshot, &OUTSIDE, &get("http://x/", &[])).unwrap();
+        assert_eq!(
+            found,
+            "the rule of the route has no backend that takes requests"
+        );
+    }
+}
+
+#[test]
+fn a_grant_opens_a_namespace_and_its_end_closes_it() {
+    let mut world = World::gateway_api();
+    world.service("d", "other", &["v1"]);
+    world.listeners("edge", json!([http("http", 80, None)]));
+    let backends = json!([{"name": "d", "namespace": "other", "port": 80}]);
+    world.route(
+        ("default", "r"),
+        json!({"parentRefs": parent(), "rules": [{"backendRefs": backends}]}),
+    );
+    let from = json!({"group": GROUP, "kind": "HTTPRoute", "namespace": "default"});
+    let closed = world.snapshot();
+    for (to, open) in [
+        (json!({"group": "", "kind": "Service"}), true),
+        (json!({"group": "", "kind": "Service", "name": "d"}), true),
+        (json!({"group": "", "kind": "Service", "name": "e"}), false),
+        (json!({"group": "", "kind": "Secret"}), false),
+    ] {
+        world.reference_grants.clear();
+        world.grant("other", from.clone(), to.clone());
+        let (snapshot, findings) = world.compile(Some(&closed));
+        assert_eq!(findings.is_empty(), open, "{to}");
+        let found = reaches(&snapshot, "http://x/");
+        assert_eq!(found.as_deref() == Some("d"), open, "{to}");
+        world.reference_grants.clear();
+        let (again, _) = world.compile(Some(&snapshot));
+        assert_ne!(reaches(&again, "http://x/").as_deref(), Some("d"));
+    }
+}
+
+#[test]
+fn calls_between_pods_follow_routes_of_the_service() {
+    let mut world = World::gateway_api();
+    let spec = |namespace: Value, port: Value, rules: Value| json!({"parentRefs": [{"group": "", "kind": "Service", "name": "a", "namespace": namespace, "port": port}], "rules": rules});
+    let from = json!({"group": GROUP, "kind": "HTTPRoute", "namespace": "other"});
+    world.grant("default", from, json!({"group": "", "kind": "Service"}));
+    let backend = json!([{"name": "c", "namespace": "default", "port": 80}]);
+    let consumer = json!([{"matches": [{"path": {"value": "/consumer"}}], "backendRefs": backend}]);
+    world.route(
+        ("other", "consumer"),
+        spec(json!("default"), Value::Null, consumer),
+    );
+    let [owner, stranger] = [caller("default"), caller("other")];
+    let ways = |snapshot: &Snapshot, expected: [(&Workload, &str, Option<&str>); 4]| {
+        for (who, path, service) in expected {
+            let head = get(&format!("http://a.default{path}"), &[]);
+            let found = goes(snapshot, &Origin::Workload(who), &head);
+            assert_eq!(found.as_deref(), service, "{} {path}", who.namespace);
+        }
+    };
+    let snapshot = world.snapshot();
+    assert_eq!(attachments(&snapshot)["consumer"], [Attachment::Accepted]);
+    ways(
+        &snapshot,
+        [
+            (&stranger, "/consumer", Some("c")),
+            (&stranger, "/else", Some("direct 404")),
+            (&owner, "/consumer", Some("a")),
+            (&owner, "/else", Some("a")),
+        ],
+    );
+    world.route(
+        ("default", "producer"),
+        spec(Value::Null, json!(80), json!([prefix("/p", "b")])),
+    );
+    ways(
+        &world.snapshot(),
+        [
+            (&stranger, "/consumer", Some("c")),
+            (&stranger, "/p", Some("direct 404")),
+            (&owner, "/p", Some("b")),
+            (&owner, "/else", Some("direct 404")),
+        ],
+    );
+}
+
+#[test]
+fn gateways_of_other_classes_are_left_alone() {
+    let mut world = World::gateway_api();
+    world.classes.clear();
+    world.listeners("edge", json!([http("http", 9001, None)]));
+    let snapshot = world.snapshot();
+    assert!(snapshot.listeners().is_empty());
+    assert!(snapshot.standings().gateways.is_empty());
+}

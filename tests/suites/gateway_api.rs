@@ -1,0 +1,763 @@
+//! The Gateway API, row by row: each names the test of the conformance suite that it mirrors
+//! (<https://github.com/kubernetes-sigs/gateway-api/tree/main/conformance/tests>), and is asked by curl after kubectl applied it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "gateway_api/ask.rs"]
+mod ask;
+
+use anyhow::ensure;
+use ask::{Answer, Ask};
+use osier_identity::Authority;
+use osier_tests::artifacts::component;
+use osier_tests::tls::{certificate, secret};
+use osier_tests::{Node, objects, until};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const BACKENDS: &str = include_str!("manifests/gateway_api.yaml");
+const SOON: Duration = Duration::from_secs(20);
+const GROUP: &str = "/apis/gateway.networking.k8s.io/v1";
+
+async fn node() -> Node {
+    let node = Node::start().unwrap();
+    node.import("echo:1.0", &component("tests/echo").unwrap())
+        .unwrap();
+    node.apply_text(BACKENDS).unwrap();
+    objects::ready(&node, "app=echo", 2).await.unwrap();
+    node
+}
+
+/// What a row expects of a request.
+enum Expect {
+    /// The answer of this pod.
+    Pod(&'static str),
+    /// This pod's answer, to a request for this path with this header.
+    Sees(
+        &'static str,
+        &'static str,
+        (&'static str, Option<&'static str>),
+    ),
+    /// A status without a pod.
+    Status(u16),
+    /// A status and a `Location`.
+    Location(u16, &'static str),
+    /// An answer with this header.
+    Header(&'static str, Option<&'static str>),
+}
+use Expect::{Header, Location, Pod, Sees, Status};
+
+impl Expect {
+    fn check(&self, row: &str, ask: &Ask<'_>, answer: &Answer) {
+        let what = format!("{row}: {ask:?}: {answer:?}");
+        match self {
+            Pod(name) => {
+                assert_eq!(answer.status, 200, "{what}");
+                assert_eq!(answer.json()["pod"], *name, "{what}");
+            }
+            Sees(name, path, (header, value)) => {
+                let told = answer.json();
+                assert_eq!(told["pod"], *name, "{what}");
+                assert_eq!(told["path"], *path, "{what}");
+                assert_eq!(told["headers"][*header].as_str(), *value, "{what}");
+            }
+            Status(code) => assert_eq!(answer.status, *code, "{what}"),
+            Location(code, location) => {
+                assert_eq!(answer.status, *code, "{what}");
+                assert_eq!(answer.header("location"), Some(*location), "{what}");
+            }
+            Header(name, value) => assert_eq!(answer.header(name), *value, "{what}"),
+        }
+    }
+}
+
+/// An HTTPRoute of the host `ROW.test`, and what is asked of it.
+struct Row {
+    /// The conformance test.
+    source: &'static str,
+    rules: Value,
+    asks: Vec<(Ask<'static>, Expect)>,
+}
+
+fn route(name: &str, gateway: &str, spec: Value) -> String {
+    let mut spec = spec;
+    if spec["parentRefs"].is_null() {
+        spec["parentRefs"] = json!([{"name": gateway}]);
+    }
+    json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": name}, "spec": spec})
+    .to_string()
+}
+
+fn backend(name: &str) -> Value {
+    json!([{"name": name, "port": 8080}])
+}
+
+fn path(kind: &str, value: &str) -> Value {
+    json!({"path": {"type": kind, "value": value}})
+}
+
+fn to(matches: Value, name: &str) -> Value {
+    json!({"matches": matches, "backendRefs": backend(name)})
+}
+
+fn filtered(matches: Value, filters: Value, name: &str) -> Value {
+    json!({"matches": matches, "filters": filters, "backendRefs": backend(name)})
+}
+
+fn get(path: &'static str) -> Ask<'static> {
+    Ask::get(path)
+}
+
+fn matching() -> Vec<Row> {
+    let header = |name: &str, value: &str| json!({"headers": [{"name": name, "value": value}]});
+    let query = |name: &str, value: &str| json!({"queryParams": [{"name": name, "value": value}]});
+    vec![
+        Row {
+            source: "HTTPRouteMatching",
+            rules: json!([
+                to(
+                    json!([path("PathPrefix", "/"), header("version", "one")]),
+                    "v1"
+                ),
+                to(
+                    json!([path("PathPrefix", "/v2"), header("version", "two")]),
+                    "v2"
+                ),
+            ]),
+            asks: vec![
+                (get("/"), Pod("v1")),
+                (get("/example"), Pod("v1")),
+                (get("/").with("version", "one"), Pod("v1")),
+                (get("/v2"), Pod("v2")),
+                (get("/v2/"), Pod("v2")),
+                (get("/v2/example"), Pod("v2")),
+                // A prefix goes by segments: this one is not below /v2.
+                (get("/v2example"), Pod("v1")),
+                (get("/").with("version", "two"), Pod("v2")),
+            ],
+        },
+        Row {
+            source: "HTTPRouteExactPathMatching",
+            rules: json!([
+                to(json!([path("Exact", "/one")]), "v1"),
+                to(json!([path("Exact", "/two")]), "v2"),
+            ]),
+            asks: vec![
+                (get("/one"), Pod("v1")),
+                (get("/two"), Pod("v2")),
+                (get("/"), Status(404)),
+                (get("/one/example"), Status(404)),
+                (get("/two/"), Status(404)),
+                (get("/Two"), Status(404)),
+            ],
+        },
+        Row {
+            source: "HTTPRoutePathMatchOrder",
+            rules: json!([
+                to(json!([path("PathPrefix", "/match")]), "v1"),
+                to(json!([path("Exact", "/match/exact/one")]), "v2"),
+                to(json!([path("PathPrefix", "/match/prefix/one")]), "v2"),
+            ]),
+            asks: vec![
+                (get("/match/exact/one"), Pod("v2")),
+                (get("/match/exact"), Pod("v1")),
+                (get("/match/prefix/one/any"), Pod("v2")),
+                (get("/match/any"), Pod("v1")),
+            ],
+        },
+        Row {
+            source: "HTTPRouteHeaderMatching",
+            rules: json!([
+                to(json!([header("version", "one")]), "v1"),
+                to(
+                    json!([{"headers": [{"name": "version", "value": "two"}, {"name": "color", "value": "orange"}]}]),
+                    "v2"
+                ),
+            ]),
+            asks: vec![
+                (get("/").with("version", "one"), Pod("v1")),
+                (
+                    get("/").with("VERSION", "two").with("Color", "orange"),
+                    Pod("v2"),
+                ),
+                (get("/").with("version", "two"), Status(404)),
+                (get("/").with("color", "orange"), Status(404)),
+                (get("/"), Status(404)),
+            ],
+        },
+        Row {
+            source: "HTTPRouteQueryParamMatching",
+            rules: json!([
+                to(json!([query("animal", "whale")]), "v1"),
+                to(json!([query("animal", "dolphin")]), "v2"),
+            ]),
+            asks: vec![
+                (get("/?animal=whale"), Pod("v1")),
+                (get("/?animal=dolphin&color=blue"), Pod("v2")),
+                (get("/?animal=dog"), Status(404)),
+                (get("/?animal=whaledolphin"), Status(404)),
+                (get("/"), Status(404)),
+            ],
+        },
+        Row {
+            source: "HTTPRouteMethodMatching",
+            rules: json!([
+                to(json!([{"method": "POST"}]), "v1"),
+                to(json!([{"method": "GET"}]), "v2"),
+            ]),
+            asks: vec![
+                (get("/").by("POST"), Pod("v1")),
+                (get("/"), Pod("v2")),
+                (get("/").by("PUT"), Status(404)),
+            ],
+        },
+    ]
+}
+
+fn filters() -> Vec<Row> {
+    let all = || json!([path("PathPrefix", "/")]);
+    let redirect = |prefix: &str, change: Value| {
+        json!({"matches": [path("PathPrefix", prefix)],
+            "filters": [{"type": "RequestRedirect", "requestRedirect": change}]})
+    };
+    let rewrite = |prefix: &str, change: Value| {
+        let filters = json!([{"type": "URLRewrite", "urlRewrite": change}]);
+        filtered(json!([path("PathPrefix", prefix)]), filters, "v1")
+    };
+    let whole = |path: &str| json!({"type": "ReplaceFullPath", "replaceFullPath": path});
+    let prefix = |path: &str| json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": path});
+    let change = json!({"set": [{"name": "x-set", "value": "set"}], "add": [{"name": "x-add", "value": "add"}], "remove": ["x-remove"]});
+    vec![
+        Row {
+            source: "HTTPRouteRequestHeaderModifier",
+            rules: json!([filtered(
+                all(),
+                json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": change}]),
+                "v1"
+            )]),
+            asks: vec![
+                (
+                    get("/").with("x-set", "old"),
+                    Sees("v1", "/", ("x-set", Some("set"))),
+                ),
+                (get("/"), Sees("v1", "/", ("x-add", Some("add")))),
+                (
+                    get("/").with("x-remove", "old"),
+                    Sees("v1", "/", ("x-remove", None)),
+                ),
+            ],
+        },
+        Row {
+            source: "HTTPRouteResponseHeaderModifier",
+            rules: json!([filtered(
+                all(),
+                json!([{"type": "ResponseHeaderModifier", "responseHeaderModifier":
+                {"set": [{"name": "content-type", "value": "text/x"}], "add": [{"name": "x-add", "value": "add"}], "remove": ["content-length"]}}]),
+                "v1"
+            )]),
+            asks: vec![
+                (get("/"), Header("content-type", Some("text/x"))),
+                (get("/"), Header("x-add", Some("add"))),
+            ],
+        },
+        Row {
+            source: "HTTPRouteBackendRequestHeaderModifier",
+            rules: json!([{"backendRefs": [{"name": "v1", "port": 8080, "filters":
+                [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-of", "value": "v1"}]}}]}]}]),
+            asks: vec![(get("/"), Sees("v1", "/", ("x-of", Some("v1"))))],
+        },
+        Row {
+            source: "HTTPRouteRedirectHostAndStatus",
+            rules: json!([
+                redirect("/host", json!({"hostname": "example.org"})),
+                redirect(
+                    "/status",
+                    json!({"hostname": "example.org", "statusCode": 301})
+                )
+            ]),
+            asks: vec![
+                (get("/host"), Location(302, "http://example.org/host")),
+                (get("/status"), Location(301, "http://example.org/status")),
+            ],
+        },
+        Row {
+            source: "HTTPRouteRedirectScheme, HTTPRouteRedirectPort",
+            rules: json!([
+                redirect("/scheme", json!({"scheme": "https"})),
+                redirect("/port", json!({"hostname": "example.org", "port": 8083})),
+                redirect(
+                    "/both",
+                    json!({"scheme": "https", "hostname": "example.org", "port": 443})
+                )
+            ]),
+            asks: vec![
+                (get("/scheme"), Location(302, "https://HOST/scheme")),
+                (get("/port"), Location(302, "http://example.org:8083/port")),
+                (get("/both"), Location(302, "https://example.org/both")),
+            ],
+        },
+        Row {
+            source: "HTTPRouteRedirectPath",
+            rules: json!([
+                redirect(
+                    "/original-prefix",
+                    json!({"path": prefix("/replacement-prefix")})
+                ),
+                redirect("/full", json!({"path": whole("/replaced")}))
+            ]),
+            asks: vec![
+                (
+                    get("/original-prefix/lemon"),
+                    Location(302, "http://HOST/replacement-prefix/lemon"),
+                ),
+                (
+                    get("/full/path/original"),
+                    Location(302, "http://HOST/replaced"),
+                ),
+            ],
+        },
+        Row {
+            source: "HTTPRouteRewritePath",
+            rules: json!([
+                rewrite("/prefix/one", json!({"path": prefix("/one")})),
+                rewrite("/full/one", json!({"path": whole("/one")})),
+                rewrite("/strip-prefix", json!({"path": prefix("/")}))
+            ]),
+            asks: vec![
+                (
+                    get("/prefix/one/two"),
+                    Sees("v1", "/one/two", ("x-none", None)),
+                ),
+                (get("/prefix/one"), Sees("v1", "/one", ("x-none", None))),
+                (get("/full/one/two"), Sees("v1", "/one", ("x-none", None))),
+                (
+                    get("/strip-prefix/three"),
+                    Sees("v1", "/three", ("x-none", None)),
+                ),
+                (get("/strip-prefix"), Sees("v1", "/", ("x-none", None))),
+            ],
+        },
+        Row {
+            source: "HTTPRouteCORS",
+            rules: json!([filtered(
+                all(),
+                json!([{"type": "CORS", "cors": {"allowOrigins": ["https://www.foo.com", "https://*.bar.com"],
+                "allowMethods": ["GET", "OPTIONS"], "maxAge": 10}}]),
+                "v1"
+            )]),
+            asks: vec![
+                (
+                    get("/")
+                        .by("OPTIONS")
+                        .with("origin", "https://www.bar.com")
+                        .with("access-control-request-method", "GET"),
+                    Header("access-control-allow-origin", Some("https://www.bar.com")),
+                ),
+                (
+                    get("/")
+                        .by("OPTIONS")
+                        .with("origin", "https://www.foo.com")
+                        .with("access-control-request-method", "GET"),
+                    Header("access-control-max-age", Some("10")),
+                ),
+                (
+                    get("/").with("origin", "https://foobar.com"),
+                    Header("access-control-allow-origin", None),
+                ),
+            ],
+        },
+        Row {
+            source: "HTTPRouteTimeoutRequest, HTTPRouteTimeoutBackendRequest",
+            rules: json!([
+                {"matches": [path("PathPrefix", "/request")], "timeouts": {"request": "200ms"}, "backendRefs": backend("v1")},
+                {"matches": [path("PathPrefix", "/backend")], "timeouts": {"backendRequest": "200ms"}, "backendRefs": backend("v1")},
+                {"matches": [path("PathPrefix", "/disabled")], "timeouts": {"request": "0s"}, "backendRefs": backend("v1")}]),
+            asks: vec![
+                (get("/request?ms=3000"), Status(504)),
+                (get("/backend?ms=3000"), Status(504)),
+                (get("/request"), Pod("v1")),
+                (get("/disabled?ms=500"), Pod("v1")),
+            ],
+        },
+    ]
+}
+
+fn references() -> Vec<Row> {
+    let only = |backends: Value| json!([{"backendRefs": backends}]);
+    vec![
+        Row {
+            source: "HTTPRouteInvalidBackendRefUnknownKind",
+            rules: only(
+                json!([{"group": "unknownkind.example.com", "kind": "NonExistent", "name": "x", "port": 8080}]),
+            ),
+            asks: vec![(get("/"), Status(500))],
+        },
+        Row {
+            source: "HTTPRouteInvalidNonExistentBackendRef",
+            rules: only(json!([{"name": "nonexistent", "port": 8080}])),
+            asks: vec![(get("/"), Status(500))],
+        },
+        Row {
+            source: "HTTPRouteInvalidCrossNamespaceBackendRef",
+            rules: only(json!([{"name": "other", "namespace": "web-backend", "port": 8080}])),
+            asks: vec![(get("/"), Status(500))],
+        },
+        Row {
+            source: "HTTPRouteInvalidBackendRefUnknownKind: what is valid in the route works on",
+            rules: json!([
+                {"matches": [path("PathPrefix", "/bad")], "backendRefs": [{"kind": "Bucket", "name": "x"}]},
+                to(json!([path("PathPrefix", "/good")]), "v2")]),
+            asks: vec![(get("/good"), Pod("v2")), (get("/bad"), Status(500))],
+        },
+    ]
+}
+
+/// The reason of a condition at a route's first parent, once it speaks of the route's newest edition.
+async fn parent(node: &Node, route: &str, kind: &str) -> (String, String) {
+    let path = format!("{GROUP}/namespaces/default/httproutes/{route}");
+    let said = || async {
+        let route = objects::get(node, &path).await?;
+        let conditions = route["status"]["parents"][0]["conditions"].as_array();
+        let found = conditions.and_then(|all| all.iter().find(|one| one["type"] == kind));
+        ensure!(
+            found.is_some_and(|one| one["observedGeneration"] == route["metadata"]["generation"]),
+            "{route}"
+        );
+        let text = |field: &str| {
+            found
+                .and_then(|one| one[field].as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Some((text("status"), text("reason"))))
+    };
+    until(&format!("{kind} of {route}"), SOON, said)
+        .await
+        .unwrap()
+}
+
+async fn check(node: &Node, rows: Vec<Row>) {
+    let gateway = node.address("gateway").unwrap();
+    for (number, row) in rows.into_iter().enumerate() {
+        let name = format!(
+            "row-{number}-{}",
+            row.source.split([',', ':']).next().unwrap().to_lowercase()
+        );
+        let host = format!("{name}.test");
+        let spec = json!({"hostnames": [host], "rules": row.rules});
+        node.apply_text(&route(&name, "same-namespace", spec))
+            .unwrap();
+        let accepted = parent(node, &name, "Accepted").await;
+        assert_eq!(
+            accepted,
+            ("True".into(), "Accepted".into()),
+            "{}",
+            row.source
+        );
+        for (ask, expect) in row.asks {
+            let answer = ask.send(&gateway, &host);
+            expect.check(row.source, &ask, &answer.with_host(&host));
+        }
+        objects::delete(
+            node,
+            &format!("{GROUP}/namespaces/default/httproutes/{name}"),
+        )
+        .await
+        .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_match_as_the_specification_says() {
+    let node = node().await;
+    check(&node, matching()).await;
+    check(&node, filters()).await;
+    check(&node, references()).await;
+}
+
+/// Conditions of a Gateway's listener as `type=status/reason`, and how many routes are attached.
+async fn listener(node: &Node, gateway: &str, name: &str, expected: &[&str]) {
+    let path = format!("{GROUP}/namespaces/default/gateways/{gateway}");
+    let said = || async {
+        let gateway = objects::get(node, &path).await?;
+        let listeners = gateway["status"]["listeners"].as_array();
+        let listener = listeners.and_then(|all| all.iter().find(|one| one["name"] == name));
+        let conditions = listener.and_then(|one| one["conditions"].as_array());
+        let mut said: Vec<String> = conditions
+            .into_iter()
+            .flatten()
+            .map(|one| {
+                format!("{}={}/{}", one["type"], one["status"], one["reason"]).replace('"', "")
+            })
+            .collect();
+        said.extend(listener.map(|one| format!("attached={}", one["attachedRoutes"])));
+        let all = expected
+            .iter()
+            .all(|wanted| said.iter().any(|one| one == wanted));
+        ensure!(all, "{said:?} has not {expected:?}");
+        Ok(Some(()))
+    };
+    until(&format!("listener {name} of {gateway}"), SOON, said)
+        .await
+        .unwrap();
+}
+
+fn gateway(name: &str, listeners: &Value) -> String {
+    json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": name},
+        "spec": {"gatewayClassName": "osier", "listeners": listeners}})
+    .to_string()
+}
+
+/// GatewayClass and Gateway conditions; GatewayInvalidRouteKind, GatewayInvalidTLSConfiguration, GatewayModifyListeners,
+/// GatewayWithAttachedRoutes, GatewayHTTPListenerIsolation, GatewaySecretReferenceGrantSpecific.
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_say_what_became_of_their_listeners() {
+    let node = node().await;
+    let class = || async {
+        let class = objects::get(&node, &format!("{GROUP}/gatewayclasses/osier")).await?;
+        Ok((objects::condition(&class, "Accepted") == Some("True")).then_some(()))
+    };
+    until("the class is accepted", SOON, class).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let pair = certificate(&authority, "secure.test").unwrap();
+    let made = secret(
+        "cert",
+        &[
+            ("tls.crt", &pair.certificate_pem),
+            ("tls.key", &pair.key_pem),
+        ],
+    );
+    let secure = |name: &str, host: &str, reference: Value| json!({"name": name, "port": 8443, "protocol": "HTTPS", "hostname": host, "tls": {"certificateRefs": [reference]}});
+    let listeners = json!([
+        {"name": "plain", "port": 9001, "protocol": "HTTP"},
+        {"name": "kinds", "port": 9002, "protocol": "HTTP", "allowedRoutes": {"kinds": [{"kind": "InvalidRoute"}]}},
+        {"name": "twice", "port": 9003, "protocol": "HTTP"},
+        {"name": "mixed", "port": 9003, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}},
+        secure("secure", "secure.test", json!({"name": "cert"})),
+        secure("absent", "absent.test", json!({"name": "nonexistent"})),
+        secure("kind", "kind.test", json!({"group": "wrong.group", "kind": "WrongKind", "name": "cert"})),
+        secure("elsewhere", "elsewhere.test", json!({"name": "cert", "namespace": "web-backend"})),
+    ]);
+    node.apply_text(&gateway("edge", &listeners)).unwrap();
+    let good = [
+        "Accepted=True/Accepted",
+        "ResolvedRefs=True/ResolvedRefs",
+        "Conflicted=False/NoConflicts",
+        "Programmed=True/Programmed",
+        "attached=0",
+    ];
+    listener(&node, "edge", "plain", &good).await;
+    listener(
+        &node,
+        "edge",
+        "kinds",
+        &["ResolvedRefs=False/InvalidRouteKinds"],
+    )
+    .await;
+    listener(
+        &node,
+        "edge",
+        "twice",
+        &[
+            "Conflicted=True/ProtocolConflict",
+            "Programmed=False/Invalid",
+        ],
+    )
+    .await;
+    listener(
+        &node,
+        "edge",
+        "mixed",
+        &["Conflicted=True/ProtocolConflict"],
+    )
+    .await;
+    listener(
+        &node,
+        "edge",
+        "secure",
+        &[
+            "ResolvedRefs=False/InvalidCertificateRef",
+            "Programmed=False/Invalid",
+        ],
+    )
+    .await;
+    listener(
+        &node,
+        "edge",
+        "kind",
+        &["ResolvedRefs=False/InvalidCertificateRef"],
+    )
+    .await;
+    listener(
+        &node,
+        "edge",
+        "elsewhere",
+        &["ResolvedRefs=False/RefNotPermitted"],
+    )
+    .await;
+    // What was missing arrives: the listener is in force without anybody touching the Gateway.
+    node.apply_text(&made).unwrap();
+    listener(&node, "edge", "secure", &good).await;
+    listener(
+        &node,
+        "edge",
+        "absent",
+        &["ResolvedRefs=False/InvalidCertificateRef"],
+    )
+    .await;
+    let permit = json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
+        "metadata": {"name": "certs", "namespace": "web-backend"},
+        "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "default"}],
+            "to": [{"group": "", "kind": "Secret", "name": "cert"}]}});
+    node.apply_text(&permit.to_string()).unwrap();
+    listener(
+        &node,
+        "edge",
+        "elsewhere",
+        &["ResolvedRefs=False/InvalidCertificateRef"],
+    )
+    .await;
+    let spec = json!({"parentRefs": [{"name": "edge", "sectionName": "secure"}, {"name": "edge", "sectionName": "plain"}],
+        "rules": [{"backendRefs": backend("v1")}]});
+    node.apply_text(&route("attached", "edge", spec)).unwrap();
+    listener(&node, "edge", "plain", &["attached=1"]).await;
+    listener(&node, "edge", "secure", &["attached=1"]).await;
+    let client = osier_tests::tls::Client::trusting(&authority);
+    let address = node.listener(8443).await.unwrap();
+    let (answer, _) = client.get(&address, "https://secure.test/").await.unwrap();
+    assert_eq!(answer.json().unwrap()["pod"], "v1");
+    let shown = kubectl(
+        &node,
+        &["get", "gateways.gateway.networking.k8s.io", "edge"],
+    );
+    assert!(shown.contains("osier") && shown.contains("True"), "{shown}");
+    let refused = gateway(
+        "bad",
+        &json!([{"name": "a", "port": 80, "protocol": "HTTP", "tls": {"mode": "Terminate", "certificateRefs": [{"name": "x"}]}}]),
+    );
+    let error = node.apply_text(&refused).unwrap_err().to_string();
+    assert!(error.contains("tls must not be specified"), "{error}");
+}
+
+fn kubectl(node: &Node, args: &[&str]) -> String {
+    let kubectl = osier_tests::kubectl::installed().unwrap();
+    let output = kubectl.run(&node.kubeconfig(), args, None).unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// HTTPRouteReferenceGrant, HTTPRoutePartiallyInvalidViaInvalidReferenceGrant, HTTPRouteInvalidCrossNamespaceParentRef,
+/// HTTPRouteCrossNamespace, HTTPRouteInvalidParentRefNotMatchingSectionName, HTTPRouteHostnameIntersection, HTTPRouteWeight.
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_say_what_became_of_their_references() {
+    let node = node().await;
+    let address = node.address("gateway").unwrap();
+    let is = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    let elsewhere = json!({"hostnames": ["grant.test"], "rules": [{"backendRefs": [{"name": "other", "namespace": "web-backend", "port": 8080}]}]});
+    node.apply_text(&route("grant", "same-namespace", elsewhere))
+        .unwrap();
+    assert_eq!(
+        parent(&node, "grant", "ResolvedRefs").await,
+        is("False", "RefNotPermitted")
+    );
+    assert_eq!(get("/").send(&address, "grant.test").status, 500);
+    let permit = json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
+        "metadata": {"name": "services", "namespace": "web-backend"},
+        "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "default"}],
+            "to": [{"group": "", "kind": "Service", "name": "other"}]}});
+    node.apply_text(&permit.to_string()).unwrap();
+    let resolved = || async {
+        Ok(
+            (parent(&node, "grant", "ResolvedRefs").await == is("True", "ResolvedRefs"))
+                .then_some(()),
+        )
+    };
+    until("the grant counts", SOON, resolved).await.unwrap();
+    let served = || async {
+        Ok((get("/").send(&address, "grant.test").json()["pod"] == "other").then_some(()))
+    };
+    until("the pod of the other namespace answers", SOON, served)
+        .await
+        .unwrap();
+    for (name, backends, reason) in [
+        (
+            "kind",
+            json!([{"kind": "Bucket", "name": "x"}]),
+            "InvalidKind",
+        ),
+        (
+            "absent",
+            json!([{"name": "nonexistent", "port": 8080}]),
+            "BackendNotFound",
+        ),
+    ] {
+        let spec =
+            json!({"hostnames": [format!("{name}.test")], "rules": [{"backendRefs": backends}]});
+        node.apply_text(&route(name, "same-namespace", spec))
+            .unwrap();
+        assert_eq!(
+            parent(&node, name, "Accepted").await,
+            is("True", "Accepted")
+        );
+        assert_eq!(
+            parent(&node, name, "ResolvedRefs").await,
+            is("False", reason)
+        );
+    }
+    let narrow =
+        json!([{"name": "named", "port": 9001, "protocol": "HTTP", "hostname": "*.named.test"}]);
+    node.apply_text(&gateway("narrow", &narrow)).unwrap();
+    for (name, parent_ref, host, reason) in [
+        (
+            "section",
+            json!({"name": "narrow", "sectionName": "http-listener-not-matching"}),
+            "a.named.test",
+            "NoMatchingParent",
+        ),
+        (
+            "host",
+            json!({"name": "narrow"}),
+            "a.other.test",
+            "NoMatchingListenerHostname",
+        ),
+        (
+            "fits",
+            json!({"name": "narrow", "port": 9001}),
+            "a.named.test",
+            "Accepted",
+        ),
+    ] {
+        let spec = json!({"parentRefs": [parent_ref], "hostnames": [host], "rules": [{"backendRefs": backend("v1")}]});
+        node.apply_text(&route(name, "narrow", spec)).unwrap();
+        let (_, said) = parent(&node, name, "Accepted").await;
+        assert_eq!(said, reason, "{name}");
+    }
+    let foreign = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+        "metadata": {"name": "foreign", "namespace": "web-backend"},
+        "spec": {"parentRefs": [{"name": "same-namespace", "namespace": "default"}], "rules": [{"backendRefs": backend("other")}]}});
+    node.apply_text(&foreign.to_string()).unwrap();
+    let refused = || async {
+        let route = objects::get(
+            &node,
+            &format!("{GROUP}/namespaces/web-backend/httproutes/foreign"),
+        )
+        .await?;
+        let reason = &route["status"]["parents"][0]["conditions"][0]["reason"];
+        ensure!(reason == "NotAllowedByListeners", "{route}");
+        Ok(Some(()))
+    };
+    until("the listener takes its own namespace only", SOON, refused)
+        .await
+        .unwrap();
+    let weights = json!({"hostnames": ["weight.test"], "rules": [{"backendRefs": [
+        {"name": "v1", "port": 8080, "weight": 70}, {"name": "v2", "port": 8080, "weight": 30}, {"name": "other", "port": 8080, "weight": 0}]}]});
+    node.apply_text(&route("weight", "same-namespace", weights))
+        .unwrap();
+    parent(&node, "weight", "Accepted").await;
+    let first = (0..200)
+        .filter(|_| get("/").send(&address, "weight.test").json()["pod"] == "v1")
+        .count();
+    // Four standard deviations around 140.
+    assert!((114..=166).contains(&first), "{first} of 200");
+}
