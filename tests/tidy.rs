@@ -254,9 +254,14 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
     })
 }
 
-/// Debt of issue #4: policy took in the hooks; their records and handles are to move to engine.
+/// Debt of issue #4: policy took in the hooks; their records and handles are to move to engine. Debt of issue #3: snapshot took in two
+/// front ends more and the balancing; the front ends are to move to a crate of their own above the route model.
 fn owed_lines(name: &str) -> usize {
-    if name == "policy" { 400 } else { 0 }
+    match name {
+        "policy" => 400,
+        "snapshot" => 1500,
+        _ => 0,
+    }
 }
 
 #[test]

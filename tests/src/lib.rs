@@ -6,6 +6,7 @@
 pub mod api;
 pub mod artifacts;
 pub mod bookinfo;
+pub mod curl;
 pub mod deadline;
 pub mod http;
 pub mod kubectl;

@@ -3,13 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[path = "gateway_api/ask.rs"]
-mod ask;
-
 use anyhow::ensure;
-use ask::{Answer, Ask};
 use osier_identity::Authority;
 use osier_tests::artifacts::component;
+use osier_tests::curl::{Answer, Ask};
 use osier_tests::tls::{certificate, secret};
 use osier_tests::{Node, objects, until};
 use serde_json::{Value, json};
@@ -217,16 +214,6 @@ fn matching() -> Vec<Row> {
 
 fn filters() -> Vec<Row> {
     let all = || json!([path("PathPrefix", "/")]);
-    let redirect = |prefix: &str, change: Value| {
-        json!({"matches": [path("PathPrefix", prefix)],
-            "filters": [{"type": "RequestRedirect", "requestRedirect": change}]})
-    };
-    let rewrite = |prefix: &str, change: Value| {
-        let filters = json!([{"type": "URLRewrite", "urlRewrite": change}]);
-        filtered(json!([path("PathPrefix", prefix)]), filters, "v1")
-    };
-    let whole = |path: &str| json!({"type": "ReplaceFullPath", "replaceFullPath": path});
-    let prefix = |path: &str| json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": path});
     let change = json!({"set": [{"name": "x-set", "value": "set"}], "add": [{"name": "x-add", "value": "add"}], "remove": ["x-remove"]});
     vec![
         Row {
@@ -267,6 +254,63 @@ fn filters() -> Vec<Row> {
                 [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-of", "value": "v1"}]}}]}]}]),
             asks: vec![(get("/"), Sees("v1", "/", ("x-of", Some("v1"))))],
         },
+        Row {
+            source: "HTTPRouteCORS",
+            rules: json!([filtered(
+                all(),
+                json!([{"type": "CORS", "cors": {"allowOrigins": ["https://www.foo.com", "https://*.bar.com"],
+                "allowMethods": ["GET", "OPTIONS"], "maxAge": 10}}]),
+                "v1"
+            )]),
+            asks: vec![
+                (
+                    get("/")
+                        .by("OPTIONS")
+                        .with("origin", "https://www.bar.com")
+                        .with("access-control-request-method", "GET"),
+                    Header("access-control-allow-origin", Some("https://www.bar.com")),
+                ),
+                (
+                    get("/")
+                        .by("OPTIONS")
+                        .with("origin", "https://www.foo.com")
+                        .with("access-control-request-method", "GET"),
+                    Header("access-control-max-age", Some("10")),
+                ),
+                (
+                    get("/").with("origin", "https://foobar.com"),
+                    Header("access-control-allow-origin", None),
+                ),
+            ],
+        },
+        Row {
+            source: "HTTPRouteTimeoutRequest, HTTPRouteTimeoutBackendRequest",
+            rules: json!([
+                {"matches": [path("PathPrefix", "/request")], "timeouts": {"request": "200ms"}, "backendRefs": backend("v1")},
+                {"matches": [path("PathPrefix", "/backend")], "timeouts": {"backendRequest": "200ms"}, "backendRefs": backend("v1")},
+                {"matches": [path("PathPrefix", "/disabled")], "timeouts": {"request": "0s"}, "backendRefs": backend("v1")}]),
+            asks: vec![
+                (get("/request?ms=3000"), Status(504)),
+                (get("/backend?ms=3000"), Status(504)),
+                (get("/request"), Pod("v1")),
+                (get("/disabled?ms=500"), Pod("v1")),
+            ],
+        },
+    ]
+}
+
+fn targets() -> Vec<Row> {
+    let redirect = |prefix: &str, change: Value| {
+        json!({"matches": [path("PathPrefix", prefix)],
+            "filters": [{"type": "RequestRedirect", "requestRedirect": change}]})
+    };
+    let rewrite = |prefix: &str, change: Value| {
+        let filters = json!([{"type": "URLRewrite", "urlRewrite": change}]);
+        filtered(json!([path("PathPrefix", prefix)]), filters, "v1")
+    };
+    let whole = |path: &str| json!({"type": "ReplaceFullPath", "replaceFullPath": path});
+    let prefix = |path: &str| json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": path});
+    vec![
         Row {
             source: "HTTPRouteRedirectHostAndStatus",
             rules: json!([
@@ -336,48 +380,6 @@ fn filters() -> Vec<Row> {
                     Sees("v1", "/three", ("x-none", None)),
                 ),
                 (get("/strip-prefix"), Sees("v1", "/", ("x-none", None))),
-            ],
-        },
-        Row {
-            source: "HTTPRouteCORS",
-            rules: json!([filtered(
-                all(),
-                json!([{"type": "CORS", "cors": {"allowOrigins": ["https://www.foo.com", "https://*.bar.com"],
-                "allowMethods": ["GET", "OPTIONS"], "maxAge": 10}}]),
-                "v1"
-            )]),
-            asks: vec![
-                (
-                    get("/")
-                        .by("OPTIONS")
-                        .with("origin", "https://www.bar.com")
-                        .with("access-control-request-method", "GET"),
-                    Header("access-control-allow-origin", Some("https://www.bar.com")),
-                ),
-                (
-                    get("/")
-                        .by("OPTIONS")
-                        .with("origin", "https://www.foo.com")
-                        .with("access-control-request-method", "GET"),
-                    Header("access-control-max-age", Some("10")),
-                ),
-                (
-                    get("/").with("origin", "https://foobar.com"),
-                    Header("access-control-allow-origin", None),
-                ),
-            ],
-        },
-        Row {
-            source: "HTTPRouteTimeoutRequest, HTTPRouteTimeoutBackendRequest",
-            rules: json!([
-                {"matches": [path("PathPrefix", "/request")], "timeouts": {"request": "200ms"}, "backendRefs": backend("v1")},
-                {"matches": [path("PathPrefix", "/backend")], "timeouts": {"backendRequest": "200ms"}, "backendRefs": backend("v1")},
-                {"matches": [path("PathPrefix", "/disabled")], "timeouts": {"request": "0s"}, "backendRefs": backend("v1")}]),
-            asks: vec![
-                (get("/request?ms=3000"), Status(504)),
-                (get("/backend?ms=3000"), Status(504)),
-                (get("/request"), Pod("v1")),
-                (get("/disabled?ms=500"), Pod("v1")),
             ],
         },
     ]
@@ -456,7 +458,7 @@ async fn check(node: &Node, rows: Vec<Row>) {
             row.source
         );
         for (ask, expect) in row.asks {
-            let answer = ask.send(&gateway, &host);
+            let answer = ask.send(&gateway, &host).unwrap();
             expect.check(row.source, &ask, &answer.with_host(&host));
         }
         objects::delete(
@@ -473,6 +475,7 @@ async fn rules_match_as_the_specification_says() {
     let node = node().await;
     check(&node, matching()).await;
     check(&node, filters()).await;
+    check(&node, targets()).await;
     check(&node, references()).await;
 }
 
@@ -661,7 +664,7 @@ async fn routes_say_what_became_of_their_references() {
         parent(&node, "grant", "ResolvedRefs").await,
         is("False", "RefNotPermitted")
     );
-    assert_eq!(get("/").send(&address, "grant.test").status, 500);
+    assert_eq!(get("/").send(&address, "grant.test").unwrap().status, 500);
     let permit = json!({"apiVersion": "gateway.networking.k8s.io/v1beta1", "kind": "ReferenceGrant",
         "metadata": {"name": "services", "namespace": "web-backend"},
         "spec": {"from": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "default"}],
@@ -675,7 +678,7 @@ async fn routes_say_what_became_of_their_references() {
     };
     until("the grant counts", SOON, resolved).await.unwrap();
     let served = || async {
-        Ok((get("/").send(&address, "grant.test").json()["pod"] == "other").then_some(()))
+        Ok((get("/").send(&address, "grant.test").unwrap().json()["pod"] == "other").then_some(()))
     };
     until("the pod of the other namespace answers", SOON, served)
         .await
@@ -756,7 +759,7 @@ async fn routes_say_what_became_of_their_references() {
         .unwrap();
     parent(&node, "weight", "Accepted").await;
     let first = (0..200)
-        .filter(|_| get("/").send(&address, "weight.test").json()["pod"] == "v1")
+        .filter(|_| get("/").send(&address, "weight.test").unwrap().json()["pod"] == "v1")
         .count();
     // Four standard deviations around 140.
     assert!((114..=166).contains(&first), "{first} of 200");

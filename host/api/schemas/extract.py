@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
-Usage: extract.py _definitions.json > core.json      (see README.md)
+Usage: extract.py _definitions.json > core.json                     (see README.md)
+       extract.py _definitions.json networking > networking.json    (what core.json has is left out)
 """
 import json
 import sys
@@ -13,6 +14,7 @@ KINDS = ["Pod", "ReplicationController", "Service", "Endpoints", "ConfigMap", "S
 ROOTS = [CORE + kind + suffix for kind in KINDS for suffix in ("", "List")] + [
     CORE + "Binding", "io.k8s.api.coordination.v1.Lease", "io.k8s.api.coordination.v1.LeaseList",
     "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.policy.v1.Eviction", META + "DeleteOptions", META + "Status"]
+NETWORKING = ["io.k8s.api.networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")]
 # Kinds that stand in every group would drag in one GVK per group; only these matter here.
 GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
 SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
@@ -68,14 +70,17 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as file:
         source = json.load(file)
     source = source.get("$defs") or source["definitions"]
-    found, todo = {}, list(ROOTS)
+    networking = sys.argv[2:] == ["networking"]
+    if networking:
+        GROUPS.add("networking.k8s.io")
+    found, todo = {}, list(NETWORKING if networking else ROOTS)
     while todo:
         name = todo.pop()
         if name not in found:
             found[name] = definition(name, source[name])
             todo.extend(references(source[name]))
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
-                       for name in sorted(found))
+                       for name in sorted(found) if not networking or name.startswith("io.k8s.api.networking."))
     print("{\n" + lines + "\n}")
 
 

@@ -1,6 +1,7 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
 pub mod gateway_api;
+pub mod networking;
 
 use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status};
@@ -251,7 +252,7 @@ pub static WORKLOAD_GROUPS: Resource = Resource {
     ..BASE
 };
 
-static ALL: [&Resource; 23] = [
+static ALL: [&Resource; 28] = [
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -272,7 +273,12 @@ static ALL: [&Resource; 23] = [
     &gateway_api::GATEWAY_CLASSES,
     &gateway_api::GATEWAYS,
     &gateway_api::HTTP_ROUTES,
+    &gateway_api::GRPC_ROUTES,
+    &gateway_api::TLS_ROUTES,
+    &gateway_api::TCP_ROUTES,
     &gateway_api::REFERENCE_GRANTS,
+    &networking::INGRESSES,
+    &networking::INGRESS_CLASSES,
     &PLUGINS,
     &POLICIES,
 ];

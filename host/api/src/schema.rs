@@ -13,11 +13,12 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 4] = [
+const SOURCES: [&str; 5] = [
     include_str!("../schemas/core.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
     include_str!("../schemas/gateway_api.json"),
+    include_str!("../schemas/networking.json"),
 ];
 /// What stands before a definition's name in a reference.
 pub const REFERENCE: &str = "#/components/schemas/";

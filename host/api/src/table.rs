@@ -4,6 +4,7 @@ mod age;
 mod core;
 mod gateway_api;
 mod mesh;
+mod networking;
 mod pod;
 mod policy;
 
@@ -115,7 +116,11 @@ fn layout(resource: &Resource) -> Layout {
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,
         ("gateway.networking.k8s.io", "gateways") => gateway_api::GATEWAYS,
-        ("gateway.networking.k8s.io", "httproutes") => gateway_api::ROUTES_WITH_HOSTS,
+        ("gateway.networking.k8s.io", "httproutes" | "grpcroutes" | "tlsroutes") => {
+            gateway_api::ROUTES_WITH_HOSTS
+        }
+        ("networking.k8s.io", "ingresses") => networking::INGRESSES,
+        ("networking.k8s.io", "ingressclasses") => networking::INGRESS_CLASSES,
         ("networking.istio.io", "virtualservices") => mesh::VIRTUAL_SERVICES,
         ("networking.istio.io", "destinationrules") => mesh::DESTINATION_RULES,
         ("networking.istio.io", "serviceentries") => mesh::SERVICE_ENTRIES,

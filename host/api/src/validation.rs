@@ -8,6 +8,7 @@ mod config;
 mod container;
 mod gateway;
 mod gateway_api;
+mod ingress;
 mod metadata;
 mod names;
 mod node;
@@ -54,6 +55,8 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("coordination.k8s.io", "leases") => node::check_lease(&spec),
         ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
         ("policy.osier.dev", "policies") => policy::check_policy(&spec),
+        ("networking.k8s.io", "ingresses") => ingress::check(&spec),
+        ("networking.k8s.io", "ingressclasses") => ingress::check_class(&spec),
         (gateway_api::GROUP, plural) => gateway_api::check(plural, &spec),
         ("networking.istio.io", "virtualservices") => virtual_service::check(&spec),
         ("networking.istio.io", "destinationrules") => gateway::check_destination_rule(&spec),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use osier_api::resources::gateway_api;
+use osier_api::resources::{gateway_api, networking};
 use osier_api::{Object, Status, resources};
 use osier_process::Tasks;
 use osier_process::body::Body;
@@ -37,6 +37,12 @@ const CLASS: &str = "osier";
 
 /// Who serves the class `osier`.
 const CONTROLLER: &str = "osier.dev/gateway-controller";
+
+/// Who serves the class `osier` of ingresses.
+const INGRESS_CONTROLLER: &str = "osier.dev/ingress-controller";
+
+/// Marks the class of ingresses that name none.
+const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
 /// What a server needs to know.
 #[derive(Clone, Debug)]
@@ -120,6 +126,12 @@ impl ApiServer {
         let mut class = Object::new(&gateway_api::GATEWAY_CLASSES, "", CLASS);
         class.set(&["spec", "controllerName"], CONTROLLER.into());
         let classes = "/apis/gateway.networking.k8s.io/v1/gatewayclasses";
+        self.create(classes, class).await?;
+        let mut class = Object::new(&networking::INGRESS_CLASSES, "", CLASS);
+        class.set(&["spec", "controller"], INGRESS_CONTROLLER.into());
+        // Ingresses that name no class are meant for who is there.
+        class.set(&["metadata", "annotations", DEFAULT_CLASS], "true".into());
+        let classes = "/apis/networking.k8s.io/v1/ingressclasses";
         self.create(classes, class).await
     }
 

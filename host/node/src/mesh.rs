@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
+use osier_api::resources::networking::{INGRESS_CLASSES, INGRESSES};
 use osier_api::resources::{
     DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ENTRIES,
     SERVICES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
@@ -77,6 +78,8 @@ pub(crate) struct Mirrors {
     workload_entries: Arc<Informer>,
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
+    pub(crate) ingresses: Arc<Informer>,
+    ingress_classes: Arc<Informer>,
     gateway_api: GatewayApiMirrors,
 }
 
@@ -103,6 +106,8 @@ impl Mirrors {
             workload_entries: start(&WORKLOAD_ENTRIES),
             nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
             namespaces: start(&NAMESPACES),
+            ingresses: start(&INGRESSES),
+            ingress_classes: start(&INGRESS_CLASSES),
             gateway_api: GatewayApiMirrors::start(client, tasks),
         }
     }
@@ -120,6 +125,8 @@ impl Mirrors {
             &self.workload_entries,
             &self.nodes,
             &self.namespaces,
+            &self.ingresses,
+            &self.ingress_classes,
         ];
         own.into_iter().chain(self.gateway_api.all()).collect()
     }
@@ -195,6 +202,8 @@ impl Publisher {
             let of_gateways = (&*snapshot, &*told.findings, &listeners);
             let mirrors = &self.mirrors.gateway_api;
             self.statuses.tell(mirrors, of_gateways).await;
+            let ingresses = &self.mirrors.ingresses;
+            self.statuses.ingresses(ingresses, &snapshot).await;
             self.findings.tell(&self.mirrors, told).await;
             let any = changes.iter_mut().map(|change| Box::pin(change.changed()));
             // An informer ends with the process, as we do.
@@ -239,6 +248,9 @@ fn compile_all(
         classes: &api.classes.list(),
         gateways: &api.gateways.list(),
         http_routes: &api.http_routes.list(),
+        grpc_routes: &api.grpc_routes.list(),
+        tls_routes: &api.tls_routes.list(),
+        tcp_routes: &api.tcp_routes.list(),
         reference_grants: &api.reference_grants.list(),
     };
     let inputs = Inputs {
@@ -252,6 +264,8 @@ fn compile_all(
         service_entries: &mirrors.service_entries.list(),
         workload_entries: &mirrors.workload_entries.list(),
         namespaces: &mirrors.namespaces.list(),
+        ingresses: &mirrors.ingresses.list(),
+        ingress_classes: &mirrors.ingress_classes.list(),
         gateway_api,
         nodes: &mirrors.nodes.list(),
         node,

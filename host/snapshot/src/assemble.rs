@@ -7,7 +7,8 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::names;
 use crate::route::Route;
-use crate::service::ServicePort;
+use crate::service::{Service, ServicePort};
+use crate::service_routes;
 use crate::snapshot::Snapshot;
 use crate::standing::{Attachment, ParentStanding};
 use crate::table::{Binding, ByHost, Filed, HostName, HostRoutes, RouteSet, index, kept_or};
@@ -41,7 +42,7 @@ pub(crate) fn mesh(
         // Where a VirtualService speaks of the service, its word counts.
         if index.get(&pattern).is_none() {
             let before = previous.mesh.get(&pattern);
-            let make = |filed| HostRoutes::of_service(filed, &otherwise);
+            let make = |filed| service_routes::routes(filed, &otherwise);
             index.insert(pattern, kept_or(before, filed, make));
         }
     }
@@ -50,6 +51,21 @@ pub(crate) fn mesh(
 
 /// Routes of one Service, and where its calls go without them.
 type ByService = HashMap<Box<str>, (Arc<Route>, Vec<Filed>)>;
+
+/// A binding with the number of the port that it names, if the service has it.
+fn port_of(service: &Service, binding: &Binding) -> Option<Binding> {
+    let named = |port: &&ServicePort| {
+        let section = binding.section.as_ref();
+        section.is_none_or(|name| **name == *port.name)
+            && binding.port.is_none_or(|number| number == port.port)
+    };
+    let port = service.ports.iter().find(named)?;
+    let narrowed = binding.section.is_some() || binding.port.is_some();
+    Some(Binding {
+        port: narrowed.then_some(port.port),
+        ..binding.clone()
+    })
+}
 
 /// Files a route set under a Service of the mesh.
 fn file_service(
@@ -61,18 +77,8 @@ fn file_service(
     let Some(service) = services.named(&binding.name, &binding.namespace) else {
         return Attachment::NoMatchingParent;
     };
-    let named = |port: &&ServicePort| {
-        let section = binding.section.as_ref();
-        section.is_none_or(|name| **name == *port.name)
-            && binding.port.is_none_or(|number| number == port.port)
-    };
-    let Some(port) = service.ports.iter().find(named) else {
+    let Some(through) = port_of(service, binding) else {
         return Attachment::NoMatchingParent;
-    };
-    let narrowed = binding.section.is_some() || binding.port.is_some();
-    let through = Binding {
-        port: narrowed.then_some(port.port),
-        ..binding.clone()
     };
     let new = || (Arc::clone(&service.default_route), Vec::new());
     let (_, filed) = by_service

@@ -17,7 +17,7 @@ use crate::references;
 use crate::route::ServiceName;
 use crate::service::Service;
 use crate::snapshot::{Names, Snapshot};
-use crate::standing::{GatewayStanding, ParentStanding, RouteStanding, Standings};
+use crate::standing::{ParentStanding, RouteStanding, Standings};
 use crate::table::RouteSet;
 
 /// Compiles the mesh. `previous` is only a source of parts to share; the result does not depend on it.
@@ -59,7 +59,11 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     let told = (&mut findings, &mut *parents);
     let (listeners, gateways) = listeners(&wishes, &previous.listeners, told);
     snapshot.listeners = listeners;
-    snapshot.standings = standings(&sets, parents, gateways);
+    snapshot.standings = Standings {
+        gateways,
+        routes: routes(&sets, parents),
+        ingresses: memory.ingresses().collect(),
+    };
     references::check(
         &snapshot,
         &sets,
@@ -72,21 +76,14 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     (snapshot, findings)
 }
 
-fn standings(
-    sets: &[Arc<RouteSet>],
-    parents: Vec<Vec<ParentStanding>>,
-    gateways: Vec<GatewayStanding>,
-) -> Standings {
+fn routes(sets: &[Arc<RouteSet>], parents: Vec<Vec<ParentStanding>>) -> Vec<RouteStanding> {
     let told = sets.iter().zip(parents);
     let told = told.filter(|(_, parents)| !parents.is_empty());
     let routes = told.map(|(set, parents)| RouteStanding {
         subject: set.about.subject(set.generation),
         parents,
     });
-    Standings {
-        gateways,
-        routes: routes.collect(),
-    }
+    routes.collect()
 }
 
 fn index_workloads(pods: &[Arc<Object>], memory: &Memory, snapshot: &mut Snapshot) {

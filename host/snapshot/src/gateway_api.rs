@@ -2,11 +2,13 @@
 
 mod filters;
 pub(crate) mod gateway;
+mod grpc_route;
 mod http_route;
 mod matches;
 mod parents;
 pub(crate) mod references;
 pub(crate) mod routes;
+mod stream_route;
 
 use osier_api::resources::gateway_api as resources;
 
@@ -15,6 +17,9 @@ use references::References;
 
 pub(crate) const GATEWAY: Kind = Kind::new(resources::GROUP, "Gateway");
 pub(crate) const HTTP_ROUTE: Kind = Kind::new(resources::GROUP, "HTTPRoute");
+pub(crate) const GRPC_ROUTE: Kind = Kind::new(resources::GROUP, "GRPCRoute");
+pub(crate) const TLS_ROUTE: Kind = Kind::new(resources::GROUP, "TLSRoute");
+pub(crate) const TCP_ROUTE: Kind = Kind::new(resources::GROUP, "TCPRoute");
 
 /// What the parts of one object need to know about it.
 #[derive(Clone, Copy)]

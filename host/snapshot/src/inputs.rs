@@ -31,6 +31,10 @@ pub struct Inputs<'a> {
     pub node: &'a str,
     /// v1 Namespace; their labels decide whose routes a listener takes.
     pub namespaces: &'a [Arc<Object>],
+    /// networking.k8s.io Ingress.
+    pub ingresses: &'a [Arc<Object>],
+    /// networking.k8s.io IngressClass; ingresses of other controllers' classes are not served.
+    pub ingress_classes: &'a [Arc<Object>],
     /// The Gateway API's objects.
     pub gateway_api: GatewayApi<'a>,
     /// The port of the node's main gateway listener, which gateways may name; 0 if the kernel chooses it.
@@ -48,6 +52,12 @@ pub struct GatewayApi<'a> {
     pub gateways: &'a [Arc<Object>],
     /// HTTPRoute.
     pub http_routes: &'a [Arc<Object>],
+    /// GRPCRoute.
+    pub grpc_routes: &'a [Arc<Object>],
+    /// TLSRoute.
+    pub tls_routes: &'a [Arc<Object>],
+    /// TCPRoute.
+    pub tcp_routes: &'a [Arc<Object>],
     /// ReferenceGrant.
     pub reference_grants: &'a [Arc<Object>],
 }

@@ -2,7 +2,7 @@
 //!
 //! API objects go in, a [`Snapshot`] comes out: who runs where, which services there are, where a request goes. [`compile`] is a
 //! pure function; whatever an object asks that cannot be honoured becomes a [`Finding`] and never breaks what works. Front ends
-//! (Istio's kinds and the Gateway API's) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
+//! (Istio's kinds, the Gateway API's, Ingress) compile to one internal route model, and nothing behind this crate knows which of them a route came from.
 //!
 //! It is not the data plane: it holds no lock, opens no socket, reads no clock. The only things that change in a published
 //! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], and what is known of failing endpoints ([`Health`]), which live
@@ -22,6 +22,7 @@ mod gateways;
 mod hashing;
 mod headers;
 mod hosts;
+mod ingress;
 mod inputs;
 mod istio;
 mod kind;
@@ -59,6 +60,7 @@ pub use gateway_api::gateway::CONTROLLER;
 pub use gateways::Refused;
 pub use hashing::{ConsistentHash, HashKey, HashMethod, HashTable, hash_of};
 pub use headers::{HeaderEdits, HeaderOperation};
+pub use ingress::INGRESS_CONTROLLER;
 pub use inputs::{GatewayApi, Inputs};
 pub use kind::Kind;
 pub use listener::{

@@ -10,6 +10,7 @@ use crate::gateway_api::gateway::CONTROLLER;
 use crate::gateway_api::references::References;
 use crate::gateway_api::{self, routes};
 use crate::gateways::{Credential, GatewaySet};
+use crate::ingress::{self, Ingress};
 use crate::inputs::Inputs;
 use crate::istio::delegate::{self, Delegates};
 use crate::istio::destination_rule::{self, DestinationPolicy};
@@ -18,6 +19,7 @@ use crate::istio::service_entry::{self, Outside, ServiceEntry};
 use crate::istio::virtual_service;
 use crate::nodes::Nodes;
 use crate::secret::{self, Secrets, TlsSecret};
+use crate::standing::Subject;
 use crate::table::RouteSet;
 use crate::workload::Workload;
 
@@ -27,7 +29,9 @@ pub(crate) struct Memory {
     pub(crate) workloads: Kept<Workload>,
     pub(crate) nodes: Nodes,
     route_sets: Kept<RouteSet>,
-    http_routes: Kept<RouteSet>,
+    /// Of HTTPRoutes, GRPCRoutes, TLSRoutes and TCPRoutes.
+    api_routes: [Kept<RouteSet>; 4],
+    ingresses: Kept<Ingress>,
     policies: Kept<DestinationPolicy>,
     gateways: Kept<GatewaySet>,
     api_gateways: Kept<GatewaySet>,
@@ -79,16 +83,12 @@ impl Memory {
                 |object: &Object| gateway_api::gateway::needed(object, &references),
             ),
         );
-        let http_routes = read_with(
-            inputs.gateway_api.http_routes,
-            &previous.http_routes,
-            (
-                |object: &Object| routes::compile(object, &references),
-                |object: &Object| routes::needed(object, &references),
-            ),
-        );
+        let api_routes = read_api_routes(inputs, previous, &references);
+        let ingresses = read_ingresses(inputs, &previous.ingresses, &references);
         let all_gateways = gateways.values().chain(api_gateways.values());
-        let wanted = named_secrets(inputs, all_gateways, &policies);
+        let all_gateways = all_gateways.map(|reading| &reading.value);
+        let of_ingresses = ingresses.values().map(|reading| &reading.value.gateway);
+        let wanted = named_secrets(inputs, all_gateways.chain(of_ingresses), &policies);
         let read_secrets = read_all(&wanted, &previous.read_secrets, secret::read);
         Self {
             workloads: read_pods(inputs, &previous.workloads, &nodes),
@@ -112,24 +112,37 @@ impl Memory {
             ),
             gateways,
             api_gateways,
-            http_routes,
+            api_routes,
+            ingresses,
         }
     }
 
     /// Route sets, oldest first.
     pub(crate) fn route_sets(&self) -> Vec<Arc<RouteSet>> {
-        let kept = self.all_route_sets();
-        let mut sets: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
+        let mut sets: Vec<_> = self.all_route_sets().cloned().collect();
         sets.sort_by(|a, b| a.about.cmp(&b.about));
         sets
     }
 
-    fn all_route_sets(&self) -> impl Iterator<Item = &Reading<RouteSet>> {
-        self.route_sets.values().chain(self.http_routes.values())
+    fn all_route_sets(&self) -> impl Iterator<Item = &Arc<RouteSet>> {
+        let kept = std::iter::once(&self.route_sets).chain(&self.api_routes);
+        let kept = kept.flat_map(|kept| kept.values().map(|reading| &reading.value));
+        let of_ingresses = self.ingresses.values();
+        kept.chain(of_ingresses.flat_map(|reading| &reading.value.sets))
     }
 
-    fn all_gateways(&self) -> impl Iterator<Item = &Reading<GatewaySet>> {
-        self.gateways.values().chain(self.api_gateways.values())
+    fn all_gateways(&self) -> impl Iterator<Item = &Arc<GatewaySet>> {
+        let kept = self.gateways.values().chain(self.api_gateways.values());
+        let kept = kept.map(|reading| &reading.value);
+        let of_ingresses = self.ingresses.values();
+        kept.chain(of_ingresses.map(|reading| &reading.value.gateway))
+    }
+
+    /// The ingresses that are served.
+    pub(crate) fn ingresses(&self) -> impl Iterator<Item = Subject> {
+        let gateways = self.ingresses.values();
+        let gateways = gateways.map(|reading| &reading.value.gateway);
+        gateways.map(|gateway| gateway.about.subject(gateway.generation))
     }
 
     /// Workloads by the (namespace, name) of their pods.
@@ -150,13 +163,9 @@ impl Memory {
 
     /// What was wrong with objects by themselves.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
-        let routes = self
-            .all_route_sets()
-            .flat_map(|reading| &reading.value.findings);
+        let routes = self.all_route_sets().flat_map(|set| &set.findings);
         let policies = self.policies().flat_map(|policy| &policy.findings);
-        let gateways = self
-            .all_gateways()
-            .flat_map(|reading| &reading.value.findings);
+        let gateways = self.all_gateways().flat_map(|gateway| &gateway.findings);
         let entries = self
             .entries
             .values()
@@ -197,8 +206,7 @@ impl Memory {
 
     /// What gateways ask for, oldest first.
     pub(crate) fn gateways(&self) -> Vec<Arc<GatewaySet>> {
-        let kept = self.all_gateways();
-        let mut gateways: Vec<_> = kept.map(|reading| Arc::clone(&reading.value)).collect();
+        let mut gateways: Vec<_> = self.all_gateways().cloned().collect();
         gateways.sort_by(|a, b| a.about.cmp(&b.about));
         gateways
     }
@@ -227,12 +235,12 @@ fn read_pods(inputs: &Inputs<'_>, previous: &Kept<Workload>, nodes: &Nodes) -> K
 /// The Secrets that gateways and DestinationRules name.
 fn named_secrets<'a>(
     inputs: &Inputs<'_>,
-    gateways: impl Iterator<Item = &'a Reading<GatewaySet>>,
+    gateways: impl Iterator<Item = &'a Arc<GatewaySet>>,
     policies: &Kept<DestinationPolicy>,
 ) -> Vec<Arc<Object>> {
     let policies = policies.values();
     let policies = policies.flat_map(|reading| reading.value.secrets());
-    let servers = gateways.flat_map(|reading| &reading.value.servers);
+    let servers = gateways.flat_map(|gateway| &gateway.servers);
     let named: HashSet<String> = servers
         .filter_map(|server| server.tls.as_ref())
         .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
@@ -241,6 +249,45 @@ fn named_secrets<'a>(
         .collect();
     let wanted = |secret: &&Arc<Object>| named.contains(&key(secret));
     inputs.secrets.iter().filter(wanted).cloned().collect()
+}
+
+fn read_api_routes(
+    inputs: &Inputs<'_>,
+    previous: &Memory,
+    references: &References<'_>,
+) -> [Kept<RouteSet>; 4] {
+    let api = inputs.gateway_api;
+    let kinds = [
+        (gateway_api::HTTP_ROUTE, api.http_routes),
+        (gateway_api::GRPC_ROUTE, api.grpc_routes),
+        (gateway_api::TLS_ROUTE, api.tls_routes),
+        (gateway_api::TCP_ROUTE, api.tcp_routes),
+    ];
+    let mut before = previous.api_routes.iter();
+    kinds.map(|(kind, objects)| {
+        let nothing = Kept::new();
+        let before = before.next().unwrap_or(&nothing);
+        let read = |object: &Object| routes::compile(object, kind, references);
+        read_with(
+            objects,
+            before,
+            (read, |object: &Object| routes::needed(object, references)),
+        )
+    })
+}
+
+fn read_ingresses(
+    inputs: &Inputs<'_>,
+    previous: &Kept<Ingress>,
+    references: &References<'_>,
+) -> Kept<Ingress> {
+    let read = |object: &Object| {
+        ingress::compile(object, |name| references.service(object.namespace(), name))
+    };
+    let needed = |object: &Object| {
+        ingress::needed(object, |name| references.service(object.namespace(), name))
+    };
+    read_with(&ingress::served(inputs), previous, (read, needed))
 }
 
 /// The Gateway API's gateways whose class is served here.
@@ -319,6 +366,7 @@ trait Keep: Sized {
 impl Keep for RouteSet {}
 impl Keep for DestinationPolicy {}
 impl Keep for GatewaySet {}
+impl Keep for Ingress {}
 impl Keep for ServiceEntry {}
 impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}

@@ -130,6 +130,17 @@ pub struct Destination {
     pub port: Option<u16>,
 }
 
+impl Destination {
+    /// What cannot be called, for this reason.
+    pub(crate) fn nowhere(reason: &str) -> Self {
+        Self {
+            service: ServiceName::Nothing(reason.into()),
+            subset: None,
+            port: None,
+        }
+    }
+}
+
 /// What a host name in a manifest stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ServiceName {

@@ -12,14 +12,20 @@ use http::StatusCode;
 
 use crate::matcher::{Matcher, SourceMatch};
 use crate::route::{Action, DirectResponse, Route};
-use crate::rules::Rule;
-use crate::table::{Binding, Filed};
+use crate::rules::{Rule, Rules};
+use crate::table::{Binding, Filed, HostRoutes};
 
 /// For whom a route holds: the callers of a namespace, or everyone; on a port, or every one.
 type Scope<'a> = (Option<&'a str>, Option<u16>);
 
-/// The rules of a Service, in order: consumers', producers', and what happens without any.
-pub(crate) fn rules(sets: &[Filed], otherwise: &Arc<Route>) -> Vec<Rule> {
+/// The routes of a Service, made of those that speak of it.
+pub(crate) fn routes(sets: Vec<Filed>, otherwise: &Arc<Route>) -> HostRoutes {
+    let rules = Rules::new(rules(&sets, otherwise));
+    HostRoutes { sets, rules }
+}
+
+/// The rules in order: consumers', producers', and what happens without any.
+fn rules(sets: &[Filed], otherwise: &Arc<Route>) -> Vec<Rule> {
     // Consumers first, since `None` would sort before them; a port before every port.
     let scopes: BTreeSet<(bool, Option<&str>, bool, Option<u16>)> = sets
         .iter()
@@ -30,21 +36,25 @@ pub(crate) fn rules(sets: &[Filed], otherwise: &Arc<Route>) -> Vec<Rule> {
     for (_, namespace, _, port) in scopes {
         let scope = (namespace, port);
         rules.extend(of_scope(sets, scope));
-        let name: Arc<str> = "no-rule".into();
-        let action = Action::Direct(DirectResponse {
-            status: StatusCode::NOT_FOUND,
-            body: Bytes::new(),
-        });
-        rules.push(Rule {
-            matcher: narrowed(&Matcher::default(), scope),
-            route: Arc::new(Route::doing(name, action)),
-        });
+        rules.push(not_found(scope));
     }
     rules.push(Rule {
         matcher: Matcher::default(),
         route: Arc::clone(otherwise),
     });
     rules
+}
+
+/// What is left of a scope.
+fn not_found(scope: Scope<'_>) -> Rule {
+    let action = Action::Direct(DirectResponse {
+        status: StatusCode::NOT_FOUND,
+        body: Bytes::new(),
+    });
+    Rule {
+        matcher: narrowed(&Matcher::default(), scope),
+        route: Arc::new(Route::doing("no-rule".into(), action)),
+    }
 }
 
 fn scopes(filed: &Filed) -> Vec<Scope<'_>> {

@@ -19,6 +19,8 @@ pub struct Standings {
     pub gateways: Vec<GatewayStanding>,
     /// Routes.
     pub routes: Vec<RouteStanding>,
+    /// Ingresses that are served.
+    pub ingresses: Vec<Subject>,
 }
 
 /// Which object, and which edition of it.

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use osier_api::Object;
 use serde_json::Value;
 
 use crate::finding::{Finding, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::kind::Kind;
 use crate::matcher::SourceMatch;
-use crate::route::{Forward, Route};
+use crate::route::Forward;
 use crate::rules::{Rule, Rules};
-use crate::service_routes;
 use crate::standing::Subject;
 
 /// What one route object says, whatever its kind. Front ends produce it.
@@ -120,6 +120,16 @@ pub(crate) struct About {
 }
 
 impl About {
+    /// Which object this is.
+    pub(crate) fn of(object: &Object, resource: Kind) -> Self {
+        Self {
+            created: object.creation_timestamp().unwrap_or_default().to_owned(),
+            namespace: object.namespace().to_owned(),
+            name: object.name().to_owned(),
+            resource,
+        }
+    }
+
     /// Which edition of the object a status speaks of.
     pub(crate) fn subject(&self, generation: i64) -> Subject {
         Subject {
@@ -187,12 +197,6 @@ impl HostRoutes {
         narrowest.sort_by_key(|rule| Reverse(rule.matcher.narrowness()));
         let rules = first.into_iter().chain(narrowest).chain(last);
         let rules = Rules::new(rules.cloned().collect());
-        Self { sets, rules }
-    }
-
-    /// The rules of a service, whatever else the routes that speak of it are bound to.
-    pub(crate) fn of_service(sets: Vec<Filed>, otherwise: &Arc<Route>) -> Self {
-        let rules = Rules::new(service_routes::rules(&sets, otherwise));
         Self { sets, rules }
     }
 

@@ -4,6 +4,7 @@
 mod externals;
 mod findings;
 mod gateway_api;
+mod ingress;
 mod listeners;
 mod lookup;
 mod policies;
@@ -39,6 +40,11 @@ pub(crate) struct World {
     pub(crate) classes: Vec<Arc<Object>>,
     pub(crate) api_gateways: Vec<Arc<Object>>,
     pub(crate) http_routes: Vec<Arc<Object>>,
+    pub(crate) grpc_routes: Vec<Arc<Object>>,
+    pub(crate) tls_routes: Vec<Arc<Object>>,
+    pub(crate) tcp_routes: Vec<Arc<Object>>,
+    pub(crate) ingresses: Vec<Arc<Object>>,
+    pub(crate) ingress_classes: Vec<Arc<Object>>,
     pub(crate) reference_grants: Vec<Arc<Object>>,
 }
 
@@ -152,10 +158,15 @@ impl World {
             nodes: &self.nodes,
             node: "here",
             namespaces: &self.namespaces,
+            ingresses: &self.ingresses,
+            ingress_classes: &self.ingress_classes,
             gateway_api: GatewayApi {
                 classes: &self.classes,
                 gateways: &self.api_gateways,
                 http_routes: &self.http_routes,
+                grpc_routes: &self.grpc_routes,
+                tls_routes: &self.tls_routes,
+                tcp_routes: &self.tcp_routes,
                 reference_grants: &self.reference_grants,
             },
             gateway_port: 0,

@@ -50,3 +50,30 @@ pub static REFERENCE_GRANTS: Resource = Resource {
     schema: "io.k8s.networking.gateway.v1.ReferenceGrant",
     ..KIND
 };
+/// Routes of gRPC calls.
+pub static GRPC_ROUTES: Resource = Resource {
+    versions: &["v1"],
+    kind: "GRPCRoute",
+    plural: "grpcroutes",
+    singular: "grpcroute",
+    schema: "io.k8s.networking.gateway.v1.GRPCRoute",
+    ..KIND
+};
+/// Routes of encrypted connections.
+pub static TLS_ROUTES: Resource = Resource {
+    versions: &["v1", "v1alpha3", "v1alpha2"],
+    kind: "TLSRoute",
+    plural: "tlsroutes",
+    singular: "tlsroute",
+    schema: "io.k8s.networking.gateway.v1.TLSRoute",
+    ..KIND
+};
+/// Routes of connections.
+pub static TCP_ROUTES: Resource = Resource {
+    versions: &["v1", "v1alpha2"],
+    kind: "TCPRoute",
+    plural: "tcproutes",
+    singular: "tcproute",
+    schema: "io.k8s.networking.gateway.v1.TCPRoute",
+    ..KIND
+};

@@ -14,6 +14,8 @@ pub(super) fn check(plural: &str, spec: &At<'_>) -> Vec<Fault> {
         "gatewayclasses" => class(spec),
         "gateways" => gateway(spec),
         "httproutes" => route::http(spec),
+        "grpcroutes" => route::grpc(spec),
+        "tlsroutes" | "tcproutes" => route::streams(spec),
         "referencegrants" => grant(spec),
         _ => Vec::new(),
     }
@@ -71,6 +73,7 @@ fn listener(listener: &At<'_>) -> Vec<Fault> {
                 .invalid("tls mode must be Terminate for protocol HTTPS"),
         );
     }
+    faults.extend(namespaces(&listener.at("allowedRoutes").at("namespaces")));
     let certificates = tls.at("certificateRefs");
     if tls.is_present() && ends && !certificates.is_set() && !tls.at("options").is_set() {
         faults.push(
@@ -78,15 +81,14 @@ fn listener(listener: &At<'_>) -> Vec<Fault> {
                 .required("certificateRefs or options must be specified when mode is Terminate"),
         );
     }
-    let namespaces = listener.at("allowedRoutes").at("namespaces");
-    if namespaces.at("from").text() == "Selector" && !namespaces.at("selector").is_present() {
-        faults.push(
-            namespaces
-                .at("selector")
-                .required("say by which labels namespaces are selected"),
-        );
-    }
     faults
+}
+
+fn namespaces(namespaces: &At<'_>) -> Option<Fault> {
+    let selector = namespaces.at("selector");
+    let selects = namespaces.at("from").text() == "Selector";
+    (selects && !selector.is_present())
+        .then(|| selector.required("say by which labels namespaces are selected"))
 }
 
 fn grant(spec: &At<'_>) -> Vec<Fault> {

@@ -96,7 +96,7 @@ impl Findings {
         let mut now = BTreeMap::new();
         for (key, findings) in found {
             let message = message(&findings);
-            let informers = [&mirrors.services, &mirrors.pods];
+            let informers = [&mirrors.services, &mirrors.pods, &mirrors.ingresses];
             let object = informers
                 .iter()
                 .find(|informer| Kind::of(informer.resource()) == key.0)

@@ -21,7 +21,8 @@ use crate::settings::Settings;
 
 /// Features of the conformance suite beyond the core ones, sorted as the API asks
 /// (<https://github.com/kubernetes-sigs/gateway-api/tree/main/pkg/features>).
-const FEATURES: [&str; 21] = [
+const FEATURES: [&str; 22] = [
+    "GRPCRoute",
     "Gateway",
     "GatewayHTTPListenerIsolation",
     "HTTPRoute",
@@ -51,6 +52,9 @@ pub(super) struct GatewayApiMirrors {
     pub(super) classes: Arc<Informer>,
     pub(super) gateways: Arc<Informer>,
     pub(super) http_routes: Arc<Informer>,
+    pub(super) grpc_routes: Arc<Informer>,
+    pub(super) tls_routes: Arc<Informer>,
+    pub(super) tcp_routes: Arc<Informer>,
     pub(super) reference_grants: Arc<Informer>,
 }
 
@@ -61,21 +65,25 @@ impl GatewayApiMirrors {
             classes: start(&resources::GATEWAY_CLASSES),
             gateways: start(&resources::GATEWAYS),
             http_routes: start(&resources::HTTP_ROUTES),
+            grpc_routes: start(&resources::GRPC_ROUTES),
+            tls_routes: start(&resources::TLS_ROUTES),
+            tcp_routes: start(&resources::TCP_ROUTES),
             reference_grants: start(&resources::REFERENCE_GRANTS),
         }
     }
 
-    pub(super) fn all(&self) -> [&Arc<Informer>; 4] {
-        [
-            &self.classes,
-            &self.gateways,
-            &self.http_routes,
-            &self.reference_grants,
-        ]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Informer>> {
+        let others = [&self.classes, &self.gateways, &self.reference_grants];
+        others.into_iter().chain(self.routes())
     }
 
-    fn routes(&self) -> [&Arc<Informer>; 1] {
-        [&self.http_routes]
+    fn routes(&self) -> [&Arc<Informer>; 4] {
+        [
+            &self.http_routes,
+            &self.grpc_routes,
+            &self.tls_routes,
+            &self.tcp_routes,
+        ]
     }
 }
 
@@ -89,6 +97,16 @@ pub(super) struct GatewayApiStatuses {
 
 /// Findings by the object that they are about.
 type ByObject<'a> = HashMap<ObjectKey, Vec<&'a Finding>>;
+
+fn by_object(findings: &[Finding]) -> ByObject<'_> {
+    let mut by_object = ByObject::new();
+    for finding in findings {
+        let (namespace, name) = (finding.namespace.clone(), finding.name.clone());
+        let of_object = by_object.entry((finding.resource, namespace, name));
+        of_object.or_default().push(finding);
+    }
+    by_object
+}
 
 impl GatewayApiStatuses {
     pub(super) fn new(client: Client, settings: &Settings) -> Self {
@@ -105,12 +123,7 @@ impl GatewayApiStatuses {
         mirrors: &GatewayApiMirrors,
         (snapshot, findings, opened): (&Snapshot, &[Finding], &Opened),
     ) {
-        let mut by_object = ByObject::new();
-        for finding in findings {
-            let (namespace, name) = (finding.namespace.clone(), finding.name.clone());
-            let of_object = by_object.entry((finding.resource, namespace, name));
-            of_object.or_default().push(finding);
-        }
+        let by_object = by_object(findings);
         for class in mirrors.classes.list() {
             self.class(&class).await;
         }
@@ -129,6 +142,16 @@ impl GatewayApiStatuses {
                 let standing = standings.get(&key).copied();
                 self.route(informer.resource(), &route, (standing, findings))
                     .await;
+            }
+        }
+    }
+
+    /// Says of the ingresses that are served where they are reached.
+    pub(super) async fn ingresses(&self, ingresses: &Informer, snapshot: &Snapshot) {
+        for subject in &snapshot.standings().ingresses {
+            if let Some(ingress) = ingresses.get(&subject.namespace, &subject.name) {
+                let status = json!({"loadBalancer": {"ingress": [{"ip": self.address}]}});
+                self.write(ingresses.resource(), &ingress, status).await;
             }
         }
     }

@@ -64,7 +64,7 @@ async fn requests_without_a_route_say_what_to_apply() {
         .publish(Arc::new(osier_snapshot::Snapshot::default()));
     let response = mesh.send(get("http://a/")).await;
     assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert!(text(response).await.contains("apply a VirtualService"));
+    assert!(text(response).await.contains("apply an HTTPRoute"));
 }
 
 #[tokio::test]

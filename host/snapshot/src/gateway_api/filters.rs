@@ -15,7 +15,7 @@ use crate::headers::{HeaderEdits, HeaderOperation};
 use crate::matcher::StringMatch;
 use crate::read::Fields;
 use crate::route::{
-    DerivePort, Mirror, PathRewrite, Percentage, Redirect, Retries, Rewrite, Route,
+    DerivePort, Destination, Mirror, PathRewrite, Percentage, Redirect, Retries, Rewrite, Route,
 };
 
 /// How long the answer to a copy is waited for.
@@ -112,12 +112,7 @@ fn modifier(filter: &mut Fields<'_>, key: &'static str) -> Vec<HeaderOperation> 
     let Some(mut fields) = filter.object(key) else {
         return operations;
     };
-    for (path, name) in fields.texts("remove") {
-        match name.parse() {
-            Ok(name) => operations.push(HeaderOperation::Remove(name)),
-            Err(_) => unusable(&fields, path),
-        }
-    }
+    removals(&mut fields, &mut operations);
     for (list, make) in [
         ("set", HeaderOperation::Set as fn(_, _) -> _),
         ("add", HeaderOperation::Add),
@@ -132,6 +127,15 @@ fn modifier(filter: &mut Fields<'_>, key: &'static str) -> Vec<HeaderOperation> 
         }
     }
     operations
+}
+
+fn removals(fields: &mut Fields<'_>, operations: &mut Vec<HeaderOperation>) {
+    for (path, name) in fields.texts("remove") {
+        match name.parse() {
+            Ok(name) => operations.push(HeaderOperation::Remove(name)),
+            Err(_) => unusable(fields, path),
+        }
+    }
 }
 
 fn unusable(fields: &Fields<'_>, path: String) {
@@ -205,7 +209,7 @@ fn mirror(fields: &mut Fields<'_>, route: &str, context: Context<'_>) -> Mirror 
     let share = percent.or(fraction).unwrap_or(Percentage::WHOLE);
     let to = match fields.object("backendRef") {
         Some(mut backend) => destination(&mut backend, context),
-        None => super::routes::nowhere("requestMirror names no backendRef"),
+        None => Destination::nowhere("requestMirror names no backendRef"),
     };
     let route = Route {
         timeout: Some(MIRROR_TIMEOUT),
@@ -223,18 +227,7 @@ fn cors(fields: &mut Fields<'_>) -> CorsPolicy {
     let origins = fields.texts("allowOrigins").into_iter();
     let origins = origins.filter_map(|(field, text)| origin(fields, field, text));
     let origins = origins.collect();
-    let mut list = |key: &'static str| {
-        let texts = fields.texts(key);
-        let any = texts.iter().any(|(_, text)| *text == "*");
-        if any && credentials && key != "exposeHeaders" {
-            let detail = "with allowCredentials a browser does not read \"*\": list them";
-            fields.not_applied(key, detail);
-        }
-        let texts: Vec<&str> = texts.into_iter().map(|(_, text)| text).collect();
-        HeaderValue::try_from(texts.join(","))
-            .ok()
-            .filter(|value| !value.is_empty())
-    };
+    let mut list = |key| list(fields, key, credentials);
     let (methods, headers) = (list("allowMethods"), list("allowHeaders"));
     let expose = list("exposeHeaders");
     CorsPolicy {
@@ -248,6 +241,19 @@ fn cors(fields: &mut Fields<'_>) -> CorsPolicy {
         )),
         ignore_unmatched: true,
     }
+}
+
+/// A list of names as a header has it. `*` is no name where a call may carry credentials.
+fn list(fields: &mut Fields<'_>, key: &'static str, credentials: bool) -> Option<HeaderValue> {
+    let texts = fields.texts(key);
+    let any = texts.iter().any(|(_, text)| *text == "*");
+    if any && credentials && key != "exposeHeaders" {
+        let detail = "with allowCredentials a browser does not read \"*\": list them";
+        fields.not_applied(key, detail);
+    }
+    let texts: Vec<&str> = texts.into_iter().map(|(_, text)| text).collect();
+    let value = HeaderValue::try_from(texts.join(",")).ok();
+    value.filter(|value| !value.is_empty())
 }
 
 /// An origin, `*`, or one whose host begins with `*.`.

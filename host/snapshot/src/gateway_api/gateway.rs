@@ -10,7 +10,7 @@ use osier_api::selector::LabelSelector;
 use serde_json::Value;
 
 use super::references::{References, Target};
-use super::{Context, GATEWAY, HTTP_ROUTE};
+use super::{Context, GATEWAY, GRPC_ROUTE, HTTP_ROUTE, TCP_ROUTE, TLS_ROUTE};
 use crate::finding::FindingKind;
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, Refused, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
@@ -37,12 +37,7 @@ pub(crate) fn compile(object: &Object, references: &References<'_>) -> GatewaySe
         name: object.name(),
         references,
     };
-    let about = About {
-        created: object.creation_timestamp().unwrap_or_default().to_owned(),
-        namespace: context.namespace.to_owned(),
-        name: context.name.to_owned(),
-        resource: context.resource,
-    };
+    let about = About::of(object, GATEWAY);
     let findings = about.findings();
     let mut servers = Vec::new();
     if let Some(mut spec) = Fields::spec(object, &findings) {
@@ -89,16 +84,12 @@ fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
     let tls = listener
         .object("tls")
         .map(|mut tls| self::tls(&mut tls, context));
-    let passes = |tls: &TlsSpec| tls.mode == TlsMode::Passthrough;
-    let (protocol, served): (_, &[Kind]) = match written {
-        "HTTP" => (Some(ServerProtocol::Http), &[HTTP_ROUTE]),
-        "HTTPS" => (Some(ServerProtocol::Https), &[HTTP_ROUTE]),
-        _ => (None, &[]),
-    };
+    let passes = tls.as_ref().is_some_and(passes);
+    let (protocol, served) = protocol(written, passes);
     let encrypted = matches!(protocol, Some(ServerProtocol::Https | ServerProtocol::Tls));
     let certified = tls
         .as_ref()
-        .is_some_and(|tls| passes(tls) || !tls.credentials.is_empty());
+        .is_some_and(|tls| passes || !tls.credentials.is_empty());
     let refused = match protocol {
         None => Some(Refused::Unsupported),
         Some(_) if encrypted && !certified => Some(Refused::Certificates),
@@ -123,6 +114,22 @@ fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
         tls: tls.filter(|_| encrypted),
         https_redirect: false,
         proxy_protocol: false,
+    }
+}
+
+fn passes(tls: &TlsSpec) -> bool {
+    tls.mode == TlsMode::Passthrough
+}
+
+/// The protocol of a listener if it is served, and the kinds of routes that go with it.
+fn protocol(written: &str, passes: bool) -> (Option<ServerProtocol>, &'static [Kind]) {
+    match written {
+        "HTTP" => (Some(ServerProtocol::Http), &[HTTP_ROUTE, GRPC_ROUTE]),
+        "HTTPS" => (Some(ServerProtocol::Https), &[HTTP_ROUTE, GRPC_ROUTE]),
+        "TLS" if passes => (Some(ServerProtocol::Tls), &[TLS_ROUTE]),
+        "TLS" => (Some(ServerProtocol::Tls), &[TLS_ROUTE, TCP_ROUTE]),
+        "TCP" => (Some(ServerProtocol::Tcp), &[TCP_ROUTE]),
+        _ => (None, &[]),
     }
 }
 
@@ -196,18 +203,21 @@ fn allowed(
             _ => own(),
         }
     });
+    let kinds = kinds(&mut allowed, served);
+    (namespaces.unwrap_or_else(own), kinds)
+}
+
+fn kinds(allowed: &mut Fields<'_>, served: &[Kind]) -> Vec<Kind> {
     let written = allowed.objects("kinds");
     if written.is_empty() {
-        return (namespaces.unwrap_or_else(own), served.to_vec());
+        return served.to_vec();
     }
     let mut kinds = Vec::new();
     for mut fields in written {
         let group = fields.text("group").unwrap_or(GATEWAY.group);
         let kind = fields.text("kind").unwrap_or_default();
-        let known = served
-            .iter()
-            .find(|known| known.group == group && known.name == kind);
-        match known {
+        let mut known = served.iter();
+        match known.find(|known| known.group == group && known.name == kind) {
             Some(known) if kinds.contains(known) => {}
             Some(known) => kinds.push(*known),
             None => {
@@ -217,7 +227,7 @@ fn allowed(
             }
         }
     }
-    (namespaces.unwrap_or_else(own), kinds)
+    kinds
 }
 
 fn selected(fields: &Fields<'_>, selector: Option<&Value>, context: Context<'_>) -> Namespaces {
@@ -237,22 +247,6 @@ fn selected(fields: &Fields<'_>, selector: Option<&Value>, context: Context<'_>)
 
 /// Listeners of one object on one port that nothing tells apart: none of them is opened, as the specification asks.
 fn refuse_indistinct(servers: &mut [ServerSpec]) {
-    let distinct = |a: &ServerSpec, b: &ServerSpec| {
-        let encrypted = |spec: &ServerSpec| {
-            matches!(spec.protocol, ServerProtocol::Https | ServerProtocol::Tls)
-        };
-        let same_port = a.port == b.port;
-        let host = |spec: &ServerSpec| spec.hosts.first().map(|host| host.pattern.clone());
-        let tcp = a.protocol == ServerProtocol::Tcp;
-        match same_port {
-            false => None,
-            true if a.protocol != b.protocol && !(encrypted(a) && encrypted(b)) => {
-                Some(Refused::Protocol)
-            }
-            true if tcp || host(a) == host(b) => Some(Refused::Hostname),
-            true => None,
-        }
-    };
     let usable = |spec: &ServerSpec| spec.refused != Some(Refused::Unsupported);
     let refused: Vec<Option<Refused>> = servers
         .iter()
@@ -261,11 +255,27 @@ fn refuse_indistinct(servers: &mut [ServerSpec]) {
             let others = servers.iter().enumerate();
             let mut others = others.filter(|(other, spec)| *other != at && usable(spec));
             others
-                .find_map(|(_, other)| distinct(one, other))
+                .find_map(|(_, other)| clash(one, other))
                 .filter(|_| usable(one))
         })
         .collect();
     for (server, refused) in servers.iter_mut().zip(refused) {
         server.refused = refused.or(server.refused);
+    }
+}
+
+/// Why two listeners of one object cannot both be opened.
+fn clash(a: &ServerSpec, b: &ServerSpec) -> Option<Refused> {
+    let encrypted =
+        |spec: &ServerSpec| matches!(spec.protocol, ServerProtocol::Https | ServerProtocol::Tls);
+    let host = |spec: &ServerSpec| spec.hosts.first().map(|host| host.pattern.clone());
+    let tcp = a.protocol == ServerProtocol::Tcp;
+    match a.port == b.port {
+        false => None,
+        true if a.protocol != b.protocol && !(encrypted(a) && encrypted(b)) => {
+            Some(Refused::Protocol)
+        }
+        true if tcp || host(a) == host(b) => Some(Refused::Hostname),
+        true => None,
     }
 }

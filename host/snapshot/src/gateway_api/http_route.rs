@@ -1,4 +1,4 @@
-//! Rules of an HTTPRoute.
+//! Rules of an HTTPRoute, and of a GRPCRoute, which differ in their matches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,20 @@ use crate::table::RouteSet;
 /// The most tries that one request may cost.
 const MOST_ATTEMPTS: u32 = 25;
 
+/// How a kind of route reads one of its matches.
+type ReadMatch = fn(&mut Fields<'_>) -> Option<Matcher>;
+
 /// Reads the rules.
-pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+pub(super) fn read(
+    spec: &mut Fields<'_>,
+    (context, matcher): (Context<'_>, ReadMatch),
+    set: &mut RouteSet,
+) {
     for (index, mut rule) in (0u32..).zip(spec.objects("rules")) {
         let own = rule.text("name");
         let own = own.map_or_else(|| format!("rules[{index}]"), ToOwned::to_owned);
         let name = format!("{}/{}/{own}", context.namespace, context.name);
-        let matchers = matchers(&mut rule);
+        let matchers = matchers(&mut rule, matcher);
         let route = Arc::new(route(&mut rule, name, context));
         set.rules.extend(matchers.into_iter().map(|matcher| Rule {
             matcher,
@@ -28,7 +35,7 @@ pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteS
     }
 }
 
-fn matchers(rule: &mut Fields<'_>) -> Vec<Matcher> {
+fn matchers(rule: &mut Fields<'_>, read: ReadMatch) -> Vec<Matcher> {
     let mut conditions = rule.objects("matches");
     if conditions.is_empty() {
         return vec![Matcher {
@@ -36,7 +43,7 @@ fn matchers(rule: &mut Fields<'_>) -> Vec<Matcher> {
             ..Matcher::default()
         }];
     }
-    conditions.iter_mut().filter_map(matches::http).collect()
+    conditions.iter_mut().filter_map(read).collect()
 }
 
 fn route(rule: &mut Fields<'_>, name: String, context: Context<'_>) -> Route {

@@ -17,30 +17,10 @@ pub(super) fn everywhere() -> SourceMatch {
 /// Reads one match of an HTTPRoute; `None` if a condition is unusable, because a rule without it would match more than was asked.
 pub(super) fn http(fields: &mut Fields<'_>) -> Option<Matcher> {
     let mut usable = true;
-    let path = fields.object("path").map(|mut path| {
-        let value = path.text("value").unwrap_or("/");
-        let text = match path.text("type") {
-            Some("Exact") => Some(StringMatch::Exact(value.into())),
-            Some("RegularExpression") => expression(&path, value),
-            _ => Some(StringMatch::segments(value)),
-        };
-        usable &= text.is_some();
-        text.map(|text| PathMatch {
-            text,
-            ignore_case: false,
-        })
-    });
+    let path = fields.object("path").map(|mut path| self::path(&mut path));
+    usable &= !matches!(path, Some(None));
     let headers = headers(fields, &mut usable);
-    let mut query: Vec<(Box<str>, StringMatch)> = Vec::new();
-    for mut condition in fields.objects("queryParams") {
-        let name = condition.text("name").unwrap_or_default();
-        match compared(&mut condition) {
-            Some(value) if query.iter().all(|(known, _)| **known != *name) => {
-                query.push((name.into(), value));
-            }
-            value => usable &= value.is_some(),
-        }
-    }
+    let query = query(fields, &mut usable);
     let method = fields.text("method");
     usable.then(|| Matcher {
         path: path.flatten(),
@@ -50,6 +30,34 @@ pub(super) fn http(fields: &mut Fields<'_>) -> Option<Matcher> {
         source: everywhere(),
         ..Matcher::default()
     })
+}
+
+fn path(path: &mut Fields<'_>) -> Option<PathMatch> {
+    let value = path.text("value").unwrap_or("/");
+    let text = match path.text("type") {
+        Some("Exact") => Some(StringMatch::Exact(value.into())),
+        Some("RegularExpression") => expression(path, value),
+        _ => Some(StringMatch::segments(value)),
+    };
+    Some(PathMatch {
+        text: text?,
+        ignore_case: false,
+    })
+}
+
+/// Reads `queryParams` of a match. Of several conditions on one parameter the first counts.
+fn query(fields: &mut Fields<'_>, usable: &mut bool) -> Vec<(Box<str>, StringMatch)> {
+    let mut query: Vec<(Box<str>, StringMatch)> = Vec::new();
+    for mut condition in fields.objects("queryParams") {
+        let name = condition.text("name").unwrap_or_default();
+        match compared(&mut condition) {
+            Some(value) if query.iter().all(|(known, _)| **known != *name) => {
+                query.push((name.into(), value));
+            }
+            value => *usable &= value.is_some(),
+        }
+    }
+    query
 }
 
 /// Reads `headers` of a match. Of several conditions on one header the first counts.

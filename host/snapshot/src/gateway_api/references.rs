@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::inputs::Inputs;
 use crate::kind::Kind;
-use crate::memory::key;
 
 /// Objects that others refer to.
 pub(crate) struct References<'a> {
@@ -41,7 +40,7 @@ impl<'a> References<'a> {
         }
     }
 
-    pub(super) fn service(&self, namespace: &str, name: &str) -> Option<&'a Arc<Object>> {
+    pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'a Arc<Object>> {
         self.services.get(&format!("{namespace}/{name}")).copied()
     }
 
@@ -56,6 +55,10 @@ impl<'a> References<'a> {
         let grants = self.grants.get(namespace).into_iter().flatten();
         grants.map(|grant| Arc::clone(grant))
     }
+}
+
+fn key(object: &Object) -> String {
+    format!("{}/{}", object.namespace(), object.name())
 }
 
 fn permits(grant: &Object, (from, own): (Kind, &str), to: Target<'_>) -> bool {

@@ -6,7 +6,10 @@ use osier_api::Object;
 use serde_json::Value;
 
 use super::references::{References, Target};
-use super::{Context, HTTP_ROUTE, filters, http_route, parents};
+use super::{
+    Context, GRPC_ROUTE, HTTP_ROUTE, filters, grpc_route, http_route, matches, parents,
+    stream_route,
+};
 use crate::finding::FindingKind;
 use crate::kind::Kind;
 use crate::read::Fields;
@@ -16,20 +19,15 @@ use crate::table::{About, Order, RouteSet};
 /// The most that one backend may weigh, by the API's definition.
 const MOST_WEIGHT: u32 = 1_000_000;
 
-/// Reads one route.
-pub(crate) fn compile(object: &Object, references: &References<'_>) -> RouteSet {
+/// Reads one route of a kind.
+pub(crate) fn compile(object: &Object, kind: Kind, references: &References<'_>) -> RouteSet {
     let context = Context {
-        resource: HTTP_ROUTE,
+        resource: kind,
         namespace: object.namespace(),
         name: object.name(),
         references,
     };
-    let about = About {
-        created: object.creation_timestamp().unwrap_or_default().to_owned(),
-        namespace: context.namespace.to_owned(),
-        name: context.name.to_owned(),
-        resource: context.resource,
-    };
+    let about = About::of(object, kind);
     let findings = about.findings();
     let mut set = RouteSet {
         order: Order::Narrowest,
@@ -39,7 +37,11 @@ pub(crate) fn compile(object: &Object, references: &References<'_>) -> RouteSet 
     if let Some(mut spec) = Fields::spec(object, &findings) {
         parents::read(&mut spec, context, &mut set);
         set.hosts = parents::hosts(&mut spec);
-        http_route::read(&mut spec, context, &mut set);
+        match kind {
+            HTTP_ROUTE => http_route::read(&mut spec, (context, matches::http), &mut set),
+            GRPC_ROUTE => http_route::read(&mut spec, (context, grpc_route::matcher), &mut set),
+            _ => stream_route::read(&mut spec, context, &mut set),
+        }
     }
     set.findings = findings.into_vec();
     set
@@ -74,7 +76,7 @@ pub(super) fn forward(rule: &mut Fields<'_>, context: Context<'_>) -> Action {
         let (headers, refused) = filters::of_backend(&mut backend);
         let to = destination(&mut backend, context);
         destinations.push(Weighted {
-            destination: refused.map_or(to, |reason| nowhere(&reason)),
+            destination: refused.map_or(to, |reason| Destination::nowhere(&reason)),
             weight: weight.min(MOST_WEIGHT),
             headers,
         });
@@ -93,7 +95,7 @@ pub(super) fn forward(rule: &mut Fields<'_>, context: Context<'_>) -> Action {
 /// Answers every request with 500.
 pub(super) fn refusal(reason: &str) -> Action {
     let only = Weighted {
-        destination: nowhere(reason),
+        destination: Destination::nowhere(reason),
         weight: 1,
         headers: crate::headers::HeaderEdits::default(),
     };
@@ -101,15 +103,6 @@ pub(super) fn refusal(reason: &str) -> Action {
         destinations: vec![only],
         total: 1,
     })
-}
-
-/// A destination that cannot be called.
-pub(super) fn nowhere(reason: &str) -> Destination {
-    Destination {
-        service: ServiceName::Nothing(reason.into()),
-        subset: None,
-        port: None,
-    }
 }
 
 /// Reads a reference to a backend. What cannot be called is said, and stays a destination: its share gets 500.
@@ -140,7 +133,7 @@ pub(super) fn destination(fields: &mut Fields<'_>, context: Context<'_>) -> Dest
         Err((why, detail)) => {
             let detail = format!("{detail}; its share of requests is answered with 500");
             fields.findings().add(why, fields.at(""), detail.as_str());
-            nowhere(&detail)
+            Destination::nowhere(&detail)
         }
     }
 }
@@ -167,6 +160,11 @@ fn find(
         let detail = format!("Service {namespace}/{name} does not exist");
         return Err((FindingKind::Reference, detail));
     };
+    port_of(service, port)
+}
+
+fn port_of(service: &Object, port: Option<u16>) -> Result<(), (FindingKind, String)> {
+    let (namespace, name) = (service.namespace(), service.name());
     let ports = service.get(&["spec", "ports"]).and_then(Value::as_array);
     let ports: Vec<u64> = ports
         .into_iter()

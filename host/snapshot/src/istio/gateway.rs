@@ -4,7 +4,7 @@
 
 use osier_api::Object;
 
-use super::{GROUP, created};
+use super::GROUP;
 use crate::finding::{FindingKind, Findings};
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
@@ -26,12 +26,7 @@ const PROXY_PROTOCOL: &str = "osier.dev/proxy-protocol";
 
 /// Reads one Gateway.
 pub(crate) fn compile(object: &Object) -> GatewaySet {
-    let about = About {
-        created: created(object).to_owned(),
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        resource: KIND,
-    };
+    let about = About::of(object, KIND);
     let findings = about.findings();
     let proxy_protocol = proxy_protocol(object, &findings);
     let mut servers = Vec::new();

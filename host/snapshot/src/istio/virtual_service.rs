@@ -7,7 +7,7 @@ use osier_api::Object;
 use super::delegate::{self, Delegates, Expanded};
 use super::matches::{MESH, gateway_name};
 use super::streams::{self, Place};
-use super::{Context, GROUP, actions, created, gateway, matches};
+use super::{Context, GROUP, actions, gateway, matches};
 use crate::finding::{FindingKind, Findings};
 use crate::hosts::HostPattern;
 use crate::kind::Kind;
@@ -26,12 +26,7 @@ pub(crate) fn compile(object: &Object, domain: &str, delegates: &Delegates) -> R
         domain,
         delegates,
     };
-    let about = About {
-        created: created(object).to_owned(),
-        namespace: context.namespace.to_owned(),
-        name: context.name.to_owned(),
-        resource: KIND,
-    };
+    let about = About::of(object, KIND);
     let findings = about.findings();
     let mut set = RouteSet::empty(about);
     if let Some(mut spec) = Fields::spec(object, &findings) {

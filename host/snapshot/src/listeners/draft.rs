@@ -106,6 +106,13 @@ impl Draft {
         secrets: &Secrets,
         findings: &Findings,
     ) -> Option<usize> {
+        let tls = spec
+            .tls
+            .as_ref()
+            .and_then(|tls| tls::resolve(tls, secrets, findings));
+        if let Some(same) = self.same(spec, tls.as_ref()) {
+            return Some(same);
+        }
         let mut server_names: Vec<HostPattern> = Vec::new();
         for served in &spec.hosts {
             let taken = |server: &&ServerDraft| server.server_names.contains(&served.pattern);
@@ -123,10 +130,6 @@ impl Draft {
                 server_names.push(served.pattern.clone());
             }
         }
-        let tls = spec
-            .tls
-            .as_ref()
-            .and_then(|tls| tls::resolve(tls, secrets, findings));
         if server_names.is_empty() || tls.is_none() {
             return None;
         }
@@ -142,6 +145,16 @@ impl Draft {
             ..ServerDraft::new(name, application(spec.protocol))
         });
         Some(self.servers.len() - 1)
+    }
+
+    /// The server that does the same for all these server names.
+    fn same(&self, spec: &ServerSpec, tls: Option<&Tls>) -> Option<usize> {
+        self.servers.iter().position(|server| {
+            let mut hosts = spec.hosts.iter();
+            server.tls.as_ref() == tls
+                && server.application == application(spec.protocol)
+                && hosts.all(|served| server.server_names.contains(&served.pattern))
+        })
     }
 
     pub(super) fn finish(self, key: ListenerKey, previous: Option<&Listener>) -> Listener {

@@ -62,25 +62,25 @@ impl GatewayStanding {
         let (accepted, programmed) = (count("Accepted"), count("Programmed"));
         let all = accepted == self.listeners.len() && count("ResolvedRefs") == accepted;
         let reason = if all { "Accepted" } else { "ListenersNotValid" };
-        let unapplied = findings.iter();
-        let unapplied = unapplied.filter(|finding| finding.kind == FindingKind::NotApplied);
-        let message = told(unapplied.copied());
+        let message = unapplied(findings);
+        let (holds, why, words) = match (programmed, accepted) {
+            (0, 0) => (false, "Invalid", "no listener can be opened"),
+            (0, _) => (false, "Pending", "no listener is open yet"),
+            _ => (true, "Programmed", ""),
+        };
         let gateway = vec![
             Condition::new("Accepted", accepted > 0, reason, message),
-            match programmed {
-                0 if accepted > 0 => {
-                    let message = "no listener is open yet".to_owned();
-                    Condition::new("Programmed", false, "Pending", message)
-                }
-                0 => {
-                    let message = "no listener can be opened".to_owned();
-                    Condition::new("Programmed", false, "Invalid", message)
-                }
-                _ => Condition::holds("Programmed", "Programmed"),
-            },
+            Condition::new("Programmed", holds, why, words.to_owned()),
         ];
         GatewayConditions { gateway, listeners }
     }
+}
+
+/// What is asked and not done.
+fn unapplied(findings: &[&Finding]) -> String {
+    let unapplied = findings.iter();
+    let unapplied = unapplied.filter(|finding| finding.kind == FindingKind::NotApplied);
+    told(unapplied.copied())
 }
 
 impl ListenerStanding {
@@ -167,9 +167,6 @@ fn resolved(own: &[(&str, &Finding)], refused: Option<Refused>) -> (Condition, b
         field.starts_with("tls") && finding.kind != FindingKind::NotApplied
     });
     let of_tls: Vec<&Finding> = of_tls.map(|(_, finding)| *finding).collect();
-    let kinds = own
-        .iter()
-        .find(|(field, _)| field.starts_with("allowedRoutes.kinds"));
     if let Some(first) = of_tls.first() {
         let reason = match first.kind {
             FindingKind::NotPermitted => "RefNotPermitted",
@@ -181,31 +178,39 @@ fn resolved(own: &[(&str, &Finding)], refused: Option<Refused>) -> (Condition, b
         let message = "the listener names no certificate".to_owned();
         return (fault("InvalidCertificateRef", message), false);
     }
-    let resolved = match kinds {
+    let of_kinds = |(field, _): &&(&str, &Finding)| field.starts_with("allowedRoutes.kinds");
+    let resolved = match own.iter().find(of_kinds) {
         Some((_, finding)) => fault("InvalidRouteKinds", finding.detail.clone()),
         None => Condition::holds("ResolvedRefs", "ResolvedRefs"),
     };
     (resolved, true)
 }
 
-impl ParentStanding {
-    /// What is said of a route at this parent; `findings` are those of the route.
-    pub fn conditions(&self, findings: &[&Finding]) -> Vec<Condition> {
-        let (reason, message) = match self.attachment {
-            Attachment::Accepted => ("Accepted", ""),
-            Attachment::NoMatchingParent => (
+impl Attachment {
+    /// The reason, and for a person.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Accepted => ("Accepted", ""),
+            Self::NoMatchingParent => (
                 "NoMatchingParent",
                 "there is no such parent, or it has no such listener or port",
             ),
-            Attachment::NotAllowed => (
+            Self::NotAllowed => (
                 "NotAllowedByListeners",
                 "no listener takes routes of this kind and namespace (allowedRoutes)",
             ),
-            Attachment::NoMatchingHostname => (
+            Self::NoMatchingHostname => (
                 "NoMatchingListenerHostname",
                 "no listener serves any of the route's hostnames",
             ),
-        };
+        }
+    }
+}
+
+impl ParentStanding {
+    /// What is said of a route at this parent; `findings` are those of the route.
+    pub fn conditions(&self, findings: &[&Finding]) -> Vec<Condition> {
+        let (reason, message) = self.attachment.words();
         let accepted = self.attachment == Attachment::Accepted;
         let mut conditions = vec![
             Condition::new("Accepted", accepted, reason, message.to_owned()),

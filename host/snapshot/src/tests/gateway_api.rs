@@ -537,3 +537,72 @@ fn gateways_of_other_classes_are_left_alone() {
     assert!(snapshot.listeners().is_empty());
     assert!(snapshot.standings().gateways.is_empty());
 }
+
+#[test]
+fn grpc_calls_match_by_service_and_method() {
+    let mut world = World::gateway_api();
+    world.listeners("edge", json!([http("http", 80, None)]));
+    let rule = |method: Value, service: &str| json!({"matches": [{"method": method}], "backendRefs": to(service)});
+    let meta = metadata("r", "default");
+    world.grpc_routes.push(object(
+        json!({"metadata": meta, "spec": {"parentRefs": parent(), "rules": [
+        rule(json!({"service": "shop.Cart"}), "a"),
+        rule(json!({"service": "shop.Cart", "method": "Add"}), "b"),
+        rule(json!({"method": "Ping"}), "c"),
+        rule(json!({"type": "RegularExpression", "service": "bank\\..*"}), "c")]}}),
+    ));
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    for (path, service) in [
+        ("/shop.Cart/Add", Some("b")),
+        ("/shop.Cart/Remove", Some("a")),
+        ("/shop.Carts/Remove", None),
+        ("/any.Service/Ping", Some("c")),
+        ("/bank.Teller/Open", Some("c")),
+        ("/banks.Teller/Open", None),
+    ] {
+        let found = reaches(&snapshot, &format!("http://x{path}"));
+        assert_eq!(found.as_deref(), service, "{path}");
+    }
+}
+
+#[test]
+fn whole_connections_go_by_server_name_or_port() {
+    let mut world = World::gateway_api();
+    let tls =
+        json!({"name": "tls", "port": 9001, "protocol": "TLS", "tls": {"mode": "Passthrough"}});
+    let tcp = json!({"name": "tcp", "port": 9002, "protocol": "TCP"});
+    world.listeners("edge", json!([tls, tcp]));
+    let route = |name: &str, section: &str, hosts: Value, service: &str| {
+        let parent = json!([{"name": "edge", "sectionName": section}]);
+        object(json!({"metadata": metadata(name, "default"),
+            "spec": {"parentRefs": parent, "hostnames": hosts, "rules": [{"backendRefs": to(service)}]}}))
+    };
+    world
+        .tls_routes
+        .push(route("a", "tls", json!(["a.com"]), "a"));
+    world
+        .tls_routes
+        .push(route("b", "tls", json!(["*.b.com"]), "b"));
+    world
+        .tls_routes
+        .push(route("lost", "tcp", json!(["a.com"]), "b"));
+    world.tcp_routes.push(route("c", "tcp", Value::Null, "c"));
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    let stream = |port: u16, name: Option<&str>| {
+        let server = snapshot.server(ListenerKey::Port(port), name)?;
+        Some(server.stream(name)?.name.to_string())
+    };
+    assert_eq!(
+        stream(9001, Some("a.com")).as_deref(),
+        Some("default/a/rules[0]")
+    );
+    assert_eq!(
+        stream(9001, Some("x.b.com")).as_deref(),
+        Some("default/b/rules[0]")
+    );
+    assert_eq!(stream(9001, Some("c.com")), None);
+    assert_eq!(stream(9002, None).as_deref(), Some("default/c/rules[0]"));
+    assert_eq!(attachments(&snapshot)["lost"], [Attachment::NotAllowed]);
+}

@@ -33,8 +33,36 @@ pub(super) fn http(spec: &At<'_>) -> Vec<Fault> {
     faults
 }
 
+pub(super) fn grpc(spec: &At<'_>) -> Vec<Fault> {
+    let mut faults = common(spec);
+    for rule in spec.at("rules").items() {
+        for condition in rule.at("matches").items() {
+            let method = condition.at("method");
+            let parts = [method.at("service"), method.at("method")];
+            if method.is_present() && !parts.iter().any(At::is_set) {
+                faults.push(
+                    method.required("one or both of 'service' or 'method' must be specified"),
+                );
+            }
+            if method.at("type").text() == "RegularExpression" {
+                faults.extend(parts.iter().filter_map(expression));
+            }
+            faults.extend(condition.at("headers").items().iter().flat_map(header));
+        }
+        faults.extend(filters(&rule));
+        faults.extend(backends(&rule));
+    }
+    faults
+}
+
+pub(super) fn streams(spec: &At<'_>) -> Vec<Fault> {
+    let mut faults = common(spec);
+    faults.extend(spec.at("rules").items().iter().flat_map(backends));
+    faults
+}
+
 /// What every kind of route has.
-pub(super) fn common(spec: &At<'_>) -> Vec<Fault> {
+fn common(spec: &At<'_>) -> Vec<Fault> {
     let hosts = spec.at("hostnames").items();
     let mut faults: Vec<Fault> = hosts.iter().flat_map(|host| host.name(hostname)).collect();
     for parent in spec.at("parentRefs").items() {
@@ -48,7 +76,7 @@ pub(super) fn common(spec: &At<'_>) -> Vec<Fault> {
     faults
 }
 
-pub(super) fn backends(rule: &At<'_>) -> Vec<Fault> {
+fn backends(rule: &At<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for backend in rule.at("backendRefs").items() {
         faults.extend(service_port(&backend));
@@ -92,7 +120,7 @@ fn path(path: &At<'_>) -> Vec<Fault> {
     faults
 }
 
-pub(super) fn header(header: &At<'_>) -> Vec<Fault> {
+fn header(header: &At<'_>) -> Vec<Fault> {
     let name = header.at("name").text();
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let mut faults = Vec::new();
@@ -111,13 +139,13 @@ fn expressions(list: &At<'_>) -> Vec<Fault> {
     all.filter_map(|one| expression(&one.at("value"))).collect()
 }
 
-pub(super) fn expression(value: &At<'_>) -> Option<Fault> {
+fn expression(value: &At<'_>) -> Option<Fault> {
     let error = regex::Regex::new(value.text()).err()?;
     Some(value.invalid(format!("must be a regular expression: {error}")))
 }
 
 /// Each filter has the field of its type and no other, and those that cannot be repeated are not.
-pub(super) fn filters(rule: &At<'_>) -> Vec<Fault> {
+fn filters(rule: &At<'_>) -> Vec<Fault> {
     let filters = rule.at("filters");
     let mut faults = Vec::new();
     for filter in filters.items() {
@@ -138,6 +166,13 @@ pub(super) fn filters(rule: &At<'_>) -> Vec<Fault> {
             }
         }
     }
+    faults.extend(repeated(&filters));
+    faults
+}
+
+/// Filters that a rule may have once only.
+fn repeated(filters: &At<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
     for (name, _, once) in FILTERS {
         let items = filters.items();
         let of_type = items

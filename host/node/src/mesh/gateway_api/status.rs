@@ -58,19 +58,24 @@ pub(super) fn gateway(
     let known = object
         .get(&["status", "listeners"])
         .and_then(Value::as_array);
-    let listener = |(listener, said): (&ListenerStanding, &Vec<Condition>)| {
-        let before = known.and_then(|all| all.iter().find(|one| one["name"] == listener.name));
-        let before = before.map(|listener| &listener["conditions"]);
-        let kinds = listener.kinds.iter();
-        let kinds: Vec<Value> = kinds.map(kind).collect();
-        json!({"name": listener.name, "supportedKinds": kinds, "attachedRoutes": listener.attached,
-            "conditions": conditions(before, said, generation)})
-    };
     let listeners = standing.listeners.iter().zip(&said.listeners);
-    let listeners: Vec<Value> = listeners.map(listener).collect();
+    let listeners = listeners.map(|(one, said)| listener(known, (one, said), generation));
+    let listeners: Vec<Value> = listeners.collect();
     let before = object.get(&["status", "conditions"]);
     json!({"addresses": addresses, "listeners": listeners,
         "conditions": conditions(before, &said.gateway, generation)})
+}
+
+fn listener(
+    known: Option<&Vec<Value>>,
+    (listener, said): (&ListenerStanding, &[Condition]),
+    generation: i64,
+) -> Value {
+    let before = known.and_then(|all| all.iter().find(|one| one["name"] == listener.name));
+    let before = before.map(|listener| &listener["conditions"]);
+    let kinds: Vec<Value> = listener.kinds.iter().map(kind).collect();
+    json!({"name": listener.name, "supportedKinds": kinds, "attachedRoutes": listener.attached,
+        "conditions": conditions(before, said, generation)})
 }
 
 fn kind(kind: &Kind) -> Value {

@@ -1,5 +1,6 @@
 //! Requests as a person makes them: with curl.
 
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::Command;
 
@@ -14,12 +15,14 @@ pub struct Ask<'a> {
 /// What curl printed.
 #[derive(Debug)]
 pub struct Answer {
+    /// Its status.
     pub status: u16,
     headers: Vec<(String, String)>,
     body: String,
 }
 
 impl<'a> Ask<'a> {
+    /// A GET of a path.
     pub fn get(path: &'a str) -> Self {
         Self {
             method: "GET",
@@ -28,18 +31,22 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// The same by another method.
+    #[must_use]
     pub fn by(mut self, method: &'a str) -> Self {
         self.method = method;
         self
     }
 
+    /// The same with a header more.
+    #[must_use]
     pub fn with(mut self, name: &'a str, value: &'a str) -> Self {
         self.headers.push((name, value));
         self
     }
 
     /// Sends it to a listener, for a host.
-    pub fn send(&self, address: &str, host: &str) -> Answer {
+    pub fn send(&self, address: &str, host: &str) -> Result<Answer> {
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--include", "--max-time", "20"]);
         curl.args(["--request", self.method, "--header"]);
@@ -48,11 +55,10 @@ impl<'a> Ask<'a> {
             curl.arg("--header").arg(format!("{name}: {value}"));
         }
         curl.arg(format!("http://{address}{}", self.path));
-        let output = curl.output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let output = curl.output().context("start curl")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "curl: {said}");
-        Answer::parse(&text)
+        ensure!(output.status.success(), "{self:?}: {said}");
+        Ok(Answer::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 }
 
@@ -71,7 +77,8 @@ impl Answer {
         }
     }
 
-    /// With the host that was asked for written as HOST where an answer names it.
+    /// With the host that was asked for written as HOST where a header names it.
+    #[must_use]
     pub fn with_host(mut self, host: &str) -> Self {
         for (_, value) in &mut self.headers {
             *value = value.replace(host, "HOST");
@@ -79,6 +86,7 @@ impl Answer {
         self
     }
 
+    /// The first header of this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         headers
@@ -86,6 +94,7 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The body, as text if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| Value::from(self.body.as_str()))
     }
