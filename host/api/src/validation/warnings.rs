@@ -11,7 +11,7 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
         ("", "services") => service(&spec),
         ("networking.istio.io", "workloadgroups") => vec![
-            "a WorkloadGroup is kept, but no workload registers by it in this version: create WorkloadEntry objects"
+            "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup"
                 .to_owned(),
         ],
         _ => Vec::new(),

@@ -96,6 +96,7 @@ impl Rooms {
         osier_control::start(controllers, &plane, osier_control::Settings::default());
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
+        osier_proxy::check_endpoints(&node.proxy(), &plane);
         let started = node.clone();
         plane.spawn("readiness", async move {
             started.ready().await;
