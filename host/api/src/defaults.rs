@@ -3,6 +3,7 @@
 //! Only what upstream's `SetDefaults_*` functions do. What its registry allocates (cluster IPs, node ports) or its
 //! admission adds (`default` service account, tolerations) is the server's work.
 
+mod access;
 mod pod;
 mod volume;
 
@@ -23,6 +24,9 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("", "secrets") => secret(object),
         ("", "namespaces") => namespace(object),
         ("", "nodes") => node(object),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            access::binding(object)
+        }
         _ => structural(schema::document(resource), object.as_map_mut()),
     }
 }

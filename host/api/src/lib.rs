@@ -13,7 +13,6 @@ pub mod managed;
 mod object;
 pub mod patch;
 pub mod quantity;
-pub mod rbac;
 mod resource;
 pub mod resources;
 pub mod schema;

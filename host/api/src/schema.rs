@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 5] = [
+const SOURCES: [&str; 6] = [
+    include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),

@@ -1,5 +1,6 @@
 //! Server-side printing: columns and rows of every kind, as `kubectl get` shows them.
 
+mod access;
 mod age;
 mod core;
 mod gateway_api;
@@ -112,6 +113,8 @@ fn layout(resource: &Resource) -> Layout {
         ("", "events") => core::EVENTS,
         ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
         ("coordination.k8s.io", "leases") => core::LEASES,
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,

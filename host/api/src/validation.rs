@@ -3,6 +3,7 @@
 //! The words are upstream's where upstream has the rule. Objects are expected to have passed [`crate::schema::check`]
 //! and [`crate::defaults::apply`]; a value of the wrong type is treated as absent here.
 
+mod access;
 mod at;
 mod config;
 mod container;
@@ -53,6 +54,12 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("", "nodes") => node::check(&spec),
         ("", "events") => node::check_event(object),
         ("coordination.k8s.io", "leases") => node::check_lease(&spec),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
+            access::check_role(object, resource.namespaced)
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            access::check_binding(object, resource.namespaced)
+        }
         ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
         ("policy.osier.dev", "policies") => policy::check_policy(&spec),
         ("networking.k8s.io", "ingresses") => ingress::check(&spec),

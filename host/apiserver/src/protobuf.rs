@@ -28,8 +28,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Status> {
     let envelope = envelope(inside).map_err(broken)?;
     let shape = match (envelope.api_version.as_str(), envelope.kind.as_str()) {
         (_, "DeleteOptions") => DELETE_OPTIONS,
-        ("v1", name) => kind(name).ok_or_else(|| unsupported(&envelope.kind))?,
-        _ => return Err(unsupported(&envelope.kind)),
+        (version, name) => kind(version, name).ok_or_else(|| unsupported(name))?,
     };
     let mut value = wire::message(shape, envelope.raw).map_err(broken)?;
     value["apiVersion"] = envelope.api_version.into();

@@ -107,7 +107,8 @@ impl Informers {
         };
         let all = resources::all().iter();
         // Events are the most numerous and concern no controller: expiry reads them by pages.
-        let mirrored = all.filter(|resource| !std::ptr::eq(**resource, &EVENTS));
+        let mirrored =
+            all.filter(|resource| !resource.is_review() && !std::ptr::eq(**resource, &EVENTS));
         Self(mirrored.map(start).collect())
     }
 

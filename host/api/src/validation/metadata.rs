@@ -70,6 +70,7 @@ fn name(resource: &Resource, meta: &At<'_>) -> Vec<Fault> {
     let rule = match (resource.group, resource.plural) {
         ("", "services") => names::label_1035,
         ("", "namespaces") => names::label,
+        ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::subdomain,
     };
     let (name, prefix) = (meta.at("name"), meta.at("generateName"));

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::config;
+use super::{access, config};
 use crate::{Fault, Object, Resource};
 
 const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -15,6 +15,9 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
         ("", "configmaps" | "secrets") => config::check_update(old, new),
         ("", "nodes") => node(old, new),
         ("gateway.networking.k8s.io", "gatewayclasses") => class(old, new),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            access::check_binding_update(old, new)
+        }
         _ => Vec::new(),
     }
 }

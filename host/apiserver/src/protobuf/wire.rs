@@ -105,7 +105,7 @@ pub(super) fn message(shape: Shape, bytes: &[u8]) -> Result<Value, Malformed> {
             }
         };
         match field.kind {
-            Kind::TextMap | Kind::BytesMap => {
+            Kind::TextMap | Kind::BytesMap | Kind::QuantityMap => {
                 let entry = entry(field.kind, content.bytes()?).map_err(at_field)?;
                 if let Value::Object(map) = object.entry(field.name).or_insert_with(|| json!({})) {
                     map.insert(entry.0, entry.1);
@@ -153,7 +153,7 @@ fn single(kind: Kind, name: &'static str, content: &Content<'_>) -> Result<Value
         Kind::Message(shape) => message(shape, content.bytes()?)?,
         Kind::Time => time(content.bytes()?)?,
         Kind::IntOrString => int_or_string(content.bytes()?)?,
-        Kind::Ignored | Kind::TextMap | Kind::BytesMap => Value::Null,
+        Kind::Ignored | Kind::TextMap | Kind::BytesMap | Kind::QuantityMap => Value::Null,
     })
 }
 
@@ -163,10 +163,11 @@ fn text(name: &'static str, bytes: &[u8]) -> Result<String, Malformed> {
 
 /// One pair of a map: key and value are fields 1 and 2.
 fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), Malformed> {
-    let content = if matches!(kind, Kind::BytesMap) {
-        Kind::Bytes
-    } else {
-        Kind::Text
+    const QUANTITY: Shape = &[super::messages::text(1, "string")];
+    let content = match kind {
+        Kind::BytesMap => Kind::Bytes,
+        Kind::QuantityMap => Kind::Message(QUANTITY),
+        _ => Kind::Text,
     };
     let (mut key, mut value) = (String::new(), json!(""));
     let mut reader = Reader::new(bytes);
@@ -176,6 +177,9 @@ fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), Malformed> {
             2 => value = single(content, "a value of a map", &field)?,
             other => return Err(Malformed::Unknown(other)),
         }
+    }
+    if matches!(kind, Kind::QuantityMap) {
+        value = value["string"].take();
     }
     Ok((key, value))
 }

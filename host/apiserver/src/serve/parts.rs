@@ -26,6 +26,7 @@ impl Exchange<'_> {
             (Subresource::Binding, Method::POST) => self.bind().await,
             (Subresource::Eviction, Method::POST) => self.evict().await,
             (Subresource::Log, Method::GET) => self.log().await,
+            (Subresource::Token, Method::POST) => self.token().await,
             _ => Err(not_allowed()),
         }
     }
@@ -44,7 +45,7 @@ impl Exchange<'_> {
     }
 
     /// A small body without a schema of its own.
-    async fn plain_body(&mut self) -> Result<Value, Status> {
+    pub(super) async fn plain_body(&mut self) -> Result<Value, Status> {
         let bytes = self.incoming.bytes().await?;
         let format = if self.incoming.media().contains("yaml") {
             Format::Yaml
