@@ -1,14 +1,12 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
-mod access;
 pub mod gateway_api;
 pub mod networking;
-
-use std::sync::LazyLock;
+mod workloads;
 
 use crate::resource::{Resource, Subresource};
-use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
-pub use access::*;
+use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status};
+pub use workloads::*;
 
 const VERBS: &[&str] = &[
     "create",
@@ -141,7 +139,6 @@ pub static SERVICE_ACCOUNTS: Resource = Resource {
     plural: "serviceaccounts",
     singular: "serviceaccount",
     short_names: &["sa"],
-    subresources: &[Token],
     schema: "io.k8s.api.core.v1.ServiceAccount",
     ..BASE
 };
@@ -257,7 +254,7 @@ pub static WORKLOAD_GROUPS: Resource = Resource {
     ..BASE
 };
 
-static OWN: &[&Resource] = &[
+static ALL: [&Resource; 33] = [
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -268,6 +265,11 @@ static OWN: &[&Resource] = &[
     &SECRETS,
     &SERVICE_ACCOUNTS,
     &SERVICES,
+    &DEPLOYMENTS,
+    &REPLICA_SETS,
+    &JOBS,
+    &CRON_JOBS,
+    &ENDPOINT_SLICES,
     &LEASES,
     &DESTINATION_RULES,
     &GATEWAYS,
@@ -288,11 +290,6 @@ static OWN: &[&Resource] = &[
     &POLICIES,
 ];
 
-static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
-    let tables: [&[&Resource]; 2] = [OWN, access::TABLE];
-    tables.concat()
-});
-
 /// Every served kind, core group first.
 pub fn all() -> &'static [&'static Resource] {
     &ALL
@@ -300,15 +297,13 @@ pub fn all() -> &'static [&'static Resource] {
 
 /// The kind of a path such as `/apis/GROUP/VERSION/PLURAL`.
 pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
-    ALL.iter()
-        .copied()
+    ALL.into_iter()
         .find(|r| r.group == group && r.plural == plural && r.serves(version))
 }
 
 /// The kind of a manifest.
 pub fn by_kind(group: &str, kind: &str) -> Option<&'static Resource> {
-    let mut all = ALL.iter().copied();
-    all.find(|r| r.group == group && r.kind == kind)
+    ALL.into_iter().find(|r| r.group == group && r.kind == kind)
 }
 
 #[cfg(test)]

@@ -95,7 +95,6 @@ impl Registry {
             error => objects::unavailable(&error),
         })?;
         claim.keep();
-        strategy.created(&object);
         object.set_resource_version(revision);
         Ok(object)
     }

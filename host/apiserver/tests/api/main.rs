@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod access;
 mod applies;
 mod bodies;
 mod deletes;
