@@ -1,7 +1,6 @@
 //! Requests through the door, with small pods and a small gate behind it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod checks;
 mod choices;
 mod cost;
 mod failures;
@@ -352,7 +351,6 @@ fn compiled(
         service_entries: &[],
         workload_entries: &[],
         secrets: &[],
-        workload_groups: &[],
         nodes: &[],
         node: "",
         gateway_port: 0,

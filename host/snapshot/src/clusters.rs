@@ -138,20 +138,14 @@ fn share(
         Some(endpoint) if is_of(endpoint, &serves) => Arc::clone(endpoint),
         _ => {
             let at = (serves.place, serves.port);
-            Arc::new(Endpoint::at(
-                at,
-                serves.workload,
-                (serves.weight, serves.check),
-            ))
+            Arc::new(Endpoint::at(at, serves.workload, serves.weight))
         }
     };
     fresh.map(kept).collect()
 }
 
 fn is_of(endpoint: &Endpoint, serves: &Serves) -> bool {
-    endpoint.workload == serves.workload
-        && endpoint.weight == serves.weight
-        && endpoint.check == serves.check
+    endpoint.workload == serves.workload && endpoint.weight == serves.weight
 }
 
 /// The value before, if it is equal.

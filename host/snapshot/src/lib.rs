@@ -10,7 +10,6 @@
 
 mod assemble;
 mod balancing;
-mod check;
 mod clusters;
 mod compile;
 mod cors;
@@ -52,7 +51,6 @@ mod upstream;
 mod workload;
 
 pub use balancing::{Balancing, LoadBalancer, RetryBudget, Warmup};
-pub use check::{Check, Probe, Soundness};
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};

@@ -80,7 +80,6 @@ impl Ready<'_> {
             place,
             port,
             weight: 1,
-            check: None,
         })
     }
 
@@ -104,7 +103,6 @@ impl Ready<'_> {
             place,
             port,
             weight: 1,
-            check: None,
         })
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::check::Check;
 use crate::endpoint::Place;
 use crate::service::Protocol;
 use crate::workload::Workload;
@@ -24,7 +23,6 @@ pub(crate) struct Serves {
     pub(crate) place: Place,
     pub(crate) port: u16,
     pub(crate) weight: u32,
-    pub(crate) check: Option<Arc<Check>>,
 }
 
 /// What tells endpoints apart.

@@ -90,8 +90,11 @@ pub fn apply(
     if !conflicts.is_empty() && !wish.force {
         return Err(Refusal::Conflicts(conflicts));
     }
-    let touched = change.written().union(change.removed);
-    disown(&mut after, manager, &touched);
+    disown(
+        &mut after,
+        manager,
+        &change.written().union(change.removed.clone()),
+    );
     *owners = after;
     Ok(pruned)
 }
