@@ -764,3 +764,91 @@ async fn routes_say_what_became_of_their_references() {
     // Four standard deviations around 140.
     assert!((114..=166).contains(&first), "{first} of 200");
 }
+
+const CALLERS: &str = include_str!("manifests/callers.yaml");
+
+/// MeshBasic, MeshFrontend, MeshConsumerRoute: routes of a Service decide where calls between pods go.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_between_pods_follow_routes_of_their_service() {
+    let node = node().await;
+    node.import("http:1.0", &component("tests/http").unwrap())
+        .unwrap();
+    node.apply_text(CALLERS).unwrap();
+    objects::ready(&node, "app=caller", 1).await.unwrap();
+    let address = node.listener(9001).await.unwrap();
+    let answers = |host: &'static str, pod: &'static str| {
+        let address = address.clone();
+        async move {
+            let called = || async {
+                let answer = Ask::get("/call/v1.default:8080").send(&address, host)?;
+                ensure!(answer.json()["pod"] == pod, "{answer:?}");
+                Ok(Some(()))
+            };
+            let what = format!("calls of {host} go to {pod}");
+            until(&what, SOON, called).await.unwrap();
+        }
+    };
+    answers("near.test", "v1").await;
+    answers("far.test", "v1").await;
+    let of_service = |namespace: &str, backend: &str| {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {"name": "v1", "namespace": namespace},
+            "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": "v1", "namespace": "default", "port": 8080}],
+                "rules": [{"backendRefs": [{"name": backend, "port": 8080}]}]}})
+        .to_string()
+    };
+    // A consumer's route is for the callers of its namespace.
+    node.apply_text(&of_service("web-backend", "other"))
+        .unwrap();
+    answers("far.test", "other").await;
+    answers("near.test", "v1").await;
+    node.apply_text(&of_service("default", "v2")).unwrap();
+    let (status, reason) = parent(&node, "v1", "Accepted").await;
+    assert_eq!((&*status, &*reason), ("True", "Accepted"));
+    answers("near.test", "v2").await;
+    answers("far.test", "other").await;
+    objects::delete(&node, &format!("{GROUP}/namespaces/default/httproutes/v1"))
+        .await
+        .unwrap();
+    answers("near.test", "v1").await;
+}
+
+/// HTTPRouteRequestMirror, HTTPRouteListenerPortMatching, HTTPRouteHTTPSListener's plain side.
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_are_sent_and_ports_are_told_apart() {
+    let node = node().await;
+    let address = node.address("gateway").unwrap();
+    let copied = json!({"hostnames": ["copy.test"], "rules": [{"backendRefs": backend("v1"),
+        "filters": [{"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "v2", "port": 8080}}}]}]});
+    node.apply_text(&route("copy", "same-namespace", copied))
+        .unwrap();
+    parent(&node, "copy", "Accepted").await;
+    let answer = get("/copied").send(&address, "copy.test").unwrap();
+    assert_eq!(answer.json()["pod"], "v1");
+    let arrived = || async {
+        let log = objects::log(&node, "app=echo,version=v2").await?;
+        Ok(log.contains("/copied").then_some(()))
+    };
+    until("the copy arrives", SOON, arrived).await.unwrap();
+    let ports = json!([
+        {"name": "one", "port": 9001, "protocol": "HTTP"},
+        {"name": "two", "port": 9002, "protocol": "HTTP"}]);
+    node.apply_text(&gateway("ports", &ports)).unwrap();
+    for (name, to, parents) in [
+        ("by-port", "v1", json!([{"name": "ports", "port": 9001}])),
+        (
+            "by-name",
+            "v2",
+            json!([{"name": "ports", "sectionName": "two"}]),
+        ),
+    ] {
+        let spec = json!({"parentRefs": parents, "rules": [{"backendRefs": backend(to)}]});
+        node.apply_text(&route(name, "ports", spec)).unwrap();
+        parent(&node, name, "Accepted").await;
+    }
+    for (port, pod) in [(9001, "v1"), (9002, "v2")] {
+        let address = node.listener(port).await.unwrap();
+        let answer = get("/").send(&address, "any.test").unwrap();
+        assert_eq!(answer.json()["pod"], pod, "{port}");
+    }
+}

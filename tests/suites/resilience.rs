@@ -247,3 +247,57 @@ async fn the_nearest_upstream_is_called_and_the_next_when_it_fails() {
         "three failures, and then no more"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_whose_check_fails_gets_no_calls() {
+    let node = Node::start().unwrap();
+    let servers = [
+        Server::plain().await.unwrap(),
+        Server::plain().await.unwrap(),
+    ];
+    let [gateway, mut entry, mut route] = shop(&[]);
+    entry["spec"]["endpoints"] = Value::Null;
+    entry["spec"]["workloadSelector"] = json!({"labels": {"app": "shop"}});
+    route["spec"]["http"][0]["retries"] = json!({"attempts": 0});
+    apply(&node, &[gateway, entry, route]);
+    for (number, server) in servers.iter().enumerate() {
+        let name = format!("shop-{number}");
+        let object = |kind: &str, spec: Value| {
+            json!({"apiVersion": "networking.istio.io/v1", "kind": kind, "spec": spec,
+                "metadata": {"name": name, "annotations": {"istio.io/autoRegistrationGroup": name}}})
+        };
+        let get = json!({"path": "/healthz", "port": server.port});
+        let probe = json!({"httpGet": get, "periodSeconds": 1, "failureThreshold": 1});
+        let ports = json!({"http": server.port});
+        let spec = json!({"address": "127.0.0.1", "labels": {"app": "shop"}, "ports": ports});
+        let group = object("WorkloadGroup", json!({"template": {}, "probe": probe}));
+        apply(&node, &[group, object("WorkloadEntry", spec)]);
+        in_force(&node, "workloadgroups", &name).await;
+    }
+    let said = |words: &'static str, count: usize| {
+        let node = &node;
+        let told = move || async move {
+            let log = node.log();
+            let lines = log.lines().filter(|line| line.contains(words));
+            Ok((lines.count() >= count).then_some(()))
+        };
+        async move { until(words, SOON, told).await.unwrap() }
+    };
+    said("a checked endpoint gets calls", 2).await;
+    let address = node.address("gateway").unwrap();
+    let all_answer = || async {
+        for _ in 0..30 {
+            let answer = http::get_with(&address, "/x", &[("host", HOST)])
+                .await
+                .unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    };
+    all_answer().await;
+    servers[0].answer_with(500);
+    said("a checked endpoint fails", 1).await;
+    all_answer().await;
+    servers[0].answer_with(200);
+    said("a checked endpoint gets calls", 3).await;
+    all_answer().await;
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Extracts the schemas of the kinds that Osier serves from Kubernetes' published JSON schema definitions.
+"""Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
-Usage: extract.py _definitions.json SET > SET.json, where SET is core, networking or workloads; the last two leave out
-what core.json has (see README.md).
+Usage: extract.py _definitions.json > core.json                     (see README.md)
+       extract.py _definitions.json networking > networking.json    (what core.json has is left out)
 """
 import json
 import sys
@@ -15,11 +15,6 @@ ROOTS = [CORE + kind + suffix for kind in KINDS for suffix in ("", "List")] + [
     CORE + "Binding", "io.k8s.api.coordination.v1.Lease", "io.k8s.api.coordination.v1.LeaseList",
     "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.policy.v1.Eviction", META + "DeleteOptions", META + "Status"]
 NETWORKING = ["io.k8s.api.networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")]
-WORKLOADS = {"apps.v1": ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision"],
-             "batch.v1": ["Job", "CronJob"], "discovery.v1": ["EndpointSlice"], "policy.v1": ["PodDisruptionBudget"],
-             "autoscaling.v2": ["HorizontalPodAutoscaler"]}
-WORKLOAD_ROOTS = ["io.k8s.api." + group + "." + kind + suffix
-                  for group, kinds in WORKLOADS.items() for kind in kinds for suffix in ("", "List")]
 # Kinds that stand in every group would drag in one GVK per group; only these matter here.
 GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
 SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
@@ -53,7 +48,7 @@ def definition(name, node):
             node["properties"][field]["default"] = value
     for field in ("apiVersion", "kind"):
         node.get("properties", {}).get(field, {}).pop("enum", None)
-    gvks = [gvk for gvk in node.get("x-kubernetes-group-version-kind", []) if gvk["group"] in GROUPS or not name.startswith(META)]
+    gvks = [gvk for gvk in node.get("x-kubernetes-group-version-kind", []) if gvk["group"] in GROUPS]
     if "x-kubernetes-group-version-kind" in node:
         node["x-kubernetes-group-version-kind"] = gvks
     return node
@@ -71,25 +66,21 @@ def references(node):
             yield from references(item)
 
 
-def closure(source, roots):
-    found, todo = {}, list(roots)
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        source = json.load(file)
+    source = source.get("$defs") or source["definitions"]
+    networking = sys.argv[2:] == ["networking"]
+    if networking:
+        GROUPS.add("networking.k8s.io")
+    found, todo = {}, list(NETWORKING if networking else ROOTS)
     while todo:
         name = todo.pop()
         if name not in found:
             found[name] = definition(name, source[name])
             todo.extend(references(source[name]))
-    return found
-
-
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        source = json.load(file)
-    source = source.get("$defs") or source["definitions"]
-    core = closure(source, ROOTS)
-    others = {"networking": NETWORKING, "workloads": WORKLOAD_ROOTS}.get(sys.argv[2], [])
-    found = {name: node for name, node in closure(source, others).items() if name not in core} or core
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
-                       for name in sorted(found))
+                       for name in sorted(found) if not networking or name.startswith("io.k8s.api.networking."))
     print("{\n" + lines + "\n}")
 
 

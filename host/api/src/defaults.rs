@@ -3,9 +3,9 @@
 //! Only what upstream's `SetDefaults_*` functions do. What its registry allocates (cluster IPs, node ports) or its
 //! admission adds (`default` service account, tolerations) is the server's work.
 
+mod access;
 mod pod;
 mod volume;
-mod workload;
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -19,15 +19,14 @@ pub fn apply(resource: &Resource, object: &mut Object) {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::pod(object.as_map_mut()),
         ("", "replicationcontrollers") => replication_controller(object),
-        ("batch", "jobs") => workload::job(object),
-        ("batch", "cronjobs") => workload::cron_job(object),
-        ("apps", "deployments") => workload::deployment(object),
-        ("apps", "replicasets") => workload::replica_set(object),
         ("", "services") => service(object),
         ("", "endpoints") => endpoints(object),
         ("", "secrets") => secret(object),
         ("", "namespaces") => namespace(object),
         ("", "nodes") => node(object),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            access::binding(object)
+        }
         _ => structural(schema::document(resource), object.as_map_mut()),
     }
 }
@@ -96,7 +95,9 @@ fn replication_controller(object: &mut Object) {
         return;
     };
     default(spec, "replicas", 1);
-    workload::template(spec);
+    if let Some(template) = child(spec, "template").and_then(|template| child(template, "spec")) {
+        pod::spec(template);
+    }
 }
 
 fn service(object: &mut Object) {

@@ -42,6 +42,8 @@ pub enum Subresource {
     Finalize,
     /// `/eviction`: asks a pod to leave.
     Eviction,
+    /// `/token`: asks for a token of a service account.
+    Token,
 }
 
 impl Subresource {
@@ -54,18 +56,20 @@ impl Subresource {
             Self::Binding => "binding",
             Self::Finalize => "finalize",
             Self::Eviction => "eviction",
+            Self::Token => "token",
         }
     }
 
     /// The subresource of a path segment.
     pub fn from_segment(segment: &str) -> Option<Self> {
-        const ALL: [Subresource; 6] = [
+        const ALL: [Subresource; 7] = [
             Subresource::Status,
             Subresource::Scale,
             Subresource::Log,
             Subresource::Binding,
             Subresource::Finalize,
             Subresource::Eviction,
+            Subresource::Token,
         ];
         ALL.into_iter()
             .find(|subresource| subresource.as_str() == segment)
@@ -115,6 +119,11 @@ impl Resource {
     /// Whether the subresource is served.
     pub fn has(&self, subresource: Subresource) -> bool {
         self.subresources.contains(&subresource)
+    }
+
+    /// Whether objects are answers to questions, made where they are created and never stored.
+    pub fn is_review(&self) -> bool {
+        self.verbs == ["create"]
     }
 
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.

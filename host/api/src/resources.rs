@@ -1,12 +1,14 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
+mod access;
 pub mod gateway_api;
 pub mod networking;
-mod workloads;
+
+use std::sync::LazyLock;
 
 use crate::resource::{Resource, Subresource};
-use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status};
-pub use workloads::*;
+use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
+pub use access::*;
 
 const VERBS: &[&str] = &[
     "create",
@@ -139,6 +141,7 @@ pub static SERVICE_ACCOUNTS: Resource = Resource {
     plural: "serviceaccounts",
     singular: "serviceaccount",
     short_names: &["sa"],
+    subresources: &[Token],
     schema: "io.k8s.api.core.v1.ServiceAccount",
     ..BASE
 };
@@ -254,7 +257,7 @@ pub static WORKLOAD_GROUPS: Resource = Resource {
     ..BASE
 };
 
-static ALL: [&Resource; 33] = [
+static OWN: &[&Resource] = &[
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -265,11 +268,6 @@ static ALL: [&Resource; 33] = [
     &SECRETS,
     &SERVICE_ACCOUNTS,
     &SERVICES,
-    &DEPLOYMENTS,
-    &REPLICA_SETS,
-    &JOBS,
-    &CRON_JOBS,
-    &ENDPOINT_SLICES,
     &LEASES,
     &DESTINATION_RULES,
     &GATEWAYS,
@@ -290,6 +288,11 @@ static ALL: [&Resource; 33] = [
     &POLICIES,
 ];
 
+static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
+    let tables: [&[&Resource]; 2] = [OWN, access::TABLE];
+    tables.concat()
+});
+
 /// Every served kind, core group first.
 pub fn all() -> &'static [&'static Resource] {
     &ALL
@@ -297,13 +300,15 @@ pub fn all() -> &'static [&'static Resource] {
 
 /// The kind of a path such as `/apis/GROUP/VERSION/PLURAL`.
 pub fn by_plural(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
-    ALL.into_iter()
+    ALL.iter()
+        .copied()
         .find(|r| r.group == group && r.plural == plural && r.serves(version))
 }
 
 /// The kind of a manifest.
 pub fn by_kind(group: &str, kind: &str) -> Option<&'static Resource> {
-    ALL.into_iter().find(|r| r.group == group && r.kind == kind)
+    let mut all = ALL.iter().copied();
+    all.find(|r| r.group == group && r.kind == kind)
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use crate::{Fault, Object, Resource};
 
 const SOURCES: [&str; 6] = [
+    include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
-    include_str!("../schemas/workloads.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
     include_str!("../schemas/gateway_api.json"),

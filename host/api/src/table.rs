@@ -1,14 +1,13 @@
 //! Server-side printing: columns and rows of every kind, as `kubectl get` shows them.
 
+mod access;
 mod age;
 mod core;
 mod gateway_api;
-mod job;
 mod mesh;
 mod networking;
 mod pod;
 mod policy;
-mod workload;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -107,11 +106,6 @@ fn layout(resource: &Resource) -> Layout {
         ("", "nodes") => core::NODES,
         ("", "namespaces") => core::NAMESPACES,
         ("", "replicationcontrollers") => core::REPLICATION_CONTROLLERS,
-        ("discovery.k8s.io", "endpointslices") => workload::ENDPOINT_SLICES,
-        ("batch", "jobs") => job::JOBS,
-        ("batch", "cronjobs") => job::CRON_JOBS,
-        ("apps", "deployments") => workload::DEPLOYMENTS,
-        ("apps", "replicasets") => workload::REPLICA_SETS,
         ("", "services") => core::SERVICES,
         ("", "endpoints") => core::ENDPOINTS,
         ("", "configmaps") => core::CONFIG_MAPS,
@@ -119,6 +113,8 @@ fn layout(resource: &Resource) -> Layout {
         ("", "events") => core::EVENTS,
         ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
         ("coordination.k8s.io", "leases") => core::LEASES,
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,

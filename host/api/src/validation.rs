@@ -3,13 +3,13 @@
 //! The words are upstream's where upstream has the rule. Objects are expected to have passed [`crate::schema::check`]
 //! and [`crate::defaults::apply`]; a value of the wrong type is treated as absent here.
 
+mod access;
 mod at;
 mod config;
 mod container;
 mod gateway;
 mod gateway_api;
 mod ingress;
-mod job;
 mod metadata;
 mod names;
 mod node;
@@ -18,11 +18,9 @@ mod policy;
 mod probe;
 mod service;
 mod service_entry;
-mod share;
 mod update;
 mod virtual_service;
 mod warnings;
-mod workload;
 
 use crate::{Fault, Object, Resource};
 use at::At;
@@ -49,11 +47,6 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::check(&spec),
         ("", "replicationcontrollers") => pod::check_controller(&spec),
-        ("discovery.k8s.io", "endpointslices") => service::check_slice(object),
-        ("batch", "jobs") => job::check(&spec),
-        ("batch", "cronjobs") => job::check_cron(object),
-        ("apps", "deployments") => workload::check_deployment(&spec),
-        ("apps", "replicasets") => workload::check_replica_set(&spec),
         ("", "services") => service::check(&spec),
         ("", "endpoints") => service::check_endpoints(&At::of(object, "subsets")),
         ("", "configmaps") => config::check_map(object),
@@ -61,6 +54,12 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("", "nodes") => node::check(&spec),
         ("", "events") => node::check_event(object),
         ("coordination.k8s.io", "leases") => node::check_lease(&spec),
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
+            access::check_role(object, resource.namespaced)
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            access::check_binding(object, resource.namespaced)
+        }
         ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
         ("policy.osier.dev", "policies") => policy::check_policy(&spec),
         ("networking.k8s.io", "ingresses") => ingress::check(&spec),

@@ -1,9 +1,13 @@
 //! Admission: the point where others may change or refuse a write, after validation and before storing.
 
+mod grants;
+
 use osier_api::{Object, Resource, Status};
 use osier_process::Boxed;
 
-use crate::user::User;
+use osier_access::User;
+
+pub(crate) use grants::Grants;
 
 /// What the write does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -171,6 +171,13 @@ pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
         Subresource::Binding => ("binding", "Binding", "", "", &["create"]),
         Subresource::Finalize => ("finalize", resource.kind, "", "", &["update"]),
         Subresource::Eviction => ("eviction", "Eviction", "policy", "v1", &["create"]),
+        Subresource::Token => (
+            "token",
+            "TokenRequest",
+            "authentication.k8s.io",
+            "v1",
+            &["create"],
+        ),
     };
     PartOf {
         name,

@@ -6,6 +6,8 @@
 //! the proxy; pod logs and admission come in through the small traits here.
 
 mod admit;
+mod authorize;
+mod bootstrap;
 mod decode;
 mod discovery;
 mod draft;
@@ -25,11 +27,10 @@ mod server;
 mod store;
 mod strategy;
 mod target;
-mod user;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
 pub use listener::Listener;
 pub use logs::{LogOptions, PodLogs};
+pub use osier_access::User;
 pub use server::{ApiServer, OpenError, Settings};
 pub use store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};
-pub use user::User;

@@ -146,6 +146,20 @@ impl Paths<'_> {
     fn all(&self) -> Map<String, Value> {
         let (root, resource) = (self.root, self.resource);
         let mut paths = Map::new();
+        if resource.is_review() {
+            let place = if resource.namespaced {
+                "namespaces/{namespace}/"
+            } else {
+                ""
+            };
+            let path = format!("/{root}/{place}{}", resource.plural);
+            let post = self.write("post", &reference(resource.schema));
+            paths.insert(
+                path,
+                json!({"post": post, "parameters": self.places(false)}),
+            );
+            return paths;
+        }
         let collection = if resource.namespaced {
             let everywhere = format!("/{root}/{}", resource.plural);
             paths.insert(

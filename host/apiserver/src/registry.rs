@@ -23,7 +23,7 @@ use crate::query::{FieldValidation, WriteOptions};
 use crate::store::{Entry, Store};
 use crate::strategy::Strategies;
 use crate::target::Address;
-use crate::user::User;
+use osier_access::User;
 
 pub(crate) use delete::{DeleteOptions, Deleted};
 pub(crate) use page::fresh_token;
@@ -162,6 +162,13 @@ impl Registry {
             objects: self,
             dry_run: write.options.dry_run,
         }
+    }
+}
+
+impl Registry {
+    /// How others look for an object.
+    pub(crate) fn find(&self) -> impl Fn(&'static Resource, &str, &str) -> Option<Object> {
+        |resource, namespace, name| Read::get(self, resource, namespace, name)
     }
 }
 

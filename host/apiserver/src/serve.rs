@@ -5,18 +5,20 @@ mod documents;
 mod objects;
 mod parts;
 mod patch;
+mod reviews;
+mod tokens;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{Method, Response};
-use osier_api::{Status, Subresource};
+use osier_api::{Status, Subresource, resources};
 use osier_process::body::{self, Body, ReadError};
 
 use crate::query::Query;
 use crate::server::ApiServer;
 use crate::target::{Address, Target};
-use crate::user::User;
+use osier_access::User;
 
 /// The largest body that is read.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -109,6 +111,23 @@ impl Exchange<'_> {
         if !address.resource.verbs.contains(&verb) {
             return Err(Status::method_not_allowed(address.resource, verb));
         }
+        if address.resource.is_review() {
+            return self.review().await;
+        }
+        if *address.resource == resources::CLUSTER_ROLES
+            && verb != "get"
+            && verb != "list"
+            && verb != "watch"
+        {
+            let server = self.server;
+            let answer = self.act(verb).await;
+            server.aggregate().await?;
+            return answer;
+        }
+        self.act(verb).await
+    }
+
+    async fn act(self, verb: &str) -> Result<Response<Body>, Status> {
         match verb {
             "get" => self.get(),
             "list" | "watch" => self.list().await,

@@ -2,13 +2,17 @@
 //!
 //! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
 
-mod jobs;
+mod access;
 mod namespaces;
 mod pods;
 mod services;
 
+use std::sync::Arc;
+
+use osier_access::Rules;
 use osier_api::{Object, Resource, Status, resources};
 
+use access::Access;
 pub(crate) use services::{BadRange, Claim};
 
 /// What a kind does at the steps of a write.
@@ -23,6 +27,9 @@ pub(crate) trait Strategy: Send + Sync {
     fn claim(&self, _old: Option<&Object>, _object: &mut Object) -> Result<Claim, Status> {
         Ok(Claim::none())
     }
+
+    /// The object is new in the store.
+    fn created(&self, _object: &Object) {}
 
     /// The object changed in the store.
     fn replaced(&self, _old: &Object, _new: &Object) {}
@@ -83,19 +90,18 @@ impl Strategy for Plain {
     }
 }
 
-/// Groups of upstream's own whose kinds all count generations.
-const COUNTED: [&str; 4] = ["apps", "batch", "discovery.k8s.io", "policy"];
-
 /// The strategies of one server.
 pub(crate) struct Strategies {
     services: services::Services,
+    access: Access,
 }
 
 impl Strategies {
-    /// Cluster addresses come from `service_cidr`.
-    pub(crate) fn new(service_cidr: &str) -> Result<Self, BadRange> {
+    /// Cluster addresses come from `service_cidr`; roles and bindings go into `rules`.
+    pub(crate) fn new(service_cidr: &str, rules: Arc<Rules>) -> Result<Self, BadRange> {
         Ok(Self {
             services: services::Services::new(service_cidr)?,
+            access: Access(rules),
         })
     }
 
@@ -106,15 +112,13 @@ impl Strategies {
 
     pub(crate) fn of(&self, resource: &'static Resource) -> &dyn Strategy {
         // Upstream counts generations of few of its old kinds, and of every custom resource.
-        let generations = *resource == resources::REPLICATION_CONTROLLERS
-            || COUNTED.contains(&resource.group)
-            || !resource.strategic();
+        let generations = *resource == resources::REPLICATION_CONTROLLERS || !resource.strategic();
         match resource {
             pods if *pods == resources::PODS => &pods::Pods,
             services if *services == resources::SERVICES => &self.services,
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
-            jobs if *jobs == resources::JOBS => &jobs::Jobs,
             nodes if *nodes == resources::NODES => &Nodes,
+            access if access.group == resources::ROLES.group => &self.access,
             _ if generations => &Plain { generations: true },
             _ => &Plain { generations: false },
         }

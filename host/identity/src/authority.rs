@@ -121,11 +121,7 @@ impl Authority {
         validity(&mut params, AUTHORITY_LIFE);
         let key = KeyPair::generate().map_err(bad)?;
         let certificate_pem = params.self_signed(&key).map_err(bad)?.pem();
-        let made = std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory);
-        made.map_err(|error| file(directory, &error))?;
+        make(directory)?;
         // The key first: a crash between the two leaves a key without certificate, which `open` reports.
         write(&files.key, &key.serialize_pem(), 0o600)?;
         write(&files.certificate, &certificate_pem, 0o644)?;
@@ -198,11 +194,18 @@ fn file(path: &Path, error: &std::io::Error) -> IdentityError {
     }
 }
 
-fn read(path: &Path) -> Result<String, IdentityError> {
+/// Makes the directory of keys.
+pub(crate) fn make(directory: &Path) -> Result<(), IdentityError> {
+    let mut builder = std::fs::DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| file(directory, &error))
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, IdentityError> {
     std::fs::read_to_string(path).map_err(|error| file(path, &error))
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), IdentityError> {
+pub(crate) fn write(path: &Path, text: &str, mode: u32) -> Result<(), IdentityError> {
     let mut options = std::fs::OpenOptions::new();
     let opened = options.write(true).create_new(true).mode(mode).open(path);
     let mut opened = opened.map_err(|error| file(path, &error))?;

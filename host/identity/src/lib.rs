@@ -9,6 +9,7 @@ mod origin;
 mod shown;
 mod subject;
 mod termination;
+mod tokens;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, server_config};
@@ -16,6 +17,7 @@ pub use origin::{Believe, Origin, origin_config};
 pub use shown::forwarded_client_cert;
 pub use subject::{Subject, subject};
 pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
+pub use tokens::TokenKey;
 
 use std::path::PathBuf;
 

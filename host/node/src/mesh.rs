@@ -11,7 +11,7 @@ use osier_api::Object;
 use osier_api::resources::networking::{INGRESS_CLASSES, INGRESSES};
 use osier_api::resources::{
     DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ENTRIES,
-    SERVICES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES,
+    SERVICES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
@@ -76,6 +76,7 @@ pub(crate) struct Mirrors {
     secrets: Arc<Informer>,
     service_entries: Arc<Informer>,
     workload_entries: Arc<Informer>,
+    workload_groups: Arc<Informer>,
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
     pub(crate) ingresses: Arc<Informer>,
@@ -104,6 +105,7 @@ impl Mirrors {
             secrets: start(&SECRETS),
             service_entries: start(&SERVICE_ENTRIES),
             workload_entries: start(&WORKLOAD_ENTRIES),
+            workload_groups: start(&WORKLOAD_GROUPS),
             nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
             namespaces: start(&NAMESPACES),
             ingresses: start(&INGRESSES),
@@ -123,6 +125,7 @@ impl Mirrors {
             &self.secrets,
             &self.service_entries,
             &self.workload_entries,
+            &self.workload_groups,
             &self.nodes,
             &self.namespaces,
             &self.ingresses,
@@ -263,6 +266,7 @@ fn compile_all(
         secrets: &mirrors.secrets.list(),
         service_entries: &mirrors.service_entries.list(),
         workload_entries: &mirrors.workload_entries.list(),
+        workload_groups: &mirrors.workload_groups.list(),
         namespaces: &mirrors.namespaces.list(),
         ingresses: &mirrors.ingresses.list(),
         ingress_classes: &mirrors.ingress_classes.list(),

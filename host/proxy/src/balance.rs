@@ -97,22 +97,27 @@ impl<'a> View<'a> {
         let mut view = Self {
             cluster,
             now,
-            all_in: !cluster.ejections.may_be_some(now),
+            all_in: !cluster.checked && !cluster.ejections.may_be_some(now),
         };
         view.all_in = view.all_in || view.is_panic();
         view
     }
 
     fn is_in(&self, index: usize) -> bool {
+        self.all_in || self.is_healthy(index)
+    }
+
+    fn is_healthy(&self, index: usize) -> bool {
         let health = self.cluster.health.get(index);
-        self.all_in || health.is_none_or(|health| health.is_in(self.now))
+        let endpoint = self.cluster.endpoints.get(index);
+        health.is_none_or(|health| health.is_in(self.now)) && endpoint.is_none_or(|e| e.is_sound())
     }
 
     fn is_panic(&self) -> bool {
-        let health = &self.cluster.health;
+        let all = self.cluster.endpoints.len();
         let panics = |policy| {
-            let inside = health.iter().filter(|health| health.is_in(self.now));
-            is_panic(policy, (inside.count(), health.len()))
+            let inside = (0..all).filter(|index| self.is_healthy(*index));
+            is_panic(policy, (inside.count(), all))
         };
         self.cluster.balancing.outlier.as_ref().is_some_and(panics)
     }

@@ -345,7 +345,9 @@ impl<'a> Journey<'a> {
         let service = &self.cluster.service;
         let what = match self.cluster.endpoints.len() {
             0 => "no ready pod".to_owned(),
-            count => format!("none of {count} endpoints is healthy (outlierDetection)"),
+            count => {
+                format!("none of {count} endpoints is healthy (outlierDetection, health checks)")
+            }
         };
         let reason = format!(
             "{what} behind service {}.{} ({})",

@@ -12,6 +12,7 @@ mod answer;
 mod balance;
 mod breaker;
 mod carry;
+mod checks;
 mod direct;
 mod failure;
 mod filters;
@@ -45,6 +46,7 @@ mod uptime;
 mod ways;
 
 pub use access::ACCESS_TARGET;
+pub use checks::check_endpoints;
 pub use gate::{
     Approval, BodyVerdict, Call, Change, Choice, Denial, Direction, Exchange, Filter, Gate,
     HeadVerdict, Record, Reply, Verdict,

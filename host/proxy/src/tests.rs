@@ -1,6 +1,7 @@
 //! Requests through the door, with small pods and a small gate behind it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod checks;
 mod choices;
 mod cost;
 mod failures;
@@ -351,6 +352,7 @@ fn compiled(
         service_entries: &[],
         workload_entries: &[],
         secrets: &[],
+        workload_groups: &[],
         nodes: &[],
         node: "",
         gateway_port: 0,

@@ -75,6 +75,11 @@ impl Way<'_> {
     }
 }
 
+/// Where an endpoint serves.
+fn place_of(endpoint: &Endpoint) -> (&Place, u16) {
+    (&endpoint.place, endpoint.port)
+}
+
 /// A request that waits for a connection.
 struct Pending<'a>(&'a Load);
 
@@ -127,6 +132,17 @@ impl Upstreams {
         Err(last)
     }
 
+    /// A connection to a port of an endpoint's place.
+    pub(crate) async fn probe(
+        &self,
+        endpoint: &Endpoint,
+        port: u16,
+        time: Duration,
+    ) -> Result<TcpStream, Failure> {
+        let place = (&endpoint.place, port);
+        self.connector.connect(place, "", time).await
+    }
+
     /// A raw connection, for bytes that are not HTTP. Nothing is encrypted on the way: what passes is the client's own.
     pub(crate) async fn connect(
         &self,
@@ -139,7 +155,9 @@ impl Upstreams {
             return Err(Failure::Unreachable(reason.into()));
         }
         let time = cluster.upstream.pool.connect_timeout;
-        self.connector.connect(endpoint, asked, time).await
+        self.connector
+            .connect(place_of(endpoint), asked, time)
+            .await
     }
 
     /// A connection for one request: an open one, else a new one, else the next that is free.
@@ -187,7 +205,10 @@ impl Upstreams {
     async fn dial(&self, way: &Way<'_>, open: Open) -> Result<Lease, Failure> {
         let upstream = &way.cluster.upstream;
         let (host, time) = (way.asked.authority.host(), upstream.pool.connect_timeout);
-        let stream = self.connector.connect(way.endpoint, host, time).await?;
+        let stream = self
+            .connector
+            .connect(place_of(way.endpoint), host, time)
+            .await?;
         let Some(tls) = &upstream.tls else {
             let second = upstream.speaks != Speaks::Http1;
             return self.shake(stream, second, way, open).await;

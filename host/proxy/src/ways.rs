@@ -1,6 +1,7 @@
 //! The two ways of a request to an endpoint: in memory to a pod, over the network to a host outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use osier_process::Tasks;
@@ -47,6 +48,16 @@ impl Ways {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
             _ => self.upstreams.call(cluster, endpoint, request).await,
         }
+    }
+
+    /// A connection to a port of an endpoint's place, to see whether it takes one.
+    pub(crate) async fn probe(
+        &self,
+        endpoint: &Endpoint,
+        port: u16,
+        time: Duration,
+    ) -> Result<TcpStream, Failure> {
+        self.upstreams.probe(endpoint, port, time).await
     }
 
     /// A raw connection to an endpoint outside. `asked` is the host that the client named, if any.

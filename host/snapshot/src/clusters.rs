@@ -138,14 +138,20 @@ fn share(
         Some(endpoint) if is_of(endpoint, &serves) => Arc::clone(endpoint),
         _ => {
             let at = (serves.place, serves.port);
-            Arc::new(Endpoint::at(at, serves.workload, serves.weight))
+            Arc::new(Endpoint::at(
+                at,
+                serves.workload,
+                (serves.weight, serves.check),
+            ))
         }
     };
     fresh.map(kept).collect()
 }
 
 fn is_of(endpoint: &Endpoint, serves: &Serves) -> bool {
-    endpoint.workload == serves.workload && endpoint.weight == serves.weight
+    endpoint.workload == serves.workload
+        && endpoint.weight == serves.weight
+        && endpoint.check == serves.check
 }
 
 /// The value before, if it is equal.

@@ -40,6 +40,7 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     compile_services(inputs, &memory, previous, (&mut snapshot, &mut findings));
     let sources = Sources {
         workloads: memory.outsides(),
+        groups: &memory.groups,
         policies: policies_by_name(&memory),
         previous: &previous.externals,
         secrets: &memory.secrets,

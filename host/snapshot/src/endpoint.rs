@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::check::Check;
 use crate::hashing::Seat;
 use crate::workload::Workload;
 
@@ -32,6 +33,9 @@ pub struct Endpoint {
     pub port: u16,
     /// Its part of the calls, measured by the weights of the others.
     pub weight: u32,
+    /// How it is checked, if it is.
+    pub check: Option<Arc<Check>>,
+    sound: AtomicBool,
     in_flight: AtomicU32,
     kept: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -39,19 +43,35 @@ pub struct Endpoint {
 impl Endpoint {
     /// A pod's endpoint without load.
     pub fn new(workload: Arc<Workload>, port: u16) -> Self {
-        Self::at((Place::Pod, port), workload, 1)
+        Self::at((Place::Pod, port), workload, (1, None))
     }
 
-    /// An endpoint without load.
-    pub fn at((place, port): (Place, u16), workload: Arc<Workload>, weight: u32) -> Self {
+    /// An endpoint without load. One that is checked gets no calls before its first success.
+    pub(crate) fn at(
+        (place, port): (Place, u16),
+        workload: Arc<Workload>,
+        (weight, check): (u32, Option<Arc<Check>>),
+    ) -> Self {
         Self {
             workload,
             place,
             port,
             weight,
+            sound: AtomicBool::new(check.is_none()),
+            check,
             in_flight: AtomicU32::new(0),
             kept: OnceLock::new(),
         }
+    }
+
+    /// Whether its checks let it have calls.
+    pub fn is_sound(&self) -> bool {
+        self.sound.load(Ordering::Relaxed)
+    }
+
+    /// What its checks say; for whoever makes them.
+    pub fn found(&self, sound: bool) {
+        self.sound.store(sound, Ordering::Relaxed);
     }
 
     /// Requests that were sent and have not ended.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use crate::check::Check;
 use crate::clusters::Clusters;
 use crate::endpoint::Place;
 use crate::export::Export;
@@ -14,7 +15,9 @@ use crate::finding::{Finding, FindingKind};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::istio::service_entry::{EntryPort, Outside, Resolution, ServiceEntry};
+use crate::istio::workload_group::WorkloadGroup;
 use crate::kubernetes;
+use crate::memory::Kept;
 use crate::names;
 use crate::route::ServiceName;
 use crate::secret::Secrets;
@@ -41,6 +44,8 @@ pub(crate) struct Externals {
 pub(crate) struct Sources<'a> {
     /// WorkloadEntries by namespace.
     pub(crate) workloads: HashMap<&'a str, Vec<&'a Outside>>,
+    /// What checks the workloads of each group.
+    pub(crate) groups: &'a Kept<WorkloadGroup>,
     /// DestinationRules by whom they speak of, oldest first.
     pub(crate) policies: HashMap<&'a ServiceName, Vec<Arc<DestinationPolicy>>>,
     pub(crate) previous: &'a Externals,
@@ -183,6 +188,12 @@ impl Sources<'_> {
         kubernetes::share(service, previous)
     }
 
+    /// The check of the group that a WorkloadEntry belongs to.
+    fn check(&self, outside: &Outside) -> Option<Arc<Check>> {
+        let group = outside.group.as_deref()?;
+        self.groups.get(group)?.value.check.clone()
+    }
+
     fn serving(&self, entry: &ServiceEntry, port: &EntryPort, host: &Arc<str>) -> Vec<Serves> {
         if let Some(selector) = &entry.selector {
             let all = self.workloads.get(&*entry.about.namespace);
@@ -190,7 +201,12 @@ impl Sources<'_> {
                 .into_iter()
                 .flatten()
                 .filter(|outside| carries(&outside.workload, selector));
-            return chosen.map(|outside| outside.serves(port, host)).collect();
+            return chosen
+                .map(|outside| Serves {
+                    check: self.check(outside),
+                    ..outside.serves(port, host)
+                })
+                .collect();
         }
         if !entry.endpoints.is_empty() {
             let all = entry.endpoints.iter();
@@ -207,6 +223,7 @@ impl Sources<'_> {
             place,
             port: port.target.unwrap_or(port.port.number),
             weight: 1,
+            check: None,
         };
         vec![serves]
     }

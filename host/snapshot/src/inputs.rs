@@ -23,6 +23,8 @@ pub struct Inputs<'a> {
     pub service_entries: &'a [Arc<Object>],
     /// networking.istio.io WorkloadEntry.
     pub workload_entries: &'a [Arc<Object>],
+    /// networking.istio.io WorkloadGroup.
+    pub workload_groups: &'a [Arc<Object>],
     /// v1 Secret; only those are read that a gateway or a DestinationRule names.
     pub secrets: &'a [Arc<Object>],
     /// v1 Node; only their names and labels matter.

@@ -16,6 +16,7 @@ mod streams;
 pub(crate) mod traffic_policy;
 pub(crate) mod upstream;
 pub(crate) mod virtual_service;
+pub(crate) mod workload_group;
 
 use osier_api::Object;
 

@@ -10,6 +10,7 @@
 
 mod assemble;
 mod balancing;
+mod check;
 mod clusters;
 mod compile;
 mod cors;
@@ -51,6 +52,7 @@ mod upstream;
 mod workload;
 
 pub use balancing::{Balancing, LoadBalancer, RetryBudget, Warmup};
+pub use check::{Check, Probe, Soundness};
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};

@@ -17,6 +17,7 @@ use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
 use crate::istio::virtual_service;
+use crate::istio::workload_group::{self, WorkloadGroup};
 use crate::nodes::Nodes;
 use crate::secret::{self, Secrets, TlsSecret};
 use crate::standing::Subject;
@@ -37,6 +38,7 @@ pub(crate) struct Memory {
     api_gateways: Kept<GatewaySet>,
     entries: Kept<ServiceEntry>,
     outsides: Kept<Option<Outside>>,
+    pub(crate) groups: Kept<WorkloadGroup>,
     read_secrets: Kept<TlsSecret>,
     pub(crate) secrets: Secrets,
 }
@@ -104,6 +106,11 @@ impl Memory {
                 inputs.service_entries,
                 &previous.entries,
                 service_entry::compile,
+            ),
+            groups: read_all(
+                inputs.workload_groups,
+                &previous.groups,
+                workload_group::compile,
             ),
             outsides: read_all(
                 inputs.workload_entries,
@@ -176,7 +183,20 @@ impl Memory {
             .filter_map(|reading| reading.value.as_ref().as_ref());
         let outsides = outsides.flat_map(|outside| &outside.findings);
         let all = routes.chain(policies).chain(gateways);
-        all.chain(entries).chain(outsides).cloned()
+        let groups = self.groups.values();
+        let groups = groups.flat_map(|reading| &reading.value.findings);
+        let known = all.chain(entries).chain(outsides).chain(groups);
+        known.cloned().chain(self.strays())
+    }
+
+    /// WorkloadEntries of groups that do not exist.
+    fn strays(&self) -> impl Iterator<Item = Finding> {
+        let all = self.outsides.values();
+        let all = all.filter_map(|reading| reading.value.as_ref().as_ref());
+        all.filter_map(|outside| {
+            let group = outside.group.as_deref()?;
+            (!self.groups.contains_key(group)).then(|| outside.stray(group))
+        })
     }
 
     /// ServiceEntries, oldest first.
@@ -370,6 +390,7 @@ impl Keep for Ingress {}
 impl Keep for ServiceEntry {}
 impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}
+impl Keep for WorkloadGroup {}
 /// A pod's status changes often while nothing in it that the mesh sees does.
 impl Keep for Workload {
     fn keep(new: Self, previous: Option<&Arc<Self>>) -> Arc<Self> {

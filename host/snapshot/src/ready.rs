@@ -80,6 +80,7 @@ impl Ready<'_> {
             place,
             port,
             weight: 1,
+            check: None,
         })
     }
 
@@ -103,6 +104,7 @@ impl Ready<'_> {
             place,
             port,
             weight: 1,
+            check: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::check::Check;
 use crate::endpoint::Place;
 use crate::service::Protocol;
 use crate::workload::Workload;
@@ -23,6 +24,7 @@ pub(crate) struct Serves {
     pub(crate) place: Place,
     pub(crate) port: u16,
     pub(crate) weight: u32,
+    pub(crate) check: Option<Arc<Check>>,
 }
 
 /// What tells endpoints apart.

@@ -85,6 +85,8 @@ pub struct Cluster {
     pub health: Vec<Arc<Health>>,
     /// All have the same weight.
     pub even: bool,
+    /// Some are checked, and may be unsound.
+    pub checked: bool,
     /// How to choose among them.
     pub balancing: Arc<Balancing>,
     /// Where hashes lead, if they decide.
@@ -118,6 +120,7 @@ impl Cluster {
             even: endpoints
                 .windows(2)
                 .all(|pair| matches!(pair, [a, b] if a.weight == b.weight)),
+            checked: endpoints.iter().any(|endpoint| endpoint.check.is_some()),
             endpoints,
             balancing,
             table: None,

@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) ingresses: Vec<Arc<Object>>,
     pub(crate) ingress_classes: Vec<Arc<Object>>,
     pub(crate) reference_grants: Vec<Arc<Object>>,
+    pub(crate) workload_groups: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -144,6 +145,14 @@ impl World {
         self
     }
 
+    pub(crate) fn workload_group(&mut self, name: &str, spec: Value) -> &mut Self {
+        let meta = metadata(name, "default");
+        self.workload_groups.push(object(
+            json!({"kind": "WorkloadGroup", "metadata": meta, "spec": spec}),
+        ));
+        self
+    }
+
     pub(crate) fn compile(&self, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
         let inputs = Inputs {
             services: &self.services,
@@ -154,6 +163,7 @@ impl World {
             gateways: &self.gateways,
             service_entries: &self.service_entries,
             workload_entries: &self.workload_entries,
+            workload_groups: &self.workload_groups,
             secrets: &self.secrets,
             nodes: &self.nodes,
             node: "here",

@@ -60,10 +60,8 @@ fn inside(
 ) -> Result<Comparison, Malformed> {
     let (before, after) = (parts(schema, old)?, parts(schema, new)?);
     let mut found = Comparison::default();
-    let steps = before
-        .keys()
-        .chain(after.keys().filter(|step| !before.contains_key(step)));
-    for step in steps {
+    let new_steps = after.keys().filter(|step| !before.contains_key(step));
+    for step in before.keys().chain(new_steps) {
         let (old, new) = (before.get(step), after.get(step));
         let schema = schema.step(step);
         let both = [old, new].map(|side| side.map_or(&[][..], Vec::as_slice));

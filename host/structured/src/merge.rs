@@ -112,21 +112,20 @@ impl<'a> Lists<'a> {
         loop {
             match (live.peek(), wish.peek()) {
                 (None, None) => return Ok(merged),
-                (Some((old, _)), Some((new, _))) if old != new => {
-                    // Shared, but not the one that comes next: it is put where the wish has it.
-                    if self.wished.contains_key(old)
-                        && shared.peek().is_some_and(|next| *next != old)
-                    {
-                        live.next();
-                        continue;
-                    }
-                }
-                (Some(_), Some((new, _))) => {
+                (Some((old, _)), Some((new, _))) if old == new => {
                     merged.push(self.element(new)?);
                     done.insert(new, ());
                     live.next();
                     wish.next();
                     shared.next();
+                    continue;
+                }
+                // Shared, but not the one that comes next: it is put where the wish has it.
+                (Some((old, _)), Some(_))
+                    if self.wished.contains_key(old)
+                        && shared.peek().is_some_and(|next| *next != old) =>
+                {
+                    live.next();
                     continue;
                 }
                 _ => {}

@@ -90,11 +90,8 @@ pub fn apply(
     if !conflicts.is_empty() && !wish.force {
         return Err(Refusal::Conflicts(conflicts));
     }
-    disown(
-        &mut after,
-        manager,
-        &change.written().union(change.removed.clone()),
-    );
+    let touched = change.written().union(change.removed);
+    disown(&mut after, manager, &touched);
     *owners = after;
     Ok(pruned)
 }

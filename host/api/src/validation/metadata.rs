@@ -2,7 +2,6 @@
 
 use super::at::At;
 use super::names;
-use crate::selector::LabelSelector;
 use crate::{Fault, Object, Resource};
 
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -67,19 +66,11 @@ pub(super) fn labels(labels: &At<'_>) -> Vec<Fault> {
     faults
 }
 
-/// A label selector in the form with `matchLabels` and `matchExpressions`.
-pub(super) fn selector(selector: &At<'_>) -> Vec<Fault> {
-    let mut faults = labels(&selector.at("matchLabels"));
-    if LabelSelector::from_object(selector.value).is_err() {
-        faults.push(selector.at("matchExpressions").invalid("each needs a key, an operator of In, NotIn, Exists, DoesNotExist, and values that fit it"));
-    }
-    faults
-}
-
 fn name(resource: &Resource, meta: &At<'_>) -> Vec<Fault> {
     let rule = match (resource.group, resource.plural) {
         ("", "services") => names::label_1035,
         ("", "namespaces") => names::label,
+        ("rbac.authorization.k8s.io", _) => names::path_segment,
         _ => names::subdomain,
     };
     let (name, prefix) = (meta.at("name"), meta.at("generateName"));

@@ -8,6 +8,18 @@ const LABEL_1035: &str = "a DNS-1035 label must consist of lower case alphanumer
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const NAME_PART: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+/// A name that may stand in a path: anything without `/` and `%`, but not `.` or `..`.
+pub(super) fn path_segment(name: &str) -> Vec<String> {
+    if matches!(name, "." | "..") {
+        return vec![format!("may not be '{name}'")];
+    }
+    let bad = ['/', '%']
+        .into_iter()
+        .filter(|letter| name.contains(*letter));
+    bad.map(|letter| format!("may not contain '{letter}'"))
+        .collect()
+}
+
 /// What a port number must be.
 pub(super) const PORT: &str = "must be between 1 and 65535, inclusive";
 

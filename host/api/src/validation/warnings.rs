@@ -8,31 +8,14 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
     let spec = At::of(object, "spec");
     match (resource.group, resource.plural) {
         ("", "pods") => pod(&spec),
-        ("", "replicationcontrollers") | ("apps", _) => pod(&spec.at("template").at("spec")),
-        ("batch", "jobs") => job(&spec),
-        ("batch", "cronjobs") => job(&spec.at("jobTemplate").at("spec")),
+        ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
         ("", "services") => service(&spec),
         ("networking.istio.io", "workloadgroups") => vec![
-            "a WorkloadGroup is kept, but no workload registers by it in this version: create WorkloadEntry objects"
+            "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup"
                 .to_owned(),
         ],
         _ => Vec::new(),
     }
-}
-
-fn job(spec: &At<'_>) -> Vec<String> {
-    let mut found = pod(&spec.at("template").at("spec"));
-    for field in [
-        "podFailurePolicy",
-        "successPolicy",
-        "backoffLimitPerIndex",
-        "maxFailedIndexes",
-        "managedBy",
-    ] {
-        let why = "a Job counts its failed pods against backoffLimit alone in this version";
-        said(&mut found, spec.at(field), At::is_present, why);
-    }
-    found
 }
 
 fn pod(spec: &At<'_>) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! The fields of the messages that are read, with the numbers of Kubernetes' `generated.proto` files.
 
+mod access;
+
 /// The fields of a message.
 pub(super) type Shape = &'static [Field];
 
@@ -21,22 +23,14 @@ pub(super) enum Kind {
     Flag,
     Bytes,
     Message(Shape),
-    /// A message of the table of workloads.
-    Named(&'static str),
-    /// The same, whose fields are those of the message around it in JSON.
-    Inside(&'static str),
     /// A map from text to this.
     TextMap,
     BytesMap,
+    /// A map from text to `resource.Quantity`.
     QuantityMap,
-    /// A number that is written only if it is set: zero is a value.
-    SetNumber,
-    Quantity,
     /// `meta.v1.Time`.
     Time,
     IntOrString,
-    /// As [`Kind::SetNumber`].
-    SetIntOrString,
     /// Set by the server alone.
     Ignored,
 }
@@ -205,15 +199,19 @@ const KINDS: [(&str, Shape); 5] = [
     ("ServiceAccount", SERVICE_ACCOUNT),
 ];
 
-/// The fields of a kind of the core group.
-pub(super) fn kind(name: &str) -> Option<Shape> {
-    KINDS
-        .iter()
-        .find(|(kind, _)| *kind == name)
-        .map(|(_, shape)| *shape)
+/// The fields of a kind.
+pub(super) fn kind(api_version: &str, name: &str) -> Option<Shape> {
+    all()
+        .find(|(version, kind, _)| *version == api_version && *kind == name)
+        .map(|(_, _, shape)| shape)
+}
+
+fn all() -> impl Iterator<Item = (&'static str, &'static str, Shape)> {
+    let core = KINDS.iter().map(|(kind, shape)| ("v1", *kind, *shape));
+    core.chain(access::KINDS.iter().copied())
 }
 
 /// The kinds that are read.
 pub(super) fn names() -> Vec<&'static str> {
-    KINDS.iter().map(|(name, _)| *name).collect()
+    all().map(|(_, name, _)| name).collect()
 }

@@ -95,6 +95,7 @@ impl Registry {
             error => objects::unavailable(&error),
         })?;
         claim.keep();
+        strategy.created(&object);
         object.set_resource_version(revision);
         Ok(object)
     }

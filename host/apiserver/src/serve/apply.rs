@@ -10,6 +10,7 @@ use super::patch::{self, APPLY};
 use crate::draft;
 use crate::query::{self, FieldValidation};
 use crate::registry::{Change, Part, Write};
+use crate::target::Address;
 
 /// How often an apply begins anew because the object came or went meanwhile.
 const ATTEMPTS: usize = 8;
@@ -126,11 +127,7 @@ impl Exchange<'_> {
             object.set(&["metadata", "name"], address.name.clone().into());
         }
         if object.name() != address.name {
-            return Err(Status::bad_request(format!(
-                "the name of the object ({}) does not match the name on the URL ({})",
-                object.name(),
-                address.name
-            )));
+            return Err(misnamed(address, object.name()));
         }
         let registry = &self.server.registry;
         registry.create(write, object, &wish.duplicates).await
@@ -148,6 +145,13 @@ fn merged(write: &Write<'_>, live: Option<&Object>, wish: &Wish) -> Result<Objec
             Status::apply_conflict(&error.to_string(), causes)
         }
     })
+}
+
+fn misnamed(address: &Address, name: &str) -> Status {
+    let wanted = &address.name;
+    Status::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({wanted})"
+    ))
 }
 
 fn unfit(write: &Write<'_>, words: &str) -> Status {

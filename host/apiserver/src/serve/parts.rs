@@ -1,7 +1,6 @@
 //! Subresources: the parts of an object that have a path of their own.
 
 use http::{Method, Response};
-use osier_api::selector::LabelSelector;
 use osier_api::{Object, Status, Subresource};
 use osier_process::body::Body;
 use osier_process::clock;
@@ -27,6 +26,7 @@ impl Exchange<'_> {
             (Subresource::Binding, Method::POST) => self.bind().await,
             (Subresource::Eviction, Method::POST) => self.evict().await,
             (Subresource::Log, Method::GET) => self.log().await,
+            (Subresource::Token, Method::POST) => self.token().await,
             _ => Err(not_allowed()),
         }
     }
@@ -45,7 +45,7 @@ impl Exchange<'_> {
     }
 
     /// A small body without a schema of its own.
-    async fn plain_body(&mut self) -> Result<Value, Status> {
+    pub(super) async fn plain_body(&mut self) -> Result<Value, Status> {
         let bytes = self.incoming.bytes().await?;
         let format = if self.incoming.media().contains("yaml") {
             Format::Yaml
@@ -282,13 +282,17 @@ fn scale(object: &Object) -> Value {
             .and_then(Value::as_i64)
             .unwrap_or(0)
     };
-    let selector = LabelSelector::of_controller(object).unwrap_or_default();
+    let selector = object.get(&["spec", "selector"]).and_then(Value::as_object);
+    let terms = selector
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
         "spec": {"replicas": number("spec")},
-        "status": {"replicas": number("status"), "selector": selector.to_string()},
+        "status": {"replicas": number("status"), "selector": terms.collect::<Vec<_>>().join(",")},
     })
 }
 

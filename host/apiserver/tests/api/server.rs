@@ -8,6 +8,7 @@ use osier_apiserver::{
     Admit, Admitted, ApiServer, LogOptions, Operation, PodLogs, Review, Settings, StoreKind,
     StoreLimits, User,
 };
+use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
 use osier_process::{Boxed, Tasks};
 use serde_json::{Value, json};
@@ -109,6 +110,7 @@ impl Server {
             store: StoreKind::Redb,
             store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
+            token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
         };
         let api = ApiServer::open(
             settings,

@@ -1,6 +1,5 @@
 //! Create, replace, patch.
 
-use osier_apiserver::User;
 use serde_json::{Value, json};
 
 use crate::server::{MAPS, PODS, Server, controller, map, pod, request};
@@ -384,51 +383,6 @@ async fn a_write_needs_a_living_namespace() {
             403,
             "configmaps \"m\" is forbidden: unable to create new content in namespace blue because it is being terminated"
         )
-    );
-}
-
-#[tokio::test]
-async fn strangers_may_nothing() {
-    let server = Server::new().await;
-    let stranger = User::new("jane", ["people"]);
-    let listed = server
-        .send_as(&stranger, request("GET", PODS, "", ""))
-        .await;
-    assert_eq!(
-        (listed.code, listed.message().as_str()),
-        (
-            403,
-            "pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\""
-        )
-    );
-    assert_eq!(
-        server
-            .send_as(&stranger, request("GET", "/version", "", ""))
-            .await
-            .code,
-        200
-    );
-    assert_eq!(
-        server
-            .send_as(&stranger, request("GET", "/apis", "", ""))
-            .await
-            .code,
-        403
-    );
-}
-
-#[tokio::test]
-async fn nobody_is_somebody_else() {
-    let server = Server::new().await;
-    let mut disguised = request("GET", PODS, "", "");
-    disguised
-        .headers_mut()
-        .insert("impersonate-user", "jane".parse().unwrap());
-    let refused = server.send(disguised).await;
-    assert!(
-        refused.code == 403 && refused.message().contains("leave out --as"),
-        "{}",
-        refused.text
     );
 }
 

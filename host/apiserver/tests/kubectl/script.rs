@@ -138,6 +138,13 @@ spec:
   containers: [{name: web, image: hello, ports: [{containerPort: 80}, {containerPort: 80, protocol: UDP}]}]
 "#;
 
+const READER: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader, namespace: NS}
+rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}]
+"#;
+
 const EVENT: &str = r#"
 apiVersion: v1
 kind: Event
@@ -384,6 +391,45 @@ pub(crate) const SCRIPT: &[Step] = &[
         &["configmap \"maps\" deleted", "configmap/maps replaced"],
     )
     .with(CHANGED),
+    step("auth can-i create pods", &["yes"]),
+    refused("auth can-i create pods --as=ann", &["no"]),
+    step("auth can-i --list", &["*.*"]),
+    step("auth whoami", &["system:masters", "system:authenticated"]).since(28),
+    step(
+        "create role reader --verb=get,list --resource=configmaps",
+        &["role.rbac.authorization.k8s.io/reader created"],
+    ),
+    step(
+        "create rolebinding readers --role=reader --user=ann --serviceaccount=NS:accounts",
+        &["rolebinding.rbac.authorization.k8s.io/readers created"],
+    ),
+    step(
+        "get rolebindings -o wide",
+        &["Role/reader", "ann", "/accounts"],
+    ),
+    step("get configmaps --as=ann", &["maps"]),
+    refused(
+        "get secrets --as=ann",
+        &[
+            "Error from server (Forbidden): secrets is forbidden: User \"ann\" cannot list resource \"secrets\"",
+        ],
+    ),
+    step("auth can-i list configmaps --as=ann", &["yes"]),
+    step(
+        "get clusterroles view -o yaml",
+        &["aggregationRule", "pods/log"],
+    ),
+    step(
+        "describe clusterrole system:node",
+        &["PolicyRule", "leases.coordination.k8s.io"],
+    ),
+    step(
+        "auth reconcile -f -",
+        &["role.rbac.authorization.k8s.io/reader"],
+    )
+    .with(READER),
+    step("create token accounts", &["ey"]).since(24),
+    refused("create token none", &["not found"]).since(24),
     step("delete pod made", &["pod \"made\" deleted"]),
     step("delete pod pods --grace-period=0 --force", &["deleted"]),
     step("wait --for=delete pod/pods --timeout=10s", &[]).since(27),

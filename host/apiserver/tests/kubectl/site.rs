@@ -9,7 +9,7 @@ use osier_api::{Object, Status};
 use osier_apiserver::{
     ApiServer, Listener, LogOptions, PodLogs, Settings, StoreKind, StoreLimits, User,
 };
-use osier_identity::{Authority, Credential, Subject};
+use osier_identity::{Authority, Credential, Subject, TokenKey};
 use osier_process::body::{self, Body};
 use osier_process::serve::{Limits, Security, serve};
 use osier_process::{Boxed, Tasks};
@@ -50,6 +50,7 @@ impl Site {
             store: StoreKind::Sled,
             store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
+            token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
         };
         let api = ApiServer::open(settings, Vec::new(), Arc::new(Lines), tasks.clone())
             .await

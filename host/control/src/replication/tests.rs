@@ -5,24 +5,21 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use osier_api::selector::LabelSelector;
 use proptest::prelude::*;
 
 use super::*;
-use crate::expectations::Expectations;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn wanted(replicas: usize) -> Wanted {
+    let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), "web".to_owned())].into();
     Wanted {
-        owner: Owner {
-            uid: "rc".to_owned(),
-            selector: LabelSelector::from_match_labels([("app", "web")]),
-            leaving: false,
-        },
+        uid: "rc".to_owned(),
         replicas,
-        template_labels: [("app".to_owned(), "web".to_owned())].into(),
+        selector: labels.clone(),
+        template_labels: labels,
         min_ready: Duration::ZERO,
+        leaving: false,
     }
 }
 
@@ -100,7 +97,7 @@ fn orphans_are_adopted_and_strays_released() {
     });
     let plan = decide(&wanted(2), &[orphan, stray, foreign], NOW);
     assert_eq!(
-        (names(&plan.claim.adopt), names(&plan.claim.release)),
+        (names(&plan.adopt), names(&plan.release)),
         (vec!["orphan"], vec!["stray"])
     );
     assert_eq!(plan.create, 1);
@@ -108,14 +105,16 @@ fn orphans_are_adopted_and_strays_released() {
 
 #[test]
 fn a_leaving_controller_only_reports() {
-    let mut leaving = wanted(5);
-    leaving.owner.leaving = true;
+    let leaving = Wanted {
+        leaving: true,
+        ..wanted(5)
+    };
     let orphan = pod("orphan", |pod| {
         pod["metadata"]["ownerReferences"] = json!([])
     });
     let plan = decide(&leaving, &[plain("a"), orphan], NOW);
     assert_eq!(
-        (plan.create, plan.delete.len(), plan.claim.adopt.len()),
+        (plan.create, plan.delete.len(), plan.adopt.len()),
         (0, 0, 0)
     );
     assert_eq!(plan.counts.replicas, 1);
@@ -190,7 +189,7 @@ impl World {
         let Some(change) = self.news.pop_front() else {
             return;
         };
-        self.expectations.note(&change);
+        note(&mut self.expectations, &change);
         let object = Arc::clone(change.object());
         self.seen.retain(|seen| seen.uid() != object.uid());
         if !change.is_deleted() {

@@ -49,6 +49,7 @@ impl Findings {
             &mirrors.gateways,
             &mirrors.service_entries,
             &mirrors.workload_entries,
+            &mirrors.workload_groups,
         ] {
             for object in informer.list() {
                 let key = (

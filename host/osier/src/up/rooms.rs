@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
-use osier_identity::{Authority, Subject};
+use osier_identity::{Authority, Subject, TokenKey};
 use osier_node::images::ImageStore;
 use osier_node::{Capacity, Node, Parts};
 use osier_policy::PolicyHost;
@@ -96,6 +96,7 @@ impl Rooms {
         osier_control::start(controllers, &plane, osier_control::Settings::default());
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
+        osier_proxy::check_endpoints(&node.proxy(), &plane);
         let started = node.clone();
         plane.spawn("readiness", async move {
             started.ready().await;
@@ -219,6 +220,8 @@ async fn open_api(
     logs: Arc<NodeLogs>,
     tasks: Tasks,
 ) -> Result<Arc<ApiServer>, Failure> {
+    let key =
+        TokenKey::open(&data.join("pki")).map_err(|error| Failure::Data(error.to_string()))?;
     let store = match settings.store {
         StoreName::Sled => StoreKind::Sled,
         StoreName::Redb => StoreKind::Redb,
@@ -231,6 +234,7 @@ async fn open_api(
             ..StoreLimits::default()
         },
         service_cidr: SERVICE_RANGE.to_owned(),
+        token_key: Arc::new(key),
     };
     let opened = ApiServer::open(api, admission, logs, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))

@@ -231,6 +231,27 @@ fn expand(fields: &Map<String, Json>) -> Map<String, Json> {
     nested
 }
 
+/// What a reference names; the field at fault if nothing. Both APIs that have a Gateway may be meant.
+fn target((group, kind): (&str, &str), name: String) -> Result<Target, (&'static str, String)> {
+    match (group, kind) {
+        ("", "Service") => Ok(Target::Service(name)),
+        ("", "Namespace") => Ok(Target::Namespace(name)),
+        ("" | "networking.istio.io" | "gateway.networking.k8s.io", "Gateway") => {
+            Ok(Target::Gateway(name))
+        }
+        (_, "Service" | "Gateway" | "Namespace") => Err((
+            "group",
+            format!(
+                "`{group}` must be empty, or for a Gateway networking.istio.io or gateway.networking.k8s.io"
+            ),
+        )),
+        (_, kind) => Err((
+            "kind",
+            format!("`{kind}` must be Service, Gateway or Namespace"),
+        )),
+    }
+}
+
 fn targets(root: &Map<String, Json>, faults: &mut Vec<Fault>) -> Vec<Target> {
     let mut targets = Vec::new();
     let references = root.get("targetRefs").and_then(Json::as_array);
@@ -252,14 +273,9 @@ fn targets(root: &Map<String, Json>, faults: &mut Vec<Fault>) -> Vec<Target> {
                 "is not supported by this version; use match: destination.port == ..",
             ));
         }
-        match text("kind") {
-            "Service" => targets.push(Target::Service(name)),
-            "Gateway" => targets.push(Target::Gateway(name)),
-            "Namespace" => targets.push(Target::Namespace(name)),
-            kind => faults.push(Fault::new(
-                format!("{path}.kind"),
-                format!("`{kind}` must be Service, Gateway or Namespace"),
-            )),
+        match target((text("group"), text("kind")), name) {
+            Ok(target) => targets.push(target),
+            Err((field, words)) => faults.push(Fault::new(format!("{path}.{field}"), words)),
         }
     }
     if let Some(selector) = root.get("selector").filter(|selector| !selector.is_null()) {

@@ -104,19 +104,21 @@ fn workloads_by_labels() {
 
 #[test]
 fn a_gateway_is_the_callers_side() {
-    let policies = [(
-        "default",
-        403,
-        json!({"targetRefs": [{"kind": "Gateway", "name": "public"}]}),
-    )];
-    for gateway in ["public", "default/public"] {
-        let mut scope = inbound("default", "reviews");
-        scope.gateway = Some(gateway);
-        assert_eq!(status(&policies, &scope), 200, "not twice");
-        scope.direction = Direction::Outbound;
-        assert_eq!(status(&policies, &scope), 403);
-        scope.gateway = Some("other");
-        assert_eq!(status(&policies, &scope), 200);
+    for group in ["", "networking.istio.io", "gateway.networking.k8s.io"] {
+        let policies = [(
+            "default",
+            403,
+            json!({"targetRefs": [{"group": group, "kind": "Gateway", "name": "public"}]}),
+        )];
+        for gateway in ["public", "default/public"] {
+            let mut scope = inbound("default", "reviews");
+            scope.gateway = Some(gateway);
+            assert_eq!(status(&policies, &scope), 200, "not twice");
+            scope.direction = Direction::Outbound;
+            assert_eq!(status(&policies, &scope), 403);
+            scope.gateway = Some("other");
+            assert_eq!(status(&policies, &scope), 200);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use osier_process::Tasks;
-use osier_snapshot::{Endpoint, Place};
+use osier_snapshot::Place;
 use tokio::net::TcpStream;
 
 use super::resolve::Resolver;
@@ -30,40 +30,40 @@ impl Connector {
         }
     }
 
-    /// Connects to an endpoint outside, within `time`. `asked` is the host that the caller named, for [`Place::Asked`].
+    /// Connects to a port of a place outside, within `time`. `asked` is the host that the caller named, for [`Place::Asked`].
     ///
     /// # Errors
     /// [`Failure::Unreachable`] with the address and what the system said.
     pub(crate) async fn connect(
         &self,
-        endpoint: &Endpoint,
+        at: (&Place, u16),
         asked: &str,
         time: Duration,
     ) -> Result<TcpStream, Failure> {
-        let opened = tokio::time::timeout(time, self.open(endpoint, asked)).await;
+        let opened = tokio::time::timeout(time, self.open(at, asked)).await;
         let opened = opened.unwrap_or_else(|_| {
-            let place = shown(endpoint, asked);
+            let place = shown(at, asked);
             Err(format!("{place} did not take a connection within {time:?}"))
         });
         opened.map_err(|reason| Failure::Unreachable(reason.into()))
     }
 
-    async fn open(&self, endpoint: &Endpoint, asked: &str) -> Result<TcpStream, String> {
-        let name = match &endpoint.place {
-            Place::Address(address) => return dial(*address, endpoint.port).await,
+    async fn open(&self, (place, port): (&Place, u16), asked: &str) -> Result<TcpStream, String> {
+        let name = match place {
+            Place::Address(address) => return dial(*address, port).await,
             Place::Name(name) => name,
             Place::Asked => asked,
             Place::Pod => return Err("a pod has no address on the network".into()),
         };
         if let Ok(address) = name.trim_matches(['[', ']']).parse() {
-            return dial(address, endpoint.port).await;
+            return dial(address, port).await;
         }
         let addresses = self.resolver.addresses(name).await?;
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % addresses.len();
         let (after, before) = addresses.split_at(first);
         let mut failed = String::new();
         for address in before.iter().chain(after).take(MOST_ADDRESSES) {
-            match dial(*address, endpoint.port).await {
+            match dial(*address, port).await {
                 Ok(stream) => return Ok(stream),
                 Err(reason) => failed = reason,
             }
@@ -80,9 +80,8 @@ async fn dial(address: IpAddr, port: u16) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-fn shown(endpoint: &Endpoint, asked: &str) -> String {
-    let port = endpoint.port;
-    match &endpoint.place {
+fn shown((place, port): (&Place, u16), asked: &str) -> String {
+    match place {
         Place::Address(address) => SocketAddr::new(*address, port).to_string(),
         Place::Name(name) => format!("{name}:{port}"),
         Place::Asked => format!("{asked}:{port}"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use osier_api::Object;
 
-use super::{GROUP, created};
+use super::{GROUP, created, workload_group};
 use crate::endpoint::Place;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
@@ -64,11 +64,25 @@ pub(crate) struct Outside {
     pub(crate) place: Option<Place>,
     ports: HashMap<String, u16>,
     weight: u32,
+    /// The group that it belongs to, `namespace/name`.
+    pub(crate) group: Option<String>,
     pub(crate) workload: Arc<Workload>,
     pub(crate) findings: Vec<Finding>,
 }
 
 impl Outside {
+    /// Said when its group does not exist.
+    pub(crate) fn stray(&self, group: &str) -> Finding {
+        Finding {
+            resource: WORKLOAD,
+            namespace: self.workload.namespace.to_string(),
+            name: self.workload.name.to_string(),
+            field: "metadata.annotations".into(),
+            kind: FindingKind::Reference,
+            detail: format!("WorkloadGroup {group} does not exist; the endpoint is not checked"),
+        }
+    }
+
     /// How it serves a port.
     pub(crate) fn serves(&self, port: &EntryPort, host: &str) -> Serves {
         let own = self.ports.get(&*port.port.name).copied();
@@ -80,6 +94,7 @@ impl Outside {
                 .unwrap_or_else(|| Place::Name(host.into())),
             port: own.or(port.target).unwrap_or(port.port.number),
             weight: self.weight,
+            check: None,
         }
     }
 }
@@ -204,8 +219,20 @@ pub(crate) fn compile_workload(object: &Object) -> Option<Outside> {
     let findings = Findings::about(WORKLOAD, named.0, named.1);
     let spec = Fields::spec(object, &findings);
     let mut outside = spec.and_then(|mut spec| outside(&mut spec, named))?;
+    outside.group = group(object);
     outside.findings = findings.into_vec();
     Some(outside)
+}
+
+/// The group of a WorkloadEntry: Istio notes it when a workload registers itself.
+fn group(object: &Object) -> Option<String> {
+    let noted = object.get(&["metadata", "annotations", "istio.io/autoRegistrationGroup"]);
+    let owners = object.get(&["metadata", "ownerReferences"]);
+    let owners = owners.and_then(|owners| owners.as_array());
+    let mut owners = owners.into_iter().flatten();
+    let owner = owners.find(|owner| owner["kind"] == workload_group::NAME);
+    let name = noted.or_else(|| owner?.get("name"))?.as_str()?;
+    Some(format!("{}/{name}", object.namespace()))
 }
 
 fn outside(fields: &mut Fields<'_>, named: (&str, &str)) -> Option<Outside> {
@@ -242,6 +269,7 @@ fn outside(fields: &mut Fields<'_>, named: (&str, &str)) -> Option<Outside> {
         ports,
         // In Istio 0 stands for the default.
         weight: fields.number("weight").unwrap_or(1).max(1),
+        group: None,
         workload: Arc::new(workload),
         findings: Vec::new(),
     })

@@ -283,3 +283,79 @@ proptest! {
         prop_assert!(snapshot.service("good.example.com", Some("default")).is_some());
     }
 }
+
+#[test]
+fn entries_are_checked_as_their_group_says() {
+    let mut world = World::default();
+    world
+        .workload_group(
+            "web",
+            json!({"template": {"labels": {"app": "vm"}}, "metadata": {},
+            "probe": {"httpGet": {"port": 8080}, "periodSeconds": 5, "failureThreshold": 0}}),
+        )
+        .workload_group(
+            "odd",
+            json!({"template": {}, "probe": {"exec": {"command": ["true"]}}}),
+        )
+        .workload_group(
+            "tls",
+            json!({"template": {}, "probe": {"httpGet": {"port": 443, "scheme": "HTTPS"}}}),
+        )
+        .service_entry(
+            "vm",
+            "default",
+            json!({"hosts": ["vm.example.com"], "resolution": "STATIC", "ports": HTTP(80),
+            "workloadSelector": {"labels": {"app": "vm"}}}),
+        );
+    for (name, group) in [("a", "web"), ("b", "odd"), ("c", "gone")] {
+        let number = world.workload_entries.len();
+        world.workload_entry(
+            name,
+            "default",
+            json!({"address": format!("192.0.2.{number}"), "labels": {"app": "vm"}}),
+        );
+        let mut entry = world.workload_entries[number].as_ref().clone();
+        entry.set(
+            &["metadata", "annotations"],
+            json!({"istio.io/autoRegistrationGroup": group}),
+        );
+        world.workload_entries[number] = Arc::new(entry);
+    }
+    let (snapshot, findings) = world.compile(None);
+    let cluster = cluster(&snapshot, "vm.example.com", 80);
+    let checks: Vec<_> = cluster
+        .endpoints
+        .iter()
+        .map(|e| e.check.as_deref())
+        .collect();
+    let second = Duration::from_secs(1);
+    let check = crate::Check {
+        probe: crate::Probe::Http {
+            port: 8080,
+            path: http::uri::PathAndQuery::from_static("/"),
+            headers: Vec::new(),
+        },
+        delay: Duration::ZERO,
+        timeout: second,
+        period: 5 * second,
+        successes: 1,
+        failures: 1,
+    };
+    assert_eq!(checks, [Some(&check), None, None]);
+    assert!(cluster.checked && !cluster.endpoints[0].is_sound() && cluster.endpoints[1].is_sound());
+    let said: Vec<_> = findings
+        .iter()
+        .map(|finding| (&*finding.name, &*finding.field))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("c", "metadata.annotations"),
+            ("odd", "spec.probe.exec"),
+            ("tls", "spec.probe.httpGet.scheme")
+        ]
+    );
+    cluster.endpoints[0].found(true);
+    let again = world.compile(Some(&snapshot)).0;
+    assert!(self::cluster(&again, "vm.example.com", 80).endpoints[0].is_sound());
+}

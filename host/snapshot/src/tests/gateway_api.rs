@@ -9,7 +9,7 @@ const GROUP: &str = "gateway.networking.k8s.io";
 
 impl World {
     /// A class of this controller, and services `a`, `b`, `c` in `default`.
-    fn gateway_api() -> Self {
+    pub(super) fn gateway_api() -> Self {
         let mut world = Self::default();
         for name in ["a", "b", "c"] {
             world.service(name, "default", &["v1"]);
@@ -26,7 +26,7 @@ impl World {
         world
     }
 
-    fn listeners(&mut self, name: &str, listeners: Value) -> &mut Self {
+    pub(super) fn listeners(&mut self, name: &str, listeners: Value) -> &mut Self {
         let spec = json!({"gatewayClassName": "osier", "listeners": listeners});
         let meta = metadata(name, "default");
         self.api_gateways
@@ -35,9 +35,9 @@ impl World {
     }
 
     /// A route whose age is its place.
-    fn route(&mut self, (namespace, name): (&str, &str), spec: Value) -> &mut Self {
+    pub(super) fn route(&mut self, (namespace, name): (&str, &str), spec: Value) -> &mut Self {
         let mut meta = metadata(name, namespace);
-        let age = self.http_routes.len();
+        let age = self.http_routes.len() % 60;
         meta["creationTimestamp"] = json!(format!("2026-01-01T00:00:{age:02}Z"));
         self.http_routes
             .push(object(json!({"metadata": meta, "spec": spec})));

@@ -134,3 +134,35 @@ fn ten_thousand_hosts_cost_no_more_than_one() {
         assert_eq!(compared(&snapshot, &OUTSIDE, &get(uri, &[])), 1, "{uri}");
     }
 }
+
+#[test]
+fn ten_thousand_routes_of_the_gateway_api_cost_no_more_than_one() {
+    let mut world = World::gateway_api();
+    world.listeners(
+        "edge",
+        json!([{"name": "http", "port": 80, "protocol": "HTTP"}]),
+    );
+    for number in 0..MANY {
+        // Every other one shares its host with the rest, and has paths of its own there.
+        let host = match number % 2 {
+            0 => "shared.example.com".to_owned(),
+            _ => format!("h{number}.example.com"),
+        };
+        let path = json!({"path": {"type": "PathPrefix", "value": format!("/p{number}")}});
+        let rule = json!({"matches": [path], "backendRefs": [{"name": "a", "port": 80}]});
+        let spec = json!({"parentRefs": [{"name": "edge"}], "hostnames": [host], "rules": [rule]});
+        world.route(("default", &format!("r{number}")), spec);
+    }
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    assert_eq!(
+        snapshot.standings().gateways[0].listeners[0].attached as usize,
+        MANY
+    );
+    for uri in [
+        "http://h7.example.com/p7",
+        "http://shared.example.com/p9998/x",
+    ] {
+        assert_eq!(compared(&snapshot, &OUTSIDE, &get(uri, &[])), 1, "{uri}");
+    }
+}
