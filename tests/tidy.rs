@@ -256,10 +256,13 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 
 /// Debt of issue #4: policy took in the hooks; their records and handles are to move to engine. Debt of issue #3: snapshot took in two
 /// front ends more and the balancing; the front ends are to move to a crate of their own above the route model.
+/// Debt of issue #6: api has every kind, apiserver reads protobuf; tables and protobuf are to move to crates of their own.
 fn owed_lines(name: &str) -> usize {
     match name {
         "policy" => 400,
         "snapshot" => 1500,
+        "api" => 1500,
+        "apiserver" => 400,
         _ => 0,
     }
 }

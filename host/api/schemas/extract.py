@@ -2,7 +2,7 @@
 """Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
 Usage: extract.py _definitions.json > core.json                     (see README.md)
-       extract.py _definitions.json networking > networking.json    (what core.json has is left out)
+       extract.py _definitions.json SET > SET.json                  (access, cluster, networking: less what core.json has)
 """
 import json
 import sys
@@ -14,7 +14,18 @@ KINDS = ["Pod", "ReplicationController", "Service", "Endpoints", "ConfigMap", "S
 ROOTS = [CORE + kind + suffix for kind in KINDS for suffix in ("", "List")] + [
     CORE + "Binding", "io.k8s.api.coordination.v1.Lease", "io.k8s.api.coordination.v1.LeaseList",
     "io.k8s.api.autoscaling.v1.Scale", "io.k8s.api.policy.v1.Eviction", META + "DeleteOptions", META + "Status"]
-NETWORKING = ["io.k8s.api.networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")]
+API = "io.k8s.api."
+SETS = {
+    "access": [API + "rbac.v1." + kind + suffix for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+               for suffix in ("", "List")] + [
+        API + name for name in (
+            "authorization.v1.SelfSubjectAccessReview", "authorization.v1.SubjectAccessReview",
+            "authorization.v1.LocalSubjectAccessReview", "authorization.v1.SelfSubjectRulesReview",
+            "authentication.v1.TokenReview", "authentication.v1.TokenRequest", "authentication.v1.SelfSubjectReview")],
+    "cluster": [API + kind + suffix for suffix in ("", "List") for kind in (
+        "core.v1.LimitRange", "core.v1.ResourceQuota", "core.v1.PodTemplate", "core.v1.PersistentVolume",
+        "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass")],
+    "networking": [API + "networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")]}
 # Kinds that stand in every group would drag in one GVK per group; only these matter here.
 GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
 SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
@@ -66,21 +77,27 @@ def references(node):
             yield from references(item)
 
 
-def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        source = json.load(file)
-    source = source.get("$defs") or source["definitions"]
-    networking = sys.argv[2:] == ["networking"]
-    if networking:
-        GROUPS.add("networking.k8s.io")
-    found, todo = {}, list(NETWORKING if networking else ROOTS)
+def closure(source, roots):
+    found, todo = {}, list(roots)
     while todo:
         name = todo.pop()
         if name not in found:
             found[name] = definition(name, source[name])
             todo.extend(references(source[name]))
+    return found
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        source = json.load(file)
+    source = source.get("$defs") or source["definitions"]
+    found = closure(source, ROOTS)
+    if sys.argv[2:]:
+        GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
+                       "scheduling.k8s.io"})
+        found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
-                       for name in sorted(found) if not networking or name.startswith("io.k8s.api.networking."))
+                       for name in sorted(found))
     print("{\n" + lines + "\n}")
 
 

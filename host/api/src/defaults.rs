@@ -4,6 +4,7 @@
 //! admission adds (`default` service account, tolerations) is the server's work.
 
 mod access;
+mod cluster;
 mod pod;
 mod volume;
 
@@ -24,6 +25,12 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("", "secrets") => secret(object),
         ("", "namespaces") => namespace(object),
         ("", "nodes") => node(object),
+        ("", "limitranges") => cluster::limits(object),
+        ("", "podtemplates") => cluster::template(object),
+        ("", "persistentvolumes") => cluster::volume(object),
+        ("", "persistentvolumeclaims") => cluster::claim(object),
+        ("networking.k8s.io", "networkpolicies") => cluster::network_policy(object),
+        ("scheduling.k8s.io", "priorityclasses") => cluster::priority(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             access::binding(object)
         }

@@ -87,6 +87,31 @@ pub fn compare(a: &str, b: &str) -> Result<std::cmp::Ordering, InvalidQuantity> 
     Ok(parse(a)?.nano.cmp(&parse(b)?.nano))
 }
 
+/// The sum, in the form of the first unless that is zero. What is no quantity counts as nothing.
+pub fn add(a: &str, b: &str) -> String {
+    let zero = Exact {
+        nano: 0,
+        format: Format::Decimal,
+    };
+    let (a, b) = (parse(a).unwrap_or(zero), parse(b).unwrap_or(zero));
+    let format = if a.nano == 0 { b.format } else { a.format };
+    write(Exact {
+        nano: a.nano.saturating_add(b.nano),
+        format,
+    })
+}
+
+/// How many times the second fits into the first; `None` if one is no quantity or the second is zero.
+pub fn ratio(a: &str, b: &str) -> Option<f64> {
+    let (a, b) = (parse(a).ok()?.nano, parse(b).ok()?.nano);
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a ratio is shown with six digits"
+    )]
+    let ratio = a as f64 / b as f64;
+    ratio.is_finite().then_some(ratio)
+}
+
 /// Writes a number of bytes, in binary units where they divide it.
 pub fn from_bytes(bytes: u64) -> String {
     write(Exact {

@@ -1,6 +1,7 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
 mod access;
+mod cluster;
 pub mod gateway_api;
 pub mod networking;
 
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
 pub use access::*;
+pub use cluster::*;
 
 const VERBS: &[&str] = &[
     "create",
@@ -289,7 +291,7 @@ static OWN: &[&Resource] = &[
 ];
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
-    let tables: [&[&Resource]; 2] = [OWN, access::TABLE];
+    let tables: [&[&Resource]; 3] = [OWN, cluster::TABLE, access::TABLE];
     tables.concat()
 });
 

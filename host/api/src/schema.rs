@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
+    include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
     include_str!("../schemas/policy.json"),

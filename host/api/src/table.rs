@@ -2,6 +2,7 @@
 
 mod access;
 mod age;
+mod cluster;
 mod core;
 mod gateway_api;
 mod mesh;
@@ -113,6 +114,13 @@ fn layout(resource: &Resource) -> Layout {
         ("", "events") => core::EVENTS,
         ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
         ("coordination.k8s.io", "leases") => core::LEASES,
+        ("", "limitranges") => cluster::LIMIT_RANGES,
+        ("", "resourcequotas") => cluster::RESOURCE_QUOTAS,
+        ("", "podtemplates") => cluster::POD_TEMPLATES,
+        ("", "persistentvolumes") => cluster::PERSISTENT_VOLUMES,
+        ("", "persistentvolumeclaims") => cluster::PERSISTENT_VOLUME_CLAIMS,
+        ("networking.k8s.io", "networkpolicies") => cluster::NETWORK_POLICIES,
+        ("scheduling.k8s.io", "priorityclasses") => cluster::PRIORITY_CLASSES,
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,

@@ -5,6 +5,7 @@
 
 mod access;
 mod at;
+mod cluster;
 mod config;
 mod container;
 mod gateway;
@@ -54,6 +55,13 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("", "nodes") => node::check(&spec),
         ("", "events") => node::check_event(object),
         ("coordination.k8s.io", "leases") => node::check_lease(&spec),
+        ("", "limitranges") => cluster::check_limits(&spec),
+        ("", "resourcequotas") => cluster::check_quota(&spec),
+        ("", "podtemplates") => cluster::check_template(object),
+        ("", "persistentvolumes") => cluster::check_volume(&spec),
+        ("", "persistentvolumeclaims") => cluster::check_claim(&spec),
+        ("networking.k8s.io", "networkpolicies") => cluster::check_network_policy(&spec),
+        ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(object),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
             access::check_role(object, resource.namespaced)
         }

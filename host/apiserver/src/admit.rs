@@ -1,6 +1,7 @@
 //! Admission: the point where others may change or refuse a write, after validation and before storing.
 
 mod grants;
+mod limits;
 
 use osier_api::{Object, Resource, Status};
 use osier_process::Boxed;
@@ -8,6 +9,7 @@ use osier_process::Boxed;
 use osier_access::User;
 
 pub(crate) use grants::Grants;
+pub(crate) use limits::Limits;
 
 /// What the write does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,4 +61,7 @@ pub trait Admit: Send + Sync {
 pub trait Read: Send + Sync {
     /// The object, or `None`. The namespace is empty for resources without one.
     fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Object>;
+
+    /// Every object of a kind in a namespace; in all of them, and of resources without one, if it is empty.
+    fn list(&self, resource: &'static Resource, namespace: &str) -> Vec<Object>;
 }

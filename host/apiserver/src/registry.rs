@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod list;
 mod page;
+mod quota;
 mod sign;
 mod update;
 mod watch;
@@ -27,6 +28,7 @@ use osier_access::User;
 
 pub(crate) use delete::{DeleteOptions, Deleted};
 pub(crate) use page::fresh_token;
+pub(crate) use quota::Quotas;
 pub(crate) use update::{Change, Part};
 
 /// The store with the rules above it.
@@ -35,6 +37,7 @@ pub(crate) struct Registry {
     pub(crate) strategies: Strategies,
     pub(crate) admission: Vec<Arc<dyn Admit>>,
     pub(crate) tasks: Tasks,
+    pub(crate) quotas: Quotas,
 }
 
 /// One request to change something.
@@ -176,6 +179,12 @@ impl Read for Registry {
     fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Object> {
         let entry = self.store.get(&objects::key(resource, namespace, name))?;
         objects::read(&entry).ok()
+    }
+
+    fn list(&self, resource: &'static Resource, namespace: &str) -> Vec<Object> {
+        let (_, entries) = self.store.list(&objects::prefix(resource, namespace));
+        let objects = entries.iter().map(objects::read);
+        objects.filter_map(Result::ok).collect()
     }
 }
 

@@ -11,13 +11,13 @@ use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
 
-use crate::admit::{Admit, Grants};
+use crate::admit::{Admit, Grants, Limits};
 use crate::authorize::authorize;
 use crate::discovery;
 use crate::logs::PodLogs;
 use crate::objects;
 use crate::openapi;
-use crate::registry::Registry;
+use crate::registry::{Quotas, Registry};
 use crate::respond;
 use crate::serve;
 use crate::store::{Limits as StoreLimits, Store, StoreError, StoreKind};
@@ -99,13 +99,15 @@ impl ApiServer {
                 rules.put(&objects::read(entry)?);
             }
         }
-        let mut steps: Vec<Arc<dyn Admit>> = vec![Arc::new(Grants(rules.clone()))];
+        let mut steps: Vec<Arc<dyn Admit>> =
+            vec![Arc::new(Grants(rules.clone())), Arc::new(Limits)];
         steps.extend(admission);
         let registry = Arc::new(Registry {
             store,
             strategies,
             admission: steps,
             tasks,
+            quotas: Quotas::default(),
         });
         let server = Self {
             registry,

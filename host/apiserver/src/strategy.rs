@@ -90,6 +90,9 @@ impl Strategy for Plain {
     }
 }
 
+/// Groups of upstream's own whose kinds count generations.
+const COUNTED: [&str; 2] = ["networking.k8s.io", "scheduling.k8s.io"];
+
 /// The strategies of one server.
 pub(crate) struct Strategies {
     services: services::Services,
@@ -118,6 +121,7 @@ impl Strategies {
             services if *services == resources::SERVICES => &self.services,
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
             nodes if *nodes == resources::NODES => &Nodes,
+            counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &self.access,
             _ if generations => &Plain { generations: true },
             _ => &Plain { generations: false },

@@ -10,6 +10,17 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("", "pods") => pod(&spec),
         ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
         ("", "services") => service(&spec),
+        ("networking.k8s.io", "networkpolicies") => vec![
+            "a NetworkPolicy is kept, but nothing acts on it in this version: pods reach each other through the mesh regardless"
+                .to_owned(),
+        ],
+        ("", "persistentvolumes" | "persistentvolumeclaims") => vec![
+            "volumes and claims are kept, but nothing binds them and pods do not mount them in this version".to_owned(),
+        ],
+        ("scheduling.k8s.io", "priorityclasses") => vec![
+            "a PriorityClass is kept and pods get its value, but the scheduler does not order pods by it or push others out in this version"
+                .to_owned(),
+        ],
         ("networking.istio.io", "workloadgroups") => vec![
             "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup"
                 .to_owned(),

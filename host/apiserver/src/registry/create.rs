@@ -82,6 +82,7 @@ impl Registry {
         if self.store.get(&key).is_some() {
             return Err(Status::already_exists(resource, object.name()));
         }
+        let _place = self.reserve(resource, None, &object)?;
         let claim = strategy.claim(None, &mut object)?;
         if write.options.dry_run {
             return Ok(object);
@@ -96,6 +97,7 @@ impl Registry {
         })?;
         claim.keep();
         strategy.created(&object);
+        self.recount(&object).await;
         object.set_resource_version(revision);
         Ok(object)
     }

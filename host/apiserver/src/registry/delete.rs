@@ -154,6 +154,7 @@ impl Registry {
             }
             if gone {
                 strategy.removed(&object);
+                self.recount(&object).await;
                 return Ok(Deleted::Gone(write.shown(object)));
             }
             return Ok(Deleted::Marked(write.shown(object)));

@@ -1,6 +1,7 @@
 //! Replace and patch: one loop that makes the new object from the old one and stores it if nobody was faster.
 
-use osier_api::{Fault, Object, Status, Subresource};
+use osier_api::{Fault, Object, Resource, Status, Subresource, resources};
+use osier_limits::quota;
 use serde_json::{Value, json};
 
 use super::create::place;
@@ -88,6 +89,7 @@ impl Registry {
         }
         sign::put(&mut new, submitted);
         new = self.admit(write, Some(&old), new).await?;
+        let _place = self.reserve(resource, Some(&old), &new)?;
         let claim = strategy.claim(Some(&old), &mut new)?;
         if strategy.generations() && wanted_state_changed(&old, &new) {
             new.set(&["metadata", "generation"], json!(old.generation() + 1));
@@ -114,12 +116,22 @@ impl Registry {
                     strategy.replaced(&old, &new)
                 }
                 new.set_resource_version(revision);
+                if over || counts_anew(resource, &old, &new) {
+                    self.recount(&new).await;
+                }
                 Ok(Some(new))
             }
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(objects::unavailable(&error)),
         }
     }
+}
+
+/// Whether an update changes what is used of a quota, or the quota.
+fn counts_anew(resource: &Resource, old: &Object, new: &Object) -> bool {
+    let limits = |object: &Object| object.get(&["spec"]).cloned();
+    *resource == resources::RESOURCE_QUOTAS && limits(old) != limits(new)
+        || quota::charge(resource, old) != quota::charge(resource, new)
 }
 
 /// Whether nothing keeps a deleted object any longer.

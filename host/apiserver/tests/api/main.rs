@@ -7,6 +7,7 @@ mod applies;
 mod bodies;
 mod deletes;
 mod documents;
+mod limits;
 mod lists;
 mod parts;
 mod server;

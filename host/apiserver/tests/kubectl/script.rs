@@ -145,6 +145,28 @@ metadata: {name: reader, namespace: NS}
 rules: [{apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}]
 "#;
 
+const BOUNDS: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: closed}
+spec: {podSelector: {matchLabels: {app: x}}, egress: [{ports: [{port: 53, protocol: UDP}]}]}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: claim}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: LimitRange
+metadata: {name: small}
+spec: {limits: [{type: Container, default: {cpu: 500m}, defaultRequest: {cpu: 500m}, max: {cpu: "1"}}]}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: template}
+template: {spec: {containers: [{name: c, image: i}]}}
+"#;
+
 const EVENT: &str = r#"
 apiVersion: v1
 kind: Event
@@ -430,6 +452,28 @@ pub(crate) const SCRIPT: &[Step] = &[
     .with(READER),
     step("create token accounts", &["ey"]).since(24),
     refused("create token none", &["not found"]).since(24),
+    step(
+        "create quota few --hard=count/configmaps=100",
+        &["resourcequota/few created"],
+    ),
+    step("get quota few", &["REQUEST", "count/configmaps: ", "/100"]),
+    step("describe quota few", &["count/configmaps", "100"]),
+    step("create priorityclass NS --value=5", &["created"]),
+    step(
+        "apply -f -",
+        &[
+            "nothing acts on it",
+            "networkpolicy.networking.k8s.io/closed created",
+        ],
+    )
+    .with(BOUNDS),
+    step("apply -f -", &["limitrange/small unchanged"])
+        .with(BOUNDS)
+        .never(&["configured", "created"]),
+    step(
+        "get netpol,pvc,limits,podtemplates",
+        &["app=x", "RWO", "small", "template"],
+    ),
     step("delete pod made", &["pod \"made\" deleted"]),
     step("delete pod pods --grace-period=0 --force", &["deleted"]),
     step("wait --for=delete pod/pods --timeout=10s", &[]).since(27),
