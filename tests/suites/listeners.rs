@@ -199,7 +199,11 @@ async fn clients_prove_who_they_are_where_they_must() {
     node.apply_text(&edge(&servers)).unwrap();
     let address = node.listener(8443).await.unwrap();
     let url = "https://m.example.com/";
-    let ask = || async { Ok(Some(proven.get(&address, url).await?)) };
+    let ask = || async {
+        let answered = proven.get(&address, url).await?;
+        // The port opens before the route is there.
+        Ok(Some(answered).filter(|(answer, _)| answer.status == 200))
+    };
     let (answer, _) = until("a proven client is served", SOON, ask).await.unwrap();
     let told = answer.json().unwrap();
     let described = told["headers"]["x-forwarded-client-cert"].as_str().unwrap();
