@@ -3,8 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::balancing::LoadBalancer;
 use crate::endpoint::Endpoint;
 use crate::export::Export;
+use crate::hashing::ConsistentHash;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
 use crate::istio::upstream::UpstreamPolicy;
@@ -24,6 +26,8 @@ pub(crate) struct Clusters<'a> {
     /// Names of which the server's certificate must have one, if no DestinationRule says.
     pub(crate) server_names: &'a [Arc<str>],
     pub(crate) secrets: &'a Secrets,
+    /// A caller's address keeps its endpoint, unless a DestinationRule chooses another way.
+    pub(crate) by_address: bool,
 }
 
 impl Clusters<'_> {
@@ -107,7 +111,11 @@ impl Clusters<'_> {
         };
         // Connections are kept by what they were made for, so equal settings stay one value.
         let before = previous.map(|previous| (&previous.balancing, &previous.upstream));
-        let balancing = shared(said.balancing, before.map(|before| before.0));
+        let mut balancing = said.balancing;
+        if self.by_address && balancing.balancer == LoadBalancer::default() {
+            balancing.hash = balancing.hash.or(Some(ConsistentHash::SOURCE_IP));
+        }
+        let balancing = shared(balancing, before.map(|before| before.0));
         let upstream = self.upstream(port, &said.upstream);
         let how = (balancing, shared(upstream, before.map(|before| before.1)));
         let mut cluster = Cluster::new(name, Arc::clone(self.names), endpoints, how);

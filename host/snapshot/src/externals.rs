@@ -172,6 +172,7 @@ impl Sources<'_> {
             export: &entry.export,
             server_names: &entry.names,
             secrets: self.secrets,
+            by_address: false,
         };
         let ports = entry.ports.iter();
         let ports = ports.map(|port| {

@@ -48,6 +48,17 @@ pub struct ConsistentHash {
     pub method: HashMethod,
 }
 
+impl ConsistentHash {
+    /// By the caller's address, on a ring of Istio's size.
+    pub(crate) const SOURCE_IP: Self = Self {
+        key: HashKey::SourceIp,
+        method: HashMethod::Ring(RING),
+    };
+}
+
+/// Points that a ring has at least, if nothing is said.
+pub(crate) const RING: u32 = 1024;
+
 /// A hash of bytes that is the same in every process and every version, so that nodes agree: FNV-1a, then the final mix of
 /// MurmurHash3, which spreads what differs in the last bytes only.
 pub fn hash_of(bytes: &[u8]) -> u64 {

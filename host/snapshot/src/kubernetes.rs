@@ -48,6 +48,7 @@ pub(crate) fn service(
         export: &Export::Everywhere,
         server_names: &[],
         secrets: parts.secrets,
+        by_address: spec.text("sessionAffinity") == "ClientIP",
     };
     let ready = Ready {
         namespace: object.namespace(),
@@ -109,9 +110,6 @@ impl<'a> Spec<'a> {
                 "it is served inside the mesh only; use a VirtualService with `gateways`",
             ),
             _ => {}
-        }
-        if self.text("sessionAffinity") == "ClientIP" {
-            refuse("spec.sessionAffinity", "requests are balanced one by one");
         }
         if self.list("externalIPs").next().is_some() {
             refuse(

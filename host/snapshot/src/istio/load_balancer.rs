@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use crate::balancing::{Balancing, LoadBalancer, Warmup};
-use crate::hashing::{ConsistentHash, HashKey, HashMethod, MOST_POINTS, is_prime};
+use crate::hashing::{ConsistentHash, HashKey, HashMethod, MOST_POINTS, RING, is_prime};
 use crate::locality::{LocalityRule, Places, SharedLabel};
 use crate::outlier::OutlierPolicy;
 use crate::read::Fields;
@@ -142,7 +142,6 @@ fn cookie(fields: &mut Fields<'_>) -> Option<HashKey> {
 }
 
 fn hash_method(fields: &mut Fields<'_>) -> HashMethod {
-    const RING: u32 = 1024;
     const TABLE: u32 = 65_537;
     let old = fields.number("minimumRingSize");
     let ring = fields.object("ringHash");

@@ -238,3 +238,28 @@ fn pods_and_gateways_stand_where_their_node_does() {
     let second = world.compile(Some(&first)).0;
     assert_eq!(place(&second), crate::Locality::parse("eu/eu-3"));
 }
+
+#[test]
+fn a_service_may_ask_for_affinity_by_address() {
+    let hash = |policy: Value| {
+        let mut world = world(policy);
+        let mut service = world.services[0].as_ref().clone();
+        service.set(&["spec", "sessionAffinity"], json!("ClientIP"));
+        world.services[0] = Arc::new(service);
+        let (snapshot, findings) = world.compile(None);
+        assert_eq!(findings, []);
+        port(&snapshot)
+            .cluster
+            .balancing
+            .hash
+            .clone()
+            .map(|hash| hash.key)
+    };
+    assert_eq!(hash(json!({})), Some(HashKey::SourceIp));
+    assert_eq!(
+        hash(json!({"loadBalancer": {"simple": "ROUND_ROBIN"}})),
+        None
+    );
+    let query = json!({"loadBalancer": {"consistentHash": {"httpQueryParameterName": "x"}}});
+    assert_eq!(hash(query), Some(HashKey::Query("x".into())));
+}
