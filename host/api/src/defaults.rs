@@ -7,6 +7,7 @@ mod access;
 mod cluster;
 mod pod;
 mod volume;
+mod workload;
 
 use base64::Engine;
 use serde_json::{Map, Value, json};
@@ -20,6 +21,10 @@ pub fn apply(resource: &Resource, object: &mut Object) {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::pod(object.as_map_mut()),
         ("", "replicationcontrollers") => replication_controller(object),
+        ("batch", "jobs") => workload::job(object),
+        ("batch", "cronjobs") => workload::cron_job(object),
+        ("apps", "deployments") => workload::deployment(object),
+        ("apps", "replicasets") => workload::replica_set(object),
         ("", "services") => service(object),
         ("", "endpoints") => endpoints(object),
         ("", "secrets") => secret(object),
@@ -102,9 +107,7 @@ fn replication_controller(object: &mut Object) {
         return;
     };
     default(spec, "replicas", 1);
-    if let Some(template) = child(spec, "template").and_then(|template| child(template, "spec")) {
-        pod::spec(template);
-    }
+    workload::template(spec);
 }
 
 fn service(object: &mut Object) {

@@ -15,6 +15,7 @@ pub mod patch;
 pub mod quantity;
 mod resource;
 pub mod resources;
+pub mod schedule;
 pub mod schema;
 pub mod selector;
 mod status;

@@ -4,6 +4,7 @@ mod access;
 mod cluster;
 pub mod gateway_api;
 pub mod networking;
+mod workloads;
 
 use std::sync::LazyLock;
 
@@ -11,6 +12,7 @@ use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
 pub use access::*;
 pub use cluster::*;
+pub use workloads::*;
 
 const VERBS: &[&str] = &[
     "create",
@@ -291,7 +293,7 @@ static OWN: &[&Resource] = &[
 ];
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
-    let tables: [&[&Resource]; 3] = [OWN, cluster::TABLE, access::TABLE];
+    let tables: [&[&Resource]; 4] = [OWN, workloads::TABLE, cluster::TABLE, access::TABLE];
     tables.concat()
 });
 

@@ -13,10 +13,11 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
+    include_str!("../schemas/workloads.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
     include_str!("../schemas/gateway_api.json"),

@@ -5,10 +5,12 @@ mod age;
 mod cluster;
 mod core;
 mod gateway_api;
+mod job;
 mod mesh;
 mod networking;
 mod pod;
 mod policy;
+mod workload;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -107,6 +109,11 @@ fn layout(resource: &Resource) -> Layout {
         ("", "nodes") => core::NODES,
         ("", "namespaces") => core::NAMESPACES,
         ("", "replicationcontrollers") => core::REPLICATION_CONTROLLERS,
+        ("discovery.k8s.io", "endpointslices") => workload::ENDPOINT_SLICES,
+        ("batch", "jobs") => job::JOBS,
+        ("batch", "cronjobs") => job::CRON_JOBS,
+        ("apps", "deployments") => workload::DEPLOYMENTS,
+        ("apps", "replicasets") => workload::REPLICA_SETS,
         ("", "services") => core::SERVICES,
         ("", "endpoints") => core::ENDPOINTS,
         ("", "configmaps") => core::CONFIG_MAPS,

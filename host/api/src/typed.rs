@@ -44,6 +44,28 @@ pub enum IntOrString {
     String(String),
 }
 
+impl IntOrString {
+    /// The number, or the percentage of `total` rounded up; what is neither is nothing.
+    pub fn rounded_up(&self, total: usize) -> usize {
+        self.hundredths(total).div_ceil(100)
+    }
+
+    /// As [`IntOrString::rounded_up`], rounded down.
+    pub fn rounded_down(&self, total: usize) -> usize {
+        self.hundredths(total) / 100
+    }
+
+    fn hundredths(&self, total: usize) -> usize {
+        match self {
+            Self::Int(number) => usize::try_from(*number).unwrap_or(0).saturating_mul(100),
+            Self::String(text) => {
+                let percent = text.strip_suffix('%').and_then(|text| text.parse().ok());
+                total.saturating_mul(percent.unwrap_or(0))
+            }
+        }
+    }
+}
+
 impl Default for IntOrString {
     fn default() -> Self {
         Self::Int(0)
@@ -72,6 +94,15 @@ mod tests {
             (&written["ready"], &written["restartCount"]),
             (&json!(false), &json!(0))
         );
+    }
+
+    #[test]
+    fn shares_of_a_whole() {
+        let quarter = IntOrString::String("25%".to_owned());
+        assert_eq!((quarter.rounded_up(3), quarter.rounded_down(3)), (1, 0));
+        assert_eq!((quarter.rounded_up(8), quarter.rounded_down(8)), (2, 2));
+        assert_eq!(IntOrString::Int(5).rounded_down(3), 5);
+        assert_eq!(IntOrString::String("http".to_owned()).rounded_up(10), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod container;
 mod gateway;
 mod gateway_api;
 mod ingress;
+mod job;
 mod metadata;
 mod names;
 mod node;
@@ -19,9 +20,11 @@ mod policy;
 mod probe;
 mod service;
 mod service_entry;
+mod share;
 mod update;
 mod virtual_service;
 mod warnings;
+mod workload;
 
 use crate::{Fault, Object, Resource};
 use at::At;
@@ -48,6 +51,11 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::check(&spec),
         ("", "replicationcontrollers") => pod::check_controller(&spec),
+        ("discovery.k8s.io", "endpointslices") => service::check_slice(object),
+        ("batch", "jobs") => job::check(&spec),
+        ("batch", "cronjobs") => job::check_cron(object),
+        ("apps", "deployments") => workload::check_deployment(&spec),
+        ("apps", "replicasets") => workload::check_replica_set(&spec),
         ("", "services") => service::check(&spec),
         ("", "endpoints") => service::check_endpoints(&At::of(object, "subsets")),
         ("", "configmaps") => config::check_map(object),

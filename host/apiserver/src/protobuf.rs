@@ -5,6 +5,7 @@
 
 mod messages;
 mod wire;
+mod workloads;
 
 use osier_api::Status;
 use serde_json::Value;
@@ -28,7 +29,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Status> {
     let envelope = envelope(inside).map_err(broken)?;
     let shape = match (envelope.api_version.as_str(), envelope.kind.as_str()) {
         (_, "DeleteOptions") => DELETE_OPTIONS,
-        (version, name) => kind(version, name).ok_or_else(|| unsupported(name))?,
+        (version, name) => kind(version, name)
+            .or_else(|| workloads::kind(version, name))
+            .ok_or_else(|| unsupported(name))?,
     };
     let mut value = wire::message(shape, envelope.raw).map_err(broken)?;
     value["apiVersion"] = envelope.api_version.into();
@@ -38,8 +41,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Status> {
 
 fn unsupported(kind: &str) -> Status {
     let read = messages::names().join(", ");
-    let words =
-        format!("a {kind} is not read from protobuf, only {read}; send it as application/json");
+    let words = format!(
+        "a {kind} is not read from protobuf, only {read}, and workloads; send it as application/json"
+    );
     Status::new(415, "UnsupportedMediaType", words)
 }
 
@@ -129,8 +133,36 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_with_zeros_that_mean_something() {
+        let quantity = [field(1, b"cpu"), field(2, &field(1, b"250m"))].concat();
+        let container = [field(1, b"web"), field(8, &field(1, &quantity))].concat();
+        let probe = field(1, &field(2, &field(2, &[1 << 3, 0, 2 << 3, 80])));
+        let container = [container, field(11, &probe)].concat();
+        let template = field(2, &[field(2, &container), vec![11 << 3, 0]].concat());
+        let surge = field(2, &field(2, &[1 << 3, 0, 2 << 3, 0, 3 << 3 | 2, 0]));
+        let spec = [
+            vec![1 << 3, 0],
+            field(3, &template),
+            field(4, &surge),
+            vec![5 << 3, 0],
+        ];
+        let meta = [field(1, b"apps/v1"), field(2, b"Deployment")].concat();
+        let raw = field(2, &spec.concat());
+        let body = [MAGIC.to_vec(), field(1, &meta), field(2, &raw)].concat();
+        assert_eq!(
+            decode(&body).unwrap()["spec"],
+            json!({"replicas": 0, "strategy": {"rollingUpdate": {"maxSurge": 0}}, "template": {"spec": {"containers":
+                [{"name": "web", "resources": {"limits": {"cpu": "250m"}}, "readinessProbe": {"httpGet": {"port": 80}}}]}}})
+        );
+    }
+
+    #[test]
     fn what_is_not_in_the_tables_is_refused() {
-        assert_eq!(decode(&body("Deployment", b"")).unwrap_err().code, 415);
+        assert_eq!(
+            decode(&body("Deployment", b"")).unwrap_err().code,
+            415,
+            "not in v1"
+        );
         let refusal = decode(&body("ConfigMap", &field(9, b"x"))).unwrap_err();
         assert!(refusal.message.contains("field 9"), "{}", refusal.message);
         assert_eq!(decode(b"{}").unwrap_err().code, 400);

@@ -3,6 +3,7 @@
 //! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
 
 mod access;
+mod jobs;
 mod namespaces;
 mod pods;
 mod services;
@@ -91,7 +92,14 @@ impl Strategy for Plain {
 }
 
 /// Groups of upstream's own whose kinds count generations.
-const COUNTED: [&str; 2] = ["networking.k8s.io", "scheduling.k8s.io"];
+const COUNTED: [&str; 6] = [
+    "apps",
+    "batch",
+    "discovery.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "scheduling.k8s.io",
+];
 
 /// The strategies of one server.
 pub(crate) struct Strategies {
@@ -115,11 +123,14 @@ impl Strategies {
 
     pub(crate) fn of(&self, resource: &'static Resource) -> &dyn Strategy {
         // Upstream counts generations of few of its old kinds, and of every custom resource.
-        let generations = *resource == resources::REPLICATION_CONTROLLERS || !resource.strategic();
+        let generations = *resource == resources::REPLICATION_CONTROLLERS
+            || COUNTED.contains(&resource.group)
+            || !resource.strategic();
         match resource {
             pods if *pods == resources::PODS => &pods::Pods,
             services if *services == resources::SERVICES => &self.services,
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
+            jobs if *jobs == resources::JOBS => &jobs::Jobs,
             nodes if *nodes == resources::NODES => &Nodes,
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &self.access,

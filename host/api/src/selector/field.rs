@@ -127,7 +127,8 @@ fn fields(resource: &Resource) -> &'static [&'static str] {
         ("", "secrets") => &["type"],
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
-        ("", "replicationcontrollers") => &["status.replicas"],
+        ("", "replicationcontrollers") | ("apps", "replicasets") => &["status.replicas"],
+        ("batch", "jobs") => &["status.successful"],
         ("", "services") => &["spec.clusterIP", "spec.type"],
         _ => &[],
     }
@@ -146,11 +147,19 @@ fn value(resource: &Resource, object: &Object, field: &str) -> String {
     if resource.plural == "events" && field == "reportingComponent" {
         return first_of(object, &["reportingComponent"], &["source", "component"]);
     }
+    // Upstream's own name for the number of succeeded pods.
+    let field = if field == "status.successful" {
+        "status.succeeded"
+    } else {
+        field
+    };
     let path: Vec<&str> = field.split('.').collect();
     match object.get(&path) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None if boolean(field) => "false".to_owned(),
-        Some(Value::Null) | None if field == "status.replicas" => "0".to_owned(),
+        Some(Value::Null) | None if matches!(field, "status.replicas" | "status.succeeded") => {
+            "0".to_owned()
+        }
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     }

@@ -68,6 +68,18 @@ impl LabelSelector {
         }
     }
 
+    /// The `spec.selector` of a controller: a plain map of labels in the core group, the full form elsewhere.
+    /// Without one, and if it cannot be read, `None`: it must not select everything then.
+    pub fn of_controller(controller: &Object) -> Option<Self> {
+        let written = controller.get(&["spec", "selector"])?;
+        if !controller.group().is_empty() {
+            return Self::from_object(written).ok();
+        }
+        let labels = written.as_object().into_iter().flatten();
+        let pairs = labels.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+        Some(Self::from_match_labels(pairs))
+    }
+
     /// Reads `{matchLabels, matchExpressions}`.
     pub fn from_object(value: &Value) -> Result<Self, InvalidSelector> {
         let invalid = |detail: &str| InvalidSelector {

@@ -2,6 +2,7 @@
 
 use super::at::At;
 use super::names;
+use crate::selector::LabelSelector;
 use crate::{Fault, Object, Resource};
 
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
@@ -62,6 +63,15 @@ pub(super) fn labels(labels: &At<'_>) -> Vec<Fault> {
         faults.extend(keys);
         let values = names::label_value(value.text()).into_iter();
         faults.extend(values.map(|words| Fault::invalid(&labels.path, value.text(), words)));
+    }
+    faults
+}
+
+/// A label selector in the form with `matchLabels` and `matchExpressions`.
+pub(super) fn selector(selector: &At<'_>) -> Vec<Fault> {
+    let mut faults = labels(&selector.at("matchLabels"));
+    if LabelSelector::from_object(selector.value).is_err() {
+        faults.push(selector.at("matchExpressions").invalid("each needs a key, an operator of In, NotIn, Exists, DoesNotExist, and values that fit it"));
     }
     faults
 }

@@ -6,7 +6,7 @@ use super::at::{At, unique};
 use super::{container, metadata, names};
 use crate::Fault;
 
-const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
+pub(super) const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
 const OPERATORS: [&str; 2] = ["Equal", "Exists"];
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];

@@ -129,10 +129,7 @@ pub(super) fn check_policy(spec: &At<'_>) -> Vec<Fault> {
     for target in targets.items() {
         faults.extend(present_name(&target.at("name"), names::subdomain));
     }
-    faults.extend(metadata::labels(&selector.at("matchLabels")));
-    if crate::selector::LabelSelector::from_object(selector.value).is_err() {
-        faults.push(selector.at("matchExpressions").invalid("each needs a key, an operator of In, NotIn, Exists, DoesNotExist, and values that fit it"));
-    }
+    faults.extend(metadata::selector(&selector));
     let condition = spec.at("match");
     if condition
         .value

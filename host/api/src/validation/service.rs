@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::{metadata, names};
-use crate::Fault;
+use crate::{Fault, Object};
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -96,6 +96,45 @@ pub(super) fn number(port: &At<'_>, required: bool) -> Option<Fault> {
         .int()
         .is_some_and(|number| (1..=65535).contains(&number));
     (!fits).then(|| Fault::invalid(&port.path, port.int().unwrap_or(0), names::PORT))
+}
+
+/// An EndpointSlice.
+pub(super) fn check_slice(slice: &Object) -> Vec<Fault> {
+    let kind = At::of(slice, "addressType");
+    let mut faults: Vec<Fault> = kind.one_of(&["IPv4", "IPv6", "FQDN"]).into_iter().collect();
+    if !kind.is_set() {
+        faults.push(kind.required(""));
+    }
+    for endpoint in At::of(slice, "endpoints").items() {
+        let addresses = endpoint.at("addresses");
+        if !addresses.is_set() {
+            faults.push(addresses.required("must contain at least 1 address"));
+        }
+        let rule = if kind.text() == "FQDN" {
+            names::subdomain
+        } else {
+            names::ip
+        };
+        let found = addresses.items().into_iter();
+        faults.extend(found.flat_map(|address| address.name(rule)));
+    }
+    let ports = At::of(slice, "ports").items();
+    faults.extend(unique(ports.iter().map(|port| port.at("name"))));
+    for port in &ports {
+        faults.extend(number(&port.at("port"), false));
+        faults.extend(port.at("protocol").one_of(&PROTOCOLS));
+    }
+    faults
+}
+
+/// The kind of addresses stays.
+pub(super) fn check_slice_update(old: &Object, new: &Object) -> Vec<Fault> {
+    let (before, after) = (At::of(old, "addressType"), At::of(new, "addressType"));
+    let moved = before.value != after.value;
+    moved
+        .then(|| Fault::immutable(&after.path, after.value.clone()))
+        .into_iter()
+        .collect()
 }
 
 pub(super) fn check_endpoints(subsets: &At<'_>) -> Vec<Fault> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::{access, cluster, config};
+use super::{access, cluster, config, job, service, workload};
 use crate::{Fault, Object, Resource};
 
 const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -11,7 +11,7 @@ const POD_WORDS: &str = "pod updates may not change fields other than `spec.cont
 pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Fault> {
     match (resource.group, resource.plural) {
         ("", "pods") => pod(old, new),
-        ("", "services") => service(old, new),
+        ("", "services") => addresses(old, new),
         ("", "configmaps" | "secrets") => config::check_update(old, new),
         ("", "nodes") => node(old, new),
         ("", "persistentvolumeclaims") => cluster::check_claim_update(old, new),
@@ -20,6 +20,9 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             access::check_binding_update(old, new)
         }
+        ("discovery.k8s.io", "endpointslices") => service::check_slice_update(old, new),
+        ("batch", "jobs") => job::check_update(old, new),
+        ("apps", "deployments" | "replicasets") => workload::check_update(old, new),
         _ => Vec::new(),
     }
 }
@@ -135,7 +138,7 @@ fn changed(before: &Value, after: &Value) -> String {
 }
 
 /// The virtual address stays, unless the service becomes or was an `ExternalName`.
-fn service(old: &Object, new: &Object) -> Vec<Fault> {
+fn addresses(old: &Object, new: &Object) -> Vec<Fault> {
     let external = |object: &Object| object.text(&["spec", "type"]) == "ExternalName";
     if external(old) || external(new) {
         return Vec::new();

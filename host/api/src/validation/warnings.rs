@@ -8,7 +8,9 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
     let spec = At::of(object, "spec");
     match (resource.group, resource.plural) {
         ("", "pods") => pod(&spec),
-        ("", "replicationcontrollers") => pod(&spec.at("template").at("spec")),
+        ("", "replicationcontrollers") | ("apps", _) => pod(&spec.at("template").at("spec")),
+        ("batch", "jobs") => job(&spec),
+        ("batch", "cronjobs") => job(&spec.at("jobTemplate").at("spec")),
         ("", "services") => service(&spec),
         ("networking.k8s.io", "networkpolicies") => vec![
             "a NetworkPolicy is kept, but nothing acts on it in this version: pods reach each other through the mesh regardless"
@@ -27,6 +29,21 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ],
         _ => Vec::new(),
     }
+}
+
+fn job(spec: &At<'_>) -> Vec<String> {
+    let mut found = pod(&spec.at("template").at("spec"));
+    for field in [
+        "podFailurePolicy",
+        "successPolicy",
+        "backoffLimitPerIndex",
+        "maxFailedIndexes",
+        "managedBy",
+    ] {
+        let why = "a Job counts its failed pods against backoffLimit alone in this version";
+        said(&mut found, spec.at(field), At::is_present, why);
+    }
+    found
 }
 
 fn pod(spec: &At<'_>) -> Vec<String> {

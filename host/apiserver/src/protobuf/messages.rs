@@ -23,14 +23,23 @@ pub(super) enum Kind {
     Flag,
     Bytes,
     Message(Shape),
+    /// A message of the table of workloads.
+    Named(&'static str),
+    /// The same, whose fields are those of the message around it in JSON.
+    Inside(&'static str),
     /// A map from text to this.
     TextMap,
     BytesMap,
     /// A map from text to `resource.Quantity`.
     QuantityMap,
+    /// A number that is written only if it is set: zero is a value.
+    SetNumber,
+    Quantity,
     /// `meta.v1.Time`.
     Time,
     IntOrString,
+    /// As [`Kind::SetNumber`].
+    SetIntOrString,
     /// Set by the server alone.
     Ignored,
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::messages::{Kind, Shape};
+use super::workloads;
 
 /// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +112,12 @@ pub(super) fn message(shape: Shape, bytes: &[u8]) -> Result<Value, Malformed> {
                     map.insert(entry.0, entry.1);
                 }
             }
+            Kind::Inside(name) => {
+                let inner = named(name, number, content.bytes()?)?;
+                if let Value::Object(inner) = inner {
+                    object.extend(inner);
+                }
+            }
             kind => {
                 let value = single(kind, field.name, &content).map_err(at_field)?;
                 if field.repeated {
@@ -119,13 +126,24 @@ pub(super) fn message(shape: Shape, bytes: &[u8]) -> Result<Value, Malformed> {
                     {
                         list.push(value);
                     }
-                } else if !unset(&value) {
+                } else if is_set(kind) || !unset(&value) {
                     object.insert(field.name.to_owned(), value);
                 }
             }
         }
     }
     Ok(Value::Object(object))
+}
+
+/// A message of the table of workloads; `number` is the field that holds it.
+fn named(name: &'static str, number: u64, bytes: &[u8]) -> Result<Value, Malformed> {
+    let shape = workloads::message(name).ok_or(Malformed::Unknown(number))?;
+    message(shape, bytes)
+}
+
+/// What is written is meant, even if it is zero.
+fn is_set(kind: Kind) -> bool {
+    matches!(kind, Kind::SetNumber | Kind::SetIntOrString)
 }
 
 fn unset(value: &Value) -> bool {
@@ -140,7 +158,7 @@ fn unset(value: &Value) -> bool {
 fn single(kind: Kind, name: &'static str, content: &Content<'_>) -> Result<Value, Malformed> {
     Ok(match kind {
         Kind::Text => text(name, content.bytes()?)?.into(),
-        Kind::Number => content.number()?.cast_signed().into(),
+        Kind::Number | Kind::SetNumber => content.number()?.cast_signed().into(),
         Kind::Bool => (content.number()? != 0).into(),
         Kind::Flag => {
             if content.number()? == 0 {
@@ -151,8 +169,10 @@ fn single(kind: Kind, name: &'static str, content: &Content<'_>) -> Result<Value
         }
         Kind::Bytes => STANDARD.encode(content.bytes()?).into(),
         Kind::Message(shape) => message(shape, content.bytes()?)?,
+        Kind::Named(message) | Kind::Inside(message) => named(message, 0, content.bytes()?)?,
+        Kind::Quantity => quantity(content.bytes()?)?,
         Kind::Time => time(content.bytes()?)?,
-        Kind::IntOrString => int_or_string(content.bytes()?)?,
+        Kind::IntOrString | Kind::SetIntOrString => int_or_string(content.bytes()?)?,
         Kind::Ignored | Kind::TextMap | Kind::BytesMap | Kind::QuantityMap => Value::Null,
     })
 }
@@ -163,10 +183,9 @@ fn text(name: &'static str, bytes: &[u8]) -> Result<String, Malformed> {
 
 /// One pair of a map: key and value are fields 1 and 2.
 fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), Malformed> {
-    const QUANTITY: Shape = &[super::messages::text(1, "string")];
     let content = match kind {
         Kind::BytesMap => Kind::Bytes,
-        Kind::QuantityMap => Kind::Message(QUANTITY),
+        Kind::QuantityMap => Kind::Quantity,
         _ => Kind::Text,
     };
     let (mut key, mut value) = (String::new(), json!(""));
@@ -178,10 +197,13 @@ fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), Malformed> {
             other => return Err(Malformed::Unknown(other)),
         }
     }
-    if matches!(kind, Kind::QuantityMap) {
-        value = value["string"].take();
-    }
     Ok((key, value))
+}
+
+/// An amount, as text.
+fn quantity(bytes: &[u8]) -> Result<Value, Malformed> {
+    const SHAPE: Shape = &[super::messages::text(1, "text")];
+    Ok(message(SHAPE, bytes)?["text"].take())
 }
 
 /// Seconds since 1970; absent means no time at all.
@@ -209,6 +231,6 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, Malformed> {
     Ok(if parts["type"] == 1 {
         parts["text"].clone()
     } else {
-        parts["int"].clone()
+        parts["int"].as_i64().unwrap_or(0).into()
     })
 }

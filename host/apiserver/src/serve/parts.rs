@@ -1,6 +1,7 @@
 //! Subresources: the parts of an object that have a path of their own.
 
 use http::{Method, Response};
+use osier_api::selector::LabelSelector;
 use osier_api::{Object, Status, Subresource};
 use osier_process::body::Body;
 use osier_process::clock;
@@ -282,17 +283,13 @@ fn scale(object: &Object) -> Value {
             .and_then(Value::as_i64)
             .unwrap_or(0)
     };
-    let selector = object.get(&["spec", "selector"]).and_then(Value::as_object);
-    let terms = selector
-        .into_iter()
-        .flatten()
-        .filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let selector = LabelSelector::of_controller(object).unwrap_or_default();
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
         "spec": {"replicas": number("spec")},
-        "status": {"replicas": number("status"), "selector": terms.collect::<Vec<_>>().join(",")},
+        "status": {"replicas": number("status"), "selector": selector.to_string()},
     })
 }
 

@@ -1,0 +1,136 @@
+//! What keeps pods running.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    AGE, Column, Layout, NAME, array, joined, number, or_none, since_creation, text, wide,
+};
+use crate::Object;
+use crate::selector::LabelSelector;
+
+pub(super) const CONTAINERS: Column =
+    wide("Containers", "Names of each container in the template.");
+pub(super) const IMAGES: Column = wide(
+    "Images",
+    "Images referenced by each container in the template.",
+);
+pub(super) const SELECTOR: Column = wide("Selector", "Label selector of its pods.");
+
+pub(super) const DEPLOYMENTS: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Ready", "Number of the pod with ready state"),
+        text("Up-to-date", "Pods made from the template of now."),
+        text("Available", "Pods that are ready for minReadySeconds."),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ],
+    cells: |deployment, now| {
+        let ready = format!(
+            "{}/{}",
+            count(deployment, "status", "readyReplicas"),
+            count(deployment, "spec", "replicas")
+        );
+        let mut cells = vec![
+            deployment.name().into(),
+            ready.into(),
+            count(deployment, "status", "updatedReplicas").into(),
+            count(deployment, "status", "availableReplicas").into(),
+            since_creation(deployment, now),
+        ];
+        cells.extend(template_cells(deployment));
+        cells
+    },
+};
+
+pub(super) const REPLICA_SETS: Layout = Layout {
+    columns: &[
+        NAME,
+        number("Desired", "Number of pods asked for."),
+        number("Current", "Number of pods that exist."),
+        number("Ready", "Number of pods that are ready."),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ],
+    cells: replica_set,
+};
+
+pub(super) const ENDPOINT_SLICES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("AddressType", "IPv4, IPv6 or FQDN."),
+        text("Ports", "Ports of its endpoints."),
+        text("Endpoints", "Addresses of its endpoints."),
+        AGE,
+    ],
+    cells: |slice, now| {
+        let ports = array(slice, &["ports"]).iter();
+        let ports: Vec<String> = ports.map(|port| port["port"].to_string()).collect();
+        let addresses: Vec<&str> = array(slice, &["endpoints"])
+            .iter()
+            .filter_map(|endpoint| endpoint["addresses"][0].as_str())
+            .collect();
+        let more = addresses.len().saturating_sub(3);
+        let mut shown = addresses.get(..3).unwrap_or(&addresses).join(",");
+        if more > 0 {
+            shown.push_str(&format!(" + {more} more..."));
+        }
+        let or_unset = |text: String| match text.as_str() {
+            "" => Value::from("<unset>"),
+            _ => text.into(),
+        };
+        vec![
+            slice.name().into(),
+            slice.text(&["addressType"]).into(),
+            or_unset(ports.join(",")),
+            or_unset(shown),
+            since_creation(slice, now),
+        ]
+    },
+};
+
+fn replica_set(set: &Object, now: Timestamp) -> Vec<Value> {
+    let mut cells = vec![
+        set.name().into(),
+        count(set, "spec", "replicas").into(),
+        count(set, "status", "replicas").into(),
+        count(set, "status", "readyReplicas").into(),
+        since_creation(set, now),
+    ];
+    cells.extend(template_cells(set));
+    cells
+}
+
+/// A number of `spec` or `status`; absent is none.
+pub(super) fn count(object: &Object, part: &str, field: &str) -> i64 {
+    object
+        .get(&[part, field])
+        .and_then(Value::as_i64)
+        .unwrap_or(0)
+}
+
+/// The containers' names and images, and the selector.
+pub(super) fn template_cells(object: &Object) -> [Value; 3] {
+    let containers = array(object, &["spec", "template", "spec", "containers"]);
+    let each = |field: &str| {
+        joined(
+            containers
+                .iter()
+                .filter_map(|container| container[field].as_str()),
+        )
+    };
+    let selector = object
+        .get(&["spec", "selector"])
+        .and_then(|selector| LabelSelector::from_object(selector).ok());
+    let selector = selector.map(|selector| selector.to_string());
+    [
+        each("name"),
+        each("image"),
+        or_none(&selector.unwrap_or_default()),
+    ]
+}

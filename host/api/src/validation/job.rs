@@ -1,0 +1,120 @@
+//! Jobs and CronJobs.
+
+use super::at::At;
+use super::{metadata, pod};
+use crate::selector::LabelSelector;
+use crate::{Fault, Object};
+
+const MODES: [&str; 2] = ["Indexed", "NonIndexed"];
+const POLICIES: [&str; 3] = ["Allow", "Forbid", "Replace"];
+/// A CronJob's Jobs are named after it with eleven more characters.
+const LONGEST_NAME: usize = 52;
+/// Indexed Jobs have at most this many pods at once, and this many completions.
+const MOST_INDEXES: i64 = 100_000;
+
+/// The spec of a Job.
+pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
+    let mut faults = check_spec(spec);
+    let selector = spec.at("selector");
+    if !selector.is_present() {
+        faults.push(selector.required(""));
+        return faults;
+    }
+    faults.extend(metadata::selector(&selector));
+    let labels = spec.at("template").at("metadata").at("labels");
+    let carried = labels.entries();
+    let carried = carried.iter().map(|(key, value)| (*key, value.text()));
+    let parsed = LabelSelector::from_object(selector.value).unwrap_or_default();
+    if !parsed.matches(&carried.collect()) {
+        faults.push(labels.invalid("`selector` does not match template `labels`"));
+    }
+    faults
+}
+
+/// What a Job and the template of one share.
+fn check_spec(spec: &At<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for field in [
+        "parallelism",
+        "completions",
+        "activeDeadlineSeconds",
+        "backoffLimit",
+        "ttlSecondsAfterFinished",
+    ] {
+        faults.extend(spec.at(field).at_least(0));
+    }
+    let (mode, completions) = (spec.at("completionMode"), spec.at("completions"));
+    faults.extend(mode.one_of(&MODES));
+    if mode.text() == "Indexed" {
+        if !completions.is_present() {
+            faults.push(completions.required("when completion mode is Indexed"));
+        }
+        if completions.int().is_some_and(|count| count > MOST_INDEXES) {
+            faults.push(completions.invalid("must be less than or equal to 100000"));
+        }
+    }
+    let template = spec.at("template");
+    faults.extend(metadata::labels(&template.at("metadata").at("labels")));
+    let pods = template.at("spec");
+    faults.extend(pod::check(&pods));
+    let restart = pods.at("restartPolicy");
+    if restart.text() == "Always" {
+        faults.push(restart.required("valid values: \"OnFailure\", \"Never\""));
+    }
+    faults
+}
+
+/// A CronJob.
+pub(super) fn check_cron(object: &Object) -> Vec<Fault> {
+    let (name, spec) = (
+        At::of(object, "metadata").at("name"),
+        At::of(object, "spec"),
+    );
+    let mut faults = Vec::new();
+    if name.text().len() > LONGEST_NAME {
+        faults.push(name.invalid("must be no more than 52 characters"));
+    }
+    let schedule = spec.at("schedule");
+    if schedule.is_set() {
+        let parsed = crate::schedule::Schedule::parse(schedule.text());
+        faults.extend(
+            parsed
+                .err()
+                .map(|error| schedule.invalid(error.to_string())),
+        );
+    } else {
+        faults.push(schedule.required(""));
+    }
+    let zone = spec.at("timeZone");
+    if zone.is_present() && jiff::tz::TimeZone::get(zone.text()).is_err() {
+        faults.push(zone.invalid(format!("unknown time zone {}", zone.text())));
+    }
+    faults.extend(spec.at("concurrencyPolicy").one_of(&POLICIES));
+    for field in [
+        "startingDeadlineSeconds",
+        "successfulJobsHistoryLimit",
+        "failedJobsHistoryLimit",
+    ] {
+        faults.extend(spec.at(field).at_least(0));
+    }
+    let job = spec.at("jobTemplate").at("spec");
+    if job.at("manualSelector").is_true() {
+        let field = job.at("manualSelector");
+        faults.push(field.forbidden("a CronJob's Jobs choose their pods themselves"));
+    }
+    faults.extend(check_spec(&job));
+    faults
+}
+
+/// What a Job is about stays.
+pub(super) fn check_update(old: &Object, new: &Object) -> Vec<Fault> {
+    let (before, after) = (At::of(old, "spec"), At::of(new, "spec"));
+    let fields = ["completions", "completionMode", "selector", "template"];
+    let moved = fields.iter().filter(|field| {
+        before.at(field).is_present() && before.at(field).value != after.at(field).value
+    });
+    moved
+        .map(|field| after.at(field))
+        .map(|field| Fault::immutable(&field.path, field.value.clone()))
+        .collect()
+}
