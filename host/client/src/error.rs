@@ -67,6 +67,11 @@ impl ClientError {
         self.code() == Some(404)
     }
 
+    /// An object of this name is there already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Status(status) if status.reason == "AlreadyExists")
+    }
+
     /// Somebody else changed or created the object first.
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)

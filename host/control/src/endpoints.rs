@@ -1,11 +1,12 @@
 //! The endpoints controller: which pods stand behind a service, ready or not, at which ports.
 
+mod slices;
 mod subsets;
 
 use std::sync::Arc;
 
 use osier_api::Object;
-use osier_api::resources::{ENDPOINTS, PODS, SERVICES};
+use osier_api::resources::{ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES};
 use osier_client::{CONTROLLER, Client, ClientError, DeleteOptions, Informer, WorkQueue};
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ struct Endpoints {
     services: Arc<Informer>,
     pods: Arc<Informer>,
     endpoints: Arc<Informer>,
+    slices: Arc<Informer>,
 }
 
 /// Starts the controller.
@@ -28,7 +30,9 @@ pub(crate) fn start(context: &Context) {
     let (Some(services), Some(pods)) = (informers.of(&SERVICES), informers.of(&PODS)) else {
         return;
     };
-    let Some(endpoints) = informers.of(&ENDPOINTS) else {
+    let (Some(endpoints), Some(slices)) =
+        (informers.of(&ENDPOINTS), informers.of(&ENDPOINT_SLICES))
+    else {
         return;
     };
     let this = Arc::new(Endpoints {
@@ -36,6 +40,7 @@ pub(crate) fn start(context: &Context) {
         services: Arc::clone(services),
         pods: Arc::clone(pods),
         endpoints: Arc::clone(endpoints),
+        slices: Arc::clone(slices),
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
@@ -51,6 +56,13 @@ impl Endpoints {
             let queue = queue.clone();
             informer.on_change(move |change| queue.add(Key::of(change.object())));
         }
+        let of_slices = queue.clone();
+        self.slices.on_change(move |change| {
+            let slice = change.object();
+            if let Some(service) = slice.label(slices::SERVICE_NAME) {
+                of_slices.add(Key::new(slice.namespace(), service));
+            }
+        });
         let (queue, services) = (queue.clone(), Arc::clone(&self.services));
         self.pods.on_change(move |change| {
             for service in services.list_in(change.object().namespace()) {
@@ -62,11 +74,12 @@ impl Endpoints {
     }
 
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
-        for informer in [&self.services, &self.pods, &self.endpoints] {
+        for informer in [&self.services, &self.pods, &self.endpoints, &self.slices] {
             informer.synced().await;
         }
         let service = self.services.get(&key.namespace, &key.name);
         let current = self.endpoints.get(&key.namespace, &key.name);
+        self.slice(key, service.as_deref()).await?;
         match (service, current) {
             (None, Some(current)) => {
                 let options = DeleteOptions::exactly(&current);
@@ -80,6 +93,32 @@ impl Endpoints {
             _ => {}
         }
         Ok(Outcome::Done)
+    }
+
+    /// Makes the service's slices true; without a service or a selector there are none of ours.
+    async fn slice(&self, key: &Key, service: Option<&Object>) -> Result<(), ClientError> {
+        let mut slices = self.slices.list_in(&key.namespace);
+        slices.retain(|slice| slices::is_ours(slice, &key.name));
+        slices.sort_by(|a, b| a.name().cmp(b.name()));
+        let plan = match service.filter(|service| has_selector(service)) {
+            Some(service) => slices::plan(service, &self.pods.list_in(&key.namespace), &slices),
+            None => slices::Plan {
+                delete: slices,
+                ..slices::Plan::default()
+            },
+        };
+        for slice in &plan.create {
+            self.client.create(&ENDPOINT_SLICES, slice).await?;
+        }
+        for slice in &plan.replace {
+            gone_is_fine(self.client.replace(&ENDPOINT_SLICES, slice).await)?;
+        }
+        for slice in &plan.delete {
+            let of = (slice.namespace(), slice.name());
+            let options = DeleteOptions::exactly(slice);
+            gone_is_fine(self.client.delete(&ENDPOINT_SLICES, of, &options).await)?;
+        }
+        Ok(())
     }
 
     async fn write(

@@ -61,6 +61,20 @@ pub(crate) fn restarts(pod: &Object) -> u64 {
     counts.max().unwrap_or(0)
 }
 
+/// When a finished pod ended, as far as it says so.
+pub(crate) fn ended(pod: &Object) -> Timestamp {
+    let statuses = pod
+        .get(&["status", "containerStatuses"])
+        .and_then(Value::as_array);
+    let times = statuses.into_iter().flatten().filter_map(|status| {
+        status["state"]["terminated"]["finishedAt"]
+            .as_str()?
+            .parse()
+            .ok()
+    });
+    times.max().unwrap_or_else(|| created(pod))
+}
+
 /// When the object was created.
 pub(crate) fn created(object: &Object) -> Timestamp {
     let time = object.text(&["metadata", "creationTimestamp"]).parse();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use osier_api::resources::{
-    ENDPOINTS, EVENTS, NAMESPACES, NODES, PODS, REPLICATION_CONTROLLERS, SERVICES,
+    CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, NAMESPACES, NODES, PODS,
+    REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -14,12 +15,17 @@ use crate::facts;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 5] = [
+static WHOLE: [&Resource; 10] = [
     &NODES,
     &NAMESPACES,
     &SERVICES,
     &ENDPOINTS,
+    &ENDPOINT_SLICES,
     &REPLICATION_CONTROLLERS,
+    &REPLICA_SETS,
+    &DEPLOYMENTS,
+    &JOBS,
+    &CRON_JOBS,
 ];
 
 fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
@@ -42,6 +48,12 @@ fn keep_of_pod(pod: &mut Object) {
         pod.set(&["metadata", "annotations", DELETION_COST], cost);
     }
     let bound = !facts::node(pod).is_empty();
+    // When it ended is what a Job waits by; of a pod that runs the state is of no concern.
+    let kept = if facts::is_finished(pod) {
+        CONTAINER.len()
+    } else {
+        CONTAINER.len() - 1
+    };
     for (part, fields) in [("spec", SPEC.as_slice()), ("status", STATUS.as_slice())] {
         let Some(Value::Object(part)) = pod.as_map_mut().get_mut(part) else {
             continue;
@@ -63,7 +75,7 @@ fn keep_of_pod(pod: &mut Object) {
                 .flatten()
             {
                 if let Some(entry) = entry.as_object_mut() {
-                    entry.retain(|field, _| CONTAINER.contains(&field.as_str()));
+                    entry.retain(|field, _| CONTAINER.iter().take(kept).any(|name| name == field));
                 }
             }
         }
@@ -90,7 +102,7 @@ const SPEC: [&str; 6] = [
 /// Only the scheduler reads these, of pods without a node.
 const PLACING: [&str; 3] = ["nodeSelector", "tolerations", "schedulerName"];
 const STATUS: [&str; 4] = ["phase", "podIP", "conditions", "containerStatuses"];
-const CONTAINER: [&str; 3] = ["ports", "resources", "restartCount"];
+const CONTAINER: [&str; 4] = ["ports", "resources", "restartCount", "state"];
 
 /// The mirrors of everything that the API holds.
 #[derive(Clone)]

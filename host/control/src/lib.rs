@@ -4,16 +4,25 @@
 //! They know the cluster only through the API and can run in any process that reaches it. They
 //! never import the API server, the engine or the proxy.
 
+mod conditions;
+mod cron_job;
+mod deployment;
 mod endpoints;
+mod expectations;
 mod expiry;
 mod facts;
 mod garbage;
+mod hash;
 mod informers;
+mod job;
 mod namespace;
+mod ownership;
+mod pod_control;
 mod reconcile;
 mod replication;
 mod retire;
 mod scheduler;
+mod template;
 
 use osier_client::{Client, Recorder};
 use osier_process::Tasks;
@@ -60,6 +69,9 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings) {
         tasks: tasks.clone(),
     };
     replication::start(&context);
+    deployment::start(&context);
+    job::start(&context);
+    cron_job::start(&context);
     scheduler::start(&context);
     endpoints::start(&context);
     namespace::start(&context);

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::facts;
 
 /// A subset's ports; pods whose named ports have other numbers form subsets of their own.
-type Ports = Vec<(String, u64, String)>;
+pub(super) type Ports = Vec<(String, u64, String)>;
 
 #[derive(Default)]
 struct Addresses {
@@ -28,7 +28,7 @@ fn selector(service: &Object) -> Option<&Map<String, Value>> {
     Some(selector).filter(|selector| !selector.is_empty())
 }
 
-fn selects(service: &Object, pod: &Object) -> bool {
+pub(super) fn selects(service: &Object, pod: &Object) -> bool {
     let has = |(key, value): (&String, &Value)| pod.label(key) == value.as_str();
     selector(service).is_some_and(|selector| selector.iter().all(has))
 }
@@ -113,7 +113,7 @@ fn address(pod: &Object, ip: &str) -> Value {
 }
 
 /// The service's ports as this pod has them; a port whose name the pod does not know is left out.
-fn ports(service: &Object, pod: &Object) -> Ports {
+pub(super) fn ports(service: &Object, pod: &Object) -> Ports {
     let ports = service.get(&["spec", "ports"]).and_then(Value::as_array);
     let mut found: Ports = ports
         .into_iter()

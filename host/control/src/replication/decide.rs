@@ -1,4 +1,4 @@
-//! What a replication controller wants done about its pods. Pure: a function of the controller,
+//! What a controller of like pods wants done about them. Pure: a function of the controller,
 //! the pods of its namespace, and the time.
 
 use std::cmp::Reverse;
@@ -8,32 +8,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use osier_api::Object;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::facts;
+use crate::ownership::{Claim, Owner};
 
 /// A controller creates or deletes at most this many pods at a time, as in Kubernetes.
 pub(crate) const BURST: usize = 500;
 
-/// What a replication controller's spec asks for.
+/// What a controller's spec asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Wanted {
-    pub(crate) uid: String,
+    pub(crate) owner: Owner,
     pub(crate) replicas: usize,
-    pub(crate) selector: BTreeMap<String, String>,
     pub(crate) template_labels: BTreeMap<String, String>,
     pub(crate) min_ready: Duration,
-    /// The controller is being deleted: it only reports.
-    pub(crate) leaving: bool,
 }
 
 /// What to do, and what to report.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    /// Pods that match and have no controller: take them.
-    pub(crate) adopt: Vec<Arc<Object>>,
-    /// Pods of ours that no longer match: let them go.
-    pub(crate) release: Vec<Arc<Object>>,
+    /// The pods that are ours, to be ours, and no longer ours.
+    pub(crate) claim: Claim,
     /// How many pods are missing.
     pub(crate) create: usize,
     /// The surplus, first to go first.
@@ -54,62 +50,34 @@ pub(crate) struct Counts {
 }
 
 impl Wanted {
-    /// Reads the spec; an empty selector means the template's labels, as the API defaults it.
+    /// Reads the spec.
     pub(crate) fn of(controller: &Object) -> Self {
-        let template_labels = strings(controller.get(&["spec", "template", "metadata", "labels"]));
-        let selector = strings(controller.get(&["spec", "selector"]));
-        let replicas = controller
-            .get(&["spec", "replicas"])
-            .and_then(Value::as_u64)
-            .unwrap_or(1);
-        let min_ready = controller
-            .get(&["spec", "minReadySeconds"])
-            .and_then(Value::as_u64);
+        let number = |field: &str| controller.get(&["spec", field]).and_then(Value::as_u64);
+        let replicas = number("replicas").unwrap_or(1);
+        let labels = controller.get(&["spec", "template", "metadata", "labels"]);
         Self {
-            uid: controller.uid().to_owned(),
+            owner: Owner::of(controller),
             replicas: usize::try_from(replicas).unwrap_or(usize::MAX),
-            selector: if selector.is_empty() {
-                template_labels.clone()
-            } else {
-                selector
-            },
-            template_labels,
-            min_ready: Duration::from_secs(min_ready.unwrap_or(0)),
-            leaving: controller.deletion_timestamp().is_some(),
+            template_labels: strings(labels),
+            min_ready: Duration::from_secs(number("minReadySeconds").unwrap_or(0)),
         }
-    }
-
-    pub(crate) fn selects(&self, pod: &Object) -> bool {
-        !self.selector.is_empty() && has_labels(pod, &self.selector)
-    }
-
-    fn owns(&self, pod: &Object) -> bool {
-        pod.controller_of()
-            .is_some_and(|owner| owner.uid == self.uid)
     }
 }
 
 /// Decides from the pods of the controller's namespace.
 pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
-    let mut mine: Vec<&Arc<Object>> = Vec::new();
-    for pod in pods.iter().filter(|pod| facts::is_active(pod)) {
-        match (wanted.owns(pod), wanted.selects(pod)) {
-            (true, true) => mine.push(pod),
-            (true, false) if !wanted.leaving => plan.release.push(Arc::clone(pod)),
-            (false, true) if pod.controller_of().is_none() && !wanted.leaving => {
-                plan.adopt.push(Arc::clone(pod));
-                mine.push(pod);
-            }
-            _ => {}
-        }
-    }
+    let active = pods.iter().filter(|pod| facts::is_active(pod));
+    let mut plan = Plan {
+        claim: wanted.owner.claim(active),
+        ..Plan::default()
+    };
+    let mine: Vec<&Arc<Object>> = plan.claim.mine.iter().collect();
     plan.counts = count(wanted, &mine, now);
     plan.look_again = mine
         .iter()
-        .filter_map(|pod| becomes_available(wanted, pod, now))
+        .filter_map(|pod| becomes_available(wanted.min_ready, pod, now))
         .min();
-    if wanted.leaving {
+    if wanted.owner.leaving {
         return plan;
     }
     plan.create = wanted.replicas.saturating_sub(mine.len()).min(BURST);
@@ -125,7 +93,7 @@ pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> P
 fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
     let ready = |pod: &&&Arc<Object>| facts::ready_since(pod).is_some();
     let available =
-        |pod: &&&Arc<Object>| ready(pod) && becomes_available(wanted, pod, now).is_none();
+        |pod: &&&Arc<Object>| ready(pod) && becomes_available(wanted.min_ready, pod, now).is_none();
     Counts {
         replicas: mine.len(),
         fully_labeled: mine
@@ -138,13 +106,10 @@ fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
 }
 
 /// How long until a ready pod has been ready for `minReadySeconds`.
-fn becomes_available(wanted: &Wanted, pod: &Object, now: Timestamp) -> Option<Duration> {
+fn becomes_available(min_ready: Duration, pod: &Object, now: Timestamp) -> Option<Duration> {
     let since = facts::ready_since(pod)?;
     let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    wanted
-        .min_ready
-        .checked_sub(passed)
-        .filter(|left| !left.is_zero())
+    min_ready.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 /// Surplus pods in the order in which Kubernetes deletes them: unassigned before assigned, pending
@@ -175,44 +140,6 @@ fn first_to_go(mut pods: Vec<&Arc<Object>>) -> Vec<&Arc<Object>> {
         (place, Reverse(crowd), age, pod.name().to_owned())
     });
     pods
-}
-
-/// A pod as the template describes it, owned by the controller; the API names it.
-pub(crate) fn pod_from_template(controller: &Object) -> Map<String, Value> {
-    let template = controller
-        .get(&["spec", "template"])
-        .cloned()
-        .unwrap_or_default();
-    let mut metadata = Map::new();
-    for kept in ["labels", "annotations", "finalizers"] {
-        if let Some(value) = template["metadata"].get(kept) {
-            metadata.insert(kept.to_owned(), value.clone());
-        }
-    }
-    metadata.insert(
-        "generateName".to_owned(),
-        format!("{}-", controller.name()).into(),
-    );
-    metadata.insert("namespace".to_owned(), controller.namespace().into());
-    metadata.insert(
-        "ownerReferences".to_owned(),
-        json!([owner_reference(controller)]),
-    );
-    let mut pod = Map::new();
-    pod.insert("apiVersion".to_owned(), "v1".into());
-    pod.insert("kind".to_owned(), "Pod".into());
-    pod.insert("metadata".to_owned(), metadata.into());
-    pod.insert("spec".to_owned(), template["spec"].clone());
-    pod
-}
-
-/// The reference by which `controller` owns a pod.
-pub(crate) fn owner_reference(controller: &Object) -> Value {
-    json!({
-        "apiVersion": controller.api_version(), "kind": controller.kind(),
-        "name": controller.name(), "uid": controller.uid(),
-        "controller": true, "blockOwnerDeletion": true,
-    })
 }
 
 fn has_labels(object: &Object, wanted: &BTreeMap<String, String>) -> bool {

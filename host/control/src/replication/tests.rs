@@ -5,21 +5,24 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use osier_api::selector::LabelSelector;
 use proptest::prelude::*;
 
 use super::*;
+use crate::expectations::Expectations;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn wanted(replicas: usize) -> Wanted {
-    let labels: std::collections::BTreeMap<_, _> = [("app".to_owned(), "web".to_owned())].into();
     Wanted {
-        uid: "rc".to_owned(),
+        owner: Owner {
+            uid: "rc".to_owned(),
+            selector: LabelSelector::from_match_labels([("app", "web")]),
+            leaving: false,
+        },
         replicas,
-        selector: labels.clone(),
-        template_labels: labels,
+        template_labels: [("app".to_owned(), "web".to_owned())].into(),
         min_ready: Duration::ZERO,
-        leaving: false,
     }
 }
 
@@ -97,7 +100,7 @@ fn orphans_are_adopted_and_strays_released() {
     });
     let plan = decide(&wanted(2), &[orphan, stray, foreign], NOW);
     assert_eq!(
-        (names(&plan.adopt), names(&plan.release)),
+        (names(&plan.claim.adopt), names(&plan.claim.release)),
         (vec!["orphan"], vec!["stray"])
     );
     assert_eq!(plan.create, 1);
@@ -105,16 +108,14 @@ fn orphans_are_adopted_and_strays_released() {
 
 #[test]
 fn a_leaving_controller_only_reports() {
-    let leaving = Wanted {
-        leaving: true,
-        ..wanted(5)
-    };
+    let mut leaving = wanted(5);
+    leaving.owner.leaving = true;
     let orphan = pod("orphan", |pod| {
         pod["metadata"]["ownerReferences"] = json!([])
     });
     let plan = decide(&leaving, &[plain("a"), orphan], NOW);
     assert_eq!(
-        (plan.create, plan.delete.len(), plan.adopt.len()),
+        (plan.create, plan.delete.len(), plan.claim.adopt.len()),
         (0, 0, 0)
     );
     assert_eq!(plan.counts.replicas, 1);
@@ -189,7 +190,7 @@ impl World {
         let Some(change) = self.news.pop_front() else {
             return;
         };
-        note(&mut self.expectations, &change);
+        self.expectations.note(&change);
         let object = Arc::clone(change.object());
         self.seen.retain(|seen| seen.uid() != object.uid());
         if !change.is_deleted() {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use osier_client::Change;
 
 /// An order that was not seen to come true after this long is forgotten: a watch event may have
 /// been lost with its server, and the controller must go on.
@@ -58,6 +59,20 @@ impl Expectations {
     pub(crate) fn deleted(&mut self, controller: &str, pod: &str) {
         if let Some(ordered) = self.0.get_mut(controller) {
             ordered.deletions.remove(pod);
+        }
+    }
+
+    /// Takes note of what a change of a pod fulfils.
+    pub(crate) fn note(&mut self, change: &Change) {
+        let pod = change.object();
+        let Some(owner) = pod.controller_of() else {
+            return;
+        };
+        if change.is_deleted() || pod.deletion_timestamp().is_some() {
+            self.deleted(&owner.uid, pod.uid());
+        }
+        if matches!(change, Change::Added(_)) {
+            self.created(&owner.uid, 1);
         }
     }
 
