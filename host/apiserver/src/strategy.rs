@@ -123,9 +123,7 @@ impl Strategies {
 
     pub(crate) fn of(&self, resource: &'static Resource) -> &dyn Strategy {
         // Upstream counts generations of few of its old kinds, and of every custom resource.
-        let generations = *resource == resources::REPLICATION_CONTROLLERS
-            || COUNTED.contains(&resource.group)
-            || !resource.strategic();
+        let generations = *resource == resources::REPLICATION_CONTROLLERS || !resource.strategic();
         match resource {
             pods if *pods == resources::PODS => &pods::Pods,
             services if *services == resources::SERVICES => &self.services,
