@@ -130,7 +130,7 @@ async fn a_missing_backend_costs_only_its_part() {
         ("ratings-v1", "Ratings are unavailable right now"),
         ("details-v1", "Details are unavailable right now"),
     ] {
-        let path = format!("/api/v1/namespaces/default/replicationcontrollers/{controller}");
+        let path = format!("/apis/apps/v1/namespaces/default/deployments/{controller}");
         objects::merge(&node, &path, &json!({"spec": {"replicas": 0}}))
             .await
             .unwrap();

@@ -198,7 +198,7 @@ fn farewell(node: Node) -> Result<()> {
     println!("  http://{admin}/metrics                what the mesh counts\n");
     println!("Go on with kubectl, from the root of the repository:\n");
     println!("  export KUBECONFIG={}", kubeconfig.display());
-    println!("  kubectl get pods,services,replicationcontrollers");
+    println!("  kubectl get deployments,pods,services");
     println!("  kubectl logs -f -l app=reviews");
     println!("  kubectl apply -f examples/bookinfo/manifests/reviews-by-user.yaml");
     println!("  kubectl apply -f examples/bookinfo/manifests/policy-deny.yaml");
