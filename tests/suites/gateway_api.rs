@@ -7,6 +7,7 @@ use anyhow::ensure;
 use osier_identity::Authority;
 use osier_tests::artifacts::component;
 use osier_tests::curl::{Answer, Ask};
+use osier_tests::server::Server;
 use osier_tests::tls::{certificate, secret};
 use osier_tests::{Node, objects, until};
 use serde_json::{Value, json};
@@ -850,5 +851,70 @@ async fn copies_are_sent_and_ports_are_told_apart() {
         let address = node.listener(port).await.unwrap();
         let answer = get("/").send(&address, "any.test").unwrap();
         assert_eq!(answer.json()["pod"], pod, "{port}");
+    }
+}
+
+/// BackendTLSPolicy, BackendTLSPolicyInvalidCACertificateRef, BackendTLSPolicySANValidation: the backend is an address outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_called_over_tls_and_verified() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let pair = certificate(&authority, "backend.test").unwrap();
+    let server = Server::secure(authority.certificate_pem(), &pair)
+        .await
+        .unwrap();
+    let object = |kind: &str, fields: Value| {
+        let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "backend"}});
+        let fields = fields.as_object().unwrap().clone();
+        object.as_object_mut().unwrap().extend(fields);
+        object.to_string()
+    };
+    node.apply_text(&object(
+        "Service",
+        json!({"spec": {"ports": [{"name": "https", "port": 443}]}}),
+    ))
+    .unwrap();
+    let address = json!({"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": server.port}]});
+    node.apply_text(&object("Endpoints", json!({"subsets": [address]})))
+        .unwrap();
+    node.apply_text(&object(
+        "ConfigMap",
+        json!({"data": {"ca.crt": authority.certificate_pem()}}),
+    ))
+    .unwrap();
+    let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP"}]);
+    node.apply_text(&gateway("edge", &listeners)).unwrap();
+    let spec = json!({"hostnames": ["tls.test"], "rules": [{"backendRefs": [{"name": "backend", "port": 443}]}]});
+    node.apply_text(&route("tls", "edge", spec)).unwrap();
+    parent(&node, "tls", "Accepted").await;
+    let address = node.address("gateway").unwrap();
+    for (map, hostname, status, reason) in [
+        ("absent", "backend.test", 503, "NoValidCACertificate"),
+        ("backend", "other.test", 503, "Accepted"),
+        ("backend", "backend.test", 200, "Accepted"),
+    ] {
+        let policy = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy", "metadata": {"name": "backend"},
+            "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "backend"}], "validation": {"hostname": hostname,
+                "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": map}]}}});
+        node.apply_text(&policy.to_string()).unwrap();
+        let said = || async {
+            let policy = objects::get(
+                &node,
+                &format!("{GROUP}/namespaces/default/backendtlspolicies/backend"),
+            )
+            .await?;
+            let ancestor = &policy["status"]["ancestors"][0];
+            let condition = &ancestor["conditions"][0];
+            let newest = condition["observedGeneration"] == policy["metadata"]["generation"];
+            ensure!(newest && condition["reason"] == reason, "{policy}");
+            ensure!(ancestor["ancestorRef"]["kind"] == "Gateway", "{policy}");
+            Ok(Some(()))
+        };
+        until("the policy says what became of it", SOON, said)
+            .await
+            .unwrap();
+        let answer = get("/").send(&address, "tls.test").unwrap();
+        assert_eq!(answer.status, status, "{map} {hostname}: {answer:?}");
     }
 }

@@ -286,6 +286,7 @@ static OWN: &[&Resource] = &[
     &gateway_api::TLS_ROUTES,
     &gateway_api::TCP_ROUTES,
     &gateway_api::REFERENCE_GRANTS,
+    &gateway_api::BACKEND_TLS_POLICIES,
     &networking::INGRESSES,
     &networking::INGRESS_CLASSES,
     &PLUGINS,

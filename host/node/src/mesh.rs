@@ -255,6 +255,8 @@ fn compile_all(
         tls_routes: &api.tls_routes.list(),
         tcp_routes: &api.tcp_routes.list(),
         reference_grants: &api.reference_grants.list(),
+        backend_tls_policies: &api.backend_tls_policies.list(),
+        config_maps: &api.config_maps.list(),
     };
     let inputs = Inputs {
         services: &mirrors.services.list(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::balancing::LoadBalancer;
 use crate::endpoint::Endpoint;
 use crate::export::Export;
+use crate::gateway_api::backend_tls::BackendTls;
 use crate::hashing::ConsistentHash;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
@@ -28,6 +29,8 @@ pub(crate) struct Clusters<'a> {
     pub(crate) secrets: &'a Secrets,
     /// A caller's address keeps its endpoint, unless a DestinationRule chooses another way.
     pub(crate) by_address: bool,
+    /// BackendTLSPolicies of its namespace, oldest first.
+    pub(crate) tls: &'a [Arc<BackendTls>],
 }
 
 impl Clusters<'_> {
@@ -56,7 +59,13 @@ impl Clusters<'_> {
             Protocol::Http2 | Protocol::Grpc => Speaks::Http2,
             Protocol::Http | Protocol::Tcp => Speaks::Http1,
         };
-        let tls = port.secure.then(Origination::default);
+        let own = self.names.name.as_ref();
+        let policy = self
+            .tls
+            .iter()
+            .find(|policy| policy.is_for(own, &port.name));
+        let tls = policy.map(|policy| policy.origination.clone());
+        let tls = tls.or_else(|| port.secure.then(Origination::default));
         let mut upstream = Upstream {
             speaks,
             tls,

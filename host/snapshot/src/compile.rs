@@ -8,6 +8,8 @@ use osier_api::Object;
 use crate::assemble;
 use crate::externals::{Externals, Sources};
 use crate::finding::Finding;
+use crate::gateway_api::ancestors;
+use crate::gateway_api::backend_tls::BackendTls;
 use crate::inputs::Inputs;
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::kubernetes::{self, Parts};
@@ -60,7 +62,9 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     let told = (&mut findings, &mut *parents);
     let (listeners, gateways) = listeners(&wishes, &previous.listeners, told);
     snapshot.listeners = listeners;
+    let policies = ancestors::standings(&memory.backend_tls(), (&sets, &parents), &snapshot);
     snapshot.standings = Standings {
+        policies,
         gateways,
         routes: routes(&sets, parents),
         ingresses: memory.ingresses().collect(),
@@ -116,6 +120,7 @@ fn compile_services(
     let pods = memory.workloads_by_name(inputs.pods);
     let endpoints = by_name(inputs.endpoints);
     let policies = policies_by_service(memory);
+    let tls = tls_by_namespace(memory);
     let mut namespaces: HashMap<Arc<str>, Names> = HashMap::new();
     for object in inputs.services {
         let (namespace, name) = (object.namespace(), object.name());
@@ -129,6 +134,7 @@ fn compile_services(
             previous: previous.named(name, namespace),
             domain: inputs.domain,
             secrets: &memory.secrets,
+            tls: tls.get(namespace).map_or(&[], Vec::as_slice),
         };
         let Some(service) = kubernetes::service(object, &parts, findings) else {
             continue;
@@ -184,6 +190,16 @@ fn oldest_first(policies: &mut [Arc<DestinationPolicy>]) {
     policies.sort_by(|a, b| {
         (&a.created, &a.namespace, &a.name).cmp(&(&b.created, &b.namespace, &b.name))
     });
+}
+
+/// BackendTLSPolicies by namespace, oldest first.
+fn tls_by_namespace(memory: &Memory) -> HashMap<String, Vec<Arc<BackendTls>>> {
+    let mut by_namespace: HashMap<String, Vec<Arc<BackendTls>>> = HashMap::new();
+    for policy in memory.backend_tls() {
+        let of_namespace = by_namespace.entry(policy.about.namespace.clone());
+        of_namespace.or_default().push(policy);
+    }
+    by_namespace
 }
 
 /// DestinationRules by the service that they speak of, oldest first.

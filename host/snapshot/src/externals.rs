@@ -173,6 +173,7 @@ impl Sources<'_> {
             server_names: &entry.names,
             secrets: self.secrets,
             by_address: false,
+            tls: &[],
         };
         let ports = entry.ports.iter();
         let ports = ports.map(|port| {

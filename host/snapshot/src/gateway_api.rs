@@ -1,5 +1,7 @@
 //! The Gateway API's kinds as a front end of the route model. Names of their fields stand here and nowhere else.
 
+pub(crate) mod ancestors;
+pub(crate) mod backend_tls;
 mod filters;
 pub(crate) mod gateway;
 mod grpc_route;
@@ -19,6 +21,7 @@ pub(crate) const GATEWAY: Kind = Kind::new(resources::GROUP, "Gateway");
 pub(crate) const HTTP_ROUTE: Kind = Kind::new(resources::GROUP, "HTTPRoute");
 pub(crate) const GRPC_ROUTE: Kind = Kind::new(resources::GROUP, "GRPCRoute");
 pub(crate) const TLS_ROUTE: Kind = Kind::new(resources::GROUP, "TLSRoute");
+pub(crate) const BACKEND_TLS_POLICY: Kind = Kind::new(resources::GROUP, "BackendTLSPolicy");
 pub(crate) const TCP_ROUTE: Kind = Kind::new(resources::GROUP, "TCPRoute");
 
 /// What the parts of one object need to know about it.

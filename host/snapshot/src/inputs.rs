@@ -60,6 +60,10 @@ pub struct GatewayApi<'a> {
     pub tls_routes: &'a [Arc<Object>],
     /// TCPRoute.
     pub tcp_routes: &'a [Arc<Object>],
+    /// BackendTLSPolicy.
+    pub backend_tls_policies: &'a [Arc<Object>],
+    /// v1 ConfigMap, of which only `ca.crt` matters: authorities that a BackendTLSPolicy names.
+    pub config_maps: &'a [Arc<Object>],
     /// ReferenceGrant.
     pub reference_grants: &'a [Arc<Object>],
 }

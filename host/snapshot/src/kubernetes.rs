@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::clusters::Clusters;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::gateway_api::backend_tls::BackendTls;
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::kind::Kind;
 use crate::names;
@@ -29,6 +30,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) previous: Option<&'a Arc<Service>>,
     pub(crate) domain: &'a str,
     pub(crate) secrets: &'a Secrets,
+    /// BackendTLSPolicies of its namespace, oldest first.
+    pub(crate) tls: &'a [Arc<BackendTls>],
 }
 
 /// Compiles one Service; `None` if it has nothing that the mesh can serve.
@@ -49,6 +52,7 @@ pub(crate) fn service(
         server_names: &[],
         secrets: parts.secrets,
         by_address: spec.text("sessionAffinity") == "ClientIP",
+        tls: parts.tls,
     };
     let ready = Ready {
         namespace: object.namespace(),

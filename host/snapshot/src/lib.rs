@@ -79,7 +79,7 @@ pub use service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef
 pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
 pub use standing::{
     Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
-    ParentStanding, RouteStanding, Standings, Subject,
+    ParentStanding, PolicyFault, PolicyStanding, RouteStanding, Standings, Subject,
 };
 pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
 pub use workload::{Workload, workload};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use crate::finding::Finding;
+use crate::gateway_api::backend_tls::{self, BackendTls};
 use crate::gateway_api::gateway::CONTROLLER;
 use crate::gateway_api::references::References;
 use crate::gateway_api::{self, routes};
@@ -33,6 +34,7 @@ pub(crate) struct Memory {
     /// Of HTTPRoutes, GRPCRoutes, TLSRoutes and TCPRoutes.
     api_routes: [Kept<RouteSet>; 4],
     ingresses: Kept<Ingress>,
+    backend_tls: Kept<BackendTls>,
     policies: Kept<DestinationPolicy>,
     gateways: Kept<GatewaySet>,
     api_gateways: Kept<GatewaySet>,
@@ -77,15 +79,9 @@ impl Memory {
         let nodes = Nodes::read(inputs.nodes, &previous.nodes);
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
         let references = References::of(inputs);
-        let api_gateways = read_with(
-            &served(inputs),
-            &previous.api_gateways,
-            (
-                |object: &Object| gateway_api::gateway::compile(object, &references),
-                |object: &Object| gateway_api::gateway::needed(object, &references),
-            ),
-        );
+        let api_gateways = read_api_gateways(inputs, &previous.api_gateways, &references);
         let api_routes = read_api_routes(inputs, previous, &references);
+        let backend_tls = read_backend_tls(inputs, &previous.backend_tls, &references);
         let ingresses = read_ingresses(inputs, &previous.ingresses, &references);
         let all_gateways = gateways.values().chain(api_gateways.values());
         let all_gateways = all_gateways.map(|reading| &reading.value);
@@ -121,6 +117,7 @@ impl Memory {
             api_gateways,
             api_routes,
             ingresses,
+            backend_tls,
         }
     }
 
@@ -143,6 +140,14 @@ impl Memory {
         let kept = kept.map(|reading| &reading.value);
         let of_ingresses = self.ingresses.values();
         kept.chain(of_ingresses.map(|reading| &reading.value.gateway))
+    }
+
+    /// BackendTLSPolicies, oldest first.
+    pub(crate) fn backend_tls(&self) -> Vec<Arc<BackendTls>> {
+        let all = self.backend_tls.values();
+        let mut policies: Vec<_> = all.map(|reading| Arc::clone(&reading.value)).collect();
+        policies.sort_by(|a, b| a.about.cmp(&b.about));
+        policies
     }
 
     /// The ingresses that are served.
@@ -182,7 +187,9 @@ impl Memory {
             .values()
             .filter_map(|reading| reading.value.as_ref().as_ref());
         let outsides = outsides.flat_map(|outside| &outside.findings);
-        let all = routes.chain(policies).chain(gateways);
+        let tls = self.backend_tls.values();
+        let tls = tls.flat_map(|reading| &reading.value.findings);
+        let all = routes.chain(policies).chain(gateways).chain(tls);
         let groups = self.groups.values();
         let groups = groups.flat_map(|reading| &reading.value.findings);
         let known = all.chain(entries).chain(outsides).chain(groups);
@@ -296,6 +303,27 @@ fn read_api_routes(
     })
 }
 
+fn read_api_gateways(
+    inputs: &Inputs<'_>,
+    previous: &Kept<GatewaySet>,
+    references: &References<'_>,
+) -> Kept<GatewaySet> {
+    let read = |object: &Object| gateway_api::gateway::compile(object, references);
+    let needed = |object: &Object| gateway_api::gateway::needed(object, references);
+    read_with(&served(inputs), previous, (read, needed))
+}
+
+fn read_backend_tls(
+    inputs: &Inputs<'_>,
+    previous: &Kept<BackendTls>,
+    references: &References<'_>,
+) -> Kept<BackendTls> {
+    let policies = inputs.gateway_api.backend_tls_policies;
+    let read = |object: &Object| backend_tls::compile(object, references);
+    let needed = |object: &Object| backend_tls::needed(object, references);
+    read_with(policies, previous, (read, needed))
+}
+
 fn read_ingresses(
     inputs: &Inputs<'_>,
     previous: &Kept<Ingress>,
@@ -387,6 +415,7 @@ impl Keep for RouteSet {}
 impl Keep for DestinationPolicy {}
 impl Keep for GatewaySet {}
 impl Keep for Ingress {}
+impl Keep for BackendTls {}
 impl Keep for ServiceEntry {}
 impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}

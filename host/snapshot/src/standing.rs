@@ -19,6 +19,8 @@ pub struct Standings {
     pub gateways: Vec<GatewayStanding>,
     /// Routes.
     pub routes: Vec<RouteStanding>,
+    /// Policies about Services.
+    pub policies: Vec<PolicyStanding>,
     /// Ingresses that are served.
     pub ingresses: Vec<Subject>,
 }
@@ -78,6 +80,30 @@ pub struct ParentStanding {
     pub reference: Arc<Value>,
     /// What became of it.
     pub attachment: Attachment,
+}
+
+/// What became of a policy about Services.
+#[derive(Debug)]
+pub struct PolicyStanding {
+    /// Which one.
+    pub subject: Subject,
+    /// Where it has an effect, as references.
+    pub ancestors: Vec<Value>,
+    /// Why it is not in force.
+    pub fault: Option<PolicyFault>,
+    /// Its Services have pods behind them, which are called in memory.
+    pub in_memory: bool,
+}
+
+/// Why a policy is not in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyFault {
+    /// None of its Services is there.
+    TargetNotFound,
+    /// An older one speaks of the same Services.
+    Conflicted,
+    /// None of its certificates can be used: no server is believed.
+    NoCertificate,
 }
 
 /// Whether a route is attached to a parent.

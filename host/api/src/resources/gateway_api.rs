@@ -77,3 +77,13 @@ pub static TCP_ROUTES: Resource = Resource {
     schema: "io.k8s.networking.gateway.v1.TCPRoute",
     ..KIND
 };
+/// How backends are called over TLS.
+pub static BACKEND_TLS_POLICIES: Resource = Resource {
+    versions: &["v1", "v1alpha3"],
+    kind: "BackendTLSPolicy",
+    plural: "backendtlspolicies",
+    singular: "backendtlspolicy",
+    short_names: &["btlspolicy"],
+    schema: "io.k8s.networking.gateway.v1.BackendTLSPolicy",
+    ..KIND
+};

@@ -17,6 +17,7 @@ pub(super) fn check(plural: &str, spec: &At<'_>) -> Vec<Fault> {
         "grpcroutes" => route::grpc(spec),
         "tlsroutes" | "tcproutes" => route::streams(spec),
         "referencegrants" => grant(spec),
+        "backendtlspolicies" => backend_tls(spec),
         _ => Vec::new(),
     }
 }
@@ -89,6 +90,40 @@ fn namespaces(namespaces: &At<'_>) -> Option<Fault> {
     let selects = namespaces.at("from").text() == "Selector";
     (selects && !selector.is_present())
         .then(|| selector.required("say by which labels namespaces are selected"))
+}
+
+fn backend_tls(spec: &At<'_>) -> Vec<Fault> {
+    let validation = spec.at("validation");
+    let (refs, known) = (
+        validation.at("caCertificateRefs"),
+        validation.at("wellKnownCACertificates"),
+    );
+    let mut faults = validation.at("hostname").name(hostname);
+    match (refs.is_set(), known.is_set()) {
+        (true, true) => faults.push(
+            known.forbidden("must not contain both CACertificateRefs and WellKnownCACertificates"),
+        ),
+        (false, false) => faults.push(
+            refs.required("must specify either CACertificateRefs or WellKnownCACertificates"),
+        ),
+        _ => {}
+    }
+    for name in validation.at("subjectAltNames").items() {
+        let (field, other) = match name.at("type").text() {
+            "URI" => ("uri", "hostname"),
+            _ => ("hostname", "uri"),
+        };
+        if !name.at(field).is_set() {
+            faults.push(name.at(field).required(""));
+        }
+        if name.at(other).is_set() {
+            faults.push(name.at(other).forbidden("does not go with the type"));
+        }
+    }
+    for target in spec.at("targetRefs").items() {
+        faults.extend(target.at("name").name(|_| Vec::new()));
+    }
+    faults
 }
 
 fn grant(spec: &At<'_>) -> Vec<Fault> {

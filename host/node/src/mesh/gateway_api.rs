@@ -5,14 +5,15 @@ mod status;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use osier_api::resources::CONFIG_MAPS;
 use osier_api::resources::gateway_api as resources;
 use osier_api::{Object, Resource};
 use osier_client::{Client, Informer, Part, Scope};
 use osier_process::Tasks;
 use osier_proxy::Opened;
 use osier_snapshot::{
-    CONTROLLER, Condition, Finding, GatewayStanding, Kind, ListenerKey, Opening, RouteStanding,
-    Snapshot, Subject,
+    CONTROLLER, Condition, Finding, GatewayStanding, Kind, ListenerKey, Opening, PolicyStanding,
+    RouteStanding, Snapshot, Subject,
 };
 use serde_json::{Value, json};
 
@@ -21,7 +22,8 @@ use crate::settings::Settings;
 
 /// Features of the conformance suite beyond the core ones, sorted as the API asks
 /// (<https://github.com/kubernetes-sigs/gateway-api/tree/main/pkg/features>).
-const FEATURES: [&str; 22] = [
+const FEATURES: [&str; 23] = [
+    "BackendTLSPolicy",
     "GRPCRoute",
     "Gateway",
     "GatewayHTTPListenerIsolation",
@@ -56,11 +58,29 @@ pub(super) struct GatewayApiMirrors {
     pub(super) tls_routes: Arc<Informer>,
     pub(super) tcp_routes: Arc<Informer>,
     pub(super) reference_grants: Arc<Informer>,
+    pub(super) backend_tls_policies: Arc<Informer>,
+    /// Of which only authorities are kept.
+    pub(super) config_maps: Arc<Informer>,
+}
+
+/// Only authorities are read.
+fn keep_of_config_map(map: &mut Object) {
+    let authorities = map.get(&["data", "ca.crt"]).cloned();
+    for field in ["data", "binaryData"] {
+        map.remove(&[field]);
+    }
+    if let Some(authorities) = authorities {
+        map.set(&["data", "ca.crt"], authorities);
+    }
 }
 
 impl GatewayApiMirrors {
     pub(super) fn start(client: &Client, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
+        let authorities = Scope {
+            trim: Some(keep_of_config_map),
+            ..Scope::default()
+        };
         Self {
             classes: start(&resources::GATEWAY_CLASSES),
             gateways: start(&resources::GATEWAYS),
@@ -69,11 +89,19 @@ impl GatewayApiMirrors {
             tls_routes: start(&resources::TLS_ROUTES),
             tcp_routes: start(&resources::TCP_ROUTES),
             reference_grants: start(&resources::REFERENCE_GRANTS),
+            backend_tls_policies: start(&resources::BACKEND_TLS_POLICIES),
+            config_maps: Informer::start(client.clone(), &CONFIG_MAPS, authorities, tasks),
         }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Informer>> {
-        let others = [&self.classes, &self.gateways, &self.reference_grants];
+        let others = [
+            &self.classes,
+            &self.gateways,
+            &self.reference_grants,
+            &self.backend_tls_policies,
+            &self.config_maps,
+        ];
         others.into_iter().chain(self.routes())
     }
 
@@ -129,6 +157,10 @@ impl GatewayApiStatuses {
         }
         for gateway in &snapshot.standings().gateways {
             self.gateway(mirrors, gateway, (&by_object, opened)).await;
+        }
+        for policy in &snapshot.standings().policies {
+            self.policy(&mirrors.backend_tls_policies, policy, &by_object)
+                .await;
         }
         let standings = snapshot.standings().routes.iter();
         let standings: HashMap<ObjectKey, &RouteStanding> = standings
@@ -199,6 +231,18 @@ impl GatewayApiStatuses {
         let conditions = standing.conditions(findings, |key| self.opening(key, opened));
         let status = status::gateway(&gateway, standing, (&conditions, &self.address));
         self.write(&resources::GATEWAYS, &gateway, status).await;
+    }
+
+    async fn policy(&self, mirror: &Informer, policy: &PolicyStanding, findings: &ByObject<'_>) {
+        let subject = &policy.subject;
+        let found = mirror.get(&subject.namespace, &subject.name);
+        let of_this = |object: &Arc<Object>| object.generation() == subject.generation;
+        let Some(object) = found.filter(of_this) else {
+            return;
+        };
+        let findings = findings.get(&key(subject)).map_or(&[][..], Vec::as_slice);
+        let status = status::policy(&object, policy, findings);
+        self.write(mirror.resource(), &object, status).await;
     }
 
     fn opening(&self, key: ListenerKey, opened: &Opened) -> Opening {

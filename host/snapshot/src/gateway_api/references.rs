@@ -13,6 +13,7 @@ use crate::kind::Kind;
 /// Objects that others refer to.
 pub(crate) struct References<'a> {
     services: HashMap<String, &'a Arc<Object>>,
+    config_maps: HashMap<String, &'a Arc<Object>>,
     /// By namespace.
     grants: HashMap<&'a str, Vec<&'a Arc<Object>>>,
     pub(super) namespaces: &'a [Arc<Object>],
@@ -29,12 +30,14 @@ pub(super) struct Target<'a> {
 impl<'a> References<'a> {
     pub(crate) fn of(inputs: &Inputs<'a>) -> Self {
         let services = inputs.services.iter();
+        let config_maps = inputs.gateway_api.config_maps.iter();
         let mut grants: HashMap<&str, Vec<&Arc<Object>>> = HashMap::new();
         for grant in inputs.gateway_api.reference_grants {
             grants.entry(grant.namespace()).or_default().push(grant);
         }
         Self {
             services: services.map(|service| (key(service), service)).collect(),
+            config_maps: config_maps.map(|map| (key(map), map)).collect(),
             grants,
             namespaces: inputs.namespaces,
         }
@@ -42,6 +45,12 @@ impl<'a> References<'a> {
 
     pub(crate) fn service(&self, namespace: &str, name: &str) -> Option<&'a Arc<Object>> {
         self.services.get(&format!("{namespace}/{name}")).copied()
+    }
+
+    pub(super) fn config_map(&self, namespace: &str, name: &str) -> Option<&'a Arc<Object>> {
+        self.config_maps
+            .get(&format!("{namespace}/{name}"))
+            .copied()
     }
 
     /// Whether an object of kind `from` in namespace `own` may refer to `to`.

@@ -1,7 +1,9 @@
 //! Conditions of gateways, listeners and routes, with the types and reasons of the Gateway API's specification
 //! (<https://gateway-api.sigs.k8s.io/geps/gep-1364/>). Pure: who writes them adds the times.
 
-use super::{Attachment, GatewayStanding, ListenerStanding, ParentStanding};
+use super::{
+    Attachment, GatewayStanding, ListenerStanding, ParentStanding, PolicyFault, PolicyStanding,
+};
 use crate::finding::{Finding, FindingKind};
 use crate::gateways::Refused;
 use crate::listener::ListenerKey;
@@ -229,6 +231,44 @@ impl ParentStanding {
             ));
         }
         conditions
+    }
+}
+
+impl PolicyStanding {
+    /// What is said of the policy, of which `findings` are.
+    pub fn conditions(&self, findings: &[&Finding]) -> Vec<Condition> {
+        let (reason, message) = match self.fault {
+            Some(PolicyFault::TargetNotFound) => ("TargetNotFound", "none of its Services exists"),
+            Some(PolicyFault::Conflicted) => {
+                ("Conflicted", "an older policy speaks of the same Services")
+            }
+            Some(PolicyFault::NoCertificate) => (
+                "NoValidCACertificate",
+                "no authority can be read: no server is believed",
+            ),
+            None if self.in_memory => (
+                "Accepted",
+                "pods are called in memory, where there is nothing to encrypt; it holds for addresses outside",
+            ),
+            None => ("Accepted", ""),
+        };
+        let accepted = self.fault.is_none();
+        let faults = findings
+            .iter()
+            .filter(|one| one.kind != FindingKind::NotApplied);
+        let words = told(faults.clone().copied());
+        let kind = faults
+            .clone()
+            .any(|one| one.kind == FindingKind::UnknownKind);
+        let resolved = match (words.is_empty(), kind) {
+            (true, _) => Condition::holds("ResolvedRefs", "ResolvedRefs"),
+            (_, true) => Condition::new("ResolvedRefs", false, "InvalidKind", words),
+            _ => Condition::new("ResolvedRefs", false, "InvalidCACertificateRef", words),
+        };
+        vec![
+            Condition::new("Accepted", accepted, reason, message.to_owned()),
+            resolved,
+        ]
     }
 }
 

@@ -606,3 +606,90 @@ fn whole_connections_go_by_server_name_or_port() {
     assert_eq!(stream(9002, None).as_deref(), Some("default/c/rules[0]"));
     assert_eq!(attachments(&snapshot)["lost"], [Attachment::NotAllowed]);
 }
+
+#[test]
+fn services_of_a_policy_are_called_over_tls() {
+    let mut world = World::gateway_api();
+    world.listeners("edge", json!([http("http", 80, None)]));
+    world.route(
+        ("default", "r"),
+        json!({"parentRefs": parent(), "rules": [prefix("/", "a")]}),
+    );
+    let policy = |name: &str, service: &str, validation: Value| {
+        object(json!({"metadata": metadata(name, "default"), "spec": {
+            "targetRefs": [{"group": "", "kind": "Service", "name": service}], "validation": validation}}))
+    };
+    let by_map = |map: &str| json!({"hostname": "a.internal", "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": map}]});
+    world
+        .backend_tls_policies
+        .push(policy("a", "a", by_map("ca")));
+    world.backend_tls_policies.push(policy(
+        "again",
+        "a",
+        json!({"hostname": "x.y", "wellKnownCACertificates": "System"}),
+    ));
+    world
+        .backend_tls_policies
+        .push(policy("b", "b", by_map("absent")));
+    world.backend_tls_policies.push(policy(
+        "c",
+        "nobody",
+        json!({"hostname": "x.y", "wellKnownCACertificates": "System"}),
+    ));
+    let ca = "-----BEGIN CERTIFICATE-----";
+    world.config_maps.push(object(
+        json!({"metadata": metadata("ca", "default"), "data": {"ca.crt": ca}}),
+    ));
+    let (snapshot, findings) = world.compile(None);
+    let upstream = |name: &str| {
+        Arc::clone(
+            &snapshot.named(name, "default").unwrap().ports[0]
+                .cluster
+                .upstream,
+        )
+    };
+    let tls = upstream("a").tls.clone().unwrap();
+    assert_eq!(
+        (tls.sni.as_deref(), &*tls.names[0]),
+        (Some("a.internal"), "a.internal")
+    );
+    assert_eq!(tls.trust, crate::Trust::Pem(format!("{ca}\n").into()));
+    assert_eq!(
+        upstream("b").tls.as_ref().unwrap().trust,
+        crate::Trust::Nobody
+    );
+    assert_eq!(upstream("c").tls, None);
+    let said: Vec<(&str, bool, &str, &str, &str)> = snapshot
+        .standings()
+        .policies
+        .iter()
+        .map(|policy| {
+            let of_this = |finding: &&Finding| finding.name == policy.subject.name;
+            let own: Vec<&Finding> = findings.iter().filter(of_this).collect();
+            let conditions = policy.conditions(&own);
+            let ancestor = policy.ancestors[0]["kind"].as_str().unwrap();
+            (
+                policy.subject.name.as_str(),
+                conditions[0].holds,
+                conditions[0].reason,
+                conditions[1].reason,
+                ancestor,
+            )
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("a", true, "Accepted", "ResolvedRefs", "Gateway"),
+            ("again", false, "Conflicted", "ResolvedRefs", "Gateway"),
+            (
+                "b",
+                false,
+                "NoValidCACertificate",
+                "InvalidCACertificateRef",
+                "Service"
+            ),
+            ("c", false, "TargetNotFound", "ResolvedRefs", "Service"),
+        ]
+    );
+}

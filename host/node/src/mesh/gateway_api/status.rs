@@ -5,7 +5,7 @@ use osier_api::Object;
 use osier_process::clock;
 use osier_snapshot::{
     CONTROLLER, Condition, Finding, GatewayConditions, GatewayStanding, Kind, ListenerStanding,
-    ParentStanding,
+    ParentStanding, PolicyStanding,
 };
 use serde_json::{Value, json};
 
@@ -80,6 +80,26 @@ fn listener(
 
 fn kind(kind: &Kind) -> Value {
     json!({"group": kind.group, "kind": kind.name})
+}
+
+/// The status of a policy: what is said at each of its ancestors.
+pub(super) fn policy(object: &Object, policy: &PolicyStanding, findings: &[&Finding]) -> Value {
+    let known = object.get(&["status", "ancestors"]);
+    let known = known
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let others = known
+        .iter()
+        .filter(|one| one["controllerName"] != CONTROLLER);
+    let ours = policy.ancestors.iter().map(|ancestor| {
+        let same =
+            |one: &&Value| one["controllerName"] == CONTROLLER && one["ancestorRef"] == *ancestor;
+        let before = known.iter().find(same).map(|one| &one["conditions"]);
+        let said = conditions(before, &policy.conditions(findings), object.generation());
+        json!({"ancestorRef": ancestor, "controllerName": CONTROLLER, "conditions": said})
+    });
+    let ancestors: Vec<Value> = others.cloned().chain(ours).collect();
+    json!({"ancestors": ancestors})
 }
 
 /// The status of a route: what is said at each of its parents.
