@@ -6,6 +6,7 @@
 //! the proxy; pod logs and admission come in through the small traits here.
 
 mod admit;
+mod audit;
 mod authorize;
 mod bootstrap;
 mod decode;
@@ -29,6 +30,7 @@ mod strategy;
 mod target;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
+pub use audit::AuditSettings;
 pub use listener::Listener;
 pub use logs::{LogOptions, PodLogs};
 pub use osier_access::User;

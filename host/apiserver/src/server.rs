@@ -12,6 +12,7 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 
 use crate::admit::{Admit, Grants, Limits};
+use crate::audit::{self, AuditLog, AuditSettings};
 use crate::authorize::authorize;
 use crate::discovery;
 use crate::logs::PodLogs;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub service_cidr: String,
     /// Signs the tokens of service accounts.
     pub token_key: Arc<TokenKey>,
+    /// Where requests are noted; nowhere if absent.
+    pub audit: Option<AuditSettings>,
 }
 
 /// Why a server cannot be opened.
@@ -48,6 +51,9 @@ pub enum OpenError {
     /// The range for services is not usable.
     #[error("service_cidr: {0}")]
     ServiceRange(#[from] BadRange),
+    /// The audit log cannot be written.
+    #[error("the audit log cannot be opened: {0}; name another file, or make this one writable")]
+    Audit(#[from] std::io::Error),
     /// What the store holds, or must hold, could not be read or written.
     #[error("the API server could not read or prepare its objects: {0}")]
     Objects(#[from] Status),
@@ -61,6 +67,7 @@ pub struct ApiServer {
     pub(crate) openapi: openapi::Documents,
     pub(crate) rules: Arc<Rules>,
     pub(crate) tokens: Tokens,
+    audit: Option<AuditLog>,
 }
 
 impl ApiServer {
@@ -77,6 +84,10 @@ impl ApiServer {
         let rules = Arc::new(Rules::default());
         let strategies = Strategies::new(&settings.service_cidr, rules.clone())?;
         let tokens = Tokens::new(settings.token_key);
+        let audit = settings
+            .audit
+            .map(|audit| AuditLog::open(audit, &tasks))
+            .transpose()?;
         let (directory, kind, limits) = (settings.store_dir, settings.store, settings.store_limits);
         let opened = tasks
             .spawn_blocking("open the store", move || {
@@ -116,6 +127,7 @@ impl ApiServer {
             openapi: openapi::Documents::new(),
             rules,
             tokens,
+            audit,
         };
         server.bootstrap().await?;
         Ok(Arc::new(server))
@@ -125,11 +137,22 @@ impl ApiServer {
     pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
         let target = target::parse(head.uri.path());
-        let answer = match self.admitted(user, &target, &head) {
+        let noted = self
+            .audit
+            .as_ref()
+            .filter(|_| audit::worth(user, &target, &head.method));
+        let begun = noted.map(|log| log.begin(user, &target, &head));
+        let admitted = self.admitted(user, &target, &head);
+        let allowed = admitted.is_ok();
+        let answer = match admitted {
             Ok(user) => serve::answer(self, &user, target, serve::Incoming::new(head, body)).await,
             Err(refusal) => Err(refusal),
         };
-        answer.unwrap_or_else(|status| respond::status(&status))
+        let response = answer.unwrap_or_else(|status| respond::status(&status));
+        if let Some((log, begun)) = noted.zip(begun) {
+            log.end(begun, allowed, &response);
+        }
+        response
     }
 
     /// The caller as whom the request is answered, if the rules allow it.

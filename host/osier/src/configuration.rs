@@ -26,6 +26,8 @@ struct File {
     drain_seconds: Option<u64>,
     max_pods: Option<u32>,
     store_history: Option<u32>,
+    audit_log: Option<PathBuf>,
+    audit_megabytes: Option<u64>,
 }
 
 /// A configuration that can be used.
@@ -54,6 +56,10 @@ pub(crate) struct Settings {
     pub(crate) max_pods: u32,
     /// How many revisions of history the store keeps for watches and chunked lists.
     pub(crate) store_history: u32,
+    /// Where requests to the API are noted, one JSON line each; nowhere if absent. Relative to the data directory.
+    pub(crate) audit_log: Option<PathBuf>,
+    /// How large the audit log grows before it is put aside; two files are kept.
+    pub(crate) audit_megabytes: u64,
 }
 
 impl Settings {
@@ -112,6 +118,12 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             "storeHistory",
             file.store_history.unwrap_or(10_000),
             100..=1_000_000,
+        ),
+        audit_log: file.audit_log,
+        audit_megabytes: faults.within(
+            "auditMegabytes",
+            file.audit_megabytes.unwrap_or(100),
+            1..=10_000,
         ),
     };
     faults.none(settings)

@@ -4,6 +4,7 @@
 
 mod access;
 mod applies;
+mod audits;
 mod bodies;
 mod deletes;
 mod documents;

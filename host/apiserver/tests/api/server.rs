@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Request};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, LogOptions, Operation, PodLogs, Review, Settings, StoreKind,
-    StoreLimits, User,
+    Admit, Admitted, ApiServer, AuditSettings, LogOptions, Operation, PodLogs, Review, Settings,
+    StoreKind, StoreLimits, User,
 };
 use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
@@ -111,6 +111,10 @@ impl Server {
             store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
+            audit: Some(AuditSettings {
+                path: folder.path().join("audit.log"),
+                limit: 1024 * 1024,
+            }),
         };
         let api = ApiServer::open(
             settings,

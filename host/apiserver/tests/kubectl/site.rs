@@ -51,6 +51,7 @@ impl Site {
             store_limits: StoreLimits::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
+            audit: None,
         };
         let api = ApiServer::open(settings, Vec::new(), Arc::new(Lines), tasks.clone())
             .await

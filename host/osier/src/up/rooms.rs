@@ -12,7 +12,7 @@ use crate::join::pod_logs::NodeLogs;
 use crate::join::reviews::PluginReviews;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
-use osier_apiserver::{Admit, ApiServer, StoreKind, StoreLimits, User};
+use osier_apiserver::{Admit, ApiServer, AuditSettings, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
@@ -235,6 +235,10 @@ async fn open_api(
         },
         service_cidr: SERVICE_RANGE.to_owned(),
         token_key: Arc::new(key),
+        audit: settings.audit_log.as_ref().map(|path| AuditSettings {
+            path: settings.data_dir.join(path),
+            limit: settings.audit_megabytes * 1024 * 1024,
+        }),
     };
     let opened = ApiServer::open(api, admission, logs, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))
