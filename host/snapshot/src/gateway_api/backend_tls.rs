@@ -107,29 +107,36 @@ fn verify(fields: &mut Fields<'_>, of: (&str, &References<'_>)) -> Origination {
 fn authorities(fields: &mut Fields<'_>, (namespace, references): (&str, &References<'_>)) -> Trust {
     let mut pem = String::new();
     for mut reference in fields.objects("caCertificateRefs") {
-        let (group, kind) = (reference.text("group"), reference.text("kind"));
-        let name = reference.text("name").unwrap_or_default();
-        let (findings, field) = (reference.findings(), reference.at(""));
-        if !group.unwrap_or_default().is_empty() || kind != Some("ConfigMap") {
-            let detail = "only ConfigMaps are read, at ca.crt";
-            findings.add(FindingKind::UnknownKind, field, detail);
-            continue;
-        }
-        let map = references.config_map(namespace, name);
-        let found = map.and_then(|map| map.get(&["data", "ca.crt"])?.as_str());
-        match found.filter(|text| text.contains("BEGIN CERTIFICATE")) {
-            Some(text) => {
-                pem.push_str(text);
-                pem.push('\n');
-            }
-            None => {
-                let detail = format!("ConfigMap {namespace}/{name} holds no certificate at ca.crt");
-                findings.add(FindingKind::Reference, field, detail);
-            }
+        if let Some(text) = authority(&mut reference, (namespace, references)) {
+            pem.push_str(text);
+            pem.push('\n');
         }
     }
     match pem.as_str() {
         "" => Trust::Nobody,
         pem => Trust::Pem(pem.into()),
     }
+}
+
+/// The certificates of one ConfigMap.
+fn authority<'a>(
+    reference: &mut Fields<'_>,
+    (namespace, references): (&str, &References<'a>),
+) -> Option<&'a str> {
+    let (group, kind) = (reference.text("group"), reference.text("kind"));
+    let name = reference.text("name").unwrap_or_default();
+    let (findings, field) = (reference.findings(), reference.at(""));
+    if !group.unwrap_or_default().is_empty() || kind != Some("ConfigMap") {
+        let detail = "only ConfigMaps are read, at ca.crt";
+        findings.add(FindingKind::UnknownKind, field, detail);
+        return None;
+    }
+    let map = references.config_map(namespace, name);
+    let found = map.and_then(|map| map.get(&["data", "ca.crt"])?.as_str());
+    let found = found.filter(|text| text.contains("BEGIN CERTIFICATE"));
+    if found.is_none() {
+        let detail = format!("ConfigMap {namespace}/{name} holds no certificate at ca.crt");
+        findings.add(FindingKind::Reference, field, detail);
+    }
+    found
 }

@@ -37,14 +37,18 @@ pub(crate) fn compile(object: &Object, kind: Kind, references: &References<'_>) 
     if let Some(mut spec) = Fields::spec(object, &findings) {
         parents::read(&mut spec, context, &mut set);
         set.hosts = parents::hosts(&mut spec);
-        match kind {
-            HTTP_ROUTE => http_route::read(&mut spec, (context, matches::http), &mut set),
-            GRPC_ROUTE => http_route::read(&mut spec, (context, grpc_route::matcher), &mut set),
-            _ => stream_route::read(&mut spec, context, &mut set),
-        }
+        rules(&mut spec, context, &mut set);
     }
     set.findings = findings.into_vec();
     set
+}
+
+fn rules(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
+    match context.resource {
+        HTTP_ROUTE => http_route::read(spec, (context, matches::http), set),
+        GRPC_ROUTE => http_route::read(spec, (context, grpc_route::matcher), set),
+        _ => stream_route::read(spec, context, set),
+    }
 }
 
 /// The objects that a route is read together with: the Services that it names, and the grants of their namespaces.

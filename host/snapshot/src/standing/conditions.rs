@@ -253,22 +253,26 @@ impl PolicyStanding {
             None => ("Accepted", ""),
         };
         let accepted = self.fault.is_none();
-        let faults = findings
-            .iter()
-            .filter(|one| one.kind != FindingKind::NotApplied);
-        let words = told(faults.clone().copied());
-        let kind = faults
-            .clone()
-            .any(|one| one.kind == FindingKind::UnknownKind);
-        let resolved = match (words.is_empty(), kind) {
-            (true, _) => Condition::holds("ResolvedRefs", "ResolvedRefs"),
-            (_, true) => Condition::new("ResolvedRefs", false, "InvalidKind", words),
-            _ => Condition::new("ResolvedRefs", false, "InvalidCACertificateRef", words),
-        };
         vec![
             Condition::new("Accepted", accepted, reason, message.to_owned()),
-            resolved,
+            authorities(findings),
         ]
+    }
+}
+
+/// Whether the authorities that a policy names are there.
+fn authorities(findings: &[&Finding]) -> Condition {
+    let faults = findings
+        .iter()
+        .filter(|one| one.kind != FindingKind::NotApplied);
+    let words = told(faults.clone().copied());
+    let kind = faults
+        .clone()
+        .any(|one| one.kind == FindingKind::UnknownKind);
+    match (words.is_empty(), kind) {
+        (true, _) => Condition::holds("ResolvedRefs", "ResolvedRefs"),
+        (_, true) => Condition::new("ResolvedRefs", false, "InvalidKind", words),
+        _ => Condition::new("ResolvedRefs", false, "InvalidCACertificateRef", words),
     }
 }
 
