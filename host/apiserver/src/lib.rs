@@ -9,6 +9,7 @@ mod admit;
 mod audit;
 mod authorize;
 mod bootstrap;
+mod decisions;
 mod decode;
 mod discovery;
 mod draft;
@@ -31,8 +32,9 @@ mod target;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
 pub use audit::AuditSettings;
+pub use decisions::Decisions;
 pub use listener::Listener;
 pub use logs::{LogOptions, PodLogs};
 pub use osier_access::User;
-pub use server::{ApiServer, OpenError, Settings};
+pub use server::{ApiServer, NodeDoors, OpenError, Settings};
 pub use store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};

@@ -14,8 +14,10 @@ use http::request::Parts;
 use http::{Method, Response};
 use osier_api::{Status, Subresource, resources};
 use osier_process::body::{self, Body, ReadError};
+use serde_json::json;
 
 use crate::query::Query;
+use crate::respond;
 use crate::server::ApiServer;
 use crate::target::{Address, Target};
 use osier_access::User;
@@ -85,6 +87,16 @@ pub(crate) async fn answer(
                 incoming,
             };
             exchange.answer().await
+        }
+        Target::Decisions { node, request_id } => {
+            if incoming.head.method != Method::GET {
+                return Err(not_allowed());
+            }
+            let calls = server.doors.decisions.find(&node, &request_id).await?;
+            Ok(respond::json(
+                200,
+                &json!({"requestId": request_id, "node": node, "calls": calls}),
+            ))
         }
         target => documents::answer(server, &target, &incoming),
     }

@@ -14,6 +14,7 @@ use osier_process::body::Body;
 use crate::admit::{Admit, Grants, Limits};
 use crate::audit::{self, AuditLog, AuditSettings};
 use crate::authorize::authorize;
+use crate::decisions::Decisions;
 use crate::discovery;
 use crate::logs::PodLogs;
 use crate::objects;
@@ -59,10 +60,19 @@ pub enum OpenError {
     Objects(#[from] Status),
 }
 
+/// What the server asks of node agents.
+#[derive(Clone)]
+pub struct NodeDoors {
+    /// Logs of pods.
+    pub logs: Arc<dyn PodLogs>,
+    /// What the data plane decided.
+    pub decisions: Arc<dyn Decisions>,
+}
+
 /// The API server.
 pub struct ApiServer {
     pub(crate) registry: Arc<Registry>,
-    pub(crate) logs: Arc<dyn PodLogs>,
+    pub(crate) doors: NodeDoors,
     pub(crate) discovery: discovery::Documents,
     pub(crate) openapi: openapi::Documents,
     pub(crate) rules: Arc<Rules>,
@@ -78,7 +88,7 @@ impl ApiServer {
     pub async fn open(
         settings: Settings,
         admission: Vec<Arc<dyn Admit>>,
-        logs: Arc<dyn PodLogs>,
+        doors: NodeDoors,
         tasks: Tasks,
     ) -> Result<Arc<Self>, OpenError> {
         let rules = Arc::new(Rules::default());
@@ -122,7 +132,7 @@ impl ApiServer {
         });
         let server = Self {
             registry,
-            logs,
+            doors,
             discovery: discovery::Documents::new(),
             openapi: openapi::Documents::new(),
             rules,

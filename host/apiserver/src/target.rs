@@ -21,6 +21,11 @@ pub(crate) enum Target {
     OpenApiV3,
     /// The OpenAPI document of `api/v1` or `apis/GROUP/VERSION`.
     OpenApiV3Document(String),
+    /// `/api/v1/nodes/NODE/proxy/decisions/REQUEST-ID`: what the node's data plane decided about a request.
+    Decisions {
+        node: String,
+        request_id: String,
+    },
     Resource(Address),
     Unknown,
 }
@@ -67,6 +72,10 @@ pub(crate) fn parse(path: &str) -> Target {
         ["openapi", "v2"] => Target::OpenApiV2,
         ["openapi", "v3"] => Target::OpenApiV3,
         ["openapi", "v3", rest @ ..] => Target::OpenApiV3Document(rest.join("/")),
+        ["api", "v1", "nodes", node, "proxy", "decisions", request_id] => Target::Decisions {
+            node: (*node).to_owned(),
+            request_id: (*request_id).to_owned(),
+        },
         ["api", version, rest @ ..] => address("", version, rest),
         ["apis", group, version, rest @ ..] => address(group, version, rest),
         _ => Target::Unknown,

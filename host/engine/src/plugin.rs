@@ -8,12 +8,16 @@ mod grants;
 pub mod hooks;
 mod instance;
 mod keyvalue;
+mod logging;
+mod metering;
 mod prompt;
 mod reflect;
 
 pub use grants::Need;
 pub use instance::{PluginInstance, PreparedPlugin};
 pub use keyvalue::{KeyValue, KeyValueError, Taken, Terms};
+pub use logging::{LogError, LogStreams};
+pub use metering::{MeterDefinition, MeterError, MeterKind, Meters};
 pub use wasmtime::component::{Type, Val};
 
 use crate::engine::{Compiled, Core};
@@ -64,6 +68,10 @@ pub struct PluginGrants {
     pub random: bool,
     /// Counters of the host (`osier:policy/counters`).
     pub keyvalue: Option<Arc<dyn KeyValue>>,
+    /// Logs of the host (`osier:policy/log`).
+    pub streams: Option<Arc<dyn LogStreams>>,
+    /// Metrics of the host (`osier:policy/metrics`).
+    pub meters: Option<Arc<dyn Meters>>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
     /// Where standard output and error go; nowhere if none.

@@ -1,32 +1,42 @@
-//! Joins policy to the proxy's gate: a call becomes attributes, a verdict becomes the proxy's.
+//! Joins policy to the proxy's gate: a call becomes attributes, a verdict becomes the proxy's, and what was decided is remembered for a while.
 
 mod choices;
+mod facts;
 mod filters;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderMap, Method, StatusCode};
-use osier_policy::{
-    Attributes, Connection, Context, Destination, Peer, PolicySet, Request, Scope, Texts,
+use http::{HeaderMap, StatusCode};
+use osier_policy::PolicySet;
+use osier_proxy::{
+    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Gate, Record, Verdict,
 };
-use osier_proxy::{Approval, Call, Choice, Denial, Direction, Gate, Record, Verdict};
-use osier_snapshot::{Endpoint, HeaderOperation, Weighted, Workload};
+use osier_snapshot::{Endpoint, HeaderOperation, Weighted};
+
+use crate::decisions::Decisions;
+use facts::{Ended, Facts};
 
 /// The gate of this node. Closed until the first set of policies is published: a node that has
 /// just started must not let through what its policies refuse.
 #[derive(Default)]
 pub(crate) struct PolicyGate {
     policies: ArcSwapOption<PolicySet>,
+    /// Stands for headers that nobody kept.
+    nothing: HeaderMap,
+    decisions: Arc<Decisions>,
 }
 
 impl PolicyGate {
     /// From now on these policies decide; calls that are being decided keep theirs.
     pub(crate) fn publish(&self, policies: Arc<PolicySet>) {
         self.policies.store(Some(policies));
+    }
+
+    /// What was decided lately.
+    pub(crate) fn decisions(&self) -> Arc<Decisions> {
+        Arc::clone(&self.decisions)
     }
 }
 
@@ -48,7 +58,12 @@ impl Gate for PolicyGate {
         match policies.as_deref() {
             None => Verdict::Deny(closed()),
             Some(policies) if policies.is_empty() => Verdict::Allow(Approval::default()),
-            Some(policies) => verdict(policies.check(&scope(call), &attributes(call))),
+            Some(policies) => {
+                let facts = Facts::of_call(call);
+                let charged = |policy: &str, place| charged(call, policy, place);
+                let asked = policies.check_again(&facts.scope(), &facts.attributes(), &charged);
+                verdict(asked, call.direction)
+            }
         }
     }
 
@@ -57,21 +72,25 @@ impl Gate for PolicyGate {
         policies.as_deref().is_some_and(PolicySet::has_routes)
     }
 
-    fn route(&self, call: &Call<'_>, among: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
+    fn route(&self, call: &Call<'_>, among: &[Weighted]) -> Result<Chosen<Choice>, Box<Denial>> {
         let policies = self.policies.load();
-        policies
-            .as_deref()
-            .map_or(Ok(None), |policies| choices::route(policies, call, among))
+        policies.as_deref().map_or_else(
+            || Ok(Chosen::default()),
+            |policies| choices::route(policies, call, among),
+        )
     }
 
     fn balance(
         &self,
         call: &Call<'_>,
         among: &[Arc<Endpoint>],
-    ) -> Result<Option<usize>, Box<Denial>> {
+    ) -> Result<Chosen<usize>, Box<Denial>> {
         let policies = self.policies.load();
         let policies = policies.as_deref().filter(|set| set.has_balances());
-        policies.map_or(Ok(None), |policies| choices::balance(policies, call, among))
+        policies.map_or_else(
+            || Ok(Chosen::default()),
+            |policies| choices::balance(policies, call, among),
+        )
     }
 
     fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn osier_proxy::Filter>>, Box<Denial>> {
@@ -79,18 +98,38 @@ impl Gate for PolicyGate {
         let Some(policies) = policies.as_deref() else {
             return Ok(Vec::new());
         };
-        if !policies.has_filters(direction(call)) {
+        if !policies.has_filters(facts::direction(call.direction)) {
             return Ok(Vec::new());
         }
-        let found = policies.filters(&scope(call), &attributes(call));
+        let facts = Facts::of_call(call);
+        let found = policies.filters(&facts.scope(), &facts.attributes());
         let joined = |filter| Arc::new(filters::Joined(filter)) as Arc<dyn osier_proxy::Filter>;
         found
             .map(|filters| filters.into_iter().map(joined).collect())
-            .map_err(|denial| Box::new(denied(*denial)))
+            .map_err(|denial| Box::new(denied(*denial, call.direction)))
     }
 
-    // Reports are a plugin hook of a later version; the access log and the metrics are the proxy's.
-    fn report(&self, _record: &Record<'_>) {}
+    fn report(&self, record: &Record<'_>) {
+        self.decisions.remember(record);
+        let policies = self.policies.load();
+        let Some(policies) = policies.as_deref().filter(|set| set.has_reports()) else {
+            return;
+        };
+        let ended = Ended::new(record);
+        for direction in [Direction::Outbound, Direction::Inbound] {
+            // Whoever was not reached saw nothing.
+            if direction == Direction::Inbound && record.destination.is_none() {
+                continue;
+            }
+            let facts = Facts::of_record(record, direction, &self.nothing);
+            policies.report(&facts.scope(), &ended.attributes(&facts));
+        }
+    }
+
+    fn wants_heads(&self) -> bool {
+        let policies = self.policies.load();
+        policies.as_deref().is_some_and(PolicySet::has_reports)
+    }
 }
 
 fn closed() -> Denial {
@@ -101,136 +140,25 @@ fn closed() -> Denial {
         policy: Arc::from(""),
         plugin: Arc::from(""),
         reason: "the node's policies are not loaded yet".to_owned(),
+        decisions: Vec::new(),
     }
 }
 
-fn direction(call: &Call<'_>) -> osier_policy::Direction {
-    match call.direction {
-        Direction::Inbound => osier_policy::Direction::Inbound,
-        Direction::Outbound => osier_policy::Direction::Outbound,
-    }
+/// True if this action let an earlier try of the request pass.
+fn charged(call: &Call<'_>, policy: &str, place: usize) -> bool {
+    let before = call
+        .before
+        .iter()
+        .filter(|one| one.direction == call.direction);
+    let mut granted = before.filter(|one| one.outcome == "allow");
+    granted.any(|one| one.place == place && *one.policy == *policy)
 }
 
-fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
-    let service = call.service;
-    let (side, namespace) = match call.direction {
-        Direction::Inbound => (call.destination, service.map(|service| &*service.namespace)),
-        Direction::Outbound => (call.source, call.source.map(|source| &*source.namespace)),
-    };
-    // Behind a gateway the caller has no namespace: the called service's is as near as it gets.
-    let namespace = namespace
-        .or_else(|| side.map(|side| &*side.namespace))
-        .or_else(|| service.map(|service| &*service.namespace));
-    let namespace = namespace.unwrap_or_default();
-    Scope {
-        direction: direction(call),
-        namespace,
-        service: service
-            .filter(|service| *service.namespace == *namespace)
-            .map(|service| &*service.name),
-        gateway: call.gateway,
-        labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
-    }
-}
-
-fn attributes<'a>(call: &Call<'a>) -> Attributes<'a> {
-    let peer_ip = call.peer.map(|peer| peer.ip());
-    let source = call.source.map_or_else(
-        || Peer {
-            ip: peer_ip,
-            ..Peer::default()
-        },
-        peer,
-    );
-    let inbound = call.direction == Direction::Inbound;
-    Attributes {
-        source,
-        destination: Destination {
-            peer: call.destination.map_or_else(Peer::default, peer),
-            service_name: call.service.map(|service| &*service.name),
-            service_namespace: call.service.map(|service| &*service.namespace),
-            service_host: call.service.map(|service| &*service.host),
-            ..Destination::default()
-        },
-        origin_ip: peer_ip.or(source.ip),
-        request: request(call),
-        connection: Connection {
-            // The host is both ends' sidecar: it knows who calls.
-            mtls: call.source.is_some() || call.proven,
-            requested_server_name: call.server_name,
-            ..Connection::default()
-        },
-        context: Context {
-            protocol: protocol(call.head),
-            reporter_kind: if inbound { "inbound" } else { "outbound" },
-            reporter_uid: if inbound {
-                call.destination
-            } else {
-                call.source
-            }
-            .map(|workload| &*workload.uid),
-            time: Some(call.received),
-            ..Context::default()
-        },
-        ..Attributes::default()
-    }
-}
-
-fn request<'a>(call: &Call<'a>) -> Request<'a> {
-    let (uri, headers) = (&call.head.uri, &call.head.headers);
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = uri
-        .authority()
-        .map(http::uri::Authority::as_str)
-        .or_else(|| text("host"));
-    Request {
-        id: call.request_id,
-        path: uri
-            .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str),
-        host: host.unwrap_or_default(),
-        method: call.head.method.as_str(),
-        scheme: uri.scheme_str().unwrap_or("http"),
-        headers: Texts::Headers(headers),
-        size: text("content-length").and_then(|length| length.parse().ok()),
-        time: Some(call.received),
-        ..Request::default()
-    }
-}
-
-fn protocol(head: &Parts) -> &'static str {
-    // No request of this method gets so far: it stands for a raw connection.
-    if head.method == Method::CONNECT {
-        return "tcp";
-    }
-    let kind = head
-        .headers
-        .get("content-type")
-        .map(http::HeaderValue::as_bytes);
-    if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
-        "grpc"
-    } else {
-        "http"
-    }
-}
-
-fn peer(workload: &Workload) -> Peer<'_> {
-    let principal = &*workload.principal;
-    Peer {
-        name: Some(&workload.name),
-        namespace: Some(&workload.namespace),
-        principal: Some(principal.strip_prefix("spiffe://").unwrap_or(principal)),
-        owner: Some(&workload.workload),
-        workload: Some(&workload.workload),
-        ip: Some(workload.address).filter(|ip: &IpAddr| !ip.is_unspecified()),
-        labels: Texts::Tree(&workload.labels),
-    }
-}
-
-fn verdict(verdict: osier_policy::Verdict) -> Verdict {
+fn verdict(verdict: osier_policy::Verdict, direction: Direction) -> Verdict {
     match verdict {
         osier_policy::Verdict::Allow(approval) => {
-            let last = approval.decided_by.into_iter().next_back();
+            let last = approval.decisions.last();
+            let last = last.map(|decision| (decision.policy.clone(), decision.plugin.clone()));
             let (policy, plugin) = last.unzip();
             Verdict::Allow(Approval {
                 request_headers: approval
@@ -245,13 +173,14 @@ fn verdict(verdict: osier_policy::Verdict) -> Verdict {
                     .collect(),
                 policy,
                 plugin,
+                decisions: decisions(approval.decisions, direction),
             })
         }
-        osier_policy::Verdict::Deny(denial) => Verdict::Deny(denied(*denial)),
+        osier_policy::Verdict::Deny(denial) => Verdict::Deny(denied(*denial, direction)),
     }
 }
 
-fn denied(denial: osier_policy::Denial) -> Denial {
+fn denied(denial: osier_policy::Denial, direction: Direction) -> Denial {
     Denial {
         status: StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN),
         headers: denial.headers.into_iter().collect(),
@@ -259,7 +188,24 @@ fn denied(denial: osier_policy::Denial) -> Denial {
         policy: denial.policy,
         plugin: denial.plugin,
         reason: denial.reason,
+        decisions: decisions(denial.decisions, direction),
     }
+}
+
+fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Vec<Decision> {
+    let joined = decisions.into_iter().map(|decision| Decision {
+        direction,
+        policy: decision.policy,
+        plugin: decision.plugin,
+        template: decision.template,
+        place: decision.place,
+        outcome: decision.outcome.word(),
+        reason: decision.reason,
+        cached: decision.cached,
+        began: decision.began,
+        took: decision.took,
+    });
+    joined.collect()
 }
 
 fn operation(operation: osier_policy::HeaderOperation) -> HeaderOperation {
@@ -275,6 +221,7 @@ fn operation(operation: osier_policy::HeaderOperation) -> HeaderOperation {
 mod tests {
     use super::*;
     use osier_api::Object;
+    use osier_snapshot::Workload;
     use serde_json::json;
 
     fn workload() -> Arc<Workload> {
@@ -297,6 +244,7 @@ mod tests {
             direction,
             source,
             destination: None,
+            port: Some(9080),
             service: None,
             gateway: None,
             head: &head,
@@ -305,6 +253,7 @@ mod tests {
             proven: false,
             server_name: None,
             received: std::time::SystemTime::UNIX_EPOCH,
+            before: &[],
         })
     }
 
@@ -327,7 +276,8 @@ mod tests {
     fn a_call_becomes_attributes() {
         let source = workload();
         with_call(Direction::Outbound, Some(&source), |call| {
-            let attributes = attributes(call);
+            let facts = Facts::of_call(call);
+            let attributes = facts.attributes();
             assert_eq!(
                 attributes.source.principal,
                 Some("cluster.local/ns/shop/sa/sa")
@@ -340,7 +290,9 @@ mod tests {
                 (attributes.request.size, attributes.context.reporter_kind),
                 (Some(7), "outbound")
             );
-            let scope = scope(call);
+            assert_eq!(attributes.destination.port, Some(9080));
+            assert_eq!(attributes.context.reporter, Some(["web-1", "shop"]));
+            let scope = facts.scope();
             assert_eq!((scope.namespace, scope.service), ("shop", None));
             assert_eq!(scope.labels.find("app").as_deref(), Some("web"));
         });

@@ -8,6 +8,7 @@
 mod addresses;
 mod agent;
 mod components;
+mod decisions;
 mod environment;
 mod error;
 mod extend;
@@ -24,6 +25,7 @@ mod served;
 mod settings;
 mod statuses;
 
+pub use decisions::Decisions;
 pub use error::NodeError;
 pub use gate::Policies;
 pub use images::Bundled;

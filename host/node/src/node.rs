@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::agent::Agent;
 use crate::components::Components;
+use crate::decisions::Decisions;
 use crate::error::NodeError;
 use crate::extend::Extensions;
 use crate::gate::{Policies, PolicyGate};
@@ -33,6 +34,7 @@ const RESUME: Duration = Duration::from_secs(5);
 pub struct Node {
     shared: Arc<Shared>,
     policies: Policies,
+    decisions: Arc<Decisions>,
     ready: [watch::Receiver<bool>; 4],
 }
 
@@ -99,10 +101,12 @@ impl Node {
             settings,
         });
         let policies = Policies(Arc::clone(&gate));
+        let decisions = gate.decisions();
         let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
         Ok(Arc::new(Self {
             shared,
             policies,
+            decisions,
             ready,
         }))
     }
@@ -115,6 +119,16 @@ impl Node {
     /// The policies in force.
     pub fn policies(&self) -> Policies {
         self.policies.clone()
+    }
+
+    /// The node's name.
+    pub fn name(&self) -> &str {
+        &self.shared.settings.node_name
+    }
+
+    /// What was decided about recent calls.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// The logs of this node's pods.

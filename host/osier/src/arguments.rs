@@ -43,6 +43,11 @@ pub(crate) enum Command {
     /// Show objects as a table, or whole with `-o json`.
     #[command(after_help = "Examples:\n  osier get pods -A\n  osier get plugins denier -o json")]
     Get(Get),
+    /// Show what was decided about a request: route, policies, plugins, and the time of each step.
+    #[command(
+        after_help = "Example:\n  osier why \"$(curl -si http://127.0.0.1:8080/ | sed -n 's/^x-request-id: //p' | tr -d '\\r')\""
+    )]
+    Why(Why),
     /// Show the configuration that `osier up` would use.
     Config(Config),
     /// Write a completion script for a shell.
@@ -182,6 +187,22 @@ pub(crate) struct Get {
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
     /// `json` for the whole objects.
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `osier why`.
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    /// The request's `x-request-id`: in the access log, and in the header of what a node answers itself, such as a refusal.
+    pub(crate) request_id: String,
+    /// Ask this node only.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+    /// `json` for all that is known.
     #[arg(short, long, value_name = "FORMAT")]
     pub(crate) output: Option<Output>,
     /// How to reach the API.

@@ -5,6 +5,7 @@ mod get;
 mod image;
 mod manifests;
 mod plugin;
+mod why;
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
 use crate::configuration;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Apply(files) => block_on(apply::apply(&files)),
         Command::Delete(files) => block_on(apply::delete(&files)),
         Command::Get(get) => block_on(get::get(&get)),
+        Command::Why(why) => block_on(why::why(&why)),
         Command::Config(config) => match config.command {
             ConfigCommand::Print(up) => print_configuration(&up),
         },

@@ -34,7 +34,7 @@ pub(crate) fn up(arguments: &Up) -> Result<(), Failure> {
             colour: std::io::stderr().is_terminal(),
         },
     };
-    let buffered = &[osier_proxy::ACCESS_TARGET];
+    let buffered = &[osier_proxy::ACCESS_TARGET, osier_policy::LOG_TARGET];
     let _flushed_last = logs::install(&settings.log, format, buffered).context("--log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -139,8 +139,8 @@ pub struct Context<'a> {
     pub protocol: &'a str,
     /// `inbound` or `outbound`.
     pub reporter_kind: &'a str,
-    /// Uid of the reporter.
-    pub reporter_uid: Option<&'a str>,
+    /// Name and namespace of the pod at whose side the call is seen.
+    pub reporter: Option<[&'a str; 2]>,
     /// Envoy's response flags.
     pub proxy_error_code: Option<&'a str>,
     /// Time of the check.

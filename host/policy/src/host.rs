@@ -13,6 +13,7 @@ use crate::attributes::Vocabulary;
 use crate::counters::Counters;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
+use crate::meters::MeterBook;
 use crate::metrics::Families;
 use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
 use crate::policy::{CompiledPolicy, Compiler, Missing};
@@ -26,6 +27,7 @@ struct Inner {
     families: Families,
     tasks: Tasks,
     counters: Counters,
+    meters: MeterBook,
     vocabulary: Vocabulary,
     /// What was loaded last for each object, so that loading it again costs nothing.
     loaded: Mutex<HashMap<ObjectKey, Loaded>>,
@@ -44,6 +46,7 @@ impl PolicyHost {
             families: Families::new(metrics),
             tasks,
             counters: Counters::new(),
+            meters: MeterBook::new(metrics),
             vocabulary: Vocabulary::default(),
             loaded: Mutex::default(),
         }))
@@ -69,6 +72,7 @@ impl PolicyHost {
         let loader = Loader {
             engine: &host.engine,
             counters: &host.counters,
+            meters: &host.meters,
             families: &host.families,
             tasks: &host.tasks,
         };
@@ -93,6 +97,7 @@ impl PolicyHost {
     /// Forgets a plugin; policies that hold it keep it until they go.
     pub fn unload(&self, key: &ObjectKey) {
         self.0.loaded.lock().remove(key);
+        self.0.meters.forget(&key.to_string());
     }
 
     /// Compiles a policy against the vocabulary and the types of its plugins.

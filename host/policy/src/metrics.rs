@@ -25,6 +25,13 @@ struct PluginLabels {
     plugin: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReportLabels {
+    plugin: String,
+    template: String,
+    outcome: &'static str,
+}
+
 /// The families of this crate.
 #[derive(Clone)]
 pub(crate) struct Families(Arc<Inner>);
@@ -32,6 +39,7 @@ pub(crate) struct Families(Arc<Inner>);
 struct Inner {
     verdicts: Family<VerdictLabels, Counter>,
     failures: Family<FailureLabels, Counter>,
+    reports: Family<ReportLabels, Counter>,
     hits: Family<PluginLabels, Counter>,
     latency: Family<PluginLabels, Histogram, fn() -> Histogram>,
 }
@@ -111,11 +119,20 @@ pub(crate) struct VerdictMetrics {
     pub(crate) failed: Counter,
 }
 
+/// Records of one plugin and template.
+#[derive(Clone)]
+pub(crate) struct ReportMetrics {
+    pub(crate) delivered: Counter,
+    pub(crate) failed: Counter,
+    pub(crate) dropped: Counter,
+}
+
 impl Families {
     pub(crate) fn new(metrics: &osier_process::metrics::Metrics) -> Self {
         let inner = Inner {
             verdicts: Family::default(),
             failures: Family::default(),
+            reports: Family::default(),
             hits: Family::default(),
             latency: Family::new_with_constructor(histogram as fn() -> Histogram),
         };
@@ -129,6 +146,11 @@ impl Families {
                 "osier_plugin_failures",
                 "Calls to which a plugin gave no answer",
                 inner.failures.clone(),
+            );
+            registry.register(
+                "osier_plugin_reports",
+                "Records for plugins by what became of them: delivered, failed with the plugin, dropped for want of room",
+                inner.reports.clone(),
             );
             registry.register(
                 "osier_plugin_cache_hits",
@@ -181,6 +203,22 @@ impl Families {
             allowed: counter("allow"),
             denied: counter("deny"),
             failed: counter("failed"),
+        }
+    }
+
+    pub(crate) fn reports(&self, plugin: &str, template: &str) -> ReportMetrics {
+        let counter = |outcome| {
+            let labels = ReportLabels {
+                plugin: plugin.to_owned(),
+                template: template.to_owned(),
+                outcome,
+            };
+            self.0.reports.get_or_create(&labels).clone()
+        };
+        ReportMetrics {
+            delivered: counter("delivered"),
+            failed: counter("failed"),
+            dropped: counter("dropped"),
         }
     }
 }

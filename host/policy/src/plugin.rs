@@ -4,6 +4,8 @@ mod binding;
 mod handles;
 mod load;
 mod pool;
+mod queue;
+mod reporting;
 mod schema;
 mod spec;
 mod status;
@@ -26,6 +28,8 @@ pub(crate) use binding::{Binding, Unanswered};
 pub(crate) use handles::{Handles, Hook};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
 use pool::{Instance, NoInstance, Pool};
+pub(crate) use queue::{Overflow, QueueTerms};
+pub(crate) use reporting::Reporting;
 pub(crate) use spec::{failure, unknown};
 use status::Health;
 pub use status::PluginStatus;
@@ -88,9 +92,13 @@ impl Plugin {
         self.health.status(self)
     }
 
-    /// Counts a failure, remembers it, says so at most once per interval, and replaces the lost instance.
+    /// Counts a failure, remembers it, and says so at most once per interval.
     fn failed(&self, kind: FailureKind, what: &str) {
         self.metrics.failed(kind);
+        self.remember(kind, what);
+    }
+
+    fn remember(&self, kind: FailureKind, what: &str) {
         if let Some(unsaid) = self.health.failed(what, Instant::now()) {
             tracing::warn!(
                 plugin = %self.label,

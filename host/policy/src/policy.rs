@@ -2,6 +2,7 @@
 
 mod compile;
 mod filter;
+mod headers;
 mod hooks;
 mod selector;
 
@@ -16,13 +17,17 @@ use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Unavailable};
 use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
-use crate::plugin::{Binding, Hook, Plugin, Unanswered};
+use crate::plugin::{Binding, Hook, Plugin, Reporting, Unanswered};
 use crate::template::Answer;
-use crate::verdict::{Approval, Denial, HeaderOperation};
+use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
 
 pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
+use headers::HeaderRule;
 pub(crate) use selector::Selector;
+
+/// Whether the action at a place of a policy was charged for an earlier try of the same request.
+pub(crate) type Charged<'c> = &'c dyn Fn(&str, usize) -> bool;
 
 /// For the request and for the response.
 type Operations = (Vec<HeaderOperation>, Vec<HeaderOperation>);
@@ -73,6 +78,8 @@ pub struct CompiledPolicy {
     pub(crate) actions: Vec<Action>,
     /// Actions with a hook.
     pub(crate) steps: Vec<Step>,
+    /// What the policy itself changes in calls that its checks let pass: in the request, in the response.
+    pub(crate) headers: [Vec<HeaderRule>; 2],
     pub(crate) mode: Mode,
     pub(crate) failure: Option<FailurePolicy>,
 }
@@ -90,6 +97,8 @@ pub(crate) enum Missing {
 pub(crate) enum Action {
     /// Ask a plugin.
     Ask(Box<Binding>),
+    /// Tell a plugin when the call has ended.
+    Tell(Arc<Reporting>),
     /// The plugin could not be loaded: every call goes by the failure policy.
     Unavailable {
         plugin: Arc<str>,
@@ -109,6 +118,7 @@ impl CompiledPolicy {
             .iter()
             .filter_map(|action| match action {
                 Action::Ask(binding) => Some(binding.plugin()),
+                Action::Tell(reporting) => Some(reporting.plugin()),
                 Action::Unavailable { .. } => None,
             })
             .chain(self.steps.iter().filter_map(|step| match &step.asked {
@@ -145,77 +155,176 @@ impl CompiledPolicy {
         self.mode
     }
 
+    /// True if it asks before a call passes.
+    pub(crate) fn asks(&self) -> bool {
+        self.actions
+            .iter()
+            .any(|action| !matches!(action, Action::Tell(_)))
+            || self.headers.iter().any(|rules| !rules.is_empty())
+    }
+
+    /// True if it tells of calls that have ended.
+    pub(crate) fn tells(&self) -> bool {
+        self.actions
+            .iter()
+            .any(|action| matches!(action, Action::Tell(_)))
+    }
+
     /// Asks every action in turn; the first refusal decides.
     pub(crate) fn check<'a>(
         &'a self,
         attributes: &'a Attributes<'a>,
         approval: &mut Approval,
+        charged: Charged<'_>,
     ) -> Result<(), Box<Denial>> {
         if let Some(condition) = &self.condition {
             match condition.evaluate(attributes) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                Err(_) if self.all_ignore() => return Ok(()),
                 Err(error) => {
                     let reason = format!("match cannot be computed: {error}");
-                    return self.concluded(Err(self.failed("".into(), reason)), approval);
+                    let failure = match self.all_ignore() {
+                        true => FailurePolicy::Ignore,
+                        false => FailurePolicy::Fail,
+                    };
+                    let decision = self.decision(&"".into(), &"".into());
+                    return self.unanswered(decision, failure, reason, approval);
                 }
             }
         }
-        for action in &self.actions {
-            let outcome = match action {
-                Action::Ask(binding) => self.ask(binding, attributes, approval),
-                Action::Unavailable { plugin, missing } => {
-                    self.unanswered(plugin, missing.failure, &missing.reason)
+        for (place, action) in self.actions.iter().enumerate() {
+            match action {
+                Action::Ask(binding) if binding.charges() && charged(&self.label, place) => {
+                    let mut decision = self.decision(binding.plugin().label(), binding.template());
+                    (decision.place, decision.cached) = (place, true);
+                    approval.decisions.push(decision);
                 }
-            };
-            self.concluded(outcome, approval)?;
+                Action::Ask(binding) => self.ask((place, binding), attributes, approval)?,
+                Action::Unavailable { plugin, missing } => {
+                    let failure = self.failure.unwrap_or(missing.failure);
+                    let decision = self.decision(plugin, &"".into());
+                    self.unanswered(decision, failure, missing.reason.clone(), approval)?;
+                }
+                Action::Tell(_) => {}
+            }
         }
-        Ok(())
+        self.change_headers(attributes, approval)
     }
 
-    /// In shadow mode a denial is only written down.
-    fn concluded(
-        &self,
-        outcome: Result<(), Box<Denial>>,
+    /// The policy's own header operations.
+    fn change_headers<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
         approval: &mut Approval,
     ) -> Result<(), Box<Denial>> {
-        match (outcome, self.mode) {
-            (Err(denial), Mode::Shadow) => {
-                tracing::debug!(policy = %self.label, plugin = %denial.plugin, reason = %denial.reason, "shadow: would deny");
-                approval.shadow.push(*denial);
+        let operations = |rules: &'a [HeaderRule]| -> Result<Vec<HeaderOperation>, String> {
+            let all = rules.iter().map(|rule| rule.operation(attributes));
+            all.filter_map(Result::transpose).collect()
+        };
+        let [request, response] = &self.headers;
+        let changes = operations(request).and_then(|own| Ok((own, operations(response)?)));
+        match changes {
+            Ok(_) if self.mode == Mode::Shadow => Ok(()),
+            Ok((request, response)) => {
+                approval.request_headers.extend(request);
+                approval.response_headers.extend(response);
                 Ok(())
             }
-            (outcome, _) => outcome,
+            Err(reason) => {
+                let failure = self.failure.unwrap_or_default();
+                let decision = self.decision(&"".into(), &"headers".into());
+                self.unanswered(decision, failure, reason, approval)
+            }
+        }
+    }
+
+    /// Tells of a call that has ended.
+    pub(crate) fn report<'a>(&'a self, attributes: &'a Attributes<'a>) {
+        let wanted = self
+            .condition
+            .as_ref()
+            .map_or(Ok(true), |condition| condition.evaluate(attributes));
+        for action in &self.actions {
+            let Action::Tell(reporting) = action else {
+                continue;
+            };
+            match &wanted {
+                Ok(true) => reporting.record(attributes),
+                Ok(false) => return,
+                Err(error) => reporting.undecided(&self.label, error),
+            }
+        }
+    }
+
+    /// Of a question that is about to be asked.
+    fn decision(&self, plugin: &Arc<str>, template: &Arc<str>) -> Decision {
+        Decision {
+            policy: self.label.clone(),
+            plugin: plugin.clone(),
+            template: template.clone(),
+            place: 0,
+            outcome: Outcome::Allowed,
+            reason: String::new(),
+            cached: false,
+            began: None,
+            took: Duration::ZERO,
         }
     }
 
     fn ask<'a>(
         &'a self,
-        binding: &'a Binding,
+        (place, binding): (usize, &'a Binding),
         attributes: &'a Attributes<'a>,
         approval: &mut Approval,
     ) -> Result<(), Box<Denial>> {
         let plugin = binding.plugin();
-        let answer = match binding.ask(attributes) {
-            Ok(answer) => answer,
+        let mut decision = self.decision(plugin.label(), binding.template());
+        decision.place = place;
+        let asked = match binding.ask(attributes) {
+            Ok(asked) => asked,
             Err(Unanswered(reason)) => {
                 binding.verdicts.failed.inc();
-                return self.unanswered(plugin.label(), plugin.failure_policy(), &reason);
+                let failure = self.failure.unwrap_or(plugin.failure_policy());
+                return self.unanswered(decision, failure, reason, approval);
             }
         };
-        let answer = Arc::try_unwrap(answer).unwrap_or_else(|shared| (*shared).clone());
+        (decision.cached, decision.began, decision.took) =
+            (asked.cached, Some(asked.began), asked.took);
+        let answer = Arc::try_unwrap(asked.answer).unwrap_or_else(|shared| (*shared).clone());
         match self.verdict(plugin, answer) {
-            Ok((request, response)) => {
+            Ok(operations) => {
                 binding.verdicts.allowed.inc();
-                self.allowed(plugin, (request, response), approval);
+                self.allowed(decision, operations, approval);
                 Ok(())
             }
             Err(denial) => {
                 binding.verdicts.denied.inc();
-                Err(denial)
+                self.denied(decision, denial, approval)
             }
         }
+    }
+
+    /// A refusal; in shadow mode it is only written down.
+    fn denied(
+        &self,
+        mut decision: Decision,
+        denial: Box<Denial>,
+        approval: &mut Approval,
+    ) -> Result<(), Box<Denial>> {
+        decision.reason.clone_from(&denial.reason);
+        let shadow = self.mode == Mode::Shadow;
+        decision.outcome = match (shadow, denial.failed) {
+            (true, _) => Outcome::Shadowed,
+            (false, true) => Outcome::Failed,
+            (false, false) => Outcome::Denied,
+        };
+        approval.decisions.push(decision);
+        if shadow {
+            tracing::debug!(policy = %self.label, plugin = %denial.plugin, reason = %denial.reason, "shadow: would deny");
+            approval.shadow.push(*denial);
+            return Ok(());
+        }
+        Err(denial)
     }
 
     /// Header operations of the request and of the response, or the denial.
@@ -250,19 +359,23 @@ impl CompiledPolicy {
                 plugin: plugin.label().clone(),
                 reason,
                 failed: false,
+                decisions: Vec::new(),
             })),
         }
     }
 
-    fn allowed(&self, plugin: &Plugin, (request, response): Operations, approval: &mut Approval) {
+    fn allowed(
+        &self,
+        decision: Decision,
+        (request, response): Operations,
+        approval: &mut Approval,
+    ) {
+        approval.decisions.push(decision);
         if self.mode == Mode::Shadow {
             return;
         }
         approval.request_headers.extend(request);
         approval.response_headers.extend(response);
-        approval
-            .decided_by
-            .push((self.label.clone(), plugin.label().clone()));
     }
 
     /// Quota's refusal: 429, and when to come back.
@@ -287,31 +400,44 @@ impl CompiledPolicy {
             plugin: plugin.label().clone(),
             reason,
             failed: false,
+            decisions: Vec::new(),
         })
     }
 
-    /// A question without an answer: the policy's own word counts before the plugin's.
+    /// A question without an answer goes by the failure policy.
     fn unanswered(
         &self,
-        plugin: &Arc<str>,
-        own: FailurePolicy,
-        reason: &str,
+        mut decision: Decision,
+        failure: FailurePolicy,
+        reason: String,
+        approval: &mut Approval,
     ) -> Result<(), Box<Denial>> {
-        match self.failure.unwrap_or(own) {
-            FailurePolicy::Ignore => Ok(()),
-            FailurePolicy::Fail => Err(self.failed(plugin.clone(), reason.to_owned())),
+        match failure {
+            FailurePolicy::Ignore => {
+                (decision.outcome, decision.reason) = (Outcome::Ignored, reason);
+                approval.decisions.push(decision);
+                Ok(())
+            }
+            FailurePolicy::Fail => {
+                let denial = self.failed(decision.plugin.clone(), reason);
+                self.denied(decision, denial, approval)
+            }
         }
     }
 
     /// True if no action would refuse a call for want of an answer.
     fn all_ignore(&self) -> bool {
-        self.actions.iter().all(|action| {
-            let own = match action {
-                Action::Ask(binding) => binding.plugin().failure_policy(),
-                Action::Unavailable { missing, .. } => missing.failure,
-            };
-            self.failure.unwrap_or(own) == FailurePolicy::Ignore
-        })
+        let mut own = self.actions.iter().filter_map(|action| match action {
+            Action::Ask(binding) => Some(binding.plugin().failure_policy()),
+            Action::Unavailable { missing, .. } => Some(missing.failure),
+            Action::Tell(_) => None,
+        });
+        match self.failure {
+            Some(failure) => failure == FailurePolicy::Ignore,
+            // What the policy itself does to headers has nobody else's word.
+            None if self.headers.iter().any(|rules| !rules.is_empty()) => false,
+            None => own.all(|own| own == FailurePolicy::Ignore),
+        }
     }
 
     /// No answer and the failure policy is Fail. The caller learns nothing of the inside.
@@ -324,6 +450,7 @@ impl CompiledPolicy {
             plugin,
             reason,
             failed: true,
+            decisions: Vec::new(),
         })
     }
 }

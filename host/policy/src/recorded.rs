@@ -16,7 +16,7 @@ use crate::fault::Fault;
 use crate::value::{Texts, Type};
 
 /// Attributes that are made of others: name and what to write instead.
-const DERIVED: [(&str, &str); 11] = [
+const DERIVED: [(&str, &str); 12] = [
     ("source.uid", "source.name and source.namespace"),
     (
         "source.workload.uid",
@@ -40,6 +40,10 @@ const DERIVED: [(&str, &str); 11] = [
     ("request.query_params", "request.path"),
     ("request.referer", "request.headers"),
     ("request.useragent", "request.headers"),
+    (
+        "context.reporter.uid",
+        "context.reporter.kind and the names of source or destination",
+    ),
 ];
 
 /// The attributes of one call.
@@ -106,7 +110,7 @@ impl Recorded {
             context: Context {
                 protocol: self.text("context.protocol").unwrap_or("http"),
                 reporter_kind: self.text("context.reporter.kind").unwrap_or("inbound"),
-                reporter_uid: self.text("context.reporter.uid"),
+                reporter: self.reporter(),
                 proxy_error_code: self.text("context.proxy_error_code"),
                 time: self.moment("context.time"),
             },
@@ -124,6 +128,16 @@ impl Recorded {
             },
             ..Attributes::default()
         }
+    }
+
+    /// The pod that sees the call from the side of `context.reporter.kind`.
+    fn reporter(&self) -> Option<[&str; 2]> {
+        let names = match self.text("context.reporter.kind") {
+            Some("outbound") => ["source.name", "source.namespace"],
+            _ => ["destination.name", "destination.namespace"],
+        };
+        let [name, namespace] = names.map(|name| self.text(name));
+        Some([name?, namespace?])
     }
 
     fn peer(&self, names: [&str; 7]) -> Peer<'_> {

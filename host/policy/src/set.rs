@@ -3,6 +3,7 @@
 mod hooks;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use crate::attributes::Attributes;
@@ -31,6 +32,7 @@ pub struct Scope<'a> {
 pub struct PolicySet {
     policies: Vec<Arc<CompiledPolicy>>,
     checks: [Side; 2],
+    reports: [Side; 2],
     filters: [Side; 2],
     routes: Side,
     balances: Side,
@@ -75,8 +77,11 @@ impl PolicySet {
     fn index(&mut self, place: usize, policy: &CompiledPolicy) {
         let side = policy.direction as usize;
         let mut sides = Vec::new();
-        if !policy.actions.is_empty() {
+        if policy.asks() {
             sides.push(&mut self.checks[side]);
+        }
+        if policy.tells() {
+            sides.push(&mut self.reports[side]);
         }
         if policy.has(Hook::Filter) {
             sides.push(&mut self.filters[side]);
@@ -112,17 +117,48 @@ impl PolicySet {
 
     /// May the call pass? Runs on the caller's thread. Without a policy that concerns the call this is two look-ups and no allocation.
     pub fn check<'a>(&'a self, scope: &Scope<'a>, attributes: &'a Attributes<'a>) -> Verdict {
+        self.check_again(scope, attributes, &|_, _| false)
+    }
+
+    /// As [`PolicySet::check`], for another try of a request: a quota is not asked again if `charged` says, by label of its policy and place
+    /// of its action, that it granted the request before.
+    pub fn check_again<'a>(
+        &'a self,
+        scope: &Scope<'a>,
+        attributes: &'a Attributes<'a>,
+        charged: &dyn Fn(&str, usize) -> bool,
+    ) -> Verdict {
         let mut approval = Approval::default();
         if self.policies.is_empty() {
             return Verdict::Allow(approval);
         }
         match self.checks[scope.direction as usize].each(scope, &mut |place| {
             let policy = &self.policies[place];
-            policy.check(attributes, &mut approval)
+            policy.check(attributes, &mut approval, charged)
         }) {
             Ok(()) => Verdict::Allow(approval),
-            Err(denial) => Verdict::Deny(denial),
+            Err(mut denial) => {
+                denial.decisions = approval.decisions;
+                Verdict::Deny(denial)
+            }
         }
+    }
+
+    /// True if any policy tells of calls that have ended.
+    #[must_use]
+    pub fn has_reports(&self) -> bool {
+        self.reports.iter().any(|side| !side.is_empty())
+    }
+
+    /// A call has ended on this side. Records are built at once and delivered later; nothing waits.
+    pub fn report<'a>(&'a self, scope: &Scope<'a>, attributes: &'a Attributes<'a>) {
+        let Ok(()) = self.reports[scope.direction as usize].each(scope, &mut |place| -> Result<
+            (),
+            Infallible,
+        > {
+            self.policies[place].report(attributes);
+            Ok(())
+        });
     }
 }
 

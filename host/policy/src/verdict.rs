@@ -1,6 +1,7 @@
 //! What a check answers to the data plane.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -32,8 +33,8 @@ pub struct Approval {
     pub request_headers: Vec<HeaderOperation>,
     /// For the response, in order.
     pub response_headers: Vec<HeaderOperation>,
-    /// Policies that were asked, with the plugins that answered.
-    pub decided_by: Vec<(Arc<str>, Arc<str>)>,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
     /// Denials of policies in shadow mode: what would have happened.
     pub shadow: Vec<Denial>,
 }
@@ -55,4 +56,63 @@ pub struct Denial {
     pub reason: String,
     /// True: the plugin gave no answer and the failure policy is Fail.
     pub failed: bool,
+    /// What was decided, in order; the last one refused the call.
+    pub decisions: Vec<Decision>,
+}
+
+/// What came of one question that a policy asked about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// `NAMESPACE/NAME` of the policy.
+    pub policy: Arc<str>,
+    /// `NAMESPACE/NAME` of the plugin; empty if the policy's own `match` failed.
+    pub plugin: Arc<str>,
+    /// The template or hook, such as `quota`.
+    pub template: Arc<str>,
+    /// Place of the action among the policy's actions with a template.
+    pub place: usize,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// Why a call was refused or not answered, or what was chosen; empty otherwise.
+    pub reason: String,
+    /// The answer was known: from the check cache, or because an earlier try of the request was charged already.
+    pub cached: bool,
+    /// When the plugin was called; none if it was not.
+    pub began: Option<Instant>,
+    /// How long the plugin took.
+    pub took: Duration,
+}
+
+/// What came of one question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The plugin let the call pass.
+    Allowed,
+    /// The plugin refused the call.
+    Denied,
+    /// The plugin would have refused it, but the policy is in shadow mode.
+    Shadowed,
+    /// The plugin chose one of several.
+    Chosen,
+    /// The plugin left the choice to others.
+    Left,
+    /// There was no answer, and the failure policy refused the call.
+    Failed,
+    /// There was no answer, and the failure policy let the call pass.
+    Ignored,
+}
+
+impl Outcome {
+    /// One word for people: `allow`, `deny`, `shadow-deny`, `choose`, `leave`, `fail`, `ignore`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allowed => "allow",
+            Self::Denied => "deny",
+            Self::Shadowed => "shadow-deny",
+            Self::Chosen => "choose",
+            Self::Left => "leave",
+            Self::Failed => "fail",
+            Self::Ignored => "ignore",
+        }
+    }
 }

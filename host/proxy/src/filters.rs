@@ -13,12 +13,12 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use osier_process::body::Body;
-use osier_snapshot::Workload;
+use osier_snapshot::Endpoint;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
-use crate::gate::{BodyVerdict, Change, Direction, Exchange, Filter, HeadVerdict, Reply};
+use crate::gate::{BodyVerdict, Change, Decision, Direction, Exchange, Filter, HeadVerdict, Reply};
 use crate::trace::Trace;
 use crate::{prepare, rewrite};
 use buffer::{Buffered, Unbuffered};
@@ -26,6 +26,8 @@ use buffer::{Buffered, Unbuffered};
 /// The filters of one side of one call, with what they are told about it.
 pub(crate) struct Chain {
     filters: Vec<Arc<dyn Filter>>,
+    /// The name of the hook, for decisions.
+    hook: Arc<str>,
     id: String,
     inbound: bool,
     source: Arc<str>,
@@ -40,7 +42,7 @@ impl Chain {
     /// The filters around one side of a call. None if there are none: then it costs nothing more.
     pub(crate) fn around(
         direction: Direction,
-        destination: Option<&Workload>,
+        destination: Option<&Endpoint>,
         head: &Parts,
         trace: &mut Trace,
     ) -> Result<Option<Arc<Self>>, Refusal> {
@@ -50,6 +52,7 @@ impl Chain {
         }
         let mut chain = Self {
             filters,
+            hook: Arc::from("filter"),
             id: trace.id().to_owned(),
             inbound: direction == Direction::Inbound,
             source: trace
@@ -109,14 +112,19 @@ impl Chain {
         trace: &mut Trace,
     ) -> Result<Body, Refusal> {
         for filter in &self.filters {
-            let changes = match filter.on_request(&self.exchange(), &head.headers) {
+            let began = std::time::Instant::now();
+            let verdict = filter.on_request(&self.exchange(), &head.headers);
+            self.note(filter, verdict.word(), began, trace);
+            let changes = match verdict {
                 HeadVerdict::Proceed(changes) => changes,
                 HeadVerdict::Respond(reply) => return Err(replied(reply, trace)),
                 HeadVerdict::NeedBody(limit) => {
                     let read = Buffered::read(body, limit, None).await;
                     let mut whole = read.map_err(|why| not_read(&why, trace))?;
+                    let began = std::time::Instant::now();
                     let verdict =
                         filter.on_request_body(&self.exchange(), &head.headers, &whole.data);
+                    self.note(filter, verdict.word(), began, trace);
                     let (changes, new) = match verdict {
                         BodyVerdict::Proceed(changes, new) => (changes, new),
                         BodyVerdict::Respond(reply) => return Err(replied(reply, trace)),
@@ -144,7 +152,9 @@ impl Chain {
     ) -> Response<Body> {
         let (mut head, mut body) = response.into_parts();
         for filter in self.filters.iter().rev().filter(|f| f.sees_responses()) {
+            let began = std::time::Instant::now();
             let verdict = filter.on_response(&self.exchange(), head.status, &head.headers);
+            self.note(filter, verdict.word(), began, trace);
             let changes = match verdict {
                 HeadVerdict::Proceed(changes) => changes,
                 HeadVerdict::Respond(reply) => {
@@ -160,7 +170,10 @@ impl Chain {
                         }
                     };
                     let about = (head.status, &head.headers);
-                    match filter.on_response_body(&self.exchange(), about, &whole.data) {
+                    let began = std::time::Instant::now();
+                    let verdict = filter.on_response_body(&self.exchange(), about, &whole.data);
+                    self.note(filter, verdict.word(), began, trace);
+                    match verdict {
                         BodyVerdict::Proceed(changes, new) => {
                             if let Some(new) = new.filter(|_| self.has_body(head.status)) {
                                 replace(&mut head.headers, &mut whole.data, new);
@@ -180,6 +193,32 @@ impl Chain {
             }
         }
         Response::from_parts(head, self.trailers(body, true))
+    }
+
+    /// Keeps what a filter made of a message.
+    fn note(
+        &self,
+        filter: &Arc<dyn Filter>,
+        (outcome, reason): (&'static str, &str),
+        began: std::time::Instant,
+        trace: &mut Trace,
+    ) {
+        let (policy, plugin) = filter.label();
+        trace.noted(vec![Decision {
+            direction: match self.inbound {
+                true => Direction::Inbound,
+                false => Direction::Outbound,
+            },
+            policy,
+            plugin,
+            template: Arc::clone(&self.hook),
+            place: 0,
+            outcome,
+            reason: reason.to_owned(),
+            cached: false,
+            began: Some(began),
+            took: began.elapsed(),
+        }]);
     }
 
     /// A response to such a request, with such a status, has a body to replace.

@@ -154,12 +154,12 @@ impl<'a> Journey<'a> {
         (mut head, mut body): (Parts, Body),
         trace: &mut Trace,
     ) -> Result<Tried, Refusal> {
-        let workload = Some(&*picked.endpoint.workload);
-        let Some(chain) = Chain::around(Direction::Inbound, workload, &head, trace)? else {
-            let approval = trace.ask(Direction::Inbound, workload, &head)?;
+        let endpoint = Some(&*picked.endpoint);
+        let Some(chain) = Chain::around(Direction::Inbound, endpoint, &head, trace)? else {
+            let approval = trace.ask(Direction::Inbound, endpoint, &head)?;
             return Ok(self.try_once(picked, (head, body), approval, trace).await);
         };
-        let approval = match trace.ask(Direction::Inbound, workload, &head) {
+        let approval = match trace.ask(Direction::Inbound, endpoint, &head) {
             Ok(approval) => approval,
             Err(refusal) => return Ok(self.replied(&chain, refusal, trace).await),
         };

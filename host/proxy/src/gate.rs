@@ -20,15 +20,15 @@ pub trait Gate: Send + Sync {
         false
     }
 
-    /// Which of a route's destinations gets this call; none leaves it to the weights. The call's service is that of the first destination.
+    /// Which of a route's destinations gets this call; without a choice the weights say. The call's service is that of the first destination.
     ///
     /// # Errors
     /// There was no answer, and the call may not pass without.
-    fn route(&self, _call: &Call<'_>, _among: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
-        Ok(None)
+    fn route(&self, _call: &Call<'_>, _among: &[Weighted]) -> Result<Chosen<Choice>, Box<Denial>> {
+        Ok(Chosen::default())
     }
 
-    /// Which of a service's endpoints gets this call; none leaves it to the service's balancer.
+    /// Which of a service's endpoints gets this call; without a choice the service's balancer says.
     ///
     /// # Errors
     /// There was no answer, and the call may not pass without.
@@ -36,8 +36,8 @@ pub trait Gate: Send + Sync {
         &self,
         _call: &Call<'_>,
         _among: &[Arc<Endpoint>],
-    ) -> Result<Option<usize>, Box<Denial>> {
-        Ok(None)
+    ) -> Result<Chosen<usize>, Box<Denial>> {
+        Ok(Chosen::default())
     }
 
     /// The filters that stand around this call, in the order in which its request meets them. Asked before [`Gate::check`].
@@ -50,6 +50,66 @@ pub trait Gate: Send + Sync {
 
     /// One call has ended. Runs where the last byte passed; must not block.
     fn report(&self, record: &Record<'_>);
+
+    /// Whether reports are worth the heads of a call: a copy of the request's and the response's is kept until it ends.
+    fn wants_heads(&self) -> bool {
+        false
+    }
+}
+
+/// What one policy decided about a call.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Which side asked.
+    pub direction: Direction,
+    /// The policy.
+    pub policy: Arc<str>,
+    /// The plugin; empty if none was reached.
+    pub plugin: Arc<str>,
+    /// The template that it answered.
+    pub template: Arc<str>,
+    /// Place of the action among the policy's actions with a template.
+    pub place: usize,
+    /// What came of it, in a word.
+    pub outcome: &'static str,
+    /// Why the call was refused or not answered; empty otherwise.
+    pub reason: String,
+    /// The answer was known from before.
+    pub cached: bool,
+    /// When the plugin was called.
+    pub began: Option<std::time::Instant>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Copies of the heads of a call, for reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Heads<'a> {
+    /// Headers of the request, as the caller sent them.
+    pub request: &'a HeaderMap,
+    /// Headers of the response; none if there was no response.
+    pub response: Option<&'a HeaderMap>,
+    /// Trailers of the response, where they came.
+    pub trailers: Option<&'a HeaderMap>,
+}
+
+/// What was chosen among several.
+#[derive(Clone, Debug)]
+pub struct Chosen<T> {
+    /// The choice; none if nobody cares.
+    pub choice: Option<T>,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
+}
+
+impl<T> Default for Chosen<T> {
+    /// Nobody was asked.
+    fn default() -> Self {
+        Self {
+            choice: None,
+            decisions: Vec::new(),
+        }
+    }
 }
 
 /// A chosen destination of a route.
@@ -63,6 +123,9 @@ pub struct Choice {
 
 /// Stands around a call. Runs on the caller's thread; must be short.
 pub trait Filter: Send + Sync {
+    /// The policy and the plugin that it stands for.
+    fn label(&self) -> (Arc<str>, Arc<str>);
+
     /// The head of a request has come.
     fn on_request(&self, exchange: &Exchange<'_>, headers: &HeaderMap) -> HeadVerdict;
 
@@ -172,6 +235,17 @@ pub enum HeadVerdict {
     NeedBody(u64),
 }
 
+impl HeadVerdict {
+    /// One word, and why if somebody should ask.
+    pub(crate) fn word(&self) -> (&'static str, &str) {
+        match self {
+            Self::Proceed(_) => ("continue", ""),
+            Self::Respond(reply) => ("respond", &reply.reason),
+            Self::NeedBody(_) => ("need-body", ""),
+        }
+    }
+}
+
 /// What becomes of a message when its body is known.
 #[derive(Clone, Debug)]
 pub enum BodyVerdict {
@@ -179,6 +253,16 @@ pub enum BodyVerdict {
     Proceed(Vec<Change>, Option<Bytes>),
     /// This is sent instead.
     Respond(Reply),
+}
+
+impl BodyVerdict {
+    /// One word, and why if somebody should ask.
+    pub(crate) fn word(&self) -> (&'static str, &str) {
+        match self {
+            Self::Proceed(..) => ("continue", ""),
+            Self::Respond(reply) => ("respond", &reply.reason),
+        }
+    }
 }
 
 /// Which side of a call asks.
@@ -199,6 +283,8 @@ pub struct Call<'a> {
     pub source: Option<&'a Workload>,
     /// The called pod; `None` on the source side, where it is not chosen yet.
     pub destination: Option<&'a Workload>,
+    /// The called port: the endpoint's where there is one, else what the request says, if it does.
+    pub port: Option<u16>,
     /// The called service; `None` if the request has no route.
     pub service: Option<&'a ServiceRef>,
     /// The gateway listener that the request came through.
@@ -215,6 +301,8 @@ pub struct Call<'a> {
     pub server_name: Option<&'a str>,
     /// When the request arrived.
     pub received: SystemTime,
+    /// What was decided about this request before, also on earlier tries.
+    pub before: &'a [Decision],
 }
 
 /// The answer to a call.
@@ -237,6 +325,8 @@ pub struct Approval {
     pub policy: Option<Arc<str>>,
     /// The plugin that it asked.
     pub plugin: Option<Arc<str>>,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
 }
 
 /// A call may not pass.
@@ -254,6 +344,8 @@ pub struct Denial {
     pub plugin: Arc<str>,
     /// Why, for logs and for the caller.
     pub reason: String,
+    /// What was decided, in order; the last one refused the call.
+    pub decisions: Vec<Decision>,
 }
 
 /// A call that has ended.
@@ -279,10 +371,18 @@ pub struct Record<'a> {
     pub request_id: &'a str,
     /// The address of the client outside, behind a gateway.
     pub peer: Option<SocketAddr>,
+    /// The client outside proved who it is with a certificate.
+    pub proven: bool,
+    /// The server name of the client's TLS handshake, behind a gateway.
+    pub server_name: Option<&'a str>,
     /// When the request arrived.
     pub received: SystemTime,
+    /// When the request arrived, on the clock that decisions use.
+    pub began: std::time::Instant,
     /// From arrival to the last byte.
     pub duration: Duration,
+    /// From arrival to the head of the response; none if there was no response.
+    pub answered: Option<Duration>,
     /// The status that the caller got; 0 if it went away before there was one.
     pub status: u16,
     /// What went wrong in Envoy's letters, e.g. `UH`; `-` if nothing did.
@@ -301,4 +401,10 @@ pub struct Record<'a> {
     pub policy: &'a str,
     /// The plugin that it asked, empty if none was.
     pub plugin: &'a str,
+    /// The called endpoint's address; none if none was chosen.
+    pub endpoint: Option<SocketAddr>,
+    /// Everything that policies decided, in order.
+    pub decisions: &'a [Decision],
+    /// The heads, if the gate wanted them when the call began.
+    pub heads: Option<Heads<'a>>,
 }

@@ -95,6 +95,10 @@ fn carried(
     deadline: Option<Instant>,
 ) -> Response<Body> {
     trace.status = response.status().as_u16();
+    trace.answered = Some(Instant::now());
+    if let Some(heads) = &mut trace.heads {
+        heads.response = Some(response.headers().clone());
+    }
     let without_body = trace.method == Method::HEAD
         || matches!(
             response.status(),
@@ -139,6 +143,9 @@ impl Carried {
         let Some(trace) = self.trace.as_mut() else {
             return;
         };
+        if let (Some(heads), Some(trailers)) = (&mut trace.heads, frame.trailers_ref()) {
+            heads.trailers = Some(trailers.clone());
+        }
         trace.response_bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
         if frame.is_trailers()
             || self.body.is_end_stream()

@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
-    Approval, Call, Choice, Denial, Direction, Filter, Gate, PodError, Pods, Proxy, Record,
+    Approval, Call, Choice, Chosen, Denial, Direction, Filter, Gate, PodError, Pods, Proxy, Record,
     Settings, Source, Verdict,
 };
 
@@ -69,6 +69,8 @@ struct Reported {
     request_bytes: u64,
     response_bytes: u64,
     duration_ms: u128,
+    /// What was decided and the outcome of it.
+    decisions: Vec<String>,
 }
 
 type Check = Box<dyn Fn(&Call<'_>) -> Verdict + Send + Sync>;
@@ -102,12 +104,18 @@ impl Gate for TestGate {
         self.route.lock().is_some()
     }
 
-    fn route(&self, _: &Call<'_>, _: &[Weighted]) -> Result<Option<Choice>, Box<Denial>> {
-        Ok(self.route.lock().clone())
+    fn route(&self, _: &Call<'_>, _: &[Weighted]) -> Result<Chosen<Choice>, Box<Denial>> {
+        Ok(Chosen {
+            choice: self.route.lock().clone(),
+            ..Chosen::default()
+        })
     }
 
-    fn balance(&self, _: &Call<'_>, _: &[Arc<Endpoint>]) -> Result<Option<usize>, Box<Denial>> {
-        Ok(*self.balance.lock())
+    fn balance(&self, _: &Call<'_>, _: &[Arc<Endpoint>]) -> Result<Chosen<usize>, Box<Denial>> {
+        Ok(Chosen {
+            choice: *self.balance.lock(),
+            ..Chosen::default()
+        })
     }
 
     fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Box<Denial>> {
@@ -129,6 +137,11 @@ impl Gate for TestGate {
             request_bytes: record.request_bytes,
             response_bytes: record.response_bytes,
             duration_ms: record.duration.as_millis(),
+            decisions: record
+                .decisions
+                .iter()
+                .map(|one| format!("{} {} {}", one.template, one.outcome, one.reason))
+                .collect(),
         });
     }
 }

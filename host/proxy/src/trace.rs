@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use http::header::USER_AGENT;
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Response, Uri, Version};
 use osier_process::body::Body;
 use osier_snapshot::{
     Cluster, Endpoint, InFlight, Locality, Route, ServiceRef, Weighted, Workload,
@@ -21,7 +21,10 @@ use crate::access;
 use crate::answer::{self, Refusal};
 use crate::breaker::Counted;
 use crate::flags::Flag;
-use crate::gate::{Approval, Call, Choice, Denial, Direction, Filter, Gate, Record, Verdict};
+use crate::gate::{
+    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filter, Gate, Heads, Record,
+    Verdict,
+};
 use crate::metrics::{RequestMetrics, Sample};
 use crate::source::Source;
 
@@ -61,9 +64,23 @@ pub(crate) struct Trace {
     pub(crate) flag: Flag,
     pub(crate) request_meter: Option<Arc<Meter>>,
     pub(crate) response_bytes: u64,
+    /// When the head of the response was there.
+    pub(crate) answered: Option<Instant>,
+    /// What was decided about it, in order.
+    decisions: Vec<Decision>,
+    /// Copies of the heads, if the gate wants to report with them.
+    pub(crate) heads: Option<Box<KeptHeads>>,
     /// The last byte was handed over, or there was none to hand over.
     pub(crate) complete: bool,
     ears: Arc<Ears>,
+}
+
+/// Copies of the heads of a call. They share the bytes of their values.
+#[derive(Debug)]
+pub(crate) struct KeptHeads {
+    request: HeaderMap,
+    pub(crate) response: Option<HeaderMap>,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 /// What passed of a request's body.
@@ -107,6 +124,15 @@ impl Trace {
             flag: Flag::None,
             request_meter: None,
             response_bytes: 0,
+            answered: None,
+            decisions: Vec::new(),
+            heads: ears.gate.wants_heads().then(|| {
+                Box::new(KeptHeads {
+                    request: head.headers.clone(),
+                    response: None,
+                    trailers: None,
+                })
+            }),
             complete: false,
             ears: Arc::clone(ears),
         })
@@ -135,27 +161,34 @@ impl Trace {
         self.source.address()
     }
 
+    fn proven(&self) -> bool {
+        let peer = self.source.peer();
+        peer.is_some_and(|peer| peer.certificate.is_some())
+    }
+
     fn call<'a>(
         &'a self,
         direction: Direction,
-        destination: Option<&'a Workload>,
+        destination: Option<&'a Endpoint>,
         head: &'a Parts,
     ) -> Call<'a> {
         Call {
             direction,
             source: self.workload(),
-            destination,
+            destination: destination.map(|endpoint| &*endpoint.workload),
+            port: match destination {
+                Some(endpoint) => Some(endpoint.port),
+                None => head.uri.port_u16(),
+            },
             service: self.service.as_deref(),
             gateway: self.source.gateway(),
             head,
             request_id: self.id(),
             peer: self.peer(),
-            proven: self
-                .source
-                .peer()
-                .is_some_and(|peer| peer.certificate.is_some()),
+            proven: self.proven(),
             server_name: self.source.peer().and_then(|peer| peer.server_name()),
             received: self.received,
+            before: &self.decisions,
         }
     }
 
@@ -163,12 +196,13 @@ impl Trace {
     pub(crate) fn ask(
         &mut self,
         direction: Direction,
-        destination: Option<&Workload>,
+        destination: Option<&Endpoint>,
         head: &Parts,
     ) -> Result<Approval, Refusal> {
         let call = self.call(direction, destination, head);
         match self.ears.gate.check(&call) {
-            Verdict::Allow(approval) => {
+            Verdict::Allow(mut approval) => {
+                self.noted(std::mem::take(&mut approval.decisions));
                 self.policy = approval.policy.clone().or(self.policy.take());
                 self.plugin = approval.plugin.clone().or(self.plugin.take());
                 Ok(approval)
@@ -189,7 +223,7 @@ impl Trace {
             ..self.call(Direction::Outbound, None, head)
         };
         let chosen = self.ears.gate.route(&call, among);
-        chosen.map_err(|denial| self.refused(*denial))
+        self.chosen(chosen)
     }
 
     /// True if anybody chooses among the destinations of routes.
@@ -205,14 +239,20 @@ impl Trace {
     ) -> Result<Option<usize>, Refusal> {
         let call = self.call(Direction::Outbound, None, head);
         let chosen = self.ears.gate.balance(&call, among);
-        chosen.map_err(|denial| self.refused(*denial))
+        self.chosen(chosen)
+    }
+
+    fn chosen<T>(&mut self, chosen: Result<Chosen<T>, Box<Denial>>) -> Result<Option<T>, Refusal> {
+        let chosen = chosen.map_err(|denial| self.refused(*denial))?;
+        self.noted(chosen.decisions);
+        Ok(chosen.choice)
     }
 
     /// The filters around this side of the call.
     pub(crate) fn filters(
         &mut self,
         direction: Direction,
-        destination: Option<&Workload>,
+        destination: Option<&Endpoint>,
         head: &Parts,
     ) -> Result<Vec<Arc<dyn Filter>>, Refusal> {
         let found = self
@@ -228,11 +268,21 @@ impl Trace {
         refusal.into_response(self.grpc, &self.request_id)
     }
 
-    fn refused(&mut self, denial: Denial) -> Refusal {
+    fn refused(&mut self, mut denial: Denial) -> Refusal {
+        self.noted(std::mem::take(&mut denial.decisions));
         self.denied = true;
         self.policy = Some(Arc::clone(&denial.policy));
         self.plugin = Some(Arc::clone(&denial.plugin));
         Refusal::denied(denial)
+    }
+
+    /// Keeps what was decided; about most calls nothing was, or only on one side.
+    pub(crate) fn noted(&mut self, decisions: Vec<Decision>) {
+        if self.decisions.is_empty() {
+            self.decisions = decisions;
+        } else {
+            self.decisions.extend(decisions);
+        }
     }
 
     pub(crate) fn was_cut_off(&self) -> bool {
@@ -253,8 +303,12 @@ impl Trace {
             user_agent: self.user_agent.as_ref(),
             request_id: self.id(),
             peer: self.peer(),
+            proven: self.proven(),
+            server_name: self.source.peer().and_then(|peer| peer.server_name()),
             received: self.received,
+            began: self.started.into_std(),
             duration: self.started.elapsed(),
+            answered: self.answered.map(|answered| answered - self.started),
             status: self.status,
             flags: self.flag.letters(),
             request_bytes: self
@@ -267,6 +321,16 @@ impl Trace {
             verdict: if self.denied { "deny" } else { "allow" },
             policy: self.policy.as_deref().unwrap_or_default(),
             plugin: self.plugin.as_deref().unwrap_or_default(),
+            endpoint: self
+                .endpoint
+                .as_ref()
+                .map(|endpoint| SocketAddr::new(endpoint.workload.address, endpoint.port)),
+            decisions: &self.decisions,
+            heads: self.heads.as_ref().map(|heads| Heads {
+                request: &heads.request,
+                response: heads.response.as_ref(),
+                trailers: heads.trailers.as_ref(),
+            }),
         }
     }
 

@@ -148,6 +148,7 @@ fn ask(proxy: &Proxy, incoming: &Incoming, cluster: &Cluster) -> Result<(), Refu
         direction: Direction::Outbound,
         source: None,
         destination: None,
+        port: head.uri.port_u16(),
         service: Some(&cluster.service),
         gateway: Some(&gateway),
         head: &head,
@@ -156,6 +157,7 @@ fn ask(proxy: &Proxy, incoming: &Incoming, cluster: &Cluster) -> Result<(), Refu
         proven: incoming.peer.certificate.is_some(),
         server_name: incoming.peer.server_name(),
         received: SystemTime::from(osier_process::clock::now()),
+        before: &[],
     };
     match proxy.gate().check(&call) {
         Verdict::Allow(_) => Ok(()),

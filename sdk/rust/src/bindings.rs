@@ -76,6 +76,60 @@ pub mod quota_keeper {
     });
 }
 
+pub mod meter {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "meter",
+        pub_export_macro: true,
+        export_macro_name: "export_meter",
+        default_bindings_module: "osier_plugin::bindings::meter",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod logger {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "logger",
+        pub_export_macro: true,
+        export_macro_name: "export_logger",
+        default_bindings_module: "osier_plugin::bindings::logger",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod tracer {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "tracer",
+        pub_export_macro: true,
+        export_macro_name: "export_tracer",
+        default_bindings_module: "osier_plugin::bindings::tracer",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod cartographer {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "cartographer",
+        pub_export_macro: true,
+        export_macro_name: "export_cartographer",
+        default_bindings_module: "osier_plugin::bindings::cartographer",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod call_counter {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "call-counter",
+        pub_export_macro: true,
+        export_macro_name: "export_call_counter",
+        default_bindings_module: "osier_plugin::bindings::call_counter",
+    });
+}
+
 pub mod filters {
     wit_bindgen::generate!({
         path: ["../../wit/policy", "../../wit/filter"],

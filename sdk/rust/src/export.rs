@@ -10,7 +10,8 @@ pub fn make<P: Plugin>(json: &str) -> Result<P, String> {
 
 /// Exports a plugin: its type, then the templates that it answers.
 ///
-/// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `listentry`, `apikey`, `checknothing`, `quota`.
+/// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `listentry`, `apikey`, `checknothing`, `quota`;
+/// told afterwards: `metric`, `logentry`, `tracespan`, `edge`, `reportnothing`.
 /// Hooks: `request_filter`, `response_filter`, `trailer_filter`, `route`, `balance`, `admit`, `schedule`.
 #[macro_export]
 macro_rules! export {
@@ -99,6 +100,54 @@ macro_rules! __osier_template {
             }
         }
         $crate::bindings::quota_keeper::export_quota_keeper!(Exported with_types_in $crate::bindings::quota_keeper);
+    };
+    (metric, $plugin:ty) => {
+        impl $crate::bindings::meter::exports::osier::policy::metric::Guest for Exported {
+            fn report(
+                instances: ::std::vec::Vec<$crate::types::MetricInstance>,
+            ) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::Metric>::report(plugin, &instances))
+            }
+        }
+        $crate::bindings::meter::export_meter!(Exported with_types_in $crate::bindings::meter);
+    };
+    (logentry, $plugin:ty) => {
+        impl $crate::bindings::logger::exports::osier::policy::logentry::Guest for Exported {
+            fn report(
+                instances: ::std::vec::Vec<$crate::types::LogEntryInstance>,
+            ) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::LogEntry>::report(plugin, &instances))
+            }
+        }
+        $crate::bindings::logger::export_logger!(Exported with_types_in $crate::bindings::logger);
+    };
+    (tracespan, $plugin:ty) => {
+        impl $crate::bindings::tracer::exports::osier::policy::tracespan::Guest for Exported {
+            fn report(
+                instances: ::std::vec::Vec<$crate::types::TraceSpanInstance>,
+            ) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::TraceSpan>::report(plugin, &instances))
+            }
+        }
+        $crate::bindings::tracer::export_tracer!(Exported with_types_in $crate::bindings::tracer);
+    };
+    (edge, $plugin:ty) => {
+        impl $crate::bindings::cartographer::exports::osier::policy::edge::Guest for Exported {
+            fn report(
+                instances: ::std::vec::Vec<$crate::types::EdgeInstance>,
+            ) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::Edge>::report(plugin, &instances))
+            }
+        }
+        $crate::bindings::cartographer::export_cartographer!(Exported with_types_in $crate::bindings::cartographer);
+    };
+    (reportnothing, $plugin:ty) => {
+        impl $crate::bindings::call_counter::exports::osier::policy::reportnothing::Guest for Exported {
+            fn report(calls: u32) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::ReportNothing>::report(plugin, calls))
+            }
+        }
+        $crate::bindings::call_counter::export_call_counter!(Exported with_types_in $crate::bindings::call_counter);
     };
     (request_filter, $plugin:ty) => {
         impl $crate::bindings::request_filter::exports::osier::filter::request::Guest for Exported {
@@ -209,7 +258,37 @@ macro_rules! __osier_template {
                 ask(|plugin| <$plugin as $crate::extension::Schedule>::score(plugin, &pod, &candidates))
             }
         }
-        $crate::bindings::scheduler::export_scheduler!(Exported with_types_in $crate::bindings::scheduler);
+        $crate::bindings::scheduler::export_scheduler!(Exported with_types_in $crate::bindings::sch    (metric, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::MetricInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Metric>::report;
+    };
+    (logentry, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::LogEntryInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::LogEntry>::report;
+    };
+    (tracespan, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::TraceSpanInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::TraceSpan>::report;
+    };
+    (edge, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::EdgeInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Edge>::report;
+    };
+    (reportnothing, $plugin:ty) => {
+        const _: fn(&$plugin, u32) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::ReportNothing>::report;
+    };
+eduler);
     };
 }
 

@@ -22,7 +22,7 @@
 //! osier_plugin::export!(Blocker: listentry);
 //! ```
 //!
-//! It is not an HTTP framework and it reaches nothing but what the host grants (see [`counters`]).
+//! It is not an HTTP framework and it reaches nothing but what the host grants (see [`counters`], [`log`] and [`metrics`]).
 
 #[doc(hidden)]
 pub mod bindings;
@@ -32,11 +32,15 @@ mod decision;
 pub mod export;
 pub mod extension;
 pub mod filter;
+pub mod log;
+pub mod metrics;
 mod period;
+mod report;
 mod template;
 
 pub use decision::Decision;
 pub use period::Period;
+pub use report::{Edge, LogEntry, Metric, ReportNothing, TraceSpan};
 pub use serde;
 pub use serde_json;
 pub use template::{
@@ -48,9 +52,13 @@ pub mod types {
     pub use crate::bindings::authorizer::exports::osier::policy::authorization::{
         Action, Instance as AuthorizationInstance, Subject,
     };
+    pub use crate::bindings::cartographer::exports::osier::policy::edge::Instance as EdgeInstance;
     pub use crate::bindings::host::osier::policy::types::{Duration, Timestamp, Value};
     pub use crate::bindings::key_checker::exports::osier::policy::apikey::Instance as ApiKeyInstance;
+    pub use crate::bindings::logger::exports::osier::policy::logentry::Instance as LogEntryInstance;
+    pub use crate::bindings::meter::exports::osier::policy::metric::Instance as MetricInstance;
     pub use crate::bindings::quota_keeper::exports::osier::policy::quota::Instance as QuotaInstance;
+    pub use crate::bindings::tracer::exports::osier::policy::tracespan::Instance as TraceSpanInstance;
 }
 
 #[cfg(doctest)]

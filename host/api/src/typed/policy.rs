@@ -31,6 +31,10 @@ views! {
         http: Vec<String>,
         /// Buckets of host state.
         keyvalue: Vec<String>,
+        /// Streams of the node's log that it may write to.
+        logs: Vec<String>,
+        /// Metrics that it may define.
+        metrics: Vec<String>,
         /// Variables.
         env: BTreeMap<String, String>,
         /// Wall clock and timers.
@@ -83,6 +87,8 @@ views! {
         traps: i64,
         /// Calls that ran into the deadline.
         deadline_overruns: i64,
+        /// Records of ended calls that found no room in their queue.
+        dropped_reports: i64,
     }
 
     /// `spec` of a Policy.
@@ -97,8 +103,14 @@ views! {
         r#match: String,
         /// What is asked, in order.
         actions: Vec<PolicyAction>,
+        /// What the policy changes in requests that pass.
+        request_headers: Vec<PolicyHeader>,
+        /// What the policy changes in responses to them.
+        response_headers: Vec<PolicyHeader>,
         /// `Enforce` or `Shadow`.
         mode: String,
+        /// `Fail` or `Ignore`, in place of the plugin's own word.
+        failure_policy: Option<String>,
         /// Canary of another plugin version.
         rollout: Option<PolicyRollout>,
     }
@@ -127,6 +139,28 @@ views! {
         fields: BTreeMap<String, String>,
         /// CEL for the amount of a quota.
         amount: Option<String>,
+        /// CEL: whether a quota may grant less than the amount.
+        best_effort: Option<String>,
+        /// How reports wait for their delivery.
+        queue: Option<PolicyQueue>,
+    }
+
+    /// One change to a header.
+    pub struct PolicyHeader {
+        /// The header.
+        name: String,
+        /// `Set`, `Append` or `Remove`.
+        operation: String,
+        /// CEL for the value.
+        value: Option<String>,
+    }
+
+    /// How the reports of one action wait.
+    pub struct PolicyQueue {
+        /// Records that may wait.
+        limit: Option<i64>,
+        /// `DropNewest` or `DropOldest`.
+        overflow: String,
     }
 
     /// A kind of objects.

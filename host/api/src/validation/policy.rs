@@ -34,6 +34,13 @@ pub(super) fn check_plugin(spec: &At<'_>) -> Vec<Fault> {
             .iter()
             .flat_map(|bucket| bucket.name(names::subdomain)),
     );
+    faults.extend(
+        grants
+            .at("logs")
+            .items()
+            .iter()
+            .flat_map(|stream| stream.name(names::subdomain)),
+    );
     faults.extend(memory(&spec.at("limits").at("memory")));
     faults.extend(deadline(&spec.at("limits").at("deadline")));
     faults
@@ -139,6 +146,11 @@ pub(super) fn check_policy(spec: &At<'_>) -> Vec<Fault> {
         faults.push(
             condition.invalid("must be an expression; leave the field out to match every call"),
         );
+    }
+    let headers = ["requestHeaders", "responseHeaders"].map(|field| spec.at(field));
+    let actions = spec.at("actions");
+    if !actions.is_present() && headers.iter().all(|list| list.items().is_empty()) {
+        faults.push(actions.required("name at least one plugin and template or hook"));
     }
     for action in spec.at("actions").items() {
         faults.extend(self::action(&action));

@@ -57,7 +57,7 @@ pub(super) fn answer(
             }
             Ok(response)
         }
-        Target::Resource(_) | Target::Unknown => Err(unknown()),
+        Target::Resource(_) | Target::Decisions { .. } | Target::Unknown => Err(unknown()),
     }
 }
 

@@ -175,7 +175,12 @@ impl Exchange<'_> {
         if pod.text(&["spec", "nodeName"]).is_empty() {
             return Ok(respond::bytes(200, "text/plain", ""));
         }
-        let log = self.server.logs.open(&pod, &container, options).await?;
+        let log = self
+            .server
+            .doors
+            .logs
+            .open(&pod, &container, options)
+            .await?;
         Ok(respond::streamed(200, "text/plain", log))
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Request};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, AuditSettings, LogOptions, Operation, PodLogs, Review, Settings,
-    StoreKind, StoreLimits, User,
+    Admit, Admitted, ApiServer, AuditSettings, Decisions, LogOptions, NodeDoors, Operation,
+    PodLogs, Review, Settings, StoreKind, StoreLimits, User,
 };
 use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
@@ -55,6 +55,24 @@ impl Answer {
 
 /// Logs that say what they were asked for.
 struct Echo;
+
+/// Remembers one call on node `n1`.
+struct Remembers;
+
+impl Decisions for Remembers {
+    fn find<'a>(
+        &'a self,
+        node: &'a str,
+        request_id: &'a str,
+    ) -> Boxed<'a, Result<Vec<Value>, Status>> {
+        Box::pin(async move {
+            match node {
+                "n1" => Ok(vec![json!({"requestId": request_id})]),
+                _ => Err(Status::new(404, "NotFound", "no such node")),
+            }
+        })
+    }
+}
 
 impl PodLogs for Echo {
     fn open<'a>(
@@ -119,7 +137,10 @@ impl Server {
         let api = ApiServer::open(
             settings,
             vec![Arc::new(Doorman)],
-            Arc::new(Echo),
+            NodeDoors {
+                logs: Arc::new(Echo),
+                decisions: Arc::new(Remembers),
+            },
             tasks.clone(),
         )
         .await

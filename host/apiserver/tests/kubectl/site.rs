@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    ApiServer, Listener, LogOptions, PodLogs, Settings, StoreKind, StoreLimits, User,
+    ApiServer, Decisions, Listener, LogOptions, NodeDoors, PodLogs, Settings, StoreKind,
+    StoreLimits, User,
 };
 use osier_identity::{Authority, Credential, Subject, TokenKey};
 use osier_process::body::{self, Body};
@@ -24,6 +25,16 @@ pub(crate) struct Site {
 
 /// Two lines, one after the other.
 struct Lines;
+
+impl Decisions for Lines {
+    fn find<'a>(
+        &'a self,
+        _node: &'a str,
+        _request_id: &'a str,
+    ) -> Boxed<'a, Result<Vec<serde_json::Value>, Status>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
 
 impl PodLogs for Lines {
     fn open<'a>(
@@ -53,7 +64,11 @@ impl Site {
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
             audit: None,
         };
-        let api = ApiServer::open(settings, Vec::new(), Arc::new(Lines), tasks.clone())
+        let doors = NodeDoors {
+            logs: Arc::new(Lines),
+            decisions: Arc::new(Lines),
+        };
+        let api = ApiServer::open(settings, Vec::new(), doors, tasks.clone())
             .await
             .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -6,8 +6,8 @@
 
 use super::PluginGrants;
 use super::instance::Host;
-use super::keyvalue;
 use super::prompt::{Prompt, PromptIo, Table};
+use super::{keyvalue, logging, metering};
 use crate::ComponentError;
 use crate::stdio::Sink;
 use wasmtime::Engine;
@@ -28,7 +28,7 @@ struct Granted {
     given: fn(&PluginGrants) -> bool,
 }
 
-const GRANTED: [Granted; 3] = [
+const GRANTED: [Granted; 5] = [
     Granted {
         import: "wasi:clocks/",
         remedy: "set spec.grants.clock: true",
@@ -43,6 +43,16 @@ const GRANTED: [Granted; 3] = [
         import: keyvalue::INTERFACE,
         remedy: "name its buckets in spec.grants.keyvalue",
         given: |grants| grants.keyvalue.is_some(),
+    },
+    Granted {
+        import: logging::INTERFACE,
+        remedy: "name its streams in spec.grants.logs",
+        given: |grants| grants.streams.is_some(),
+    },
+    Granted {
+        import: metering::INTERFACE,
+        remedy: "name its metrics in spec.grants.metrics",
+        given: |grants| grants.meters.is_some(),
     },
 ];
 
@@ -88,7 +98,7 @@ pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), Com
                 continue;
             }
             Need::Grant(remedy) => remedy.to_owned(),
-            Need::NotOffered => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy/counters".to_owned(),
+            Need::NotOffered => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy's counters, log and metrics".to_owned(),
         };
         return Err(ComponentError::Import {
             import: import.clone(),
@@ -117,6 +127,12 @@ pub(super) fn linker(engine: &Engine, grants: &PluginGrants) -> wasmtime::Result
     }
     if grants.keyvalue.is_some() {
         keyvalue::link(l)?;
+    }
+    if grants.streams.is_some() {
+        logging::link(l)?;
+    }
+    if grants.meters.is_some() {
+        metering::link(l)?;
     }
     Ok(linker)
 }
@@ -171,6 +187,8 @@ mod tests {
             ("wasi:clocks/wall-clock@0.2.6", "grants.clock"),
             ("wasi:random/random@0.2.6", "grants.random"),
             ("osier:policy/counters@0.1.0", "grants.keyvalue"),
+            ("osier:policy/log@0.1.0", "grants.logs"),
+            ("osier:policy/metrics@0.1.0", "grants.metrics"),
             ("wasi:sockets/tcp@0.2.6", "may import"),
             ("wasi:http/outgoing-handler@0.2.6", "may import"),
         ] {

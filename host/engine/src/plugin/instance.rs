@@ -1,7 +1,9 @@
 //! Instances of plugins and the calls to them: limits of memory, of time, and of what is answered.
 
 use super::hooks::{Answer, Params};
-use super::{FunctionHandle, Inner, KeyValue, PluginGrants, PluginLimits, grants};
+use super::{
+    FunctionHandle, Inner, KeyValue, LogStreams, Meters, PluginGrants, PluginLimits, grants,
+};
 use crate::cpu::thread_time;
 use crate::memory::{Budget, Meter};
 use crate::ticker::Clock;
@@ -37,6 +39,8 @@ pub(super) struct Host {
     memory: Meter,
     watch: Watch,
     counters: Option<Arc<dyn KeyValue>>,
+    streams: Option<Arc<dyn LogStreams>>,
+    meters: Option<Arc<dyn Meters>>,
 }
 
 impl Host {
@@ -46,6 +50,14 @@ impl Host {
 
     pub(super) fn counters(&self) -> Option<&Arc<dyn KeyValue>> {
         self.counters.as_ref()
+    }
+
+    pub(super) fn streams(&self) -> Option<&Arc<dyn LogStreams>> {
+        self.streams.as_ref()
+    }
+
+    pub(super) fn meters(&self) -> Option<&Arc<dyn Meters>> {
+        self.meters.as_ref()
     }
 }
 
@@ -145,6 +157,8 @@ impl PreparedPlugin {
             memory: Meter::new(Budget::new(self.0.limits.memory)),
             watch: Watch::Coarse { limit: START },
             counters: self.0.grants.keyvalue.clone(),
+            streams: self.0.grants.streams.clone(),
+            meters: self.0.grants.meters.clone(),
         };
         let mut store = Store::new(&side.engine, host);
         store.limiter(|host| &mut host.memory);

@@ -149,6 +149,7 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
         mine["calls"] = serving.calls.into();
         mine["traps"] = (serving.traps + serving.memory_overruns).into();
         mine["deadlineOverruns"] = serving.deadline_overruns.into();
+        mine["droppedReports"] = serving.dropped_reports.into();
     }
     if let Some(error) = error.or_else(|| serving.and_then(|serving| serving.last_error.clone())) {
         mine["error"] = error.into();

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use osier_policy::{Candidate, ChoiceRequest, PolicySet, Scope, Texts};
-use osier_proxy::{Call, Choice, Denial};
+use osier_proxy::{Call, Choice, Chosen, Denial, Direction};
 use osier_snapshot::{Endpoint, ServiceName, Weighted};
+
+use super::facts::Facts;
 
 /// Which destination gets the call.
 pub(super) fn route(
     policies: &PolicySet,
     call: &Call<'_>,
     among: &[Weighted],
-) -> Result<Option<Choice>, Box<Denial>> {
+) -> Result<Chosen<Choice>, Box<Denial>> {
     let hosts: Vec<String> = among
         .iter()
         .map(|one| host(&one.destination.service))
@@ -26,29 +28,30 @@ pub(super) fn route(
             weight: one.weight,
         })
         .collect();
-    let (scope, attributes) = (scope(call), super::attributes(call));
+    let (scope, attributes) = (scope(call), Facts::of_call(call).attributes());
     let (authority, request) = (authority(call), request(call));
     let request = ChoiceRequest {
         authority: &authority,
         ..request
     };
-    policies
-        .route(
-            (&scope, &attributes),
-            (&request, &call.head.headers),
-            &candidates,
-        )
-        .map(|choice| {
-            choice.map(|choice| Choice {
-                place: choice.candidate,
-                response_headers: choice
-                    .response_headers
-                    .into_iter()
-                    .map(super::operation)
-                    .collect(),
-            })
+    let mut trail = Vec::new();
+    let chosen = policies.route(
+        (&scope, &attributes),
+        (&request, &call.head.headers),
+        &candidates,
+        &mut trail,
+    );
+    let chosen = chosen.map(|choice| {
+        choice.map(|choice| Choice {
+            place: choice.candidate,
+            response_headers: choice
+                .response_headers
+                .into_iter()
+                .map(super::operation)
+                .collect(),
         })
-        .map_err(|denial| Box::new(super::denied(*denial)))
+    });
+    told(chosen, trail)
 }
 
 /// Which endpoint gets the call.
@@ -56,7 +59,7 @@ pub(super) fn balance(
     policies: &PolicySet,
     call: &Call<'_>,
     among: &[Arc<Endpoint>],
-) -> Result<Option<usize>, Box<Denial>> {
+) -> Result<Chosen<usize>, Box<Denial>> {
     let endpoints: Vec<osier_policy::Endpoint<'_>> = among
         .iter()
         .map(|one| osier_policy::Endpoint {
@@ -65,19 +68,37 @@ pub(super) fn balance(
             in_flight: one.in_flight(),
         })
         .collect();
-    let (scope, attributes) = (scope(call), super::attributes(call));
+    let (scope, attributes) = (scope(call), Facts::of_call(call).attributes());
     let (authority, request) = (authority(call), request(call));
     let request = ChoiceRequest {
         authority: &authority,
         ..request
     };
-    policies
-        .balance(
-            (&scope, &attributes),
-            (&request, &call.head.headers),
-            &endpoints,
-        )
-        .map_err(|denial| Box::new(super::denied(*denial)))
+    let mut trail = Vec::new();
+    let chosen = policies.balance(
+        (&scope, &attributes),
+        (&request, &call.head.headers),
+        &endpoints,
+        &mut trail,
+    );
+    told(chosen, trail)
+}
+
+/// A choice, or the refusal for want of one, with all that was decided.
+fn told<T>(
+    chosen: Result<Option<T>, Box<osier_policy::Denial>>,
+    trail: Vec<osier_policy::Decision>,
+) -> Result<Chosen<T>, Box<Denial>> {
+    match chosen {
+        Ok(choice) => Ok(Chosen {
+            choice,
+            decisions: super::decisions(trail, Direction::Outbound),
+        }),
+        Err(mut denial) => {
+            denial.decisions = trail;
+            Err(Box::new(super::denied(*denial, Direction::Outbound)))
+        }
+    }
 }
 
 fn scope<'a>(call: &Call<'a>) -> Scope<'a> {

@@ -1,5 +1,7 @@
 //! A policy's filter as the proxy knows it.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 use osier_proxy::{BodyVerdict, Change, Exchange, HeadVerdict, Reply};
 use osier_snapshot::HeaderOperation;
@@ -8,6 +10,10 @@ use osier_snapshot::HeaderOperation;
 pub(super) struct Joined(pub(super) osier_policy::Filter);
 
 impl osier_proxy::Filter for Joined {
+    fn label(&self) -> (Arc<str>, Arc<str>) {
+        self.0.label()
+    }
+
     fn on_request(&self, exchange: &Exchange<'_>, headers: &HeaderMap) -> HeadVerdict {
         head(self.0.on_request(&told(exchange), headers))
     }

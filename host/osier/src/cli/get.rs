@@ -94,7 +94,7 @@ fn cell(value: &Value) -> String {
 }
 
 /// Columns as wide as their widest cell, three spaces apart, as `kubectl` prints them.
-fn aligned(rows: &[Vec<String>]) -> String {
+pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         rows.iter()
             .filter_map(|row| row.get(column))

@@ -8,11 +8,12 @@ use crate::bundled::Plugins;
 use crate::configuration::Settings;
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
+use crate::join::decisions::NodeDecisions;
 use crate::join::pod_logs::NodeLogs;
 use crate::join::reviews::PluginReviews;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
-use osier_apiserver::{Admit, ApiServer, AuditSettings, StoreKind, StoreLimits, User};
+use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, StoreLimits, User};
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
@@ -73,11 +74,12 @@ impl Rooms {
         let images = ImageStore::open(&settings.data_dir)
             .map_err(|error| Failure::Data(error.to_string()))?;
         let logs = Arc::new(NodeLogs::default());
-        let admission = PolicyAdmission::new(policy.clone(), images, api.clone());
-        let admission = Arc::new(admission);
+        let admission = Arc::new(PolicyAdmission::new(policy.clone(), images, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
         let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), admission];
-        let server = open_api(settings, data, admission, logs.clone(), api.clone()).await?;
+        let decisions = Arc::new(NodeDecisions::default());
+        let joined = (admission, doors(&logs, &decisions));
+        let server = open_api(settings, data, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
 
@@ -92,16 +94,13 @@ impl Rooms {
             Node::start(agent(settings), parts, &plane).context("the node agent did not start")?;
         logs.join(node.logs());
         reviews.join(node.policies());
+        decisions.join(node.clone());
         let controllers = client(&server, "system:controllers", "osier:components");
         osier_control::start(controllers, &plane, osier_control::Settings::default());
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         osier_proxy::check_endpoints(&node.proxy(), &plane);
-        let started = node.clone();
-        plane.spawn("readiness", async move {
-            started.ready().await;
-            drop(starting);
-        });
+        when_ready(&plane, node.clone(), starting);
         Ok(Self {
             edge,
             plane,
@@ -213,11 +212,25 @@ fn engine(settings: &Settings, data: &DataDirectory, tasks: Tasks) -> Result<Eng
     Ok(Engine::start(engine).context("the WebAssembly engine did not start")?)
 }
 
+/// The node's part of the readiness holds until it is ready.
+fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
+    tasks.spawn("readiness", async move {
+        node.ready().await;
+        drop(starting);
+    });
+}
+
+fn doors(logs: &Arc<NodeLogs>, decisions: &Arc<NodeDecisions>) -> NodeDoors {
+    NodeDoors {
+        logs: logs.clone(),
+        decisions: decisions.clone(),
+    }
+}
+
 async fn open_api(
     settings: &Settings,
     data: &DataDirectory,
-    admission: Vec<Arc<dyn Admit>>,
-    logs: Arc<NodeLogs>,
+    (admission, doors): (Vec<Arc<dyn Admit>>, NodeDoors),
     tasks: Tasks,
 ) -> Result<Arc<ApiServer>, Failure> {
     let key =
@@ -240,7 +253,7 @@ async fn open_api(
             limit: settings.audit_megabytes * 1024 * 1024,
         }),
     };
-    let opened = ApiServer::open(api, admission, logs, tasks).await;
+    let opened = ApiServer::open(api, admission, doors, tasks).await;
     opened.map_err(|error| Failure::Data(error.to_string()))
 }
 

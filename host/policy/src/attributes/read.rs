@@ -227,7 +227,10 @@ impl<'a> Attributes<'a> {
         match slot {
             ContextSlot::Protocol => Value::Text(self.context.protocol),
             ContextSlot::ReporterKind => Value::Text(self.context.reporter_kind),
-            ContextSlot::ReporterUid => text(self.context.reporter_uid),
+            ContextSlot::ReporterUid => match self.context.reporter {
+                Some(reporter) => composed("kubernetes://", reporter.map(Some), "."),
+                None => Value::Absent,
+            },
             ContextSlot::ProxyErrorCode => text(self.context.proxy_error_code),
             ContextSlot::Time => time(Some(self.context.time.unwrap_or_else(SystemTime::now))),
             ContextSlot::ApiService => text(self.api.service),

@@ -97,7 +97,7 @@ table! {
     "connection.mtls": Connection(ConnectionSlot::Mtls) Bool always, "both ends proved who they are";
     "context.protocol": Context(ContextSlot::Protocol) Text always, "http, grpc or tcp";
     "context.reporter.kind": Context(ContextSlot::ReporterKind) Text always, "inbound or outbound";
-    "context.reporter.uid": Context(ContextSlot::ReporterUid) Text maybe, "uid of the observer";
+    "context.reporter.uid": Context(ContextSlot::ReporterUid) Text maybe, "kubernetes://POD.NAMESPACE of the observer";
     "context.proxy_error_code": Context(ContextSlot::ProxyErrorCode) Text maybe, "response flags";
     "context.time": Context(ContextSlot::Time) Time always, "time of the check";
     "api.service": Context(ContextSlot::ApiService) Text maybe, "public name of the API";

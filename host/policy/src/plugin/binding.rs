@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use osier_engine::plugin::{FunctionHandle, Val};
 use serde_json::Value as Json;
@@ -19,11 +19,21 @@ use crate::template::{Answer, Plan, Template, Validity, compile, decode};
 #[derive(Clone, Debug)]
 pub(crate) struct Unanswered(pub(crate) String);
 
+/// An answer, and how it came about.
+pub(crate) struct Asked {
+    pub(crate) answer: Arc<Answer>,
+    /// It came from the check cache.
+    pub(crate) cached: bool,
+    pub(crate) began: Instant,
+    pub(crate) took: Duration,
+}
+
 /// A plugin's template with the fields of an action.
 pub(crate) struct Binding {
     id: u64,
     plugin: Arc<Plugin>,
     template: String,
+    label: Arc<str>,
     function: FunctionHandle,
     plan: Option<Plan>,
     cache: Cache,
@@ -57,6 +67,7 @@ impl Binding {
         Ok(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             template: template.interface.clone(),
+            label: template.short().into(),
             function,
             plan,
             cache: Cache::new(),
@@ -69,13 +80,20 @@ impl Binding {
         &self.plugin
     }
 
+    /// The template's own name.
+    pub(crate) fn template(&self) -> &Arc<str> {
+        &self.label
+    }
+
+    /// True if asking takes something away, so that one request must not ask twice.
+    pub(crate) fn charges(&self) -> bool {
+        self.template.starts_with("osier:policy/quota@")
+    }
+
     /// Asks the plugin about one call.
-    pub(crate) fn ask<'a>(
-        &'a self,
-        attributes: &'a Attributes<'a>,
-    ) -> Result<Arc<Answer>, Unanswered> {
+    pub(crate) fn ask<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<Asked, Unanswered> {
         if !self.cache.is_used() {
-            return self.call(attributes, None).map(Arc::new);
+            return self.call(attributes, None);
         }
         KEY.with_borrow_mut(|key| {
             key.clear();
@@ -83,11 +101,17 @@ impl Binding {
                 plan.encode(attributes, key)
                     .map_err(|error| self.unevaluated(&error))?;
             }
-            if let Some(answer) = self.cache.get(key, Instant::now()) {
+            let began = Instant::now();
+            if let Some(answer) = self.cache.get(key, began) {
                 self.plugin.metrics.hits.inc();
-                return Ok(answer);
+                return Ok(Asked {
+                    answer,
+                    cached: true,
+                    began,
+                    took: Duration::ZERO,
+                });
             }
-            self.call(attributes, Some(key)).map(Arc::new)
+            self.call(attributes, Some(key))
         })
     }
 
@@ -105,7 +129,7 @@ impl Binding {
         &'a self,
         attributes: &'a Attributes<'a>,
         key: Option<&[u8]>,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Asked, Unanswered> {
         let plugin = &self.plugin;
         let mut instance = plugin.instance()?;
         let mut tree = instance.take_tree(self.id);
@@ -119,11 +143,13 @@ impl Binding {
                 return Err(self.unevaluated(&error));
             }
         }
+        let began = Instant::now();
         let ((), mut instance) = plugin.observed(instance, |instance| {
             instance
                 .guest
                 .call(self.function, &tree, &mut instance.results)
         })?;
+        let took = began.elapsed();
         let answer = decode(&mut instance.results[0]);
         instance.keep_tree(self.id, tree);
         plugin.pool.give(instance);
@@ -132,7 +158,12 @@ impl Binding {
             Unanswered(what)
         })?;
         self.keep(&answer, attributes, key);
-        Ok(answer)
+        Ok(Asked {
+            answer: Arc::new(answer),
+            cached: false,
+            began,
+            took,
+        })
     }
 
     /// Puts an answer with a validity into the cache.
@@ -159,7 +190,10 @@ impl Binding {
 }
 
 /// The template that an action names.
-fn find<'p>(plugin: &'p Plugin, wanted: &str) -> Result<(&'p Template, FunctionHandle), String> {
+pub(super) fn find<'p>(
+    plugin: &'p Plugin,
+    wanted: &str,
+) -> Result<(&'p Template, FunctionHandle), String> {
     let fitting: Vec<_> = plugin
         .templates
         .iter()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use osier_engine::Engine;
-use osier_engine::plugin::{KeyValue, PluginComponent, PluginGrants};
+use osier_engine::plugin::{KeyValue, LogStreams, Meters, PluginComponent, PluginGrants};
 use osier_process::Tasks;
 use serde_json::Value as Json;
 
@@ -15,7 +15,9 @@ use super::{Handles, Plugin, schema};
 use crate::counters::Counters;
 use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
+use crate::meters::MeterBook;
 use crate::metrics::Families;
+use crate::streams::Streams;
 use crate::template::recognise;
 
 /// Custom section with the JSON Schema of the configuration.
@@ -27,6 +29,7 @@ pub(crate) const CONFIGURATION: &str = "osier:policy/configuration@";
 pub(crate) struct Loader<'l> {
     pub(crate) engine: &'l Engine,
     pub(crate) counters: &'l Counters,
+    pub(crate) meters: &'l MeterBook,
     pub(crate) families: &'l Families,
     pub(crate) tasks: &'l Tasks,
 }
@@ -109,23 +112,30 @@ impl Loader<'_> {
         })
     }
 
+    /// What the object grants, as the engine takes it.
+    fn grants(&self, name: &str, spec: &Spec) -> PluginGrants {
+        let some = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
+        PluginGrants {
+            clock: spec.clock,
+            random: spec.random,
+            keyvalue: some(&spec.buckets)
+                .map(|buckets| Arc::new(self.counters.granted(name, buckets)) as Arc<dyn KeyValue>),
+            streams: some(&spec.streams)
+                .map(|streams| Arc::new(Streams::granted(name, streams)) as Arc<dyn LogStreams>),
+            meters: some(&spec.meters)
+                .map(|names| Arc::new(self.meters.granted(name, names)) as Arc<dyn Meters>),
+            env: spec.env.clone(),
+            ..PluginGrants::default()
+        }
+    }
+
     fn pool(
         &self,
         name: &str,
         spec: &Spec,
         component: &PluginComponent,
     ) -> Result<Pool, LoadError> {
-        let keyvalue: Option<Arc<dyn KeyValue>> = match spec.buckets.as_slice() {
-            [] => None,
-            buckets => Some(Arc::new(self.counters.granted(name, buckets.to_vec()))),
-        };
-        let grants = PluginGrants {
-            clock: spec.clock,
-            random: spec.random,
-            keyvalue,
-            env: spec.env.clone(),
-            ..PluginGrants::default()
-        };
+        let grants = self.grants(name, spec);
         let prepared =
             component
                 .prepare(grants, spec.limits)

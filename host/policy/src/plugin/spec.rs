@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::expression::nanoseconds;
 use crate::fault::{FailurePolicy, Fault};
+use crate::meters::unusable;
 use crate::nearest::nearest;
 
 /// What a Plugin object says.
@@ -17,6 +18,8 @@ pub(crate) struct Spec {
     pub(crate) clock: bool,
     pub(crate) random: bool,
     pub(crate) buckets: Vec<String>,
+    pub(crate) streams: Vec<String>,
+    pub(crate) meters: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) limits: PluginLimits,
     pub(crate) instances: usize,
@@ -65,6 +68,8 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
         clock: reader.flag("spec.grants.clock", grants.get("clock")),
         random: reader.flag("spec.grants.random", grants.get("random")),
         buckets: reader.texts("spec.grants.keyvalue", grants.get("keyvalue")),
+        streams: reader.texts("spec.grants.logs", grants.get("logs")),
+        meters: reader.meters(grants.get("metrics")),
         env: reader.pairs("spec.grants.env", grants.get("env")),
         limits: reader.limits(limits),
         instances: reader.instances(limits.get("instances")),
@@ -113,7 +118,9 @@ impl Reader {
     }
 
     fn grants(&mut self, grants: &Map<String, Json>) {
-        let known = ["http", "keyvalue", "env", "clock", "random"];
+        let known = [
+            "http", "keyvalue", "logs", "metrics", "env", "clock", "random",
+        ];
         self.known("spec.grants", grants, &known);
         let hosts = grants.get("http").and_then(Json::as_array);
         if hosts.is_some_and(|hosts| !hosts.is_empty()) {
@@ -171,6 +178,16 @@ impl Reader {
             self.fault(path, "must be a list of names");
             Vec::new()
         })
+    }
+
+    /// Names of metrics that the plugin may show.
+    fn meters(&mut self, value: Option<&Json>) -> Vec<String> {
+        let path = "spec.grants.metrics";
+        let names = self.texts(path, value);
+        for detail in names.iter().filter_map(|name| unusable(name)) {
+            self.fault(path, detail);
+        }
+        names
     }
 
     fn pairs(&mut self, path: &str, value: Option<&Json>) -> Vec<(String, String)> {

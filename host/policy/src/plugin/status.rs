@@ -37,6 +37,8 @@ pub struct PluginStatus {
     pub overloads: u64,
     /// Answers that were none.
     pub bad_answers: u64,
+    /// Records of ended calls that found no room in their queue.
+    pub dropped_reports: u64,
     /// The last failure.
     pub last_error: Option<String>,
     /// When it was.
@@ -53,6 +55,7 @@ pub struct PluginStatus {
 #[derive(Default)]
 pub(super) struct Health {
     pub(super) calls: AtomicU64,
+    pub(super) dropped_reports: AtomicU64,
     last: Mutex<Last>,
 }
 
@@ -94,6 +97,7 @@ impl Health {
             memory_overruns: count(FailureKind::Memory),
             overloads: count(FailureKind::Overload),
             bad_answers: count(FailureKind::Answer),
+            dropped_reports: self.dropped_reports.load(Ordering::Relaxed),
             last_error_at: error.as_ref().map(|(_, at)| *at),
             last_error: error.map(|(what, _)| what),
             since: plugin.since,

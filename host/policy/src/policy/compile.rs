@@ -4,17 +4,23 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::{Action, CompiledPolicy, Direction, Missing, Mode, Selector, Target, hooks};
+use super::{
+    Action, CompiledPolicy, Direction, HeaderRule, Missing, Mode, Selector, Target, headers, hooks,
+};
 use crate::attributes::Vocabulary;
 use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
 use crate::hook::Step;
 use crate::key::ObjectKey;
 use crate::metrics::Families;
-use crate::plugin::{Binding, Plugin, failure, unknown};
+use crate::plugin::{Binding, Overflow, Plugin, QueueTerms, Reporting, failure, unknown};
 
 /// Actions of one policy.
 const MAX_ACTIONS: usize = 16;
+/// Records that one action may keep waiting.
+const MAX_QUEUE: u64 = 100_000;
+/// Templates that are told: no call is refused because their plugin is not there.
+const TOLD: [&str; 5] = ["metric", "logentry", "tracespan", "edge", "reportnothing"];
 
 /// Compiles one policy.
 pub(crate) struct Compiler<'c> {
@@ -40,6 +46,8 @@ impl Compiler<'_> {
             "direction",
             "match",
             "actions",
+            "requestHeaders",
+            "responseHeaders",
             "mode",
             "failurePolicy",
             "rollout",
@@ -57,16 +65,8 @@ impl Compiler<'_> {
         let targets = targets(root, &mut faults);
         let direction = direction(root.get("direction"), &targets, &mut faults);
         let condition = self.condition(root.get("match"), &mut faults);
-        let (actions, steps) = self.actions(root.get("actions"), &mut faults);
-        hooks::suit(root, (&actions, &steps), &mut faults);
-        let mode = match root.get("mode").map(Json::as_str) {
-            None | Some(Some("Enforce")) => Mode::Enforce,
-            Some(Some("Shadow")) => Mode::Shadow,
-            Some(_) => {
-                faults.push(Fault::new("spec.mode", "must be Enforce or Shadow"));
-                Mode::Enforce
-            }
-        };
+        let (headers, actions, steps) = self.deeds(root, &mut faults);
+        let mode = mode(root.get("mode"), &mut faults);
         let failure: Option<FailurePolicy> =
             failure(&mut faults, "spec.failurePolicy", root.get("failurePolicy"));
         if !faults.is_empty() {
@@ -80,9 +80,31 @@ impl Compiler<'_> {
             condition,
             actions,
             steps,
+            headers,
             mode,
             failure,
         })
+    }
+
+    /// What the policy does: to headers, by plugins with a template, by plugins with a hook.
+    fn deeds(
+        &self,
+        root: &Map<String, Json>,
+        faults: &mut Vec<Fault>,
+    ) -> ([Vec<HeaderRule>; 2], Vec<Action>, Vec<Step>) {
+        let headers = ["requestHeaders", "responseHeaders"]
+            .map(|field| headers::read(root, field, self.vocabulary, faults));
+        let (actions, steps) = match root.get("actions") {
+            None | Some(Json::Null) if headers.iter().any(|rules| !rules.is_empty()) => {
+                (Vec::new(), Vec::new())
+            }
+            actions => self.actions(actions, faults),
+        };
+        hooks::suit(root, (&actions, &steps), faults);
+        if headers.iter().all(Vec::is_empty) {
+            told_only(root, &actions, &steps, faults);
+        }
+        (headers, actions, steps)
     }
 
     fn condition(&self, source: Option<&Json>, faults: &mut Vec<Fault>) -> Option<Condition> {
@@ -129,14 +151,15 @@ impl Compiler<'_> {
                 continue;
             }
             match self.action(&path, action) {
-                Ok(action) => questions.push(action),
+                Ok(action) => questions.extend(action),
                 Err(own) => faults.extend(own),
             }
         }
         (questions, steps)
     }
 
-    fn action(&self, path: &str, action: &Json) -> Result<Action, Vec<Fault>> {
+    /// None for a report to a plugin that is not there: no call is refused for it.
+    fn action(&self, path: &str, action: &Json) -> Result<Option<Action>, Vec<Fault>> {
         let mut faults = Vec::new();
         let Some(fields) = action.as_object() else {
             return Err(vec![Fault::new(path, "must be an object")]);
@@ -152,6 +175,7 @@ impl Compiler<'_> {
                 "fields",
                 "amount",
                 "bestEffort",
+                "queue",
             ],
         );
         let mut text = |name: &str| match fields.get(name).and_then(Json::as_str) {
@@ -166,21 +190,110 @@ impl Compiler<'_> {
             return Err(faults);
         }
         let given = given(fields, path)?;
+        let terms = queue_terms(fields.get("queue"), path)?;
+        self.bind((plugin, template), (&given, terms), path)
+    }
+
+    fn bind(
+        &self,
+        (plugin, template): (&str, &str),
+        (given, terms): (&Json, Option<QueueTerms>),
+        path: &str,
+    ) -> Result<Option<Action>, Vec<Fault>> {
         match (self.plugin_of)(plugin) {
-            Ok(plugin) => Binding::new(
+            Ok(plugin) if Reporting::is_meant(&plugin, template) => Reporting::new(
                 plugin,
                 template,
-                &given,
+                (given, terms.unwrap_or_default()),
                 path,
                 (self.vocabulary, self.families),
             )
-            .map(|binding| Action::Ask(Box::new(binding))),
+            .map(|reporting| Some(Action::Tell(Arc::new(reporting)))),
+            Ok(_) if terms.is_some() => Err(vec![Fault::new(
+                format!("{path}.queue"),
+                format!("template {template} answers at once; only reports wait in a queue"),
+            )]),
+            Ok(plugin) => Binding::new(
+                plugin,
+                template,
+                given,
+                path,
+                (self.vocabulary, self.families),
+            )
+            .map(|binding| Some(Action::Ask(Box::new(binding)))),
             Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
-            Err(Missing::Unavailable(missing)) => Ok(Action::Unavailable {
+            Err(Missing::Unavailable(_)) if TOLD.contains(&short(template)) => Ok(None),
+            Err(Missing::Unavailable(missing)) => Ok(Some(Action::Unavailable {
                 plugin: plugin.into(),
                 missing,
-            }),
+            })),
         }
+    }
+}
+
+fn mode(given: Option<&Json>, faults: &mut Vec<Fault>) -> Mode {
+    match given.map(Json::as_str) {
+        None | Some(Some("Enforce")) => Mode::Enforce,
+        Some(Some("Shadow")) => Mode::Shadow,
+        Some(_) => {
+            faults.push(Fault::new("spec.mode", "must be Enforce or Shadow"));
+            Mode::Enforce
+        }
+    }
+}
+
+/// Nobody waits for a report, so there is no answer to miss.
+fn told_only(
+    root: &Map<String, Json>,
+    actions: &[Action],
+    steps: &[Step],
+    faults: &mut Vec<Fault>,
+) {
+    let set = (root.get("failurePolicy")).is_some_and(|policy| !policy.is_null());
+    let told = |action: &Action| matches!(action, Action::Tell(_));
+    if set && steps.is_empty() && !actions.is_empty() && actions.iter().all(told) {
+        faults.push(Fault::new(
+            "spec.failurePolicy",
+            "means nothing for reports, which no call waits for; remove the field",
+        ));
+    }
+}
+
+/// `quota` of `osier:policy/quota@0.1.0`.
+fn short(template: &str) -> &str {
+    let path = template.split('@').next().unwrap_or_default();
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `queue` of an action whose template is told.
+fn queue_terms(given: Option<&Json>, path: &str) -> Result<Option<QueueTerms>, Vec<Fault>> {
+    let path = format!("{path}.queue");
+    let queue = match given {
+        None | Some(Json::Null) => return Ok(None),
+        Some(Json::Object(queue)) => queue,
+        Some(_) => return Err(vec![Fault::new(path, "must be an object")]),
+    };
+    let (mut faults, mut terms) = (Vec::new(), QueueTerms::default());
+    unknown(&mut faults, &path, queue, &["limit", "overflow"]);
+    match queue.get("limit").map(Json::as_u64) {
+        None => {}
+        Some(Some(limit @ 1..=MAX_QUEUE)) => terms.limit = limit as usize,
+        Some(_) => faults.push(Fault::new(
+            format!("{path}.limit"),
+            format!("must be a number of records from 1 to {MAX_QUEUE}"),
+        )),
+    }
+    match queue.get("overflow").map(Json::as_str) {
+        None | Some(Some("DropNewest")) => {}
+        Some(Some("DropOldest")) => terms.overflow = Overflow::DropOldest,
+        Some(_) => faults.push(Fault::new(
+            format!("{path}.overflow"),
+            "must be DropNewest or DropOldest",
+        )),
+    }
+    match faults.is_empty() {
+        true => Ok(Some(terms)),
+        false => Err(faults),
     }
 }
 

@@ -86,6 +86,13 @@ impl Filter {
         Self { policy, step }
     }
 
+    /// `NAMESPACE/NAME` of the policy and of the plugin.
+    #[must_use]
+    pub fn label(&self) -> (Arc<str>, Arc<str>) {
+        let plugin = self.step().map(|step| step.asked.label().clone());
+        (self.policy.label.clone(), plugin.unwrap_or_default())
+    }
+
     /// True if it is called for responses.
     #[must_use]
     pub fn sees_responses(&self) -> bool {

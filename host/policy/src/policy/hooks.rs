@@ -168,6 +168,9 @@ fn suits(
     };
     if !hook.is_about_calls() {
         refuse("match", "attributes are facts about calls");
+        for field in ["requestHeaders", "responseHeaders"] {
+            refuse(field, "an object has no headers");
+        }
         for field in ["targetRefs", "selector"] {
             refuse(
                 field,

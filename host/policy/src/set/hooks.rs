@@ -1,6 +1,7 @@
 //! The hooks of all policies in force, in the order of the policies.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 
@@ -13,7 +14,7 @@ use crate::hook::{
 };
 use crate::plugin::{Hook, Unanswered};
 use crate::policy::{CompiledPolicy, Direction, Filter, Mode};
-use crate::verdict::Denial;
+use crate::verdict::{Decision, Denial, Outcome};
 
 impl PolicySet {
     /// True if some policy of that side filters. False costs the caller nothing more.
@@ -79,6 +80,7 @@ impl PolicySet {
         (scope, attributes): (&Scope<'a>, &'a Attributes<'a>),
         (request, headers): (&Request<'_>, &HeaderMap),
         candidates: &[Candidate<'_>],
+        trail: &mut Vec<Decision>,
     ) -> Result<Option<Choice>, Box<Denial>> {
         let mut chosen = None;
         self.applying(
@@ -88,7 +90,10 @@ impl PolicySet {
             Hook::Route,
             &mut |policy, _, step| {
                 if chosen.is_none() {
+                    let began = Instant::now();
                     let choice = step.route(request, headers, candidates);
+                    let named = |choice: &Choice| named(candidates, choice.candidate);
+                    trail.push(decision(policy, step, began, (&choice, &named)));
                     chosen = heeded(policy, step, choice)?;
                 }
                 Ok(())
@@ -106,6 +111,7 @@ impl PolicySet {
         (scope, attributes): (&Scope<'a>, &'a Attributes<'a>),
         (request, headers): (&Request<'_>, &HeaderMap),
         endpoints: &[Endpoint<'_>],
+        trail: &mut Vec<Decision>,
     ) -> Result<Option<usize>, Box<Denial>> {
         let mut chosen = None;
         self.applying(
@@ -115,7 +121,13 @@ impl PolicySet {
             Hook::Balance,
             &mut |policy, _, step| {
                 if chosen.is_none() {
+                    let began = Instant::now();
                     let place = step.balance(request, headers, endpoints);
+                    let pod = |place: &usize| {
+                        let chosen = endpoints.get(*place);
+                        chosen.map_or_else(String::new, |one| one.pod.to_owned())
+                    };
+                    trail.push(decision(policy, step, began, (&place, &pod)));
                     chosen = heeded(policy, step, place)?;
                 }
                 Ok(())
@@ -234,6 +246,49 @@ impl PolicySet {
             Ok(())
         })
     }
+}
+
+/// What became of a question about a choice.
+fn decision<T>(
+    policy: &CompiledPolicy,
+    step: &Step,
+    began: Instant,
+    (answer, name): (&Result<Option<T>, Unanswered>, &dyn Fn(&T) -> String),
+) -> Decision {
+    let (outcome, reason) = match (answer, policy.mode()) {
+        (Ok(None), _) => (Outcome::Left, String::new()),
+        (Ok(Some(chosen)), Mode::Enforce) => (Outcome::Chosen, name(chosen)),
+        (Ok(Some(chosen)), Mode::Shadow) => (Outcome::Shadowed, name(chosen)),
+        (Err(Unanswered(reason)), mode) => {
+            let fails = policy.failure_of(&step.asked) == FailurePolicy::Fail;
+            match fails && mode == Mode::Enforce {
+                true => (Outcome::Failed, reason.clone()),
+                false => (Outcome::Ignored, reason.clone()),
+            }
+        }
+    };
+    Decision {
+        policy: policy.label.clone(),
+        plugin: step.asked.label().clone(),
+        template: step.hook.name().into(),
+        place: 0,
+        outcome,
+        reason,
+        cached: false,
+        began: Some(began),
+        took: began.elapsed(),
+    }
+}
+
+/// A candidate in words.
+fn named(candidates: &[Candidate<'_>], place: usize) -> String {
+    candidates.get(place).map_or_else(String::new, |one| {
+        let subset = match one.subset {
+            "" => String::new(),
+            subset => format!(" subset {subset}"),
+        };
+        format!("{}{subset}", one.host)
+    })
 }
 
 /// An answer that counts: not in shadow mode, and without one the failure policy speaks.

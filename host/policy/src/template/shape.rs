@@ -2,15 +2,30 @@
 
 use osier_engine::plugin::{Function, Interface, Type};
 
-/// An interface that can be asked: one function that takes one record or nothing, and answers a decision or an outcome.
+/// What is done with a template; Mixer's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variety {
+    /// Asked before a call passes: one record or nothing, answered by a decision or an outcome.
+    Check,
+    /// Told after calls have ended: `func(list<record>)`, in batches.
+    Report,
+    /// As `Report`, but told only how many: `report: func(u32)`.
+    Count,
+}
+
+/// An interface that policies can name in an action.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
+    /// What is done with it.
+    pub(crate) variety: Variety,
     /// Full name, `osier:policy/quota@0.1.0`.
     pub(crate) interface: String,
     /// Name of the function.
     pub(crate) function: String,
     /// The record it takes.
     pub(crate) record: Option<Type>,
+    /// True if its function has a result.
+    pub(crate) answers: bool,
 }
 
 impl Template {
@@ -61,11 +76,15 @@ fn read(interface: &Interface) -> Result<Template, String> {
         .iter()
         .filter(|function| answers(function.results.as_ref()))
         .collect();
-    let [function] = asked[..] else {
-        return Err(format!(
-            "{} of its functions answer a decision, not one",
-            asked.len()
-        ));
+    let function = match asked[..] {
+        [function] => function,
+        [] => return told(interface),
+        _ => {
+            return Err(format!(
+                "{} of its functions answer a decision, not one",
+                asked.len()
+            ));
+        }
     };
     let record = match function.params.as_slice() {
         [] => None,
@@ -77,6 +96,45 @@ fn read(interface: &Interface) -> Result<Template, String> {
             ));
         }
     };
+    template(interface, function, record, Variety::Check)
+}
+
+/// An interface without a question may take reports.
+fn told(interface: &Interface) -> Result<Template, String> {
+    let mut fitting = (interface.functions.iter()).filter_map(|function| {
+        let silent = match &function.results {
+            None => true,
+            Some(Type::Result(result)) => {
+                result.ok().is_none() && result.err() == Some(Type::String)
+            }
+            Some(_) => false,
+        };
+        match function.params.as_slice() {
+            [(_, Type::List(list))] if silent => match list.ty() {
+                record @ Type::Record(_) => Some((function, Some(record), Variety::Report)),
+                _ => None,
+            },
+            [(_, Type::U32)] if silent && function.name == "report" => {
+                Some((function, None, Variety::Count))
+            }
+            _ => None,
+        }
+    });
+    match (fitting.next(), fitting.next()) {
+        (Some((function, record, variety)), None) => template(interface, function, record, variety),
+        (None, _) => {
+            Err("none of its functions answers a decision or takes a list of records".into())
+        }
+        _ => Err("more than one of its functions takes a list of records".into()),
+    }
+}
+
+fn template(
+    interface: &Interface,
+    function: &Function,
+    record: Option<Type>,
+    variety: Variety,
+) -> Result<Template, String> {
     if let Some(what) = record.as_ref().and_then(unsuitable) {
         return Err(format!(
             "`{}` takes {what}, which is not plain data",
@@ -84,9 +142,11 @@ fn read(interface: &Interface) -> Result<Template, String> {
         ));
     }
     Ok(Template {
+        variety,
         interface: interface.name.clone(),
         function: function.name.clone(),
         record,
+        answers: function.results.is_some(),
     })
 }
 

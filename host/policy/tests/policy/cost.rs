@@ -1,6 +1,6 @@
 //! What a check costs. `cargo test -p osier-policy --release --test policy -- --ignored --nocapture --test-threads 1 cost`
 
-use crate::fixture::{DENIER, FRAUD, LIST, World, allowed, attributes, headers, scope};
+use crate::fixture::{ACCESS_LOG, DENIER, FRAUD, LIST, World, allowed, attributes, headers, scope};
 use osier_policy::{Attributes, Condition, PolicySet, Vocabulary};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -84,6 +84,32 @@ fn checks() {
     let set = world.set(&[&fraud], &json!({"actions": [action]}));
     allowed(set.check(&scope(), &attributes));
     show("own template, eleven fields over ten attributes", &set);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[ignore = "prints figures; run it in release"]
+async fn reports() {
+    let headers = headers(&[("x-user", "eve"), ("accept", "*/*")]);
+    let attributes = attributes(&headers);
+    let world = World::new();
+    let log = world.load("log", ACCESS_LOG, json!({"grants": {"logs": ["access"]}}));
+    let variables = "{'path': request.path, 'method': request.method, 'status': response.code, 'user': request.headers['x-user'],
+        'from': source.workload.name, 'to': destination.service.name, 'id': request.id, 'took': response.duration}";
+    let fields = json!({"name": "'access'", "variables": variables});
+    let action = json!({"plugin": "log", "template": "logentry", "fields": fields});
+    for (what, limit) in [
+        ("told, eight variables", 100_000),
+        ("told, queue is full", 1),
+    ] {
+        let mut action = action.clone();
+        action["queue"] = json!({"limit": limit});
+        let set = world.set(&[&log], &json!({"actions": [action]}));
+        let cost = nanoseconds(|| set.report(&scope(), black_box(&attributes)));
+        println!("{cost:9.0} ns  {what}");
+    }
+    let none = PolicySet::default();
+    let cost = nanoseconds(|| none.report(&scope(), black_box(&attributes)));
+    println!("{cost:9.0} ns  nobody is told");
 }
 
 fn ten_attributes() -> Value {

@@ -19,6 +19,9 @@ pub(crate) const RATE_LIMIT: &str = "osier_plugin_rate_limit";
 pub(crate) const HEADER_REWRITE: &str = "osier_plugin_header_rewrite";
 pub(crate) const WAF_LITE: &str = "osier_plugin_waf_lite";
 pub(crate) const REQUIRE_LABELS: &str = "osier_plugin_require_labels";
+pub(crate) const ACCESS_LOG: &str = "osier_plugin_access_log";
+pub(crate) const METRICS: &str = "osier_plugin_metrics";
+pub(crate) const TRACE: &str = "osier_plugin_trace";
 pub(crate) const HOSTILE: &str = "fixture_hostile";
 pub(crate) const FRAUD: &str = "fixture_plugin_fraud";
 
@@ -53,6 +56,9 @@ fn build() {
         "osier-plugin-header-rewrite",
         "osier-plugin-waf-lite",
         "osier-plugin-require-labels",
+        "osier-plugin-access-log",
+        "osier-plugin-metrics",
+        "osier-plugin-trace",
         "fixture-hostile",
         "fixture-plugin-fraud",
     ];
@@ -83,6 +89,7 @@ fn engine() -> Engine {
 
 /// A host of one test, with its metrics.
 pub(crate) struct World {
+    pub(crate) tasks: Tasks,
     pub(crate) host: PolicyHost,
     pub(crate) metrics: Metrics,
 }
@@ -90,8 +97,13 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let metrics = Metrics::new();
-        let host = PolicyHost::new(engine(), &metrics, Tasks::new());
-        Self { host, metrics }
+        let tasks = Tasks::new();
+        let host = PolicyHost::new(engine(), &metrics, tasks.clone());
+        Self {
+            tasks,
+            host,
+            metrics,
+        }
     }
 
     pub(crate) fn try_load(

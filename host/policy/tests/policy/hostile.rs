@@ -68,7 +68,9 @@ fn ignore_lets_the_call_pass_as_if_the_plugin_had_not_been_asked() {
     let (_, set) = hostile(&world, &json!({}), "Ignore");
     for behaviour in ["trap", "loop"] {
         let approval = allowed(check(&set, &headers(&[("x-behave", behaviour)])));
-        assert_eq!(approval, osier_policy::Approval::default());
+        assert!(approval.request_headers.is_empty() && approval.response_headers.is_empty());
+        let told: Vec<_> = approval.decisions.iter().map(|one| one.outcome).collect();
+        assert_eq!(told, [osier_policy::Outcome::Ignored]);
     }
     denied(check(&set, &headers(&[("x-behave", "deny")])));
 }

@@ -3,9 +3,11 @@
 
 mod cost;
 mod fixture;
+mod headers;
 mod hooks;
 mod hostile;
 mod own_template;
 mod plugins;
 mod refusals;
+mod reports;
 mod targets;

@@ -154,6 +154,25 @@ fn rate_limit_answers_429_with_retry_after_and_counts_each_user_apart() {
 }
 
 #[test]
+fn another_try_of_a_request_is_not_charged_again() {
+    let world = World::new();
+    let set = limited(&world, json!({"limit": 1, "window": "1h"}));
+    let user = headers(&[("x-user", "alice")]);
+    let attributes = attributes(&user);
+    let first = allowed(set.check(&scope(), &attributes));
+    let granted = &first.decisions[0];
+    let charged = |policy: &str, place| *granted.policy == *policy && granted.place == place;
+    let again = allowed(set.check_again(&scope(), &attributes, &charged));
+    assert!(again.decisions[0].cached, "{again:?}");
+    let other = set.check_again(&scope(), &attributes, &|_, place| place == 1);
+    assert_eq!(
+        denied(other).status,
+        429,
+        "another action's grant is not its own"
+    );
+}
+
+#[test]
 fn counters_are_exact_under_concurrency_and_outlive_instances() {
     let world = World::new();
     let set = limited(&world, json!({"limit": 50, "window": "1h"}));

@@ -37,6 +37,10 @@ impl Script {
 }
 
 impl Filter for Script {
+    fn label(&self) -> (Arc<str>, Arc<str>) {
+        ("p".into(), "f".into())
+    }
+
     fn on_request(&self, _: &Exchange<'_>, _: &HeaderMap) -> HeadVerdict {
         if let Some(status) = self.respond {
             return HeadVerdict::Respond(Reply {
@@ -185,6 +189,14 @@ async fn a_local_reply_passes_the_response_filters_and_is_not_retried() {
             (report.verdict, report.policy.as_str(), report.flags),
             ("deny", "p", "UAEX")
         );
+        assert_eq!(
+            report.decisions,
+            [
+                "filter respond told so",
+                "filter continue ",
+                "filter continue "
+            ]
+        );
     }
 }
 
@@ -201,6 +213,7 @@ async fn a_denial_passes_the_response_filters_too() {
                 policy: "p".into(),
                 plugin: "c".into(),
                 reason: "no".into(),
+                decisions: Vec::new(),
             }),
         });
         let response = mesh.send(get("http://a/")).await;

@@ -1,11 +1,13 @@
 //! The gate on both sides of a call.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use osier_snapshot::HeaderOperation;
 
 use super::*;
-use crate::Denial;
+use crate::{Decision, Denial};
 
 fn deny(status: StatusCode) -> Verdict {
     Verdict::Deny(Denial {
@@ -15,6 +17,7 @@ fn deny(status: StatusCode) -> Verdict {
         policy: "default/closed".into(),
         plugin: "denier".into(),
         reason: "closed today".into(),
+        decisions: Vec::new(),
     })
 }
 
@@ -110,7 +113,7 @@ async fn approvals_change_headers_on_their_side() {
             request_headers,
             response_headers,
             policy: Some(user.into()),
-            plugin: None,
+            ..Approval::default()
         })
     });
     let response = mesh.send(get("http://a/")).await;
@@ -172,4 +175,41 @@ async fn policy_and_pod_read_the_same_normal_path() {
         text(mesh.send(get("http://a/x/../public?q")).await).await,
         "/public"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_try_tells_what_was_decided_before() {
+    let retries = json!({"retries": {"attempts": 1, "retryOn": "5xx"}});
+    let mesh = Mesh::new(1, to_echo(retries));
+    mesh.pod("echo-0", |_| {
+        Box::pin(async {
+            let response = Response::builder().status(503);
+            Ok(response.body(osier_process::body::empty()).unwrap())
+        })
+    });
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    *mesh.gate.check.lock() = Box::new(move |call| {
+        let granted = Decision {
+            direction: call.direction,
+            policy: "default/limit".into(),
+            plugin: "default/quota".into(),
+            template: "quota".into(),
+            place: 0,
+            outcome: "allow",
+            reason: String::new(),
+            cached: false,
+            began: None,
+            took: Duration::ZERO,
+        };
+        told.lock().push((call.direction, call.before.len()));
+        Verdict::Allow(Approval {
+            decisions: vec![granted],
+            ..Approval::default()
+        })
+    });
+    let response = mesh.send(get("http://a/")).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let (inbound, outbound) = (Direction::Inbound, Direction::Outbound);
+    assert_eq!(*seen.lock(), [(outbound, 0), (inbound, 1), (inbound, 2)]);
 }

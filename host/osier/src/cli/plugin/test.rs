@@ -167,7 +167,13 @@ impl Trial {
             .room
             .check_policy(&key, &spec, &|_| Some(plugin.clone()));
         let policy = policy.map_err(|faults| anyhow::anyhow!(words(&faults)))?;
-        Ok(PolicySet::new(vec![Arc::new(policy)], "osier-system"))
+        let set = PolicySet::new(vec![Arc::new(policy)], "osier-system");
+        if set.has_reports() {
+            bail!(
+                "a report answers nothing that a fixture could expect; test the trait with `cargo test`"
+            );
+        }
+        Ok(set)
     }
 }
 

@@ -1,0 +1,303 @@
+//! What is known about a call, as policies name it: the same words before it passes and after it has ended.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::SystemTime;
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+use osier_policy::{
+    Attributes, Checked, Connection, Context, Destination, Peer, Request, Response, Scope, Texts,
+};
+use osier_proxy::{Call, Direction, Record};
+use osier_snapshot::{ServiceRef, Workload};
+
+/// A call from one of its two sides.
+pub(super) struct Facts<'a> {
+    direction: Direction,
+    source: Option<&'a Workload>,
+    destination: Option<&'a Workload>,
+    port: Option<u16>,
+    service: Option<&'a ServiceRef>,
+    gateway: Option<&'a str>,
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    request_id: &'a str,
+    peer: Option<SocketAddr>,
+    proven: bool,
+    server_name: Option<&'a str>,
+    received: SystemTime,
+}
+
+impl<'a> Facts<'a> {
+    /// Of a call that wants to pass.
+    pub(super) fn of_call(call: &Call<'a>) -> Self {
+        Self {
+            direction: call.direction,
+            source: call.source,
+            destination: call.destination,
+            port: call.port,
+            service: call.service,
+            gateway: call.gateway,
+            method: &call.head.method,
+            uri: &call.head.uri,
+            headers: &call.head.headers,
+            request_id: call.request_id,
+            peer: call.peer,
+            proven: call.proven,
+            server_name: call.server_name,
+            received: call.received,
+        }
+    }
+
+    /// Of a call that has ended; `nothing` stands for headers that nobody kept.
+    pub(super) fn of_record(
+        record: &Record<'a>,
+        direction: Direction,
+        nothing: &'a HeaderMap,
+    ) -> Self {
+        Self {
+            direction,
+            source: record.source,
+            destination: record.destination,
+            port: record.endpoint.map(|endpoint| endpoint.port()),
+            service: record.service,
+            gateway: record.gateway,
+            method: record.method,
+            uri: record.uri,
+            headers: record.heads.map_or(nothing, |heads| heads.request),
+            request_id: record.request_id,
+            peer: record.peer,
+            proven: record.proven,
+            server_name: record.server_name,
+            received: record.received,
+        }
+    }
+
+    /// Whose policies concern the call.
+    pub(super) fn scope(&self) -> Scope<'a> {
+        let service = self.service;
+        let (side, namespace) = match self.direction {
+            Direction::Inbound => (self.destination, service.map(|service| &*service.namespace)),
+            Direction::Outbound => (self.source, self.source.map(|source| &*source.namespace)),
+        };
+        // Behind a gateway the caller has no namespace: the called service's is as near as it gets.
+        let namespace = namespace
+            .or_else(|| side.map(|side| &*side.namespace))
+            .or_else(|| service.map(|service| &*service.namespace));
+        let namespace = namespace.unwrap_or_default();
+        Scope {
+            direction: direction(self.direction),
+            namespace,
+            service: service
+                .filter(|service| *service.namespace == *namespace)
+                .map(|service| &*service.name),
+            gateway: self.gateway,
+            labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
+        }
+    }
+
+    /// What is known before the call passes.
+    pub(super) fn attributes(&self) -> Attributes<'a> {
+        let peer_ip = self.peer.map(|peer| peer.ip());
+        let source = self.source.map_or_else(
+            || Peer {
+                ip: peer_ip,
+                ..Peer::default()
+            },
+            peer,
+        );
+        let inbound = self.direction == Direction::Inbound;
+        let reporter = if inbound {
+            self.destination
+        } else {
+            self.source
+        };
+        Attributes {
+            source,
+            destination: Destination {
+                peer: self.destination.map_or_else(Peer::default, peer),
+                port: self.port,
+                service_name: self.service.map(|service| &*service.name),
+                service_namespace: self.service.map(|service| &*service.namespace),
+                service_host: self.service.map(|service| &*service.host),
+                ..Destination::default()
+            },
+            origin_ip: peer_ip.or(source.ip),
+            request: self.request(),
+            connection: Connection {
+                // The host is both ends' sidecar: it knows who calls.
+                mtls: self.source.is_some() || self.proven,
+                requested_server_name: self.server_name,
+                ..Connection::default()
+            },
+            context: Context {
+                protocol: protocol(self.method, self.headers),
+                reporter_kind: if inbound { "inbound" } else { "outbound" },
+                reporter: reporter.map(|workload| [&*workload.name, &*workload.namespace]),
+                time: Some(self.received),
+                ..Context::default()
+            },
+            ..Attributes::default()
+        }
+    }
+
+    fn request(&self) -> Request<'a> {
+        let host = self
+            .uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or_else(|| text(self.headers, "host"));
+        Request {
+            id: self.request_id,
+            path: self
+                .uri
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str),
+            host: host.unwrap_or_default(),
+            method: self.method.as_str(),
+            scheme: self.uri.scheme_str().unwrap_or("http"),
+            headers: Texts::Headers(self.headers),
+            size: text(self.headers, "content-length").and_then(|length| length.parse().ok()),
+            time: Some(self.received),
+            ..Request::default()
+        }
+    }
+}
+
+/// The side, as policy calls it.
+pub(super) fn direction(direction: Direction) -> osier_policy::Direction {
+    match direction {
+        Direction::Inbound => osier_policy::Direction::Inbound,
+        Direction::Outbound => osier_policy::Direction::Outbound,
+    }
+}
+
+/// What is known only when a call has ended; the same on both sides.
+pub(super) struct Ended<'a> {
+    record: &'a Record<'a>,
+    checked: Checked<'a>,
+}
+
+impl<'a> Ended<'a> {
+    pub(super) fn new(record: &'a Record<'a>) -> Self {
+        Self {
+            record,
+            checked: checked(record),
+        }
+    }
+
+    /// Everything that there is to know.
+    pub(super) fn attributes(&self, facts: &Facts<'a>) -> Attributes<'a> {
+        let record = self.record;
+        let mut attributes = facts.attributes();
+        let heads = record.heads;
+        attributes.request.size = Some(record.request_bytes);
+        attributes.request.total_size = heads.map(|heads| {
+            let line = record.method.as_str().len() + record.uri.path().len();
+            record.request_bytes + line as u64 + weight(heads.request)
+        });
+        attributes.response = self.response();
+        attributes.context.proxy_error_code = Some(record.flags).filter(|flags| *flags != "-");
+        attributes.context.time = Some(record.received + record.duration);
+        attributes.checked = self.checked;
+        attributes
+    }
+
+    fn response(&self) -> Response<'a> {
+        let record = self.record;
+        let head = record.heads.and_then(|heads| heads.response);
+        let trailers = record.heads.and_then(|heads| heads.trailers);
+        // gRPC says how it went in the trailers, or in the head if there is nothing else to say.
+        let grpc = |name| {
+            let last = trailers.and_then(|trailers| text(trailers, name));
+            last.or_else(|| head.and_then(|head| text(head, name)))
+        };
+        Response {
+            headers: head.map(Texts::Headers),
+            size: record.answered.map(|_| record.response_bytes),
+            total_size: head
+                .map(|head| record.response_bytes + weight(head) + trailers.map_or(0, weight)),
+            code: Some(record.status).filter(|status| *status != 0),
+            time: record.answered.map(|after| record.received + after),
+            duration: record.answered.map(|_| record.duration),
+            grpc_status: grpc("grpc-status"),
+            grpc_message: grpc("grpc-message"),
+        }
+    }
+}
+
+/// How the checks of a call went. Nothing is known of a call about which nobody was asked.
+fn checked<'a>(record: &Record<'a>) -> Checked<'a> {
+    let mut checked = Checked::default();
+    for decision in record.decisions {
+        // What chooses or filters checks nothing.
+        if !matches!(
+            decision.outcome,
+            "allow" | "deny" | "fail" | "ignore" | "shadow-deny"
+        ) {
+            continue;
+        }
+        let refused = matches!(decision.outcome, "deny" | "fail");
+        checked.error_code = Some(if refused { code(record.status) } else { 0 });
+        checked.error_message = Some(decision.reason.as_str()).filter(|_| refused);
+        let hit = if *decision.template == *"quota" {
+            &mut checked.quota_cache_hit
+        } else {
+            &mut checked.cache_hit
+        };
+        *hit = Some(hit.unwrap_or(true) && decision.cached);
+    }
+    checked
+}
+
+/// The gRPC code of a refusal (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>), which Mixer's checks answered with.
+fn code(status: u16) -> i64 {
+    match StatusCode::from_u16(status).unwrap_or_default() {
+        StatusCode::BAD_REQUEST => 3,
+        StatusCode::NOT_FOUND => 5,
+        StatusCode::FORBIDDEN => 7,
+        StatusCode::TOO_MANY_REQUESTS => 8,
+        StatusCode::INTERNAL_SERVER_ERROR => 13,
+        StatusCode::SERVICE_UNAVAILABLE => 14,
+        StatusCode::UNAUTHORIZED => 16,
+        _ => 2,
+    }
+}
+
+/// Bytes of headers as HTTP/1 writes them.
+fn weight(headers: &HeaderMap) -> u64 {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str().len() + value.len() + 4) as u64)
+        .sum()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn protocol(method: &Method, headers: &HeaderMap) -> &'static str {
+    // No request of this method gets so far: it stands for a raw connection.
+    if method == Method::CONNECT {
+        return "tcp";
+    }
+    let kind = headers.get("content-type").map(http::HeaderValue::as_bytes);
+    if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
+        "grpc"
+    } else {
+        "http"
+    }
+}
+
+fn peer(workload: &Workload) -> Peer<'_> {
+    let principal = &*workload.principal;
+    Peer {
+        name: Some(&workload.name),
+        namespace: Some(&workload.namespace),
+        principal: Some(principal.strip_prefix("spiffe://").unwrap_or(principal)),
+        owner: Some(&workload.workload),
+        workload: Some(&workload.workload),
+        ip: Some(workload.address).filter(|ip: &IpAddr| !ip.is_unspecified()),
+        labels: Texts::Tree(&workload.labels),
+    }
+}
