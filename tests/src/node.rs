@@ -24,6 +24,8 @@ const STOP: Duration = Duration::from_secs(60);
 pub struct Options {
     /// The binary; none for the one of the dev profile.
     pub binary: Option<PathBuf>,
+    /// A command that is put before the binary and becomes it, such as `taskset`.
+    pub wrapper: Vec<String>,
     /// More arguments for `osier up`.
     pub args: Vec<String>,
     /// More environment.
@@ -293,7 +295,15 @@ pub fn refused(data_dir: &Path, options: &Options) -> Result<Output> {
 }
 
 fn up(data_dir: &Path, options: &Options) -> Result<Command> {
-    let mut command = Command::new(options.binary.clone().map_or_else(artifacts::binary, Ok)?);
+    let binary = options.binary.clone().map_or_else(artifacts::binary, Ok)?;
+    let mut command = match options.wrapper.split_first() {
+        None => Command::new(binary),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary);
+            command
+        }
+    };
     command.arg("up").arg("--data-dir").arg(data_dir);
     for flag in ["--api-listen", "--gateway-listen", "--admin-listen"] {
         if !options.args.iter().any(|given| given == flag) {

@@ -14,6 +14,7 @@ mod error;
 mod extend;
 mod gate;
 pub mod images;
+mod kept;
 mod life;
 mod logs;
 mod mesh;

@@ -19,6 +19,7 @@ use osier_proxy::Proxy;
 use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
 use tokio::sync::watch;
 
+use crate::kept;
 use crate::settings::Settings;
 use findings::Findings;
 use gateway_api::{GatewayApiMirrors, GatewayApiStatuses};
@@ -44,24 +45,11 @@ impl Published {
     }
 }
 
-/// A node neither places pods nor writes them whole: what only the scheduler reads is not kept.
-fn keep_of_pod(pod: &mut Object) {
-    for field in [
-        "tolerations",
-        "nodeSelector",
-        "affinity",
-        "topologySpreadConstraints",
-    ] {
-        pod.remove(&["spec", field]);
-    }
-}
-
 /// Of a node only its name and labels matter: what it reports of itself every few seconds is not kept.
 fn keep_of_node(node: &mut Object) {
     for field in ["spec", "status"] {
         node.remove(&[field]);
     }
-    node.remove(&["metadata", "managedFields"]);
 }
 
 /// The informers that a snapshot is made of.
@@ -88,7 +76,7 @@ impl Mirrors {
     pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let pods = Scope {
-            trim: Some(keep_of_pod),
+            trim: Some(kept::keep),
             ..Scope::default()
         };
         let nodes = Scope {

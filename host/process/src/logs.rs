@@ -1,9 +1,11 @@
 //! Structured logs: one JSON object or one readable line per event, to standard error.
 
+mod busy;
 mod lines;
 
 pub use lines::Flush;
 
+use busy::{Busy, Style};
 use lines::Lines;
 use tracing_subscriber::EnvFilter;
 
@@ -61,8 +63,21 @@ pub fn install(
             .json()
             .flatten_event(true)
             .with_current_span(false)
+            .map_event_format(|others| Busy {
+                targets: buffered,
+                style: Style::Json,
+                others,
+            })
             .try_init(),
-        Format::Text { colour } => builder.with_ansi(colour).try_init(),
+        Format::Text { colour: true } => builder.with_ansi(true).try_init(),
+        Format::Text { colour: false } => builder
+            .with_ansi(false)
+            .map_event_format(|others| Busy {
+                targets: buffered,
+                style: Style::Text,
+                others,
+            })
+            .try_init(),
     };
     Ok(flush)
 }

@@ -35,6 +35,8 @@ pub struct Peer {
     pub certificate: Option<CertificateDer<'static>>,
     /// What the listener's [`Handle`] writes of the certificate into requests: made once for a connection.
     pub described: OnceLock<Option<HeaderValue>>,
+    /// The address as the listener's [`Handle`] writes it into requests: made once for a connection.
+    pub named: OnceLock<HeaderValue>,
 }
 
 impl Peer {
@@ -46,6 +48,7 @@ impl Peer {
             handshake: None,
             certificate: None,
             described: OnceLock::new(),
+            named: OnceLock::new(),
         }
     }
 

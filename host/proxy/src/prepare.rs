@@ -28,8 +28,9 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     header::PROXY_AUTHORIZATION,
 ];
 
-/// Makes the URI absolute, with its path normalized; `Host` moves into it.
-pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
+/// Makes the URI absolute, with its path normalized; `Host` moves into it. A caller from outside has the scheme of its connection,
+/// whatever the request says of itself.
+pub(crate) fn target(head: &mut Parts, caller: Option<&Peer>) -> Result<(), Refusal> {
     if head.method == Method::CONNECT {
         return Err(bad(
             StatusCode::NOT_IMPLEMENTED,
@@ -61,7 +62,10 @@ pub(crate) fn target(head: &mut Parts) -> Result<(), Refusal> {
         let reason = "the request's host must not name a user (RFC 9110, 4.2.4)";
         return Err(bad(StatusCode::BAD_REQUEST, reason));
     }
-    parts.scheme.get_or_insert(Scheme::HTTP);
+    match caller {
+        Some(peer) => parts.scheme = Some(scheme(peer)),
+        None => drop(parts.scheme.get_or_insert(Scheme::HTTP)),
+    }
     parts.path_and_query = Some(path(parts.path_and_query)?);
     head.uri = Uri::from_parts(parts).map_err(|_| {
         bad(
@@ -223,35 +227,44 @@ fn new_id() -> HeaderValue {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// Says to the pods who called from outside, and how. The scheme is the connection's, whatever the request says of itself.
+fn scheme(peer: &Peer) -> Scheme {
+    match peer.handshake {
+        Some(_) => Scheme::HTTPS,
+        None => Scheme::HTTP,
+    }
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+
+/// Says to the pods who called from outside, and how.
 pub(crate) fn forwarded(head: &mut Parts, peer: &Peer) {
-    let address = peer.address.ip().to_canonical().to_string();
-    let secure = peer.handshake.is_some();
-    let scheme = if secure { Scheme::HTTPS } else { Scheme::HTTP };
-    let mut parts = std::mem::take(&mut head.uri).into_parts();
-    parts.scheme = Some(scheme);
-    head.uri = Uri::from_parts(parts).unwrap_or_default();
     let headers = &mut head.headers;
-    let chain = match headers
-        .get("x-forwarded-for")
-        .and_then(|value| value.to_str().ok())
-    {
-        Some(before) => format!("{before}, {address}"),
-        None => address,
+    let address = peer.named.get_or_init(|| named(peer));
+    let before = headers.get(&FORWARDED_FOR);
+    let chain = match before.and_then(|value| value.to_str().ok()) {
+        None => Some(address.clone()),
+        Some(before) => address
+            .to_str()
+            .ok()
+            .and_then(|address| HeaderValue::try_from(format!("{before}, {address}")).ok()),
     };
-    if let Ok(chain) = HeaderValue::try_from(chain) {
-        headers.insert("x-forwarded-for", chain);
+    if let Some(chain) = chain {
+        headers.insert(FORWARDED_FOR, chain);
     }
     // Envoy's SANITIZE_SET: what a client says of its own certificate is nothing, what it proved is told.
-    headers.remove("x-forwarded-client-cert");
+    headers.remove(&CLIENT_CERT);
     if let Some(certificate) = &peer.certificate {
         let written = peer.described.get_or_init(|| described(certificate));
         if let Some(written) = written {
-            headers.insert("x-forwarded-client-cert", written.clone());
+            headers.insert(CLIENT_CERT, written.clone());
         }
     }
+    let secure = peer.handshake.is_some();
     headers.insert(
-        "x-forwarded-proto",
+        FORWARDED_PROTO,
         HeaderValue::from_static(if secure { "https" } else { "http" }),
     );
     if let Some(host) = head
@@ -259,8 +272,13 @@ pub(crate) fn forwarded(head: &mut Parts, peer: &Peer) {
         .authority()
         .and_then(|host| HeaderValue::from_str(host.as_str()).ok())
     {
-        headers.insert("x-forwarded-host", host);
+        headers.insert(FORWARDED_HOST, host);
     }
+}
+
+fn named(peer: &Peer) -> HeaderValue {
+    let address = peer.address.ip().to_canonical().to_string();
+    HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown"))
 }
 
 fn described(certificate: &CertificateDer<'_>) -> Option<HeaderValue> {

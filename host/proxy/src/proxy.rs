@@ -190,7 +190,7 @@ impl Proxy {
     }
 
     fn prepare(&self, source: &Source, head: &mut Parts) -> Result<(), Refusal> {
-        prepare::target(head)?;
+        prepare::target(head, source.peer())?;
         prepare::limits(head, self.settings.head_bytes, self.settings.body_bytes)?;
         prepare::strip_hop_by_hop(&mut head.headers);
         if let Some(peer) = source.peer() {
@@ -252,15 +252,13 @@ impl Proxy {
             }
             return answer;
         };
-        let mut passed = match self.routed(request, Some(&chain), trace).await {
+        let mut passed = match Box::pin(self.routed(request, Some(&chain), trace)).await {
             Ok(passed) => passed,
             // What the proxy answers itself passes the filters like any other response.
             Err(refusal) => Passed::at_once(trace.local_reply(refusal)),
         };
         apply(&choice, passed.response.headers_mut());
-        passed.response = chain
-            .response(passed.response, passed.deadline, trace)
-            .await;
+        passed.response = Box::pin(chain.response(passed.response, passed.deadline, trace)).await;
         Ok(passed)
     }
 
@@ -279,7 +277,7 @@ impl Proxy {
             return Ok(Passed::at_once(answer));
         }
         if let Some(chain) = chain {
-            body = chain.request(&mut head, body, trace).await?;
+            body = Box::pin(chain.request(&mut head, body, trace)).await?;
         }
         let mut passed = match (&route.action, target) {
             (Action::Redirect(redirect), _) => {
@@ -308,10 +306,10 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<Passed, Refusal> {
         let keep = self.settings.replay_bytes;
-        let body = self
-            .mirrors
-            .send(copies, (&head, body), trace, keep)
-            .await?;
+        let body = match copies.is_empty() {
+            true => body,
+            false => Box::pin(self.mirrors.send(copies, (&head, body), trace, keep)).await?,
+        };
         let journey = Journey::new(&self.ways, &target.cluster, route, keep);
         let deadline = journey.deadline(trace.started);
         let mut response = journey.travel((head, body), trace).await?;

@@ -46,7 +46,8 @@ impl Ways {
     ) -> Result<Response<Body>, Failure> {
         match &endpoint.place {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
-            _ => self.upstreams.call(cluster, endpoint, request).await,
+            // Boxed: connecting needs much room, and a call in memory should not carry it along.
+            _ => Box::pin(self.upstreams.call(cluster, endpoint, request)).await,
         }
     }
 

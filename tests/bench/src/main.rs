@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: how fast and how small a release build is, measured from outside over real connections.
 //!
-//! Every figure comes from one run on one machine, which also carries the load generator: read them as a floor.
+//! Every figure comes from one run on one machine. Where it has two cores, what is measured has one and the load generator the other.
 
+mod cores;
 mod peer;
 mod pods;
 mod traffic;
+mod wrk;
 
 use anyhow::Result;
 use osier_tests::artifacts::component;
@@ -48,6 +50,7 @@ impl Bench {
     async fn run(&self) -> Result<()> {
         let options = Options {
             binary: Some(self.binary.clone()),
+            wrapper: cores::measured(),
             ..Options::default()
         };
         let mut node = Node::start_with(&options)?;

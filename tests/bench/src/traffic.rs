@@ -1,7 +1,7 @@
 //! Requests per second and their times, through the gateway and from pod to pod.
 
-use crate::Bench;
-use anyhow::{Result, bail, ensure};
+use crate::{Bench, cores, wrk};
+use anyhow::{Context, Result, bail, ensure};
 use osier_tests::load::Plan;
 use osier_tests::{Node, http, until};
 use serde_json::{Value, json};
@@ -9,6 +9,12 @@ use std::time::Duration;
 
 /// Samples before this are not counted: pools fill, code gets warm.
 const WARM_UP: Duration = Duration::from_secs(2);
+
+/// What is measured: where it listens and which process it is.
+pub(crate) struct Served {
+    pub(crate) address: String,
+    pub(crate) pid: u32,
+}
 
 /// What one load brought.
 pub(crate) struct Row {
@@ -18,31 +24,54 @@ pub(crate) struct Row {
     pub(crate) p50: Duration,
     /// 99th percentile.
     pub(crate) p99: Duration,
+    /// Microseconds of processor time that the server used for each request.
+    pub(crate) cpu: f64,
+}
+
+impl Row {
+    pub(crate) const TITLES: &str =
+        "  connections   requests/s      p50 ms      p99 ms   CPU us each";
+
+    pub(crate) fn json(&self, connections: usize) -> Value {
+        json!({"connections": connections, "requests_per_second": self.rate,
+            "p50_ms": millis(self.p50), "p99_ms": millis(self.p99), "cpu_us": self.cpu})
+    }
+
+    pub(crate) fn print(&self, connections: usize) {
+        let (p50, p99) = (millis(self.p50), millis(self.p99));
+        print!(
+            "  {connections:>11} {:>12.0} {p50:>11.3} {p99:>11.3} {:>13.1}",
+            self.rate, self.cpu
+        );
+    }
 }
 
 /// The hello pod through the gateway, by the number of connections.
 pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<(Vec<(usize, Row)>, Value)> {
-    let gateway = node.address("gateway")?;
+    let gateway = gateway(node)?;
     answers(&gateway, "/").await?;
-    println!("\n  hello through the gateway\n  connections   requests/s      p50 ms      p99 ms");
+    println!("\n  hello through the gateway\n{}", Row::TITLES);
     let (mut rows, mut figures) = (Vec::new(), Vec::new());
     for connections in &bench.connections {
         let row = measure(&gateway, ("/", *connections), bench.seconds).await?;
-        println!(
-            "  {connections:>11} {:>12.0} {:>11.3} {:>11.3}",
-            row.rate,
-            millis(row.p50),
-            millis(row.p99)
-        );
-        figures.push(json!({"connections": connections, "requests_per_second": row.rate, "p50_ms": millis(row.p50), "p99_ms": millis(row.p99)}));
+        row.print(*connections);
+        println!();
+        figures.push(row.json(*connections));
         rows.push((*connections, row));
     }
     Ok((rows, Value::from(figures)))
 }
 
+fn gateway(node: &Node) -> Result<Served> {
+    Ok(Served {
+        address: node.address("gateway")?,
+        pid: node.pid()?,
+    })
+}
+
 /// What a call from one pod to another adds, routed and checked in memory.
 pub(crate) async fn hop(node: &Node, bench: &Bench) -> Result<Value> {
-    let gateway = node.address("gateway")?;
+    let gateway = gateway(node)?;
     for path in ["/http/hello", "/http/call/http.default"] {
         answers(&gateway, path).await?;
     }
@@ -60,9 +89,9 @@ pub(crate) async fn hop(node: &Node, bench: &Bench) -> Result<Value> {
     )
 }
 
-async fn answers(gateway: &str, path: &str) -> Result<()> {
+async fn answers(gateway: &Served, path: &str) -> Result<()> {
     let asked = || async {
-        let answer = http::get(gateway, path).await?;
+        let answer = http::get(&gateway.address, path).await?;
         ensure!(
             answer.status == 200,
             "{path}: {}: {}",
@@ -74,15 +103,33 @@ async fn answers(gateway: &str, path: &str) -> Result<()> {
     until(&format!("{path} answers"), Duration::from_secs(60), asked).await
 }
 
-/// Asks for a while and counts what came after the warm-up.
-pub(crate) async fn measure(
-    gateway: &str,
-    (path, connections): (&str, usize),
-    seconds: u64,
-) -> Result<Row> {
-    let load = Plan::get(gateway, path, connections).start();
+/// Asks for a while: by `wrk` where it is installed, else by a slower generator of our own.
+pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) -> Result<Row> {
+    // Pools fill, code gets warm.
+    if wrk::run(&served.address, load, WARM_UP.as_secs())
+        .await?
+        .is_none()
+    {
+        return own(served, load, seconds).await;
+    }
+    let before = cores::used(served.pid)?;
+    let outcome = wrk::run(&served.address, load, seconds).await?;
+    let outcome = outcome.context("wrk was here a moment ago")?;
+    let cpu = cores::used(served.pid)?.saturating_sub(before);
+    Ok(Row {
+        rate: outcome.rate,
+        p50: outcome.p50,
+        p99: outcome.p99,
+        cpu: cpu.as_secs_f64() * 1e6 / outcome.requests.max(1) as f64,
+    })
+}
+
+async fn own(served: &Served, (path, connections): (&str, usize), seconds: u64) -> Result<Row> {
+    let before = cores::used(served.pid)?;
+    let load = Plan::get(&served.address, path, connections).start();
     tokio::time::sleep(WARM_UP + Duration::from_secs(seconds)).await;
     let outcome = load.finish().await;
+    let cpu = cores::used(served.pid)?.saturating_sub(before);
     let faults = outcome.unexpected(&[200]);
     if !faults.is_empty() {
         bail!(
@@ -95,6 +142,7 @@ pub(crate) async fn measure(
         rate: outcome.rate(WARM_UP),
         p50: quantile(0.5),
         p99: quantile(0.99),
+        cpu: cpu.as_secs_f64() * 1e6 / outcome.total().max(1) as f64,
     })
 }
 

@@ -22,6 +22,7 @@ use super::create::Running;
 use super::{Event, Shared, Slot, spec};
 use crate::components::Components;
 use crate::environment::Place;
+use crate::kept;
 use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
 
 /// Words of containers that may wait for the actor; faults beyond it are not told one by one.
@@ -82,14 +83,12 @@ impl Worker {
         changes: watch::Receiver<Option<Arc<Object>>>,
     ) -> Self {
         let (sender, events) = mpsc::channel(WAITING);
-        let started = pod
-            .text(&["status", "startTime"])
-            .parse()
-            .unwrap_or_else(|_| clock::now());
+        let known = kept::status(&pod);
+        let started = known["startTime"].as_str().unwrap_or_default().parse();
         Self {
             shared,
-            init: records(&pod, "initContainers", "initContainerStatuses"),
-            containers: records(&pod, "containers", "containerStatuses"),
+            init: records((&pod, "initContainers"), &known["initContainerStatuses"]),
+            containers: records((&pod, "containers"), &known["containerStatuses"]),
             pod,
             changes,
             events,
@@ -97,7 +96,7 @@ impl Worker {
             alive: HashMap::new(),
             due: BTreeMap::new(),
             ip: None,
-            started,
+            started: started.unwrap_or_else(|_| clock::now()),
             reported: Box::default(),
             faults_due: None,
             resuming: None,
@@ -343,11 +342,10 @@ impl Worker {
     }
 
     fn status(&self) -> Value {
-        let told: Option<Value> = serde_json::from_str(&self.reported).ok();
-        let known = told.as_ref().or_else(|| self.pod.get(&["status"]));
+        let told = serde_json::from_str(&self.reported).ok();
         let report = Report {
             pod: &self.pod,
-            known: known.unwrap_or(&Value::Null),
+            known: &told.unwrap_or_else(|| kept::status(&self.pod)),
             policy: spec::restart_policy(&self.pod),
             init: &self.init,
             containers: &self.containers,
@@ -433,14 +431,15 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-fn records(pod: &Object, field: &str, statuses: &str) -> Vec<Record> {
+/// The containers of a field of the spec, as their statuses say that they were.
+fn records((pod, field): (&Object, &str), statuses: &Value) -> Vec<Record> {
     let initializing = field == "containers" && !spec::containers(pod, "initContainers").is_empty();
     let reason = if initializing {
         "PodInitializing"
     } else {
         "ContainerCreating"
     };
-    let known = pod.get(&["status", statuses]).and_then(Value::as_array);
+    let known = statuses.as_array();
     let resume = |container: &Value| {
         let mut record = Record::new(container, reason);
         let reported = known

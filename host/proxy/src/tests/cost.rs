@@ -73,6 +73,10 @@ async fn a_request_costs_few_allocations() {
     }
     // The gate of these tests keeps what it hears, which allocates a few times itself.
     cost(&mesh, &outside()).await;
+    let source = outside();
+    let size = std::mem::size_of_val(&mesh.proxy.handle(source.clone(), request()));
+    // It is copied with each request, and each connection has room for one.
+    assert!(size <= 6 << 10, "the door's future has {size} bytes");
     let (allocations, nanos) = cost(&mesh, &outside()).await;
     println!("a request through the gateway's door: {allocations} allocations, {nanos} ns");
     assert!(allocations <= 45, "{allocations}");

@@ -1,0 +1,90 @@
+//! `wrk`, the load generator that people know: one thread, keep-alive connections.
+
+use crate::cores;
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+/// What it reports.
+pub(crate) struct Outcome {
+    pub(crate) requests: u64,
+    pub(crate) rate: f64,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+}
+
+/// Runs it on a path with so many connections; `None` if it is not installed. An answer other than 2xx or a broken connection is
+/// an error.
+pub(crate) async fn run(
+    address: &str,
+    (path, connections): (&str, usize),
+    seconds: u64,
+) -> Result<Option<Outcome>> {
+    let found = tokio::process::Command::new("wrk").arg("-v").output().await;
+    if found.is_err() {
+        return Ok(None);
+    }
+    let output = cores::command(&cores::load(), "wrk")
+        .args(["-t1", "--latency", "-c", &connections.to_string()])
+        .args([
+            "-d",
+            &format!("{seconds}s"),
+            &format!("http://{address}{path}"),
+        ])
+        .output()
+        .await?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let broken = ["Non-2xx", "Socket errors"];
+    ensure!(
+        output.status.success() && !broken.iter().any(|fault| said.contains(fault)),
+        "wrk on {path}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    read(&said)
+        .with_context(|| format!("wrk said:\n{said}"))
+        .map(Some)
+}
+
+fn read(said: &str) -> Option<Outcome> {
+    let after = |label: &str| {
+        let line = said
+            .lines()
+            .map(str::trim)
+            .find_map(|line| line.strip_prefix(label))?;
+        Some(line.trim())
+    };
+    let total = said.lines().find(|line| line.contains(" requests in "))?;
+    Some(Outcome {
+        requests: total.split_whitespace().next()?.parse().ok()?,
+        rate: after("Requests/sec:")?.parse().ok()?,
+        p50: time(after("50%")?)?,
+        p99: time(after("99%")?)?,
+    })
+}
+
+/// `830.00us`, `1.01ms`, `2.30s`.
+fn time(text: &str) -> Option<Duration> {
+    let number = text.trim_end_matches(char::is_alphabetic);
+    let unit = match &text[number.len()..] {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return None,
+    };
+    Some(Duration::from_secs_f64(number.parse::<f64>().ok()? * unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read() {
+        let said = "Running 8s test @ http://127.0.0.1:1/\n  Latency Distribution\n     50%    0.98ms\n     99%  830.00us\n  \
+            400000 requests in 8.00s, 10MB read\nRequests/sec:  50000.12\n";
+        let outcome = read(said).unwrap();
+        assert_eq!(outcome.requests, 400_000);
+        assert_eq!(outcome.p50, Duration::from_micros(980));
+        assert_eq!(outcome.p99, Duration::from_micros(830));
+        assert!(outcome.rate > 50_000.0);
+    }
+}
