@@ -127,10 +127,16 @@ fn either(labels: &BTreeMap<String, String>, first: &str, second: &str) -> Arc<s
     value.map_or("", String::as_str).into()
 }
 
+/// The controller's name; a Deployment's where a ReplicaSet of it owns the pod (Istio names workloads so).
 fn owner(pod: &Object) -> Option<&str> {
     let owners = pod.get(&["metadata", "ownerReferences"])?.as_array()?;
     let controller = owners
         .iter()
         .find(|o| o.get("controller").and_then(|c| c.as_bool()) == Some(true))?;
-    controller.get("name")?.as_str()
+    let name = controller.get("name")?.as_str()?;
+    let hash = pod.text(&["metadata", "labels", "pod-template-hash"]);
+    let deployment = name
+        .strip_suffix(hash)
+        .and_then(|rest| rest.strip_suffix('-'));
+    Some(deployment.filter(|_| !hash.is_empty()).unwrap_or(name))
 }

@@ -248,12 +248,15 @@ impl PolicySet {
     }
 }
 
+/// What was answered to a question about a choice, and how a chosen one is named.
+type Answered<'a, T> = (&'a Result<Option<T>, Unanswered>, &'a dyn Fn(&T) -> String);
+
 /// What became of a question about a choice.
 fn decision<T>(
     policy: &CompiledPolicy,
     step: &Step,
     began: Instant,
-    (answer, name): (&Result<Option<T>, Unanswered>, &dyn Fn(&T) -> String),
+    (answer, name): Answered<'_, T>,
 ) -> Decision {
     let (outcome, reason) = match (answer, policy.mode()) {
         (Ok(None), _) => (Outcome::Left, String::new()),
