@@ -49,6 +49,7 @@ pub(crate) fn status(pod: &Object) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use serde_json::json;
 
