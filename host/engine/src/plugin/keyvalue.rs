@@ -64,46 +64,28 @@ pub struct Taken {
     pub retry_after: u64,
 }
 
-/// Why a counter could not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a counter could not be used (`osier:policy/counters.error`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
 pub enum KeyValueError {
     /// The bucket is not in the plugin's grants.
     #[error("the bucket is not granted")]
+    #[component(name = "not-granted")]
     NotGranted,
     /// The node holds as many live counters as it may.
     #[error("too many counters")]
+    #[component(name = "full")]
     Full,
     /// The backend does not answer.
     #[error("the counters are unavailable")]
+    #[component(name = "unavailable")]
     Unavailable,
 }
 
 /// Start of the interface's name; any version of its track links.
 pub(super) const INTERFACE: &str = "osier:policy/counters@";
 const LINKED: &str = "osier:policy/counters@0.1.0";
-
-/// `osier:policy/counters.error`.
-#[derive(Clone, Copy, ComponentType, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum WireError {
-    #[component(name = "not-granted")]
-    NotGranted,
-    #[component(name = "full")]
-    Full,
-    #[component(name = "unavailable")]
-    Unavailable,
-}
-
-impl From<KeyValueError> for WireError {
-    fn from(error: KeyValueError) -> Self {
-        match error {
-            KeyValueError::NotGranted => Self::NotGranted,
-            KeyValueError::Full => Self::Full,
-            KeyValueError::Unavailable => Self::Unavailable,
-        }
-    }
-}
 
 /// `osier:policy/counters.terms`.
 #[derive(Clone, Copy, ComponentType, Lift)]
@@ -124,7 +106,7 @@ struct WireTaken {
     retry_after: u64,
 }
 
-type Wire<T> = (Result<T, WireError>,);
+type Wire<T> = (Result<T, KeyValueError>,);
 type Asked<'a> = StoreContextMut<'a, Host>;
 
 /// Links the interface; the counters themselves are in each store.
@@ -190,7 +172,5 @@ fn answer<T>(
     ask: impl FnOnce(&dyn KeyValue) -> Result<T, KeyValueError>,
 ) -> Wire<T> {
     let counters = host.data().counters().ok_or(KeyValueError::NotGranted);
-    (counters
-        .and_then(|counters| ask(counters.as_ref()))
-        .map_err(Into::into),)
+    (counters.and_then(|counters| ask(counters.as_ref())),)
 }

@@ -13,17 +13,22 @@ pub trait LogStreams: Send + Sync {
     fn write(&self, stream: &str, text: &str) -> Result<(), LogError>;
 }
 
-/// Why a line was not written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a line was not written (`osier:policy/log.error`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
 pub enum LogError {
     /// The stream is not in the plugin's grants.
     #[error("the stream is not granted")]
+    #[component(name = "not-granted")]
     NotGranted,
     /// The line is too long.
     #[error("the line is too long")]
+    #[component(name = "too-long")]
     TooLong,
     /// The node cannot write now.
     #[error("the log is unavailable")]
+    #[component(name = "unavailable")]
     Unavailable,
 }
 
@@ -31,31 +36,8 @@ pub enum LogError {
 pub(super) const INTERFACE: &str = "osier:policy/log@";
 const LINKED: &str = "osier:policy/log@0.1.0";
 
-/// `osier:policy/log.error`.
-#[derive(Clone, Copy, ComponentType, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum WireError {
-    #[component(name = "not-granted")]
-    NotGranted,
-    #[component(name = "too-long")]
-    TooLong,
-    #[component(name = "unavailable")]
-    Unavailable,
-}
-
-impl From<LogError> for WireError {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::NotGranted => Self::NotGranted,
-            LogError::TooLong => Self::TooLong,
-            LogError::Unavailable => Self::Unavailable,
-        }
-    }
-}
-
 type Asked<'a> = StoreContextMut<'a, Host>;
-type Wire = (Result<(), WireError>,);
+type Wire = (Result<(), LogError>,);
 
 /// Links the interface; the streams themselves are in each store.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -64,7 +46,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |host: Asked<'_>, (stream, text): (String, String)| -> wasmtime::Result<Wire> {
             let streams = host.data().streams().ok_or(LogError::NotGranted);
             let written = streams.and_then(|streams| streams.write(&stream, &text));
-            Ok((written.map_err(Into::into),))
+            Ok((written,))
         },
     )
 }

@@ -19,8 +19,9 @@ pub trait Meters: Send + Sync {
     fn record(&self, name: &str, labels: Vec<String>, value: f64) -> Result<(), MeterError>;
 }
 
-/// A family of numbers.
-#[derive(Clone, Debug, PartialEq)]
+/// A family of numbers (`osier:policy/metrics.definition`).
+#[derive(Clone, Debug, PartialEq, ComponentType, Lift)]
+#[component(record)]
 pub struct MeterDefinition {
     /// Its name.
     pub name: String,
@@ -50,20 +51,26 @@ pub enum MeterKind {
     Distribution,
 }
 
-/// Why a number was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a number was not taken (`osier:policy/metrics.error`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, ComponentType, Lower)]
+#[component(enum)]
+#[repr(u8)]
 pub enum MeterError {
     /// The name is not in the plugin's grants.
     #[error("the metric is not granted")]
+    #[component(name = "not-granted")]
     NotGranted,
     /// The name was not defined, or is defined otherwise.
     #[error("the metric is defined otherwise")]
+    #[component(name = "mismatch")]
     Mismatch,
     /// The plugin has as many series as it may.
     #[error("too many series")]
+    #[component(name = "full")]
     Full,
     /// The definition or the value makes no sense.
     #[error("the definition or value makes no sense")]
+    #[component(name = "invalid")]
     Invalid,
 }
 
@@ -71,59 +78,15 @@ pub enum MeterError {
 pub(super) const INTERFACE: &str = "osier:policy/metrics@";
 const LINKED: &str = "osier:policy/metrics@0.1.0";
 
-/// `osier:policy/metrics.error`.
-#[derive(Clone, Copy, ComponentType, Lower)]
-#[component(enum)]
-#[repr(u8)]
-enum WireError {
-    #[component(name = "not-granted")]
-    NotGranted,
-    #[component(name = "mismatch")]
-    Mismatch,
-    #[component(name = "full")]
-    Full,
-    #[component(name = "invalid")]
-    Invalid,
-}
-
-impl From<MeterError> for WireError {
-    fn from(error: MeterError) -> Self {
-        match error {
-            MeterError::NotGranted => Self::NotGranted,
-            MeterError::Mismatch => Self::Mismatch,
-            MeterError::Full => Self::Full,
-            MeterError::Invalid => Self::Invalid,
-        }
-    }
-}
-
-/// `osier:policy/metrics.definition`.
-#[derive(Clone, ComponentType, Lift)]
-#[component(record)]
-struct WireDefinition {
-    name: String,
-    kind: MeterKind,
-    description: String,
-    labels: Vec<String>,
-    buckets: Vec<f64>,
-}
-
 type Asked<'a> = StoreContextMut<'a, Host>;
-type Wire = (Result<(), WireError>,);
+type Wire = (Result<(), MeterError>,);
 
 /// Links the interface; the numbers themselves are in the host.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     let mut metrics = linker.instance(LINKED)?;
     metrics.func_wrap(
         "define",
-        |host: Asked<'_>, (wire,): (WireDefinition,)| -> wasmtime::Result<Wire> {
-            let definition = MeterDefinition {
-                name: wire.name,
-                kind: wire.kind,
-                description: wire.description,
-                labels: wire.labels,
-                buckets: wire.buckets,
-            };
+        |host: Asked<'_>, (definition,): (MeterDefinition,)| -> wasmtime::Result<Wire> {
             Ok(answer(&host, |meters| meters.define(definition)))
         },
     )?;
@@ -139,7 +102,5 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 fn answer(host: &Asked<'_>, ask: impl FnOnce(&dyn Meters) -> Result<(), MeterError>) -> Wire {
     let meters = host.data().meters().ok_or(MeterError::NotGranted);
-    (meters
-        .and_then(|meters| ask(meters.as_ref()))
-        .map_err(Into::into),)
+    (meters.and_then(|meters| ask(meters.as_ref())),)
 }
