@@ -258,37 +258,7 @@ macro_rules! __osier_template {
                 ask(|plugin| <$plugin as $crate::extension::Schedule>::score(plugin, &pod, &candidates))
             }
         }
-        $crate::bindings::scheduler::export_scheduler!(Exported with_types_in $crate::bindings::sch    (metric, $plugin:ty) => {
-        const _: fn(
-            &$plugin,
-            &[$crate::types::MetricInstance],
-        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Metric>::report;
-    };
-    (logentry, $plugin:ty) => {
-        const _: fn(
-            &$plugin,
-            &[$crate::types::LogEntryInstance],
-        ) -> ::std::result::Result<(), ::std::string::String> =
-            <$plugin as $crate::LogEntry>::report;
-    };
-    (tracespan, $plugin:ty) => {
-        const _: fn(
-            &$plugin,
-            &[$crate::types::TraceSpanInstance],
-        ) -> ::std::result::Result<(), ::std::string::String> =
-            <$plugin as $crate::TraceSpan>::report;
-    };
-    (edge, $plugin:ty) => {
-        const _: fn(
-            &$plugin,
-            &[$crate::types::EdgeInstance],
-        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Edge>::report;
-    };
-    (reportnothing, $plugin:ty) => {
-        const _: fn(&$plugin, u32) -> ::std::result::Result<(), ::std::string::String> =
-            <$plugin as $crate::ReportNothing>::report;
-    };
-eduler);
+        $crate::bindings::scheduler::export_scheduler!(Exported with_types_in $crate::bindings::scheduler);
     };
 }
 
@@ -362,6 +332,36 @@ macro_rules! __osier_promise {
     (quota, $plugin:ty) => {
         const _: fn(&$plugin, &$crate::types::QuotaInstance) -> $crate::Outcome =
             <$plugin as $crate::Quota>::allocate;
+    };
+    (metric, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::MetricInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Metric>::report;
+    };
+    (logentry, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::LogEntryInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::LogEntry>::report;
+    };
+    (tracespan, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::TraceSpanInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::TraceSpan>::report;
+    };
+    (edge, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::EdgeInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> = <$plugin as $crate::Edge>::report;
+    };
+    (reportnothing, $plugin:ty) => {
+        const _: fn(&$plugin, u32) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::ReportNothing>::report;
     };
 }
 
