@@ -48,25 +48,34 @@ async fn main() -> ExitCode {
 
 impl Bench {
     async fn run(&self) -> Result<()> {
-        let options = Options {
-            binary: Some(self.binary.clone()),
-            wrapper: cores::measured(),
-            ..Options::default()
-        };
-        let mut node = Node::start_with(&options)?;
-        node.import("hello:1.0", &component("hello")?)?;
-        node.import("http:1.0", &component("tests/http")?)?;
-        node.apply_text(include_str!("hello.yaml"))?;
         let mut figures = Map::new();
+        let mut node = self.node(cores::measured())?;
         let (rows, hello) = traffic::hello(&node, self).await?;
         figures.insert("hello".into(), hello);
         figures.insert("wasmtime_serve".into(), peer::compare(self, &rows).await?);
         figures.insert("hop".into(), traffic::hop(&node, self).await?);
+        node.terminate()?;
+        // Starting pods is no comparison of one core with another: this node has them all.
+        let mut node = self.node(Vec::new())?;
+        traffic::hello_answers(&node).await?;
         figures.insert("apply_to_ready".into(), pods::apply_to_ready(&node).await?);
         figures.insert("idle_pods".into(), pods::idle(&node, self.pods).await?);
         node.terminate()?;
         std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
         println!("\n  as JSON: {}", self.json.display());
         Ok(())
+    }
+
+    /// A node with what is measured on it, behind a command such as `taskset`.
+    fn node(&self, wrapper: Vec<String>) -> Result<Node> {
+        let node = Node::start_with(&Options {
+            binary: Some(self.binary.clone()),
+            wrapper,
+            ..Options::default()
+        })?;
+        node.import("hello:1.0", &component("hello")?)?;
+        node.import("http:1.0", &component("tests/http")?)?;
+        node.apply_text(include_str!("hello.yaml"))?;
+        Ok(node)
     }
 }

@@ -89,6 +89,11 @@ pub(crate) async fn hop(node: &Node, bench: &Bench) -> Result<Value> {
     )
 }
 
+/// Waits until the hello pod is served: everything is compiled then.
+pub(crate) async fn hello_answers(node: &Node) -> Result<()> {
+    answers(&gateway(node)?, "/").await
+}
+
 async fn answers(gateway: &Served, path: &str) -> Result<()> {
     let asked = || async {
         let answer = http::get(&gateway.address, path).await?;
