@@ -285,7 +285,7 @@ impl<'a> Journey<'a> {
                 Ok(response) => Ended::Answered(response.status(), response.headers()),
                 Err(failure) => Ended::Failed(failure),
             };
-            judge::judge(self.cluster, picked.place, ended, self.ways.now());
+            judge::judge(self.cluster, picked.place, ended, || self.ways.now());
         }
         Tried {
             result,

@@ -16,8 +16,8 @@ pub(crate) enum Ended<'a> {
     Failed(&'a Failure),
 }
 
-/// Tells the endpoint at `place` how a call to it ended.
-pub(crate) fn judge(cluster: &Cluster, place: usize, ended: Ended<'_>, now: u64) {
+/// Tells the endpoint at `place` how a call to it ended. Few clusters judge, so the clock is read only for those.
+pub(crate) fn judge(cluster: &Cluster, place: usize, ended: Ended<'_>, now: impl FnOnce() -> u64) {
     let Some(policy) = &cluster.balancing.outlier else {
         return;
     };
@@ -25,7 +25,7 @@ pub(crate) fn judge(cluster: &Cluster, place: usize, ended: Ended<'_>, now: u64)
         return;
     };
     let all = (policy, cluster.health.as_slice());
-    let judgement = cluster.ejections.judge(all, (place, sign), now);
+    let judgement = cluster.ejections.judge(all, (place, sign), now());
     let Some(endpoint) = cluster.endpoints.get(place) else {
         return;
     };

@@ -208,7 +208,7 @@ async fn connect(
         let ended = connected
             .as_ref()
             .map_or_else(Ended::Failed, |_| Ended::Connected);
-        judge::judge(cluster, place, ended, proxy.ways().now());
+        judge::judge(cluster, place, ended, || proxy.ways().now());
         match connected {
             Ok(stream) => return Ok((Arc::clone(endpoint), stream)),
             Err(failure) => (failed, flag) = (failure.to_string(), Flag::Unreachable),

@@ -1,7 +1,7 @@
 //! The lines of busy targets: the same words as all others, written by a formatter that does less for each.
 
 use std::cell::RefCell;
-use std::fmt::{self, Debug};
+use std::fmt::{self, Debug, Write as _};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -41,39 +41,51 @@ where
         if !self.targets.contains(&metadata.target()) {
             return self.others.format_event(context, writer, event);
         }
-        let (level, target) = (metadata.level().as_str(), metadata.target());
-        match self.style {
-            Style::Text => {
-                time(&mut writer)?;
-                write!(writer, " {level:>5} {target}:")?;
-            }
-            Style::Json => {
-                writer.write_str("{\"timestamp\":\"")?;
-                time(&mut writer)?;
-                write!(writer, "\",\"level\":\"{level}\"")?;
-            }
-        }
-        let mut fields = Fields {
-            writer: &mut writer,
-            style: self.style,
-            written: Ok(()),
-        };
-        event.record(&mut fields);
-        fields.written?;
-        match self.style {
-            Style::Text => writer.write_str("\n"),
-            Style::Json => writeln!(writer, ",\"target\":\"{target}\"}}"),
-        }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            write_line(line, self.style, event)?;
+            writer.write_str(line)
+        })
     }
 }
 
 thread_local! {
     /// The second that was written last on this thread, and how.
     static SECOND: RefCell<(i64, String)> = const { RefCell::new((0, String::new())) };
+    /// Room for one line, so that its many parts are put together without a call through a vtable for each.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn write_line(line: &mut String, style: Style, event: &Event<'_>) -> fmt::Result {
+    let metadata = event.metadata();
+    let (level, target) = (metadata.level().as_str(), metadata.target());
+    match style {
+        Style::Text => {
+            time(line)?;
+            write!(line, " {level:>5} {target}:")?;
+        }
+        Style::Json => {
+            line.push_str("{\"timestamp\":\"");
+            time(line)?;
+            write!(line, "\",\"level\":\"{level}\"")?;
+        }
+    }
+    let mut fields = Fields {
+        line,
+        style,
+        written: Ok(()),
+    };
+    event.record(&mut fields);
+    fields.written?;
+    match style {
+        Style::Text => line.push('\n'),
+        Style::Json => writeln!(line, ",\"target\":\"{target}\"}}")?,
+    }
+    Ok(())
 }
 
 /// Now, in UTC with microseconds (RFC 3339).
-fn time(writer: &mut Writer<'_>) -> fmt::Result {
+fn time(line: &mut String) -> fmt::Result {
     let now = clock::now();
     SECOND.with_borrow_mut(|(second, text)| {
         if *second != now.as_second() || text.is_empty() {
@@ -82,82 +94,100 @@ fn time(writer: &mut Writer<'_>) -> fmt::Result {
                 now.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
             );
         }
-        writer.write_str(text)
-    })?;
-    write!(writer, ".{:06}Z", now.subsec_nanosecond() / 1000)
+        line.push_str(text);
+    });
+    let micros = now.subsec_nanosecond().unsigned_abs() / 1000;
+    line.push('.');
+    padded(line, u64::from(micros), 100_000);
+    line.push('Z');
+    Ok(())
+}
+
+/// A number with leading zeros, from the digit that stands for `place` on.
+fn padded(line: &mut String, number: u64, mut place: u64) {
+    while place > 1 && number < place {
+        line.push('0');
+        place /= 10;
+    }
+    line.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Writes one field after the other.
-struct Fields<'a, 'w> {
-    writer: &'a mut Writer<'w>,
+struct Fields<'a> {
+    line: &'a mut String,
     style: Style,
     written: fmt::Result,
 }
 
-impl Fields<'_, '_> {
-    fn put(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>, Style) -> fmt::Result) {
-        if self.written.is_ok() {
-            self.written = self
-                .named(field.name())
-                .and_then(|()| value(self.writer, self.style));
+impl Fields<'_> {
+    fn named(&mut self, field: &Field) {
+        // Raw identifiers have a prefix.
+        let name = field.name();
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        let (before, after) = match self.style {
+            Style::Text => (" ", "="),
+            Style::Json => (",\"", "\":"),
+        };
+        for part in [before, name, after] {
+            self.line.push_str(part);
         }
     }
 
-    fn named(&mut self, name: &str) -> fmt::Result {
-        match self.style {
-            Style::Text => self.writer.write_str(" ")?,
-            Style::Json => self.writer.write_str(",\"")?,
-        }
-        // Raw identifiers have a prefix.
-        self.writer
-            .write_str(name.strip_prefix("r#").unwrap_or(name))?;
-        self.writer.write_str(match self.style {
-            Style::Text => "=",
-            Style::Json => "\":",
-        })
+    fn note(&mut self, written: fmt::Result) {
+        self.written = self.written.and(written);
     }
 }
 
-impl Visit for Fields<'_, '_> {
+impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put(field, |writer, style| match style {
-            Style::Text => write!(writer, "{value:?}"),
-            Style::Json => quoted(writer, style, &format!("{value:?}")),
-        });
+        self.named(field);
+        let written = match self.style {
+            Style::Text => write!(self.line, "{value:?}"),
+            Style::Json => quoted(self.line, self.style, &format!("{value:?}")),
+        };
+        self.note(written);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |writer, style| quoted(writer, style, value));
+        self.named(field);
+        let written = quoted(self.line, self.style, value);
+        self.note(written);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, |writer, _| write!(writer, "{value}"));
+        self.named(field);
+        self.line.push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, |writer, _| write!(writer, "{value}"));
+        self.named(field);
+        self.line.push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, |writer, _| write!(writer, "{value}"));
+        self.named(field);
+        self.line.push_str(if value { "true" } else { "false" });
     }
 
     /// With three decimals: what is measured in milliseconds is known to microseconds.
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, |writer, _| thousandths(writer, value));
+        self.named(field);
+        let written = thousandths(self.line, value);
+        self.note(written);
     }
 }
 
-fn quoted(writer: &mut Writer<'_>, style: Style, value: &str) -> fmt::Result {
+fn quoted(line: &mut String, style: Style, value: &str) -> fmt::Result {
     let plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
     if value.bytes().all(plain) {
-        writer.write_str("\"")?;
-        writer.write_str(value)?;
-        return writer.write_str("\"");
+        line.push('"');
+        line.push_str(value);
+        line.push('"');
+        return Ok(());
     }
     match style {
-        Style::Text => write!(writer, "{value:?}"),
-        Style::Json => write!(writer, "{}", serde_json::Value::from(value)),
+        Style::Text => write!(line, "{value:?}"),
+        Style::Json => write!(line, "{}", serde_json::Value::from(value)),
     }
 }
 
@@ -166,16 +196,19 @@ fn quoted(writer: &mut Writer<'_>, style: Style, value: &str) -> fmt::Result {
     clippy::cast_sign_loss,
     reason = "the range is checked"
 )]
-fn thousandths(writer: &mut Writer<'_>, value: f64) -> fmt::Result {
+fn thousandths(line: &mut String, value: f64) -> fmt::Result {
     if !(0.0..1e15).contains(&value) {
         // JSON has no word for what is no number.
         return match value.is_finite() {
-            true => write!(writer, "{value}"),
-            false => writer.write_str("null"),
+            true => write!(line, "{value}"),
+            false => line.write_str("null"),
         };
     }
     let all = (value * 1e3).round() as u64;
-    write!(writer, "{}.{:03}", all / 1000, all % 1000)
+    line.push_str(itoa::Buffer::new().format(all / 1000));
+    line.push('.');
+    padded(line, all % 1000, 100);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -303,7 +336,7 @@ mod tests {
             (f64::NAN, "null"),
         ] {
             let mut text = String::new();
-            thousandths(&mut Writer::new(&mut text), value).unwrap();
+            thousandths(&mut text, value).unwrap();
             assert_eq!(text, expected);
         }
     }
