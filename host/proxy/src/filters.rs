@@ -4,6 +4,7 @@
 //! so that each sees the message as the one before it left it. A local reply passes the response filters like any other response.
 
 mod buffer;
+mod streamed;
 mod trailers;
 
 use std::sync::Arc;
@@ -12,8 +13,10 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use http_body::Body as _;
 use osier_process::body::Body;
 use osier_snapshot::Endpoint;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::answer::Refusal;
@@ -36,6 +39,8 @@ pub(crate) struct Chain {
     scheme: String,
     authority: String,
     path: String,
+    /// The answer of a filter that met a body which was already on its way.
+    late: Mutex<Option<Reply>>,
 }
 
 impl Chain {
@@ -67,6 +72,7 @@ impl Chain {
             scheme: String::new(),
             authority: String::new(),
             path: String::new(),
+            late: Mutex::default(),
         };
         chain.see(head);
         Ok(Some(Arc::new(chain)))
@@ -101,6 +107,15 @@ impl Chain {
             scheme: &self.scheme,
             authority: &self.authority,
             path: &self.path,
+            bodiless: false,
+        }
+    }
+
+    /// The same, for a message with this body.
+    fn exchange_with(&self, body: &Body) -> Exchange<'_> {
+        Exchange {
+            bodiless: body.is_end_stream(),
+            ..self.exchange()
         }
     }
 
@@ -113,10 +128,14 @@ impl Chain {
     ) -> Result<Body, Refusal> {
         for filter in &self.filters {
             let began = std::time::Instant::now();
-            let verdict = filter.on_request(&self.exchange(), &head.headers);
+            let mut verdict = filter.on_request(&self.exchange_with(&body), &head.headers);
+            if matches!(verdict, HeadVerdict::Wait) {
+                verdict = filter.head_resumed(false).await;
+            }
             self.note(filter, verdict.word(), began, trace);
             let changes = match verdict {
                 HeadVerdict::Proceed(changes) => changes,
+                HeadVerdict::Wait => Vec::new(),
                 HeadVerdict::Respond(reply) => return Err(replied(reply, trace)),
                 HeadVerdict::NeedBody(limit) => {
                     let read = Buffered::read(body, limit, None).await;
@@ -139,6 +158,7 @@ impl Chain {
             for change in changes {
                 change_request(head, change);
             }
+            body = self.streamed(filter, body, false);
         }
         Ok(self.trailers(body, false))
     }
@@ -153,10 +173,15 @@ impl Chain {
         let (mut head, mut body) = response.into_parts();
         for filter in self.filters.iter().rev().filter(|f| f.sees_responses()) {
             let began = std::time::Instant::now();
-            let verdict = filter.on_response(&self.exchange(), head.status, &head.headers);
+            let exchange = self.exchange_with(&body);
+            let mut verdict = filter.on_response(&exchange, head.status, &head.headers);
+            if matches!(verdict, HeadVerdict::Wait) {
+                verdict = filter.head_resumed(true).await;
+            }
             self.note(filter, verdict.word(), began, trace);
             let changes = match verdict {
                 HeadVerdict::Proceed(changes) => changes,
+                HeadVerdict::Wait => Vec::new(),
                 HeadVerdict::Respond(reply) => {
                     (head, body) = self.replaced(reply, trace);
                     continue;
@@ -191,6 +216,7 @@ impl Chain {
             for change in changes {
                 change_response(&mut head, change);
             }
+            body = self.streamed(filter, body, true);
         }
         Response::from_parts(head, self.trailers(body, true))
     }
@@ -243,8 +269,25 @@ impl Chain {
         trace.local_reply(refusal).into_parts()
     }
 
+    /// The body as it is when it has passed a filter that sees it part by part.
+    fn streamed(self: &Arc<Self>, filter: &Arc<dyn Filter>, body: Body, response: bool) -> Body {
+        match filter.sees_body(response) {
+            true => streamed::filtered(body, (Arc::clone(self), Arc::clone(filter)), response),
+            false => body,
+        }
+    }
+
+    /// The answer of a filter to a body that was already on its way; the body ended there.
+    pub(crate) fn late(&self, trace: &mut Trace) -> Option<Refusal> {
+        let reply = self.late.lock().take()?;
+        Some(replied(reply, trace))
+    }
+
     fn trailers(self: &Arc<Self>, body: Body, response: bool) -> Body {
-        if self.filters.iter().any(|filter| filter.sees_trailers()) {
+        // Those that see the body part by part see its trailers behind it.
+        let separate = |filter: &&Arc<dyn Filter>| !filter.sees_body(response);
+        let mut separate = self.filters.iter().filter(separate);
+        if separate.any(|filter| filter.sees_trailers()) {
             trailers::filtered(body, Arc::clone(self), response)
         } else {
             body
@@ -260,7 +303,9 @@ impl Chain {
             }
             Ok(())
         };
-        let mut concerned = self.filters.iter().filter(|filter| filter.sees_trailers());
+        let separate =
+            |filter: &&Arc<dyn Filter>| filter.sees_trailers() && !filter.sees_body(response);
+        let mut concerned = self.filters.iter().filter(separate);
         if response {
             concerned.rev().try_for_each(|filter| one(filter, trailers))
         } else {

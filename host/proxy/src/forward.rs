@@ -168,6 +168,9 @@ impl<'a> Journey<'a> {
             Err(refusal) => return Ok(self.replied(&chain, refusal, trace).await),
         };
         let mut tried = self.try_once(picked, (head, body), approval, trace).await;
+        if let Some(refusal) = chain.late(trace) {
+            return Ok(self.replied(&chain, refusal, trace).await);
+        }
         if let Ok(response) = tried.result {
             let deadline = self.deadline(trace.started);
             tried.result = Ok(chain.response(response, deadline, trace).await);

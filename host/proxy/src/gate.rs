@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use osier_process::Boxed;
 use osier_snapshot::{Endpoint, HeaderOperation, ServiceRef, Weighted, Workload};
 
 /// Decides about calls and takes their reports.
@@ -156,6 +157,31 @@ pub trait Filter: Send + Sync {
         body: &[u8],
     ) -> BodyVerdict;
 
+    /// True if it sees the bodies of requests, or of responses, as they pass.
+    fn sees_body(&self, _response: bool) -> bool {
+        false
+    }
+
+    /// Some of a body has come; `end` if it was the last of the message.
+    fn on_chunk(&self, _response: bool, chunk: Bytes, _end: bool) -> ChunkVerdict {
+        ChunkVerdict::Proceed(chunk)
+    }
+
+    /// What becomes of a head that waits since [`HeadVerdict::Wait`]. Bounded in time.
+    fn head_resumed(&self, _response: bool) -> Boxed<'static, HeadVerdict> {
+        Box::pin(std::future::ready(HeadVerdict::Proceed(Vec::new())))
+    }
+
+    /// What becomes of a body that waits since [`ChunkVerdict::Wait`]. Bounded in time.
+    fn body_resumed(&self, _response: bool) -> Boxed<'static, ChunkVerdict> {
+        Box::pin(std::future::ready(ChunkVerdict::Proceed(Bytes::new())))
+    }
+
+    /// What it held back of a body, now that the trailers have passed it.
+    fn rest(&self, _response: bool) -> Bytes {
+        Bytes::new()
+    }
+
     /// False if trailers pass it unseen.
     fn sees_trailers(&self) -> bool;
 
@@ -190,6 +216,8 @@ pub struct Exchange<'a> {
     pub authority: &'a str,
     /// Path with query of the request, as it came.
     pub path: &'a str,
+    /// Nothing follows the head of this message.
+    pub bodiless: bool,
 }
 
 /// One change to a message.
@@ -233,6 +261,8 @@ pub enum HeadVerdict {
     Respond(Reply),
     /// The decision needs the body, of at most so many bytes.
     NeedBody(u64),
+    /// It stays here until [`Filter::head_resumed`] says what becomes of it.
+    Wait,
 }
 
 impl HeadVerdict {
@@ -242,8 +272,20 @@ impl HeadVerdict {
             Self::Proceed(_) => ("continue", ""),
             Self::Respond(reply) => ("respond", &reply.reason),
             Self::NeedBody(_) => ("need-body", ""),
+            Self::Wait => ("wait", ""),
         }
     }
+}
+
+/// What becomes of a part of a body.
+#[derive(Clone, Debug)]
+pub enum ChunkVerdict {
+    /// This goes on in its place; nothing, if the filter keeps it.
+    Proceed(Bytes),
+    /// This is sent instead of the message, if there still is time.
+    Respond(Reply),
+    /// It stays here until more comes, or until [`Filter::body_resumed`] says what becomes of it.
+    Wait,
 }
 
 /// What becomes of a message when its body is known.

@@ -48,8 +48,8 @@ mod ways;
 pub use access::ACCESS_TARGET;
 pub use checks::check_endpoints;
 pub use gate::{
-    Approval, BodyVerdict, Call, Change, Choice, Chosen, Decision, Denial, Direction, Exchange,
-    Filter, Gate, HeadVerdict, Heads, Record, Reply, Verdict,
+    Approval, BodyVerdict, Call, Change, Choice, Chosen, ChunkVerdict, Decision, Denial, Direction,
+    Exchange, Filter, Gate, HeadVerdict, Heads, Record, Reply, Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;

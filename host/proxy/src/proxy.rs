@@ -252,7 +252,9 @@ impl Proxy {
             }
             return answer;
         };
-        let mut passed = match Box::pin(self.routed(request, Some(&chain), trace)).await {
+        let passed = Box::pin(self.routed(request, Some(&chain), trace)).await;
+        let late = chain.late(trace);
+        let mut passed = match late.map_or(passed, Err) {
             Ok(passed) => passed,
             // What the proxy answers itself passes the filters like any other response.
             Err(refusal) => Passed::at_once(trace.local_reply(refusal)),
