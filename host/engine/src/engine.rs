@@ -15,6 +15,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use wasmtime::Module;
 use wasmtime::component::{Component, Linker};
 
 /// Plugin instances alive at the same time: plugins are few and small, and workers keep only some of each.
@@ -101,6 +102,8 @@ pub(crate) struct Core {
     cache: Cache,
     /// Components in use, so that a thousand pods of one image share its code.
     components: Mutex<HashMap<(Kind, Digest), Weak<Compiled>>>,
+    /// Likewise modules of proxy-wasm.
+    modules: Mutex<HashMap<Digest, Weak<CompiledModule>>>,
     /// Held while a component is compiled: pods of one image that start together wait for the first.
     compiling: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
     reaper: Reaper,
@@ -126,6 +129,12 @@ pub(crate) struct Compiled {
     pub(crate) digest: Digest,
     pub(crate) component: Component,
     pub(crate) sections: BTreeMap<String, Vec<u8>>,
+}
+
+/// A compiled module of proxy-wasm.
+pub(crate) struct CompiledModule {
+    pub(crate) digest: Digest,
+    pub(crate) module: Module,
 }
 
 impl Engine {
@@ -154,6 +163,7 @@ impl Engine {
             linker,
             cache,
             components: Mutex::default(),
+            modules: Mutex::default(),
             compiling: Mutex::default(),
             reaper,
         })))
@@ -173,6 +183,10 @@ impl Engine {
     /// If the bytes are no component.
     pub fn plugin(&self, wasm: &[u8]) -> Result<PluginComponent, ComponentError> {
         PluginComponent::new(self.0.clone(), self.0.compiled(Kind::Plugin, wasm)?)
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0
     }
 }
 
@@ -278,13 +292,64 @@ impl Core {
         })
     }
 
+    /// A module of proxy-wasm: in use, from the cache, or compiled now.
+    pub(crate) fn module(&self, wasm: &[u8]) -> Result<Arc<CompiledModule>, ComponentError> {
+        let digest = Digest::of(wasm);
+        let turn = self
+            .compiling
+            .lock()
+            .entry(digest.clone())
+            .or_default()
+            .clone();
+        let _mine = turn.lock();
+        let in_use = self.modules.lock().get(&digest).and_then(Weak::upgrade);
+        let module = match in_use {
+            Some(module) => Ok(module),
+            None => self.compile_module(&digest, wasm).map(Arc::new),
+        };
+        if let Ok(module) = &module {
+            let mut modules = self.modules.lock();
+            modules.retain(|_, module| module.strong_count() > 0);
+            modules.insert(digest.clone(), Arc::downgrade(module));
+        }
+        let mut compiling = self.compiling.lock();
+        if Arc::strong_count(&turn) <= 2 {
+            compiling.remove(&digest);
+        }
+        module
+    }
+
+    fn compile_module(
+        &self,
+        digest: &Digest,
+        wasm: &[u8],
+    ) -> Result<CompiledModule, ComponentError> {
+        let side = &self.plugins;
+        let name = format!("{}-{}-module", digest.hex(), side.key);
+        let found = self.cache.load(&name);
+        if let Some(module) = found.and_then(|code| self.trusted::<Module>(side, &name, &code)) {
+            let digest = digest.clone();
+            return Ok(CompiledModule { digest, module });
+        }
+        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
+            reason: one_line(&error),
+        };
+        let begun = Instant::now();
+        let module = Module::new(&side.engine, wasm).map_err(invalid)?;
+        tracing::info!(%digest, bytes = wasm.len(), took = ?begun.elapsed(), "compiled");
+        self.cache
+            .keep(&name, &module.serialize().map_err(invalid)?);
+        let digest = digest.clone();
+        Ok(CompiledModule { digest, module })
+    }
+
     #[expect(
         unsafe_code,
         reason = "wasmtime cannot check machine code; the cache holds only what this user wrote, whole"
     )]
-    fn trusted(&self, side: &Side, name: &str, code: &[u8]) -> Option<Component> {
+    fn trusted<T: Code>(&self, side: &Side, name: &str, code: &[u8]) -> Option<T> {
         // SAFETY: `code` comes from `Cache::load`, which checked directory, owner and digest.
-        let loaded = unsafe { Component::deserialize(&side.engine, code) };
+        let loaded = unsafe { T::deserialize(&side.engine, code) };
         loaded
             .inspect_err(|error| {
                 tracing::warn!(
@@ -295,6 +360,30 @@ impl Core {
                 self.cache.forget(name);
             })
             .ok()
+    }
+}
+
+/// What machine code can be loaded as.
+trait Code: Sized {
+    /// # Safety
+    /// The bytes must be what wasmtime serialized.
+    #[expect(unsafe_code, reason = "wasmtime's own contract")]
+    unsafe fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Self>;
+}
+
+#[expect(unsafe_code, reason = "wasmtime's own contract")]
+impl Code for Component {
+    unsafe fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::deserialize(engine, code) }
+    }
+}
+
+#[expect(unsafe_code, reason = "wasmtime's own contract")]
+impl Code for Module {
+    unsafe fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Self::deserialize(engine, code) }
     }
 }
 

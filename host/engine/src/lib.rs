@@ -19,12 +19,14 @@ mod memory;
 mod metered;
 mod network;
 pub mod plugin;
+pub mod proxy_wasm;
 mod reaper;
 mod serving;
 mod stdio;
 mod ticker;
 mod trap;
 mod unread;
+mod watch;
 mod workload;
 
 pub use command::CommandContainer;
