@@ -3,6 +3,7 @@
 mod choices;
 mod facts;
 mod filters;
+mod streams;
 
 use std::sync::Arc;
 
@@ -103,9 +104,8 @@ impl Gate for PolicyGate {
         }
         let facts = Facts::of_call(call);
         let found = policies.filters(&facts.scope(), &facts.attributes());
-        let joined = |filter| Arc::new(filters::Joined(filter)) as Arc<dyn osier_proxy::Filter>;
         found
-            .map(|filters| filters.into_iter().map(joined).collect())
+            .map(|filters| filters.into_iter().map(filters::joined).collect())
             .map_err(|denial| Box::new(denied(*denial, call.direction)))
     }
 

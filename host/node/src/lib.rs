@@ -7,6 +7,7 @@
 
 mod addresses;
 mod agent;
+mod callout;
 mod components;
 mod decisions;
 mod environment;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
+use crate::callout::PluginEgress;
 use crate::components::Components;
 use crate::decisions::Decisions;
 use crate::error::NodeError;
@@ -77,6 +78,10 @@ impl Node {
             &parts.metrics,
             tasks.clone(),
         );
+        parts.policy.join_callout(Arc::new(PluginEgress {
+            proxy: Arc::clone(&proxy),
+            trust_domain: settings.domain.clone(),
+        }));
         let recorder = Recorder::start(parts.client.clone(), "kubelet", &settings.node_name, tasks);
         let mirrors = Mirrors::start(&parts.client, tasks);
         let speakers = (parts.client.clone(), recorder.clone());

@@ -10,13 +10,15 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use crate::attributes::Vocabulary;
+use crate::callout::Callout;
 use crate::counters::Counters;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
 use crate::meters::MeterBook;
 use crate::metrics::Families;
-use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
+use crate::plugin::{Callouts, Loader, Plugin, PluginStatus, fingerprint};
 use crate::policy::{CompiledPolicy, Compiler, Missing};
+use crate::spaces::Spaces;
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ struct Inner {
     tasks: Tasks,
     counters: Counters,
     meters: MeterBook,
+    spaces: Spaces,
+    callouts: Callouts,
     vocabulary: Vocabulary,
     /// What was loaded last for each object, so that loading it again costs nothing.
     loaded: Mutex<HashMap<ObjectKey, Loaded>>,
@@ -47,9 +51,16 @@ impl PolicyHost {
             tasks,
             counters: Counters::new(),
             meters: MeterBook::new(metrics),
+            spaces: Spaces::new(metrics),
+            callouts: Callouts::default(),
             vocabulary: Vocabulary::default(),
             loaded: Mutex::default(),
         }))
+    }
+
+    /// From now on plugins may call what they are granted, by this way. Only the first one counts.
+    pub fn join_callout(&self, callout: Arc<dyn Callout>) {
+        let _ = self.0.callouts.set(callout);
     }
 
     /// The attributes that expressions may name.
@@ -75,17 +86,20 @@ impl PolicyHost {
             meters: &host.meters,
             families: &host.families,
             tasks: &host.tasks,
+            spaces: &host.spaces,
+            callouts: &host.callouts,
         };
-        let component = loader.component(key, wasm)?;
+        let code = loader.code(key, wasm)?;
         let fingerprint = fingerprint(spec);
-        let digest = component.digest().to_string();
+        let digest = code.digest();
         if let Some(known) = host.loaded.lock().get(key)
             && known.fingerprint == fingerprint
             && known.plugin.digest() == digest
         {
             return Ok(known.plugin.clone());
         }
-        let plugin = Arc::new(loader.load(key, spec, &component)?);
+        let plugin = Arc::new(loader.load(key, spec, &code)?);
+        plugin.begin();
         let loaded = Loaded {
             fingerprint,
             plugin: plugin.clone(),
@@ -98,6 +112,7 @@ impl PolicyHost {
     pub fn unload(&self, key: &ObjectKey) {
         self.0.loaded.lock().remove(key);
         self.0.meters.forget(&key.to_string());
+        self.0.spaces.forget(&key.to_string());
     }
 
     /// Compiles a policy against the vocabulary and the types of its plugins.

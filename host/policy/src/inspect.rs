@@ -1,6 +1,7 @@
 //! What a component is, read before anyone installs it: templates, what it imports and would have to be granted, schema, size, digest.
 
 use osier_engine::plugin::{Need, Type};
+use osier_engine::proxy_wasm;
 use osier_engine::{ComponentError, Engine};
 use serde_json::Value as Json;
 
@@ -55,6 +56,9 @@ pub struct Import {
 /// # Errors
 /// If the bytes are no component.
 pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, ComponentError> {
+    if proxy_wasm::is_module(wasm) {
+        return inspect_module(engine, wasm);
+    }
     let component = engine.plugin(wasm)?;
     let (templates, others) = recognise(component.interfaces());
     let import = |(name, need): (&str, Need)| Import {
@@ -73,6 +77,31 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, ComponentErro
             .any(|interface| interface.name.starts_with(CONFIGURATION)),
         schema: read_schema(&component),
         imports: component.needs().into_iter().map(import).collect(),
+    })
+}
+
+/// A module of proxy-wasm. All SDKs import the whole ABI, so that imports say little of what it uses.
+fn inspect_module(engine: &Engine, wasm: &[u8]) -> Result<Inspection, ComponentError> {
+    let module = engine.proxy_wasm(wasm)?;
+    let import = |interface: String| Import {
+        need: match interface.as_str() {
+            "env.proxy_http_call" => {
+                Need::Grant("if it calls upstreams, name them in spec.grants.http")
+            }
+            _ => Need::Nothing,
+        },
+        interface,
+    };
+    let callbacks = module.callbacks().join(", ");
+    Ok(Inspection {
+        digest: module.digest().to_string(),
+        size: wasm.len(),
+        memory: module.initial_memory(),
+        templates: Vec::new(),
+        others: vec![format!("{}: hook filter ({callbacks})", module.abi())],
+        configurable: module.has("proxy_on_configure"),
+        schema: None,
+        imports: module.imports().into_iter().map(import).collect(),
     })
 }
 

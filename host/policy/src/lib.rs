@@ -7,6 +7,7 @@
 
 mod attributes;
 mod cache;
+mod callout;
 mod counters;
 mod expression;
 mod fault;
@@ -21,6 +22,7 @@ mod plugin;
 mod policy;
 mod recorded;
 mod set;
+mod spaces;
 mod streams;
 mod template;
 mod value;
@@ -30,6 +32,7 @@ pub use attributes::{
     Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
     Extra, Peer, Request, Response, Vocabulary,
 };
+pub use callout::{Callout, CalloutAnswer, CalloutBounds, caller_name};
 pub use expression::{CompileError, Condition};
 pub use fault::{FailurePolicy, Fault, LoadError, Unavailable};
 pub use hook::{
@@ -41,10 +44,11 @@ pub use inspect::{Import, Inspection, TemplateShape, inspect};
 pub use key::ObjectKey;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{
-    BodyVerdict, Change, CompiledPolicy, Direction, Exchange, Filter, HeadVerdict, Mode, Reply,
+    BodyVerdict, Change, ChunkVerdict, CompiledPolicy, Direction, Exchange, Filter, FilterStream,
+    HeadVerdict, Mode, Reply,
 };
 pub use recorded::Recorded;
-pub use set::{PolicySet, Scope};
+pub use set::{FilterKind, PolicySet, Scope};
 pub use streams::LOG_TARGET;
 pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Decision, Denial, HeaderOperation, Outcome, Verdict};

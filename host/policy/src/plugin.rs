@@ -9,6 +9,7 @@ mod reporting;
 mod schema;
 mod spec;
 mod status;
+mod vms;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,6 +34,7 @@ pub(crate) use reporting::Reporting;
 pub(crate) use spec::{failure, unknown};
 use status::Health;
 pub use status::PluginStatus;
+pub(crate) use vms::{Callouts, Seat, Vms, is_framing};
 
 /// A plugin that is loaded, configured and proven to start. Policies hold it; the last one to let go frees it.
 pub struct Plugin {
@@ -45,11 +47,19 @@ pub struct Plugin {
     templates: Vec<(Template, osier_engine::plugin::FunctionHandle)>,
     hooks: Handles,
     failure: FailurePolicy,
-    pool: Arc<Pool>,
+    runtime: Runtime,
     tasks: Tasks,
     metrics: PluginMetrics,
     health: Health,
     since: SystemTime,
+}
+
+/// How a plugin runs.
+enum Runtime {
+    /// A component: instances that answer one question at a time.
+    Component(Arc<Pool>),
+    /// A module of proxy-wasm: VMs that carry streams.
+    ProxyWasm(Vms),
 }
 
 impl std::fmt::Debug for Plugin {
@@ -125,8 +135,39 @@ impl Plugin {
         let (answer, instance) = self.observed(instance, |instance| {
             instance.guest.call_typed(function, params, extra)
         })?;
-        self.pool.give(instance);
+        self.give(instance);
         Ok(answer)
+    }
+
+    /// The VMs, if it is a module of proxy-wasm.
+    pub(crate) fn vms(&self) -> Option<&Vms> {
+        match &self.runtime {
+            Runtime::ProxyWasm(vms) => Some(vms),
+            Runtime::Component(_) => None,
+        }
+    }
+
+    fn pool(&self) -> Option<&Arc<Pool>> {
+        match &self.runtime {
+            Runtime::Component(pool) => Some(pool),
+            Runtime::ProxyWasm(_) => None,
+        }
+    }
+
+    /// Live instances or VMs.
+    fn live(&self) -> usize {
+        match &self.runtime {
+            Runtime::Component(pool) => pool.live(),
+            Runtime::ProxyWasm(vms) => vms.live(),
+        }
+    }
+
+    /// Bytes of linear memory of the idle ones.
+    fn memory(&self) -> u64 {
+        match &self.runtime {
+            Runtime::Component(pool) => pool.memory(),
+            Runtime::ProxyWasm(vms) => vms.memory(),
+        }
     }
 
     /// The plugin answered what is no answer.
@@ -135,7 +176,19 @@ impl Plugin {
     }
 
     fn instance(&self) -> Result<Box<Instance>, Unanswered> {
-        self.pool.take().map_err(|reason| self.no_instance(reason))
+        self.take().map_err(|reason| self.no_instance(reason))
+    }
+
+    /// An instance of a component. A module of proxy-wasm has no templates, so nobody asks it for one.
+    fn take(&self) -> Result<Box<Instance>, NoInstance> {
+        self.pool()
+            .map_or(Err(NoInstance::Busy), |pool| pool.take())
+    }
+
+    fn give(&self, instance: Box<Instance>) {
+        if let Some(pool) = self.pool() {
+            pool.give(instance);
+        }
     }
 
     /// Runs a call on an instance, counted and timed. After any error the instance is dropped.
@@ -159,8 +212,10 @@ impl Plugin {
     }
 
     fn lost_instance(&self) {
-        self.pool.lost();
-        pool::refill_later(&self.pool, &self.tasks);
+        if let Some(pool) = self.pool() {
+            pool.lost();
+            pool::refill_later(pool, &self.tasks);
+        }
     }
 
     fn no_instance(&self, reason: NoInstance) -> Unanswered {

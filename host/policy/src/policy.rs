@@ -5,6 +5,7 @@ mod filter;
 mod headers;
 mod hooks;
 mod selector;
+mod stream;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
 use headers::HeaderRule;
 pub(crate) use selector::Selector;
+pub use stream::{ChunkVerdict, FilterStream};
 
 /// Whether the action at a place of a policy was charged for an earlier try of the same request.
 pub(crate) type Charged<'c> = &'c dyn Fn(&str, usize) -> bool;

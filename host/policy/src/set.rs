@@ -12,6 +12,8 @@ use crate::policy::{CompiledPolicy, Direction, Selector, Target};
 use crate::value::Texts;
 use crate::verdict::{Approval, Verdict};
 
+pub use hooks::FilterKind;
+
 /// Who is asked about: the place of a call in the mesh.
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {

@@ -7,7 +7,15 @@ use osier_proxy::{BodyVerdict, Change, Exchange, HeadVerdict, Reply};
 use osier_snapshot::HeaderOperation;
 
 /// A filter of policy in the proxy's clothes.
-pub(super) struct Joined(pub(super) osier_policy::Filter);
+struct Joined(osier_policy::Filter);
+
+/// A filter as the proxy knows it.
+pub(super) fn joined(filter: osier_policy::FilterKind) -> Arc<dyn osier_proxy::Filter> {
+    match filter {
+        osier_policy::FilterKind::Messages(filter) => Arc::new(Joined(filter)),
+        osier_policy::FilterKind::Stream(stream) => Arc::new(super::streams::Streamed(stream)),
+    }
+}
 
 impl osier_proxy::Filter for Joined {
     fn label(&self) -> (Arc<str>, Arc<str>) {
@@ -77,11 +85,12 @@ fn told<'a>(exchange: &Exchange<'a>) -> osier_policy::Exchange<'a> {
     }
 }
 
-fn head(verdict: osier_policy::HeadVerdict) -> HeadVerdict {
+pub(super) fn head(verdict: osier_policy::HeadVerdict) -> HeadVerdict {
     match verdict {
         osier_policy::HeadVerdict::Proceed(changes) => HeadVerdict::Proceed(all(changes)),
         osier_policy::HeadVerdict::Respond(own) => HeadVerdict::Respond(reply(*own)),
         osier_policy::HeadVerdict::NeedBody(limit) => HeadVerdict::NeedBody(limit),
+        osier_policy::HeadVerdict::Wait => HeadVerdict::Wait,
     }
 }
 
@@ -106,7 +115,7 @@ fn change(change: osier_policy::Change) -> Change {
     }
 }
 
-fn reply(reply: osier_policy::Reply) -> Reply {
+pub(super) fn reply(reply: osier_policy::Reply) -> Reply {
     Reply {
         status: reply.status,
         headers: reply.headers.into_iter().collect(),

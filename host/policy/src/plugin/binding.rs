@@ -139,7 +139,7 @@ impl Binding {
             }
             if let Err(error) = plan.fill(attributes, &mut tree[0]) {
                 // The guest has not seen the call; only the half-filled tree is of no more use.
-                plugin.pool.give(instance);
+                plugin.give(instance);
                 return Err(self.unevaluated(&error));
             }
         }
@@ -152,7 +152,7 @@ impl Binding {
         let took = began.elapsed();
         let answer = decode(&mut instance.results[0]);
         instance.keep_tree(self.id, tree);
-        plugin.pool.give(instance);
+        plugin.give(instance);
         let answer = answer.map_err(|what| {
             plugin.failed(FailureKind::Answer, &what);
             Unanswered(what)

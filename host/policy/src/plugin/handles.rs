@@ -59,6 +59,8 @@ pub(crate) struct Handles {
     pub(crate) response: Option<Pair>,
     /// Of requests, of responses.
     pub(crate) trailers: Option<Pair>,
+    /// It is a module of proxy-wasm, which filters streams in its own way.
+    pub(crate) streams: bool,
     pub(crate) route: Option<FunctionHandle>,
     pub(crate) balance: Option<FunctionHandle>,
     pub(crate) admit: Option<FunctionHandle>,
@@ -125,7 +127,10 @@ impl Handles {
     pub(crate) fn answers(&self, hook: Hook) -> bool {
         match hook {
             Hook::Filter => {
-                self.request.is_some() || self.response.is_some() || self.trailers.is_some()
+                self.streams
+                    || self.request.is_some()
+                    || self.response.is_some()
+                    || self.trailers.is_some()
             }
             Hook::Route => self.route.is_some(),
             Hook::Balance => self.balance.is_some(),

@@ -3,20 +3,24 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use osier_engine::Engine;
+use bytes::Bytes;
 use osier_engine::plugin::{KeyValue, LogStreams, Meters, PluginComponent, PluginGrants};
+use osier_engine::proxy_wasm::{self, Module, Terms};
+use osier_engine::{ComponentError, Engine};
 use osier_process::Tasks;
 use serde_json::Value as Json;
 
 use super::pool::{NoInstance, Pool};
 use super::spec::{self, Spec};
 use super::status::Health;
-use super::{Handles, Plugin, schema};
+use super::vms::{Callouts, Vms};
+use super::{Handles, Plugin, Runtime, schema};
 use crate::counters::Counters;
 use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
 use crate::meters::MeterBook;
 use crate::metrics::Families;
+use crate::spaces::Spaces;
 use crate::streams::Streams;
 use crate::template::recognise;
 
@@ -32,6 +36,26 @@ pub(crate) struct Loader<'l> {
     pub(crate) meters: &'l MeterBook,
     pub(crate) families: &'l Families,
     pub(crate) tasks: &'l Tasks,
+    pub(crate) spaces: &'l Spaces,
+    pub(crate) callouts: &'l Callouts,
+}
+
+/// Compiled code of a plugin.
+pub(crate) enum Code {
+    /// A component.
+    Component(PluginComponent),
+    /// A module of proxy-wasm.
+    ProxyWasm(Module),
+}
+
+impl Code {
+    /// Digest of the bytes.
+    pub(crate) fn digest(&self) -> String {
+        match self {
+            Self::Component(component) => component.digest().to_string(),
+            Self::ProxyWasm(module) => module.digest().to_string(),
+        }
+    }
 }
 
 /// Equal for specs that load the same plugin; the bytes are compared by digest.
@@ -40,18 +64,16 @@ pub(crate) fn fingerprint(spec: &Json) -> String {
 }
 
 impl Loader<'_> {
-    /// Compiles the bytes.
-    pub(crate) fn component(
-        &self,
-        key: &ObjectKey,
-        wasm: &[u8],
-    ) -> Result<PluginComponent, LoadError> {
-        self.engine
-            .plugin(wasm)
-            .map_err(|source| LoadError::Component {
-                plugin: key.to_string(),
-                source,
-            })
+    /// Compiles the bytes, as what they are.
+    pub(crate) fn code(&self, key: &ObjectKey, wasm: &[u8]) -> Result<Code, LoadError> {
+        let compiled = match proxy_wasm::is_module(wasm) {
+            true => self.engine.proxy_wasm(wasm).map(Code::ProxyWasm),
+            false => self.engine.plugin(wasm).map(Code::Component),
+        };
+        compiled.map_err(|source| LoadError::Component {
+            plugin: key.to_string(),
+            source,
+        })
     }
 
     /// Loads a plugin and proves that it starts.
@@ -59,6 +81,31 @@ impl Loader<'_> {
         &self,
         key: &ObjectKey,
         spec: &Json,
+        code: &Code,
+    ) -> Result<Plugin, LoadError> {
+        let name = key.to_string();
+        let spec = spec::read(spec).map_err(|faults| LoadError::Spec {
+            plugin: name.clone(),
+            faults,
+        })?;
+        let digest = code.digest();
+        if let Some(wanted) = spec.digest.as_ref().filter(|wanted| **wanted != digest) {
+            return Err(LoadError::Digest {
+                plugin: name,
+                found: digest,
+                wanted: wanted.clone(),
+            });
+        }
+        match code {
+            Code::Component(component) => self.load_component(key, &spec, component),
+            Code::ProxyWasm(module) => self.load_module(key, spec, module),
+        }
+    }
+
+    fn load_component(
+        &self,
+        key: &ObjectKey,
+        spec: &Spec,
         component: &PluginComponent,
     ) -> Result<Plugin, LoadError> {
         let name = key.to_string();
@@ -66,14 +113,10 @@ impl Loader<'_> {
             plugin: name.clone(),
             faults,
         };
-        let spec = spec::read(spec).map_err(refuse)?;
-        let digest = component.digest().to_string();
-        if let Some(wanted) = spec.digest.as_ref().filter(|wanted| **wanted != digest) {
-            return Err(LoadError::Digest {
-                plugin: name,
-                found: digest,
-                wanted: wanted.clone(),
-            });
+        if !spec.http.is_empty() {
+            let detail =
+                "outbound calls are offered to modules of proxy-wasm only; remove the grant";
+            return Err(refuse(vec![Fault::new("spec.grants.http", detail)]));
         }
         let hooks = Handles::find(component).map_err(|reason| LoadError::Hook {
             plugin: name.clone(),
@@ -88,11 +131,11 @@ impl Loader<'_> {
             }
         }
         let label = key.label();
-        let pool = Arc::new(self.pool(&name, &spec, component)?);
+        let pool = Arc::new(self.pool(&name, spec, component)?);
         probe(&name, &pool, &hooks)?;
         Ok(Plugin {
             key: key.clone(),
-            digest,
+            digest: component.digest().to_string(),
             interfaces: component
                 .interfaces()
                 .iter()
@@ -103,13 +146,83 @@ impl Loader<'_> {
             templates,
             hooks,
             failure: spec.failure,
-            pool,
+            runtime: Runtime::Component(pool),
             tasks: self.tasks.clone(),
             metrics: self.families.plugin(&label),
             label,
             health: Health::default(),
             since: SystemTime::now(),
         })
+    }
+
+    /// A module of proxy-wasm answers one hook; what it wants beyond that is in its imports, which all SDKs write in full.
+    fn load_module(
+        &self,
+        key: &ObjectKey,
+        spec: Spec,
+        module: &Module,
+    ) -> Result<Plugin, LoadError> {
+        let name = key.to_string();
+        let faults = module_faults(&spec);
+        if !faults.is_empty() {
+            return Err(LoadError::Spec {
+                plugin: name,
+                faults,
+            });
+        }
+        let needs = module.initial_memory();
+        if needs > spec.limits.memory {
+            let source = ComponentError::Limit {
+                what: "spec.limits.memory",
+                limit: spec.limits.memory,
+                needs,
+            };
+            return Err(LoadError::Component {
+                plugin: name,
+                source,
+            });
+        }
+        let terms = self.terms(&name, &spec);
+        let vms = Vms::new(
+            module.clone(),
+            terms,
+            spec.instances,
+            Arc::clone(self.callouts),
+        );
+        vms.probe().map_err(|reason| unproven(&name, reason))?;
+        let label = key.label();
+        Ok(Plugin {
+            key: key.clone(),
+            digest: module.digest().to_string(),
+            interfaces: vec![module.abi()],
+            imports: module.imports(),
+            schema: None,
+            templates: Vec::new(),
+            hooks: Handles {
+                streams: true,
+                ..Handles::default()
+            },
+            failure: spec.failure,
+            runtime: Runtime::ProxyWasm(vms),
+            tasks: self.tasks.clone(),
+            metrics: self.families.plugin(&label),
+            label,
+            health: Health::default(),
+            since: SystemTime::now(),
+        })
+    }
+
+    fn terms(&self, name: &str, spec: &Spec) -> Terms {
+        Terms {
+            name: name.to_owned(),
+            root_id: String::new(),
+            configuration: configuration(&spec.config),
+            vm_configuration: Bytes::new(),
+            env: spec.env.clone(),
+            upstreams: spec.http.iter().map(|origin| host_of(origin)).collect(),
+            limits: spec.limits,
+            space: self.spaces.of(name),
+        }
     }
 
     /// What the object grants, as the engine takes it.
@@ -225,17 +338,64 @@ fn probe(name: &str, pool: &Pool, hooks: &Handles) -> Result<(), LoadError> {
                 })
             })
         }
-        Err(NoInstance::Refused(reason)) => Err(LoadError::Refused {
-            plugin: name.to_owned(),
-            reason,
-        }),
-        Err(NoInstance::Call(source)) => Err(LoadError::Probe {
-            plugin: name.to_owned(),
-            source,
-        }),
-        Err(NoInstance::Busy) => Err(LoadError::Probe {
-            plugin: name.to_owned(),
+        Err(reason) => Err(unproven(name, reason)),
+    }
+}
+
+fn unproven(name: &str, reason: NoInstance) -> LoadError {
+    let plugin = name.to_owned();
+    match reason {
+        NoInstance::Refused(reason) => LoadError::Refused { plugin, reason },
+        NoInstance::Call(source) => LoadError::Probe { plugin, source },
+        NoInstance::Busy => LoadError::Probe {
+            plugin,
             source: osier_engine::CallError::Overloaded,
-        }),
+        },
+    }
+}
+
+/// What cannot be given to a module of proxy-wasm: its ABI has other ways to the same.
+fn module_faults(spec: &Spec) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let others = [
+        ("keyvalue", &spec.buckets, "it has shared data of its own"),
+        ("logs", &spec.streams, "it logs to the node's log"),
+        (
+            "metrics",
+            &spec.meters,
+            "it defines its metrics itself; they are shown as wasmcustom_NAME",
+        ),
+    ];
+    for (grant, names, instead) in others {
+        if !names.is_empty() {
+            let detail =
+                format!("does not go with a module of proxy-wasm: {instead}; remove the grant");
+            faults.push(Fault::new(format!("spec.grants.{grant}"), detail));
+        }
+    }
+    for (place, origin) in spec.http.iter().enumerate() {
+        if !origin.starts_with("http://") {
+            let detail = "must begin with http://: the module's calls go through the mesh, which does the TLS";
+            faults.push(Fault::new(format!("spec.grants.http[{place}]"), detail));
+        }
+    }
+    faults
+}
+
+/// Host and port of an origin.
+fn host_of(origin: &str) -> String {
+    origin
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+/// The configuration as the module reads it: JSON, but a text as it is, and nothing if there is none.
+fn configuration(config: &Json) -> Bytes {
+    match config {
+        Json::Null => Bytes::new(),
+        Json::String(text) => Bytes::from(text.clone()),
+        Json::Object(fields) if fields.is_empty() => Bytes::new(),
+        other => Bytes::from(other.to_string()),
     }
 }

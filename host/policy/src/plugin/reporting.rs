@@ -207,7 +207,7 @@ impl Reporting {
     /// Hands a batch to an instance.
     fn call(&self, batch: Vec<Val>) -> Sent {
         let plugin = &self.plugin;
-        let instance = match plugin.pool.take() {
+        let instance = match plugin.take() {
             Ok(instance) => instance,
             Err(NoInstance::Busy) => return Sent::Later(batch),
             Err(reason) => {
@@ -233,7 +233,7 @@ impl Reporting {
             return Sent::Lost;
         };
         let answer = std::mem::replace(&mut instance.results[0], Val::Bool(false));
-        plugin.pool.give(instance);
+        plugin.give(instance);
         let Val::Result(Err(reason)) = answer else {
             return Sent::Done;
         };

@@ -21,6 +21,8 @@ pub(crate) struct Spec {
     pub(crate) streams: Vec<String>,
     pub(crate) meters: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
+    /// Origins that may be called.
+    pub(crate) http: Vec<String>,
     pub(crate) limits: PluginLimits,
     pub(crate) instances: usize,
     pub(crate) failure: FailurePolicy,
@@ -70,6 +72,7 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
         buckets: reader.texts("spec.grants.keyvalue", grants.get("keyvalue")),
         streams: reader.texts("spec.grants.logs", grants.get("logs")),
         meters: reader.meters(grants.get("metrics")),
+        http: reader.texts("spec.grants.http", grants.get("http")),
         env: reader.pairs("spec.grants.env", grants.get("env")),
         limits: reader.limits(limits),
         instances: reader.instances(limits.get("instances")),
@@ -122,13 +125,6 @@ impl Reader {
             "http", "keyvalue", "logs", "metrics", "env", "clock", "random",
         ];
         self.known("spec.grants", grants, &known);
-        let hosts = grants.get("http").and_then(Json::as_array);
-        if hosts.is_some_and(|hosts| !hosts.is_empty()) {
-            self.fault(
-                "spec.grants.http",
-                "outbound calls of plugins are not supported by this version; remove the grant",
-            );
-        }
     }
 
     fn object<'j>(&mut self, path: &str, value: Option<&'j Json>) -> Option<&'j Map<String, Json>> {
@@ -299,7 +295,7 @@ mod tests {
     #[test]
     fn every_wrong_field_is_reported_with_its_path() {
         let faults = read(&json!({
-            "imge": "x", "grants": {"keyvalue": "c", "http": ["https://a"]}, "verify": {},
+            "imge": "x", "grants": {"keyvalue": "c", "http": "https://a"}, "verify": {},
             "limits": {"memory": "1", "deadline": "5", "instances": 0}, "failurePolicy": "Open",
         }))
         .unwrap_err();

@@ -101,8 +101,8 @@ impl Health {
             last_error_at: error.as_ref().map(|(_, at)| *at),
             last_error: error.map(|(what, _)| what),
             since: plugin.since,
-            instances: plugin.pool.live(),
-            memory: plugin.pool.memory(),
+            instances: plugin.live(),
+            memory: plugin.memory(),
         }
     }
 }

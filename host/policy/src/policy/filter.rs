@@ -63,6 +63,8 @@ pub enum HeadVerdict {
     Respond(Box<Reply>),
     /// The decision needs the body, of at most so many bytes.
     NeedBody(u64),
+    /// It stays until the filter says otherwise. Only streams of proxy-wasm do that.
+    Wait,
 }
 
 /// What becomes of a message when its body is known.

@@ -13,8 +13,16 @@ use crate::hook::{
     Said, Step,
 };
 use crate::plugin::{Hook, Unanswered};
-use crate::policy::{CompiledPolicy, Direction, Filter, Mode};
+use crate::policy::{CompiledPolicy, Direction, Filter, FilterStream, Mode};
 use crate::verdict::{Decision, Denial, Outcome};
+
+/// A filter that concerns a call.
+pub enum FilterKind {
+    /// A component that is asked about whole messages.
+    Messages(Filter),
+    /// A module of proxy-wasm that sees the exchange pass.
+    Stream(FilterStream),
+}
 
 impl PolicySet {
     /// True if some policy of that side filters. False costs the caller nothing more.
@@ -55,7 +63,7 @@ impl PolicySet {
         &'a self,
         scope: &Scope<'a>,
         attributes: &'a Attributes<'a>,
-    ) -> Result<Vec<Filter>, Box<Denial>> {
+    ) -> Result<Vec<FilterKind>, Box<Denial>> {
         let side = &self.filters[scope.direction as usize];
         let mut filters = Vec::new();
         self.applying(
@@ -64,7 +72,15 @@ impl PolicySet {
             attributes,
             Hook::Filter,
             &mut |policy, place, _| {
-                filters.push(Filter::new(Arc::clone(policy), place));
+                match FilterStream::new(policy, place, attributes) {
+                    // What a filter asks others may not come back to it.
+                    Some(stream) if stream.is_called_by(attributes) => {}
+                    Some(stream) => filters.push(FilterKind::Stream(stream)),
+                    None => {
+                        let filter = Filter::new(Arc::clone(policy), place);
+                        filters.push(FilterKind::Messages(filter));
+                    }
+                }
                 Ok(())
             },
         )?;

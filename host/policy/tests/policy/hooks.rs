@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, StatusCode};
 use osier_policy::{
-    BodyVerdict, Change, Exchange, Filter, HeadVerdict, HeaderOperation, LoadError, PolicySet,
-    Review, Unavailable, WriteOperation,
+    BodyVerdict, Change, Exchange, Filter, FilterKind, HeadVerdict, HeaderOperation, LoadError,
+    PolicySet, Review, Unavailable, WriteOperation,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -27,7 +27,10 @@ fn filter(set: &PolicySet) -> Filter {
     let attributes = attributes(&headers);
     let mut filters = set.filters(&scope(), &attributes).unwrap();
     assert_eq!(filters.len(), 1);
-    filters.remove(0)
+    match filters.remove(0) {
+        FilterKind::Messages(filter) => filter,
+        FilterKind::Stream(_) => panic!("it is a component"),
+    }
 }
 
 fn rewriting(world: &World, name: &str, header: &str, policy: serde_json::Value) -> Filter {

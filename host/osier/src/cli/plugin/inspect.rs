@@ -64,7 +64,11 @@ fn as_text(found: &Inspection) -> String {
             line("", &format!("  {name}: {ty}{default}"));
         }
     }
-    if found.templates.is_empty() {
+    let module = found
+        .others
+        .iter()
+        .any(|other| other.starts_with("proxy-wasm "));
+    if found.templates.is_empty() && !module {
         line("Template", "none: no policy can ask it");
     }
     for other in &found.others {

@@ -43,7 +43,10 @@ pub(super) fn component(engine: &Engine, file: &Path) -> anyhow::Result<Vec<u8>>
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     });
-    let compiled = engine.plugin(&wasm);
+    let compiled = match osier_engine::proxy_wasm::is_module(&wasm) {
+        true => engine.proxy_wasm(&wasm).map(drop),
+        false => engine.plugin(&wasm).map(drop),
+    };
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }
