@@ -1,10 +1,11 @@
-//! Builds the guests for `wasm32-wasip2` and the host for this machine, and puts the components where people and tests find them.
+//! Builds the guests (components for `wasm32-wasip2`, modules of proxy-wasm for `wasm32-wasip1`) and the host for this machine, and puts the components where people and tests find them.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// What components are built for, and what a package says that is built for another: `package.metadata.guest.target`.
 const TARGET: &str = "wasm32-wasip2";
 /// Folders that hold guests, and the name under which `target/components` gets what is built from each.
 const FOLDERS: [(&str, &str); 5] = [
@@ -22,11 +23,12 @@ struct Guest {
     artifact: String,
     /// Name below `target/components`, such as `bookinfo/details`.
     name: String,
+    /// The Rust target that it is built for.
+    target: String,
 }
 
 /// Builds the guests, then the host unless only guests are wanted. Cargo shows its own progress.
 pub(crate) fn run(release: bool, guests_only: bool) -> Result<()> {
-    add_target()?;
     println!("== guests: plugins, examples, test components");
     let count = build_guests()?;
     println!(
@@ -94,44 +96,51 @@ pub(crate) fn succeed(command: &mut Command, fault: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that Rust can build components.
-fn add_target() -> Result<()> {
+/// Sees to it that Rust can build guests of this target.
+fn add_target(target: &str) -> Result<()> {
     let sysroot = Command::new("rustc")
         .args(["--print", "sysroot"])
         .output()
         .context("rustc cannot be run; install Rust from https://rustup.rs")?;
     let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
-    if sysroot.join("lib/rustlib").join(TARGET).is_dir() {
+    if sysroot.join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    println!("== adding the Rust target {TARGET} with rustup");
+    println!("== adding the Rust target {target} with rustup");
     let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
+        .args(["target", "add", target])
         .status();
     match added {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => {
-            bail!("`rustup target add {TARGET}` ended with {status}; see its message above")
+            bail!("`rustup target add {target}` ended with {status}; see its message above")
         }
         Err(_) => bail!(
-            "this Rust has no {TARGET} target and there is no rustup to add it; install Rust from https://rustup.rs, \
-             or your distribution's package of the Rust standard library for {TARGET}"
+            "this Rust has no {target} target and there is no rustup to add it; install Rust from https://rustup.rs, \
+             or your distribution's package of the Rust standard library for {target}"
         ),
     }
 }
 
 fn build_guests() -> Result<usize> {
     let guests = find_guests(&metadata()?, &workspace())?;
-    let mut command = cargo();
-    command.args(["build", "--target", TARGET, "--profile", "guest"]);
-    let mut packages: Vec<&str> = guests.iter().map(|guest| guest.package.as_str()).collect();
-    packages.dedup();
-    for package in packages {
-        command.args(["--package", package]);
+    let mut targets: Vec<&str> = guests.iter().map(|guest| guest.target.as_str()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    for rust_target in targets {
+        add_target(rust_target)?;
+        let mut command = cargo();
+        command.args(["build", "--target", rust_target, "--profile", "guest"]);
+        let own = guests.iter().filter(|guest| guest.target == rust_target);
+        let mut packages: Vec<&str> = own.map(|guest| guest.package.as_str()).collect();
+        packages.dedup();
+        for package in packages {
+            command.args(["--package", package]);
+        }
+        succeed(&mut command, "a guest does not build")?;
     }
-    succeed(&mut command, "a guest does not build")?;
-    let built = target().join(TARGET).join("guest");
     for guest in &guests {
+        let built = target().join(&guest.target).join("guest");
         place(
             &built.join(&guest.artifact),
             &target()
@@ -233,6 +242,10 @@ fn guest(package: &Value, target: &Value, folder: &str, prefix: &str) -> Option<
         package: package["name"].as_str()?.to_owned(),
         artifact,
         name,
+        target: package["metadata"]["guest"]["target"]
+            .as_str()
+            .unwrap_or(TARGET)
+            .to_owned(),
     })
 }
 
