@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod extensions;
 pub mod gateway_api;
 pub mod networking;
 mod workloads;
@@ -12,6 +13,7 @@ use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
 pub use access::*;
 pub use cluster::*;
+pub use extensions::*;
 pub use workloads::*;
 
 const VERBS: &[&str] = &[
@@ -279,6 +281,7 @@ static OWN: &[&Resource] = &[
     &VIRTUAL_SERVICES,
     &WORKLOAD_ENTRIES,
     &WORKLOAD_GROUPS,
+    &WASM_PLUGINS,
     &gateway_api::GATEWAY_CLASSES,
     &gateway_api::GATEWAYS,
     &gateway_api::HTTP_ROUTES,

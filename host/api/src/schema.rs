@@ -13,13 +13,14 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
     include_str!("../schemas/workloads.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
+    include_str!("../schemas/extensions.json"),
     include_str!("../schemas/gateway_api.json"),
     include_str!("../schemas/networking.json"),
 ];

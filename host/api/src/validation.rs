@@ -24,6 +24,7 @@ mod share;
 mod update;
 mod virtual_service;
 mod warnings;
+mod wasm_plugin;
 mod workload;
 
 use crate::{Fault, Object, Resource};
@@ -87,6 +88,7 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("networking.istio.io", "serviceentries") => service_entry::check(&spec),
         ("networking.istio.io", "workloadentries") => service_entry::check_workload(&spec),
         ("networking.istio.io", "workloadgroups") => service_entry::check_group(&spec),
+        ("extensions.istio.io", "wasmplugins") => wasm_plugin::check(&spec),
         _ => Vec::new(),
     }
 }

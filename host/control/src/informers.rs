@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osier_api::resources::{
-    CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, NAMESPACES, NODES, PODS,
-    REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
+    CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, NAMESPACES, NODES, PLUGINS,
+    PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES, WASM_PLUGINS,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -15,7 +15,7 @@ use crate::facts;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 10] = [
+static WHOLE: [&Resource; 13] = [
     &NODES,
     &NAMESPACES,
     &SERVICES,
@@ -26,6 +26,9 @@ static WHOLE: [&Resource; 10] = [
     &DEPLOYMENTS,
     &JOBS,
     &CRON_JOBS,
+    &PLUGINS,
+    &POLICIES,
+    &WASM_PLUGINS,
 ];
 
 fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {

@@ -23,6 +23,7 @@ mod replication;
 mod retire;
 mod scheduler;
 mod template;
+mod wasm_plugin;
 
 use osier_client::{Client, Recorder};
 use osier_process::Tasks;
@@ -74,6 +75,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings) {
     cron_job::start(&context);
     scheduler::start(&context);
     endpoints::start(&context);
+    wasm_plugin::start(&context);
     namespace::start(&context);
     garbage::start(&context);
     expiry::start(&context, settings.event_age);
