@@ -44,6 +44,14 @@ async fn first_five_minutes_and_first_plugin() {
     node.apply(&example("blocker/blocker.yaml")).unwrap();
     answers(&gateway, 403, "mallory").await;
     answers(&gateway, 200, "alice").await;
+
+    node.import("basic-auth:1", &component("basic-auth").unwrap())
+        .unwrap();
+    node.apply(&example("basic-auth/basic-auth.yaml")).unwrap();
+    answers(&gateway, 401, "alice").await;
+    let known = [("authorization", "Basic c2hvcDpzZWNyZXQ=")];
+    let answer = get_with(&gateway, "/", &known).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[test]

@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
-const MANIFESTS: &str = include_str!("manifests/proxy_wasm.yaml");
+const ROUTES: &str = include_str!("manifests/proxy_wasm_routes.yaml");
+const POLICY: &str = include_str!("manifests/proxy_wasm.yaml");
 const CONFIG: &str = "from the plugin's object";
 
 /// A request, and what must come back.
@@ -327,7 +328,8 @@ async fn filtered(mirror: &Mirror, spec: &Value) -> (Node, String) {
         entry("auth.test", mirror.port),
     );
     apply(&node, &[plugin(spec), backend, auth]);
-    node.apply_text(MANIFESTS).unwrap();
+    node.apply_text(ROUTES).unwrap();
+    node.apply_text(POLICY).unwrap();
     let gateway = node.address("gateway").unwrap();
     let filtered = || async {
         let answer = get(&gateway, "/").await?;
@@ -457,4 +459,83 @@ async fn what_a_module_cannot_be_given_is_refused_with_words() {
             "{spec}: {refused:#}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wasm_plugin_is_put_in_force_changed_and_removed() {
+    let mirror = Mirror::start().await.unwrap();
+    let node = Node::start().unwrap();
+    node.import("fixture:1", &component("tests/proxy-wasm").unwrap())
+        .unwrap();
+    let wasm = |more: Value| {
+        let mut spec = json!({"url": "fixture:1", "selector": {"matchLabels": {"istio": "ingressgateway"}},
+            "phase": "AUTHN", "pluginConfig": {"realm": "shop"}});
+        for (name, value) in more.as_object().unwrap() {
+            spec[name] = value.clone();
+        }
+        json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "fixture"}, "spec": spec})
+    };
+    apply(
+        &node,
+        &[entry("backend.test", mirror.port), wasm(json!({}))],
+    );
+    node.apply_text(ROUTES).unwrap();
+    let gateway = node.address("gateway").unwrap();
+    let path = "/apis/extensions.istio.io/v1alpha1/namespaces/default/wasmplugins/fixture";
+    let ready = |status: &'static str, words: &'static str| {
+        let node = &node;
+        move || async move {
+            let object = objects::get(node, path).await?;
+            let told = objects::condition(&object, "Ready");
+            let text = object["status"].to_string();
+            ensure!(told == Some(status) && text.contains(words), "{text}");
+            Ok(Some(()))
+        }
+    };
+    until("it is ready", SOON, ready("True", "Loaded"))
+        .await
+        .unwrap();
+    let configured = |wanted: &'static str| {
+        let gateway = gateway.clone();
+        move || {
+            let gateway = gateway.clone();
+            async move {
+                let answer = get_with(&gateway, "/", &[("x-do", "config")]).await?;
+                let seen = answer.json()?["headers"]["x-config"].clone();
+                ensure!(seen == json!([wanted]), "{seen}");
+                Ok(Some(()))
+            }
+        }
+    };
+    let first = configured(r#"{"realm":"shop"}"#);
+    until("it is configured", SOON, first).await.unwrap();
+    apply(&node, &[wasm(json!({"pluginConfig": {"realm": "other"}}))]);
+    let next = configured(r#"{"realm":"other"}"#);
+    until("the new configuration is in force", SOON, next)
+        .await
+        .unwrap();
+
+    apply(&node, &[wasm(json!({"pluginName": "second"}))]);
+    let refused = ready("False", "spec.pluginName: a module with several plugins");
+    until("what is not supported is said", SOON, refused)
+        .await
+        .unwrap();
+    let open = || async {
+        let answer = get(&gateway, "/").await?;
+        Ok((!answer.headers.contains_key("x-filtered")).then_some(()))
+    };
+    until("nothing of it is left", SOON, open).await.unwrap();
+    let invalid = node.apply_text(&wasm(json!({"phase": "LATER", "sha256": "x"})).to_string());
+    let words = format!("{:#}", invalid.unwrap_err());
+    assert!(
+        words.contains("spec.phase") && words.contains("spec.sha256"),
+        "{words}"
+    );
+
+    apply(&node, &[wasm(json!({"pluginName": ""}))]);
+    until("it is back", SOON, ready("True", "Loaded"))
+        .await
+        .unwrap();
+    objects::delete(&node, path).await.unwrap();
+    until("it is gone", SOON, open).await.unwrap();
 }

@@ -1,7 +1,14 @@
 //! What a check costs. `cargo test -p osier-policy --release --test policy -- --ignored --nocapture --test-threads 1 cost`
 
-use crate::fixture::{ACCESS_LOG, DENIER, FRAUD, LIST, World, allowed, attributes, headers, scope};
-use osier_policy::{Attributes, Condition, PolicySet, Vocabulary};
+use crate::fixture::{
+    ACCESS_LOG, DENIER, FRAUD, HEADER_REWRITE, LIST, World, allowed, attributes, headers, module,
+    scope,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use osier_engine::proxy_wasm::{Headers, Side};
+use osier_policy::{
+    Attributes, Condition, Exchange, FilterKind, HeadVerdict, ObjectKey, PolicySet, Vocabulary,
+};
 use serde_json::{Value, json};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -110,6 +117,73 @@ async fn reports() {
     let none = PolicySet::default();
     let cost = nanoseconds(|| none.report(&scope(), black_box(&attributes)));
     println!("{cost:9.0} ns  nobody is told");
+}
+
+/// What a filter of headers costs that removes one header of a request and sees the response: a component, and a module of proxy-wasm.
+#[test]
+#[ignore = "prints figures; run it in release"]
+fn filters() {
+    let secret = "Basic c2hvcDpzZWNyZXQ=";
+    let headers = headers(&[
+        ("authorization", secret),
+        ("accept", "*/*"),
+        ("user-agent", "curl"),
+    ]);
+    let attributes = attributes(&headers);
+    let world = World::new();
+    let key = ObjectKey::new("default", "basic-auth");
+    let spec = json!({"image": "basic-auth:1", "config": secret});
+    let module = world
+        .host
+        .load(&key, &spec, &module("example_basic_auth"))
+        .unwrap();
+    let config =
+        json!({"request": {"remove": ["authorization"]}, "response": {"set": {"x-a": "b"}}});
+    let component = world.load("rewrite", HEADER_REWRITE, json!({"config": config}));
+    for (what, plugin, name) in [
+        ("header filter, component", &component, "rewrite"),
+        ("header filter, proxy-wasm", &module, "basic-auth"),
+    ] {
+        let set = world.set(
+            &[plugin],
+            &json!({"actions": [{"plugin": name, "hook": "filter"}]}),
+        );
+        let cost = nanoseconds(|| {
+            for filter in set.filters(&scope(), black_box(&attributes)).unwrap() {
+                exchange(&filter, &headers);
+            }
+        });
+        println!("{cost:9.0} ns  {what}");
+    }
+}
+
+/// A request and its response around one filter.
+fn exchange(filter: &FilterKind, headers: &HeaderMap) {
+    let response = HeaderMap::new();
+    match filter {
+        FilterKind::Messages(filter) => {
+            let exchange = Exchange {
+                method: "GET",
+                path: "/",
+                ..Exchange::default()
+            };
+            let verdict = filter.on_request(&exchange, headers);
+            assert!(matches!(verdict, HeadVerdict::Proceed(changes) if changes.len() == 1));
+            let _ = black_box(filter.on_response(&exchange, StatusCode::OK, &response));
+        }
+        FilterKind::Stream(stream) => {
+            let pseudo = |name, value| (name, HeaderValue::from_static(value));
+            let seen = |pseudo, map: &HeaderMap| Headers {
+                pseudo,
+                map: map.clone(),
+            };
+            let line = vec![pseudo(":method", "GET"), pseudo(":path", "/")];
+            let verdict = stream.on_head(Side::Request, seen(line, headers), true);
+            assert!(matches!(verdict, HeadVerdict::Proceed(changes) if changes.len() == 1));
+            let line = vec![pseudo(":status", "200")];
+            let _ = black_box(stream.on_head(Side::Response, seen(line, &response), true));
+        }
+    }
 }
 
 fn ten_attributes() -> Value {

@@ -37,6 +37,15 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The bytes of a module of proxy-wasm that `cargo xtask build` has built.
+pub(crate) fn module(name: &str) -> Vec<u8> {
+    let path = target()
+        .join("wasm32-wasip1/guest")
+        .join(format!("{name}.wasm"));
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask build`", path.display()))
+}
+
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
