@@ -3,6 +3,7 @@
 
 mod child;
 mod evidence;
+mod power;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -19,6 +20,7 @@ on_each_engine!(
     killed_at_random_moments_nothing_acknowledged_is_lost,
     killed_at_chosen_system_calls_nothing_acknowledged_is_lost,
     every_answer_comes_after_a_sync,
+    after_a_power_cut_nothing_acknowledged_is_lost,
     a_lock_of_a_killed_process_blocks_nobody,
     a_full_disk_is_reported_and_stops_all_writing,
 );
@@ -164,39 +166,11 @@ fn killed_at_chosen_system_calls_nothing_acknowledged_is_lost(kind: StoreKind) {
 }
 
 fn every_answer_comes_after_a_sync(kind: StoreKind) {
-    if !strace_is_here() {
-        return;
-    }
-    let (directory, trace) = (
-        tempfile::tempdir().unwrap(),
-        tempfile::NamedTempFile::new().unwrap(),
-    );
-    let output = trace.path().to_str().unwrap();
-    let wrapper = [
-        "strace",
-        "-f",
-        "-qqq",
-        "-o",
-        output,
-        "--trace=fdatasync,write",
-    ];
-    let mut command = command(directory.path(), kind, &wrapper);
-    let child = command
-        .env("OSIER_STORE_WRITES", "100")
-        .env("OSIER_STORE_WRITERS", "1")
-        .spawn()
-        .unwrap();
-    observe(child, &mut Evidence::default(), |_| {});
-    let (mut synced, mut answers) = (false, 0);
-    for line in std::fs::read_to_string(output).unwrap().lines() {
-        if line.contains("fdatasync") && line.ends_with("= 0") {
-            synced = true;
-        } else if line.contains("\"put ") || line.contains("\"deleted ") {
-            assert!(synced, "answer {answers} came before a sync");
-            (synced, answers) = (false, answers + 1);
-        }
-    }
-    assert_eq!(answers, 100);
+    power::every_answer_comes_after_a_sync(kind);
+}
+
+fn after_a_power_cut_nothing_acknowledged_is_lost(kind: StoreKind) {
+    power::nothing_acknowledged_is_lost(kind);
 }
 
 fn a_lock_of_a_killed_process_blocks_nobody(kind: StoreKind) {
