@@ -1,9 +1,10 @@
 //! The cluster's own certificate authority: one key pair on disk that signs every identity.
 
+use crate::request::params;
 use crate::{IdentityError, Subject};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PublicKeyData,
 };
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -73,29 +74,7 @@ impl Authority {
     /// [`IdentityError::Material`] when a name of the subject cannot stand in a certificate.
     pub fn issue(&self, subject: &Subject) -> Result<Credential, IdentityError> {
         let bad = |error| IdentityError::material("certificate to issue", error);
-        let mut params = CertificateParams::new(subject.names.clone()).map_err(bad)?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, subject.common_name.as_str());
-        for organization in &subject.organizations {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, organization.as_str());
-        }
-        if let Some(spiffe) = &subject.spiffe {
-            params
-                .subject_alt_names
-                .push(SanType::URI(spiffe.as_str().try_into().map_err(bad)?));
-        }
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyEncipherment,
-        ];
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        let mut params = params(subject)?;
         validity(&mut params, CREDENTIAL_LIFE);
         let key = KeyPair::generate().map_err(bad)?;
         let certificate = params.signed_by(&key, &self.issuer).map_err(bad)?;
@@ -103,6 +82,25 @@ impl Authority {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
         })
+    }
+
+    /// Certifies the key of a request for `life`, and that its owner is `subject`: what the request itself says of its owner is
+    /// for the caller to judge, never taken over.
+    ///
+    /// # Errors
+    /// [`IdentityError::Material`] when the request cannot be read or its signature is wrong.
+    pub fn certify(
+        &self,
+        request_pem: &str,
+        subject: &Subject,
+        life: std::time::Duration,
+    ) -> Result<String, IdentityError> {
+        let bad = |error| IdentityError::material("certificate request", error);
+        let mut request = CertificateSigningRequestParams::from_pem(request_pem).map_err(bad)?;
+        request.params = params(subject)?;
+        let life = Duration::try_from(life).unwrap_or(CREDENTIAL_LIFE);
+        validity(&mut request.params, life.min(CREDENTIAL_LIFE));
+        Ok(request.signed_by(&self.issuer).map_err(bad)?.pem())
     }
 
     fn create(directory: &Path, files: &Files) -> Result<Self, IdentityError> {

@@ -4,7 +4,7 @@ use crate::{Credential, IdentityError};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use std::sync::Arc;
 
 /// A server that shows `credential`, and verifies a client's certificate against the authority when there is one.
@@ -16,14 +16,37 @@ pub fn server_config(
     authority_pem: &str,
     credential: &Credential,
 ) -> Result<Arc<rustls::ServerConfig>, IdentityError> {
+    served(
+        authority_pem,
+        credential,
+        ClientCertVerifierBuilder::allow_unauthenticated,
+    )
+}
+
+/// The same, to which only clients with a certificate of the authority come.
+///
+/// # Errors
+/// As [`server_config`].
+pub fn mutual_config(
+    authority_pem: &str,
+    credential: &Credential,
+) -> Result<Arc<rustls::ServerConfig>, IdentityError> {
+    served(authority_pem, credential, std::convert::identity)
+}
+
+fn served(
+    authority_pem: &str,
+    credential: &Credential,
+    clients: impl FnOnce(ClientCertVerifierBuilder) -> ClientCertVerifierBuilder,
+) -> Result<Arc<rustls::ServerConfig>, IdentityError> {
     let bad = |error: rustls::Error| IdentityError::material("server credential", error);
     let verifier = WebPkiClientVerifier::builder_with_provider(
         Arc::new(roots(authority_pem.as_bytes())?),
         provider(),
-    )
-    .allow_unauthenticated()
-    .build()
-    .map_err(|error| IdentityError::material("authority", error))?;
+    );
+    let verifier = clients(verifier)
+        .build()
+        .map_err(|error| IdentityError::material("authority", error))?;
     let (chain, key) = parts(credential)?;
     let mut config = rustls::ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()

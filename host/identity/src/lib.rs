@@ -6,16 +6,20 @@
 mod authority;
 mod configuration;
 mod origin;
+mod pin;
+mod request;
 mod shown;
 mod subject;
 mod termination;
 mod tokens;
 
 pub use authority::{Authority, Credential};
-pub use configuration::{client_config, server_config};
+pub use configuration::{client_config, mutual_config, server_config};
 pub use origin::{Believe, Origin, origin_config};
+pub use pin::{Found, pin, pinned_config};
+pub use request::{Request, request, requested};
 pub use shown::forwarded_client_cert;
-pub use subject::{Subject, subject};
+pub use subject::{Subject, subject, validity};
 pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
 pub use tokens::TokenKey;
 

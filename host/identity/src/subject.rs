@@ -3,6 +3,7 @@
 use crate::IdentityError;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::x509::AttributeTypeAndValue;
 
 /// The owner of a certificate.
 ///
@@ -20,6 +21,22 @@ pub struct Subject {
     pub spiffe: Option<String>,
 }
 
+/// From when to when a certificate holds, in seconds since 1970.
+///
+/// # Errors
+/// [`IdentityError::Material`] when the PEM text is not an X.509 certificate.
+pub fn validity(certificate_pem: &str) -> Result<(i64, i64), IdentityError> {
+    let bad = |error: &dyn std::fmt::Display| IdentityError::material("certificate", error);
+    let parsed = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes());
+    let (_, pem) = parsed.map_err(|error| bad(&error))?;
+    let certificate = pem.parse_x509().map_err(|error| bad(&error))?;
+    let validity = certificate.validity();
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
+}
+
 /// Reads the owner out of a certificate that TLS has already verified.
 ///
 /// # Errors
@@ -27,9 +44,6 @@ pub struct Subject {
 pub fn subject(certificate: &CertificateDer<'_>) -> Result<Subject, IdentityError> {
     let (_, parsed) = X509Certificate::from_der(certificate)
         .map_err(|error| IdentityError::material("peer certificate", error))?;
-    let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| {
-        attribute.as_str().unwrap_or("").to_owned()
-    };
     let mut found = Subject {
         common_name: parsed
             .subject()
@@ -55,7 +69,12 @@ pub fn subject(certificate: &CertificateDer<'_>) -> Result<Subject, IdentityErro
     Ok(found)
 }
 
-fn address(bytes: &[u8]) -> Option<String> {
+/// An attribute of a name, empty if it is no text.
+pub(crate) fn text(attribute: &AttributeTypeAndValue<'_>) -> String {
+    attribute.as_str().unwrap_or("").to_owned()
+}
+
+pub(crate) fn address(bytes: &[u8]) -> Option<String> {
     if let Ok(four) = <[u8; 4]>::try_from(bytes) {
         return Some(std::net::Ipv4Addr::from(four).to_string());
     }
