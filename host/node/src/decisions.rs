@@ -267,6 +267,10 @@ mod tests {
             policy: "",
             plugin: "",
             endpoint: None,
+            sides: osier_proxy::Sides {
+                outbound: true,
+                inbound: false,
+            },
             decisions,
             heads: None,
         }

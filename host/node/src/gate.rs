@@ -117,8 +117,12 @@ impl Gate for PolicyGate {
         };
         let ended = Ended::new(record);
         for direction in [Direction::Outbound, Direction::Inbound] {
-            // Whoever was not reached saw nothing.
-            if direction == Direction::Inbound && record.destination.is_none() {
+            // Whoever was not reached saw nothing; what another node saw is reported there.
+            let seen = match direction {
+                Direction::Outbound => record.sides.outbound,
+                Direction::Inbound => record.sides.inbound,
+            };
+            if !seen {
                 continue;
             }
             let facts = Facts::of_record(record, direction, &self.nothing);

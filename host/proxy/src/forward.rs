@@ -21,6 +21,7 @@ use crate::filters::Chain;
 use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
 use crate::judge::{self, Ended};
+use crate::mesh::UNSTARTED;
 use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
@@ -147,6 +148,35 @@ impl<'a> Journey<'a> {
         }
     }
 
+    /// The last part of a way that began on another node: inbound policy and the pod. It is tried once, for the caller's node tries
+    /// again elsewhere; that node is told if the pod never saw the request.
+    pub(crate) async fn deliver(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        (head, body): (Parts, Body),
+        trace: &mut Trace,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut all = self.cluster.endpoints.iter();
+        let place = all.position(|one| Arc::ptr_eq(one, endpoint));
+        trace.in_flight = Some(endpoint.enter());
+        trace.endpoint = Some(Arc::clone(endpoint));
+        let picked = Picked {
+            place: place.unwrap_or(usize::MAX),
+            endpoint: Arc::clone(endpoint),
+        };
+        let tried = self.arrive(&picked, (head, body), trace).await?;
+        let unstarted = match &tried.result {
+            Err(failure) if !failure.was_started() => Some(unstarted(failure)),
+            _ => None,
+        };
+        let mut settled = self.settle(tried, Affinity::default(), trace);
+        if let (Err(refusal), Some(unstarted)) = (&mut settled, unstarted) {
+            (refusal.status, refusal.custom) =
+                (unstarted.0, Some(Box::new((unstarted.1, Bytes::new()))));
+        }
+        settled
+    }
+
     /// Inbound policy and filters, then the endpoint, then the filters again. What they answer themselves is not tried again.
     async fn arrive(
         &self,
@@ -155,6 +185,12 @@ impl<'a> Journey<'a> {
         trace: &mut Trace,
     ) -> Result<Tried, Refusal> {
         let endpoint = Some(&*picked.endpoint);
+        trace.elsewhere = self.ways.elsewhere(&picked.endpoint).is_some();
+        if trace.elsewhere {
+            // The pod's node decides inbound.
+            let approval = Approval::default();
+            return Ok(self.try_once(picked, (head, body), approval, trace).await);
+        }
         let Some(chain) = Chain::around(Direction::Inbound, endpoint, &head, trace)? else {
             let approval = trace.ask(Direction::Inbound, endpoint, &head)?;
             return Ok(self.try_once(picked, (head, body), approval, trace).await);
@@ -267,7 +303,8 @@ impl<'a> Journey<'a> {
             operation.apply(&mut head.headers);
         }
         let request = Request::from_parts(head, body);
-        let call = self.ways.call(self.cluster, &picked.endpoint, request);
+        let call = (&trace.source, request);
+        let call = self.ways.call(self.cluster, &picked.endpoint, call);
         let per_try = self
             .route
             .retries
@@ -371,6 +408,17 @@ impl<'a> Journey<'a> {
         }
         refusal
     }
+}
+
+/// What the caller's node is told of a request that the pod never saw.
+fn unstarted(failure: &Failure) -> (StatusCode, HeaderMap) {
+    let status = match failure {
+        Failure::Overloaded(_) => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let reason = HeaderValue::try_from(failure.to_string());
+    let reason = reason.unwrap_or(HeaderValue::from_static("it was not started"));
+    (status, HeaderMap::from_iter([(UNSTARTED, reason)]))
 }
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");

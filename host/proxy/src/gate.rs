@@ -390,6 +390,15 @@ pub struct Denial {
     pub decisions: Vec<Decision>,
 }
 
+/// Which sides of a call this node saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Sides {
+    /// The caller's: false for a call that came from another node.
+    pub outbound: bool,
+    /// The called pod's: false where it was not reached, or is on another node.
+    pub inbound: bool,
+}
+
 /// A call that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -445,6 +454,8 @@ pub struct Record<'a> {
     pub plugin: &'a str,
     /// The called endpoint's address; none if none was chosen.
     pub endpoint: Option<SocketAddr>,
+    /// Which sides were seen here: each is reported by the node that saw it.
+    pub sides: Sides,
     /// Everything that policies decided, in order.
     pub decisions: &'a [Decision],
     /// The heads, if the gate wanted them when the call began.

@@ -1,6 +1,6 @@
 //! The data plane: the one door that every proxied request passes.
 //!
-//! [`Proxy::handle`] takes a request from a gateway listener or from a pod, asks the published [`Snapshot`](osier_snapshot::Snapshot) where it goes
+//! [`Proxy::handle`] takes a request from a gateway listener, from a pod or from another node, asks the published [`Snapshot`](osier_snapshot::Snapshot) where it goes
 //! and the [`Gate`] whether it may, hands it to the pod through [`Pods`] or to a host outside over the network, and reports when the last byte of the response has
 //! passed. It owns timeouts, retries, header rules, the access log and the request metrics.
 //!
@@ -23,6 +23,8 @@ mod gateway;
 mod histogram;
 mod judge;
 mod listeners;
+mod mesh;
+mod mesh_listener;
 mod metrics;
 mod mirror;
 mod opened;
@@ -49,14 +51,16 @@ pub use access::ACCESS_TARGET;
 pub use checks::check_endpoints;
 pub use gate::{
     Approval, BodyVerdict, Call, Change, Choice, Chosen, ChunkVerdict, Decision, Denial, Direction,
-    Exchange, Filter, Gate, HeadVerdict, Heads, Record, Reply, Verdict,
+    Exchange, Filter, Gate, HeadVerdict, Heads, Record, Reply, Sides, Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;
+pub use mesh::{Certified, Certify};
+pub use mesh_listener::MeshListener;
 pub use opened::Opened;
 pub use pods::{PodError, Pods};
 pub use proxy::{Proxy, Settings};
-pub use source::Source;
+pub use source::{Arrival, Source};
 
 #[cfg(test)]
 mod tests;

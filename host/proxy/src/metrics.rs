@@ -19,6 +19,7 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 
 use crate::flags::Flag;
+use crate::gate::Sides;
 use crate::histogram::Histogram;
 
 /// The most series that are kept apart; later ones share one per status.
@@ -33,6 +34,7 @@ struct Key {
     status: u16,
     flag: Flag,
     grpc: bool,
+    sides: Sides,
     /// Stands for every series that is one too many.
     overflow: bool,
 }
@@ -40,6 +42,7 @@ struct Key {
 /// One ended call, as metrics see it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample<'a> {
+    pub(crate) sides: Sides,
     pub(crate) source: Option<&'a Workload>,
     pub(crate) gateway: Option<&'a str>,
     pub(crate) destination: Option<&'a Workload>,
@@ -144,6 +147,7 @@ impl Sample<'_> {
             status: self.status,
             flag: self.flag,
             grpc: self.grpc,
+            sides: self.sides,
             overflow: false,
         }
     }
@@ -219,8 +223,8 @@ struct Labels {
     status: u16,
     flag: Flag,
     grpc: bool,
-    /// Whether the destination's side saw the call, which then reports it too.
-    arrived: bool,
+    /// Who saw the call here, and reports it.
+    sides: Sides,
 }
 
 impl Labels {
@@ -239,7 +243,7 @@ impl Labels {
             status: sample.status,
             flag: sample.flag,
             grpc: sample.grpc,
-            arrived: sample.destination.is_some(),
+            sides: sample.sides,
         }
     }
 
@@ -276,8 +280,10 @@ impl EncodeLabelSet for Told<'_> {
         } = self.labels;
         let security = if self.by == "source" {
             "unknown"
-        } else {
+        } else if self.labels.sides.outbound {
             "none"
+        } else {
+            "mutual_tls"
         };
         let status = self.labels.status.to_string();
         let protocol = if self.labels.grpc { "grpc" } else { "http" };
@@ -323,11 +329,14 @@ const DESTINATION: [&str; 6] = [
 
 impl Series {
     fn told(&self) -> impl Iterator<Item = Told<'_>> {
-        let destination = self.labels.arrived.then_some("destination");
-        std::iter::once("source").chain(destination).map(|by| Told {
-            by,
-            labels: &self.labels,
-        })
+        let Sides { outbound, inbound } = self.labels.sides;
+        let source = outbound.then_some("source").into_iter();
+        source
+            .chain(inbound.then_some("destination"))
+            .map(|by| Told {
+                by,
+                labels: &self.labels,
+            })
     }
 }
 

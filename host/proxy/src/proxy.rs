@@ -16,12 +16,13 @@ use crate::answer::Refusal;
 use crate::filters::Chain;
 use crate::forward::Journey;
 use crate::gate::{Approval, Direction, Gate};
+use crate::mesh::{Certify, Mesh};
 use crate::metrics::RequestMetrics;
 use crate::mirror::{Copy, Mirrors};
 use crate::opened::Opened;
 use crate::plan::{self, Plan, Target};
 use crate::pods::Pods;
-use crate::source::Source;
+use crate::source::{Arrival, Source};
 use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
@@ -61,6 +62,8 @@ pub struct Proxy {
     ears: Arc<Ears>,
     settings: Settings,
     gateway: Arc<str>,
+    /// The route of what other nodes routed.
+    inbound: Arc<Route>,
     mirrors: Mirrors,
     tasks: Tasks,
 }
@@ -126,6 +129,7 @@ impl Proxy {
             }),
             settings,
             gateway: "gateway".into(),
+            inbound: Arc::new(Route::inbound()),
         })
     }
 
@@ -136,6 +140,13 @@ impl Proxy {
         self.snapshot.store(Arc::clone(&snapshot));
         self.published.send_replace(snapshot);
         found
+    }
+
+    /// Calls pods of other nodes from now on, as `node` of this trust domain.
+    pub fn join(&self, (node, domain): (&str, &str), certify: Arc<dyn Certify>) {
+        let published = self.published.subscribe();
+        let mesh = Mesh::new((node, domain), certify, published, self.tasks.clone());
+        self.ways.join(mesh);
     }
 
     /// What [`Proxy::publish`] publishes.
@@ -235,6 +246,9 @@ impl Proxy {
 
     /// Outbound policy and route at the source, then what the route says.
     async fn pass(&self, head: Parts, body: Body, trace: &mut Trace) -> Result<Passed, Refusal> {
+        if let Some(arrival) = trace.source.arrival().cloned() {
+            return Box::pin(self.arrived(&arrival, (head, body), trace)).await;
+        }
         let (plan, choice) = self.plan(&head, trace)?;
         trace.cluster = plan.cluster().cloned();
         trace.service = plan.service;
@@ -262,6 +276,21 @@ impl Proxy {
         apply(&choice, passed.response.headers_mut());
         passed.response = Box::pin(chain.response(passed.response, passed.deadline, trace)).await;
         Ok(passed)
+    }
+
+    /// The inbound side of a call whose outbound side was on another node.
+    async fn arrived(
+        &self,
+        arrival: &Arrival,
+        request: (Parts, Body),
+        trace: &mut Trace,
+    ) -> Result<Passed, Refusal> {
+        trace.service = Some(Arc::clone(&arrival.cluster.service));
+        trace.cluster = Some(Arc::clone(&arrival.cluster));
+        trace.route = Some(Arc::clone(&self.inbound));
+        let journey = Journey::new(&self.ways, &arrival.cluster, &self.inbound, 0);
+        let response = journey.deliver(&arrival.endpoint, request, trace).await?;
+        Ok(Passed::at_once(response))
     }
 
     /// Check, filters, and what the route says.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_process::serve::Peer;
-use osier_snapshot::{ListenerKey, Locality, Origin, Stand, Workload};
+use osier_snapshot::{Cluster, Endpoint, ListenerKey, Locality, Origin, Stand, Workload};
 
 /// Where a request enters.
 #[derive(Clone, Debug)]
@@ -21,6 +21,19 @@ pub enum Source {
     },
     /// From a pod of this node.
     Pod(Arc<Workload>),
+    /// From another node, which has decided outbound and chosen the endpoint.
+    Mesh(Arc<Arrival>),
+}
+
+/// A request that came from another node.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who calls there.
+    pub(crate) caller: Source,
+    /// Through which service.
+    pub(crate) cluster: Arc<Cluster>,
+    /// The pod here.
+    pub(crate) endpoint: Arc<Endpoint>,
 }
 
 /// Where a gateway of the node stands.
@@ -37,6 +50,7 @@ impl Source {
         match self {
             Self::Gateway { .. } => None,
             Self::Pod(workload) => Some(workload),
+            Self::Mesh(arrival) => arrival.caller.workload(),
         }
     }
 
@@ -44,23 +58,37 @@ impl Source {
         match self {
             Self::Gateway { name, .. } => Some(name),
             Self::Pod(_) => None,
+            Self::Mesh(arrival) => arrival.caller.gateway(),
         }
     }
 
+    /// The client at the other end of a gateway's connection here.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match self {
             Self::Gateway { peer, .. } => Some(peer),
-            Self::Pod(_) => None,
+            Self::Pod(_) | Self::Mesh(_) => None,
         }
     }
 
     pub(crate) fn address(&self) -> Option<SocketAddr> {
-        self.peer().map(|peer| peer.address)
+        match self {
+            Self::Mesh(arrival) => arrival.caller.address(),
+            here => here.peer().map(|peer| peer.address),
+        }
+    }
+
+    /// What came from another node, if it did.
+    pub(crate) fn arrival(&self) -> Option<&Arc<Arrival>> {
+        match self {
+            Self::Mesh(arrival) => Some(arrival),
+            Self::Gateway { .. } | Self::Pod(_) => None,
+        }
     }
 
     /// Where the caller stands: where the node does, unless a pod says otherwise.
     pub(crate) fn stand<'a>(&'a self, here: &'a Locality) -> Stand<'a> {
         match self {
+            Self::Mesh(arrival) => arrival.caller.stand(here),
             Self::Gateway { .. } => at_gateway(here),
             Self::Pod(workload) => Stand {
                 locality: match workload.locality.is_known() {
@@ -79,6 +107,7 @@ impl Source {
                 server_name: peer.server_name(),
             },
             Self::Pod(workload) => Origin::Workload(workload),
+            Self::Mesh(arrival) => arrival.caller.origin(),
         }
     }
 }

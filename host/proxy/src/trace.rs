@@ -23,7 +23,7 @@ use crate::breaker::Counted;
 use crate::flags::Flag;
 use crate::gate::{
     Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filter, Gate, Heads, Record,
-    Verdict,
+    Sides, Verdict,
 };
 use crate::metrics::{RequestMetrics, Sample};
 use crate::source::Source;
@@ -53,6 +53,8 @@ pub(crate) struct Trace {
     pub(crate) service: Option<Arc<ServiceRef>>,
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) endpoint: Option<Arc<Endpoint>>,
+    /// The endpoint is a pod of another node, which decides inbound and reports so.
+    pub(crate) elsewhere: bool,
     /// Where the node stands.
     pub(crate) here: Arc<Locality>,
     pub(crate) in_flight: Option<InFlight>,
@@ -114,6 +116,7 @@ impl Trace {
             service: None,
             cluster: None,
             endpoint: None,
+            elsewhere: false,
             here,
             in_flight: None,
             counted: None,
@@ -162,8 +165,9 @@ impl Trace {
     }
 
     fn proven(&self) -> bool {
+        // A call from another node came with a certificate.
         let peer = self.source.peer();
-        peer.is_some_and(|peer| peer.certificate.is_some())
+        self.source.arrival().is_some() || peer.is_some_and(|peer| peer.certificate.is_some())
     }
 
     fn call<'a>(
@@ -325,6 +329,10 @@ impl Trace {
                 .endpoint
                 .as_ref()
                 .map(|endpoint| SocketAddr::new(endpoint.workload.address, endpoint.port)),
+            sides: Sides {
+                outbound: self.source.arrival().is_none(),
+                inbound: self.endpoint.is_some() && !self.elsewhere,
+            },
             decisions: &self.decisions,
             heads: self.heads.as_ref().map(|heads| Heads {
                 request: &heads.request,
@@ -336,6 +344,7 @@ impl Trace {
 
     fn sample(&self, record: &Record<'_>) {
         self.ears.metrics.observe(&Sample {
+            sides: record.sides,
             source: record.source,
             gateway: record.gateway,
             destination: record.destination,

@@ -1,6 +1,7 @@
-//! The two ways of a request to an endpoint: in memory to a pod, over the network to a host outside.
+//! The ways of a request to an endpoint: in memory to a pod here, over mutual TLS to a pod of another node, over the network to a
+//! host outside.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -10,7 +11,9 @@ use osier_snapshot::{Cluster, Endpoint, Place};
 use tokio::net::TcpStream;
 
 use crate::failure::Failure;
+use crate::mesh::Mesh;
 use crate::pods::Pods;
+use crate::source::Source;
 use crate::upstream::Upstreams;
 use crate::uptime::Uptime;
 
@@ -20,6 +23,8 @@ pub(crate) struct Ways {
     pods: Arc<dyn Pods>,
     upstreams: Upstreams,
     uptime: Uptime,
+    /// Joined once the node is in a mesh; a node alone calls its own pods only.
+    mesh: Arc<OnceLock<Mesh>>,
 }
 
 impl Ways {
@@ -29,6 +34,7 @@ impl Ways {
             pods,
             upstreams,
             uptime,
+            mesh: Arc::default(),
         }
     }
 
@@ -37,13 +43,26 @@ impl Ways {
         self.uptime.millis()
     }
 
+    /// From now on pods of other nodes are called there. A second call changes nothing.
+    pub(crate) fn join(&self, mesh: Mesh) {
+        let _first_wins = self.mesh.set(mesh);
+    }
+
+    /// The way to other nodes, if this endpoint is on one.
+    pub(crate) fn elsewhere(&self, endpoint: &Endpoint) -> Option<&Mesh> {
+        self.mesh.get().filter(|mesh| mesh.leads_to(endpoint))
+    }
+
     /// Sends one request to one endpoint; resolves with the response head, while the body streams behind it.
     pub(crate) async fn call(
         &self,
         cluster: &Cluster,
         endpoint: &Arc<Endpoint>,
-        request: Request<Body>,
+        (source, request): (&Source, Request<Body>),
     ) -> Result<Response<Body>, Failure> {
+        if let Some(mesh) = self.elsewhere(endpoint) {
+            return Box::pin(mesh.call(source, (cluster, endpoint), request)).await;
+        }
         match &endpoint.place {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
             // Boxed: connecting needs much room, and a call in memory should not carry it along.

@@ -70,6 +70,7 @@ pub use listener::{
     TlsMode, TlsVersion, Transport,
 };
 pub use locality::{LEVELS, Level, Locality, LocalityRule, Places, Stand, loads};
+pub use nodes::MESH_ADDRESS;
 pub use outlier::{Detector, Ejections, Health, Judgement, OutlierPolicy, Sign, is_panic};
 pub use route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,

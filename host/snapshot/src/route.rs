@@ -50,6 +50,17 @@ impl Route {
         Self::doing(name, action)
     }
 
+    /// The route of a request that another node has routed: it is delivered, and that node keeps its time.
+    pub fn inbound() -> Self {
+        let nowhere = Action::Forward(Forward {
+            destinations: Vec::new(),
+            total: 0,
+        });
+        let mut route = Self::doing("inbound".into(), nowhere);
+        route.retries.attempts = 0;
+        route
+    }
+
     /// The route that does this and nothing more.
     pub(crate) fn doing(name: Arc<str>, action: Action) -> Self {
         Self {

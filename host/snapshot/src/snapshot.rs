@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use http::header::HOST;
@@ -268,6 +268,11 @@ impl Snapshot {
     /// Where the node stands, and hence its gateways.
     pub fn locality(&self) -> &Arc<Locality> {
         &self.locality
+    }
+
+    /// Where the pods of a node are reached from other nodes; `None` if it is not there, or not in the mesh.
+    pub fn mesh_address(&self, node: &str) -> Option<SocketAddr> {
+        self.memory.nodes.mesh(node)
     }
 
     /// Every listener that gateways ask for, by key.
