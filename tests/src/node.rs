@@ -26,8 +26,10 @@ pub struct Options {
     pub binary: Option<PathBuf>,
     /// A command that is put before the binary and becomes it, such as `taskset`.
     pub wrapper: Vec<String>,
-    /// More arguments for `osier up`.
+    /// More arguments for `osier up`, or for `osier node`.
     pub args: Vec<String>,
+    /// It joins a cluster in place of being one.
+    pub joins: bool,
     /// More environment.
     pub env: Vec<(String, String)>,
 }
@@ -59,6 +61,36 @@ impl Node {
         };
         node.launch(options)?;
         Ok(node)
+    }
+
+    /// What a machine joins this node's cluster with: the arguments that `osier token create` prints.
+    pub fn invitation(&self) -> Result<Vec<String>> {
+        let kubeconfig = self.kubeconfig();
+        let output = Command::new(artifacts::binary()?)
+            .args(["token", "create", "--kubeconfig"])
+            .arg(kubeconfig)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "osier token create: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let printed = String::from_utf8(output.stdout)?;
+        let words = printed
+            .strip_prefix("osier node ")
+            .context(printed.clone())?;
+        Ok(words.split_whitespace().map(ToOwned::to_owned).collect())
+    }
+
+    /// Joins a new node to this one's cluster and waits until it is ready.
+    pub fn joined(&self, name: &str) -> Result<Self> {
+        let mut args = self.invitation()?;
+        args.extend(["--node-name".to_owned(), name.to_owned()]);
+        Self::start_with(&Options {
+            args,
+            joins: true,
+            ..Options::default()
+        })
     }
 
     /// Starts it again on the same data, after it was stopped or killed.
@@ -304,9 +336,16 @@ fn up(data_dir: &Path, options: &Options) -> Result<Command> {
             command
         }
     };
-    command.arg("up").arg("--data-dir").arg(data_dir);
-    for flag in ["--api-listen", "--gateway-listen", "--admin-listen"] {
-        if !options.args.iter().any(|given| given == flag) {
+    let (verb, flags): (_, &[&str]) = match options.joins {
+        true => ("node", &["--listen", "--admin-listen"]),
+        false => (
+            "up",
+            &["--api-listen", "--gateway-listen", "--admin-listen"],
+        ),
+    };
+    command.arg(verb).arg("--data-dir").arg(data_dir);
+    for flag in flags {
+        if !options.args.iter().any(|given| given == *flag) {
             command.args([flag, "127.0.0.1:0"]);
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::rules::Rules;
 use crate::user::User;
-use crate::{Find, refusal};
+use crate::{Find, bootstrap_token, refusal};
 
 /// Who signs tokens, and for whom if they say nobody else.
 pub const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
@@ -189,6 +189,12 @@ pub fn by_token(tokens: &Tokens, objects: Find<'_>, headers: &HeaderMap) -> Resu
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
     });
     let token = token.ok_or_else(Status::unauthorized)?;
+    if let Some(parts) = bootstrap_token::parse(token) {
+        return bootstrap_token::review(objects, parts, clock::now()).map_err(|reason| {
+            tracing::info!(id = parts.0, reason, "a bootstrap token was refused");
+            Status::unauthorized()
+        });
+    }
     match tokens.review(objects, token, &[ISSUER.to_owned()]) {
         Ok((user, _)) => Ok(user),
         Err(reason) => {

@@ -6,7 +6,9 @@
 
 mod authenticate;
 mod bootstrap;
+mod bootstrap_token;
 mod grants;
+mod nodes;
 pub mod rbac;
 mod refusal;
 mod rules;
@@ -14,7 +16,9 @@ mod user;
 
 pub use authenticate::{ISSUER, Tokens, Wanted, bindable, by_token, impersonated};
 pub use bootstrap::{bindings, missing_rules, roles};
+pub use bootstrap_token::{TOKEN_NAMESPACE, TOKEN_PREFIX, TOKEN_TYPE};
 pub use grants::check_grant;
+pub use nodes::{NodeWrite, check_node_read, node_of, refused_write};
 pub use refusal::refusal;
 pub use rules::Rules;
 pub use user::User;

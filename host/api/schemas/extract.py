@@ -18,6 +18,7 @@ API = "io.k8s.api."
 SETS = {
     "access": [API + "rbac.v1." + kind + suffix for kind in ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
                for suffix in ("", "List")] + [
+        API + "certificates.v1.CertificateSigningRequest" + suffix for suffix in ("", "List")] + [
         API + name for name in (
             "authorization.v1.SelfSubjectAccessReview", "authorization.v1.SubjectAccessReview",
             "authorization.v1.LocalSubjectAccessReview", "authorization.v1.SelfSubjectRulesReview",

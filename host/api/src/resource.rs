@@ -44,6 +44,8 @@ pub enum Subresource {
     Eviction,
     /// `/token`: asks for a token of a service account.
     Token,
+    /// `/approval`: says whether a certificate is to be signed.
+    Approval,
 }
 
 impl Subresource {
@@ -57,12 +59,13 @@ impl Subresource {
             Self::Finalize => "finalize",
             Self::Eviction => "eviction",
             Self::Token => "token",
+            Self::Approval => "approval",
         }
     }
 
     /// The subresource of a path segment.
     pub fn from_segment(segment: &str) -> Option<Self> {
-        const ALL: [Subresource; 7] = [
+        const ALL: [Subresource; 8] = [
             Subresource::Status,
             Subresource::Scale,
             Subresource::Log,
@@ -70,6 +73,7 @@ impl Subresource {
             Subresource::Finalize,
             Subresource::Eviction,
             Subresource::Token,
+            Subresource::Approval,
         ];
         ALL.into_iter()
             .find(|subresource| subresource.as_str() == segment)

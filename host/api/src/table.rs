@@ -130,6 +130,7 @@ fn layout(resource: &Resource) -> Layout {
         ("scheduling.k8s.io", "priorityclasses") => cluster::PRIORITY_CLASSES,
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
+        ("certificates.k8s.io", "certificatesigningrequests") => access::SIGNING_REQUESTS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,

@@ -77,6 +77,9 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
             access::check_binding(object, resource.namespaced)
         }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            access::check_signing_request(&spec)
+        }
         ("policy.osier.dev", "plugins") => policy::check_plugin(&spec),
         ("policy.osier.dev", "policies") => policy::check_policy(&spec),
         ("networking.k8s.io", "ingresses") => ingress::check(&spec),

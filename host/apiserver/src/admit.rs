@@ -2,6 +2,8 @@
 
 mod grants;
 mod limits;
+mod node_restriction;
+mod requesters;
 
 use osier_api::{Object, Resource, Status};
 use osier_process::Boxed;
@@ -10,6 +12,8 @@ use osier_access::User;
 
 pub(crate) use grants::Grants;
 pub(crate) use limits::Limits;
+pub(crate) use node_restriction::NodeRestriction;
+pub(crate) use requesters::Requesters;
 
 /// What the write does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

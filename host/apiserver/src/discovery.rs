@@ -167,6 +167,13 @@ pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
             "v1",
             &["get", "patch", "update"],
         ),
+        Subresource::Approval => (
+            "approval",
+            resource.kind,
+            "",
+            "",
+            &["get", "patch", "update"],
+        ),
         Subresource::Log => ("log", resource.kind, "", "", &["get"]),
         Subresource::Binding => ("binding", "Binding", "", "", &["create"]),
         Subresource::Finalize => ("finalize", resource.kind, "", "", &["update"]),

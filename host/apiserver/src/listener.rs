@@ -31,5 +31,7 @@ impl Handle for Listener {
 /// The caller is the subject of the certificate, which the TLS layer has verified already.
 fn by_certificate(peer: &Peer) -> Option<User> {
     let subject = osier_identity::subject(peer.certificate.as_ref()?).ok()?;
-    Some(User::new(subject.common_name, subject.organizations))
+    // A workload's certificate names nobody of the API.
+    let named = !subject.common_name.is_empty();
+    named.then(|| User::new(subject.common_name, subject.organizations))
 }

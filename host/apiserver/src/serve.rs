@@ -9,7 +9,7 @@ mod reviews;
 mod tokens;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
 use osier_api::{Status, Subresource, resources};
@@ -22,6 +22,8 @@ use crate::server::ApiServer;
 use crate::target::{Address, Target};
 use osier_access::User;
 
+/// Says what an image's bytes hash to, as registries do.
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// The largest body that is read.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
@@ -97,6 +99,18 @@ pub(crate) async fn answer(
                 200,
                 &json!({"requestId": request_id, "node": node, "calls": calls}),
             ))
+        }
+        Target::Images => {
+            if incoming.head.method != Method::GET {
+                return Err(not_allowed());
+            }
+            let name = incoming.query.get("name").unwrap_or_default();
+            let image = server.doors.images.read(name).await?;
+            let mut response = respond::bytes(200, "application/wasm", image.bytes);
+            if let Ok(digest) = HeaderValue::try_from(image.digest) {
+                response.headers_mut().insert(DIGEST, digest);
+            }
+            Ok(response)
         }
         target => documents::answer(server, &target, &incoming),
     }

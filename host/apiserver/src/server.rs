@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use http::{Request, Response};
-use osier_access::{Rules, Tokens, User, impersonated};
+use osier_access::{Rules, Tokens, User, check_node_read, impersonated};
 use osier_api::{Object, Status, resources};
 use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
 
-use crate::admit::{Admit, Grants, Limits};
+use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters};
 use crate::audit::{self, AuditLog, AuditSettings};
-use crate::authorize::authorize;
+use crate::authorize::{self, authorize};
 use crate::decisions::Decisions;
 use crate::discovery;
+use crate::images::Images;
 use crate::logs::PodLogs;
 use crate::objects;
 use crate::openapi;
@@ -67,6 +68,8 @@ pub struct NodeDoors {
     pub logs: Arc<dyn PodLogs>,
     /// What the data plane decided.
     pub decisions: Arc<dyn Decisions>,
+    /// Images of the node beside the server.
+    pub images: Arc<dyn Images>,
 }
 
 /// The API server.
@@ -78,6 +81,22 @@ pub struct ApiServer {
     pub(crate) rules: Arc<Rules>,
     pub(crate) tokens: Tokens,
     audit: Option<AuditLog>,
+}
+
+/// Takes the roles and bindings of the store.
+fn restore_rules(store: &Store, rules: &Rules) -> Result<(), Status> {
+    for resource in [
+        &resources::ROLES,
+        &resources::CLUSTER_ROLES,
+        &resources::ROLE_BINDINGS,
+        &resources::CLUSTER_ROLE_BINDINGS,
+    ] {
+        let (_, entries) = store.list(&objects::prefix(resource, ""));
+        for entry in &entries {
+            rules.put(&objects::read(entry)?);
+        }
+    }
+    Ok(())
 }
 
 impl ApiServer {
@@ -109,19 +128,13 @@ impl ApiServer {
         let (_, entries) = store.list(&objects::prefix(&resources::SERVICES, ""));
         let services: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
         strategies.restore(services?.iter());
-        for resource in [
-            &resources::ROLES,
-            &resources::CLUSTER_ROLES,
-            &resources::ROLE_BINDINGS,
-            &resources::CLUSTER_ROLE_BINDINGS,
-        ] {
-            let (_, entries) = store.list(&objects::prefix(resource, ""));
-            for entry in &entries {
-                rules.put(&objects::read(entry)?);
-            }
-        }
-        let mut steps: Vec<Arc<dyn Admit>> =
-            vec![Arc::new(Grants(rules.clone())), Arc::new(Limits)];
+        restore_rules(&store, &rules)?;
+        let mut steps: Vec<Arc<dyn Admit>> = vec![
+            Arc::new(NodeRestriction),
+            Arc::new(Requesters),
+            Arc::new(Grants(rules.clone())),
+            Arc::new(Limits),
+        ];
         steps.extend(admission);
         let registry = Arc::new(Registry {
             store,
@@ -170,6 +183,11 @@ impl ApiServer {
         let user = user.clone().complete();
         let user = impersonated(&self.rules, user, &head.headers)?.complete();
         authorize(&self.rules, &user, target, head)?;
+        if let Target::Resource(address) = target {
+            let action = authorize::of_resource(address, head);
+            let pods = |namespace: &str| Read::list(&*self.registry, &resources::PODS, namespace);
+            check_node_read(&user, &action, pods)?;
+        }
         Ok(user)
     }
 

@@ -6,6 +6,7 @@ mod access;
 mod jobs;
 mod namespaces;
 mod pods;
+mod requests;
 mod services;
 
 use std::sync::Arc;
@@ -130,6 +131,7 @@ impl Strategies {
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
             jobs if *jobs == resources::JOBS => &jobs::Jobs,
             nodes if *nodes == resources::NODES => &Nodes,
+            asks if *asks == resources::CERTIFICATE_SIGNING_REQUESTS => &requests::Requests,
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &self.access,
             _ if generations => &Plain { generations: true },

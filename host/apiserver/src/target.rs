@@ -26,6 +26,8 @@ pub(crate) enum Target {
         node: String,
         request_id: String,
     },
+    /// `/osier/v1/images`: the bytes of an image, for nodes that lack it.
+    Images,
     Resource(Address),
     Unknown,
 }
@@ -69,6 +71,7 @@ pub(crate) fn parse(path: &str) -> Target {
         ["apis", group, version] => {
             Target::GroupVersion((*group).to_owned(), (*version).to_owned())
         }
+        ["osier", "v1", "images"] => Target::Images,
         ["openapi", "v2"] => Target::OpenApiV2,
         ["openapi", "v3"] => Target::OpenApiV3,
         ["openapi", "v3", rest @ ..] => Target::OpenApiV3Document(rest.join("/")),

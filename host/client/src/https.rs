@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -35,9 +36,19 @@ pub struct Https {
 
 struct Shared {
     authority: Authority,
-    config: Arc<ClientConfig>,
+    config: parking_lot::Mutex<Arc<ClientConfig>>,
+    /// Sent with every request, for who has no certificate yet.
+    authorization: Option<HeaderValue>,
     connection: Mutex<Option<SendRequest<Body>>>,
     tasks: Tasks,
+}
+
+impl Clone for Https {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
 }
 
 impl std::fmt::Debug for Https {
@@ -70,13 +81,33 @@ impl Https {
             .ok_or_else(|| refuse("the server's URL names no host"))?;
         let shared = Shared {
             authority: authority.clone(),
-            config,
+            config: parking_lot::Mutex::new(config),
+            authorization: None,
             connection: Mutex::new(None),
             tasks,
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// The same, with a token in every request.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        let shared = Arc::try_unwrap(self.shared).map(|shared| Shared {
+            authorization: HeaderValue::try_from(format!("Bearer {token}")).ok(),
+            ..shared
+        });
+        Self {
+            shared: shared.map_or_else(|shared| shared, Arc::new),
+        }
+    }
+
+    /// Connections from now on are made with this configuration, such as one with a newer certificate; requests under way end on
+    /// the one before.
+    pub async fn reconfigure(&self, config: Arc<ClientConfig>) {
+        *self.shared.config.lock() = config;
+        self.shared.connection.lock().await.take();
     }
 
     /// A transport to the server of a kubeconfig, as its user.
@@ -130,6 +161,9 @@ impl Shared {
             .path_and_query
             .get_or_insert(PathAndQuery::from_static("/"));
         head.uri = Uri::from_parts(parts).map_err(|error| self.broken(&error))?;
+        if let Some(token) = &self.authorization {
+            head.headers.insert(AUTHORIZATION, token.clone());
+        }
         Ok(Request::from_parts(head, body))
     }
 
@@ -156,9 +190,8 @@ impl Shared {
             .map_err(|error| self.unreachable(&error))?;
         let name =
             ServerName::try_from(host.to_owned()).map_err(|error| self.unreachable(&error))?;
-        let tls = TlsConnector::from(Arc::clone(&self.config))
-            .connect(name, tcp)
-            .await;
+        let config = Arc::clone(&*self.config.lock());
+        let tls = TlsConnector::from(config).connect(name, tcp).await;
         let tls = tls.map_err(|error| self.unreachable(&error))?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())

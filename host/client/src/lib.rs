@@ -6,6 +6,7 @@
 //! or the snapshot.
 
 mod backoff;
+mod certificates;
 mod client;
 mod error;
 mod events;
@@ -18,6 +19,7 @@ mod transport;
 mod watch;
 
 pub use backoff::{Backoff, CONTROLLER, RECONNECT};
+pub use certificates::{CertificateError, CertificateRequest, obtain_certificate};
 pub use client::{Client, List};
 pub use error::{ClientError, TransportError};
 pub use events::{EventType, Recorder, Reference};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use osier_api::resources::{
-    CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, NAMESPACES, NODES, PLUGINS,
-    PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES, WASM_PLUGINS,
+    CERTIFICATE_SIGNING_REQUESTS, CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS,
+    LEASES, NAMESPACES, NODES, PLUGINS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS,
+    SERVICES, WASM_PLUGINS,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -15,7 +16,9 @@ use crate::facts;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 13] = [
+static WHOLE: [&Resource; 15] = [
+    &LEASES,
+    &CERTIFICATE_SIGNING_REQUESTS,
     &NODES,
     &NAMESPACES,
     &SERVICES,
@@ -94,7 +97,8 @@ fn keep_metadata(object: &mut Object) {
 }
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SPEC: [&str; 6] = [
+const SPEC: [&str; 7] = [
+    "serviceAccountName",
     "nodeName",
     "nodeSelector",
     "tolerations",

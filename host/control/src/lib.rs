@@ -4,6 +4,7 @@
 //! They know the cluster only through the API and can run in any process that reaches it. They
 //! never import the API server, the engine or the proxy.
 
+mod certificates;
 mod conditions;
 mod cron_job;
 mod deployment;
@@ -16,6 +17,8 @@ mod hash;
 mod informers;
 mod job;
 mod namespace;
+mod node_ipam;
+mod node_lifecycle;
 mod ownership;
 mod pod_control;
 mod reconcile;
@@ -25,9 +28,12 @@ mod scheduler;
 mod template;
 mod wasm_plugin;
 
+use std::sync::Arc;
+
 use osier_client::{Client, Recorder};
 use osier_process::Tasks;
 
+pub use certificates::{Requested, Signer};
 use informers::Informers;
 
 /// What the controllers can be told.
@@ -37,6 +43,10 @@ pub struct Settings {
     pub finished_pods: usize,
     /// How long an event is kept after it was last seen.
     pub event_age: std::time::Duration,
+    /// A node that does not renew its Lease for this long is lost.
+    pub node_grace: std::time::Duration,
+    /// The cluster domain, which is the trust domain of identities too.
+    pub domain: String,
 }
 
 impl Default for Settings {
@@ -44,6 +54,8 @@ impl Default for Settings {
         Self {
             finished_pods: 1000,
             event_age: std::time::Duration::from_secs(3600),
+            node_grace: std::time::Duration::from_secs(40),
+            domain: "cluster.local".to_owned(),
         }
     }
 }
@@ -63,7 +75,7 @@ impl Context {
 }
 
 /// Starts all controllers; they end when the tasks stop.
-pub fn start(client: Client, tasks: &Tasks, settings: Settings) {
+pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn Signer>) {
     let context = Context {
         informers: Informers::start(&client, tasks),
         client,
@@ -73,6 +85,9 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings) {
     deployment::start(&context);
     job::start(&context);
     cron_job::start(&context);
+    certificates::start(&context, signer, &settings.domain);
+    node_ipam::start(&context);
+    node_lifecycle::start(&context, settings.node_grace);
     scheduler::start(&context);
     endpoints::start(&context);
     wasm_plugin::start(&context);

@@ -1,35 +1,58 @@
-//! Pod addresses: each pod has its own, of 10.244.0.0/16, for as long as it lives. Pure.
+//! Pod addresses: each pod has its own, of the node's block (`spec.podCIDR`, a /16), for as long as it lives. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
+/// The block of a cluster of one node, until the node is told another.
 const NETWORK: u32 = 0x0A_F4_00_00;
 /// The first address of the block is the node's own, the last is left out as a broadcast address.
 const FIRST: u32 = 2;
 const LAST: u32 = 0xFFFE;
 
 /// Which pod has which address.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Addresses {
+    network: u32,
     of: HashMap<String, u32>,
     taken: BTreeSet<u32>,
     last: u32,
 }
 
+impl Default for Addresses {
+    fn default() -> Self {
+        Self {
+            network: NETWORK,
+            of: HashMap::new(),
+            taken: BTreeSet::new(),
+            last: 0,
+        }
+    }
+}
+
 impl Addresses {
+    /// The node's block; before any pod has an address.
+    pub(crate) fn of_block(&mut self, block: &str) {
+        let network = block.strip_suffix("/16").map(str::parse::<Ipv4Addr>);
+        if let Some(Ok(network)) = network {
+            self.network = u32::from(network) & 0xFFFF_0000;
+        }
+    }
+
     /// The pod's address: the one it has, the one it had before if that is free, or a new one.
     /// None when all 65,533 are taken.
     pub(crate) fn assign(&mut self, uid: &str, before: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
         if let Some(host) = self.of.get(uid) {
-            return Some(address(*host));
+            return Some(self.address(*host));
         }
-        let before = before.map(u32::from).and_then(|ip| ip.checked_sub(NETWORK));
+        let before = before
+            .map(u32::from)
+            .and_then(|ip| ip.checked_sub(self.network));
         let before =
             before.filter(|host| (FIRST..=LAST).contains(host) && !self.taken.contains(host));
         let host = before.or_else(|| self.free())?;
         self.taken.insert(host);
         self.of.insert(uid.to_owned(), host);
-        Some(address(host))
+        Some(self.address(host))
     }
 
     /// The pod is gone. Its address is used again only after all others had their turn.
@@ -37,6 +60,10 @@ impl Addresses {
         if let Some(host) = self.of.remove(uid) {
             self.taken.remove(&host);
         }
+    }
+
+    fn address(&self, host: u32) -> Ipv4Addr {
+        Ipv4Addr::from(self.network + host)
     }
 
     fn free(&mut self) -> Option<u32> {
@@ -47,10 +74,6 @@ impl Addresses {
         self.last = host;
         Some(host)
     }
-}
-
-fn address(host: u32) -> Ipv4Addr {
-    Ipv4Addr::from(NETWORK + host)
 }
 
 #[cfg(test)]
@@ -76,6 +99,20 @@ mod tests {
             addresses.assign("e", Some(Ipv4Addr::LOCALHOST)).unwrap(),
             Ipv4Addr::LOCALHOST
         );
+    }
+
+    #[test]
+    fn another_block_gives_other_addresses() {
+        let mut addresses = Addresses::default();
+        addresses.of_block("10.130.0.0/16");
+        let one = addresses
+            .assign("a", Some(Ipv4Addr::new(10, 244, 0, 9)))
+            .unwrap();
+        assert_eq!(one, Ipv4Addr::new(10, 130, 0, 2));
+        let again = addresses
+            .assign("b", Some(Ipv4Addr::new(10, 130, 3, 4)))
+            .unwrap();
+        assert_eq!(again, Ipv4Addr::new(10, 130, 3, 4));
     }
 
     #[test]

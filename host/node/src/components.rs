@@ -8,6 +8,7 @@ use osier_process::Tasks;
 use parking_lot::Mutex;
 
 use crate::images::{Bundled, ImageError, ImageStore};
+use crate::remote::{Remote, RemoteError};
 
 /// Compiled workloads kept ready; pods that run keep theirs anyway.
 const KEPT: usize = 64;
@@ -22,6 +23,8 @@ pub(crate) enum LoadError {
         image: String,
         source: ComponentError,
     },
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("the node is stopping")]
     Stopping,
 }
@@ -31,6 +34,8 @@ pub(crate) struct Components {
     pub(crate) images: ImageStore,
     pub(crate) bundled: Arc<dyn Bundled>,
     engine: Engine,
+    /// Where images come from that are not here; nowhere on the node that has them all.
+    remote: Option<Remote>,
     tasks: Tasks,
     kept: Mutex<VecDeque<(String, Workload)>>,
     /// One compilation at a time: each uses all cores, and two of the same would be one too many.
@@ -39,15 +44,16 @@ pub(crate) struct Components {
 
 impl Components {
     pub(crate) fn new(
-        images: ImageStore,
-        bundled: Arc<dyn Bundled>,
+        (images, bundled): (ImageStore, Arc<dyn Bundled>),
         engine: Engine,
+        remote: Option<Remote>,
         tasks: Tasks,
     ) -> Arc<Self> {
         Arc::new(Self {
             images,
             bundled,
             engine,
+            remote,
             tasks,
             kept: Mutex::new(VecDeque::new()),
             loading: tokio::sync::Mutex::new(()),
@@ -64,11 +70,29 @@ impl Components {
             return Ok(known);
         }
         let _turn = self.loading.lock().await;
+        self.fetch(image).await?;
         let (this, image) = (Arc::clone(self), image.to_owned());
         let loaded = self
             .tasks
             .spawn_blocking("load-component", move || this.load(&image));
         loaded.await.map_err(|_| LoadError::Stopping)?
+    }
+
+    /// Brings an image here that is not, if it can be had elsewhere.
+    ///
+    /// # Errors
+    /// Why it cannot be had.
+    pub(crate) async fn fetch(&self, image: &str) -> Result<(), LoadError> {
+        let Some(remote) = self.remote.as_ref().filter(|_| self.images.lacks(image)) else {
+            return Ok(());
+        };
+        let bytes = remote.image(image).await?;
+        let (images, name) = (self.images.clone(), image.to_owned());
+        let kept = self
+            .tasks
+            .spawn_blocking("keep-image", move || images.import(&name, &bytes));
+        let kept = kept.await.map_err(|_| LoadError::Stopping)?;
+        Ok(kept.map(drop)?)
     }
 
     /// The bytes of an image, for plugins.

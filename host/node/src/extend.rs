@@ -192,6 +192,9 @@ impl Extensions {
         let tasks = self.shared.tasks.clone();
         self.shared.tasks.spawn("load-plugin", async move {
             let of = key.clone();
+            // What could not be fetched is told when it is looked for.
+            let named = object.text(&["spec", "image"]).to_owned();
+            let _told_then = components.fetch(&named).await;
             let work = tasks.spawn_blocking("compile-plugin", move || {
                 let spec = object.get(&["spec"]).cloned().unwrap_or_default();
                 let image = spec["image"].as_str().unwrap_or_default();

@@ -172,6 +172,12 @@ impl ImageStore {
         Some(digest.trim().to_owned())
     }
 
+    /// A plain name under which nothing was imported.
+    pub(crate) fn lacks(&self, image: &str) -> bool {
+        matches!(parse(image), Ok(Source::Name(_) | Source::Registry(_)))
+            && self.digest(image).is_none()
+    }
+
     /// The bytes of an image: an imported name first, then `file://` in the data directory, then
     /// `builtin://`.
     pub fn resolve(&self, image: &str, bundled: &dyn Bundled) -> Result<Vec<u8>, ImageError> {

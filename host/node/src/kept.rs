@@ -33,6 +33,12 @@ pub(crate) fn keep(pod: &mut Object) {
     }
 }
 
+/// The controllers say of the pod that its node is lost.
+pub(crate) fn is_lost(pod: &Object) -> bool {
+    let rest = pod.text(&["status", REST]);
+    rest.contains(r#""reason":"NodeLost""#)
+}
+
 /// The pod's status as the API had it when the pod was kept.
 pub(crate) fn status(pod: &Object) -> Value {
     let mut status = match pod.get(&["status", REST]).and_then(Value::as_str) {
@@ -65,6 +71,19 @@ mod tests {
         assert_eq!(pod.get(&["spec", "tolerations"]), None);
         assert_eq!(pod.text(&["status", "podIP"]), "10.0.0.1");
         assert_eq!(status(&pod), whole);
+    }
+
+    #[test]
+    fn a_pod_of_a_lost_node_is_known() {
+        let pod = |reason: &str| {
+            let ready = json!({"type": "Ready", "status": "False", "reason": reason});
+            let value = json!({"metadata": {"name": "a"}, "status": {"conditions": [ready]}});
+            let mut pod = Object::from_value(value).unwrap();
+            keep(&mut pod);
+            pod
+        };
+        assert!(is_lost(&pod("NodeLost")));
+        assert!(!is_lost(&pod("ContainersNotReady")));
     }
 
     #[test]

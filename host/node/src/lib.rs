@@ -23,6 +23,7 @@ mod node;
 mod outgoing;
 mod pod;
 mod register;
+mod remote;
 mod served;
 mod settings;
 mod statuses;

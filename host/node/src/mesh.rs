@@ -15,7 +15,7 @@ use osier_api::resources::{
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
-use osier_proxy::Proxy;
+use osier_proxy::{Opened, Proxy};
 use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
 use tokio::sync::watch;
 
@@ -61,7 +61,8 @@ pub(crate) struct Mirrors {
     virtual_services: Arc<Informer>,
     destination_rules: Arc<Informer>,
     gateways: Arc<Informer>,
-    secrets: Arc<Informer>,
+    /// Of the node that serves the gateways only.
+    secrets: Option<Arc<Informer>>,
     service_entries: Arc<Informer>,
     workload_entries: Arc<Informer>,
     workload_groups: Arc<Informer>,
@@ -73,7 +74,7 @@ pub(crate) struct Mirrors {
 }
 
 impl Mirrors {
-    pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
+    pub(crate) fn start(client: &Client, edge: bool, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let pods = Scope {
             trim: Some(kept::keep),
@@ -90,7 +91,7 @@ impl Mirrors {
             virtual_services: start(&VIRTUAL_SERVICES),
             destination_rules: start(&DESTINATION_RULES),
             gateways: start(&GATEWAYS),
-            secrets: start(&SECRETS),
+            secrets: edge.then(|| start(&SECRETS)),
             service_entries: start(&SERVICE_ENTRIES),
             workload_entries: start(&WORKLOAD_ENTRIES),
             workload_groups: start(&WORKLOAD_GROUPS),
@@ -98,7 +99,7 @@ impl Mirrors {
             namespaces: start(&NAMESPACES),
             ingresses: start(&INGRESSES),
             ingress_classes: start(&INGRESS_CLASSES),
-            gateway_api: GatewayApiMirrors::start(client, tasks),
+            gateway_api: GatewayApiMirrors::start(client, edge, tasks),
         }
     }
 
@@ -110,7 +111,6 @@ impl Mirrors {
             &self.virtual_services,
             &self.destination_rules,
             &self.gateways,
-            &self.secrets,
             &self.service_entries,
             &self.workload_entries,
             &self.workload_groups,
@@ -119,7 +119,8 @@ impl Mirrors {
             &self.ingresses,
             &self.ingress_classes,
         ];
-        own.into_iter().chain(self.gateway_api.all()).collect()
+        let all = own.into_iter().chain(&self.secrets);
+        all.chain(self.gateway_api.all()).collect()
     }
 }
 
@@ -130,6 +131,7 @@ pub(crate) struct Publisher {
     domain: String,
     node: String,
     gateway_port: u16,
+    edge: bool,
     pub(crate) tasks: Tasks,
     sender: watch::Sender<Arc<Snapshot>>,
     ready: watch::Sender<bool>,
@@ -152,6 +154,7 @@ impl Publisher {
             domain: settings.domain.clone(),
             node: settings.node_name.clone(),
             gateway_port: settings.gateway_port,
+            edge: settings.edge,
             tasks,
             sender,
             ready: watch::Sender::new(false),
@@ -188,14 +191,9 @@ impl Publisher {
                 found = self.publish().await.unwrap_or(found);
             }
             let listeners = opened.borrow_and_update().clone();
-            let snapshot = self.proxy.snapshot();
-            let told = listeners::told(found.clone(), &snapshot, &listeners);
-            let of_gateways = (&*snapshot, &*told.findings, &listeners);
-            let mirrors = &self.mirrors.gateway_api;
-            self.statuses.tell(mirrors, of_gateways).await;
-            let ingresses = &self.mirrors.ingresses;
-            self.statuses.ingresses(ingresses, &snapshot).await;
-            self.findings.tell(&self.mirrors, told).await;
+            if self.edge {
+                self.tell(&found, &listeners).await;
+            }
             let any = changes.iter_mut().map(|change| Box::pin(change.changed()));
             // An informer ends with the process, as we do.
             due = tokio::select! {
@@ -204,6 +202,18 @@ impl Publisher {
             };
             tokio::time::sleep(GATHER).await;
         }
+    }
+
+    /// Tells what is not in force.
+    async fn tell(&mut self, found: &[Finding], listeners: &Opened) {
+        let snapshot = self.proxy.snapshot();
+        let told = listeners::told(found.to_vec(), &snapshot, listeners);
+        let of_gateways = (&*snapshot, &*told.findings, listeners);
+        let mirrors = &self.mirrors.gateway_api;
+        self.statuses.tell(mirrors, of_gateways).await;
+        let ingresses = &self.mirrors.ingresses;
+        self.statuses.ingresses(ingresses, &snapshot).await;
+        self.findings.tell(&self.mirrors, told).await;
     }
 
     /// Compiles and publishes; what is not in force is the answer.
@@ -229,6 +239,11 @@ impl Publisher {
     }
 }
 
+/// What is mirrored, if it is.
+fn listed(informer: Option<&Arc<Informer>>) -> Vec<Arc<Object>> {
+    informer.map_or_else(Vec::new, |informer| informer.list())
+}
+
 fn compile_all(
     mirrors: &Mirrors,
     (domain, node, gateway_port): (&str, &str, u16),
@@ -244,7 +259,7 @@ fn compile_all(
         tcp_routes: &api.tcp_routes.list(),
         reference_grants: &api.reference_grants.list(),
         backend_tls_policies: &api.backend_tls_policies.list(),
-        config_maps: &api.config_maps.list(),
+        config_maps: &listed(api.config_maps.as_ref()),
     };
     let inputs = Inputs {
         services: &mirrors.services.list(),
@@ -253,7 +268,7 @@ fn compile_all(
         virtual_services: &mirrors.virtual_services.list(),
         destination_rules: &mirrors.destination_rules.list(),
         gateways: &mirrors.gateways.list(),
-        secrets: &mirrors.secrets.list(),
+        secrets: &listed(mirrors.secrets.as_ref()),
         service_entries: &mirrors.service_entries.list(),
         workload_entries: &mirrors.workload_entries.list(),
         workload_groups: &mirrors.workload_groups.list(),

@@ -8,8 +8,9 @@ use osier_engine::Engine;
 use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
-use osier_proxy::Proxy;
+use osier_proxy::{Certify, MeshListener, Proxy};
 use parking_lot::Mutex;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
@@ -24,6 +25,7 @@ use crate::logs::Logs;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
 use crate::register::Registrar;
+use crate::remote::Remote;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
@@ -36,6 +38,7 @@ pub struct Node {
     shared: Arc<Shared>,
     policies: Policies,
     decisions: Arc<Decisions>,
+    certify: Arc<dyn Certify>,
     ready: [watch::Receiver<bool>; 4],
 }
 
@@ -59,6 +62,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The components of the binary.
     pub bundled: Arc<dyn Bundled>,
+    /// Gets certificates for calls to other nodes.
+    pub certify: Arc<dyn Certify>,
 }
 
 impl Node {
@@ -78,12 +83,9 @@ impl Node {
             &parts.metrics,
             tasks.clone(),
         );
-        parts.policy.join_callout(Arc::new(PluginEgress {
-            proxy: Arc::clone(&proxy),
-            trust_domain: settings.domain.clone(),
-        }));
+        join(&proxy, &settings, &parts);
         let recorder = Recorder::start(parts.client.clone(), "kubelet", &settings.node_name, tasks);
-        let mirrors = Mirrors::start(&parts.client, tasks);
+        let mirrors = Mirrors::start(&parts.client, settings.edge, tasks);
         let speakers = (parts.client.clone(), recorder.clone());
         let (publisher, published) = Publisher::new(
             speakers,
@@ -92,9 +94,15 @@ impl Node {
             &settings,
             tasks.clone(),
         );
+        let remote = (!settings.edge).then(|| Remote::new(parts.client.clone()));
         let shared = Arc::new(Shared {
             recorder,
-            components: Components::new(images.clone(), parts.bundled, parts.engine, tasks.clone()),
+            components: Components::new(
+                (images.clone(), parts.bundled),
+                parts.engine,
+                remote,
+                tasks.clone(),
+            ),
             logs: Logs::start(&folder, tasks),
             served,
             statuses: Statuses::start(parts.client.clone(), tasks),
@@ -105,13 +113,13 @@ impl Node {
             client: parts.client,
             settings,
         });
-        let policies = Policies(Arc::clone(&gate));
-        let decisions = gate.decisions();
+        let (policies, decisions) = (Policies(Arc::clone(&gate)), gate.decisions());
         let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
         Ok(Arc::new(Self {
             shared,
             policies,
             decisions,
+            certify: parts.certify,
             ready,
         }))
     }
@@ -119,6 +127,12 @@ impl Node {
     /// The one door for requests.
     pub fn proxy(&self) -> Arc<Proxy> {
         Arc::clone(&self.shared.proxy)
+    }
+
+    /// Takes the calls of other nodes, until the tasks stop.
+    pub fn serve_mesh(&self, listener: TcpListener, tasks: &Tasks) {
+        let (certify, domain) = (Arc::clone(&self.certify), &self.shared.settings.domain);
+        MeshListener::serve(&self.proxy(), listener, (certify, domain), tasks);
     }
 
     /// The policies in force.
@@ -158,6 +172,16 @@ impl Node {
     }
 }
 
+/// Joins the proxy to what calls through it and to other nodes.
+fn join(proxy: &Arc<Proxy>, settings: &Settings, parts: &Parts) {
+    parts.policy.join_callout(Arc::new(PluginEgress {
+        proxy: Arc::clone(proxy),
+        trust_domain: settings.domain.clone(),
+    }));
+    let myself = (settings.node_name.as_str(), settings.domain.as_str());
+    proxy.join(myself, Arc::clone(&parts.certify));
+}
+
 fn run(
     shared: &Arc<Shared>,
     publisher: Publisher,
@@ -165,7 +189,8 @@ fn run(
     mirrors: Mirrors,
     images: ImageStore,
 ) -> [watch::Receiver<bool>; 4] {
-    let (registered, is_registered) = watch::channel(false);
+    let (registered, block) = watch::channel(None);
+    let (addressed, is_registered) = watch::channel(false);
     let (decides, is_deciding) = watch::channel(false);
     let registrar = Registrar {
         client: shared.client.clone(),
@@ -182,14 +207,28 @@ fn run(
         Extensions::new(shared, policy, gate, decides).run(),
     );
     let (resumed, is_resumed) = watch::channel(false);
-    let agent = run_pods(Arc::clone(shared), mirrors, resumed);
+    let agent = run_pods(Arc::clone(shared), mirrors, (block, addressed), resumed);
     until_stopped(&shared.tasks, "agent", agent);
     [is_registered, is_routing, is_deciding, is_resumed]
 }
 
 /// Gives each pod its actor, and waits a while for those that ran before the node did.
-async fn run_pods(shared: Arc<Shared>, mirrors: Mirrors, resumed: watch::Sender<bool>) {
+async fn run_pods(
+    shared: Arc<Shared>,
+    mirrors: Mirrors,
+    (mut block, addressed): (watch::Receiver<Option<String>>, watch::Sender<bool>),
+    resumed: watch::Sender<bool>,
+) {
     mirrors.pods.synced().await;
+    match block.wait_for(Option::is_some).await {
+        Ok(block) => shared
+            .addresses
+            .lock()
+            .of_block(block.as_deref().unwrap_or_default()),
+        // The registrar ends only with the process.
+        Err(_) => return,
+    }
+    addressed.send_replace(true);
     let (resuming, guard) = watch::channel(());
     let agent = Agent::start(shared, &mirrors.pods, guard);
     agent.clean(&mirrors.pods);

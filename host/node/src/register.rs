@@ -21,13 +21,17 @@ const HOLDS: u64 = 40;
 const STATUS: Duration = Duration::from_secs(300);
 /// Images named in the Node's status, as kubelet limits them.
 const IMAGES: usize = 50;
+/// A node without addresses for its pods looks again after this long.
+const BLOCK: Duration = Duration::from_millis(20);
+const MESH: [&str; 3] = ["metadata", "annotations", osier_snapshot::MESH_ADDRESS];
 const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 pub(crate) struct Registrar {
     pub(crate) client: Client,
     pub(crate) settings: Arc<Settings>,
     pub(crate) images: ImageStore,
-    pub(crate) registered: watch::Sender<bool>,
+    /// The node's block of addresses, once it is registered and has one.
+    pub(crate) registered: watch::Sender<Option<String>>,
 }
 
 impl Registrar {
@@ -37,10 +41,11 @@ impl Registrar {
         let mut told: Option<(tokio::time::Instant, Value)> = None;
         loop {
             match self.beat(&mut told).await {
-                Ok(()) => {
+                Ok(block) => {
                     failures = 0;
-                    self.registered.send_replace(true);
-                    tokio::time::sleep(RENEW).await;
+                    let waits = block.is_none();
+                    self.registered.send_replace(block);
+                    tokio::time::sleep(if waits { BLOCK } else { RENEW }).await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -54,12 +59,14 @@ impl Registrar {
     async fn beat(
         &self,
         told: &mut Option<(tokio::time::Instant, Value)>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Option<String>, ClientError> {
         let node = self.node().await?;
         let status = status(&self.settings, &node, &self.images);
         let fresh = told.as_ref().is_some_and(|(at, said)| {
             at.elapsed() < STATUS && without_times(said) == without_times(&status)
         });
+        // Others say of a node that was silent that it is not ready.
+        let fresh = fresh && is_ready(&node);
         if !fresh {
             let patch = json!({"status": status});
             self.client
@@ -67,7 +74,22 @@ impl Registrar {
                 .await?;
             *told = Some((tokio::time::Instant::now(), status));
         }
-        self.renew(&node).await
+        self.advertise(&node).await?;
+        self.renew(&node).await?;
+        let block = node.text(&["spec", "podCIDR"]);
+        Ok(Some(block.to_owned()).filter(|block| !block.is_empty()))
+    }
+
+    /// Where other nodes reach the pods of this one.
+    async fn advertise(&self, node: &Object) -> Result<(), ClientError> {
+        let mesh = self.settings.mesh.map(|address| address.to_string());
+        let Some(mesh) = mesh.filter(|mesh| node.text(&MESH) != mesh) else {
+            return Ok(());
+        };
+        let patch = json!({"metadata": {"annotations": {osier_snapshot::MESH_ADDRESS: mesh}}});
+        let of = ("", self.settings.node_name.as_str());
+        self.client.patch(&NODES, of, patch, Part::Whole).await?;
+        Ok(())
     }
 
     /// The Node object, created if it is not there.
@@ -112,6 +134,14 @@ impl Registrar {
             other => other.map(|_| ()),
         }
     }
+}
+
+fn is_ready(node: &Object) -> bool {
+    let conditions = node
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array);
+    let mut all = conditions.into_iter().flatten();
+    all.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 fn labels(name: &str) -> Value {

@@ -1,5 +1,6 @@
 //! What a node can be told, and what it finds out about its machine.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// How to run a node.
@@ -15,6 +16,11 @@ pub struct Settings {
     pub host_ip: String,
     /// The port of the main gateway listener; 0 if the kernel chooses it.
     pub gateway_port: u16,
+    /// Serves the gateways, and tells for the whole mesh what is not in force. The node beside the API server does; a joined node
+    /// has no right to the secrets that this needs.
+    pub edge: bool,
+    /// Where other nodes reach this node's pods.
+    pub mesh: Option<SocketAddr>,
     /// The cluster domain.
     pub domain: String,
     /// Policies in this namespace concern the whole mesh.
@@ -42,6 +48,8 @@ impl Settings {
             capacity: Capacity::of_machine(),
             host_ip: "127.0.0.1".to_owned(),
             gateway_port: 0,
+            edge: true,
+            mesh: None,
             domain: "cluster.local".to_owned(),
             root_namespace: "osier-system".to_owned(),
         }

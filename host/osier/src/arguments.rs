@@ -1,8 +1,10 @@
 //! The command line as it is typed: raw values, checked by `configuration`.
 
+mod join;
 mod plugin;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use plugin::{
     Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
 };
@@ -30,6 +32,11 @@ pub(crate) enum Command {
     /// Start a node: API, gateway, controllers, pods.
     #[command(after_help = UP_EXAMPLES)]
     Up(Up),
+    /// Join this machine to a cluster as a node that runs pods.
+    #[command(after_help = NODE_EXAMPLES)]
+    Node(Node),
+    /// Make, list and delete the tokens with which machines join.
+    Token(Token),
     /// Work with the node's own images.
     Image(Image),
     /// Write, build, inspect, test and measure policy plugins.
@@ -82,6 +89,9 @@ pub(crate) struct Up {
     /// Where metrics and health are served [default: 127.0.0.1:15020].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) admin_listen: Option<String>,
+    /// Where joined nodes reach this node's pods, mutual TLS [default: 127.0.0.1:0].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mesh_listen: Option<String>,
     /// This node's name [default: the host's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,

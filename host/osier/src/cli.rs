@@ -5,6 +5,7 @@ mod get;
 mod image;
 mod manifests;
 mod plugin;
+mod token;
 mod why;
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
@@ -23,6 +24,8 @@ use std::sync::Arc;
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(up) => crate::up::up(&up),
+        Command::Node(node) => crate::up::join(&node),
+        Command::Token(token) => block_on(token::run(&token.command)),
         Command::Image(image) => image::run(&image.command),
         Command::Plugin(plugin) => plugin::run(&plugin.command),
         Command::Apply(files) => block_on(apply::apply(&files)),

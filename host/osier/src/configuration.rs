@@ -1,6 +1,6 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
-use crate::arguments::{LogFormat, StoreName, Up};
+use crate::arguments::{LogFormat, Node, StoreName, Up};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 const API: &str = "127.0.0.1:6443";
 const GATEWAY: &str = "0.0.0.0:8080";
+const MESH: &str = "127.0.0.1:0";
 const ADMIN: &str = "127.0.0.1:15020";
 
 /// The keys of the `--config` file; every one may be left out, an unknown one is refused.
@@ -19,6 +20,7 @@ struct File {
     api_listen: Option<String>,
     gateway_listen: Option<String>,
     admin_listen: Option<String>,
+    mesh_listen: Option<String>,
     node_name: Option<String>,
     store: Option<StoreName>,
     log_format: Option<LogFormat>,
@@ -28,6 +30,7 @@ struct File {
     store_history: Option<u32>,
     audit_log: Option<PathBuf>,
     audit_megabytes: Option<u64>,
+    node_grace_seconds: Option<u64>,
 }
 
 /// A configuration that can be used.
@@ -42,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) gateway_listen: SocketAddr,
     /// The address of metrics and health.
     pub(crate) admin_listen: SocketAddr,
+    /// The address for joined nodes.
+    pub(crate) mesh_listen: SocketAddr,
     /// This node's name.
     pub(crate) node_name: String,
     /// The embedded store.
@@ -60,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) audit_log: Option<PathBuf>,
     /// How large the audit log grows before it is put aside; two files are kept.
     pub(crate) audit_megabytes: u64,
+    /// A node that does not renew its Lease for this long is lost, in seconds. Nodes renew every 10.
+    pub(crate) node_grace_seconds: u64,
 }
 
 impl Settings {
@@ -108,6 +115,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             GATEWAY,
         ),
         admin_listen: faults.address("admin-listen", &up.admin_listen, &file.admin_listen, ADMIN),
+        mesh_listen: faults.address("mesh-listen", &up.mesh_listen, &file.mesh_listen, MESH),
         node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
         store: up.store.or(file.store).unwrap_or(StoreName::Sled),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
@@ -125,6 +133,11 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             file.audit_megabytes.unwrap_or(100),
             1..=10_000,
         ),
+        node_grace_seconds: faults.within(
+            "nodeGraceSeconds",
+            file.node_grace_seconds.unwrap_or(40),
+            15..=3600,
+        ),
     };
     faults.none(settings)
 }
@@ -137,6 +150,50 @@ pub(crate) fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> 
     let mut faults = Faults(Vec::new());
     let directory = faults.data_dir(given);
     faults.none(directory)
+}
+
+/// What a joined node needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    /// Where everything is kept.
+    pub(crate) data_dir: PathBuf,
+    /// The API.
+    pub(crate) server: String,
+    /// The bootstrap token.
+    pub(crate) token: Option<String>,
+    /// The pin of the authority.
+    pub(crate) pin: Option<String>,
+    /// The address for other nodes.
+    pub(crate) mesh_listen: SocketAddr,
+    /// The address of metrics and health.
+    pub(crate) admin_listen: SocketAddr,
+    /// This node's name.
+    pub(crate) node_name: String,
+}
+
+/// Resolves the arguments of `osier node`.
+///
+/// # Errors
+/// [`Faults`] with every fault that was found.
+pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
+    let mut faults = Faults(Vec::new());
+    let server = node.join.trim_end_matches('/').to_owned();
+    if !server.starts_with("https://") {
+        let fault =
+            format!("--join {server}: expected the URL of the API, such as https://10.0.0.1:6443");
+        faults.0.push(fault);
+    }
+    let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
+    let joined = Joined {
+        mesh_listen: address("listen", &node.listen),
+        admin_listen: address("admin-listen", &node.admin_listen),
+        data_dir: faults.data_dir(node.data_dir.as_deref()),
+        node_name: faults.node_name(node.node_name.as_ref()),
+        server,
+        token: node.token.clone(),
+        pin: node.ca_cert_hash.clone(),
+    };
+    faults.none(joined)
 }
 
 /// Each reads one setting; what cannot be read is noted, so that all faults are told together.

@@ -3,9 +3,11 @@
 mod admin;
 pub(crate) mod directory;
 mod drain;
+mod joined;
+mod membership;
 mod rooms;
 
-use crate::arguments::{LogFormat, Up};
+use crate::arguments::{LogFormat, Node, Up};
 use crate::configuration::{self, Settings};
 use crate::exit::Failure;
 use anyhow::Context as _;
@@ -28,20 +30,41 @@ use tokio::sync::watch;
 pub(crate) fn up(arguments: &Up) -> Result<(), Failure> {
     let began = Instant::now();
     let settings = configuration::resolve(arguments)?;
-    let format = match settings.log_format {
+    let log = (settings.log_format, settings.log.clone());
+    enter((log.0, &log.1), run(&settings, began))
+}
+
+/// Runs a node of another process's cluster until a signal ends it.
+///
+/// # Errors
+/// See [`Failure`].
+pub(crate) fn join(arguments: &Node) -> Result<(), Failure> {
+    let began = Instant::now();
+    let settings = configuration::resolve_node(arguments)?;
+    let format = arguments.log_format.unwrap_or(LogFormat::Text);
+    let log = arguments.log.as_deref().unwrap_or("info");
+    enter((format, log), joined::run(&settings, began))
+}
+
+/// Runs a process with its log and its runtime.
+fn enter(
+    (format, filter): (LogFormat, &str),
+    story: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let format = match format {
         LogFormat::Json => logs::Format::Json,
         LogFormat::Text => logs::Format::Text {
             colour: std::io::stderr().is_terminal(),
         },
     };
     let buffered = &[osier_proxy::ACCESS_TARGET, osier_policy::LOG_TARGET];
-    let _flushed_last = logs::install(&settings.log, format, buffered).context("--log")?;
+    let _flushed_last = logs::install(filter, format, buffered).context("--log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("osier")
         .build()
         .context("the asynchronous runtime did not start")?;
-    let outcome = runtime.block_on(run(&settings, began));
+    let outcome = runtime.block_on(story);
     // A stuck blocking task (a compilation) must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     outcome
@@ -110,6 +133,8 @@ pub(crate) struct Listeners {
     pub(crate) gateway: TcpListener,
     /// Metrics and health.
     pub(crate) admin: TcpListener,
+    /// Joined nodes' calls to pods here.
+    pub(crate) mesh: TcpListener,
 }
 
 impl Listeners {
@@ -118,6 +143,7 @@ impl Listeners {
             api: bind("api-listen", settings.api_listen).await?,
             gateway: bind("gateway-listen", settings.gateway_listen).await?,
             admin: bind("admin-listen", settings.admin_listen).await?,
+            mesh: bind("mesh-listen", settings.mesh_listen).await?,
         })
     }
 
@@ -128,6 +154,7 @@ impl Listeners {
             api: address(&self.api)?,
             gateway: address(&self.gateway)?,
             admin: address(&self.admin)?,
+            mesh: address(&self.mesh)?,
             listeners: BTreeMap::new(),
         })
     }

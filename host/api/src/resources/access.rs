@@ -2,6 +2,7 @@
 
 use super::BASE;
 use crate::resource::Resource;
+use crate::resource::Subresource::{Approval, Status};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 /// What nobody stores: a review is answered where it is created.
@@ -43,6 +44,18 @@ pub static CLUSTER_ROLE_BINDINGS: Resource = Resource {
     singular: "clusterrolebinding",
     namespaced: false,
     schema: "io.k8s.api.rbac.v1.ClusterRoleBinding",
+    ..BASE
+};
+/// Asks for a certificate.
+pub static CERTIFICATE_SIGNING_REQUESTS: Resource = Resource {
+    group: "certificates.k8s.io",
+    kind: "CertificateSigningRequest",
+    plural: "certificatesigningrequests",
+    singular: "certificatesigningrequest",
+    short_names: &["csr"],
+    namespaced: false,
+    subresources: &[Approval, Status],
+    schema: "io.k8s.api.certificates.v1.CertificateSigningRequest",
     ..BASE
 };
 /// May somebody do this?
@@ -116,6 +129,7 @@ pub(super) static TABLE: &[&Resource] = &[
     &CLUSTER_ROLES,
     &ROLE_BINDINGS,
     &ROLES,
+    &CERTIFICATE_SIGNING_REQUESTS,
     &LOCAL_SUBJECT_ACCESS_REVIEWS,
     &SELF_SUBJECT_ACCESS_REVIEWS,
     &SELF_SUBJECT_RULES_REVIEWS,

@@ -30,6 +30,41 @@ pub(super) const BINDINGS: Layout = Layout {
     cells: binding,
 };
 
+pub(super) const SIGNING_REQUESTS: Layout = Layout {
+    columns: &[
+        NAME,
+        AGE,
+        text("SignerName", "Who is to sign."),
+        text("Requestor", "Who asks."),
+        text("RequestedDuration", "How long the certificate is to hold."),
+        text("Condition", "What became of it."),
+    ],
+    cells: signing_request,
+};
+
+fn signing_request(object: &Object, now: Timestamp) -> Vec<Value> {
+    let conditions = array(object, &["status", "conditions"]);
+    let words = conditions
+        .iter()
+        .filter_map(|condition| condition["type"].as_str());
+    let mut words: Vec<&str> = words.collect();
+    if words.is_empty() {
+        words.push("Pending");
+    } else if !object.text(&["status", "certificate"]).is_empty() {
+        words.push("Issued");
+    }
+    let asked = object.get(&["spec", "expirationSeconds"]);
+    let asked = asked.and_then(Value::as_i64);
+    vec![
+        object.name().into(),
+        since_creation(object, now),
+        object.text(&["spec", "signerName"]).into(),
+        object.text(&["spec", "username"]).into(),
+        asked.map_or("<none>".into(), |seconds| format!("{seconds}s").into()),
+        words.join(",").into(),
+    ]
+}
+
 fn full_name(subject: &Value) -> String {
     let text = |key: &str| subject[key].as_str().unwrap_or("").to_owned();
     match text("namespace") {

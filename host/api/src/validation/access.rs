@@ -6,6 +6,34 @@ use crate::{Fault, Object};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
+/// The shortest life of a certificate that may be asked for, in seconds.
+const SHORTEST: i64 = 600;
+
+/// What a request for a certificate says; what is inside `request` is read by whoever signs.
+pub(super) fn check_signing_request(spec: &At<'_>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let (request, signer) = (spec.at("request"), spec.at("signerName"));
+    if !request.is_set() {
+        faults.push(request.required("a PEM certificate request, in base64"));
+    }
+    match signer.text().split_once('/') {
+        Some((domain, path)) if domain.contains('.') && !path.is_empty() => {}
+        _ => faults.push(signer.invalid(
+            "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+        )),
+    }
+    let usages = spec.at("usages");
+    if !usages.is_set() {
+        faults.push(usages.required("at least one usage"));
+    }
+    let seconds = spec.at("expirationSeconds");
+    if seconds.int().is_some_and(|asked| asked < SHORTEST) {
+        faults
+            .push(seconds.invalid("may not specify a duration less than 600 seconds (10 minutes)"));
+    }
+    faults
+}
+
 /// The rules of a role.
 pub(super) fn check_role(role: &Object, namespaced: bool) -> Vec<Fault> {
     let mut faults = Vec::new();

@@ -57,7 +57,9 @@ pub(super) fn answer(
             }
             Ok(response)
         }
-        Target::Resource(_) | Target::Decisions { .. } | Target::Unknown => Err(unknown()),
+        Target::Resource(_) | Target::Decisions { .. } | Target::Images | Target::Unknown => {
+            Err(unknown())
+        }
     }
 }
 

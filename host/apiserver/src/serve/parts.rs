@@ -18,10 +18,16 @@ impl Exchange<'_> {
     pub(super) async fn part(self, part: Subresource) -> Result<Response<Body>, Status> {
         let method = self.incoming.head.method.clone();
         match (part, method) {
-            (Subresource::Status | Subresource::Finalize, Method::GET) => self.get(),
-            (Subresource::Status, Method::PUT) => self.put(Part::Status).await,
+            (Subresource::Status | Subresource::Approval | Subresource::Finalize, Method::GET) => {
+                self.get()
+            }
+            (Subresource::Status | Subresource::Approval, Method::PUT) => {
+                self.put(Part::Status).await
+            }
             (Subresource::Finalize, Method::PUT) => self.put(Part::Finalize).await,
-            (Subresource::Status, Method::PATCH) => self.patch_status().await,
+            (Subresource::Status | Subresource::Approval, Method::PATCH) => {
+                self.patch_status().await
+            }
             (Subresource::Scale, Method::GET) => self.show_scale(),
             (Subresource::Scale, Method::PUT | Method::PATCH) => self.write_scale().await,
             (Subresource::Binding, Method::POST) => self.bind().await,

@@ -10,6 +10,7 @@ mod deletes;
 mod documents;
 mod limits;
 mod lists;
+mod nodes;
 mod parts;
 mod server;
 mod watches;

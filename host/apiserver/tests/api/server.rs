@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{HeaderMap, Request};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, AuditSettings, Decisions, LogOptions, NodeDoors, Operation,
-    PodLogs, Review, Settings, StoreKind, StoreLimits, User,
+    Admit, Admitted, ApiServer, AuditSettings, Decisions, Image, Images, LogOptions, NodeDoors,
+    Operation, PodLogs, Review, Settings, StoreKind, StoreLimits, User,
 };
 use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
@@ -58,6 +58,17 @@ struct Echo;
 
 /// Remembers one call on node `n1`.
 struct Remembers;
+
+impl Images for Remembers {
+    fn read<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Image, Status>> {
+        Box::pin(async move {
+            Ok(Image {
+                bytes: name.to_owned().into(),
+                digest: format!("digest of {name}"),
+            })
+        })
+    }
+}
 
 impl Decisions for Remembers {
     fn find<'a>(
@@ -140,6 +151,7 @@ impl Server {
             NodeDoors {
                 logs: Arc::new(Echo),
                 decisions: Arc::new(Remembers),
+                images: Arc::new(Remembers),
             },
             tasks.clone(),
         )

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    ApiServer, Decisions, Listener, LogOptions, NodeDoors, PodLogs, Settings, StoreKind,
-    StoreLimits, User,
+    ApiServer, Decisions, Image, Images, Listener, LogOptions, NodeDoors, PodLogs, Settings,
+    StoreKind, StoreLimits, User,
 };
 use osier_identity::{Authority, Credential, Subject, TokenKey};
 use osier_process::body::{self, Body};
@@ -25,6 +25,17 @@ pub(crate) struct Site {
 
 /// Two lines, one after the other.
 struct Lines;
+
+impl Images for Lines {
+    fn read<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Image, Status>> {
+        Box::pin(async move {
+            Ok(Image {
+                bytes: name.to_owned().into(),
+                digest: format!("digest of {name}"),
+            })
+        })
+    }
+}
 
 impl Decisions for Lines {
     fn find<'a>(
@@ -67,6 +78,7 @@ impl Site {
         let doors = NodeDoors {
             logs: Arc::new(Lines),
             decisions: Arc::new(Lines),
+            images: Arc::new(Lines),
         };
         let api = ApiServer::open(settings, Vec::new(), doors, tasks.clone())
             .await

@@ -60,7 +60,7 @@ pub(super) struct GatewayApiMirrors {
     pub(super) reference_grants: Arc<Informer>,
     pub(super) backend_tls_policies: Arc<Informer>,
     /// Of which only authorities are kept.
-    pub(super) config_maps: Arc<Informer>,
+    pub(super) config_maps: Option<Arc<Informer>>,
 }
 
 /// Only authorities are read.
@@ -75,7 +75,7 @@ fn keep_of_config_map(map: &mut Object) {
 }
 
 impl GatewayApiMirrors {
-    pub(super) fn start(client: &Client, tasks: &Tasks) -> Self {
+    pub(super) fn start(client: &Client, edge: bool, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let authorities = Scope {
             trim: Some(keep_of_config_map),
@@ -90,7 +90,8 @@ impl GatewayApiMirrors {
             tcp_routes: start(&resources::TCP_ROUTES),
             reference_grants: start(&resources::REFERENCE_GRANTS),
             backend_tls_policies: start(&resources::BACKEND_TLS_POLICIES),
-            config_maps: Informer::start(client.clone(), &CONFIG_MAPS, authorities, tasks),
+            config_maps: edge
+                .then(|| Informer::start(client.clone(), &CONFIG_MAPS, authorities, tasks)),
         }
     }
 
@@ -100,9 +101,9 @@ impl GatewayApiMirrors {
             &self.gateways,
             &self.reference_grants,
             &self.backend_tls_policies,
-            &self.config_maps,
         ];
-        others.into_iter().chain(self.routes())
+        let others = others.into_iter().chain(&self.config_maps);
+        others.chain(self.routes())
     }
 
     fn routes(&self) -> [&Arc<Informer>; 4] {

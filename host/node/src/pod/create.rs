@@ -103,7 +103,9 @@ async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
             LoadError::Image(ImageError::NotFound { .. }) if never => {
                 Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error)
             }
-            LoadError::Image(_) => Refusal::new("ErrImagePull", "ImagePullBackOff", error),
+            LoadError::Image(_) | LoadError::Remote(_) => {
+                Refusal::new("ErrImagePull", "ImagePullBackOff", error)
+            }
             LoadError::Component { .. } | LoadError::Stopping => {
                 Refusal::new("CreateContainerError", "CreateContainerError", error)
             }

@@ -194,6 +194,10 @@ impl Worker {
         let current = self.changes.borrow_and_update().clone();
         let Some(pod) = current else { return true };
         let going = pod.deletion_timestamp().is_some();
+        if kept::is_lost(&pod) {
+            // It was said while this node was not heard: what is true is told again.
+            self.reported = Box::default();
+        }
         self.pod = pod;
         going
     }

@@ -2,6 +2,7 @@
 
 use osier_api::{Object, Status};
 use osier_apiserver::{LogOptions, PodLogs};
+use osier_node::Node;
 use osier_process::Boxed;
 use osier_process::body::Body;
 use std::sync::{Arc, OnceLock};
@@ -9,13 +10,22 @@ use std::sync::{Arc, OnceLock};
 /// The door is part of the API server, which starts before the node agent; the agent steps in when it is up.
 #[derive(Default)]
 pub(crate) struct NodeLogs {
-    node: OnceLock<Arc<osier_node::Logs>>,
+    node: OnceLock<Here>,
+}
+
+/// The agent's name and logs.
+struct Here {
+    name: String,
+    logs: Arc<osier_node::Logs>,
 }
 
 impl NodeLogs {
     /// Joins the agent's logs. A second call changes nothing.
-    pub(crate) fn join(&self, logs: Arc<osier_node::Logs>) {
-        let _first_wins = self.node.set(logs);
+    pub(crate) fn join(&self, node: &Node) {
+        let _first_wins = self.node.set(Here {
+            name: node.name().to_owned(),
+            logs: node.logs(),
+        });
     }
 }
 
@@ -27,9 +37,16 @@ impl PodLogs for NodeLogs {
         options: LogOptions,
     ) -> Boxed<'a, Result<Body, Status>> {
         Box::pin(async move {
-            let Some(logs) = self.node.get() else {
+            let Some(here) = self.node.get() else {
                 return Err(Status::unavailable("the node agent is starting; try again"));
             };
+            let home = pod.text(&["spec", "nodeName"]);
+            if !home.is_empty() && home != here.name {
+                let words = format!(
+                    "the pod's log is on node {home:?}, which this version does not ask; read pods/ in that node's data directory"
+                );
+                return Err(Status::new(501, "NotImplemented", words));
+            }
             let options = osier_node::LogOptions {
                 follow: options.follow,
                 tail_lines: options.tail_lines,
@@ -38,7 +55,7 @@ impl PodLogs for NodeLogs {
                 limit_bytes: options.limit_bytes,
                 previous: options.previous,
             };
-            logs.read(pod, container, options).await
+            here.logs.read(pod, container, options).await
         })
     }
 }

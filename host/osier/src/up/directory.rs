@@ -26,6 +26,8 @@ pub(crate) struct Addresses {
     pub(crate) gateway: SocketAddr,
     /// Metrics and health.
     pub(crate) admin: SocketAddr,
+    /// The mesh, mutual TLS.
+    pub(crate) mesh: SocketAddr,
     /// Listeners that gateways asked for, by the port that they wrote.
     pub(crate) listeners: BTreeMap<u16, SocketAddr>,
 }
@@ -80,6 +82,15 @@ impl DataDirectory {
         self.replace("addresses.json", &format!("{text}\n"), 0o644)
     }
 
+    /// Writes `addresses.json` of a joined node.
+    ///
+    /// # Errors
+    /// [`Failure::Data`].
+    pub(crate) fn write_joined(&self, admin: SocketAddr, mesh: SocketAddr) -> Result<(), Failure> {
+        let text = serde_json::json!({"admin": admin, "mesh": mesh});
+        self.replace("addresses.json", &format!("{text}\n"), 0o644)
+    }
+
     /// Writes `kubeconfig`: the API's address and authority, and the administrator's certificate.
     ///
     /// # Errors
@@ -104,9 +115,23 @@ impl DataDirectory {
         self.replace("kubeconfig", &text, 0o600)
     }
 
+    /// Writes a file that only this user may read, such as a key.
+    ///
+    /// # Errors
+    /// [`Failure::Data`].
+    pub(crate) fn write_secret(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.join(name);
+        let folder = path.parent().unwrap_or(&self.path);
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| unusable(folder, &error))?;
+        self.replace(name, text, 0o600)
+    }
+
     /// Replaces a file in one step, so that a reader never sees half of it.
     fn replace(&self, name: &str, text: &str, mode: u32) -> Result<(), Failure> {
-        let (path, fresh) = (self.join(name), self.join(&format!(".{name}.new")));
+        let path = self.join(name);
+        let fresh = path.with_added_extension("new");
         let written = OpenOptions::new()
             .write(true)
             .create(true)

@@ -2,6 +2,7 @@
 
 use super::rooms::Rooms;
 use crate::exit::Failure;
+use osier_node::Node;
 use osier_process::signals::Signals;
 use osier_process::{Stuck, Tasks};
 use std::time::Duration;
@@ -18,6 +19,36 @@ pub(crate) async fn drain(
 ) -> Result<(), Failure> {
     tokio::select! {
         drained = in_order(rooms, Instant::now() + deadline) => drained,
+        _ = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
+/// The same for a joined node, whose task sets end in this order after its requests.
+///
+/// # Errors
+/// As [`drain`].
+pub(crate) async fn drain_node(
+    node: &Node,
+    sets: [(&str, &Tasks); 3],
+    deadline: Duration,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + deadline;
+    let in_order = async {
+        let mut stuck = Vec::new();
+        for (place, (name, tasks)) in sets.into_iter().enumerate() {
+            if place == 1 {
+                node.drain(left(deadline)).await;
+            }
+            stuck.extend(ended(name, tasks, deadline).await);
+        }
+        match stuck.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::NotDrained(stuck.join("; "))),
+        }
+    };
+    tokio::select! {
+        drained = in_order => drained,
         _ = signals.next() => Err(Failure::Interrupted),
     }
 }

@@ -8,9 +8,12 @@ use crate::bundled::Plugins;
 use crate::configuration::Settings;
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
+use crate::join::certify::ApiCertify;
 use crate::join::decisions::NodeDecisions;
+use crate::join::images::NodeImages;
 use crate::join::pod_logs::NodeLogs;
 use crate::join::reviews::PluginReviews;
+use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, StoreLimits, User};
@@ -24,8 +27,9 @@ use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
 use osier_process::serve::{Handle, Limits, Security, serve};
-use osier_proxy::Opened;
+use osier_proxy::{Certify, Opened};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -62,7 +66,8 @@ impl Rooms {
         let (edge, plane, api, admin) = (Tasks::new(), Tasks::new(), Tasks::new(), Tasks::new());
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let starting = readiness.wait_for("node");
-        let security = identities(settings, data, &listeners)?;
+        let authority = authority(data)?;
+        let security = identities(settings, data, &listeners, &authority)?;
         let page = Admin {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
@@ -71,35 +76,37 @@ impl Rooms {
 
         let engine = engine(settings, data, plane.clone())?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
-        let images = ImageStore::open(&settings.data_dir)
-            .map_err(|error| Failure::Data(error.to_string()))?;
+        let images = images(settings)?;
         let logs = Arc::new(NodeLogs::default());
+        let given = Arc::new(NodeImages::new(images.clone(), api.clone()));
         let admission = Arc::new(PolicyAdmission::new(policy.clone(), images, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
         let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), admission];
         let decisions = Arc::new(NodeDecisions::default());
-        let joined = (admission, doors(&logs, &decisions));
+        let joined = (admission, doors(&logs, &decisions, given));
         let server = open_api(settings, data, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
 
+        let speaks = client(&server, node_user(settings));
         let parts = Parts {
-            client: client(&server, &node_user(settings), "system:nodes"),
+            certify: certify(&speaks, settings, &authority),
+            client: speaks,
             engine,
             policy,
             metrics,
             bundled: Arc::new(Plugins),
         };
-        let node =
-            Node::start(agent(settings), parts, &plane).context("the node agent did not start")?;
-        logs.join(node.logs());
+        let agent = agent(settings, &listeners.mesh)?;
+        let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
+        logs.join(&node);
         reviews.join(node.policies());
         decisions.join(node.clone());
-        let controllers = client(&server, "system:controllers", "osier:components");
-        osier_control::start(controllers, &plane, osier_control::Settings::default());
+        control(settings, &server, authority, &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         osier_proxy::check_endpoints(&node.proxy(), &plane);
+        node.serve_mesh(listeners.mesh, &edge);
         when_ready(&plane, node.clone(), starting);
         Ok(Self {
             edge,
@@ -134,7 +141,7 @@ impl Rooms {
 }
 
 /// Serves a listener as a task of this set, which its connections join.
-fn open<H: Handle>(
+pub(super) fn open<H: Handle>(
     tasks: &Tasks,
     name: &'static str,
     (listener, security): (TcpListener, Security),
@@ -147,30 +154,64 @@ fn open<H: Handle>(
     );
 }
 
-/// The node agent's name in the API, as Kubernetes' node authorizer knows it.
-fn node_user(settings: &Settings) -> String {
-    format!("system:node:{}", settings.node_name)
+/// The node agent in the API, as Kubernetes' node authorizer knows it. Beside the API server it serves the gateways, for which it
+/// reads what no joined node may.
+fn node_user(settings: &Settings) -> User {
+    let name = format!("system:node:{}", settings.node_name);
+    User::new(name, ["system:nodes", "osier:control-plane"])
 }
 
-fn agent(settings: &Settings) -> osier_node::Settings {
+fn agent(settings: &Settings, mesh: &TcpListener) -> Result<osier_node::Settings, Failure> {
+    let bound = mesh.local_addr();
+    let mesh = bound.context("the mesh listener has no address")?;
     let capacity = Capacity {
         pods: u64::from(settings.max_pods),
         ..Capacity::of_machine()
     };
-    osier_node::Settings {
+    Ok(osier_node::Settings {
         capacity,
         gateway_port: settings.gateway_listen.port(),
+        mesh: Some(directory::reachable(mesh)),
         ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
-    }
+    })
+}
+
+fn images(settings: &Settings) -> Result<ImageStore, Failure> {
+    ImageStore::open(&settings.data_dir).map_err(|error| Failure::Data(error.to_string()))
+}
+
+/// Where this node's data plane gets its certificates.
+fn certify(client: &Client, settings: &Settings, authority: &Authority) -> Arc<dyn Certify> {
+    let trusted = authority.certificate_pem();
+    let certify = ApiCertify::new(client.clone(), &settings.node_name, trusted);
+    Arc::new(certify)
+}
+
+/// Starts the controllers.
+fn control(settings: &Settings, server: &Arc<ApiServer>, authority: Arc<Authority>, tasks: &Tasks) {
+    let user = User::new("system:controllers", ["osier:components"]);
+    let control = osier_control::Settings {
+        node_grace: Duration::from_secs(settings.node_grace_seconds),
+        ..osier_control::Settings::default()
+    };
+    let signer = Arc::new(AuthoritySigner(authority));
+    osier_control::start(client(server, user), tasks, control, signer);
+}
+
+fn authority(data: &DataDirectory) -> Result<Arc<Authority>, Failure> {
+    let opened = Authority::open(&data.join("pki"));
+    opened
+        .map(Arc::new)
+        .map_err(|error| Failure::Data(error.to_string()))
 }
 
 fn identities(
     settings: &Settings,
     data: &DataDirectory,
     listeners: &Listeners,
+    authority: &Authority,
 ) -> Result<Security, Failure> {
     let broken = |error: osier_identity::IdentityError| Failure::Data(error.to_string());
-    let authority = Authority::open(&data.join("pki")).map_err(broken)?;
     let api = listeners
         .api
         .local_addr()
@@ -198,7 +239,9 @@ fn identities(
     };
     let admin = authority.issue(&admin).map_err(broken)?;
     data.write_kubeconfig(api, authority.certificate_pem(), &admin)?;
-    let credential = authority.issue(&server).map_err(broken)?;
+    let mut credential = authority.issue(&server).map_err(broken)?;
+    // The authority too: a machine that joins knows its hash only.
+    credential.certificate_pem += authority.certificate_pem();
     let config =
         osier_identity::server_config(authority.certificate_pem(), &credential).map_err(broken)?;
     Ok(Security::Tls(config))
@@ -213,15 +256,20 @@ fn engine(settings: &Settings, data: &DataDirectory, tasks: Tasks) -> Result<Eng
 }
 
 /// The node's part of the readiness holds until it is ready.
-fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
+pub(super) fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
     tasks.spawn("readiness", async move {
         node.ready().await;
         drop(starting);
     });
 }
 
-fn doors(logs: &Arc<NodeLogs>, decisions: &Arc<NodeDecisions>) -> NodeDoors {
+fn doors(
+    logs: &Arc<NodeLogs>,
+    decisions: &Arc<NodeDecisions>,
+    images: Arc<NodeImages>,
+) -> NodeDoors {
     NodeDoors {
+        images,
         logs: logs.clone(),
         decisions: decisions.clone(),
     }
@@ -257,9 +305,6 @@ async fn open_api(
     opened.map_err(|error| Failure::Data(error.to_string()))
 }
 
-fn client(server: &Arc<ApiServer>, user: &str, group: &str) -> Client {
-    Client::new(Arc::new(InProcess::new(
-        server.clone(),
-        User::new(user, [group]),
-    )))
+fn client(server: &Arc<ApiServer>, user: User) -> Client {
+    Client::new(Arc::new(InProcess::new(server.clone(), user)))
 }

@@ -1,0 +1,123 @@
+//! What a node may write: its Node, its Lease, the status and the end of the pods that are bound to it
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction>).
+
+use osier_api::{Object, Resource, resources};
+
+/// The group of the kinds whose status every node tells for itself.
+const PER_NODE: &str = "policy.osier.dev";
+/// Where the Leases of nodes are.
+const LEASES_IN: &str = "kube-node-lease";
+/// The part of a node's object that is for others to write.
+const SPEC: [&str; 1] = ["spec"];
+
+/// A write: of a new object, of one that is there, or away of it.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeWrite<'a> {
+    /// The kind.
+    pub resource: &'a Resource,
+    /// The part that is written.
+    pub subresource: Option<&'a str>,
+    /// As it was.
+    pub old: Option<&'a Object>,
+    /// As it is to be.
+    pub new: Option<&'a Object>,
+}
+
+/// Why a node may not write this, if it may not.
+pub fn refused_write(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
+    let object = write.new.or(write.old)?;
+    let resource = write.resource;
+    if *resource == resources::NODES {
+        return own_node(node, object, write);
+    }
+    if *resource == resources::LEASES {
+        let own = object.namespace() == LEASES_IN && object.name() == node;
+        return (!own).then_some("may write only its own Lease, in kube-node-lease");
+    }
+    if *resource == resources::PODS {
+        let Some(old) = write.old else {
+            return Some("may not create pods");
+        };
+        let own = old.text(&["spec", "nodeName"]) == node;
+        return (!own).then_some("may write only pods that are bound to it");
+    }
+    let told = write.subresource == Some("status") && resource.group != PER_NODE;
+    told.then_some(
+        "does not tell the status of what concerns the whole mesh: the control plane's node does",
+    )
+}
+
+fn own_node(node: &str, object: &Object, write: &NodeWrite<'_>) -> Option<&'static str> {
+    if object.name() != node {
+        return Some("may write only its own Node");
+    }
+    match (write.old, write.new) {
+        (_, None) => Some("may not delete its Node"),
+        (None, Some(new)) => {
+            let taints = new.get(&["spec", "taints"]).is_some();
+            taints.then_some("may not give itself taints")
+        }
+        (Some(old), Some(new)) => (old.get(&SPEC) != new.get(&SPEC))
+            .then_some("may not change its spec: taints and cordons are for others to set"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn judged(
+        (resource, subresource): (&'static Resource, Option<&'static str>),
+        (old, new): (Option<Value>, Option<Value>),
+    ) -> Option<&'static str> {
+        let read = |value: Option<Value>| value.map(|value| Object::from_value(value).unwrap());
+        let (old, new) = (read(old), read(new));
+        let write = NodeWrite {
+            resource,
+            subresource,
+            old: old.as_ref(),
+            new: new.as_ref(),
+        };
+        refused_write("b", &write)
+    }
+
+    #[test]
+    fn a_node_writes_only_its_own_node() {
+        let node = |name: &str, spec: Value| json!({"metadata": {"name": name}, "spec": spec});
+        let write = |old, new| judged((&resources::NODES, None), (old, new));
+        assert_eq!(write(None, Some(node("b", json!({})))), None);
+        let other = write(None, Some(node("a", json!({})))).unwrap();
+        assert!(other.contains("its own Node"), "{other}");
+        let free = node("b", json!({}));
+        let tainted = node("b", json!({"taints": [{"key": "k"}]}));
+        assert!(
+            write(Some(tainted), Some(free.clone()))
+                .unwrap()
+                .contains("spec")
+        );
+        assert!(write(Some(free), None).is_some());
+    }
+
+    #[test]
+    fn a_node_writes_only_pods_that_are_bound_to_it() {
+        let pod = |node: &str| json!({"metadata": {"name": "p"}, "spec": {"nodeName": node}});
+        let status = (&resources::PODS, Some("status"));
+        assert_eq!(judged(status, (Some(pod("b")), Some(pod("b")))), None);
+        assert!(judged(status, (Some(pod("a")), Some(pod("a")))).is_some());
+        let pods = (&resources::PODS, None);
+        assert!(judged(pods, (None, Some(pod("b")))).is_some());
+        assert!(judged(pods, (Some(pod("a")), None)).is_some());
+    }
+
+    #[test]
+    fn a_node_tells_no_status_of_the_mesh() {
+        let object = json!({"metadata": {"name": "r", "namespace": "x"}});
+        let both = || (Some(object.clone()), Some(object.clone()));
+        let route = (&resources::VIRTUAL_SERVICES, Some("status"));
+        assert!(judged(route, both()).is_some());
+        let policy = (&resources::POLICIES, Some("status"));
+        assert_eq!(judged(policy, both()), None);
+    }
+}

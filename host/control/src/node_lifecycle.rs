@@ -1,0 +1,227 @@
+//! Notices nodes that fall silent: they are said to be unknown, their pods get no calls and leave after a while, and what owns
+//! those makes others elsewhere. Pods whose Node is gone are removed.
+
+mod decide;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_api::Object;
+use osier_api::resources::{LEASES, NODES, PODS};
+use osier_client::{Client, ClientError, DeleteOptions, Informer, Part, Query};
+use osier_process::clock;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::conditions::{self, Condition};
+use crate::reconcile::gone_is_fine;
+use crate::{Context, facts};
+use decide::{Step, decide};
+
+/// Where nodes say that they live.
+const LEASES_IN: &str = "kube-node-lease";
+/// A grace is looked at this many times.
+const LOOKS: u32 = 8;
+/// Why a pod of a lost node is not ready; the node's agent says otherwise when it is back.
+const LOST: &str = "NodeLost";
+
+struct Lifecycle {
+    client: Client,
+    nodes: Arc<Informer>,
+    leases: Arc<Informer>,
+    pods: Arc<Informer>,
+    grace: Duration,
+    /// The last sign of each node, and when it was seen here: clocks of machines differ.
+    seen: HashMap<String, (String, Instant)>,
+    /// Since when pods are bound to a Node that is not there.
+    orphaned: HashMap<String, Instant>,
+}
+
+/// Starts the controller.
+pub(crate) fn start(context: &Context, grace: Duration) {
+    let of = |resource| context.informers.of(resource).cloned();
+    let (Some(nodes), Some(leases), Some(pods)) = (of(&NODES), of(&LEASES), of(&PODS)) else {
+        return;
+    };
+    let lifecycle = Lifecycle {
+        client: context.client.clone(),
+        nodes,
+        leases,
+        pods,
+        grace,
+        seen: HashMap::new(),
+        orphaned: HashMap::new(),
+    };
+    let stopping = context.tasks.stopping();
+    context.tasks.spawn("node-lifecycle", async move {
+        tokio::select! {
+            () = lifecycle.run() => {}
+            () = stopping.cancelled() => {}
+        }
+    });
+}
+
+impl Lifecycle {
+    async fn run(mut self) {
+        for informer in [&self.nodes, &self.leases, &self.pods] {
+            informer.synced().await;
+        }
+        loop {
+            tokio::time::sleep(self.grace / LOOKS).await;
+            let nodes = self.nodes.list();
+            self.seen
+                .retain(|name, _| nodes.iter().any(|node| node.name() == name));
+            for node in &nodes {
+                let silent = self.is_silent(node);
+                if let Err(error) = self.care(node, silent).await {
+                    tracing::debug!(node = node.name(), %error, "a node's state could not be told; it will be tried again");
+                }
+            }
+            if let Err(error) = self.collect(&nodes).await {
+                tracing::debug!(%error, "pods of nodes that are gone stay for now");
+            }
+        }
+    }
+
+    /// Whether a node gave no sign for longer than the grace.
+    fn is_silent(&mut self, node: &Object) -> bool {
+        let lease = self.leases.get(LEASES_IN, node.name());
+        let sign = lease
+            .as_ref()
+            .map_or("", |lease| lease.text(&["spec", "renewTime"]));
+        let now = Instant::now();
+        let fresh = || (sign.to_owned(), now);
+        let (last, at) = self
+            .seen
+            .entry(node.name().to_owned())
+            .or_insert_with(fresh);
+        if last != sign {
+            (*last, *at) = fresh();
+        }
+        now.duration_since(*at) > self.grace
+    }
+
+    async fn care(&self, node: &Object, silent: bool) -> Result<(), ClientError> {
+        match decide(node, silent) {
+            Step::Rest => Ok(()),
+            Step::Welcome => {
+                tracing::info!(node = node.name(), "the node is back");
+                self.taint(node, decide::unmarked(node)).await
+            }
+            Step::Lose => self.lose(node).await,
+            Step::Evict => self.evict(node).await,
+        }
+    }
+
+    async fn lose(&self, node: &Object) -> Result<(), ClientError> {
+        let now = clock::now();
+        tracing::warn!(
+            node = node.name(),
+            "the node is silent: its pods get no calls, and leave when they have tolerated it long enough"
+        );
+        let list = node
+            .get(&["status", "conditions"])
+            .and_then(Value::as_array);
+        let mut list = list.cloned().unwrap_or_default();
+        let unknown = Condition {
+            kind: "Ready",
+            status: "Unknown",
+            reason: "NodeStatusUnknown",
+            message: "the node stopped renewing its Lease".to_owned(),
+        };
+        conditions::put(&mut list, unknown, now);
+        let (of, patch) = (("", node.name()), json!({"status": {"conditions": list}}));
+        gone_is_fine(self.client.patch(&NODES, of, patch, Part::Status).await)?;
+        if decide::lost_since(node).is_none() {
+            self.taint(node, decide::marked(node, &clock::seconds(now)))
+                .await?;
+        }
+        for pod in self.pods_on(node.name()).await? {
+            if facts::is_true(&pod, "Ready") {
+                self.unready(&pod).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn taint(&self, node: &Object, taints: Vec<Value>) -> Result<(), ClientError> {
+        // An empty list is none.
+        let taints = (!taints.is_empty()).then_some(taints);
+        let patch = json!({"spec": {"taints": taints}});
+        let of = ("", node.name());
+        gone_is_fine(self.client.patch(&NODES, of, patch, Part::Whole).await)
+    }
+
+    async fn unready(&self, pod: &Object) -> Result<(), ClientError> {
+        let list = pod.get(&["status", "conditions"]).and_then(Value::as_array);
+        let mut list = list.cloned().unwrap_or_default();
+        for kind in ["Ready", "ContainersReady"] {
+            let lost = Condition {
+                kind,
+                status: "False",
+                reason: LOST,
+                message: "the pod's node is silent".to_owned(),
+            };
+            conditions::put(&mut list, lost, clock::now());
+        }
+        let of = (pod.namespace(), pod.name());
+        let patch = json!({"status": {"conditions": list}});
+        gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
+    }
+
+    async fn evict(&self, node: &Object) -> Result<(), ClientError> {
+        let Some(lost) = decide::lost_since(node) else {
+            return Ok(());
+        };
+        for pod in self.pods_on(node.name()).await? {
+            let due = decide::leaves_at(&pod, lost).is_some_and(|at| at <= clock::now());
+            if due && pod.deletion_timestamp().is_none() && !facts::is_finished(&pod) {
+                tracing::info!(
+                    pod = pod.name(),
+                    namespace = pod.namespace(),
+                    node = node.name(),
+                    "the pod leaves its lost node"
+                );
+                self.delete(&pod, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes pods whose Node has not been there for the grace: nobody will ever say that they ended.
+    async fn collect(&mut self, nodes: &[Arc<Object>]) -> Result<(), ClientError> {
+        let now = Instant::now();
+        let there = |name: &str| nodes.iter().any(|node| node.name() == name);
+        let pods = self.pods.list();
+        let orphan = |pod: &&Arc<Object>| !facts::node(pod).is_empty() && !there(facts::node(pod));
+        let orphans: Vec<&Arc<Object>> = pods.iter().filter(orphan).collect();
+        self.orphaned
+            .retain(|uid, _| orphans.iter().any(|pod| pod.uid() == uid));
+        for pod in orphans {
+            let since = *self.orphaned.entry(pod.uid().to_owned()).or_insert(now);
+            if now.duration_since(since) > self.grace {
+                self.delete(pod, Some(0)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, pod: &Object, grace: Option<i64>) -> Result<(), ClientError> {
+        let options = DeleteOptions {
+            grace,
+            ..DeleteOptions::exactly(pod)
+        };
+        let of = (pod.namespace(), pod.name());
+        gone_is_fine(self.client.delete(&PODS, of, &options).await)
+    }
+
+    /// The pods of a node, whole: the mirror keeps less than is needed here.
+    async fn pods_on(&self, node: &str) -> Result<Vec<Object>, ClientError> {
+        let query = Query {
+            fields: Some(format!("spec.nodeName={node}")),
+            ..Query::default()
+        };
+        Ok(self.client.list_all(&PODS, "", &query).await?.items)
+    }
+}

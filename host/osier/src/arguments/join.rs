@@ -1,0 +1,87 @@
+//! The arguments with which machines join.
+
+use super::{Connection, LogFormat};
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// What `osier node --help` ends with.
+pub(crate) const NODE_EXAMPLES: &str = "Example:
+  osier token create                         on the control plane: prints the whole command for the new machine
+  osier node --join https://10.0.0.1:6443 --token ID.SECRET --ca-cert-hash sha256:...
+
+The token is needed once. A node that has joined keeps its certificate in DIR/pki, renews it, and starts again without one.
+";
+
+/// Arguments of `osier node`.
+#[derive(Args, Debug)]
+#[command(after_long_help = crate::exit::HELP)]
+pub(crate) struct Node {
+    /// The API of the cluster, `https://HOST:PORT`.
+    #[arg(long, value_name = "URL")]
+    pub(crate) join: String,
+    /// A bootstrap token, `ID.SECRET`.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "OSIER_JOIN_TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+    /// The hash of the cluster's authority, `sha256:` and 64 digits: what the server is believed by before this machine knows it.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) ca_cert_hash: Option<String>,
+    /// Where everything is kept [default: ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// This node's name [default: the host's name].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
+    /// Where other nodes reach this node's pods, mutual TLS.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:15008")]
+    pub(crate) listen: String,
+    /// Where metrics and health are served.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15020")]
+    pub(crate) admin_listen: String,
+    /// How log lines are written [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Which log lines are written, as tracing directives [default: info].
+    #[arg(long, value_name = "FILTER", env = "OSIER_LOG")]
+    pub(crate) log: Option<String>,
+}
+
+/// `osier token`.
+#[derive(Args, Debug)]
+pub(crate) struct Token {
+    /// What to do with tokens.
+    #[command(subcommand)]
+    pub(crate) command: TokenCommand,
+}
+
+/// The subcommands of `osier token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print the command with which a machine joins.
+    Create {
+        /// How long it can be used: hours, at least one.
+        #[arg(long, value_name = "HOURS", default_value_t = 24)]
+        ttl_hours: u32,
+        /// How to reach the API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// List the tokens, without their secrets.
+    List {
+        /// How to reach the API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Delete a token. Nodes that joined with it stay.
+    Delete {
+        /// The token, or the identifier before its dot.
+        token: String,
+        /// How to reach the API.
+        #[command(flatten)]
+        connection: Connection,
+    },
+}

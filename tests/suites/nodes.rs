@@ -1,0 +1,301 @@
+//! Several nodes: machines join by a token, pods run on all of them, calls between them go over mutual TLS as the caller.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use anyhow::{Result, ensure};
+use osier_tests::artifacts::{binary, component};
+use osier_tests::kubectl::{Kubectl, installed};
+use osier_tests::load::Plan;
+use osier_tests::{Node, http, objects, until};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// `echo` with two pods on two nodes, behind the gateway.
+fn echo(extra: &Value) -> String {
+    let mut pod = json!({
+        "terminationGracePeriodSeconds": 5,
+        "containers": [{"name": "echo", "image": "echo:1.0", "ports": [{"name": "http", "containerPort": 8080}],
+            "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}],
+    });
+    for (key, value) in extra.as_object().unwrap() {
+        pod[key] = value.clone();
+    }
+    let labels = json!({"app": "echo"});
+    let all = [
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "echo"}, "spec": {
+            "replicas": 4, "selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}}),
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo"}, "spec": {
+            "selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]}}),
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "web"}, "spec": {
+            "servers": [{"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}),
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "echo"}, "spec": {
+            "hosts": ["*"], "gateways": ["web"], "http": [{"route": [{"destination": {"host": "echo"}}]}]}}),
+    ];
+    all.map(|object| object.to_string()).join("\n---\n")
+}
+
+/// A control plane and one joined node.
+struct Pair {
+    control: Node,
+    joined: Node,
+    kubectl: Kubectl,
+}
+
+impl Pair {
+    fn start() -> Self {
+        let control = Node::start().unwrap();
+        control
+            .import("echo:1.0", &component("tests/echo").unwrap())
+            .unwrap();
+        let joined = control.joined("second").unwrap();
+        Self {
+            control,
+            joined,
+            kubectl: installed().unwrap(),
+        }
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let kubeconfig = self.control.kubeconfig();
+        self.kubectl.ok(&kubeconfig, &args, None).unwrap()
+    }
+
+    /// The names of the pods that answer through the gateway, seen in some requests.
+    async fn answering(&self) -> Result<BTreeSet<String>> {
+        let gateway = self.control.address("gateway")?;
+        let mut seen = BTreeSet::new();
+        for _ in 0..40 {
+            let answer = http::get(&gateway, "/").await?;
+            ensure!(answer.status == 200, "{}: {}", answer.status, answer.text());
+            seen.extend(answer.json()?["pod"].as_str().map(ToOwned::to_owned));
+        }
+        Ok(seen)
+    }
+}
+
+/// Names of the pods on a node.
+async fn pods_on(node: &Node, name: &str) -> Result<BTreeSet<String>> {
+    let pods = objects::pods(node, "app=echo").await?;
+    let there = pods.iter().filter(|pod| pod["spec"]["nodeName"] == name);
+    let names = there.filter_map(|pod| pod["metadata"]["name"].as_str());
+    Ok(names.map(ToOwned::to_owned).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_two_nodes_answer_through_the_gateway() {
+    let pair = Pair::start();
+    let nodes = pair.ok("get nodes");
+    assert!(nodes.contains("second"), "{nodes}");
+    assert_eq!(nodes.matches(" Ready ").count(), 2, "{nodes}");
+    pair.control.apply_text(&echo(&json!({}))).unwrap();
+    pair.ok("rollout status deployment/echo --timeout=90s");
+    let there = pods_on(&pair.control, "second").await.unwrap();
+    assert!(!there.is_empty(), "{}", pair.ok("get pods -o wide"));
+    let addresses = pair.ok("get pods -l app=echo -o jsonpath={.items[*].status.podIP}");
+    let different: BTreeSet<&str> = addresses.split_whitespace().collect();
+    assert_eq!(different.len(), 4, "{addresses}");
+    let all = || async {
+        let seen = pair.answering().await?;
+        ensure!(seen.len() == 4, "{seen:?}");
+        Ok(Some(()))
+    };
+    until("pods of both nodes answer", LIMIT, all)
+        .await
+        .unwrap();
+    // What the pods saw is in the access log of the node that has them, as a call from the gateway.
+    let log = pair.joined.log();
+    let arrived = log.lines().any(|line| {
+        line.contains("osier::access") && there.iter().any(|pod| line.contains(pod.as_str()))
+    });
+    assert!(arrived, "{}", pair.joined.log_tail(20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_under_load_costs_only_what_was_under_way() {
+    let mut pair = Pair::start();
+    pair.control.apply_text(&echo(&json!({}))).unwrap();
+    pair.ok("rollout status deployment/echo --timeout=90s");
+    let all = || async { Ok((pair.answering().await?.len() == 4).then_some(())) };
+    until("pods of both nodes answer", LIMIT, all)
+        .await
+        .unwrap();
+    let gateway = pair.control.address("gateway").unwrap();
+    let load = Plan::get(&gateway, "/", 4).start();
+    pair.joined.kill().unwrap();
+    let here = pods_on(&pair.control, "second").await.unwrap();
+    let only_here = || async {
+        let seen = pair.answering().await?;
+        ensure!(seen.is_disjoint(&here), "{seen:?}");
+        Ok(Some(()))
+    };
+    until("only living pods answer", LIMIT, only_here)
+        .await
+        .unwrap();
+    let outcome = load.finish().await;
+    let failed = outcome.unexpected(&[200]);
+    // A request that had begun there may have had its effect, and is not repeated.
+    assert!(failed.len() <= 4, "of {}: {failed:?}", outcome.total());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_joins_without_a_token_and_a_node_reads_only_what_its_pods_need() {
+    let control = Node::start().unwrap();
+    let words = control.invitation().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let join = |change: &dyn Fn(&str) -> String| {
+        let args: Vec<String> = words.iter().map(|word| change(word)).collect();
+        let output = Command::new(binary().unwrap())
+            .arg("node")
+            .args(args)
+            .args(["--node-name", "third", "--listen", "127.0.0.1:0"])
+            .args(["--admin-listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // The secret of the token, then the pin of the authority.
+    let told = join(&|word| match word.split_once('.') {
+        Some((id, secret)) if secret.len() == 16 => format!("{id}.{}", "a".repeat(16)),
+        _ => word.to_owned(),
+    });
+    assert!(told.contains("Unauthorized"), "{told}");
+    let told = join(&|word| match word.starts_with("sha256:") {
+        true => format!("sha256:{}", "0".repeat(64)),
+        false => word.to_owned(),
+    });
+    assert!(told.contains("UnknownIssuer"), "{told}");
+    drop(folder);
+
+    let joined = control.joined("second").unwrap();
+    let kubectl = installed().unwrap();
+    let kubeconfig = member(&control, &joined);
+    let refused = |line: &str| {
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let output = kubectl.run(&kubeconfig, &args, None).unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{line}");
+        told
+    };
+    let told = refused("get secrets -n kube-system");
+    assert!(told.contains("no pod bound to node \"second\""), "{told}");
+    let told = refused("delete node second");
+    assert!(told.contains("forbidden"), "{told}");
+    let other = objects::get(&control, "/api/v1/nodes").await.unwrap();
+    let names = other["items"].as_array().unwrap().iter();
+    let names = names.filter_map(|node| node["metadata"]["name"].as_str());
+    let other = names.filter(|name| *name != "second").collect::<Vec<_>>()[0].to_owned();
+    let told = refused(&format!("annotate node {other} a=b"));
+    assert!(told.contains("may write only its own Node"), "{told}");
+    let told = refused("annotate --overwrite lease -n kube-node-lease x a=b");
+    assert!(told.contains("its own Lease"), "{told}");
+}
+
+/// A kubeconfig with a node's own certificate.
+fn member(control: &Node, joined: &Node) -> std::path::PathBuf {
+    let pki = joined.data_dir().join("pki");
+    let text = json!({"apiVersion": "v1", "kind": "Config", "current-context": "n",
+        "clusters": [{"name": "n", "cluster": {
+            "server": format!("https://{}", control.address("api").unwrap()),
+            "certificate-authority": pki.join("ca.crt")}}],
+        "contexts": [{"name": "n", "context": {"cluster": "n", "user": "n"}}],
+        "users": [{"name": "n", "user": {
+            "client-certificate": pki.join("node.crt"), "client-key": pki.join("node.key")}}]});
+    let path = joined.data_dir().join("as-node.json");
+    std::fs::write(&path, text.to_string()).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_has_its_pods_and_runs_none_twice() {
+    let mut pair = Pair::start();
+    pair.control.apply_text(&echo(&json!({}))).unwrap();
+    pair.ok("rollout status deployment/echo --timeout=90s");
+    let before = pods_on(&pair.control, "second").await.unwrap();
+    pair.joined.terminate().unwrap();
+    // Without a token: the certificate is enough.
+    let api = pair.control.address("api").unwrap();
+    let args = ["--join", &format!("https://{api}"), "--node-name", "second"];
+    pair.joined
+        .restart_with(&osier_tests::Options {
+            args: args.map(ToOwned::to_owned).to_vec(),
+            joins: true,
+            ..osier_tests::Options::default()
+        })
+        .unwrap();
+    let all = || async {
+        let seen = pair.answering().await?;
+        ensure!(before.is_subset(&seen), "{seen:?}");
+        Ok(Some(()))
+    };
+    until("its pods answer again", LIMIT, all).await.unwrap();
+    assert_eq!(pods_on(&pair.control, "second").await.unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_node_is_lost_and_its_pods_are_replaced_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("osier.yaml");
+    std::fs::write(&config, "nodeGraceSeconds: 15\n").unwrap();
+    let control = Node::start_with(&osier_tests::Options {
+        args: vec!["--config".to_owned(), config.to_string_lossy().into_owned()],
+        ..osier_tests::Options::default()
+    })
+    .unwrap();
+    let component = component("tests/echo").unwrap();
+    control.import("echo:1.0", &component).unwrap();
+    let joined = control.joined("second").unwrap();
+    let mut pair = Pair {
+        control,
+        joined,
+        kubectl: installed().unwrap(),
+    };
+    let soon = json!({"tolerations": [{"key": "node.kubernetes.io/unreachable", "operator": "Exists",
+        "effect": "NoExecute", "tolerationSeconds": 1}]});
+    pair.control.apply_text(&echo(&soon)).unwrap();
+    pair.ok("rollout status deployment/echo --timeout=90s");
+    let lost = pods_on(&pair.control, "second").await.unwrap();
+    assert!(!lost.is_empty());
+    pair.joined.kill().unwrap();
+    let replaced = || async {
+        let seen = pair.answering().await?;
+        ensure!(seen.len() == 4 && seen.is_disjoint(&lost), "{seen:?}");
+        Ok(Some(()))
+    };
+    until("four pods answer here", LIMIT, replaced)
+        .await
+        .unwrap();
+    let nodes = pair.ok("get nodes");
+    assert!(nodes.contains("NotReady"), "{nodes}");
+    // It comes back: its former pods end, and none runs twice.
+    let api = pair.control.address("api").unwrap();
+    let args = ["--join", &format!("https://{api}"), "--node-name", "second"];
+    pair.joined
+        .restart_with(&osier_tests::Options {
+            args: args.map(ToOwned::to_owned).to_vec(),
+            joins: true,
+            ..osier_tests::Options::default()
+        })
+        .unwrap();
+    pair.ok("wait node/second --for=condition=Ready --timeout=90s");
+    let gone = || async {
+        let there = pods_on(&pair.control, "second").await?;
+        ensure!(there.is_disjoint(&lost), "{there:?}");
+        let taints = pair.ok("get node second -o jsonpath={.spec.taints}");
+        ensure!(taints.is_empty(), "{taints}");
+        Ok(Some(()))
+    };
+    until(
+        "the pods that left are gone and the node is clean",
+        LIMIT,
+        gone,
+    )
+    .await
+    .unwrap();
+}
