@@ -1,10 +1,10 @@
 //! sled 0.34 behind the engine trait, with what it lacks added here. Each condition was found by killing it or by cutting
 //! its power:
 //!
-//! 1. its `flush` never syncs the file. What it writes it takes for durable after `sync_file_range`, which is not: it goes on
-//!    to write over the old place of a page whose new one may still be lost, and then neither is there (seen in simulated
-//!    power cuts: it does not open, "wrong checksum"). So `db` is marked synchronous (`chattr +S`): each of its writes is on
-//!    the disk before it goes on. Where the file system has no such mark, that is said, and a batch ends with `fdatasync`,
+//! 1. its `flush` never syncs the file. What it writes it takes for durable after `sync_file_range`, which is not, and it
+//!    says so in the headers of the segments that it writes next. A power cut may leave such a header without what it speaks
+//!    of, and then sled wipes its file when it opens (see [`segments`]). So `db` is marked synchronous (`chattr +S`): each of
+//!    its writes is on the disk before it goes on, and a file that it would wipe is refused. Where the file system has no such mark, that is said, and a batch ends with `fdatasync`,
 //!    which saves what is acknowledged but cannot order what sled writes within a batch;
 //! 2. a snapshot that was being written when the process died (`snap.*.generating`) makes it refuse to open for ever:
 //!    such files hold nothing that the log does not, and are removed first;
@@ -16,6 +16,8 @@
 //!    opening, before anything is written that could be acknowledged;
 //! 7. its own flushing thread would write before the mark is made: there is none. Segments are collected with each write
 //!    as well, which is enough.
+
+mod segments;
 
 use std::fs::File;
 use std::io;
@@ -46,6 +48,7 @@ impl Sled {
     /// Opens or creates the database in `directory`.
     pub(super) fn open(directory: &Path) -> Result<Self, EngineError> {
         remove_unfinished_snapshots(directory).map_err(EngineError::from)?;
+        segments::check(directory)?;
         let database = open_released(directory)?;
         let file = File::options().write(true).open(directory.join("db"))?;
         let synchronous = make_synchronous(&file, directory);

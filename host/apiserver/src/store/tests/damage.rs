@@ -189,3 +189,35 @@ fn an_older_copy_of_the_data_is_reported(kind: StoreKind) {
         "{error}"
     );
 }
+
+/// sled fills its file with zeros when the segment in which its recovery begins is gone; it must not come to that.
+#[test]
+fn what_sled_would_wipe_is_refused_and_left_as_it_is() {
+    let (whole, kind) = (tempfile::tempdir().unwrap(), StoreKind::Sled);
+    run(async {
+        let store = open(whole.path(), kind).unwrap();
+        for round in 0..40 {
+            let value = Bytes::from(vec![round; 100_000]);
+            store.put(key("a"), value, Expect::Any).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+    let length = data(whole.path(), kind).metadata().unwrap().len();
+    let mut refused = 0;
+    for segment in 0..length >> 19 {
+        let damaged = tempfile::tempdir().unwrap();
+        copy(whole.path(), damaged.path());
+        let path = data(damaged.path(), kind);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.write_all_at(&[0; 20], segment << 19).unwrap();
+        let before = fs::read(&path).unwrap();
+        let error = open(damaged.path(), kind)
+            .err()
+            .map(|error| error.to_string());
+        if error.is_some_and(|error| error.contains("of sled's log")) {
+            refused += 1;
+            assert!(fs::read(&path).unwrap() == before, "its file was changed");
+        }
+    }
+    assert!(refused > 0, "none of {} headers mattered", length >> 19);
+}
