@@ -99,7 +99,7 @@ def main():
     found = closure(source, ROOTS)
     if sys.argv[2:]:
         GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
-                       "scheduling.k8s.io", "apps", "batch", "discovery.k8s.io"})
+                       "scheduling.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io"})
         found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
                        for name in sorted(found))
