@@ -19,6 +19,7 @@ mod job;
 mod namespace;
 mod node_ipam;
 mod node_lifecycle;
+mod owned;
 mod ownership;
 mod pod_control;
 mod reconcile;

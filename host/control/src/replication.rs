@@ -13,6 +13,7 @@ use osier_process::clock;
 use serde_json::{Value, json};
 
 use crate::Context;
+use crate::owned::OwnedPods;
 use crate::ownership::Owner;
 use crate::pod_control::{Orders, PodControl};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
@@ -28,19 +29,29 @@ struct Replication {
     control: PodControl,
     controllers: Arc<Informer>,
     pods: Arc<Informer>,
+    owned: Arc<OwnedPods>,
 }
 
 /// Starts the controllers of both kinds.
 pub(crate) fn start(context: &Context) {
+    let Some(pods) = context.informers.of(&PODS) else {
+        return;
+    };
+    let owned = OwnedPods::follow(pods);
     for (resource, component) in [
         (&REPLICATION_CONTROLLERS, "replication-controller"),
         (&REPLICA_SETS, "replicaset-controller"),
     ] {
-        start_kind(context, resource, component);
+        start_kind(context, resource, component, &owned);
     }
 }
 
-fn start_kind(context: &Context, resource: &'static Resource, component: &'static str) {
+fn start_kind(
+    context: &Context,
+    resource: &'static Resource,
+    component: &'static str,
+    owned: &Arc<OwnedPods>,
+) {
     let informers = &context.informers;
     let (Some(controllers), Some(pods)) = (informers.of(resource), informers.of(&PODS)) else {
         return;
@@ -51,6 +62,7 @@ fn start_kind(context: &Context, resource: &'static Resource, component: &'stati
         control: PodControl::new(context, &context.recorder(component)),
         controllers: Arc::clone(controllers),
         pods: Arc::clone(pods),
+        owned: Arc::clone(owned),
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
@@ -86,7 +98,8 @@ impl Replication {
         };
         let wanted = Wanted::of(&controller);
         let fulfilled = self.control.fulfilled(controller.uid());
-        let plan = decide(&wanted, &self.pods.list_in(&key.namespace), clock::now());
+        let pods = self.owned.of(&key.namespace, controller.uid());
+        let plan = decide(&wanted, &pods, clock::now());
         self.control.settle(&controller, &plan.claim).await?;
         let managed = if fulfilled {
             let orders = Orders {

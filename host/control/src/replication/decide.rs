@@ -1,5 +1,5 @@
 //! What a controller of like pods wants done about them. Pure: a function of the controller,
-//! the pods of its namespace, and the time.
+//! its pods and those that nobody owns, and the time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -64,7 +64,7 @@ impl Wanted {
     }
 }
 
-/// Decides from the pods of the controller's namespace.
+/// Decides from the controller's pods and those of its namespace that nobody owns; others change nothing.
 pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> Plan {
     let active = pods.iter().filter(|pod| facts::is_active(pod));
     let mut plan = Plan {
