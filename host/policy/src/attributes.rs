@@ -137,6 +137,8 @@ pub struct Connection<'a> {
 pub struct Context<'a> {
     /// `http`, `grpc` or `tcp`.
     pub protocol: &'a str,
+    /// Version of HTTP that the caller spoke, `HTTP/1.1`.
+    pub http_version: Option<&'a str>,
     /// `inbound` or `outbound`.
     pub reporter_kind: &'a str,
     /// Name and namespace of the pod at whose side the call is seen.

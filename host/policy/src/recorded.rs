@@ -109,6 +109,7 @@ impl Recorded {
             connection: self.connection(),
             context: Context {
                 protocol: self.text("context.protocol").unwrap_or("http"),
+                http_version: None,
                 reporter_kind: self.text("context.reporter.kind").unwrap_or("inbound"),
                 reporter: self.reporter(),
                 proxy_error_code: self.text("context.proxy_error_code"),

@@ -10,8 +10,13 @@ use wasmtime::{InstancePre, Linker};
 
 /// What the export that names the version begins with.
 const MARKER: &str = "proxy_abi_version_";
-/// The versions that this host speaks. 0.2.1 only says more exactly what 0.2.0 meant.
-const VERSIONS: [&str; 2] = ["proxy_abi_version_0_2_1", "proxy_abi_version_0_2_0"];
+/// The versions that this host speaks. 0.2.1 only says more exactly what 0.2.0 meant; 0.2.100 is Higress' dialect of it, with Redis calls,
+/// which are answered as not offered.
+const VERSIONS: [&str; 3] = [
+    "proxy_abi_version_0_2_1",
+    "proxy_abi_version_0_2_0",
+    "proxy_abi_version_0_2_100",
+];
 /// Size of a WebAssembly page.
 const PAGE: u64 = 64 << 10;
 
@@ -69,6 +74,7 @@ impl Module {
         let mut linker = Linker::new(&core.plugins.engine);
         let pre = wasi::link(&mut linker, module)
             .and_then(|()| hostcalls::link(&mut linker))
+            .and_then(|()| hostcalls::link_dialect(&mut linker, module))
             .and_then(|()| linker.instantiate_pre(module));
         let pre = pre.map_err(|error| unlinked(&error))?;
         Ok(Self(Arc::new(Inner {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use osier_policy::{
     Attributes, Checked, Connection, Context, Destination, Peer, Request, Response, Scope, Texts,
 };
@@ -26,6 +26,7 @@ pub(super) struct Facts<'a> {
     proven: bool,
     server_name: Option<&'a str>,
     received: SystemTime,
+    version: Version,
 }
 
 impl<'a> Facts<'a> {
@@ -46,6 +47,7 @@ impl<'a> Facts<'a> {
             proven: call.proven,
             server_name: call.server_name,
             received: call.received,
+            version: call.head.version,
         }
     }
 
@@ -70,6 +72,7 @@ impl<'a> Facts<'a> {
             proven: record.proven,
             server_name: record.server_name,
             received: record.received,
+            version: record.version,
         }
     }
 
@@ -132,6 +135,7 @@ impl<'a> Facts<'a> {
             },
             context: Context {
                 protocol: protocol(self.method, self.headers),
+                http_version: http_version(self.version),
                 reporter_kind: if inbound { "inbound" } else { "outbound" },
                 reporter: reporter.map(|workload| [&*workload.name, &*workload.namespace]),
                 time: Some(self.received),
@@ -274,6 +278,17 @@ fn weight(headers: &HeaderMap) -> u64 {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// As Envoy writes it.
+fn http_version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_10 => Some("HTTP/1.0"),
+        Version::HTTP_11 => Some("HTTP/1.1"),
+        Version::HTTP_2 => Some("HTTP/2"),
+        Version::HTTP_3 => Some("HTTP/3"),
+        _ => None,
+    }
 }
 
 fn protocol(method: &Method, headers: &HeaderMap) -> &'static str {

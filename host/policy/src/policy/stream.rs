@@ -1,18 +1,19 @@
 //! A filter that is a module of proxy-wasm, around one exchange.
 
+mod edits;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use osier_engine::proxy_wasm::{Edit, Headers, LocalReply, Properties, Side, Step, Value};
 use osier_process::Boxed;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Change, CompiledPolicy, HeadVerdict, Mode, Reply};
+use super::{CompiledPolicy, HeadVerdict, Mode, Reply};
 use crate::attributes::{Attributes, Peer};
 use crate::callout::caller_name;
 use crate::fault::FailurePolicy;
@@ -20,6 +21,7 @@ use crate::hook::Asked;
 use crate::plugin::{Plugin, Seat, Unanswered, Vms, is_framing};
 use crate::value::Texts;
 use crate::verdict::HeaderOperation;
+use edits::{change, operation};
 
 /// Bytes of one message that a filter may keep back.
 const MOST_HELD: usize = 1 << 20;
@@ -381,42 +383,6 @@ impl Drop for Inner {
     }
 }
 
-/// A change of a head as the proxy makes it; none for what is the host's own.
-fn change(side: Side, edit: Edit) -> Option<Result<Change, String>> {
-    let (name, value) = match edit {
-        Edit::Pseudo(name, value) => (name, value),
-        other => return operation(other).map(|operation| Ok(Change::Header(operation))),
-    };
-    let text = value.to_str().unwrap_or_default();
-    let changed = match (name, side) {
-        (":path", Side::Request) if text.starts_with('/') => {
-            text.parse::<PathAndQuery>().ok().map(Change::Path)
-        }
-        (":authority", Side::Request) => text.parse::<Authority>().ok().map(Change::Authority),
-        (":method", Side::Request) => text.parse::<Method>().ok().map(Change::Method),
-        (":status", Side::Response) => text.parse::<StatusCode>().ok().map(Change::Status),
-        // How a message is carried is the mesh's business.
-        (":scheme", Side::Request) => return None,
-        _ => None,
-    };
-    Some(changed.ok_or_else(|| format!("{text:?} is no value of {name}")))
-}
-
-fn operation(edit: Edit) -> Option<HeaderOperation> {
-    let (Edit::Set(name, _) | Edit::Add(name, _) | Edit::Remove(name)) = &edit else {
-        return None;
-    };
-    if is_framing(name) {
-        return None;
-    }
-    Some(match edit {
-        Edit::Set(name, value) => HeaderOperation::Set(name, value),
-        Edit::Add(name, value) => HeaderOperation::Append(name, value),
-        Edit::Remove(name) => HeaderOperation::Remove(name),
-        Edit::Pseudo(..) => return None,
-    })
-}
-
 /// What is known about the exchange, under the names that guests of Envoy and Istio look for, and under Mixer's.
 fn properties(attributes: &Attributes<'_>) -> Properties {
     let mut all = Properties::default();
@@ -473,7 +439,7 @@ fn properties(attributes: &Attributes<'_>) -> Properties {
         Value::Int(if inbound { 1 } else { 2 }),
     );
     all.add("context.protocol", attributes.context.protocol);
-    all.add("request.protocol", "HTTP/1.1");
+    all.add_some("request.protocol", attributes.context.http_version);
     all.add_some("request.time", attributes.request.time.map(Value::Time));
     all
 }
