@@ -15,6 +15,8 @@ use osier_tests::http::{Answer, Connection, get, get_with};
 use osier_tests::mirror::Mirror;
 use osier_tests::{Node, objects, until};
 use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -538,4 +540,44 @@ async fn a_wasm_plugin_is_put_in_force_changed_and_removed() {
         .unwrap();
     objects::delete(&node, path).await.unwrap();
     until("it is gone", SOON, open).await.unwrap();
+}
+
+/// A module of Higress out of Python's package of them.
+fn higress(name: &str) -> Option<PathBuf> {
+    let find = "import importlib.util as u; print(u.find_spec('gpustack_higress_plugins').submodule_search_locations[0])";
+    let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let found = Command::new(python).args(["-c", find]).output().ok()?;
+    let folder = PathBuf::from(String::from_utf8(found.stdout).ok()?.trim());
+    let versions = folder.join("plugins").join(name).read_dir().ok()?;
+    let mut files = versions.filter_map(|entry| Some(entry.ok()?.path().join("plugin.wasm")));
+    files.find(|file| file.is_file())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_others_ship_runs() {
+    let Some(file) = higress("transformer") else {
+        eprintln!("no modules of others on this machine (pip install gpustack-higress-plugins)");
+        return;
+    };
+    let mirror = Mirror::start().await.unwrap();
+    let node = Node::start().unwrap();
+    node.import("transformer:1", &file).unwrap();
+    let config = json!({"reqRules": [{"operate": "add", "headers": [{"key": "x-added", "value": "by go"}]}]});
+    // A Go program: its start takes memory and time.
+    let plugin = plugin(
+        &json!({"image": "transformer:1", "config": config, "grants": {},
+        "limits": {"memory": "256Mi", "deadline": "100ms"}}),
+    );
+    apply(&node, &[plugin, entry("backend.test", mirror.port)]);
+    node.apply_text(ROUTES).unwrap();
+    node.apply_text(POLICY).unwrap();
+    let gateway = node.address("gateway").unwrap();
+    let added = || async {
+        let seen = get(&gateway, "/").await?.json()?;
+        ensure!(seen["headers"]["x-added"] == json!(["by go"]), "{seen:#}");
+        Ok(Some(()))
+    };
+    until("its header is added", Duration::from_secs(60), added)
+        .await
+        .unwrap();
 }
