@@ -12,6 +12,7 @@ mod shown;
 mod subject;
 mod termination;
 mod tokens;
+mod verify;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, mutual_config, server_config};
@@ -22,6 +23,7 @@ pub use shown::forwarded_client_cert;
 pub use subject::{Subject, subject, validity};
 pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
 pub use tokens::TokenKey;
+pub use verify::VerifyingKey;
 
 use std::path::PathBuf;
 
