@@ -1,7 +1,7 @@
 //! The kubectls of this machine: the one people have, older and newer ones beside it, and Debian's 1.20 when apt can fetch it.
 
-use crate::artifacts;
-use anyhow::{Context, Result, bail, ensure};
+use crate::debian;
+use anyhow::{Context, Result, ensure};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -134,56 +134,7 @@ fn identify(path: &Path) -> Result<Kubectl> {
     })
 }
 
-/// Debian's kubernetes-client, unpacked once below the target directory; it is not installed.
+/// Debian's own; it is not installed.
 fn debian() -> Result<Kubectl> {
-    let folder = artifacts::target().join("osier-tests");
-    let path = folder.join("kubernetes-client/usr/bin/kubectl");
-    if !path.is_file() {
-        std::fs::create_dir_all(&folder)?;
-        // Unpacked beside its place and moved there whole: suites run side by side.
-        let partial = tempfile::tempdir_in(&folder)?;
-        command(
-            partial.path(),
-            "apt-get",
-            &["download", "kubernetes-client"],
-        )?;
-        let package = partial
-            .path()
-            .read_dir()?
-            .flatten()
-            .next()
-            .context("apt-get left no package")?;
-        command(
-            partial.path(),
-            "dpkg",
-            &["-x", &package.path().to_string_lossy(), "kubernetes-client"],
-        )?;
-        let moved = std::fs::rename(
-            partial.path().join("kubernetes-client"),
-            folder.join("kubernetes-client"),
-        );
-        ensure!(
-            moved.is_ok() || path.is_file(),
-            "cannot be unpacked to {}",
-            folder.display()
-        );
-    }
-    identify(&path)
-}
-
-fn command(folder: &Path, program: &str, args: &[&str]) -> Result<()> {
-    let output = Command::new(program)
-        .args(args)
-        .current_dir(folder)
-        .output();
-    match output {
-        Err(error) => bail!("{program} cannot be run: {error}"),
-        Ok(output) if !output.status.success() => {
-            bail!(
-                "{program} failed: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            )
-        }
-        Ok(_) => Ok(()),
-    }
+    identify(&debian::program("kubernetes-client", "usr/bin/kubectl")?)
 }

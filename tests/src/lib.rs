@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod bookinfo;
 pub mod curl;
 pub mod deadline;
+pub mod debian;
 pub mod envoy;
 pub mod http;
 pub mod kubectl;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod mirror;
 pub mod node;
 pub mod objects;
+pub mod registry;
 pub mod server;
 pub mod tls;
 

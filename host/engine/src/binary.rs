@@ -84,7 +84,7 @@ pub(crate) fn sections(component: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, Co
         .collect())
 }
 
-fn invalid(error: wasmparser::BinaryReaderError) -> ComponentError {
+pub(crate) fn invalid(error: wasmparser::BinaryReaderError) -> ComponentError {
     ComponentError::Invalid {
         reason: error.to_string(),
     }

@@ -7,7 +7,7 @@ use osier_engine::{ComponentError, Digest, Engine, Workload};
 use osier_process::Tasks;
 use parking_lot::Mutex;
 
-use crate::images::{Bundled, ImageError, ImageStore};
+use crate::images::{Bundled, ImageError, ImageStore, Puller};
 use crate::remote::{Remote, RemoteError};
 
 /// Compiled workloads kept ready; pods that run keep theirs anyway.
@@ -32,6 +32,7 @@ pub(crate) enum LoadError {
 /// Loads components.
 pub(crate) struct Components {
     pub(crate) images: ImageStore,
+    pub(crate) puller: Arc<Puller>,
     pub(crate) bundled: Arc<dyn Bundled>,
     engine: Engine,
     /// Where images come from that are not here; nowhere on the node that has them all.
@@ -44,13 +45,14 @@ pub(crate) struct Components {
 
 impl Components {
     pub(crate) fn new(
-        (images, bundled): (ImageStore, Arc<dyn Bundled>),
+        (puller, bundled): (Arc<Puller>, Arc<dyn Bundled>),
         engine: Engine,
         remote: Option<Remote>,
         tasks: Tasks,
     ) -> Arc<Self> {
         Arc::new(Self {
-            images,
+            images: puller.store().clone(),
+            puller,
             bundled,
             engine,
             remote,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use osier_api::Object;
 use osier_api::resources::{PLUGINS, POLICIES};
 use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
+use osier_distribution::Credentials;
 use osier_policy::{
     CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable,
 };
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::gate::PolicyGate;
+use crate::images::PullPolicy;
 use crate::pod::Shared;
 use course::{Course, Entry};
 use status::{Standing, Writer};
@@ -192,15 +194,19 @@ impl Extensions {
         let tasks = self.shared.tasks.clone();
         self.shared.tasks.spawn("load-plugin", async move {
             let of = key.clone();
+            let image = object.text(&["spec", "image"]).to_owned();
+            let pulled = components
+                .puller
+                .pull(&image, PullPolicy::IfNotPresent, Credentials::default())
+                .await;
             // What could not be fetched is told when it is looked for.
-            let named = object.text(&["spec", "image"]).to_owned();
-            let _told_then = components.fetch(&named).await;
+            let _told_then = components.fetch(&image).await;
             let work = tasks.spawn_blocking("compile-plugin", move || {
                 let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-                let image = spec["image"].as_str().unwrap_or_default();
-                let bytes = components
-                    .bytes(image)
-                    .map_err(|error| format!("spec.image: {error}"))?;
+                let bytes = components.bytes(&image).map_err(|error| match pulled {
+                    Err(reason) => format!("spec.image: {reason}"),
+                    Ok(_) => format!("spec.image: {error}"),
+                })?;
                 host.load(&of, &spec, &bytes)
                     .map_err(|error| error.to_string())
             });

@@ -4,6 +4,8 @@
 //! written whole to the side and renamed, so that a crash leaves either the old or the new.
 
 mod name;
+mod pull;
+mod room;
 
 use std::fs;
 use std::io::Write as _;
@@ -13,6 +15,7 @@ use osier_engine::Digest;
 
 pub use name::InvalidName;
 use name::{Source, parse, reference_file};
+pub use pull::{InUse, PullFailure, PullPolicy, Pulled, Puller};
 
 /// The components that come with the binary.
 pub trait Bundled: Send + Sync {
@@ -59,14 +62,17 @@ pub enum ImageError {
         /// What there is.
         known: String,
     },
-    /// A registry is named.
+    /// A registry is named, and the image was not brought from there.
     #[error(
-        "image {name:?} is in a registry, and this version does not pull; download it and run `osier image import {name} FILE`"
+        "image {name:?} is in a registry and not on this node; run `osier image pull {name}`, or set imagePullPolicy to IfNotPresent"
     )]
     Registry {
         /// The name.
         name: String,
     },
+    /// It names no registry.
+    #[error(transparent)]
+    Reference(#[from] osier_distribution::BadReference),
     /// A file outside the data directory is named.
     #[error(
         "image {name:?} is outside the data directory {data}; copy the file there, or run `osier image import NAME FILE`"
@@ -111,7 +117,7 @@ impl ImageStore {
         let store = Self {
             data: data.to_owned(),
         };
-        for folder in [store.blobs(), store.names()] {
+        for folder in [store.blobs(), store.names(), store.pulled_names()] {
             fs::create_dir_all(&folder).map_err(|source| file("", &folder, source))?;
         }
         Ok(store)
@@ -126,15 +132,91 @@ impl ImageStore {
             )
             .into());
         };
-        check_wasm(&name, bytes)?;
+        let digest = self.keep(&name, bytes)?;
+        self.unmark(&name)?;
+        Ok(digest)
+    }
+
+    /// Keeps a component that was pulled. `layer` is the digest by which the registry knows it.
+    ///
+    /// # Errors
+    /// When it is no component, or cannot be written.
+    pub fn keep_pulled(
+        &self,
+        image: &str,
+        bytes: &[u8],
+        layer: &str,
+    ) -> Result<Digest, ImageError> {
+        let (Source::Name(name) | Source::Registry(name)) = parse(image)? else {
+            return Err(InvalidName::new(image, "it is not in a registry").into());
+        };
+        let digest = self.keep(&name, bytes)?;
+        let mark = self.pulled_names().join(reference_file(&name));
+        write_whole(&mark, layer.as_bytes()).map_err(|source| file(&name, &mark, source))?;
+        Ok(digest)
+    }
+
+    /// The digest by which the registry knows an image that was pulled and is still here.
+    #[must_use]
+    pub fn pulled(&self, image: &str) -> Option<String> {
+        let name = self.name_of(image)?;
+        let reference = reference_file(&name);
+        let layer = fs::read_to_string(self.pulled_names().join(&reference)).ok()?;
+        let digest = fs::read_to_string(self.names().join(&reference)).ok()?;
+        let blob = self
+            .blobs()
+            .join(digest.trim().trim_start_matches("sha256:"));
+        blob.exists().then(|| layer.trim().to_owned())
+    }
+
+    /// The image is used now.
+    pub(crate) fn touch(&self, image: &str) {
+        let Some(name) = self.name_of(image) else {
+            return;
+        };
+        let path = self.names().join(reference_file(&name));
+        // Only the order in which images leave depends on it.
+        if let Ok(file) = fs::File::options().append(true).open(path) {
+            let _known = file.set_modified(std::time::SystemTime::now());
+        }
+    }
+
+    /// Under which name an image is in the store, if it is one of the store.
+    fn name_of(&self, image: &str) -> Option<String> {
+        match parse(image) {
+            Ok(Source::Name(name) | Source::Registry(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    fn unmark(&self, name: &str) -> Result<(), ImageError> {
+        let mark = self.pulled_names().join(reference_file(name));
+        match fs::remove_file(&mark) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(file(name, &mark, source))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Holds off whoever else would change the store, in this process or another.
+    fn alone(&self) -> Result<fs::File, ImageError> {
+        let path = self.data.join("images").join("lock");
+        let locked = fs::File::create(&path).and_then(|lock| lock.lock().map(|()| lock));
+        locked.map_err(|source| file("", &path, source))
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<Digest, ImageError> {
+        check_wasm(name, bytes)?;
+        let _alone = self.alone()?;
         let digest = Digest::of(bytes);
         let blob = self.blob(&digest);
         if !blob.exists() {
-            write_whole(&blob, bytes).map_err(|source| file(&name, &blob, source))?;
+            write_whole(&blob, bytes).map_err(|source| file(name, &blob, source))?;
         }
-        let reference = self.names().join(reference_file(&name));
+        let reference = self.names().join(reference_file(name));
         write_whole(&reference, digest.as_str().as_bytes())
-            .map_err(|source| file(&name, &reference, source))?;
+            .map_err(|source| file(name, &reference, source))?;
         Ok(digest)
     }
 
@@ -165,9 +247,7 @@ impl ImageStore {
 
     /// The digest under which a name was imported, without reading the component.
     pub fn digest(&self, name: &str) -> Option<String> {
-        let Ok(Source::Name(name)) = parse(name) else {
-            return None;
-        };
+        let name = self.name_of(name)?;
         let digest = fs::read_to_string(self.names().join(reference_file(&name))).ok()?;
         Some(digest.trim().to_owned())
     }
@@ -254,6 +334,11 @@ impl ImageStore {
 
     fn names(&self) -> PathBuf {
         self.data.join("images").join("names")
+    }
+
+    /// Names that were pulled, each with its layer's digest.
+    fn pulled_names(&self) -> PathBuf {
+        self.data.join("images").join("pulled")
     }
 
     fn blob(&self, digest: &Digest) -> PathBuf {
@@ -348,7 +433,7 @@ mod tests {
         );
         assert!(words("builtin://x").contains("denier, list"));
         assert!(words("Bad Name").contains("Bad Name"));
-        assert!(words("oci://registry.example/web:1").contains("does not pull"));
+        assert!(words("oci://registry.example/web:1").contains("osier image pull"));
         assert!(words("file:///etc/passwd").contains("outside the data directory"));
         assert!(words("file://../../etc/passwd").contains("outside the data directory"));
         fs::write(folder.path().join("text.wasm"), "#!/bin/sh").unwrap();

@@ -20,7 +20,7 @@ use crate::decisions::Decisions;
 use crate::error::NodeError;
 use crate::extend::Extensions;
 use crate::gate::{Policies, PolicyGate};
-use crate::images::{Bundled, ImageStore};
+use crate::images::{Bundled, ImageStore, Puller};
 use crate::logs::Logs;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
@@ -60,6 +60,8 @@ pub struct Parts {
     pub policy: PolicyHost,
     /// Where request metrics go.
     pub metrics: Metrics,
+    /// Brings images.
+    pub images: Arc<Puller>,
     /// The components of the binary.
     pub bundled: Arc<dyn Bundled>,
     /// Gets certificates for calls to other nodes.
@@ -69,7 +71,7 @@ pub struct Parts {
 impl Node {
     /// Starts a node; it runs until the tasks stop.
     pub fn start(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
-        let images = ImageStore::open(&settings.data_dir)?;
+        let images = parts.images.store().clone();
         let folder = settings.data_dir.join("pods");
         std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder {
             path: folder.clone(),
@@ -98,7 +100,7 @@ impl Node {
         let shared = Arc::new(Shared {
             recorder,
             components: Components::new(
-                (images.clone(), parts.bundled),
+                (parts.images, parts.bundled),
                 parts.engine,
                 remote,
                 tasks.clone(),

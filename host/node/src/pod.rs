@@ -3,6 +3,7 @@
 
 mod create;
 mod probe;
+mod pull;
 mod spec;
 mod worker;
 

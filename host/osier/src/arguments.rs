@@ -1,9 +1,11 @@
 //! The command line as it is typed: raw values, checked by `configuration`.
 
+mod image;
 mod join;
 mod plugin;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
 pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use plugin::{
     Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
@@ -37,7 +39,7 @@ pub(crate) enum Command {
     Node(Node),
     /// Make, list and delete the tokens with which machines join.
     Token(Token),
-    /// Work with the node's own images.
+    /// Work with the node's own images, and with registries.
     Image(Image),
     /// Write, build, inspect, test and measure policy plugins.
     Plugin(Plugin),
@@ -95,6 +97,9 @@ pub(crate) struct Up {
     /// This node's name [default: the host's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,
+    /// How images are pulled.
+    #[command(flatten)]
+    pub(crate) pulling: Pulling,
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -127,41 +132,6 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `osier image`.
-#[derive(Args, Debug)]
-pub(crate) struct Image {
-    /// What to do with images.
-    #[command(subcommand)]
-    pub(crate) command: ImageCommand,
-}
-
-/// The subcommands of `osier image`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ImageCommand {
-    /// Put a Wasm component into the node's store under a name; an `image:` resolves there first.
-    #[command(
-        after_help = "Example:\n  osier image import bookinfo/reviews:1.0 target/components/reviews.wasm"
-    )]
-    Import {
-        /// The name that pods and plugins use.
-        name: String,
-        /// A Wasm component, or a WASI preview 1 module.
-        file: PathBuf,
-        /// The node's data directory [default: ~/.osier].
-        #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
-        data_dir: Option<PathBuf>,
-    },
-    /// List the imported names with their digests and sizes.
-    List {
-        /// The node's data directory [default: ~/.osier].
-        #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
-        data_dir: Option<PathBuf>,
-        /// `json` for machines.
-        #[arg(short, long, value_name = "FORMAT")]
-        output: Option<Output>,
-    },
 }
 
 /// Where a client subcommand finds the API.

@@ -5,6 +5,7 @@ mod get;
 mod image;
 mod manifests;
 mod plugin;
+mod registry;
 mod token;
 mod why;
 

@@ -1,6 +1,8 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
-use crate::arguments::{LogFormat, Node, StoreName, Up};
+use crate::arguments::{LogFormat, Node, Pulling, StoreName, Up};
+use anyhow::Context as _;
+use osier_distribution::Credentials;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,6 +12,8 @@ use std::time::Duration;
 const API: &str = "127.0.0.1:6443";
 const GATEWAY: &str = "0.0.0.0:8080";
 const MESH: &str = "127.0.0.1:0";
+/// How much of what was pulled the image store holds, unless it is said.
+const IMAGE_MEGABYTES: u64 = 4096;
 const ADMIN: &str = "127.0.0.1:15020";
 
 /// The keys of the `--config` file; every one may be left out, an unknown one is refused.
@@ -31,6 +35,10 @@ struct File {
     audit_log: Option<PathBuf>,
     audit_megabytes: Option<u64>,
     node_grace_seconds: Option<u64>,
+    insecure_registries: Vec<String>,
+    image_keys: Vec<String>,
+    registry_config: Option<PathBuf>,
+    image_megabytes: Option<u64>,
 }
 
 /// A configuration that can be used.
@@ -67,6 +75,9 @@ pub(crate) struct Settings {
     pub(crate) audit_megabytes: u64,
     /// A node that does not renew its Lease for this long is lost, in seconds. Nodes renew every 10.
     pub(crate) node_grace_seconds: u64,
+    /// How images are pulled.
+    #[serde(flatten)]
+    pub(crate) images: Images,
 }
 
 impl Settings {
@@ -138,6 +149,21 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             file.node_grace_seconds.unwrap_or(40),
             15..=3600,
         ),
+        images: Images {
+            image_megabytes: faults.within(
+                "imageMegabytes",
+                file.image_megabytes.unwrap_or(IMAGE_MEGABYTES),
+                1..=1_000_000,
+            ),
+            ..Images::of(
+                &up.pulling,
+                (
+                    file.insecure_registries,
+                    file.image_keys,
+                    file.registry_config,
+                ),
+            )
+        },
     };
     faults.none(settings)
 }
@@ -150,6 +176,34 @@ pub(crate) fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> 
     let mut faults = Faults(Vec::new());
     let directory = faults.data_dir(given);
     faults.none(directory)
+}
+
+/// How a node pulls images.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Images {
+    /// Registries that are spoken to without TLS.
+    pub(crate) insecure_registries: Vec<String>,
+    /// `[HOST/PATH=]FILE`: images that must be signed, and the public key.
+    pub(crate) image_keys: Vec<String>,
+    /// A Docker configuration file with the node's own logins.
+    pub(crate) registry_config: Option<PathBuf>,
+    /// How much the image store may hold of what was pulled.
+    pub(crate) image_megabytes: u64,
+}
+
+impl Images {
+    fn of(
+        given: &Pulling,
+        (insecure, keys, logins): (Vec<String>, Vec<String>, Option<PathBuf>),
+    ) -> Self {
+        Self {
+            insecure_registries: [given.insecure_registry.as_slice(), &insecure].concat(),
+            image_keys: [given.image_key.as_slice(), &keys].concat(),
+            registry_config: given.registry_config.clone().or(logins),
+            image_megabytes: IMAGE_MEGABYTES,
+        }
+    }
 }
 
 /// What a joined node needs to know.
@@ -169,6 +223,8 @@ pub(crate) struct Joined {
     pub(crate) admin_listen: SocketAddr,
     /// This node's name.
     pub(crate) node_name: String,
+    /// How images are pulled.
+    pub(crate) images: Images,
 }
 
 /// Resolves the arguments of `osier node`.
@@ -192,8 +248,15 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         server,
         token: node.token.clone(),
         pin: node.ca_cert_hash.clone(),
+        images: Images::of(&node.pulling, Default::default()),
     };
     faults.none(joined)
+}
+
+/// The logins to registries of a Docker configuration file.
+pub(crate) fn logins(path: &Path) -> anyhow::Result<Credentials> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    Credentials::docker_config(&text).with_context(|| path.display().to_string())
 }
 
 /// Each reads one setting; what cannot be read is noted, so that all faults are told together.

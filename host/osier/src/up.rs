@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod directory;
 mod drain;
+mod images;
 mod joined;
 mod membership;
 mod rooms;

@@ -57,12 +57,7 @@ fn pod(spec: &At<'_>) -> Vec<String> {
         );
     }
     security(&spec.at("securityContext"), &mut found);
-    for field in [
-        "runtimeClassName",
-        "imagePullSecrets",
-        "hostAliases",
-        "dnsConfig",
-    ] {
+    for field in ["runtimeClassName", "hostAliases", "dnsConfig"] {
         said(
             &mut found,
             spec.at(field),

@@ -5,20 +5,25 @@ use std::sync::Arc;
 
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, SECRETS};
+use osier_client::Reference;
 use osier_engine::{CommandContainer, Container, HttpContainer, Workload};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::spec::{self, Limits};
-use super::{Shared, Slot};
+use super::{Shared, Slot, pull};
 use crate::components::LoadError;
 use crate::environment::{self, Place, SourceKind, Sources};
-use crate::images::ImageError;
+use crate::images::{ImageError, InUse, PullFailure, Pulled};
 use crate::outgoing::Egress;
 
 /// A container that can be started.
 pub(super) struct Created {
     pub(super) body: Running,
+    /// What was done to have its image; nothing if it was there.
+    pub(super) pulled: Option<Pulled>,
+    /// Keeps its image in the store.
+    pub(super) image: InUse,
     pub(super) image_id: String,
     pub(super) container_id: String,
 }
@@ -48,6 +53,8 @@ pub(super) struct Order {
     pub(super) slot: Slot,
     pub(super) life: u32,
     pub(super) place: Place,
+    /// What events are about.
+    pub(super) about: Reference,
 }
 
 impl Refusal {
@@ -57,6 +64,17 @@ impl Refusal {
             again,
             message: error.to_string(),
         }
+    }
+
+    /// The image could not be brought from its registry.
+    pub(super) fn pull(error: &PullFailure) -> Self {
+        let (reason, again) = match error {
+            PullFailure::Store(ImageError::InvalidName(_) | ImageError::Reference(_)) => {
+                ("InvalidImageName", "InvalidImageName")
+            }
+            _ => ("ErrImagePull", "ImagePullBackOff"),
+        };
+        Self::new(reason, again, error)
     }
 
     fn config(error: impl std::fmt::Display) -> Self {
@@ -73,6 +91,7 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let Some(container) = spec::container(&order.pod, order.slot) else {
         return Err(Refusal::config("the container is not in the pod's spec"));
     };
+    let pulled = pull::pull(shared, order, container).await?;
     let workload = load(shared, container).await?;
     let sources = sources(shared, &order.pod, container).await?;
     let variables = environment::variables(&order.pod, container, &sources, &order.place)
@@ -84,6 +103,8 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let body = build(&workload, image, sandbox)?;
     Ok(Created {
         body,
+        pulled,
+        image: shared.components.puller.hold(image),
         image_id,
         container_id: container_id(order, container),
     })
@@ -100,7 +121,9 @@ async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
             LoadError::Image(ImageError::InvalidName(_)) => {
                 Refusal::new("InvalidImageName", "InvalidImageName", error)
             }
-            LoadError::Image(ImageError::NotFound { .. }) if never => {
+            LoadError::Image(ImageError::NotFound { .. } | ImageError::Registry { .. })
+                if never =>
+            {
                 Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error)
             }
             LoadError::Image(_) | LoadError::Remote(_) => {

@@ -22,6 +22,7 @@ use super::create::Running;
 use super::{Event, Shared, Slot, spec};
 use crate::components::Components;
 use crate::environment::Place;
+use crate::images::InUse;
 use crate::kept;
 use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
 
@@ -69,6 +70,7 @@ enum Step {
 
 struct Alive {
     body: Running,
+    _image: InUse,
     life: u32,
     /// Ends the probes.
     stop: CancellationToken,

@@ -1,6 +1,6 @@
 //! The arguments with which machines join.
 
-use super::{Connection, LogFormat};
+use super::{Connection, LogFormat, Pulling};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -42,6 +42,9 @@ pub(crate) struct Node {
     /// Where metrics and health are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15020")]
     pub(crate) admin_listen: String,
+    /// How images are pulled.
+    #[command(flatten)]
+    pub(crate) pulling: Pulling,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,

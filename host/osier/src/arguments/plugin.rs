@@ -1,6 +1,6 @@
 //! `osier plugin`, as it is typed.
 
-use super::{Connection, Output};
+use super::{Access, Connection, Output};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -41,6 +41,11 @@ pub(crate) enum PluginCommand {
         after_help = "Example:\n  osier plugin replay guests-1.wasm guests-2.wasm --fixtures calls.yaml\n\nExit code 1 if any call is answered differently."
     )]
     Replay(Replay),
+    /// Bring a component to a registry, from where Plugins of any node can name it as `image:`.
+    #[command(
+        after_help = "Example:\n  osier plugin push build/office-hours.wasm registry.example/policies/office-hours:1"
+    )]
+    Push(Push),
     /// Build and swap the plugin into a running node whenever a file is saved.
     #[command(after_help = DEV_EXAMPLES)]
     Dev(Dev),
@@ -219,4 +224,16 @@ pub(crate) struct Dev {
     /// How to reach the API.
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// `osier plugin push`.
+#[derive(Args, Debug)]
+pub(crate) struct Push {
+    /// The component.
+    pub(crate) file: PathBuf,
+    /// HOST[:PORT]/PATH[:TAG]
+    pub(crate) reference: String,
+    /// How registries are reached.
+    #[command(flatten)]
+    pub(crate) access: Access,
 }

@@ -1,10 +1,13 @@
-//! `osier image`: components in the node's own store, without a registry.
+//! `osier image`: the components in the node's own store, and the way from and to registries.
 
-use crate::arguments::{ImageCommand, Output};
+use super::registry;
+use crate::arguments::{Access, ImageCommand, Output, Place};
 use crate::configuration;
 use crate::exit::Failure;
 use anyhow::Context as _;
 use osier_node::images::ImageStore;
+use serde_json::json;
+use std::collections::HashSet;
 
 /// Runs a subcommand of `osier image`.
 ///
@@ -12,32 +15,116 @@ use osier_node::images::ImageStore;
 /// See [`Failure`].
 pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
     match command {
-        ImageCommand::Import {
-            name,
-            file,
-            data_dir,
-        } => {
-            let store = open(data_dir.as_deref())?;
+        ImageCommand::Import { name, file, place } => {
+            let store = open(place)?;
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
             let digest = store
                 .import(name, &bytes)
                 .with_context(|| file.display().to_string())?;
             println!("{name} {digest} ({} bytes)", bytes.len());
         }
-        ImageCommand::List { data_dir, output } => list(&open(data_dir.as_deref())?, *output)?,
+        ImageCommand::List { output, place } => list(&open(place)?, *output)?,
+        ImageCommand::Pull {
+            reference,
+            access,
+            place,
+        } => {
+            let store = open(place)?;
+            super::block_on(pull(store, reference, access))?;
+        }
+        ImageCommand::Push {
+            name,
+            reference,
+            access,
+            place,
+        } => {
+            let component = open(place)?
+                .resolve(name, &crate::bundled::Plugins)
+                .context("push")?;
+            let reference = reference.as_ref().unwrap_or(name);
+            super::block_on(push(component, reference, access))?;
+        }
+        ImageCommand::Inspect {
+            name,
+            remote,
+            access,
+            place,
+        } => match remote {
+            true => super::block_on(inspect_remote(name, access))?,
+            false => inspect(&open(place)?, name)?,
+        },
+        ImageCommand::Prune { pulled, place } => prune(&open(place)?, *pulled)?,
     }
     Ok(())
 }
 
-fn open(data_dir: Option<&std::path::Path>) -> Result<ImageStore, Failure> {
-    let data_dir = configuration::resolve_data_dir(data_dir)?;
+fn open(place: &Place) -> Result<ImageStore, Failure> {
+    let data_dir = configuration::resolve_data_dir(place.data_dir.as_deref())?;
     ImageStore::open(&data_dir).map_err(|error| Failure::Data(error.to_string()))
+}
+
+/// Brings a component to a registry and says how it can be named for good.
+pub(super) async fn push(
+    component: Vec<u8>,
+    reference: &str,
+    access: &Access,
+) -> anyhow::Result<()> {
+    let digest = registry::push(component, reference, access).await?;
+    println!("{reference} {digest}");
+    Ok(())
+}
+
+async fn pull(store: ImageStore, reference: &str, access: &Access) -> anyhow::Result<()> {
+    let known = store.pulled(reference);
+    let wanted = |layer: &str| known.as_deref() != Some(layer);
+    let (artifact, component) = registry::pull(reference, access, wanted).await?;
+    match component {
+        None => println!("{reference} {} (was here)", artifact.digest),
+        Some(component) => {
+            store.keep_pulled(reference, &component, &artifact.layer.digest)?;
+            let size = component.len();
+            println!("{reference} {} ({size} bytes)", artifact.digest);
+        }
+    }
+    Ok(())
+}
+
+async fn inspect_remote(reference: &str, access: &Access) -> anyhow::Result<()> {
+    let (artifact, _) = registry::pull(reference, access, |_| false).await?;
+    let shown = json!({
+        "reference": reference, "digest": artifact.digest,
+        "layer": {"digest": artifact.layer.digest, "size": artifact.layer.size},
+    });
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    Ok(())
+}
+
+fn inspect(store: &ImageStore, name: &str) -> anyhow::Result<()> {
+    let bytes = store.resolve(name, &crate::bundled::Plugins)?;
+    let (imports, exports) = osier_engine::interfaces(&bytes)?;
+    let shown = json!({
+        "name": name, "digest": osier_engine::Digest::of(&bytes).as_str(), "size": bytes.len(),
+        "layer": store.pulled(name), "imports": imports, "exports": exports,
+    });
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    Ok(())
+}
+
+fn prune(store: &ImageStore, pulled: bool) -> anyhow::Result<()> {
+    if pulled {
+        for image in store.shrink(0, &HashSet::new())? {
+            println!("{} {} ({} bytes)", image.name, image.digest, image.size);
+        }
+    }
+    let (count, size) = store.prune()?;
+    println!("removed {count} components without a name ({size} bytes)");
+    Ok(())
 }
 
 fn list(store: &ImageStore, output: Option<Output>) -> anyhow::Result<()> {
     let images = store.list()?;
     if output == Some(Output::Json) {
-        let rows = images.iter().map(|image| serde_json::json!({"name": image.name, "digest": image.digest.to_string(), "size": image.size}));
+        let rows = images.iter().map(|image| json!({"name": image.name, "digest": image.digest.to_string(), "size": image.size}));
         println!(
             "{}",
             serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?

@@ -13,6 +13,7 @@ mod workbench;
 
 use crate::arguments::PluginCommand;
 use crate::exit::Failure;
+use anyhow::Context as _;
 
 /// Runs a subcommand of `osier plugin`.
 ///
@@ -26,6 +27,11 @@ pub(crate) fn run(command: &PluginCommand) -> Result<(), Failure> {
         PluginCommand::Test(test) => test::run(test)?,
         PluginCommand::Replay(replay) => replay::run(replay)?,
         PluginCommand::Bench(bench) => bench::run(bench)?,
+        PluginCommand::Push(push) => {
+            let file = &push.file;
+            let component = std::fs::read(file).with_context(|| file.display().to_string())?;
+            super::block_on(super::image::push(component, &push.reference, &push.access))?;
+        }
         PluginCommand::Dev(dev) => super::block_on(dev::run(dev))?,
     }
     Ok(())

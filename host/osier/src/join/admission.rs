@@ -4,27 +4,32 @@
 use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
+use osier_distribution::Credentials;
 use osier_engine::ComponentError;
-use osier_node::images::ImageStore;
+use osier_node::images::{PullPolicy, Puller};
 use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Unavailable};
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Plugins of this namespace serve every namespace.
 const ROOT_NAMESPACE: &str = "osier-system";
 
+/// An apply waits this long for an image to be pulled; clients give up soon after.
+const PULL: Duration = Duration::from_secs(25);
+
 /// Checks Plugins and Policies on the node that answers the API.
 pub(crate) struct PolicyAdmission {
     policy: PolicyHost,
-    images: ImageStore,
+    images: Arc<Puller>,
     tasks: Tasks,
 }
 
 impl PolicyAdmission {
     /// An admission step that loads plugins out of `images`.
-    pub(crate) fn new(policy: PolicyHost, images: ImageStore, tasks: Tasks) -> Self {
+    pub(crate) fn new((policy, images): (PolicyHost, Arc<Puller>), tasks: Tasks) -> Self {
         Self {
             policy,
             images,
@@ -93,15 +98,26 @@ impl PolicyAdmission {
 
     /// Fetches, compiles and configures a Plugin off the request's thread; a repeated load is a lookup.
     async fn load(&self, object: Object) -> Result<Result<Arc<Plugin>, Vec<Fault>>, Status> {
-        let (policy, images) = (self.policy.clone(), self.images.clone());
+        let image = object.text(&["spec", "image"]).to_owned();
+        let pulling = self
+            .images
+            .pull(&image, PullPolicy::IfNotPresent, Credentials::default());
+        match tokio::time::timeout(PULL, pulling).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Ok(Err(vec![invalid("spec.image", error.to_string())])),
+            Err(_) => {
+                let late = format!(
+                    "{image} was not pulled after {} s; run `osier image pull {image}` first",
+                    PULL.as_secs()
+                );
+                return Ok(Err(vec![invalid("spec.image", late)]));
+            }
+        }
+        let (policy, images) = (self.policy.clone(), self.images.store().clone());
         let loading = self.tasks.spawn_blocking("plugin admission", move || {
             let spec = object.get(&["spec"]).cloned().unwrap_or(Value::Null);
-            let image = spec
-                .get("image")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
             let wasm = images
-                .resolve(image, &Plugins)
+                .resolve(&image, &Plugins)
                 .map_err(|error| vec![invalid("spec.image", error.to_string())])?;
             policy
                 .load(&key_of(&object), &spec, &wasm)

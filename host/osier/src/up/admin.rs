@@ -16,6 +16,16 @@ pub(crate) struct Admin {
     pub(crate) readiness: Readiness,
 }
 
+impl Admin {
+    /// A page that tells these.
+    pub(super) fn of(metrics: &Metrics, readiness: &Readiness) -> Self {
+        Self {
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+        }
+    }
+}
+
 impl Handle for Admin {
     async fn handle(&self, _peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {

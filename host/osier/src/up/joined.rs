@@ -87,10 +87,7 @@ impl JoinedRooms {
         let (edge, plane, admin) = (Tasks::new(), Tasks::new(), Tasks::new());
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let starting = readiness.wait_for("node");
-        let page = Admin {
-            metrics: metrics.clone(),
-            readiness,
-        };
+        let page = Admin::of(&metrics, &readiness);
         super::rooms::open(&admin, "admin", (admin_listener, Security::Plain), page);
         let member = Membership::open(settings, data, &plane).await?;
         let config = osier_identity::client_config(&member.authority_pem, Some(&member.credential))
@@ -99,6 +96,8 @@ impl JoinedRooms {
         let engine = osier_engine::Settings::new(data.join("cache"), plane.clone());
         let engine = Engine::start(engine).context("the WebAssembly engine did not start")?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
+        let place = (settings.data_dir.as_path(), &settings.images);
+        let images = super::images::puller(place, plane.clone())?;
         let client = Client::new(Arc::new(https.clone()));
         let certify = ApiCertify::new(client.clone(), &settings.node_name, &member.authority_pem);
         let parts = Parts {
@@ -107,6 +106,7 @@ impl JoinedRooms {
             engine,
             policy,
             metrics,
+            images,
             bundled: Arc::new(Plugins),
         };
         let bound = mesh

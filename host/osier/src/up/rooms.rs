@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::directory::DataDirectory;
-use super::{Listeners, directory};
+use super::{Listeners, directory, images};
 use crate::arguments::StoreName;
 use crate::bundled::Plugins;
 use crate::configuration::Settings;
@@ -20,7 +20,6 @@ use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, Sto
 use osier_client::Client;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
-use osier_node::images::ImageStore;
 use osier_node::{Capacity, Node, Parts};
 use osier_policy::PolicyHost;
 use osier_process::Tasks;
@@ -68,20 +67,18 @@ impl Rooms {
         let starting = readiness.wait_for("node");
         let authority = authority(data)?;
         let security = identities(settings, data, &listeners, &authority)?;
-        let page = Admin {
-            metrics: metrics.clone(),
-            readiness: readiness.clone(),
-        };
+        let page = Admin::of(&metrics, &readiness);
         open(&admin, "admin", (listeners.admin, Security::Plain), page);
 
         let engine = engine(settings, data, plane.clone())?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
-        let images = images(settings)?;
+        let images = images::puller((&settings.data_dir, &settings.images), plane.clone())?;
         let logs = Arc::new(NodeLogs::default());
-        let given = Arc::new(NodeImages::new(images.clone(), api.clone()));
-        let admission = Arc::new(PolicyAdmission::new(policy.clone(), images, api.clone()));
+        let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
+        let room = (policy.clone(), images.clone());
+        let policies = Arc::new(PolicyAdmission::new(room, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
-        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), admission];
+        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies];
         let decisions = Arc::new(NodeDecisions::default());
         let joined = (admission, doors(&logs, &decisions, given));
         let server = open_api(settings, data, joined, api.clone()).await?;
@@ -95,6 +92,7 @@ impl Rooms {
             engine,
             policy,
             metrics,
+            images,
             bundled: Arc::new(Plugins),
         };
         let agent = agent(settings, &listeners.mesh)?;
@@ -174,10 +172,6 @@ fn agent(settings: &Settings, mesh: &TcpListener) -> Result<osier_node::Settings
         mesh: Some(directory::reachable(mesh)),
         ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
     })
-}
-
-fn images(settings: &Settings) -> Result<ImageStore, Failure> {
-    ImageStore::open(&settings.data_dir).map_err(|error| Failure::Data(error.to_string()))
 }
 
 /// Where this node's data plane gets its certificates.

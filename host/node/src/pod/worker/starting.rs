@@ -7,6 +7,7 @@ use osier_process::{CancellationToken, clock};
 use tokio::time::Instant;
 
 use super::{Alive, Worker};
+use crate::images::Pulled;
 use crate::life::{BACKOFF, Ended};
 use crate::pod::create::{Created, Order, Refusal, Running, create};
 use crate::pod::{Event, Slot, failed_call, spec};
@@ -28,6 +29,7 @@ impl Worker {
             slot,
             life,
             place: self.place(),
+            about: self.about(slot),
         };
         let shared = Arc::clone(&self.shared);
         let making = async move { create(&shared, &order).await };
@@ -61,11 +63,7 @@ impl Worker {
             .map_or_else(String::new, |record| record.image.clone());
         let about = self.about(slot);
         let recorder = self.shared.recorder.clone();
-        recorder.normal(
-            &about,
-            "Pulled",
-            format!("Container image \"{image}\" already present on machine"),
-        );
+        recorder.normal(&about, "Pulled", pulled(&image, created.pulled));
         recorder.normal(&about, "Created", format!("Created container: {name}"));
         let now = clock::now();
         if let Some(record) = self.record_mut(slot) {
@@ -78,6 +76,7 @@ impl Worker {
         }
         let alive = Alive {
             body: created.body.clone(),
+            _image: created.image,
             life,
             stop: CancellationToken::new(),
             up: true,
@@ -179,5 +178,16 @@ impl Worker {
             "InvalidImageName" => recorder.warning(&about, "InspectFailed", refusal.message),
             _ => recorder.warning(&about, "Failed", format!("Error: {}", refusal.message)),
         }
+    }
+}
+
+/// kubelet's words.
+fn pulled(image: &str, pulled: Option<Pulled>) -> String {
+    match pulled {
+        None => format!("Container image \"{image}\" already present on machine"),
+        Some(Pulled { took, size }) => format!(
+            "Successfully pulled image \"{image}\" in {} ms. Image size: {size} bytes.",
+            took.as_millis()
+        ),
     }
 }

@@ -1,0 +1,33 @@
+//! What a component imports and exports, read from its bytes without compiling them.
+
+use crate::{ComponentError, binary};
+use wasmparser::{Parser, Payload};
+
+/// The names of a component's imports and exports, its own and not those of components inside it. A preview1 module is read as the
+/// component that it is wrapped into.
+///
+/// # Errors
+/// When the bytes are no WebAssembly, or are damaged.
+pub fn interfaces(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), ComponentError> {
+    let component = binary::component(wasm)?;
+    let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
+    for payload in Parser::new(0).parse_all(&component) {
+        match payload.map_err(binary::invalid)? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            // The last end is the component's own.
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    imports.push(import.map_err(binary::invalid)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    exports.push(export.map_err(binary::invalid)?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
+}
