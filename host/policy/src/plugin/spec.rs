@@ -305,8 +305,8 @@ mod tests {
             [
                 "spec.imge",
                 "spec.verify",
-                "spec.grants.http",
                 "spec.grants.keyvalue",
+                "spec.grants.http",
                 "spec.limits.memory",
                 "spec.limits.deadline",
                 "spec.limits.instances",
