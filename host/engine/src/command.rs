@@ -38,8 +38,16 @@ impl CommandContainer {
     /// Runs it to its end. A second call is a second run, of a fresh instance. Dropping the future ends the run.
     pub async fn run(&self) -> Exit {
         let side = &self.0.core.workloads;
-        let (mut store, slice) =
-            guest::store(&side.engine, &side.clock, &self.0.container, &self.0.ledger);
+        let made = guest::store(&side.engine, &side.clock, &self.0.container, &self.0.ledger);
+        let (mut store, slice) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                return Exit::Trap {
+                    reason: error.to_string(),
+                    backtrace: String::new(),
+                };
+            }
+        };
         let pre = self.0.pre.clone();
         let run = async move {
             let ended = match pre.instantiate_async(&mut store).await {

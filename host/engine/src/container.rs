@@ -4,6 +4,7 @@ use http::{Request, Response};
 use osier_process::Boxed;
 use osier_process::body::Body;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Container {
     pub args: Vec<String>,
     /// Environment variables, in order.
     pub env: Vec<(String, String)>,
+    /// Directories of the host that the guest sees; nothing else of the file system exists for it.
+    pub mounts: Vec<Mount>,
     /// Bytes of linear memory that all instances of the container may hold together.
     pub memory_limit: u64,
     /// Epoch ticks in one slice of processor time; a container with twice the share computes twice as long. At least 1.
@@ -34,6 +37,18 @@ pub struct Container {
     pub max_queued: u32,
     /// Time until the response head; after it, processor time that the guest may take without waiting for anything.
     pub request_deadline: Duration,
+}
+
+/// A directory of the host as the guest sees it. What lies outside it cannot be reached through it, by no path and by
+/// no symbolic link (the preopened directories of WASI).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// On the host; it must exist whenever an instance starts.
+    pub directory: PathBuf,
+    /// Absolute path by which the guest finds it.
+    pub path: String,
+    /// Whether the guest may only read.
+    pub read_only: bool,
 }
 
 /// A sink for what a guest writes. Called on the thread that runs the guest: it must not block.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Bytes that one call from the guest may make the host copy.
@@ -136,7 +136,7 @@ impl WasiHttpView for Guest {
     }
 }
 
-/// All of WASI 0.2 and its HTTP. What a guest may reach is decided by its context: no directory, no socket, no name
+/// All of WASI 0.2 and its HTTP. What a guest may reach is decided by its context: its mounts, no socket, no name
 /// lookup, and standard streams that lead to the container's [`crate::Output`].
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
@@ -146,17 +146,21 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
 }
 
 /// A store for one instance of `container`.
+///
+/// # Errors
+/// If a directory that it mounts cannot be opened.
 pub(crate) fn store(
     engine: &Engine,
     clock: &Clock,
     container: &Container,
     ledger: &Arc<Ledger>,
-) -> (Store<Guest>, Arc<Slice>) {
+) -> wasmtime::Result<(Store<Guest>, Arc<Slice>)> {
+    let wasi = context(container)?;
     ledger.instances.fetch_add(1, Ordering::Relaxed);
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES);
     let guest = Guest {
-        wasi: context(container),
+        wasi,
         http: WasiHttpCtx::new(),
         hooks: Hooks::new(container.outgoing.clone()),
         table,
@@ -176,18 +180,34 @@ pub(crate) fn store(
     store.set_epoch_deadline(share);
     let asked = slice.clone();
     store.epoch_deadline_callback(move |_| Ok(asked.on_deadline()));
-    (store, slice)
+    Ok((store, slice))
 }
 
-fn context(container: &Container) -> WasiCtx {
-    WasiCtx::builder()
+fn context(container: &Container) -> wasmtime::Result<WasiCtx> {
+    let mut builder = WasiCtx::builder();
+    for mount in &container.mounts {
+        let perms = if mount.read_only {
+            FsPerms::ReadOnly
+        } else {
+            FsPerms::ReadWrite
+        };
+        builder
+            .preopened_dir(&mount.directory, &mount.path, perms)
+            .map_err(|error| {
+                wasmtime::Error::msg(format!(
+                    "the directory at {} cannot be opened: {error}",
+                    mount.path
+                ))
+            })?;
+    }
+    Ok(builder
         .args(&container.args)
         .envs(&container.env)
         .stdout(Sink(container.stdout.clone()))
         .stderr(Sink(container.stderr.clone()))
         .allow_tcp(false)
         .allow_udp(false)
-        .build()
+        .build())
 }
 
 #[cfg(test)]

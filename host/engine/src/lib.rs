@@ -31,7 +31,7 @@ mod watch;
 mod workload;
 
 pub use command::CommandContainer;
-pub use container::{Container, Outgoing, OutgoingError, Output, Timeouts, Usage};
+pub use container::{Container, Mount, Outgoing, OutgoingError, Output, Timeouts, Usage};
 pub use engine::{Digest, Engine, Settings};
 pub use fault::{CallError, ComponentError, EngineError, Exit};
 pub use interfaces::interfaces;

@@ -38,7 +38,7 @@ impl HttpContainer {
     /// See [`CallError`]; only this request is concerned.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, CallError> {
         let slot = self.0.slot().await?;
-        let mut exchange = Some(Exchange::begin(self.0.clone(), slot, request));
+        let mut exchange = Some(Exchange::begin(self.0.clone(), slot, request)?);
         poll_fn(|cx| exchange::poll_head(&mut exchange, cx)).await
     }
 
@@ -48,7 +48,7 @@ impl HttpContainer {
     /// If the guest cannot be instantiated.
     pub async fn start(&self) -> Result<(), CallError> {
         let slot = self.0.slot().await?;
-        let mut exchange = Exchange::warm(self.0.clone(), slot);
+        let mut exchange = Exchange::warm(self.0.clone(), slot)?;
         let instance = poll_fn(|cx| exchange.poll(cx)).await?;
         self.0.give_back(instance);
         Ok(())

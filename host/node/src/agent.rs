@@ -40,11 +40,14 @@ impl Agent {
     /// Removes the folders of pods that are gone; called once the pods are known.
     pub(crate) fn clean(&self, pods: &Informer) {
         let known: Vec<Arc<Object>> = pods.list();
-        for uid in self.shared.logs.pods() {
+        let mut uids = self.shared.logs.pods();
+        uids.extend(self.shared.volumes.pods());
+        for uid in uids {
             if known.iter().any(|pod| pod.uid() == uid) {
                 continue;
             }
-            if let Err(error) = self.shared.logs.remove_pod(&uid) {
+            let logs = self.shared.logs.remove_pod(&uid);
+            if let Err(error) = logs.and(self.shared.volumes.remove(&uid)) {
                 tracing::warn!(%error, uid, "the folder of a pod that is gone could not be removed");
             }
         }

@@ -40,10 +40,10 @@ pub(crate) enum ConfigError {
         of: String,
     },
     #[error(
-        "env {name:?}: {path:?} is not a field that a container can be given; see `kubectl explain pod.spec.containers.env.valueFrom`"
+        "{name:?}: {path:?} is not a field that a container can be given; see `kubectl explain pod.spec.containers.env.valueFrom`"
     )]
     NoField { name: String, path: String },
-    #[error("env {name:?}: {detail}")]
+    #[error("{name:?}: {detail}")]
     Value { name: String, detail: String },
 }
 
@@ -117,6 +117,36 @@ pub(crate) fn arguments(container: &Value, variables: &[(String, String)]) -> Ve
     }
     arguments.extend(words("args"));
     arguments
+}
+
+/// What an item of a downward API volume holds; all labels or annotations are lines of `key="value"`.
+pub(crate) fn downward(pod: &Object, item: &Value, place: &Place) -> Result<String, ConfigError> {
+    let scope = Scope {
+        pod,
+        container: &Value::Null,
+        sources: &Sources::new(),
+        place,
+    };
+    let path = item["path"].as_str().unwrap_or_default();
+    match item["fieldRef"]["fieldPath"].as_str() {
+        Some(all @ ("metadata.labels" | "metadata.annotations")) => {
+            let field = all.trim_start_matches("metadata.");
+            let pairs = pod.get(&["metadata", field]).and_then(Value::as_object);
+            let line = |(key, value): (&String, &Value)| format!("{key}={value}");
+            Ok(pairs
+                .into_iter()
+                .flatten()
+                .map(line)
+                .collect::<Vec<_>>()
+                .join("\n"))
+        }
+        Some(field) => scope.field(path, field),
+        None => {
+            let reference = &item["resourceFieldRef"];
+            let resource = reference["resource"].as_str().unwrap_or_default();
+            scope.resource(path, resource, reference)
+        }
+    }
 }
 
 /// `$(NAME)` becomes the variable's value if there is one, `$$` becomes `$`.
@@ -331,7 +361,7 @@ impl SourceKind {
         }
     }
 
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",

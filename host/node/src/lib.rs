@@ -27,6 +27,7 @@ mod remote;
 mod served;
 mod settings;
 mod statuses;
+mod volumes;
 
 pub use decisions::Decisions;
 pub use error::NodeError;

@@ -29,6 +29,7 @@ use crate::remote::Remote;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
+use crate::volumes::Volumes;
 
 /// A node that starts again waits this long for the pods that it ran before.
 const RESUME: Duration = Duration::from_secs(5);
@@ -106,6 +107,7 @@ impl Node {
                 tasks.clone(),
             ),
             logs: Logs::start(&folder, tasks),
+            volumes: Volumes::new(&settings.data_dir),
             served,
             statuses: Statuses::start(parts.client.clone(), tasks),
             addresses: Mutex::default(),

@@ -2,11 +2,13 @@
 //! here until it is gone from the API.
 
 mod create;
+mod follow;
 mod probe;
 mod pull;
 mod spec;
 mod worker;
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use osier_client::{Client, Recorder};
@@ -17,12 +19,14 @@ use parking_lot::Mutex;
 
 use crate::addresses::Addresses;
 use crate::components::Components;
+use crate::environment::Place;
 use crate::life::Ended;
 use crate::logs::Logs;
 use crate::mesh::Published;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
+use crate::volumes::Volumes;
 
 pub(crate) use probe::Check;
 pub(crate) use worker::Worker;
@@ -34,12 +38,25 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) components: Arc<Components>,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) volumes: Arc<Volumes>,
     pub(crate) served: Arc<Served>,
     pub(crate) statuses: Statuses,
     pub(crate) addresses: Mutex<Addresses>,
     pub(crate) proxy: Arc<Proxy>,
     pub(crate) published: Published,
     pub(crate) tasks: Tasks,
+}
+
+impl Shared {
+    /// What a container of the pod with this address can learn about where it runs.
+    fn place(&self, pod_ip: Ipv4Addr) -> Place {
+        Place {
+            pod_ip,
+            host_ip: self.settings.host_ip.clone(),
+            allocatable_cpu: self.settings.capacity.cpu_millis,
+            allocatable_memory: spec::DEFAULT_MEMORY,
+        }
+    }
 }
 
 /// What a pod's actor hears from its containers. Small, because each pod's queue sets room aside for dozens.

@@ -747,3 +747,26 @@ fn what_has_no_effect_is_said() {
         "{template:?}"
     );
 }
+
+#[test]
+fn volumes_that_no_container_can_mount_are_said() {
+    let spec = json!({
+        "volumes": [
+            {"name": "a", "emptyDir": {}}, {"name": "b", "configMap": {"name": "c"}},
+            {"name": "c", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "d", "hostPath": {"path": "/"}},
+            {"name": "e", "projected": {"sources": [{"secret": {"name": "s"}}, {"serviceAccountToken": {"path": "t"}}]}},
+        ],
+        "containers": [{"volumeMounts": [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/b", "subPath": "x"}]}],
+    });
+    let found = warnings(&PODS, &object(&PODS, json!({"spec": spec})));
+    let heads = found.iter().filter_map(|text| text.split(": ").next());
+    assert_eq!(
+        heads.collect::<Vec<_>>(),
+        [
+            "spec.volumes[2].emptyDir.sizeLimit",
+            "spec.volumes[3].hostPath",
+            "spec.volumes[4].projected.sources[1].serviceAccountToken",
+            "spec.containers[0].volumeMounts[1].subPath",
+        ]
+    );
+}

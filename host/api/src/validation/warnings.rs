@@ -17,7 +17,7 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
                 .to_owned(),
         ],
         ("", "persistentvolumes" | "persistentvolumeclaims") => vec![
-            "volumes and claims are kept, but nothing binds them and pods do not mount them in this version".to_owned(),
+            "volumes and claims are kept, but nothing binds them and pods cannot mount them in this version".to_owned(),
         ],
         ("scheduling.k8s.io", "priorityclasses") => vec![
             "a PriorityClass is kept and pods get its value, but the scheduler does not order pods by it or push others out in this version"
@@ -65,6 +65,7 @@ fn pod(spec: &At<'_>) -> Vec<String> {
             "Wasm pods have one runtime, and names are resolved by the mesh",
         );
     }
+    volumes(&spec.at("volumes"), &mut found);
     for list in ["initContainers", "containers"] {
         spec.at(list)
             .items()
@@ -72,6 +73,45 @@ fn pod(spec: &At<'_>) -> Vec<String> {
             .for_each(|item| container(item, &mut found));
     }
     found
+}
+
+/// Volumes that no container here can mount: the pod waits, and shall not surprise.
+fn volumes(volumes: &At<'_>, found: &mut Vec<String>) {
+    let remedy = "use emptyDir, configMap, secret, downwardAPI or projected";
+    for volume in volumes.items() {
+        for (kind, source) in volume.entries() {
+            match kind {
+                "name" | "configMap" | "secret" | "downwardAPI" => {}
+                "emptyDir" => {
+                    let limit = "the size of an emptyDir is not bounded in this version";
+                    said(found, source.at("sizeLimit"), At::is_set, limit);
+                    let medium = "an emptyDir is on the node's disk";
+                    said(found, source.at("medium"), At::is_set, medium);
+                }
+                "projected" => {
+                    for one in source.at("sources").items() {
+                        for kind in [
+                            "serviceAccountToken",
+                            "clusterTrustBundle",
+                            "podCertificate",
+                        ] {
+                            said_unmountable(found, &one.at(kind), "leave it out");
+                        }
+                    }
+                }
+                _ => said_unmountable(found, &source, remedy),
+            }
+        }
+    }
+}
+
+fn said_unmountable(found: &mut Vec<String>, field: &At<'_>, remedy: &str) {
+    if field.is_present() {
+        let path = &field.path;
+        found.push(format!(
+            "{path}: cannot be mounted in this version, and a container that mounts it waits with CreateContainerConfigError: {remedy}"
+        ));
+    }
 }
 
 fn container(container: &At<'_>, found: &mut Vec<String>) {
@@ -84,13 +124,25 @@ fn container(container: &At<'_>, found: &mut Vec<String>) {
             "a component has no terminal",
         );
     }
-    for field in ["volumeMounts", "volumeDevices", "workingDir"] {
-        said(
-            found,
-            container.at(field),
-            At::is_set,
-            "components have no file system in this version",
-        );
+    said(
+        found,
+        container.at("volumeDevices"),
+        At::is_set,
+        "a component is given directories, not block devices",
+    );
+    said(
+        found,
+        container.at("workingDir"),
+        At::is_set,
+        "WASI has no working directory; name files by their whole path",
+    );
+    for mount in container.at("volumeMounts").items() {
+        for field in ["subPath", "subPathExpr"] {
+            said_unmountable(found, &mount.at(field), "mount the whole volume");
+        }
+        let private = |field: &At<'_>| field.is_set() && field.text() != "None";
+        let why = "a component sees what is in its directory and mounts nothing itself";
+        said(found, mount.at("mountPropagation"), private, why);
     }
     for port in container.at("ports").items() {
         let positive = |port: &At<'_>| port.int().is_some_and(|number| number > 0);

@@ -30,7 +30,11 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Gives `request` to an instance; nothing runs until the first poll.
-    pub(super) fn begin(pool: Arc<Pool>, slot: Slot, request: Request<Body>) -> Self {
+    pub(super) fn begin(
+        pool: Arc<Pool>,
+        slot: Slot,
+        request: Request<Body>,
+    ) -> Result<Self, CallError> {
         pool.ledger.requests.fetch_add(1, Ordering::Relaxed);
         let method = request.method().clone();
         Self::new(pool, slot, method, |instance, pool| async move {
@@ -39,7 +43,7 @@ impl Exchange {
     }
 
     /// Only instantiates.
-    pub(super) fn warm(pool: Arc<Pool>, slot: Slot) -> Self {
+    pub(super) fn warm(pool: Arc<Pool>, slot: Slot) -> Result<Self, CallError> {
         Self::new(pool, slot, Method::GET, |instance, pool| async move {
             instance.warm(&pool).await
         })
@@ -50,15 +54,15 @@ impl Exchange {
         slot: Slot,
         method: Method,
         run: impl FnOnce(Instance, Arc<Pool>) -> F,
-    ) -> Self
+    ) -> Result<Self, CallError>
     where
         F: Future<Output = (Instance, wasmtime::Result<()>)> + Send + 'static,
     {
-        let instance = pool.instance();
+        let instance = pool.instance()?;
         let (slice, head) = (instance.slice(), instance.head());
         let guest = Metered::new(run(instance, pool.clone()), slice, pool.ledger.clone());
         let due = Some(Instant::now() + pool.container.request_deadline);
-        Self {
+        Ok(Self {
             guest,
             head,
             alarm: None,
@@ -66,7 +70,7 @@ impl Exchange {
             method,
             pool,
             _slot: slot,
-        }
+        })
     }
 
     pub(super) fn pool(&self) -> &Arc<Pool> {

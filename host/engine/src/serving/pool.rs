@@ -73,17 +73,18 @@ impl Pool {
     }
 
     /// An instance for the holder of a slot: a warm one, or one that is instantiated when it is first used.
-    pub(super) fn instance(&self) -> Instance {
+    pub(super) fn instance(&self) -> Result<Instance, CallError> {
         let warm = self.idle.lock().pop();
-        match warm {
-            Some((instance, _)) => instance,
-            None => {
-                let side = &self.core.workloads;
-                let (store, slice) =
-                    guest::store(&side.engine, &side.clock, &self.container, &self.ledger);
-                Instance::new(store, slice)
-            }
+        if let Some((instance, _)) = warm {
+            return Ok(instance);
         }
+        let side = &self.core.workloads;
+        let made = guest::store(&side.engine, &side.clock, &self.container, &self.ledger);
+        let (store, slice) = made.map_err(|error| CallError::Trap {
+            reason: error.to_string(),
+            backtrace: String::new(),
+        })?;
+        Ok(Instance::new(store, slice))
     }
 
     /// Keeps an instance for the next request, unless it has served its share.

@@ -126,6 +126,7 @@ pub(crate) fn container() -> Container {
         env: Vec::new(),
         memory_limit: 32 << 20,
         cpu_share: 1,
+        mounts: Vec::new(),
         stdout: Arc::new(Paper::default()),
         stderr: Arc::new(Paper::default()),
         outgoing: Arc::new(Net(nowhere)),

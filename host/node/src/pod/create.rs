@@ -6,7 +6,7 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, SECRETS};
 use osier_client::Reference;
-use osier_engine::{CommandContainer, Container, HttpContainer, Workload};
+use osier_engine::{CommandContainer, Container, HttpContainer, Mount, Workload};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -16,6 +16,7 @@ use crate::components::LoadError;
 use crate::environment::{self, Place, SourceKind, Sources};
 use crate::images::{ImageError, InUse, PullFailure, Pulled};
 use crate::outgoing::Egress;
+use crate::volumes;
 
 /// A container that can be started.
 pub(super) struct Created {
@@ -94,11 +95,12 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let pulled = pull::pull(shared, order, container).await?;
     let workload = load(shared, container).await?;
     let sources = sources(shared, &order.pod, container).await?;
+    let mounts = write((shared, &sources), &order.pod, container, &order.place).await?;
     let variables = environment::variables(&order.pod, container, &sources, &order.place)
         .map_err(Refusal::config)?;
     let arguments = environment::arguments(container, &variables);
     let image_id = workload.digest().as_str().to_owned();
-    let sandbox = sandbox(shared, order, container, (arguments, variables));
+    let sandbox = sandbox(shared, order, container, (arguments, variables, mounts));
     let image = container["image"].as_str().unwrap_or_default();
     let body = build(&workload, image, sandbox)?;
     Ok(Created {
@@ -137,7 +139,9 @@ async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
 
 async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sources, Refusal> {
     let mut found = Sources::new();
-    for (kind, name) in environment::references(container) {
+    let mut referenced = environment::references(container);
+    referenced.extend(volumes::references(pod, container));
+    for (kind, name) in referenced {
         let resource = match kind {
             SourceKind::ConfigMap => &CONFIG_MAPS,
             SourceKind::Secret => &SECRETS,
@@ -151,11 +155,38 @@ async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sou
     Ok(found)
 }
 
+/// The directories of a container, with what their objects say now.
+pub(super) async fn mounts(
+    shared: &Arc<Shared>,
+    pod: &Object,
+    container: &Value,
+    place: &Place,
+) -> Result<Vec<Mount>, Refusal> {
+    let sources = sources(shared, pod, container).await?;
+    write((shared, &sources), pod, container, place).await
+}
+
+async fn write(
+    (shared, sources): (&Arc<Shared>, &Sources),
+    pod: &Object,
+    container: &Value,
+    place: &Place,
+) -> Result<Vec<Mount>, Refusal> {
+    let mounted = volumes::mounts(pod, container, sources, place).map_err(Refusal::config)?;
+    if mounted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (volumes, uid) = (Arc::clone(&shared.volumes), pod.uid().to_owned());
+    let prepare = move || volumes.prepare(&uid, &mounted);
+    let written = shared.tasks.spawn_blocking("volumes", prepare).await;
+    written.map_err(Refusal::config)?.map_err(Refusal::config)
+}
+
 fn sandbox(
     shared: &Arc<Shared>,
     order: &Order,
     container: &Value,
-    words: (Vec<String>, Vec<(String, String)>),
+    given: (Vec<String>, Vec<(String, String)>, Vec<Mount>),
 ) -> Container {
     let (pod, limits) = (&order.pod, Limits::of(&order.pod, container));
     let name = container["name"].as_str().unwrap_or_default();
@@ -167,8 +198,9 @@ fn sandbox(
     };
     Container {
         name: format!("{}/{}/{name}", pod.namespace(), pod.name()),
-        args: words.0,
-        env: words.1,
+        args: given.0,
+        env: given.1,
+        mounts: given.2,
         memory_limit: limits.memory,
         cpu_share: limits.cpu_share,
         stdout: log.stream("stdout"),

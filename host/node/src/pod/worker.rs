@@ -7,6 +7,7 @@ mod starting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +20,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::create::Running;
+use super::follow::follow;
 use super::{Event, Shared, Slot, spec};
 use crate::components::Components;
 use crate::environment::Place;
 use crate::images::InUse;
 use crate::kept;
 use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
+use crate::volumes;
 
 /// Words of containers that may wait for the actor; faults beyond it are not told one by one.
 const WAITING: usize = 64;
@@ -114,8 +117,12 @@ impl Worker {
     /// Lives as long as the pod does. When the process stops it ends at once; the node stops what serves.
     pub(crate) async fn run(mut self) {
         let stopping = self.shared.tasks.stopping();
+        // Boxed: few pods have files to follow.
+        let following = volumes::follows(&self.pod)
+            .then(|| Box::pin(follow(Arc::clone(&self.shared), self.changes.clone())));
         tokio::select! {
             () = self.live() => {}
+            () = always(following) => {}
             () = stopping.cancelled() => self.kill_commands(),
         }
         self.stop_probes();
@@ -372,12 +379,7 @@ impl Worker {
     }
 
     fn place(&self) -> Place {
-        Place {
-            pod_ip: self.ip.unwrap_or(Ipv4Addr::UNSPECIFIED),
-            host_ip: self.shared.settings.host_ip.clone(),
-            allocatable_cpu: self.shared.settings.capacity.cpu_millis,
-            allocatable_memory: spec::DEFAULT_MEMORY,
-        }
+        self.shared.place(self.ip.unwrap_or(Ipv4Addr::UNSPECIFIED))
     }
 
     fn is_life(&self, slot: Slot, life: u32) -> bool {
@@ -426,6 +428,14 @@ async fn imported(components: Arc<Components>, waiting: Vec<(Slot, String)>) -> 
         if let Some((slot, _)) = found {
             return *slot;
         }
+    }
+}
+
+/// Polls what never ends, if it is there.
+async fn always(work: Option<Pin<Box<impl Future<Output = ()>>>>) {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
     }
 }
 

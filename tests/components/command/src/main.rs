@@ -13,6 +13,9 @@ fn main() {
         Some("reach") => reach(),
         Some("exit") => std::process::exit(args[2].parse().unwrap()),
         Some("trap") => std::process::abort(),
+        Some("cat") => cat(&args[2..]),
+        Some("write") => println!("write {}", written(std::fs::write(&args[2], &args[3]))),
+        Some("follow") => follow(&args[2]),
         Some("bomb") => bomb(),
         Some("spin") => spin(),
         Some("sleep") => std::thread::sleep(std::time::Duration::from_secs(3600)),
@@ -43,6 +46,32 @@ fn reach() {
         std::net::TcpListener::bind("127.0.0.1:0").is_ok()
     );
     println!("stdin {}", std::io::stdin().read(&mut [0]).unwrap());
+}
+
+fn cat(paths: &[String]) {
+    for path in paths {
+        match std::fs::read_to_string(path) {
+            Ok(text) => println!("{path}={text}"),
+            Err(error) => println!("{path}: {:?}", error.kind()),
+        }
+    }
+}
+
+/// Prints a file whenever it says something new.
+fn follow(path: &str) {
+    let mut last = String::new();
+    loop {
+        let text = std::fs::read_to_string(path).unwrap();
+        if text != last {
+            println!("{path}={text}");
+            last = text;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+fn written(result: std::io::Result<()>) -> String {
+    result.map_or_else(|error| format!("{:?}", error.kind()), |()| "done".into())
 }
 
 fn bomb() {

@@ -1,5 +1,6 @@
 //! How a pod ends: it leaves the mesh, finishes what it is doing, and is confirmed gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::resources::PODS;
@@ -132,10 +133,13 @@ impl Worker {
         self.shared.statuses.forget(&uid);
         self.shared.addresses.lock().release(&uid);
         let logs = self.shared.logs.clone();
+        let volumes = Arc::clone(&self.shared.volumes);
         let removed = self
             .shared
             .tasks
-            .spawn_blocking("remove-logs", move || logs.remove_pod(&uid))
+            .spawn_blocking("remove-pod", move || {
+                logs.remove_pod(&uid).and(volumes.remove(&uid))
+            })
             .await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, pod = self.pod.name(), "the pod's folder could not be removed");

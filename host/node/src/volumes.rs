@@ -1,0 +1,323 @@
+//! The volumes of a pod: what each holds, by its spec and what it refers to (pure), and how that comes to be a directory
+//! that a component is given ([`disk`]).
+
+mod disk;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use osier_api::Object;
+use serde_json::Value;
+
+use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
+
+pub(crate) use disk::Volumes;
+
+/// Files by their path in the volume.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// What a volume holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// What the pod writes; it lives as long as the pod.
+    Empty,
+    /// What objects say, read-only; it follows them.
+    Files(Files),
+}
+
+/// A volume as one container sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mounted {
+    pub(crate) volume: String,
+    pub(crate) path: String,
+    pub(crate) read_only: bool,
+    pub(crate) content: Content,
+}
+
+/// A container cannot be given its volumes; shown as CreateContainerConfigError.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum VolumeError {
+    #[error("volume {volume:?}: {kind} {name:?} not found")]
+    NoObject {
+        volume: String,
+        kind: &'static str,
+        name: String,
+    },
+    #[error("volume {volume:?}: references non-existent key {key:?} of {kind} {name:?}")]
+    NoKey {
+        volume: String,
+        key: String,
+        kind: &'static str,
+        name: String,
+    },
+    #[error(
+        "volume {volume:?}: {path:?} is not a path in a volume: write one that is relative, without `..`"
+    )]
+    Path { volume: String, path: String },
+    #[error(
+        "volume {volume:?}: {kind} cannot be mounted in this version; use emptyDir, configMap, secret, downwardAPI or projected"
+    )]
+    Kind { volume: String, kind: String },
+    #[error(
+        "volume {volume:?}: a {field} cannot be mounted in this version; mount the whole volume"
+    )]
+    SubPath { volume: String, field: &'static str },
+    #[error("volume {volume:?}: {error}")]
+    Value { volume: String, error: ConfigError },
+    #[error("volume {volume:?}: the key {key:?} of a Secret is not base64: {detail}")]
+    Base64 {
+        volume: String,
+        key: String,
+        detail: String,
+    },
+}
+
+/// The objects that the volumes of a container come from.
+pub(crate) fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKind, String)> {
+    let mounts = list(&container["volumeMounts"]);
+    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
+    mounted.flat_map(parts).filter_map(reference).collect()
+}
+
+/// Whether any volume of the pod holds what objects say, which may change while the pod runs.
+pub(crate) fn follows(pod: &Object) -> bool {
+    volumes(pod).flat_map(parts).next().is_some()
+}
+
+/// Whether the container mounts such a volume.
+pub(crate) fn references_files(pod: &Object, container: &Value) -> bool {
+    let mounts = list(&container["volumeMounts"]);
+    let mut mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
+    mounted.any(|volume| !parts(volume).is_empty())
+}
+
+/// The volumes that a container mounts, with what they hold now.
+pub(crate) fn mounts(
+    pod: &Object,
+    container: &Value,
+    sources: &Sources,
+    place: &Place,
+) -> Result<Vec<Mounted>, VolumeError> {
+    let scope = Scope {
+        pod,
+        sources,
+        place,
+    };
+    list(&container["volumeMounts"])
+        .map(|mount| scope.mounted(mount))
+        .collect()
+}
+
+/// One source of files: a configMap, secret or downwardAPI, alone or projected.
+struct Part<'a> {
+    kind: &'a str,
+    source: &'a Value,
+}
+
+fn volumes(pod: &Object) -> impl Iterator<Item = &Value> {
+    let volumes = pod.get(&["spec", "volumes"]).and_then(Value::as_array);
+    volumes.into_iter().flatten()
+}
+
+fn volume<'a>(pod: &'a Object, name: &str) -> Option<&'a Value> {
+    volumes(pod).find(|volume| volume["name"] == name)
+}
+
+fn parts(volume: &Value) -> Vec<Part<'_>> {
+    let projected = list(&volume["projected"]["sources"]);
+    std::iter::once(volume)
+        .chain(projected)
+        .flat_map(|volume| {
+            let kinds = ["configMap", "secret", "downwardAPI"];
+            kinds.map(|kind| Part {
+                kind,
+                source: &volume[kind],
+            })
+        })
+        .filter(|part| part.source.is_object())
+        .collect()
+}
+
+fn reference(part: Part<'_>) -> Option<(SourceKind, String)> {
+    let kind = source_kind(part.kind)?;
+    Some((kind, object_name(part.source)?.to_owned()))
+}
+
+fn source_kind(kind: &str) -> Option<SourceKind> {
+    match kind {
+        "configMap" => Some(SourceKind::ConfigMap),
+        "secret" => Some(SourceKind::Secret),
+        _ => None,
+    }
+}
+
+/// A volume calls a Secret `secretName`, a projection calls it `name`.
+fn object_name(source: &Value) -> Option<&str> {
+    source["secretName"].as_str().or(source["name"].as_str())
+}
+
+/// Relative, and naming nothing above it. What begins with two dots is the volume's own.
+fn within(path: &str) -> bool {
+    !path.is_empty()
+        && !path.starts_with("..")
+        && Path::new(path)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+}
+
+struct Scope<'a> {
+    pod: &'a Object,
+    sources: &'a Sources,
+    place: &'a Place,
+}
+
+impl Scope<'_> {
+    fn mounted(&self, mount: &Value) -> Result<Mounted, VolumeError> {
+        let name = mount["name"].as_str().unwrap_or_default();
+        for field in ["subPath", "subPathExpr"] {
+            if mount[field].as_str().is_some_and(|path| !path.is_empty()) {
+                let volume = name.to_owned();
+                return Err(VolumeError::SubPath { volume, field });
+            }
+        }
+        let content = self.content(name)?;
+        let written = matches!(content, Content::Empty);
+        Ok(Mounted {
+            volume: name.to_owned(),
+            path: mount["mountPath"].as_str().unwrap_or_default().to_owned(),
+            read_only: !written || mount["readOnly"] == true,
+            content,
+        })
+    }
+
+    fn content(&self, name: &str) -> Result<Content, VolumeError> {
+        let volume = volume(self.pod, name).unwrap_or(&Value::Null);
+        if volume["emptyDir"].is_object() {
+            return Ok(Content::Empty);
+        }
+        self.mountable(name, volume)?;
+        let mut files = Files::new();
+        for part in parts(volume) {
+            match source_kind(part.kind) {
+                Some(kind) => self.keys((name, kind), part.source, &mut files)?,
+                None => self.fields(name, part.source, &mut files)?,
+            }
+        }
+        Ok(Content::Files(files))
+    }
+
+    /// Refuses what is none of the kinds above, alone or projected.
+    fn mountable(&self, name: &str, volume: &Value) -> Result<(), VolumeError> {
+        let known = ["name", "projected", "configMap", "secret", "downwardAPI"];
+        let all = std::iter::once(volume).chain(list(&volume["projected"]["sources"]));
+        let mut kinds = all.filter_map(Value::as_object).flatten();
+        match kinds.find(|(kind, value)| !value.is_null() && !known.contains(&kind.as_str())) {
+            Some((kind, _)) => Err(VolumeError::Kind {
+                volume: name.to_owned(),
+                kind: kind.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// All keys of an object, or those that `items` names, at the paths that it says.
+    fn keys(
+        &self,
+        (volume, kind): (&str, SourceKind),
+        source: &Value,
+        files: &mut Files,
+    ) -> Result<(), VolumeError> {
+        let name = object_name(source).unwrap_or_default();
+        let optional = source["optional"] == true;
+        let Some(object) = self.sources.get(&(kind, name.to_owned())) else {
+            let missing = VolumeError::NoObject {
+                volume: volume.to_owned(),
+                kind: kind.title(),
+                name: name.to_owned(),
+            };
+            return if optional { Ok(()) } else { Err(missing) };
+        };
+        let data = contents((volume, kind), object)?;
+        let Some(items) = source["items"].as_array().filter(|items| !items.is_empty()) else {
+            return data
+                .into_iter()
+                .try_for_each(|(key, bytes)| put(volume, files, (key, bytes)));
+        };
+        for item in items {
+            let key = item["key"].as_str().unwrap_or_default();
+            let path = item["path"].as_str().unwrap_or_default();
+            match data.get(key) {
+                Some(bytes) => put(volume, files, (path.to_owned(), bytes.clone()))?,
+                None if optional => {}
+                None => {
+                    return Err(VolumeError::NoKey {
+                        volume: volume.to_owned(),
+                        key: key.to_owned(),
+                        kind: kind.title(),
+                        name: name.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fields(&self, volume: &str, source: &Value, files: &mut Files) -> Result<(), VolumeError> {
+        for item in list(&source["items"]) {
+            let path = item["path"].as_str().unwrap_or_default();
+            let text = environment::downward(self.pod, item, self.place).map_err(|error| {
+                let volume = volume.to_owned();
+                VolumeError::Value { volume, error }
+            })?;
+            put(volume, files, (path.to_owned(), text.into_bytes()))?;
+        }
+        Ok(())
+    }
+}
+
+fn put(
+    volume: &str,
+    files: &mut Files,
+    (path, bytes): (String, Vec<u8>),
+) -> Result<(), VolumeError> {
+    if !within(&path) {
+        let volume = volume.to_owned();
+        return Err(VolumeError::Path { volume, path });
+    }
+    files.insert(path, bytes);
+    Ok(())
+}
+
+/// The keys of a ConfigMap or Secret with their bytes.
+fn contents((volume, kind): (&str, SourceKind), object: &Object) -> Result<Files, VolumeError> {
+    let map = |field: &str| {
+        let map = object.get(&[field]).and_then(Value::as_object);
+        map.into_iter().flatten()
+    };
+    let plain = |(key, value): (&String, &Value)| {
+        let bytes = value.as_str().unwrap_or_default().as_bytes().to_vec();
+        (key.clone(), bytes)
+    };
+    let encoded = |(key, value): (&String, &Value)| {
+        let bytes = STANDARD.decode(value.as_str().unwrap_or_default());
+        let bytes = bytes.map_err(|error| VolumeError::Base64 {
+            volume: volume.to_owned(),
+            key: key.clone(),
+            detail: error.to_string(),
+        })?;
+        Ok((key.clone(), bytes))
+    };
+    if kind == SourceKind::Secret {
+        return map("data").map(encoded).collect();
+    }
+    let binary: Files = map("binaryData").map(encoded).collect::<Result<_, _>>()?;
+    Ok(map("data").map(plain).chain(binary).collect())
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}

@@ -1,0 +1,145 @@
+//! What volumes hold, and that their files change all at once.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::Ipv4Addr;
+
+use serde_json::json;
+
+use super::*;
+
+fn object(value: Value) -> Object {
+    Object::from_value(value).unwrap()
+}
+
+fn pod(volume: Value) -> Object {
+    object(
+        json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u", "labels": {"app": "web", "tier": "a\"b"}},
+        "spec": {"volumes": [volume]}}),
+    )
+}
+
+fn read(volume: Value) -> Result<Vec<Mounted>, VolumeError> {
+    let config = object(
+        json!({"metadata": {"name": "c"}, "data": {"a.conf": "1", "b.conf": "2"},
+        "binaryData": {"raw": "/w=="}}),
+    );
+    let secret = object(json!({"metadata": {"name": "s"}, "data": {"token": "c2VjcmV0"}}));
+    let sources = [
+        ((SourceKind::ConfigMap, "c".to_owned()), config),
+        ((SourceKind::Secret, "s".to_owned()), secret),
+    ]
+    .into();
+    let place = Place {
+        pod_ip: Ipv4Addr::new(10, 244, 0, 9),
+        host_ip: "127.0.0.1".to_owned(),
+        allocatable_cpu: 2000,
+        allocatable_memory: 1 << 30,
+    };
+    let container = json!({"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+    mounts(&pod(volume), &container, &sources, &place)
+}
+
+fn files(volume: Value) -> Vec<(String, Vec<u8>)> {
+    match read(volume).unwrap().remove(0).content {
+        Content::Files(files) => files.into_iter().collect(),
+        Content::Empty => Vec::new(),
+    }
+}
+
+fn file(path: &str, text: &str) -> (String, Vec<u8>) {
+    (path.to_owned(), text.as_bytes().to_vec())
+}
+
+#[test]
+fn an_object_is_a_file_for_each_key_or_for_those_that_are_named() {
+    assert_eq!(
+        files(json!({"name": "v", "configMap": {"name": "c"}})),
+        [
+            file("a.conf", "1"),
+            file("b.conf", "2"),
+            ("raw".to_owned(), vec![0xff])
+        ]
+    );
+    let some = json!({"name": "v", "configMap": {"name": "c", "items": [{"key": "b.conf", "path": "sub/b"}]}});
+    assert_eq!(files(some), [file("sub/b", "2")]);
+    let secret = json!({"name": "v", "secret": {"secretName": "s"}});
+    assert_eq!(files(secret), [file("token", "secret")]);
+}
+
+#[test]
+fn a_projection_joins_its_sources() {
+    let projected = json!({"name": "v", "projected": {"sources": [
+        {"secret": {"name": "s"}},
+        {"configMap": {"name": "none", "optional": true}},
+        {"downwardAPI": {"items": [
+            {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+            {"path": "ip", "fieldRef": {"fieldPath": "status.podIP"}},
+        ]}},
+    ]}});
+    assert_eq!(
+        files(projected),
+        [
+            file("ip", "10.244.0.9"),
+            file("labels", "app=\"web\"\ntier=\"a\\\"b\""),
+            file("token", "secret"),
+        ]
+    );
+}
+
+#[test]
+fn what_is_missing_or_not_possible_is_told() {
+    let told = |volume: Value| read(volume).unwrap_err().to_string();
+    let missing = json!({"name": "v", "configMap": {"name": "none"}});
+    assert_eq!(told(missing), "volume \"v\": ConfigMap \"none\" not found");
+    let key =
+        json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "x", "path": "x"}]}});
+    assert_eq!(
+        told(key),
+        "volume \"v\": references non-existent key \"x\" of Secret \"s\""
+    );
+    let host = json!({"name": "v", "hostPath": {"path": "/etc"}});
+    assert!(told(host).contains("hostPath cannot be mounted"));
+    let token =
+        json!({"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}});
+    assert!(told(token).contains("serviceAccountToken cannot be mounted"));
+    for path in ["../x", "/etc/x", "a/../../x", "..data", ""] {
+        let out = json!({"name": "v", "configMap": {"name": "c", "items": [{"key": "a.conf", "path": path}]}});
+        assert!(told(out).contains("is not a path in a volume"), "{path}");
+    }
+}
+
+#[test]
+fn only_an_empty_directory_is_written() {
+    let empty = read(json!({"name": "v", "emptyDir": {}})).unwrap();
+    assert_eq!(
+        (empty[0].read_only, &empty[0].content),
+        (false, &Content::Empty)
+    );
+    assert!(read(json!({"name": "v", "configMap": {"name": "c"}})).unwrap()[0].read_only);
+}
+
+#[test]
+fn files_follow_their_object_and_leave_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let publish = |files: &[(&str, &str)]| {
+        let files = files.iter().map(|(path, text)| file(path, text)).collect();
+        disk::publish(folder.path(), &files).unwrap();
+    };
+    let text = |path: &str| std::fs::read_to_string(folder.path().join(path)).ok();
+    publish(&[("a", "1"), ("d/b", "2")]);
+    assert_eq!(
+        (text("a").unwrap(), text("d/b").unwrap()),
+        ("1".into(), "2".into())
+    );
+    publish(&[("a", "3"), ("c", "4")]);
+    assert_eq!(
+        (text("a").unwrap(), text("c").unwrap()),
+        ("3".into(), "4".into())
+    );
+    assert_eq!(text("d/b"), None);
+    publish(&[("a", "3"), ("c", "4")]);
+    // `..data`, the folder that it names, and a link for each file.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+    publish(&[]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
