@@ -107,12 +107,17 @@ async fn pods_of_two_nodes_answer_through_the_gateway() {
     until("pods of both nodes answer", LIMIT, all)
         .await
         .unwrap();
-    // What the pods saw is in the access log of the node that has them, as a call from the gateway.
-    let log = pair.joined.log();
-    let arrived = log.lines().any(|line| {
-        line.contains("osier::access") && there.iter().any(|pod| line.contains(pod.as_str()))
-    });
-    assert!(arrived, "{}", pair.joined.log_tail(20));
+    // What the pods saw is in the access log of the node that has them, as a call from the gateway. Lines wait a moment for company.
+    let arrived = || async {
+        let log = pair.joined.log();
+        let mut lines = log.lines().filter(|line| line.contains("osier::access"));
+        Ok(lines
+            .any(|line| there.iter().any(|pod| line.contains(pod.as_str())))
+            .then_some(()))
+    };
+    until("the joined node logs the calls", LIMIT, arrived)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
