@@ -84,8 +84,14 @@ impl Node {
 
     /// Joins a new node to this one's cluster and waits until it is ready.
     pub fn joined(&self, name: &str) -> Result<Self> {
+        self.joined_with(name, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn joined_with(&self, name: &str, more: &[String]) -> Result<Self> {
         let mut args = self.invitation()?;
         args.extend(["--node-name".to_owned(), name.to_owned()]);
+        args.extend_from_slice(more);
         Self::start_with(&Options {
             args,
             joins: true,

@@ -9,7 +9,7 @@ use osier_tests::objects;
 use osier_tests::registry::Registry;
 use osier_tests::{Node, Options, until};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -208,6 +208,68 @@ async fn only_signed_images_run_where_a_key_is_asked_for() {
     let registry = Registry::open().unwrap();
     let home = tempfile::tempdir().unwrap();
     let host = registry.address();
+    let (image, digest) = pushed_ticker(host, home.path());
+    let (key, asked) = asking(host, home.path());
+    let args = [insecure(host), asked].concat();
+    let node = Node::start_with(&Options {
+        args,
+        ..Options::default()
+    })
+    .unwrap();
+    node.apply_text(&pod("ticker", &image, &json!({}))).unwrap();
+    let said = waiting(&node, "ticker", "ImagePullBackOff").await.unwrap();
+    assert!(said.contains("no signature of the key"), "{said}");
+
+    sign(host, &digest, &key).await;
+    objects::ready(&node, "app=ticker", 1).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joined_node_with_a_key_takes_nothing_unsigned_from_the_node_that_it_joined() {
+    let registry = Registry::open().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let host = registry.address();
+    let (image, digest) = pushed_ticker(host, home.path());
+    let (key, asked) = asking(host, home.path());
+    let control = Node::start_with(&Options {
+        args: [
+            insecure(host),
+            ["--node-name", "first"].map(str::to_owned).to_vec(),
+        ]
+        .concat(),
+        ..Options::default()
+    })
+    .unwrap();
+    let on = |node: &str, policy: &str| json!({"nodeName": node, "containers": [{"name": "main", "image": image, "imagePullPolicy": policy}]});
+    // The control plane's node asks for no key: its store has the image from here on.
+    let first = on("first", "IfNotPresent");
+    control.apply_text(&pod("first", &image, &first)).unwrap();
+    objects::ready(&control, "app=first", 1).await.unwrap();
+
+    let _plain = control.joined_with("plain", &insecure(host)).unwrap();
+    let given = on("plain", "Never");
+    control.apply_text(&pod("given", &image, &given)).unwrap();
+    objects::ready(&control, "app=given", 1).await.unwrap();
+
+    let careful = [insecure(host), asked].concat();
+    let _careful = control.joined_with("careful", &careful).unwrap();
+    let refused = on("careful", "Never");
+    control
+        .apply_text(&pod("refused", &image, &refused))
+        .unwrap();
+    let said = waiting(&control, "refused", "ImagePullBackOff")
+        .await
+        .unwrap();
+    assert!(said.contains("must be signed (--image-key)"), "{said}");
+
+    sign(host, &digest, &key).await;
+    let signed = on("careful", "IfNotPresent");
+    control.apply_text(&pod("signed", &image, &signed)).unwrap();
+    objects::ready(&control, "app=signed", 1).await.unwrap();
+}
+
+/// An image in a registry, and the digest of its manifest.
+fn pushed_ticker(host: &str, home: &Path) -> (String, String) {
     let image = format!("{host}/tests/ticker:1");
     let ticker = component("tests/ticker").unwrap();
     let push = [
@@ -218,46 +280,24 @@ async fn only_signed_images_run_where_a_key_is_asked_for() {
         "--insecure-registry",
         host,
     ];
-    let pushed = osier(&push, home.path(), None).unwrap();
-    let digest = pushed.split_whitespace().last().unwrap();
+    let pushed = osier(&push, home, None).unwrap();
+    let digest = pushed.split_whitespace().last().unwrap().to_owned();
+    (image, digest)
+}
 
-    let key = home.path().join("cosign.key");
-    openssl(&[
-        "ecparam",
-        "-name",
-        "prime256v1",
-        "-genkey",
-        "-noout",
-        "-out",
-        key.to_str().unwrap(),
-    ]);
-    let public = home.path().join("cosign.pub");
-    openssl(&[
-        "ec",
-        "-in",
-        key.to_str().unwrap(),
-        "-pubout",
-        "-out",
-        public.to_str().unwrap(),
-    ]);
-    let node = Node::start_with(&Options {
-        args: [
-            "--insecure-registry",
-            host,
-            "--image-key",
-            &format!("{host}/tests={}", public.display()),
-        ]
-        .map(str::to_owned)
-        .to_vec(),
-        ..Options::default()
-    })
-    .unwrap();
-    node.apply_text(&pod("ticker", &image, &json!({}))).unwrap();
-    let said = waiting(&node, "ticker", "ImagePullBackOff").await.unwrap();
-    assert!(said.contains("no signature of the key"), "{said}");
+fn insecure(host: &str) -> Vec<String> {
+    ["--insecure-registry", host].map(str::to_owned).to_vec()
+}
 
-    sign(host, digest, &key).await;
-    objects::ready(&node, "app=ticker", 1).await.unwrap();
+/// A key, and the arguments that ask for its signature.
+fn asking(host: &str, home: &Path) -> (PathBuf, Vec<String>) {
+    let (key, public) = (home.join("cosign.key"), home.join("cosign.pub"));
+    let (private, shown) = (key.to_str().unwrap(), public.to_str().unwrap());
+    let curve = ["ecparam", "-name", "prime256v1", "-genkey", "-noout"];
+    openssl(&[&curve[..], &["-out", private]].concat());
+    openssl(&["ec", "-in", private, "-pubout", "-out", shown]);
+    let asked = format!("{host}/tests={shown}");
+    (key, ["--image-key".to_owned(), asked].to_vec())
 }
 
 fn openssl(args: &[&str]) {

@@ -58,6 +58,18 @@ impl Registries {
         }
     }
 
+    /// Whether a key concerns the image, so that its bytes may be used only after its signature was checked in its registry. An image
+    /// without a registry has no signature, and a name that looks like one of a registry and is none is better not believed.
+    #[must_use]
+    pub fn wants_signature(&self, image: &str) -> bool {
+        let in_registry = image.starts_with("oci://") || Reference::names_registry(image);
+        let concerned = || match Reference::parse(image) {
+            Ok(reference) => self.keys.iter().any(|key| key.concerns(&reference)),
+            Err(_) => true,
+        };
+        in_registry && !self.keys.is_empty() && concerned()
+    }
+
     /// Brings a component, its configuration and its manifest (see [`crate::describe`]) to the reference's tag, and gives the digest of
     /// the manifest.
     ///

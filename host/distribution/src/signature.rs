@@ -30,7 +30,7 @@ pub struct RequiredKey {
 }
 
 impl RequiredKey {
-    fn concerns(&self, reference: &Reference) -> bool {
+    pub(crate) fn concerns(&self, reference: &Reference) -> bool {
         let name = format!("{}/{}", reference.registry, reference.repository);
         self.prefix.is_empty()
             || name

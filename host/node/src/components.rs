@@ -25,6 +25,11 @@ pub(crate) enum LoadError {
     },
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    #[error(
+        "image {image:?} must be signed (--image-key), which only its registry can show: it is not taken from the control plane's store; \
+         set imagePullPolicy to IfNotPresent, or run `osier image pull {image}` on this node"
+    )]
+    Unsigned { image: String },
     #[error("the node is stopping")]
     Stopping,
 }
@@ -88,6 +93,10 @@ impl Components {
         let Some(remote) = self.remote.as_ref().filter(|_| self.images.lacks(image)) else {
             return Ok(());
         };
+        if self.puller.only_from_registry(image) {
+            let image = image.to_owned();
+            return Err(LoadError::Unsigned { image });
+        }
         let bytes = remote.image(image).await?;
         let (images, name) = (self.images.clone(), image.to_owned());
         let kept = self

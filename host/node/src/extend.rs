@@ -199,13 +199,14 @@ impl Extensions {
                 .puller
                 .pull(&image, PullPolicy::IfNotPresent, Credentials::default())
                 .await;
-            // What could not be fetched is told when it is looked for.
-            let _told_then = components.fetch(&image).await;
+            let fetched = components.fetch(&image).await;
             let work = tasks.spawn_blocking("compile-plugin", move || {
                 let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-                let bytes = components.bytes(&image).map_err(|error| match pulled {
-                    Err(reason) => format!("spec.image: {reason}"),
-                    Ok(_) => format!("spec.image: {error}"),
+                let bytes = components.bytes(&image);
+                let bytes = bytes.map_err(|error| match (pulled, fetched) {
+                    (Err(reason), _) => format!("spec.image: {reason}"),
+                    (_, Err(reason)) => format!("spec.image: {reason}"),
+                    _ => format!("spec.image: {error}"),
                 })?;
                 host.load(&of, &spec, &bytes)
                     .map_err(|error| error.to_string())

@@ -112,6 +112,11 @@ impl Puller {
             }
     }
 
+    /// Whether the image may come only from its registry: a key of this node concerns it, and its signature is nowhere else.
+    pub(crate) fn only_from_registry(&self, image: &str) -> bool {
+        self.registries.wants_signature(image)
+    }
+
     /// Keeps an image in the store while the value lives.
     pub fn hold(&self, image: &str) -> InUse {
         self.store.touch(image);

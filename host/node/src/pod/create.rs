@@ -128,7 +128,7 @@ async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
             {
                 Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error)
             }
-            LoadError::Image(_) | LoadError::Remote(_) => {
+            LoadError::Image(_) | LoadError::Remote(_) | LoadError::Unsigned { .. } => {
                 Refusal::new("ErrImagePull", "ImagePullBackOff", error)
             }
             LoadError::Component { .. } | LoadError::Stopping => {
