@@ -1,16 +1,43 @@
-//! Who runs on which core: what is measured on the first one, the load on the second, so that rates of peers are rates of one core.
+//! Who runs on which core.
 
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// Put before the command of what is measured; empty where there is only one core, or no `taskset`.
-pub(crate) fn measured() -> Vec<String> {
-    on(0)
+/// Who may use which cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// What is measured has the first core and the load the second: what one core can do.
+    Apart,
+    /// Everybody has all of them, as on a machine that nobody arranged: what threads cost each other counts too.
+    Shared,
 }
 
-/// Put before the command that makes the load.
-pub(crate) fn load() -> Vec<String> {
-    on(1)
+impl Cores {
+    /// Put before the command of what is measured; empty where there is only one core, or no `taskset`.
+    pub(crate) fn measured(self) -> Vec<String> {
+        self.on(0)
+    }
+
+    /// Put before the command that makes the load.
+    pub(crate) fn load(self) -> Vec<String> {
+        self.on(1)
+    }
+
+    fn on(self, core: usize) -> Vec<String> {
+        match self {
+            Self::Apart => on(core),
+            Self::Shared => Vec::new(),
+        }
+    }
+}
+
+impl std::fmt::Display for Cores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Apart => "a core for the server, a core for the load",
+            Self::Shared => "all cores for both",
+        })
+    }
 }
 
 fn on(core: usize) -> Vec<String> {

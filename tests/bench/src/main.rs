@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast and how small a release build is, measured from outside over real connections.
 //!
-//! Every figure comes from one run on one machine. Where it has two cores, what is measured has one and the load generator the other.
+//! Every figure comes from one run on one machine. Where it has two cores, traffic is measured twice: with a core for the server and one
+//! for the load, and with all cores for both.
 
 mod cores;
 mod peer;
@@ -9,9 +10,10 @@ mod traffic;
 mod wrk;
 
 use anyhow::Result;
+use cores::Cores;
 use osier_tests::artifacts::component;
 use osier_tests::{Node, Options};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,14 +51,15 @@ async fn main() -> ExitCode {
 impl Bench {
     async fn run(&self) -> Result<()> {
         let mut figures = Map::new();
-        let mut node = self.node(cores::measured())?;
-        let (rows, hello) = traffic::hello(&node, self).await?;
-        figures.insert("hello".into(), hello);
-        figures.insert("wasmtime_serve".into(), peer::compare(self, &rows).await?);
+        let mut node = self.node(Cores::Apart)?;
+        self.hello((&node, Cores::Apart), &mut figures).await?;
         figures.insert("hop".into(), traffic::hop(&node, self).await?);
         node.terminate()?;
-        // Starting pods is no comparison of one core with another: this node has them all.
-        let mut node = self.node(Vec::new())?;
+        let mut node = self.node(Cores::Shared)?;
+        self.hello((&node, Cores::Shared), &mut figures).await?;
+        node.terminate()?;
+        // Starting pods is no comparison of one core with another: this node has them all, and nothing behind it yet.
+        let mut node = self.node(Cores::Shared)?;
         traffic::hello_answers(&node).await?;
         figures.insert("apply_to_ready".into(), pods::apply_to_ready(&node).await?);
         figures.insert("idle_pods".into(), pods::idle(&node, self.pods).await?);
@@ -66,11 +69,30 @@ impl Bench {
         Ok(())
     }
 
-    /// A node with what is measured on it, behind a command such as `taskset`.
-    fn node(&self, wrapper: Vec<String>) -> Result<Node> {
+    /// Hello through the gateway, and by the peers.
+    async fn hello(
+        &self,
+        (node, cores): (&Node, Cores),
+        figures: &mut Map<String, Value>,
+    ) -> Result<()> {
+        let (rows, hello) = traffic::hello((node, cores), self).await?;
+        let peers = peer::compare((self, cores), &rows).await?;
+        let name = match cores {
+            Cores::Apart => "hello_on_one_core",
+            Cores::Shared => "hello_on_all_cores",
+        };
+        figures.insert(
+            name.into(),
+            json!({"osier": hello, "wasmtime_serve": peers}),
+        );
+        Ok(())
+    }
+
+    /// A node with what is measured on it.
+    fn node(&self, cores: Cores) -> Result<Node> {
         let node = Node::start_with(&Options {
             binary: Some(self.binary.clone()),
-            wrapper,
+            wrapper: cores.measured(),
             ..Options::default()
         })?;
         node.import("hello:1.0", &component("hello")?)?;

@@ -1,7 +1,7 @@
 //! The peer: `wasmtime serve` with the same component or one of WASI 0.3 that answers the same, the same load and the same machine, in the same run.
 
 use crate::Bench;
-use crate::cores;
+use crate::cores::{self, Cores};
 use crate::traffic::{self, Row, Served};
 use anyhow::{Context, Result};
 use osier_tests::artifacts::component;
@@ -14,17 +14,20 @@ use tokio::process::Child;
 const SERVED: [(&str, &str); 2] = [("WASI 0.2", "hello"), ("WASI 0.3", "tests/hello-wasi03")];
 
 /// Measures the peer and says how many times as many requests Osier answered; `ours` are Osier's rows.
-pub(crate) async fn compare(bench: &Bench, ours: &[(usize, Row)]) -> Result<Value> {
+pub(crate) async fn compare(
+    (bench, cores): (&Bench, Cores),
+    ours: &[(usize, Row)],
+) -> Result<Value> {
     let mut figures = Map::new();
     for (version, name) in SERVED {
-        let Some((mut serving, served)) = serve(name).await? else {
+        let Some((mut serving, served)) = serve(name, cores).await? else {
             println!(
                 "\n  no wasmtime here to compare with; `cargo install wasmtime-cli --version 48.0.8` has it"
             );
             return Ok(Value::Null);
         };
         println!(
-            "\n  wasmtime serve, {version}\n{}   Osier to it: requests, CPU",
+            "\n  wasmtime serve, {version}, {cores}\n{}   Osier to it: requests, CPU",
             Row::TITLES
         );
         let mut rows = Vec::new();
@@ -45,7 +48,7 @@ pub(crate) async fn compare(bench: &Bench, ours: &[(usize, Row)]) -> Result<Valu
 }
 
 /// Starts the peer on a free port; `None` if it is not installed.
-async fn serve(name: &str) -> Result<Option<(Child, Served)>> {
+async fn serve(name: &str, cores: Cores) -> Result<Option<(Child, Served)>> {
     if tokio::process::Command::new("wasmtime")
         .arg("-V")
         .output()
@@ -54,7 +57,7 @@ async fn serve(name: &str) -> Result<Option<(Child, Served)>> {
     {
         return Ok(None);
     }
-    let mut child = cores::command(&cores::measured(), "wasmtime")
+    let mut child = cores::command(&cores.measured(), "wasmtime")
         .args(["serve", "-S", "cli", "--addr", "127.0.0.1:0"])
         .arg(component(name)?)
         .stderr(Stdio::piped())
@@ -70,7 +73,14 @@ async fn serve(name: &str) -> Result<Option<(Child, Served)>> {
         if let Some((_, address)) = line.split_once("http://") {
             let address = address.trim_end_matches('/').to_owned();
             let pid = child.id().context("wasmtime serve has ended")?;
-            return Ok(Some((child, Served { address, pid })));
+            return Ok(Some((
+                child,
+                Served {
+                    address,
+                    pid,
+                    cores,
+                },
+            )));
         }
     }
     anyhow::bail!("wasmtime serve ended before it said where it listens")

@@ -1,6 +1,7 @@
 //! Requests per second and their times, through the gateway and from pod to pod.
 
-use crate::{Bench, cores, wrk};
+use crate::cores::{self, Cores};
+use crate::{Bench, wrk};
 use anyhow::{Context, Result, bail, ensure};
 use osier_tests::load::Plan;
 use osier_tests::{Node, http, until};
@@ -14,6 +15,7 @@ const WARM_UP: Duration = Duration::from_secs(2);
 pub(crate) struct Served {
     pub(crate) address: String,
     pub(crate) pid: u32,
+    pub(crate) cores: Cores,
 }
 
 /// What one load brought.
@@ -47,10 +49,13 @@ impl Row {
 }
 
 /// The hello pod through the gateway, by the number of connections.
-pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<(Vec<(usize, Row)>, Value)> {
-    let gateway = gateway(node)?;
+pub(crate) async fn hello(
+    (node, cores): (&Node, Cores),
+    bench: &Bench,
+) -> Result<(Vec<(usize, Row)>, Value)> {
+    let gateway = gateway(node, cores)?;
     answers(&gateway, "/").await?;
-    println!("\n  hello through the gateway\n{}", Row::TITLES);
+    println!("\n  hello through the gateway, {cores}\n{}", Row::TITLES);
     let (mut rows, mut figures) = (Vec::new(), Vec::new());
     for connections in &bench.connections {
         let row = measure(&gateway, ("/", *connections), bench.seconds).await?;
@@ -62,16 +67,17 @@ pub(crate) async fn hello(node: &Node, bench: &Bench) -> Result<(Vec<(usize, Row
     Ok((rows, Value::from(figures)))
 }
 
-fn gateway(node: &Node) -> Result<Served> {
+fn gateway(node: &Node, cores: Cores) -> Result<Served> {
     Ok(Served {
         address: node.address("gateway")?,
         pid: node.pid()?,
+        cores,
     })
 }
 
 /// What a call from one pod to another adds, routed and checked in memory.
 pub(crate) async fn hop(node: &Node, bench: &Bench) -> Result<Value> {
-    let gateway = gateway(node)?;
+    let gateway = gateway(node, Cores::Apart)?;
     for path in ["/http/hello", "/http/call/http.default"] {
         answers(&gateway, path).await?;
     }
@@ -91,7 +97,7 @@ pub(crate) async fn hop(node: &Node, bench: &Bench) -> Result<Value> {
 
 /// Waits until the hello pod is served: everything is compiled then.
 pub(crate) async fn hello_answers(node: &Node) -> Result<()> {
-    answers(&gateway(node)?, "/").await
+    answers(&gateway(node, Cores::Shared)?, "/").await
 }
 
 async fn answers(gateway: &Served, path: &str) -> Result<()> {
@@ -111,14 +117,14 @@ async fn answers(gateway: &Served, path: &str) -> Result<()> {
 /// Asks for a while: by `wrk` where it is installed, else by a slower generator of our own.
 pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) -> Result<Row> {
     // Pools fill, code gets warm.
-    if wrk::run(&served.address, load, WARM_UP.as_secs())
+    if wrk::run((&served.address, served.cores), load, WARM_UP.as_secs())
         .await?
         .is_none()
     {
         return own(served, load, seconds).await;
     }
     let before = cores::used(served.pid)?;
-    let outcome = wrk::run(&served.address, load, seconds).await?;
+    let outcome = wrk::run((&served.address, served.cores), load, seconds).await?;
     let outcome = outcome.context("wrk was here a moment ago")?;
     let cpu = cores::used(served.pid)?.saturating_sub(before);
     Ok(Row {

@@ -1,6 +1,6 @@
 //! `wrk`, the load generator that people know: one thread, keep-alive connections.
 
-use crate::cores;
+use crate::cores::{self, Cores};
 use anyhow::{Context, Result, ensure};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) struct Outcome {
 /// Runs it on a path with so many connections; `None` if it is not installed. An answer other than 2xx or a broken connection is
 /// an error.
 pub(crate) async fn run(
-    address: &str,
+    (address, cores): (&str, Cores),
     (path, connections): (&str, usize),
     seconds: u64,
 ) -> Result<Option<Outcome>> {
@@ -23,7 +23,7 @@ pub(crate) async fn run(
     if found.is_err() {
         return Ok(None);
     }
-    let output = cores::command(&cores::load(), "wrk")
+    let output = cores::command(&cores.load(), "wrk")
         .args(["-t1", "--latency", "-c", &connections.to_string()])
         .args([
             "-d",
