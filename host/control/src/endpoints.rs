@@ -1,5 +1,6 @@
 //! The endpoints controller: which pods stand behind a service, ready or not, at which ports.
 
+mod folded;
 mod slices;
 mod subsets;
 
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 use crate::Context;
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
+pub(crate) use folded::fold;
+use folded::unfold;
 use subsets::{concerns, has_selector, subsets};
 
 const WORKERS: usize = 4;
@@ -87,7 +90,8 @@ impl Endpoints {
             }
             (Some(service), current) if has_selector(&service) => {
                 let subsets = subsets(&service, &self.pods.list_in(&key.namespace));
-                self.write(&service, current.as_deref(), subsets).await?;
+                let current = current.as_deref().map(unfold);
+                self.write(&service, current.as_ref(), subsets).await?;
             }
             // Without a selector the endpoints are somebody else's to write.
             _ => {}
@@ -100,6 +104,7 @@ impl Endpoints {
         let mut slices = self.slices.list_in(&key.namespace);
         slices.retain(|slice| slices::is_ours(slice, &key.name));
         slices.sort_by(|a, b| a.name().cmp(b.name()));
+        let slices: Vec<_> = slices.iter().map(|slice| Arc::new(unfold(slice))).collect();
         let plan = match service.filter(|service| has_selector(service)) {
             Some(service) => slices::plan(service, &self.pods.list_in(&key.namespace), &slices),
             None => slices::Plan {

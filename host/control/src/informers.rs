@@ -12,18 +12,16 @@ use osier_client::{Client, Informer, Scope};
 use osier_process::Tasks;
 use serde_json::Value;
 
-use crate::facts;
+use crate::{endpoints, facts};
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 15] = [
+static WHOLE: [&Resource; 13] = [
     &LEASES,
     &CERTIFICATE_SIGNING_REQUESTS,
     &NODES,
     &NAMESPACES,
     &SERVICES,
-    &ENDPOINTS,
-    &ENDPOINT_SLICES,
     &REPLICATION_CONTROLLERS,
     &REPLICA_SETS,
     &DEPLOYMENTS,
@@ -38,6 +36,9 @@ fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
     let is = |other: &'static Resource| std::ptr::eq(resource, other);
     if is(&PODS) {
         return Some(keep_of_pod);
+    }
+    if is(&ENDPOINTS) || is(&ENDPOINT_SLICES) {
+        return Some(endpoints::fold);
     }
     let whole = WHOLE.iter().any(|whole| is(whole));
     (!whole).then_some(keep_metadata as fn(&mut Object))

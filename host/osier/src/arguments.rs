@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "osier", version, about, long_about = None, propagate_version = true, after_help = EXAMPLES)]
+#[command(name = "osier", version, long_about = None, propagate_version = true, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
