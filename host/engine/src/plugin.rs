@@ -4,6 +4,7 @@
 //! through untyped values, which its caller keeps and fills in place. A plugin has no way to wait: it computes, or it
 //! traps.
 
+mod counters;
 mod grants;
 pub mod hooks;
 mod instance;
@@ -13,11 +14,13 @@ mod metering;
 mod prompt;
 mod reflect;
 
+pub use counters::{Counters, Granted};
 pub use grants::Need;
 pub use instance::{PluginInstance, PreparedPlugin};
 pub use keyvalue::{KeyValue, KeyValueError, Taken, Terms};
 pub use logging::{LogError, LogStreams};
 pub use metering::{MeterDefinition, MeterError, MeterKind, Meters};
+pub use wasmtime::component::types::Record;
 pub use wasmtime::component::{Type, Val};
 
 use crate::engine::{Compiled, Core};

@@ -245,6 +245,7 @@ mod tests {
             destination: None,
             service: None,
             gateway: Some("gateway"),
+            gateways: &[],
             method: &Method::GET,
             uri,
             version: http::Version::HTTP_11,
@@ -302,6 +303,7 @@ mod tests {
             cached: false,
             began: Some(Instant::now()),
             took: Duration::from_micros(3),
+            memo: None,
         };
         let refusals = [refusal];
         let refused = Record {

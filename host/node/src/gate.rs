@@ -196,6 +196,9 @@ fn denied(denial: osier_policy::Denial, direction: Direction) -> Denial {
     }
 }
 
+/// As the proxy carries it.
+type Memo = Arc<dyn std::any::Any + Send + Sync>;
+
 fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Vec<Decision> {
     let joined = decisions.into_iter().map(|decision| Decision {
         direction,
@@ -208,6 +211,7 @@ fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Ve
         cached: decision.cached,
         began: decision.began,
         took: decision.took,
+        memo: decision.identity.map(|identity| identity as Memo),
     });
     joined.collect()
 }
@@ -251,6 +255,7 @@ mod tests {
             port: Some(9080),
             service: None,
             gateway: None,
+            gateways: &[],
             head: &head,
             request_id: "r1",
             peer: None,

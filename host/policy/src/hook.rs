@@ -8,9 +8,11 @@ mod words;
 
 use std::sync::Arc;
 
+use osier_engine::plugin::hooks::Hook;
+
 use crate::fault::{FailurePolicy, Unavailable};
 use crate::metrics::VerdictMetrics;
-use crate::plugin::{Hook, Plugin, Unanswered};
+use crate::plugin::{Plugin, Unanswered};
 
 pub(crate) use admit::Said;
 pub use admit::{Admission, Rejection, Review, WriteOperation};

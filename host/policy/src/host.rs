@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use osier_engine::Engine;
+use osier_engine::plugin::Counters;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use parking_lot::Mutex;
@@ -11,7 +12,6 @@ use serde_json::Value as Json;
 
 use crate::attributes::Vocabulary;
 use crate::callout::Callout;
-use crate::counters::Counters;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
 use crate::meters::MeterBook;
@@ -49,7 +49,7 @@ impl PolicyHost {
             engine,
             families: Families::new(metrics),
             tasks,
-            counters: Counters::new(),
+            counters: Counters::default(),
             meters: MeterBook::new(metrics),
             spaces: Spaces::new(metrics),
             callouts: Callouts::default(),

@@ -8,7 +8,6 @@
 mod attributes;
 mod cache;
 mod callout;
-mod counters;
 mod expression;
 mod fault;
 mod hook;
@@ -18,6 +17,7 @@ mod key;
 mod meters;
 mod metrics;
 mod nearest;
+mod output;
 mod plugin;
 mod policy;
 mod recorded;
@@ -42,6 +42,7 @@ pub use hook::{
 pub use host::PolicyHost;
 pub use inspect::{Import, Inspection, TemplateShape, inspect};
 pub use key::ObjectKey;
+pub use output::Output;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{
     BodyVerdict, Change, ChunkVerdict, CompiledPolicy, Direction, Exchange, Filter, FilterStream,

@@ -1,7 +1,6 @@
 //! A loaded plugin: what it answers, what it may use, its instances, and how it has been doing.
 
 mod binding;
-mod handles;
 mod load;
 mod pool;
 mod queue;
@@ -17,7 +16,7 @@ use std::time::{Instant, SystemTime};
 
 use osier_engine::CallError;
 use osier_engine::plugin::FunctionHandle;
-use osier_engine::plugin::hooks::{Answer, Params};
+use osier_engine::plugin::hooks::{Answer, Handles, Params};
 use osier_process::Tasks;
 
 use crate::fault::FailurePolicy;
@@ -26,7 +25,6 @@ use crate::metrics::{FailureKind, PluginMetrics};
 use crate::template::Template;
 
 pub(crate) use binding::{Binding, Unanswered};
-pub(crate) use handles::{Handles, Hook};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
 use pool::{Instance, NoInstance, Pool};
 pub(crate) use queue::{Overflow, QueueTerms};

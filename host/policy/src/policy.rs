@@ -4,6 +4,8 @@ mod compile;
 mod filter;
 mod headers;
 mod hooks;
+mod known;
+mod outputs;
 mod selector;
 mod stream;
 
@@ -12,27 +14,30 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
+use osier_engine::plugin::hooks::Hook;
 
 use crate::attributes::Attributes;
 use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Unavailable};
 use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
-use crate::plugin::{Binding, Hook, Plugin, Reporting, Unanswered};
+use crate::output::Output;
+use crate::plugin::{Binding, Plugin, Reporting, Unanswered};
 use crate::template::Answer;
 use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
 
 pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
 use headers::HeaderRule;
+use known::Known;
 pub(crate) use selector::Selector;
 pub use stream::{ChunkVerdict, FilterStream};
 
 /// Whether the action at a place of a policy was charged for an earlier try of the same request.
 pub(crate) type Charged<'c> = &'c dyn Fn(&str, usize) -> bool;
 
-/// For the request and for the response.
-type Operations = (Vec<HeaderOperation>, Vec<HeaderOperation>);
+/// What a permission brings along: operations for the request and for the response, and what it tells.
+type Permission = ([Vec<HeaderOperation>; 2], Option<Arc<Output>>);
 
 /// On which side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,11 +99,18 @@ pub(crate) enum Missing {
     Unavailable(Unavailable),
 }
 
+/// Where the output of an action is read: its first place among the extra attributes, and the names of its fields in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) first: u16,
+    pub(crate) fields: Vec<String>,
+}
+
 /// One question of a policy.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Ask a plugin.
-    Ask(Box<Binding>),
+    /// Ask a plugin. What it tells has a place among the extra attributes of what is asked afterwards.
+    Ask(Box<Binding>, Option<Told>),
     /// Tell a plugin when the call has ended.
     Tell(Arc<Reporting>),
     /// The plugin could not be loaded: every call goes by the failure policy.
@@ -119,7 +131,7 @@ impl CompiledPolicy {
         self.actions
             .iter()
             .filter_map(|action| match action {
-                Action::Ask(binding) => Some(binding.plugin()),
+                Action::Ask(binding, _) => Some(binding.plugin()),
                 Action::Tell(reporting) => Some(reporting.plugin()),
                 Action::Unavailable { .. } => None,
             })
@@ -194,14 +206,22 @@ impl CompiledPolicy {
                 }
             }
         }
+        let mut known = Known::default();
         for (place, action) in self.actions.iter().enumerate() {
             match action {
-                Action::Ask(binding) if binding.charges() && charged(&self.label, place) => {
+                Action::Ask(binding, _) if binding.charges() && charged(&self.label, place) => {
                     let mut decision = self.decision(binding.plugin().label(), binding.template());
                     (decision.place, decision.cached) = (place, true);
                     approval.decisions.push(decision);
                 }
-                Action::Ask(binding) => self.ask((place, binding), attributes, approval)?,
+                Action::Ask(binding, told) => {
+                    let output = known.with(attributes, |attributes| {
+                        self.ask((place, binding), attributes, approval)
+                    })?;
+                    if let Some(output) = output {
+                        known.learn(output, told.as_ref(), binding.authenticates());
+                    }
+                }
                 Action::Unavailable { plugin, missing } => {
                     let failure = self.failure.unwrap_or(missing.failure);
                     let decision = self.decision(plugin, &"".into());
@@ -210,7 +230,9 @@ impl CompiledPolicy {
                 Action::Tell(_) => {}
             }
         }
-        self.change_headers(attributes, approval)
+        known.with(attributes, |attributes| {
+            self.change_headers(attributes, approval)
+        })
     }
 
     /// The policy's own header operations.
@@ -270,15 +292,17 @@ impl CompiledPolicy {
             cached: false,
             began: None,
             took: Duration::ZERO,
+            identity: None,
         }
     }
 
+    /// What the plugin tells, if it lets the call pass.
     fn ask<'a>(
         &'a self,
         (place, binding): (usize, &'a Binding),
         attributes: &'a Attributes<'a>,
         approval: &mut Approval,
-    ) -> Result<(), Box<Denial>> {
+    ) -> Result<Option<Arc<Output>>, Box<Denial>> {
         let plugin = binding.plugin();
         let mut decision = self.decision(plugin.label(), binding.template());
         decision.place = place;
@@ -287,21 +311,27 @@ impl CompiledPolicy {
             Err(Unanswered(reason)) => {
                 binding.verdicts.failed.inc();
                 let failure = self.failure.unwrap_or(plugin.failure_policy());
-                return self.unanswered(decision, failure, reason, approval);
+                self.unanswered(decision, failure, reason, approval)?;
+                return Ok(None);
             }
         };
         (decision.cached, decision.began, decision.took) =
             (asked.cached, Some(asked.began), asked.took);
         let answer = Arc::try_unwrap(asked.answer).unwrap_or_else(|shared| (*shared).clone());
         match self.verdict(plugin, answer) {
-            Ok(operations) => {
+            Ok((operations, output)) => {
                 binding.verdicts.allowed.inc();
+                // In shadow mode nothing changes for other policies, not even who is known to call.
+                if binding.authenticates() && self.mode == Mode::Enforce {
+                    decision.identity.clone_from(&output);
+                }
                 self.allowed(decision, operations, approval);
-                Ok(())
+                Ok(output)
             }
             Err(denial) => {
                 binding.verdicts.denied.inc();
-                self.denied(decision, denial, approval)
+                self.denied(decision, denial, approval)?;
+                Ok(None)
             }
         }
     }
@@ -329,16 +359,19 @@ impl CompiledPolicy {
         Err(denial)
     }
 
-    /// Header operations of the request and of the response, or the denial.
-    fn verdict(&self, plugin: &Plugin, answer: Answer) -> Result<Operations, Box<Denial>> {
+    /// What the permission brings along, or the denial.
+    fn verdict(&self, plugin: &Plugin, answer: Answer) -> Result<Permission, Box<Denial>> {
         match answer {
             Answer::Allow {
-                request, response, ..
-            } => Ok((request, response)),
+                request,
+                response,
+                output,
+                ..
+            } => Ok(([request, response], output)),
             Answer::Granted {
                 amount: 1..,
                 response,
-            } => Ok((Vec::new(), response)),
+            } => Ok(([Vec::new(), response], None)),
             Answer::Granted { .. } => {
                 Err(self.refused(plugin, "nothing was granted".into(), None, Vec::new()))
             }
@@ -369,7 +402,7 @@ impl CompiledPolicy {
     fn allowed(
         &self,
         decision: Decision,
-        (request, response): Operations,
+        [request, response]: [Vec<HeaderOperation>; 2],
         approval: &mut Approval,
     ) {
         approval.decisions.push(decision);
@@ -430,7 +463,7 @@ impl CompiledPolicy {
     /// True if no action would refuse a call for want of an answer.
     fn all_ignore(&self) -> bool {
         let mut own = self.actions.iter().filter_map(|action| match action {
-            Action::Ask(binding) => Some(binding.plugin().failure_policy()),
+            Action::Ask(binding, _) => Some(binding.plugin().failure_policy()),
             Action::Unavailable { missing, .. } => Some(missing.failure),
             Action::Tell(_) => None,
         });

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use osier_engine::plugin::hooks::Hook;
+
 use crate::attributes::Attributes;
-use crate::plugin::Hook;
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
 use crate::value::Texts;
 use crate::verdict::{Approval, Verdict};
@@ -23,8 +24,8 @@ pub struct Scope<'a> {
     pub namespace: &'a str,
     /// Name of the called service, if it is in that namespace.
     pub service: Option<&'a str>,
-    /// Name of the gateway (or `NAMESPACE/NAME`) that the call came through.
-    pub gateway: Option<&'a str>,
+    /// The Gateways that the call came through, as `NAMESPACE/NAME`: those that share what is open for it.
+    pub gateways: &'a [Arc<str>],
     /// Labels of the pod on that side.
     pub labels: Texts<'a>,
 }
@@ -136,7 +137,14 @@ impl PolicySet {
         }
         match self.checks[scope.direction as usize].each(scope, &mut |place| {
             let policy = &self.policies[place];
-            policy.check(attributes, &mut approval, charged)
+            match approval.identity().cloned() {
+                None => policy.check(attributes, &mut approval, charged),
+                Some(identity) => {
+                    let mut attributes = *attributes;
+                    attributes.request.auth = identity.authentication();
+                    policy.check(&attributes, &mut approval, charged)
+                }
+            }
         }) {
             Ok(()) => Verdict::Allow(approval),
             Err(mut denial) => {
@@ -180,12 +188,8 @@ impl Side {
                 self.mesh_workloads.push((selector.clone(), place));
             }
             Target::Gateway(name) => {
-                let places = self
-                    .gateways
-                    .entry(format!("{namespace}/{name}"))
-                    .or_default();
-                places.push(place);
-                self.gateways.entry(name.clone()).or_default().push(place);
+                let places = self.gateways.entry(format!("{namespace}/{name}"));
+                places.or_default().push(place);
             }
             Target::Namespace(name) => {
                 // Only the root namespace may speak for another.
@@ -233,10 +237,12 @@ impl Side {
                 once(*place)?;
             }
         }
-        if let Some(places) = scope.gateway.and_then(|gateway| self.gateways.get(gateway)) {
-            for place in places {
-                once(*place)?;
-            }
+        let gateways = scope.gateways.iter();
+        for place in gateways
+            .filter_map(|label| self.gateways.get(&**label))
+            .flatten()
+        {
+            once(*place)?;
         }
         let Some(namespace) = self.namespaces.get(scope.namespace) else {
             return Ok(());

@@ -12,4 +12,4 @@ pub(crate) use answer::{Answer, Validity, decode};
 pub(crate) use defaults::default_expression;
 pub(crate) use fill::EMPTY;
 pub(crate) use plan::{Plan, compile};
-pub(crate) use shape::{Template, Variety, is_hook, recognise, show};
+pub(crate) use shape::{Template, Variety, recognise, show};

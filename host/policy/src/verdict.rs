@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use crate::output::Output;
+
 /// A change to a message's headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderOperation {
@@ -18,7 +20,7 @@ pub enum HeaderOperation {
 }
 
 /// May the call pass?
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// Yes.
     Allow(Approval),
@@ -27,7 +29,7 @@ pub enum Verdict {
 }
 
 /// The call passes, perhaps changed. Empty (and free of allocation) when no policy matched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Approval {
     /// For the request, in order.
     pub request_headers: Vec<HeaderOperation>,
@@ -40,7 +42,7 @@ pub struct Approval {
 }
 
 /// The call does not pass; this is the answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Denial {
     /// HTTP status.
     pub status: u16,
@@ -61,7 +63,7 @@ pub struct Denial {
 }
 
 /// What came of one question that a policy asked about a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// `NAMESPACE/NAME` of the policy.
     pub policy: Arc<str>,
@@ -81,6 +83,8 @@ pub struct Decision {
     pub began: Option<Instant>,
     /// How long the plugin took.
     pub took: Duration,
+    /// Who was found to be behind the call, by a plugin that was asked for that.
+    pub identity: Option<Arc<Output>>,
 }
 
 /// What came of one question.
@@ -100,6 +104,14 @@ pub enum Outcome {
     Failed,
     /// There was no answer, and the failure policy let the call pass.
     Ignored,
+}
+
+impl Approval {
+    /// Who was found to be behind the call, by the policies asked so far.
+    pub(crate) fn identity(&self) -> Option<&Arc<Output>> {
+        let mut found = self.decisions.iter().rev();
+        found.find_map(|decision| decision.identity.as_ref())
+    }
 }
 
 impl Outcome {

@@ -244,6 +244,7 @@ impl Chain {
             cached: false,
             began: Some(began),
             took: began.elapsed(),
+            memo: None,
         }]);
     }
 

@@ -81,6 +81,8 @@ pub struct Decision {
     pub began: Option<std::time::Instant>,
     /// How long it took.
     pub took: Duration,
+    /// What the gate wants to find again in [`Call::before`] and [`Record::decisions`]. The proxy does not look at it.
+    pub memo: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 /// Copies of the heads of a call, for reports.
@@ -331,6 +333,8 @@ pub struct Call<'a> {
     pub service: Option<&'a ServiceRef>,
     /// The gateway listener that the request came through.
     pub gateway: Option<&'a str>,
+    /// The Gateways that asked for what it came through, as `NAMESPACE/NAME`.
+    pub gateways: &'a [Arc<str>],
     /// The request's head: as the caller sent it on the source side, as the pod will see it on the other. Its URI is absolute.
     pub head: &'a Parts,
     /// The value of `x-request-id`.
@@ -410,6 +414,8 @@ pub struct Record<'a> {
     pub service: Option<&'a ServiceRef>,
     /// The gateway listener that the request came through.
     pub gateway: Option<&'a str>,
+    /// The Gateways that asked for what it came through, as `NAMESPACE/NAME`.
+    pub gateways: &'a [Arc<str>],
     /// The request's method.
     pub method: &'a Method,
     /// The request's absolute URI, as the caller sent it.

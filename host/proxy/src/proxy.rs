@@ -182,8 +182,11 @@ impl Proxy {
         let request_id = prepare::request_id(&mut head.headers);
         let client = upgrade::asked(&mut head);
         let prepared = self.prepare(&source, &mut head);
-        let here = Arc::clone(self.snapshot.load().locality());
+        let snapshot = self.snapshot.load();
+        let (here, server) = (Arc::clone(snapshot.locality()), source.server(&snapshot));
+        drop(snapshot);
         let mut trace = Trace::begin((source, here), &head, request_id, &self.ears);
+        trace.server = server;
         trace.upgrade = client.is_some();
         let body = stream::metered(body, self.settings.body_bytes, &mut trace);
         let answer = match prepared {

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_process::serve::Peer;
-use osier_snapshot::{Cluster, Endpoint, ListenerKey, Locality, Origin, Stand, Workload};
+use osier_snapshot::{
+    Cluster, Endpoint, ListenerKey, Locality, Origin, Server, Snapshot, Stand, Workload,
+};
 
 /// Where a request enters.
 #[derive(Clone, Debug)]
@@ -97,6 +99,16 @@ impl Source {
                 },
                 labels: &workload.labels,
             },
+        }
+    }
+
+    /// What of a gateway here the request came through.
+    pub(crate) fn server(&self, snapshot: &Snapshot) -> Option<Arc<Server>> {
+        match self {
+            Self::Gateway { listener, peer, .. } => {
+                snapshot.server(*listener, peer.server_name()).cloned()
+            }
+            Self::Pod(_) | Self::Mesh(_) => None,
         }
     }
 

@@ -13,7 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri, Version};
 use osier_process::body::Body;
 use osier_snapshot::{
-    Cluster, Endpoint, InFlight, Locality, Route, ServiceRef, Weighted, Workload,
+    Cluster, Endpoint, InFlight, Locality, Route, Server, ServiceRef, Weighted, Workload,
 };
 use tokio::time::Instant;
 
@@ -37,6 +37,8 @@ pub(crate) struct Ears {
 /// One request under way.
 pub(crate) struct Trace {
     pub(crate) source: Source,
+    /// What of a gateway it came through.
+    pub(crate) server: Option<Arc<Server>>,
     pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) version: Version,
@@ -102,6 +104,7 @@ impl Trace {
     ) -> Box<Self> {
         Box::new(Self {
             source,
+            server: None,
             method: head.method.clone(),
             uri: head.uri.clone(),
             version: head.version,
@@ -164,6 +167,10 @@ impl Trace {
         self.source.address()
     }
 
+    fn gateways(&self) -> &[Arc<str>] {
+        self.server.as_ref().map_or(&[], |server| &server.gateways)
+    }
+
     fn proven(&self) -> bool {
         // A call from another node came with a certificate.
         let peer = self.source.peer();
@@ -186,6 +193,7 @@ impl Trace {
             },
             service: self.service.as_deref(),
             gateway: self.source.gateway(),
+            gateways: self.gateways(),
             head,
             request_id: self.id(),
             peer: self.peer(),
@@ -301,6 +309,7 @@ impl Trace {
             destination: self.endpoint.as_ref().map(|endpoint| &*endpoint.workload),
             service: self.service.as_deref(),
             gateway: self.source.gateway(),
+            gateways: self.gateways(),
             method: &self.method,
             uri: &self.uri,
             version: self.version,

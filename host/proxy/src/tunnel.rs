@@ -144,6 +144,8 @@ fn ask(proxy: &Proxy, incoming: &Incoming, cluster: &Cluster) -> Result<(), Refu
     let host = incoming.peer.server_name().unwrap_or(&cluster.service.host);
     let head = head(host).ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
     let gateway = proxy.gateway_name();
+    let snapshot = proxy.snapshot();
+    let server = snapshot.server(incoming.listener, incoming.peer.server_name());
     let call = Call {
         direction: Direction::Outbound,
         source: None,
@@ -151,6 +153,7 @@ fn ask(proxy: &Proxy, incoming: &Incoming, cluster: &Cluster) -> Result<(), Refu
         port: head.uri.port_u16(),
         service: Some(&cluster.service),
         gateway: Some(&gateway),
+        gateways: server.map_or(&[], |server| &server.gateways),
         head: &head,
         request_id: "",
         peer: Some(incoming.peer.address),

@@ -79,6 +79,8 @@ pub struct Server {
     pub name: Arc<str>,
     /// Which parts of which objects asked for it.
     pub wanted_by: Vec<ServerOrigin>,
+    /// `NAMESPACE/NAME` of the Gateways among them, each once: whose policies concern what is served here.
+    pub gateways: Vec<Arc<str>>,
     /// What is spoken.
     pub application: Application,
     /// How TLS is done; `None` on a plain port.

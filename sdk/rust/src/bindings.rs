@@ -54,6 +54,17 @@ pub mod key_checker {
     });
 }
 
+pub mod authenticator {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "authenticator",
+        pub_export_macro: true,
+        export_macro_name: "export_authenticator",
+        default_bindings_module: "osier_plugin::bindings::authenticator",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
 pub mod gatekeeper {
     wit_bindgen::generate!({
         path: "../../wit/policy",
@@ -72,6 +83,17 @@ pub mod quota_keeper {
         pub_export_macro: true,
         export_macro_name: "export_quota_keeper",
         default_bindings_module: "osier_plugin::bindings::quota_keeper",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
+pub mod settler {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "settler",
+        pub_export_macro: true,
+        export_macro_name: "export_settler",
+        default_bindings_module: "osier_plugin::bindings::settler",
         with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
     });
 }

@@ -10,8 +10,9 @@ pub fn make<P: Plugin>(json: &str) -> Result<P, String> {
 
 /// Exports a plugin: its type, then the templates that it answers.
 ///
-/// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `listentry`, `apikey`, `checknothing`, `quota`;
-/// told afterwards: `metric`, `logentry`, `tracespan`, `edge`, `reportnothing`.
+/// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `authentication`, `listentry`, `apikey`,
+/// `checknothing`, `quota`;
+/// told afterwards: `settlement`, `metric`, `logentry`, `tracespan`, `edge`, `reportnothing`.
 /// Hooks: `request_filter`, `response_filter`, `trailer_filter`, `route`, `balance`, `admit`, `schedule`.
 #[macro_export]
 macro_rules! export {
@@ -83,6 +84,16 @@ macro_rules! __osier_template {
         }
         $crate::bindings::key_checker::export_key_checker!(Exported with_types_in $crate::bindings::key_checker);
     };
+    (authentication, $plugin:ty) => {
+        impl $crate::bindings::authenticator::exports::osier::policy::authentication::Guest for Exported {
+            fn check(
+                instance: $crate::bindings::authenticator::exports::osier::policy::authentication::Instance,
+            ) -> $crate::bindings::authenticator::exports::osier::policy::authentication::Decision {
+                ask(|plugin| <$plugin as $crate::Authentication>::check(plugin, &instance.credential)).into()
+            }
+        }
+        $crate::bindings::authenticator::export_authenticator!(Exported with_types_in $crate::bindings::authenticator);
+    };
     (checknothing, $plugin:ty) => {
         impl $crate::bindings::gatekeeper::exports::osier::policy::checknothing::Guest for Exported {
             fn check() -> $crate::bindings::host::osier::policy::types::Decision {
@@ -100,6 +111,16 @@ macro_rules! __osier_template {
             }
         }
         $crate::bindings::quota_keeper::export_quota_keeper!(Exported with_types_in $crate::bindings::quota_keeper);
+    };
+    (settlement, $plugin:ty) => {
+        impl $crate::bindings::settler::exports::osier::policy::settlement::Guest for Exported {
+            fn settle(
+                instances: ::std::vec::Vec<$crate::types::SettlementInstance>,
+            ) -> ::std::result::Result<(), ::std::string::String> {
+                ask(|plugin| <$plugin as $crate::Settlement>::settle(plugin, &instances))
+            }
+        }
+        $crate::bindings::settler::export_settler!(Exported with_types_in $crate::bindings::settler);
     };
     (metric, $plugin:ty) => {
         impl $crate::bindings::meter::exports::osier::policy::metric::Guest for Exported {
@@ -326,12 +347,23 @@ macro_rules! __osier_promise {
         const _: fn(&$plugin, &$crate::types::ApiKeyInstance) -> $crate::Decision =
             <$plugin as $crate::ApiKey>::check;
     };
+    (authentication, $plugin:ty) => {
+        const _: fn(&$plugin, &str) -> $crate::Authenticated =
+            <$plugin as $crate::Authentication>::check;
+    };
     (checknothing, $plugin:ty) => {
         const _: fn(&$plugin) -> $crate::Decision = <$plugin as $crate::CheckNothing>::check;
     };
     (quota, $plugin:ty) => {
         const _: fn(&$plugin, &$crate::types::QuotaInstance) -> $crate::Outcome =
             <$plugin as $crate::Quota>::allocate;
+    };
+    (settlement, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &[$crate::types::SettlementInstance],
+        ) -> ::std::result::Result<(), ::std::string::String> =
+            <$plugin as $crate::Settlement>::settle;
     };
     (metric, $plugin:ty) => {
         const _: fn(

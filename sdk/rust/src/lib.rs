@@ -24,6 +24,7 @@
 //!
 //! It is not an HTTP framework and it reaches nothing but what the host grants (see [`counters`], [`log`] and [`metrics`]).
 
+mod authentication;
 #[doc(hidden)]
 pub mod bindings;
 pub mod counters;
@@ -38,9 +39,10 @@ mod period;
 mod report;
 mod template;
 
+pub use authentication::{Authenticated, Authentication, Identity};
 pub use decision::Decision;
 pub use period::Period;
-pub use report::{Edge, LogEntry, Metric, ReportNothing, TraceSpan};
+pub use report::{Edge, LogEntry, Metric, ReportNothing, Settlement, TraceSpan};
 pub use serde;
 pub use serde_json;
 pub use template::{
@@ -58,6 +60,7 @@ pub mod types {
     pub use crate::bindings::logger::exports::osier::policy::logentry::Instance as LogEntryInstance;
     pub use crate::bindings::meter::exports::osier::policy::metric::Instance as MetricInstance;
     pub use crate::bindings::quota_keeper::exports::osier::policy::quota::Instance as QuotaInstance;
+    pub use crate::bindings::settler::exports::osier::policy::settlement::Instance as SettlementInstance;
     pub use crate::bindings::tracer::exports::osier::policy::tracespan::Instance as TraceSpanInstance;
 }
 

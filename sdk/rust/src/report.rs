@@ -2,8 +2,15 @@
 
 use crate::Plugin;
 use crate::types::{
-    EdgeInstance, LogEntryInstance, MetricInstance, Timestamp, TraceSpanInstance, Value,
+    EdgeInstance, LogEntryInstance, MetricInstance, SettlementInstance, Timestamp,
+    TraceSpanInstance, Value,
 };
+
+/// Template `settlement`: what calls really used of what a quota reserved for them.
+pub trait Settlement: Plugin {
+    /// Takes a batch.
+    fn settle(&self, batch: &[SettlementInstance]) -> Result<(), String>;
+}
 
 /// Template `metric`: numbers about calls.
 pub trait Metric: Plugin {

@@ -127,6 +127,8 @@ views! {
 
     /// What is asked.
     pub struct PolicyAction {
+        /// What the fields of its output are called by: `NAME.output.FIELD`.
+        name: Option<String>,
         /// The Plugin, in the policy's namespace.
         plugin: String,
         /// The interface that is called.
@@ -139,6 +141,8 @@ views! {
         fields: BTreeMap<String, String>,
         /// CEL for the amount of a quota.
         amount: Option<String>,
+        /// CEL for what the call really used of a quota, once it has ended.
+        settle: Option<String>,
         /// CEL: whether a quota may grant less than the amount.
         best_effort: Option<String>,
         /// How reports wait for their delivery.

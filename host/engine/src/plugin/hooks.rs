@@ -3,6 +3,9 @@
 
 pub mod extension;
 pub mod filter;
+mod handles;
+
+pub use handles::{Handles, Hook, Pair, is_hook};
 
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 

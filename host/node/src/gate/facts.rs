@@ -1,13 +1,15 @@
 //! What is known about a call, as policies name it: the same words before it passes and after it has ended.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use osier_policy::{
-    Attributes, Checked, Connection, Context, Destination, Peer, Request, Response, Scope, Texts,
+    Attributes, Authentication, Checked, Connection, Context, Destination, Output, Peer, Request,
+    Response, Scope, Texts,
 };
-use osier_proxy::{Call, Direction, Record};
+use osier_proxy::{Call, Decision, Direction, Record};
 use osier_snapshot::{ServiceRef, Workload};
 
 /// A call from one of its two sides.
@@ -17,7 +19,7 @@ pub(super) struct Facts<'a> {
     destination: Option<&'a Workload>,
     port: Option<u16>,
     service: Option<&'a ServiceRef>,
-    gateway: Option<&'a str>,
+    gateways: &'a [Arc<str>],
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
@@ -27,6 +29,7 @@ pub(super) struct Facts<'a> {
     server_name: Option<&'a str>,
     received: SystemTime,
     version: Version,
+    decided: &'a [Decision],
 }
 
 impl<'a> Facts<'a> {
@@ -38,7 +41,7 @@ impl<'a> Facts<'a> {
             destination: call.destination,
             port: call.port,
             service: call.service,
-            gateway: call.gateway,
+            gateways: call.gateways,
             method: &call.head.method,
             uri: &call.head.uri,
             headers: &call.head.headers,
@@ -48,6 +51,7 @@ impl<'a> Facts<'a> {
             server_name: call.server_name,
             received: call.received,
             version: call.head.version,
+            decided: call.before,
         }
     }
 
@@ -63,7 +67,7 @@ impl<'a> Facts<'a> {
             destination: record.destination,
             port: record.endpoint.map(|endpoint| endpoint.port()),
             service: record.service,
-            gateway: record.gateway,
+            gateways: record.gateways,
             method: record.method,
             uri: record.uri,
             headers: record.heads.map_or(nothing, |heads| heads.request),
@@ -73,6 +77,7 @@ impl<'a> Facts<'a> {
             server_name: record.server_name,
             received: record.received,
             version: record.version,
+            decided: record.decisions,
         }
     }
 
@@ -94,7 +99,7 @@ impl<'a> Facts<'a> {
             service: service
                 .filter(|service| *service.namespace == *namespace)
                 .map(|service| &*service.name),
-            gateway: self.gateway,
+            gateways: self.gateways,
             labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
         }
     }
@@ -163,8 +168,22 @@ impl<'a> Facts<'a> {
             headers: Texts::Headers(self.headers),
             size: text(self.headers, "content-length").and_then(|length| length.parse().ok()),
             time: Some(self.received),
+            auth: self.authentication(),
             ..Request::default()
         }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// Who was found to be behind the call, by what was asked about it before.
+    fn authentication(&self) -> Authentication<'a> {
+        let decided: &'a [Decision] = self.decided;
+        let memos = decided.iter().rev().filter_map(|one| one.memo.as_deref());
+        let mut identities = memos.filter_map(|memo| memo.downcast_ref::<Output>());
+        identities
+            .next()
+            .map(Output::authentication)
+            .unwrap_or_default()
     }
 }
 

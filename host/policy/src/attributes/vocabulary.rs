@@ -66,6 +66,17 @@ impl Vocabulary {
         true
     }
 
+    /// Where the next attribute that is added will stand in `Attributes::extra`.
+    pub(crate) fn next(&self) -> u16 {
+        self.extra
+    }
+
+    /// True if attributes begin with this word.
+    pub(crate) fn has_root(&self, root: &str) -> bool {
+        let first = |name: &String| name.split('.').next() == Some(root);
+        self.by_name.keys().any(first)
+    }
+
     /// What to say about a name that is not there.
     pub(crate) fn hint(&self, name: &str) -> String {
         let prefix = format!("{name}.");

@@ -14,6 +14,7 @@ use crate::cache::Cache;
 use crate::fault::Fault;
 use crate::metrics::{FailureKind, Families, VerdictMetrics};
 use crate::template::{Answer, Plan, Template, Validity, compile, decode};
+use crate::value::Type;
 
 /// Why there is no answer; never a permission.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Binding {
     label: Arc<str>,
     function: FunctionHandle,
     plan: Option<Plan>,
+    output: Vec<(String, Type)>,
     cache: Cache,
     pub(crate) verdicts: VerdictMetrics,
 }
@@ -70,6 +72,7 @@ impl Binding {
             label: template.short().into(),
             function,
             plan,
+            output: template.output.clone(),
             cache: Cache::new(),
             verdicts: families.verdicts(plugin.label(), template.short()),
             plugin,
@@ -80,6 +83,11 @@ impl Binding {
         &self.plugin
     }
 
+    /// What its permissions tell: names and types.
+    pub(crate) fn output(&self) -> &[(String, Type)] {
+        &self.output
+    }
+
     /// The template's own name.
     pub(crate) fn template(&self) -> &Arc<str> {
         &self.label
@@ -88,6 +96,11 @@ impl Binding {
     /// True if asking takes something away, so that one request must not ask twice.
     pub(crate) fn charges(&self) -> bool {
         self.template.starts_with("osier:policy/quota@")
+    }
+
+    /// True if it finds out who is behind a call.
+    pub(crate) fn authenticates(&self) -> bool {
+        self.template.starts_with("osier:policy/authentication@")
     }
 
     /// Asks the plugin about one call.

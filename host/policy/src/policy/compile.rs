@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::outputs::Names;
 use super::{
     Action, CompiledPolicy, Direction, HeaderRule, Missing, Mode, Selector, Target, headers, hooks,
 };
@@ -20,7 +21,14 @@ const MAX_ACTIONS: usize = 16;
 /// Records that one action may keep waiting.
 const MAX_QUEUE: u64 = 100_000;
 /// Templates that are told: no call is refused because their plugin is not there.
-const TOLD: [&str; 5] = ["metric", "logentry", "tracespan", "edge", "reportnothing"];
+const TOLD: [&str; 6] = [
+    "metric",
+    "logentry",
+    "tracespan",
+    "edge",
+    "reportnothing",
+    "settlement",
+];
 
 /// Compiles one policy.
 pub(crate) struct Compiler<'c> {
@@ -92,14 +100,18 @@ impl Compiler<'_> {
         root: &Map<String, Json>,
         faults: &mut Vec<Fault>,
     ) -> ([Vec<HeaderRule>; 2], Vec<Action>, Vec<Step>) {
-        let headers = ["requestHeaders", "responseHeaders"]
-            .map(|field| headers::read(root, field, self.vocabulary, faults));
+        let fields = ["requestHeaders", "responseHeaders"];
+        let mut own = Vec::new();
+        let mut names = Names::new(self.vocabulary);
         let (actions, steps) = match root.get("actions") {
-            None | Some(Json::Null) if headers.iter().any(|rules| !rules.is_empty()) => {
+            None | Some(Json::Null) if fields.iter().any(|field| headers::some(root, field)) => {
                 (Vec::new(), Vec::new())
             }
-            actions => self.actions(actions, faults),
+            actions => self.actions(actions, &mut names, &mut own),
         };
+        // Headers may name what actions tell; their faults are told first.
+        let headers = fields.map(|field| headers::read(root, field, &names, faults));
+        faults.append(&mut own);
         hooks::suit(root, (&actions, &steps), faults);
         if headers.iter().all(Vec::is_empty) {
             told_only(root, &actions, &steps, faults);
@@ -123,7 +135,13 @@ impl Compiler<'_> {
             .ok()
     }
 
-    fn actions(&self, actions: Option<&Json>, faults: &mut Vec<Fault>) -> (Vec<Action>, Vec<Step>) {
+    /// What an action tells is added to the vocabulary of those that follow.
+    fn actions(
+        &self,
+        actions: Option<&Json>,
+        names: &mut Names<'_>,
+        faults: &mut Vec<Fault>,
+    ) -> (Vec<Action>, Vec<Step>) {
         let actions = match actions.and_then(Json::as_array).map(Vec::as_slice) {
             Some(actions @ [_, ..]) => actions,
             _ => {
@@ -150,8 +168,15 @@ impl Compiler<'_> {
                 }
                 continue;
             }
-            match self.action(&path, action) {
-                Ok(action) => questions.extend(action),
+            match self.action(&path, action, names) {
+                Ok(own) => questions.extend(own),
+                Err(own) => {
+                    faults.extend(own);
+                    continue;
+                }
+            }
+            match self.settling(&path, action) {
+                Ok(own) => questions.extend(own),
                 Err(own) => faults.extend(own),
             }
         }
@@ -159,7 +184,12 @@ impl Compiler<'_> {
     }
 
     /// None for a report to a plugin that is not there: no call is refused for it.
-    fn action(&self, path: &str, action: &Json) -> Result<Option<Action>, Vec<Fault>> {
+    fn action(
+        &self,
+        path: &str,
+        action: &Json,
+        names: &mut Names<'_>,
+    ) -> Result<Option<Action>, Vec<Fault>> {
         let mut faults = Vec::new();
         let Some(fields) = action.as_object() else {
             return Err(vec![Fault::new(path, "must be an object")]);
@@ -169,12 +199,14 @@ impl Compiler<'_> {
             path,
             fields,
             &[
+                "name",
                 "plugin",
                 "template",
                 "hook",
                 "fields",
                 "amount",
                 "bestEffort",
+                "settle",
                 "queue",
             ],
         );
@@ -191,7 +223,46 @@ impl Compiler<'_> {
         }
         let given = given(fields, path)?;
         let terms = queue_terms(fields.get("queue"), path)?;
-        self.bind((plugin, template), (&given, terms), path)
+        if let Some(missing) = names.lacks(&given) {
+            return Ok(Some(missing));
+        }
+        let vocabulary = names.vocabulary();
+        let mut action = self.bind((plugin, template), (&given, terms), path, vocabulary)?;
+        if let Some(name) = fields.get("name").filter(|name| !name.is_null()) {
+            let fault = |detail| vec![Fault::new(format!("{path}.name"), detail)];
+            names.add(name, action.as_mut()).map_err(fault)?;
+        }
+        Ok(action)
+    }
+
+    /// The report that settles what a quota reserves.
+    fn settling(&self, path: &str, action: &Json) -> Result<Option<Action>, Vec<Fault>> {
+        let Some(used) = action.get("settle").filter(|used| !used.is_null()) else {
+            return Ok(None);
+        };
+        let text = |name: &str| {
+            let value = action.get(name).and_then(Json::as_str);
+            value.unwrap_or_default()
+        };
+        let settle = format!("{path}.settle");
+        if short(text("template")) != "quota" {
+            let detail = "goes with template quota, which reserves what this settles";
+            return Err(vec![Fault::new(settle, detail)]);
+        }
+        let mut fields = action.get("fields").and_then(Json::as_object).map(expand);
+        let fields = fields.get_or_insert_default();
+        fields.retain(|name, _| ["dimensions", "deduplication-id"].contains(&name.as_str()));
+        fields.insert("used".to_owned(), used.clone());
+        let given = Json::Object(std::mem::take(fields));
+        let asked = (text("plugin"), "settlement");
+        let bound = self.bind(asked, (&given, None), path, self.vocabulary);
+        // Faults of the other fields were told for the quota.
+        bound.map_err(|faults| {
+            let told = faults
+                .into_iter()
+                .map(|fault| Fault::new(&settle, fault.detail));
+            told.collect()
+        })
     }
 
     fn bind(
@@ -199,6 +270,7 @@ impl Compiler<'_> {
         (plugin, template): (&str, &str),
         (given, terms): (&Json, Option<QueueTerms>),
         path: &str,
+        vocabulary: &Vocabulary,
     ) -> Result<Option<Action>, Vec<Fault>> {
         match (self.plugin_of)(plugin) {
             Ok(plugin) if Reporting::is_meant(&plugin, template) => Reporting::new(
@@ -206,6 +278,7 @@ impl Compiler<'_> {
                 template,
                 (given, terms.unwrap_or_default()),
                 path,
+                // When a call has ended nothing is known of what actions told.
                 (self.vocabulary, self.families),
             )
             .map(|reporting| Some(Action::Tell(Arc::new(reporting)))),
@@ -213,14 +286,8 @@ impl Compiler<'_> {
                 format!("{path}.queue"),
                 format!("template {template} answers at once; only reports wait in a queue"),
             )]),
-            Ok(plugin) => Binding::new(
-                plugin,
-                template,
-                given,
-                path,
-                (self.vocabulary, self.families),
-            )
-            .map(|binding| Some(Action::Ask(Box::new(binding)))),
+            Ok(plugin) => Binding::new(plugin, template, given, path, (vocabulary, self.families))
+                .map(|binding| Some(Action::Ask(Box::new(binding), None))),
             Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
             Err(Missing::Unavailable(_)) if TOLD.contains(&short(template)) => Ok(None),
             Err(Missing::Unavailable(missing)) => Ok(Some(Action::Unavailable {

@@ -7,12 +7,12 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use osier_engine::plugin::FunctionHandle;
 pub use osier_engine::plugin::hooks::filter::Exchange;
-use osier_engine::plugin::hooks::{self, filter as wire};
+use osier_engine::plugin::hooks::{self, Handles, filter as wire};
 
 use super::{CompiledPolicy, Mode};
 use crate::fault::FailurePolicy;
 use crate::hook::{Asked, Step, header, name, texts, value};
-use crate::plugin::{Handles, Unanswered};
+use crate::plugin::Unanswered;
 use crate::verdict::HeaderOperation;
 
 /// A filter of a policy that concerns an exchange.

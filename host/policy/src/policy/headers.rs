@@ -4,6 +4,7 @@
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json};
 
+use super::outputs::Names;
 use crate::attributes::{Attributes, Vocabulary};
 use crate::expression::{Expression, parse};
 use crate::fault::Fault;
@@ -67,11 +68,17 @@ fn computed<'a>(
         .map_err(|_| format!("{text:?} is not a header's value"))
 }
 
+/// True if the policy has operations of this kind.
+pub(super) fn some(root: &Map<String, Json>, field: &str) -> bool {
+    let rules = root.get(field).and_then(Json::as_array);
+    rules.is_some_and(|rules| !rules.is_empty())
+}
+
 /// Reads `spec.requestHeaders` or `spec.responseHeaders`.
 pub(super) fn read(
     root: &Map<String, Json>,
     field: &str,
-    vocabulary: &Vocabulary,
+    names: &Names<'_>,
     faults: &mut Vec<Fault>,
 ) -> Vec<HeaderRule> {
     let path = format!("spec.{field}");
@@ -86,7 +93,11 @@ pub(super) fn read(
     };
     let mut read = Vec::with_capacity(rules.len());
     for (place, rule) in rules.iter().enumerate() {
-        match one(rule, &format!("{path}[{place}]"), vocabulary) {
+        // A header that a missing plugin would have given a value has none.
+        if names.lacks(rule).is_some() {
+            continue;
+        }
+        match one(rule, &format!("{path}[{place}]"), names.vocabulary()) {
             Ok(rule) => read.push(rule),
             Err(own) => faults.extend(own),
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use osier_engine::plugin::hooks::Hook;
 use serde_json::{Map, Value as Json};
 
 use super::{Action, Missing};
 use crate::fault::Fault;
 use crate::hook::{Asked, Kind, Step};
 use crate::metrics::Families;
-use crate::plugin::{Hook, Plugin, unknown};
+use crate::plugin::{Plugin, unknown};
 
 /// Where plugins are found, and where their verdicts are counted.
 type Finder<'f> = (

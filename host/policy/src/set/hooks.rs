@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::HeaderMap;
+use osier_engine::plugin::hooks::Hook;
 
 use super::{PolicySet, Scope, Side};
 use crate::attributes::Attributes;
@@ -12,7 +13,7 @@ use crate::hook::{
     Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection, Request, Review,
     Said, Step,
 };
-use crate::plugin::{Hook, Unanswered};
+use crate::plugin::Unanswered;
 use crate::policy::{CompiledPolicy, Direction, Filter, FilterStream, Mode};
 use crate::verdict::{Decision, Denial, Outcome};
 
@@ -296,6 +297,7 @@ fn decision<T>(
         cached: false,
         began: Some(began),
         took: began.elapsed(),
+        identity: None,
     }
 }
 

@@ -1,18 +1,21 @@
 //! Taking an answer apart, by move; whatever does not fit is the plugin's fault and never a permission.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use osier_engine::plugin::Val;
 
+use crate::output::Output;
 use crate::verdict::HeaderOperation;
 
 /// What a plugin said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Allow {
         request: Vec<HeaderOperation>,
         response: Vec<HeaderOperation>,
+        output: Option<Arc<Output>>,
         validity: Validity,
     },
     Deny {
@@ -66,6 +69,7 @@ pub(crate) fn decode(place: &mut Val) -> Read<Answer> {
         Val::Variant(case, None) if case == "allow" => Ok(Answer::Allow {
             request: Vec::new(),
             response: Vec::new(),
+            output: None,
             validity: Validity::default(),
         }),
         Val::Variant(case, Some(payload)) => match (case.as_str(), *payload) {
@@ -88,6 +92,7 @@ fn allow(mut fields: Fields) -> Read<Answer> {
     Ok(Answer::Allow {
         request: operations(fields.list("request-headers"))?,
         response: operations(fields.list("response-headers"))?,
+        output: fields.take("output").and_then(Output::read).map(Arc::new),
         validity: fields.validity(),
     })
 }

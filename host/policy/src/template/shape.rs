@@ -1,6 +1,10 @@
 //! Which exported interfaces are templates.
 
+use osier_engine::plugin::hooks::is_hook;
 use osier_engine::plugin::{Function, Interface, Type};
+
+use crate::output;
+use crate::value;
 
 /// What is done with a template; Mixer's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(crate) struct Template {
     pub(crate) record: Option<Type>,
     /// True if its function has a result.
     pub(crate) answers: bool,
+    /// What a permission tells beside the permission, by name.
+    pub(crate) output: Vec<(String, value::Type)>,
 }
 
 impl Template {
@@ -45,11 +51,6 @@ impl Template {
     pub(crate) fn is_standard(&self) -> bool {
         self.interface.starts_with("osier:policy/")
     }
-}
-
-/// The packages of hooks: their interfaces are never templates.
-pub(crate) fn is_hook(interface: &str) -> bool {
-    interface.starts_with("osier:filter/") || interface.starts_with("osier:extension/")
 }
 
 /// The templates among the exports, and for each other interface with functions why it is none.
@@ -147,6 +148,7 @@ fn template(
         function: function.name.clone(),
         record,
         answers: function.results.is_some(),
+        output: function.results.as_ref().map(told_by).unwrap_or_default(),
     })
 }
 
@@ -164,6 +166,28 @@ fn answers(result: Option<&Type>) -> bool {
             result.err() == Some(Type::String) && answers(result.ok().as_ref())
         }
         _ => false,
+    }
+}
+
+/// The fields of `output` in what a permission carries.
+fn told_by(result: &Type) -> Vec<(String, value::Type)> {
+    match result {
+        Type::Result(result) => result.ok().as_ref().map(told_by).unwrap_or_default(),
+        Type::Variant(variant) => {
+            let mut permissions = variant.cases().filter_map(|case| match case.ty {
+                Some(Type::Record(record)) if case.name == "allow-with" => Some(record),
+                _ => None,
+            });
+            let permission = permissions.next();
+            let field = permission
+                .as_ref()
+                .and_then(|record| record.fields().find(|field| field.name == "output"));
+            match field.map(|field| field.ty) {
+                Some(Type::Record(record)) => output::fields(&record),
+                _ => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
     }
 }
 

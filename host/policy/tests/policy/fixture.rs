@@ -16,6 +16,10 @@ use std::sync::{Arc, OnceLock};
 pub(crate) const DENIER: &str = "osier_plugin_denier";
 pub(crate) const LIST: &str = "osier_plugin_list";
 pub(crate) const RATE_LIMIT: &str = "osier_plugin_rate_limit";
+pub(crate) const APIKEY: &str = "osier_plugin_apikey";
+pub(crate) const QUOTA: &str = "osier_plugin_quota";
+pub(crate) const JWT: &str = "osier_plugin_jwt";
+pub(crate) const RBAC: &str = "osier_plugin_rbac";
 pub(crate) const HEADER_REWRITE: &str = "osier_plugin_header_rewrite";
 pub(crate) const WAF_LITE: &str = "osier_plugin_waf_lite";
 pub(crate) const REQUIRE_LABELS: &str = "osier_plugin_require_labels";
@@ -62,6 +66,10 @@ fn build() {
         "osier-plugin-denier",
         "osier-plugin-list",
         "osier-plugin-rate-limit",
+        "osier-plugin-apikey",
+        "osier-plugin-jwt",
+        "osier-plugin-quota",
+        "osier-plugin-rbac",
         "osier-plugin-header-rewrite",
         "osier-plugin-waf-lite",
         "osier-plugin-require-labels",
@@ -211,7 +219,7 @@ pub(crate) fn scope() -> Scope<'static> {
         direction: Direction::Inbound,
         namespace: "default",
         service: Some("reviews"),
-        gateway: None,
+        gateways: &[],
         labels: Texts::Empty,
     }
 }

@@ -1,13 +1,16 @@
 //! Policy with real plugins: what works, what is refused and how it says so, and that a plugin can hurt nobody but its own calls.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod access;
 mod cost;
 mod fixture;
 mod headers;
 mod hooks;
 mod hostile;
+mod outputs;
 mod own_template;
 mod plugins;
 mod refusals;
 mod reports;
+mod settlement;
 mod targets;

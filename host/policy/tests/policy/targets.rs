@@ -42,7 +42,7 @@ fn inbound<'a>(namespace: &'a str, service: &'a str) -> Scope<'a> {
         direction: Direction::Inbound,
         namespace,
         service: Some(service),
-        gateway: None,
+        gateways: &[],
         labels: Texts::Empty,
     }
 }
@@ -110,15 +110,15 @@ fn a_gateway_is_the_callers_side() {
             403,
             json!({"targetRefs": [{"group": group, "kind": "Gateway", "name": "public"}]}),
         )];
-        for gateway in ["public", "default/public"] {
-            let mut scope = inbound("default", "reviews");
-            scope.gateway = Some(gateway);
-            assert_eq!(status(&policies, &scope), 200, "not twice");
-            scope.direction = Direction::Outbound;
-            assert_eq!(status(&policies, &scope), 403);
-            scope.gateway = Some("other");
-            assert_eq!(status(&policies, &scope), 200);
-        }
+        let mut scope = inbound("default", "reviews");
+        let through = ["shop/web".into(), "default/public".into()];
+        scope.gateways = &through;
+        assert_eq!(status(&policies, &scope), 200, "not twice");
+        scope.direction = Direction::Outbound;
+        assert_eq!(status(&policies, &scope), 403);
+        let others = ["default/other".into(), "shop/public".into()];
+        scope.gateways = &others;
+        assert_eq!(status(&policies, &scope), 200);
     }
 }
 

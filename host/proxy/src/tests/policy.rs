@@ -201,6 +201,7 @@ async fn another_try_tells_what_was_decided_before() {
             cached: false,
             began: None,
             took: Duration::ZERO,
+            memo: None,
         };
         told.lock().push((call.direction, call.before.len()));
         Verdict::Allow(Approval {

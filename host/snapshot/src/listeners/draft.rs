@@ -252,6 +252,7 @@ impl ServerDraft {
         }
         Server {
             name: self.name.into(),
+            gateways: gateways(&self.wanted_by),
             wanted_by: self.wanted_by,
             application: self.application,
             tls,
@@ -260,6 +261,16 @@ impl ServerDraft {
             streams,
         }
     }
+}
+
+fn gateways(wanted_by: &[ServerOrigin]) -> Vec<Arc<str>> {
+    let gateways = (wanted_by.iter()).filter(|origin| origin.resource.name == "Gateway");
+    let mut labels: Vec<Arc<str>> = gateways
+        .map(|origin| format!("{}/{}", origin.namespace, origin.name).into())
+        .collect();
+    labels.sort();
+    labels.dedup();
+    labels
 }
 
 fn origin(about: &About, spec: &ServerSpec) -> ServerOrigin {

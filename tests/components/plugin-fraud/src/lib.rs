@@ -11,8 +11,9 @@ wit_bindgen::generate!({
     generate_all,
 });
 
+use exports::acme::fraud::grade;
 use exports::acme::fraud::score::{Guest, Instance};
-use osier::policy::types::{Decision, Denial};
+use osier::policy::types::{Decision, Denial, Duration};
 
 struct Fraud;
 
@@ -32,6 +33,40 @@ impl Guest for Fraud {
             valid_for: None,
             valid_uses: None,
         }))
+    }
+}
+
+impl grade::Guest for Fraud {
+    fn check(instance: grade::Instance) -> grade::Verdict {
+        let user = instance.user.clone();
+        match user.as_str() {
+            "" => grade::Verdict::Allow,
+            "mallory" => grade::Verdict::Deny(Denial {
+                status: 402,
+                reason: "known too well".into(),
+                headers: Vec::new(),
+                body: String::new(),
+                valid_for: None,
+                valid_uses: None,
+            }),
+            _ => grade::Verdict::AllowWith(grade::Approval {
+                output: grade::Output {
+                    grade: user[..1].to_uppercase(),
+                    risk_points: user.len() as u32,
+                    share: 0.5,
+                    known: true,
+                    note: (user.len() > 3).then(|| format!("{user} is long")),
+                    facts: vec![("name".into(), user)],
+                    instance,
+                },
+                request_headers: Vec::new(),
+                response_headers: Vec::new(),
+                valid_for: Some(Duration {
+                    nanoseconds: 60_000_000_000,
+                }),
+                valid_uses: None,
+            }),
+        }
     }
 }
 

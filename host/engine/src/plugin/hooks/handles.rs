@@ -1,13 +1,11 @@
 //! Which hooks a component exports, with their functions; checked against the types when a plugin is loaded.
 
-use osier_engine::plugin::hooks::{Header, HeaderOperation, extension, filter};
-use osier_engine::plugin::{FunctionHandle, PluginComponent, PluginInstance};
-
-use crate::template::is_hook;
+use super::{Header, HeaderOperation, extension, filter};
+use crate::plugin::{FunctionHandle, PluginComponent, PluginInstance};
 
 /// The name of a hook in `spec.actions[].hook`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Hook {
+pub enum Hook {
     /// Around a request.
     Filter,
     /// Among the destinations of a route.
@@ -21,7 +19,8 @@ pub(crate) enum Hook {
 }
 
 impl Hook {
-    pub(crate) const ALL: [Hook; 5] = [
+    /// All of them.
+    pub const ALL: [Hook; 5] = [
         Hook::Filter,
         Hook::Route,
         Hook::Balance,
@@ -29,7 +28,8 @@ impl Hook {
         Hook::Schedule,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    /// As policies write it.
+    pub fn name(self) -> &'static str {
         match self {
             Hook::Filter => "filter",
             Hook::Route => "route",
@@ -39,32 +39,44 @@ impl Hook {
         }
     }
 
-    pub(crate) fn of(name: &str) -> Option<Self> {
+    /// The hook of a name.
+    pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|hook| hook.name() == name)
     }
 
     /// Asked about calls, so that targets, direction and `match` have a meaning.
-    pub(crate) fn is_about_calls(self) -> bool {
+    pub fn is_about_calls(self) -> bool {
         matches!(self, Hook::Filter | Hook::Route | Hook::Balance)
     }
 }
 
+/// The packages of hooks: their interfaces are never templates.
+pub fn is_hook(interface: &str) -> bool {
+    interface.starts_with("osier:filter/") || interface.starts_with("osier:extension/")
+}
+
 /// The functions of one interface of `osier:filter` for one direction: head, body.
-pub(crate) type Pair = (FunctionHandle, FunctionHandle);
+pub type Pair = (FunctionHandle, FunctionHandle);
 
 /// The hooks of a plugin.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Handles {
-    pub(crate) request: Option<Pair>,
-    pub(crate) response: Option<Pair>,
+pub struct Handles {
+    /// Of requests: head, body.
+    pub request: Option<Pair>,
+    /// Of responses.
+    pub response: Option<Pair>,
     /// Of requests, of responses.
-    pub(crate) trailers: Option<Pair>,
+    pub trailers: Option<Pair>,
     /// It is a module of proxy-wasm, which filters streams in its own way.
-    pub(crate) streams: bool,
-    pub(crate) route: Option<FunctionHandle>,
-    pub(crate) balance: Option<FunctionHandle>,
-    pub(crate) admit: Option<FunctionHandle>,
-    pub(crate) schedule: Option<FunctionHandle>,
+    pub streams: bool,
+    /// Chooses among destinations.
+    pub route: Option<FunctionHandle>,
+    /// Chooses among endpoints.
+    pub balance: Option<FunctionHandle>,
+    /// Judges writes.
+    pub admit: Option<FunctionHandle>,
+    /// Scores nodes.
+    pub schedule: Option<FunctionHandle>,
 }
 
 impl Handles {
@@ -72,7 +84,7 @@ impl Handles {
     ///
     /// # Errors
     /// Names the interface of another version, or the function that is missing.
-    pub(crate) fn find(component: &PluginComponent) -> Result<Self, String> {
+    pub fn find(component: &PluginComponent) -> Result<Self, String> {
         let mut found = Self::default();
         for interface in component.interfaces() {
             let name = interface.name.as_str();
@@ -115,7 +127,7 @@ impl Handles {
     }
 
     /// The hooks that it answers.
-    pub(crate) fn names(&self) -> Vec<&'static str> {
+    pub fn names(&self) -> Vec<&'static str> {
         let answered = |hook: &Hook| self.answers(*hook);
         Hook::ALL
             .into_iter()
@@ -124,7 +136,8 @@ impl Handles {
             .collect()
     }
 
-    pub(crate) fn answers(&self, hook: Hook) -> bool {
+    /// True if it answers this one.
+    pub fn answers(&self, hook: Hook) -> bool {
         match hook {
             Hook::Filter => {
                 self.streams
@@ -140,7 +153,7 @@ impl Handles {
     }
 
     /// The first interface whose functions have other types than this host calls them with.
-    pub(crate) fn misfit(&self, guest: &mut PluginInstance) -> Option<&'static str> {
+    pub fn misfit(&self, guest: &mut PluginInstance) -> Option<&'static str> {
         type Headers<'a> = &'a [Header<'a>];
         type Exchange<'a> = filter::Exchange<'a>;
         let mut fits = true;

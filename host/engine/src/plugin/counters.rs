@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use osier_engine::plugin::{KeyValue, KeyValueError, Taken, Terms};
 use parking_lot::Mutex;
+
+use super::keyvalue::{KeyValue, KeyValueError, Taken, Terms};
 
 /// Shards; a power of two.
 const SHARDS: usize = 64;
@@ -19,7 +20,7 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
 
 /// All counters of a node. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Counters(Arc<Store>);
+pub struct Counters(Arc<Store>);
 
 /// Counters by scope, bucket and key.
 type Shard = HashMap<Box<str>, Counter>;
@@ -41,11 +42,13 @@ enum State {
     Tokens { level: f64, at: Instant },
 }
 
-impl Counters {
-    pub(crate) fn new() -> Self {
+impl Default for Counters {
+    fn default() -> Self {
         Self::bounded(PER_SHARD)
     }
+}
 
+impl Counters {
     fn bounded(per_shard: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self(Arc::new(Store {
@@ -56,7 +59,7 @@ impl Counters {
     }
 
     /// The counters of one Plugin object, in the buckets that it is granted.
-    pub(crate) fn granted(&self, plugin: &str, buckets: Vec<String>) -> Granted {
+    pub fn granted(&self, plugin: &str, buckets: Vec<String>) -> Granted {
         Granted {
             counters: self.clone(),
             plugin: plugin.to_owned(),
@@ -92,7 +95,7 @@ impl Counters {
 }
 
 /// The counters as one plugin sees them.
-pub(crate) struct Granted {
+pub struct Granted {
     counters: Counters,
     plugin: String,
     buckets: Vec<String>,
@@ -239,7 +242,7 @@ mod tests {
     use super::*;
 
     fn granted() -> Granted {
-        Counters::new().granted("default/a", vec!["b".into()])
+        Counters::default().granted("default/a", vec!["b".into()])
     }
 
     #[test]
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn only_granted_buckets_and_only_ones_own() {
-        let store = Counters::new();
+        let store = Counters::default();
         let own = store.granted("default/a", vec!["b".into()]);
         let other = store.granted("default/c", vec!["b".into()]);
         assert_eq!(own.increment("b", "k", 5, None), Ok(5));
