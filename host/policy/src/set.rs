@@ -24,6 +24,8 @@ pub struct Scope<'a> {
     pub namespace: &'a str,
     /// Name of the called service, if it is in that namespace.
     pub service: Option<&'a str>,
+    /// Name of what serves all Gateways of this node, if the call came through it: a policy that names it is asked about each of them.
+    pub gateway: Option<&'a str>,
     /// The Gateways that the call came through, as `NAMESPACE/NAME`: those that share what is open for it.
     pub gateways: &'a [Arc<str>],
     /// Labels of the pod on that side.
@@ -190,6 +192,7 @@ impl Side {
             Target::Gateway(name) => {
                 let places = self.gateways.entry(format!("{namespace}/{name}"));
                 places.or_default().push(place);
+                self.gateways.entry(name.clone()).or_default().push(place);
             }
             Target::Namespace(name) => {
                 // Only the root namespace may speak for another.
@@ -237,9 +240,10 @@ impl Side {
                 once(*place)?;
             }
         }
-        let gateways = scope.gateways.iter();
-        for place in gateways
-            .filter_map(|label| self.gateways.get(&**label))
+        let labels = scope.gateways.iter().map(|label| &**label);
+        for place in labels
+            .chain(scope.gateway)
+            .filter_map(|label| self.gateways.get(label))
             .flatten()
         {
             once(*place)?;

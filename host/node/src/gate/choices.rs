@@ -108,6 +108,7 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
             .service
             .map_or("", |service| service.namespace.as_ref()),
         service: call.service.map(|service| service.name.as_ref()),
+        gateway: call.gateway,
         gateways: call.gateways,
         labels: Texts::Empty,
     }

@@ -19,6 +19,7 @@ pub(super) struct Facts<'a> {
     destination: Option<&'a Workload>,
     port: Option<u16>,
     service: Option<&'a ServiceRef>,
+    gateway: Option<&'a str>,
     gateways: &'a [Arc<str>],
     method: &'a Method,
     uri: &'a Uri,
@@ -41,6 +42,7 @@ impl<'a> Facts<'a> {
             destination: call.destination,
             port: call.port,
             service: call.service,
+            gateway: call.gateway,
             gateways: call.gateways,
             method: &call.head.method,
             uri: &call.head.uri,
@@ -67,6 +69,7 @@ impl<'a> Facts<'a> {
             destination: record.destination,
             port: record.endpoint.map(|endpoint| endpoint.port()),
             service: record.service,
+            gateway: record.gateway,
             gateways: record.gateways,
             method: record.method,
             uri: record.uri,
@@ -99,6 +102,7 @@ impl<'a> Facts<'a> {
             service: service
                 .filter(|service| *service.namespace == *namespace)
                 .map(|service| &*service.name),
+            gateway: self.gateway,
             gateways: self.gateways,
             labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
         }

@@ -219,6 +219,7 @@ pub(crate) fn scope() -> Scope<'static> {
         direction: Direction::Inbound,
         namespace: "default",
         service: Some("reviews"),
+        gateway: None,
         gateways: &[],
         labels: Texts::Empty,
     }

@@ -42,6 +42,7 @@ fn inbound<'a>(namespace: &'a str, service: &'a str) -> Scope<'a> {
         direction: Direction::Inbound,
         namespace,
         service: Some(service),
+        gateway: None,
         gateways: &[],
         labels: Texts::Empty,
     }
@@ -120,6 +121,29 @@ fn a_gateway_is_the_callers_side() {
         scope.gateways = &others;
         assert_eq!(status(&policies, &scope), 200);
     }
+}
+
+#[test]
+fn what_serves_all_gateways_is_one_as_well() {
+    let of = |name: &str| {
+        let target = json!({"targetRefs": [{"kind": "Gateway", "name": name}]});
+        [("default", 403, target)]
+    };
+    let web: [std::sync::Arc<str>; 1] = ["shop/web".into()];
+    let through = |gateway, gateways| Scope {
+        direction: Direction::Outbound,
+        gateway,
+        gateways,
+        ..inbound("default", "reviews")
+    };
+    // An Ingress is served by no Gateway.
+    for gateways in [&[][..], &web[..]] {
+        let scope = through(Some("gateway"), gateways);
+        assert_eq!(status(&of("gateway"), &scope), 403);
+        assert_eq!(status(&of("public"), &scope), 200);
+    }
+    let scope = through(None, &[]);
+    assert_eq!(status(&of("gateway"), &scope), 200, "between pods");
 }
 
 #[test]

@@ -182,6 +182,7 @@ pub(super) const SCOPE: Scope<'static> = Scope {
     direction: Direction::Inbound,
     namespace: "default",
     service: None,
+    gateway: None,
     gateways: &[],
     labels: Texts::Empty,
 };
