@@ -274,6 +274,7 @@ fn runs_pods() {
             &["SHOW_COLOUR=green", "SHOW_KEY=opensesame", "tick 0"],
         );
         person.follow("logs -f -l app=clock").line_with("tick 5");
+        shows_use(person);
         contains(&person.ok("scale rc clock --replicas=3"), &["scaled"]);
         replicas(person, "3");
         contains(
@@ -290,6 +291,28 @@ fn runs_pods() {
         };
         until_blocking("no pods of a deleted controller", LIMIT, none).unwrap();
     });
+}
+
+/// `top` knows a pod after its second reading.
+fn shows_use(person: &Person) {
+    let pod = person.ok("get pods -l app=clock -o jsonpath={.items[0].metadata.name}");
+    let measured = || {
+        let args = ["top", "pods", "-l", "app=clock", "--containers"];
+        let kubeconfig = person.node.kubeconfig();
+        let output = person.kubectl.run(&kubeconfig, &args, None)?;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(told.contains(&pod).then_some(told))
+    };
+    let told = until_blocking("the pod is measured", LIMIT, measured).unwrap();
+    contains(&told, &["POD", "CPU(cores)", "MEMORY(bytes)", "clock"]);
+    let row = told.lines().find(|line| line.contains(&pod)).unwrap();
+    let memory = row.split_whitespace().last().unwrap();
+    let mebibytes: u32 = memory.strip_suffix("Mi").unwrap().parse().unwrap();
+    // A guest has at least its first mebibyte, and this one nothing near its limit.
+    assert!((1..64).contains(&mebibytes), "{told}");
+    let nodes = person.ok("top nodes");
+    contains(&nodes, &["NAME", "CPU(cores)", "MEMORY(bytes)", "Mi"]);
+    contains(&person.ok("api-versions"), &["metrics.k8s.io/v1beta1"]);
 }
 
 fn describes(person: &Person) {

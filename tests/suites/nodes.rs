@@ -60,9 +60,14 @@ impl Pair {
     }
 
     fn ok(&self, line: &str) -> String {
+        self.tried(line).unwrap()
+    }
+
+    /// What kubectl says, which may fail for a while.
+    fn tried(&self, line: &str) -> Result<String> {
         let args: Vec<&str> = line.split_whitespace().collect();
         let kubeconfig = self.control.kubeconfig();
-        self.kubectl.ok(&kubeconfig, &args, None).unwrap()
+        self.kubectl.ok(&kubeconfig, &args, None)
     }
 
     /// The names of the pods that answer through the gateway, seen in some requests.
@@ -118,6 +123,110 @@ async fn pods_of_two_nodes_answer_through_the_gateway() {
     until("the joined node logs the calls", LIMIT, arrived)
         .await
         .unwrap();
+}
+
+/// A pod of this name on the joined node.
+fn placed(name: &str, image: &str, args: &[&str], env: &Value) -> String {
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+        "nodeName": "second", "restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": "main", "image": image, "args": args, "env": env}]}})
+    .to_string()
+}
+
+/// Thousandths of a processor of a pod, as `top` shows them.
+fn millicores(top: &str, pod: &str) -> Option<u32> {
+    let row = top.lines().find(|line| line.starts_with(pod))?;
+    let shown = row.split_whitespace().nth(1)?;
+    shown.strip_suffix('m')?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_of_a_joined_node_tells_logs_use_and_decisions() {
+    let pair = Pair::start();
+    let (ticker, command) = ("ticker:1.0", "command:1.0");
+    for (name, folder) in [(ticker, "tests/ticker"), (command, "tests/fixture-command")] {
+        let built = component(folder).unwrap();
+        pair.control.import(name, &built).unwrap();
+    }
+    let three = json!([{"name": "TICKS", "value": "3"}]);
+    let few = placed("few", ticker, &[], &three);
+    let busy = placed("busy", command, &["spin"], &json!([]));
+    let objects = [few, busy, echo(&json!({}))].join("\n---\n");
+    pair.control.apply_text(&objects).unwrap();
+    pair.ok("wait --for=jsonpath={.status.phase}=Succeeded pod/few --timeout=90s");
+    let log = pair.ok("logs -f few");
+    assert!(
+        log.contains("tick 0\n") && log.contains("tick 2\n"),
+        "{log}"
+    );
+    let last = pair.ok("logs few --tail=1");
+    assert_eq!(last, "done\n");
+
+    // It loops: whatever the machine gives it is far more than what a pod at rest takes.
+    let measured = || async {
+        let top = pair.tried("top pods")?;
+        let busy = millicores(&top, "busy").filter(|used| *used >= 50);
+        Ok(busy.map(|_| top))
+    };
+    let top = until("the pod that loops is measured", LIMIT, measured)
+        .await
+        .unwrap();
+    let idle = millicores(&top, "echo-").unwrap();
+    assert!(idle < 20, "{top}");
+    assert!(millicores(&top, "few").is_none(), "it has ended:\n{top}");
+    let nodes = || async {
+        let told = pair.tried("top nodes")?;
+        Ok((told.lines().filter(|line| line.contains("Mi")).count() == 2).then_some(told))
+    };
+    until("both nodes are measured", LIMIT, nodes)
+        .await
+        .unwrap();
+
+    let served = || async {
+        pair.answering().await?;
+        let log = pair.joined.log();
+        let line = log.lines().find(|line| line.contains("osier::access"));
+        let id = line.and_then(|line| line.split("request_id=\"").nth(1)?.split('"').next());
+        Ok(id.map(ToOwned::to_owned))
+    };
+    let id = until("the joined node serves a call", LIMIT, served)
+        .await
+        .unwrap();
+    let kubeconfig = pair.control.kubeconfig();
+    let output = Command::new(binary().unwrap())
+        .args(["why", &id, "--node", "second", "--kubeconfig"])
+        .arg(&kubeconfig)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains(&id) && told.contains("to   pod"), "{told}");
+    // A node is not the API server, whatever it asks of the other.
+    for node in [&pair.control, &pair.joined] {
+        let told = asked_as_node(&pair.joined, &node.address("mesh").unwrap());
+        assert!(told.ends_with("403") && !told.contains("podRef"), "{told}");
+    }
+}
+
+/// What the agent behind a mesh address answers to a node, and the status of that.
+fn asked_as_node(node: &Node, mesh: &str) -> String {
+    let pki = node.data_dir().join("pki");
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--insecure",
+            "--max-time",
+            "20",
+            "--write-out",
+            "%{http_code}",
+            "--cert",
+        ])
+        .arg(pki.join("node.crt"))
+        .arg("--key")
+        .arg(pki.join("node.key"))
+        .arg(format!("https://{mesh}/stats/summary"))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

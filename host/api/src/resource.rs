@@ -44,6 +44,8 @@ pub enum Subresource {
     Eviction,
     /// `/token`: asks for a token of a service account.
     Token,
+    /// `/portforward`: connections to a pod's ports.
+    PortForward,
     /// `/approval`: says whether a certificate is to be signed.
     Approval,
 }
@@ -59,13 +61,14 @@ impl Subresource {
             Self::Finalize => "finalize",
             Self::Eviction => "eviction",
             Self::Token => "token",
+            Self::PortForward => "portforward",
             Self::Approval => "approval",
         }
     }
 
     /// The subresource of a path segment.
     pub fn from_segment(segment: &str) -> Option<Self> {
-        const ALL: [Subresource; 8] = [
+        const ALL: [Subresource; 9] = [
             Subresource::Status,
             Subresource::Scale,
             Subresource::Log,
@@ -73,6 +76,7 @@ impl Subresource {
             Subresource::Finalize,
             Subresource::Eviction,
             Subresource::Token,
+            Subresource::PortForward,
             Subresource::Approval,
         ];
         ALL.into_iter()
@@ -128,6 +132,11 @@ impl Resource {
     /// Whether objects are answers to questions, made where they are created and never stored.
     pub fn is_review(&self) -> bool {
         self.verbs == ["create"]
+    }
+
+    /// Whether objects are kept in the store. Reviews are answered where they are created, metrics where they are read.
+    pub fn is_stored(&self) -> bool {
+        !self.is_review() && self.verbs.contains(&"create")
     }
 
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.

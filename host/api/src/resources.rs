@@ -4,16 +4,18 @@ mod access;
 mod cluster;
 mod extensions;
 pub mod gateway_api;
+mod metrics;
 pub mod networking;
 mod workloads;
 
 use std::sync::LazyLock;
 
 use crate::resource::{Resource, Subresource};
-use Subresource::{Binding, Eviction, Finalize, Log, Scale, Status, Token};
+use Subresource::{Binding, Eviction, Finalize, Log, PortForward, Scale, Status, Token};
 pub use access::*;
 pub use cluster::*;
 pub use extensions::*;
+pub use metrics::{NODE_METRICS, POD_METRICS};
 pub use workloads::*;
 
 const VERBS: &[&str] = &[
@@ -57,7 +59,7 @@ pub static PODS: Resource = Resource {
     singular: "pod",
     short_names: &["po"],
     categories: &["all"],
-    subresources: &[Binding, Eviction, Log, Status],
+    subresources: &[Binding, Eviction, Log, PortForward, Status],
     schema: "io.k8s.api.core.v1.Pod",
     ..BASE
 };
@@ -297,7 +299,14 @@ static OWN: &[&Resource] = &[
 ];
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
-    let tables: [&[&Resource]; 4] = [OWN, workloads::TABLE, cluster::TABLE, access::TABLE];
+    // Metrics come last: who says `pods` means the pods.
+    let tables: [&[&Resource]; 5] = [
+        OWN,
+        workloads::TABLE,
+        cluster::TABLE,
+        access::TABLE,
+        metrics::TABLE,
+    ];
     tables.concat()
 });
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
@@ -23,6 +23,7 @@ const SOURCES: [&str; 9] = [
     include_str!("../schemas/extensions.json"),
     include_str!("../schemas/gateway_api.json"),
     include_str!("../schemas/networking.json"),
+    include_str!("../schemas/metrics.json"),
 ];
 /// What stands before a definition's name in a reference.
 pub const REFERENCE: &str = "#/components/schemas/";

@@ -175,6 +175,13 @@ pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
             &["get", "patch", "update"],
         ),
         Subresource::Log => ("log", resource.kind, "", "", &["get"]),
+        Subresource::PortForward => (
+            "portforward",
+            "PodPortForwardOptions",
+            "",
+            "",
+            &["create", "get"],
+        ),
         Subresource::Binding => ("binding", "Binding", "", "", &["create"]),
         Subresource::Finalize => ("finalize", resource.kind, "", "", &["update"]),
         Subresource::Eviction => ("eviction", "Eviction", "policy", "v1", &["create"]),

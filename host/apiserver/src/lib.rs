@@ -3,19 +3,18 @@
 //! Any resource of `osier_api` is served by the same code: a JSON value with a schema, one global revision, one watch
 //! log. What differs between kinds is a handful of lines in `strategy`. It authenticates and admits, it does not act:
 //! controllers and node agents do, through this API like everybody else. It never imports the engine, a controller or
-//! the proxy; pod logs and admission come in through the small traits here.
+//! the proxy; node agents and admission come in through the small traits here.
 
 mod admit;
+mod agents;
 mod audit;
 mod authorize;
 mod bootstrap;
-mod decisions;
 mod decode;
 mod discovery;
 mod draft;
 mod images;
 mod listener;
-mod logs;
 mod objects;
 mod openapi;
 mod openapi_v2;
@@ -32,11 +31,10 @@ mod strategy;
 mod target;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
+pub use agents::NodeAgents;
 pub use audit::AuditSettings;
-pub use decisions::Decisions;
 pub use images::{Image, Images};
 pub use listener::Listener;
-pub use logs::{LogOptions, PodLogs};
 pub use osier_access::User;
 pub use server::{ApiServer, NodeDoors, OpenError, Settings};
 pub use store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};

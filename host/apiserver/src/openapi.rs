@@ -171,6 +171,14 @@ impl Paths<'_> {
             format!("/{root}/{}", resource.plural)
         };
         let item = format!("{collection}/{{name}}");
+        if !resource.is_stored() {
+            let one = self.operation("get", &reference(resource.schema));
+            let all = self.operation("list", &list(resource));
+            for (path, get, item) in [(item, one, true), (collection, all, false)] {
+                paths.insert(path, json!({"get": get, "parameters": self.places(item)}));
+            }
+            return paths;
+        }
         for part in resource.subresources {
             paths.insert(format!("{item}/{}", part.as_str()), self.part(*part));
         }

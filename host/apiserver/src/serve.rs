@@ -2,9 +2,11 @@
 
 mod apply;
 mod documents;
+mod metrics;
 mod objects;
 mod parts;
 mod patch;
+mod questions;
 mod reviews;
 mod tokens;
 
@@ -14,7 +16,6 @@ use http::request::Parts;
 use http::{Method, Response};
 use osier_api::{Status, Subresource, resources};
 use osier_process::body::{self, Body, ReadError};
-use serde_json::json;
 
 use crate::query::Query;
 use crate::respond;
@@ -90,20 +91,15 @@ pub(crate) async fn answer(
             };
             exchange.answer().await
         }
+        Target::Decisions { .. } | Target::Images if incoming.head.method != Method::GET => {
+            Err(not_allowed())
+        }
         Target::Decisions { node, request_id } => {
-            if incoming.head.method != Method::GET {
-                return Err(not_allowed());
-            }
-            let calls = server.doors.decisions.find(&node, &request_id).await?;
-            Ok(respond::json(
-                200,
-                &json!({"requestId": request_id, "node": node, "calls": calls}),
-            ))
+            server
+                .ask(&node, &osier_kubelet::decisions(&request_id))
+                .await
         }
         Target::Images => {
-            if incoming.head.method != Method::GET {
-                return Err(not_allowed());
-            }
             let name = incoming.query.get("name").unwrap_or_default();
             let image = server.doors.images.read(name).await?;
             let mut response = respond::bytes(200, "application/wasm", image.bytes);
@@ -140,10 +136,11 @@ impl Exchange<'_> {
         if address.resource.is_review() {
             return self.review().await;
         }
+        if !address.resource.is_stored() {
+            return self.metrics().await;
+        }
         if *address.resource == resources::CLUSTER_ROLES
-            && verb != "get"
-            && verb != "list"
-            && verb != "watch"
+            && !matches!(verb, "get" | "list" | "watch")
         {
             let server = self.server;
             let answer = self.act(verb).await;

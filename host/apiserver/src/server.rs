@@ -12,12 +12,11 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 
 use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters};
+use crate::agents::NodeAgents;
 use crate::audit::{self, AuditLog, AuditSettings};
 use crate::authorize::{self, authorize};
-use crate::decisions::Decisions;
 use crate::discovery;
 use crate::images::Images;
-use crate::logs::PodLogs;
 use crate::objects;
 use crate::openapi;
 use crate::registry::{Quotas, Registry};
@@ -64,10 +63,8 @@ pub enum OpenError {
 /// What the server asks of node agents.
 #[derive(Clone)]
 pub struct NodeDoors {
-    /// Logs of pods.
-    pub logs: Arc<dyn PodLogs>,
-    /// What the data plane decided.
-    pub decisions: Arc<dyn Decisions>,
+    /// The agents themselves.
+    pub agents: Arc<dyn NodeAgents>,
     /// Images of the node beside the server.
     pub images: Arc<dyn Images>,
 }

@@ -58,7 +58,7 @@ pub(crate) fn parse(path: &str) -> Target {
     let decoded: Vec<String> = path
         .split('/')
         .filter(|part| !part.is_empty())
-        .map(decode)
+        .map(osier_kubelet::unescaped)
         .collect();
     let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
     match parts.as_slice() {
@@ -118,29 +118,6 @@ fn address(group: &str, version: &str, parts: &[&str]) -> Target {
         name: name.to_owned(),
         subresource: subresource.to_owned(),
     })
-}
-
-/// Percent-decoding of one path segment; what is not valid UTF-8 matches no name.
-fn decode(part: &str) -> String {
-    if !part.contains('%') {
-        return part.to_owned();
-    }
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

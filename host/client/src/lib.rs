@@ -8,6 +8,7 @@
 mod backoff;
 mod certificates;
 mod client;
+mod direct;
 mod error;
 mod events;
 mod https;
@@ -21,6 +22,7 @@ mod watch;
 pub use backoff::{Backoff, CONTROLLER, RECONNECT};
 pub use certificates::{CertificateError, CertificateRequest, obtain_certificate};
 pub use client::{Client, List};
+pub use direct::Direct;
 pub use error::{ClientError, TransportError};
 pub use events::{EventType, Recorder, Reference};
 pub use https::Https;

@@ -128,7 +128,7 @@ impl Informers {
         let all = resources::all().iter();
         // Events are the most numerous and concern no controller: expiry reads them by pages.
         let mirrored =
-            all.filter(|resource| !resource.is_review() && !std::ptr::eq(**resource, &EVENTS));
+            all.filter(|resource| resource.is_stored() && !std::ptr::eq(**resource, &EVENTS));
         Self(mirrored.map(start).collect())
     }
 

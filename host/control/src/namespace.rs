@@ -80,7 +80,7 @@ impl Namespaces {
         let mut left = 0;
         for resource in resources::all()
             .iter()
-            .filter(|resource| resource.namespaced && !resource.is_review())
+            .filter(|resource| resource.namespaced && resource.is_stored())
         {
             left += self.empty(resource, &key.name).await?;
         }

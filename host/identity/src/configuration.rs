@@ -82,6 +82,14 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
+/// The same client for HTTP/1.1 only, on whose connections the protocol can change.
+#[must_use]
+pub fn without_http2(config: &rustls::ClientConfig) -> Arc<rustls::ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
 pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }

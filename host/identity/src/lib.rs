@@ -15,7 +15,7 @@ mod tokens;
 mod verify;
 
 pub use authority::{Authority, Credential};
-pub use configuration::{client_config, mutual_config, server_config};
+pub use configuration::{client_config, mutual_config, server_config, without_http2};
 pub use origin::{Believe, Origin, origin_config};
 pub use pin::{Found, pin, pinned_config};
 pub use request::{Request, request, requested};

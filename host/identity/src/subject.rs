@@ -21,6 +21,27 @@ pub struct Subject {
     pub spiffe: Option<String>,
 }
 
+/// How the API server calls itself when it asks node agents, as kubeadm's clusters have it.
+const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
+
+impl Subject {
+    /// The API server, as it asks node agents. Nobody else is ever certified by this name: requests for certificates are granted
+    /// for names of nodes and for empty ones only.
+    #[must_use]
+    pub fn kubelet_client() -> Self {
+        Self {
+            common_name: KUBELET_CLIENT.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether the API server calls.
+    #[must_use]
+    pub fn is_kubelet_client(&self) -> bool {
+        self.common_name == KUBELET_CLIENT
+    }
+}
+
 /// From when to when a certificate holds, in seconds since 1970.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 512;
 const MAX_DECISIONS: usize = 32;
 
 /// The calls of the last moments.
-pub struct Decisions {
+pub(crate) struct Decisions {
     good: Ring,
     bad: Ring,
 }
@@ -81,7 +81,7 @@ impl Decisions {
     }
 
     /// What is remembered of a request id, oldest call first. Calls of one page share an id.
-    pub fn find(&self, request_id: &str) -> Vec<Value> {
+    pub(crate) fn find(&self, request_id: &str) -> Vec<Value> {
         let mut found = Vec::new();
         for slot in self.good.slots.iter().chain(&self.bad.slots) {
             if let Some(call) = &*slot.lock()

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod agent;
+mod api;
 mod callout;
 mod components;
 mod decisions;
@@ -22,17 +23,17 @@ mod mesh;
 mod node;
 mod outgoing;
 mod pod;
+mod port_forward;
 mod register;
 mod remote;
 mod served;
 mod settings;
 mod statuses;
+mod usage;
 mod volumes;
 
-pub use decisions::Decisions;
 pub use error::NodeError;
 pub use gate::Policies;
 pub use images::Bundled;
-pub use logs::{LogOptions, Logs};
 pub use node::{Node, Parts};
 pub use settings::{Capacity, Settings};

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use osier_api::{Object, Status};
+use osier_kubelet::LogOptions;
 use osier_process::Tasks;
 use osier_process::body::Body;
 use parking_lot::Mutex;
@@ -21,25 +21,8 @@ use tokio::sync::mpsc;
 
 pub(crate) use writer::LogFile;
 
-/// What a reader asks for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogOptions {
-    /// Goes on until the container ends.
-    pub follow: bool,
-    /// Only the last lines.
-    pub tail_lines: Option<u64>,
-    /// Only lines written at or after this.
-    pub since: Option<Timestamp>,
-    /// Each line with its time.
-    pub timestamps: bool,
-    /// At most this many bytes.
-    pub limit_bytes: Option<u64>,
-    /// Those of the container's life before this one.
-    pub previous: bool,
-}
-
 /// The logs of one node.
-pub struct Logs {
+pub(crate) struct Logs {
     root: PathBuf,
     /// Containers that may still write, by pod uid and container name.
     open: Mutex<HashMap<(String, String), Arc<LogFile>>>,
@@ -118,7 +101,7 @@ impl Logs {
     }
 
     /// Reads the log of a container.
-    pub async fn read(
+    pub(crate) async fn read(
         &self,
         pod: &Object,
         container: &str,

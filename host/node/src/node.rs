@@ -14,9 +14,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
+use crate::api::AgentApi;
 use crate::callout::PluginEgress;
 use crate::components::Components;
-use crate::decisions::Decisions;
 use crate::error::NodeError;
 use crate::extend::Extensions;
 use crate::gate::{Policies, PolicyGate};
@@ -29,6 +29,7 @@ use crate::remote::Remote;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
+use crate::usage::Meters;
 use crate::volumes::Volumes;
 
 /// A node that starts again waits this long for the pods that it ran before.
@@ -38,7 +39,7 @@ const RESUME: Duration = Duration::from_secs(5);
 pub struct Node {
     shared: Arc<Shared>,
     policies: Policies,
-    decisions: Arc<Decisions>,
+    api: Arc<AgentApi>,
     certify: Arc<dyn Certify>,
     ready: [watch::Receiver<bool>; 4],
 }
@@ -107,6 +108,7 @@ impl Node {
                 tasks.clone(),
             ),
             logs: Logs::start(&folder, tasks),
+            meters: Meters::start(tasks),
             volumes: Volumes::new(&settings.data_dir),
             served,
             statuses: Statuses::start(parts.client.clone(), tasks),
@@ -117,12 +119,13 @@ impl Node {
             client: parts.client,
             settings,
         });
-        let (policies, decisions) = (Policies(Arc::clone(&gate)), gate.decisions());
+        let policies = Policies(Arc::clone(&gate));
+        let api = Arc::new(AgentApi::new(&shared, &mirrors.pods, gate.decisions()));
         let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
         Ok(Arc::new(Self {
             shared,
             policies,
-            decisions,
+            api,
             certify: parts.certify,
             ready,
         }))
@@ -136,7 +139,8 @@ impl Node {
     /// Takes the calls of other nodes, until the tasks stop.
     pub fn serve_mesh(&self, listener: TcpListener, tasks: &Tasks) {
         let (certify, domain) = (Arc::clone(&self.certify), &self.shared.settings.domain);
-        MeshListener::serve(&self.proxy(), listener, (certify, domain), tasks);
+        let agent = self.api();
+        MeshListener::serve(&self.proxy(), listener, (certify, domain), agent, tasks);
     }
 
     /// The policies in force.
@@ -149,14 +153,9 @@ impl Node {
         &self.shared.settings.node_name
     }
 
-    /// What was decided about recent calls.
-    pub fn decisions(&self) -> &Decisions {
-        &self.decisions
-    }
-
-    /// The logs of this node's pods.
-    pub fn logs(&self) -> Arc<Logs> {
-        Arc::clone(&self.shared.logs)
+    /// The agent's own API.
+    pub fn api(&self) -> Arc<dyn osier_proxy::Agent> {
+        Arc::clone(&self.api) as _
     }
 
     /// Waits until the Node object is in the API, the first snapshot is in the proxy, the policies

@@ -26,6 +26,7 @@ use crate::mesh::Published;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
+use crate::usage::Meters;
 use crate::volumes::Volumes;
 
 pub(crate) use probe::Check;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) components: Arc<Components>,
     pub(crate) logs: Arc<Logs>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) served: Arc<Served>,
     pub(crate) statuses: Statuses,

@@ -93,6 +93,11 @@ impl Served {
             .cloned()
     }
 
+    /// Whether a container takes requests to the port.
+    pub(crate) fn listens(&self, uid: &str, port: u16) -> bool {
+        self.find(uid, port).is_some()
+    }
+
     /// Sends a request to a pod's port.
     pub(crate) fn send(
         &self,

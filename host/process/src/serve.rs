@@ -219,5 +219,21 @@ pub async fn serve<H: Handle>(
     }
 }
 
+/// Serves HTTP on a connection that did not come through a listener, until it ends.
+pub async fn serve_stream<S: Stream + 'static, H: Handle>(
+    stream: S,
+    peer: Peer,
+    handle: H,
+    tasks: Tasks,
+) {
+    let connection = Connections {
+        security: Security::Plain,
+        handle,
+        tasks,
+        limits: Limits::default(),
+    };
+    connection.exchange(stream, peer).await;
+}
+
 #[cfg(test)]
 mod tests;

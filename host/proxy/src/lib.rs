@@ -18,6 +18,7 @@ mod failure;
 mod filters;
 mod flags;
 mod forward;
+mod forwarded;
 mod gate;
 mod gateway;
 mod histogram;
@@ -55,8 +56,8 @@ pub use gate::{
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;
-pub use mesh::{Certified, Certify};
-pub use mesh_listener::MeshListener;
+pub use mesh::{Certified, Certify, server_name};
+pub use mesh_listener::{Agent, MeshListener};
 pub use opened::Opened;
 pub use pods::{PodError, Pods};
 pub use proxy::{Proxy, Settings};

@@ -11,6 +11,7 @@ pub(crate) use identities::lifetime;
 pub use identities::{Certified, Certify};
 
 pub(crate) use peers::Mesh;
+pub use peers::server_name;
 pub(crate) use wire::{Said, UNSTARTED, Wanted, said, strip, wanted};
 
 /// The identity of the gateways of a trust domain.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use futures::StreamExt;
 use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
 use osier_identity::{Hello, subject};
-use osier_process::Tasks;
 use osier_process::body::{self, Body};
 use osier_process::serve::{Choice, Choose, Handle, Limits, Opening, Peer, Security, Then, serve};
+use osier_process::{Boxed, CancellationToken, Tasks};
 use osier_snapshot::{Cluster, Endpoint, ListenerKey, Snapshot};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -24,10 +26,18 @@ const LOOK: Duration = Duration::from_secs(3600);
 /// What names of nodes end with.
 const SUFFIX: &str = ".nodes.osier.internal";
 
-/// The listener for other nodes.
+/// The node agent's own API. Only the API server reaches it, which is known by its certificate.
+pub trait Agent: Send + Sync {
+    /// Answers one question.
+    fn call(&self, question: Request<Body>) -> Boxed<'static, Response<Body>>;
+}
+
+/// The listener for other nodes, and for the API server.
 #[derive(Clone)]
 pub struct MeshListener {
     proxy: Arc<Proxy>,
+    agent: Arc<dyn Agent>,
+    stopping: CancellationToken,
     gateway: Arc<str>,
     config: Arc<ArcSwapOption<ServerConfig>>,
 }
@@ -38,10 +48,13 @@ impl MeshListener {
         proxy: &Arc<Proxy>,
         listener: TcpListener,
         (certify, domain): (Arc<dyn Certify>, &str),
+        agent: Arc<dyn Agent>,
         tasks: &Tasks,
     ) {
         let this = Self {
             proxy: Arc::clone(proxy),
+            agent,
+            stopping: tasks.stopping(),
             gateway: gateway(domain).into(),
             config: Arc::default(),
         };
@@ -113,6 +126,9 @@ impl Choose for MeshListener {
 
 impl Handle for MeshListener {
     async fn handle(&self, peer: &Arc<Peer>, mut request: Request<Body>) -> Response<Body> {
+        if is_api_server(peer) {
+            return self.asked(request).await;
+        }
         let snapshot = self.proxy.snapshot();
         let arrival = match self.arrival(&snapshot, peer, &request) {
             Ok(arrival) => arrival,
@@ -125,6 +141,16 @@ impl Handle for MeshListener {
 }
 
 impl MeshListener {
+    /// Answers the API server. What flows, such as a log that is followed, ends when the node stops.
+    async fn asked(&self, question: Request<Body>) -> Response<Body> {
+        let stopped = self.stopping.clone().cancelled_owned();
+        let answer = self.agent.call(question).await;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return answer;
+        }
+        answer.map(|body| body::stream(body.into_data_stream().take_until(stopped)))
+    }
+
     fn arrival(
         &self,
         snapshot: &Snapshot,
@@ -182,6 +208,16 @@ impl MeshListener {
             }),
         }
     }
+}
+
+/// Certificates of workloads are read once for a connection, others where there is no such.
+fn is_api_server(peer: &Peer) -> bool {
+    if peer.described.get_or_init(|| described(peer)).is_some() {
+        return false;
+    }
+    let certificate = peer.certificate.as_ref();
+    let subject = certificate.and_then(|certificate| subject(certificate).ok());
+    subject.is_some_and(|subject| subject.is_kubelet_client())
 }
 
 /// Identity and node of a certificate; made once for a connection.

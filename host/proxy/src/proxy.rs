@@ -163,6 +163,10 @@ impl Proxy {
         &self.ears.gate
     }
 
+    pub(crate) fn tasks(&self) -> Tasks {
+        self.tasks.clone()
+    }
+
     pub(crate) fn ways(&self) -> &Ways {
         &self.ways
     }

@@ -12,6 +12,7 @@ use crate::hashing::HashTable;
 use crate::outlier::{Ejections, Health};
 use crate::route::Route;
 use crate::upstream::{Load, Upstream};
+use crate::workload::Workload;
 
 /// A service's virtual address.
 pub type ClusterIp = IpAddr;
@@ -130,6 +131,26 @@ impl Cluster {
             ejections: Arc::default(),
             turn: AtomicUsize::new(0),
         }
+    }
+
+    /// A pod's port that is called through no service.
+    pub fn of_pod(workload: &Arc<Workload>, port: u16) -> (Arc<Self>, Arc<Endpoint>) {
+        let service = ServiceRef {
+            namespace: Arc::clone(&workload.namespace),
+            name: Arc::clone(&workload.name),
+            host: format!("{}.{}.pod", workload.name, workload.namespace).into(),
+            fingerprint: workload.fingerprint,
+        };
+        let name = format!("inbound|{port}||{}", service.host);
+        let endpoint = Arc::new(Endpoint::new(Arc::clone(workload), port));
+        let mut cluster = Self::new(
+            name.into(),
+            Arc::new(service),
+            vec![Arc::clone(&endpoint)],
+            Manner::default(),
+        );
+        cluster.finish(None);
+        (Arc::new(cluster), endpoint)
     }
 
     /// The next turn of the round-robin.

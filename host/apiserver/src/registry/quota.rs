@@ -179,7 +179,7 @@ impl Registry {
         let hard = quota::hard(object);
         let mut total = Usage::new();
         let kinds = resources::all().iter();
-        for resource in kinds.filter(|one| one.namespaced && !one.is_review()) {
+        for resource in kinds.filter(|one| one.namespaced && one.is_stored()) {
             if !hard.keys().any(|name| concerns(resource, name)) {
                 continue;
             }

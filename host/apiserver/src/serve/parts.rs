@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use super::patch::{self, Way};
 use super::{Exchange, not_allowed};
 use crate::decode::{self, Format};
-use crate::logs::LogOptions;
 use crate::registry::{Change, DeleteOptions, Part};
 use crate::respond;
 
@@ -33,6 +32,7 @@ impl Exchange<'_> {
             (Subresource::Binding, Method::POST) => self.bind().await,
             (Subresource::Eviction, Method::POST) => self.evict().await,
             (Subresource::Log, Method::GET) => self.log().await,
+            (Subresource::PortForward, Method::GET | Method::POST) => self.port_forward().await,
             (Subresource::Token, Method::POST) => self.token().await,
             _ => Err(not_allowed()),
         }
@@ -176,72 +176,21 @@ impl Exchange<'_> {
 
     async fn log(self) -> Result<Response<Body>, Status> {
         let pod = self.server.registry.get(self.address)?;
-        let container = container(&pod, self.incoming.query.get("container"))?;
-        let options = self.log_options()?;
-        if pod.text(&["spec", "nodeName"]).is_empty() {
-            return Ok(respond::bytes(200, "text/plain", ""));
+        let query = self.incoming.head.uri.query().unwrap_or_default();
+        let question = osier_kubelet::logs(&pod, query, clock::now())?;
+        match pod.text(&["spec", "nodeName"]) {
+            "" => Ok(respond::bytes(200, "text/plain", "")),
+            node => self.server.ask(node, &question).await,
         }
-        let log = self
-            .server
-            .doors
-            .logs
-            .open(&pod, &container, options)
-            .await?;
-        Ok(respond::streamed(200, "text/plain", log))
     }
 
-    fn log_options(&self) -> Result<LogOptions, Status> {
-        let query = &self.incoming.query;
-        let seconds: Option<u32> = query.number("sinceSeconds")?;
-        let ago = seconds.and_then(|seconds| {
-            clock::now()
-                .checked_sub(jiff::SignedDuration::from_secs(i64::from(seconds)))
-                .ok()
-        });
-        let since = match query.get("sinceTime") {
-            None => ago,
-            Some(text) => Some(text.parse().map_err(|_| {
-                Status::bad_request(format!(
-                    "sinceTime: Invalid value: {text:?}: write it like 2006-01-02T15:04:05Z"
-                ))
-            })?),
-        };
-        Ok(LogOptions {
-            follow: query.flag("follow"),
-            tail_lines: query.number("tailLines")?,
-            since,
-            timestamps: query.flag("timestamps"),
-            limit_bytes: query.number("limitBytes")?,
-            previous: query.flag("previous"),
-        })
-    }
-}
-
-/// The container whose log is meant, which needs no name where there is only one.
-fn container(pod: &Object, asked: Option<&str>) -> Result<String, Status> {
-    let names = |list: &str| -> Vec<String> {
-        let containers = pod.get(&["spec", list]).and_then(Value::as_array);
-        let named = containers
-            .into_iter()
-            .flatten()
-            .filter_map(|container| container["name"].as_str());
-        named.map(str::to_owned).collect()
-    };
-    let (main, init) = (names("containers"), names("initContainers"));
-    match (asked, main.as_slice()) {
-        (Some(asked), _) if main.iter().chain(&init).any(|name| name == asked) => {
-            Ok(asked.to_owned())
+    async fn port_forward(self) -> Result<Response<Body>, Status> {
+        let pod = self.server.registry.get(self.address)?;
+        let (question, head) = (osier_kubelet::port_forward(&pod), self.incoming.head);
+        match pod.text(&["spec", "nodeName"]) {
+            "" => Err(Status::bad_request("the pod does not have a host assigned")),
+            node => self.server.stream(node, &question, head).await,
         }
-        (Some(asked), _) => Err(Status::bad_request(format!(
-            "container {asked} is not valid for pod {}",
-            pod.name()
-        ))),
-        (None, [only]) => Ok(only.clone()),
-        (None, _) => Err(Status::bad_request(format!(
-            "a container name must be specified for pod {}, choose one of: [{}]",
-            pod.name(),
-            main.join(" ")
-        ))),
     }
 }
 

@@ -232,3 +232,43 @@ async fn addresses_stay_taken_after_a_restart() {
         .good();
     assert_eq!(two["spec"]["clusterIP"], "10.96.0.3");
 }
+
+#[tokio::test]
+async fn metrics_are_made_of_what_nodes_tell_when_they_are_asked() {
+    const METRICS: &str = "/apis/metrics.k8s.io/v1beta1";
+    let server = Server::new().await;
+    for name in ["n1", "silent"] {
+        let node = json!({"apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": name, "labels": {"zone": name}}});
+        server.post("/api/v1/nodes", node).await.good();
+    }
+    let all = server.get(&format!("{METRICS}/nodes")).await.good();
+    assert_eq!(all["kind"], "NodeMetricsList");
+    let items = all["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{all}");
+    assert_eq!(items[0]["usage"], json!({"cpu": "5n", "memory": "2Ki"}));
+    assert_eq!(items[0]["window"], "10.000s");
+    let one = server.get(&format!("{METRICS}/nodes/n1")).await.good();
+    assert_eq!(one["metadata"]["labels"], json!({"zone": "n1"}));
+    let selected = format!("{METRICS}/nodes?labelSelector=zone%3Dsilent");
+    let selected = server.get(&selected).await.good();
+    assert_eq!(selected["items"], json!([]));
+    let silent = server.get(&format!("{METRICS}/nodes/silent")).await;
+    assert_eq!(silent.code, 404);
+    let pods = format!("{METRICS}/namespaces/default/pods");
+    assert_eq!(server.get(&pods).await.good()["items"], json!([]));
+    assert_eq!(server.post(&pods, json!({})).await.code, 405);
+}
+
+#[tokio::test]
+async fn ports_are_forwarded_only_of_pods_that_are_on_a_node() {
+    let server = Server::new().await;
+    server.post(PODS, pod("p")).await.good();
+    let path = format!("{PODS}/p/portforward");
+    let refused = server.get(&path).await;
+    assert_eq!(
+        (refused.code, refused.message().as_str()),
+        (400, "the pod does not have a host assigned")
+    );
+    assert_eq!(server.get(&format!("{PODS}/x/portforward")).await.code, 404);
+}

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Request, Response};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, AuditSettings, Decisions, Image, Images, LogOptions, NodeDoors,
-    Operation, PodLogs, Review, Settings, StoreKind, StoreLimits, User,
+    Admit, Admitted, ApiServer, AuditSettings, Image, Images, NodeAgents, NodeDoors, Operation,
+    Review, Settings, StoreKind, StoreLimits, User,
 };
 use osier_identity::TokenKey;
+use osier_kubelet::Question;
 use osier_process::body::{self, Body};
+use osier_process::clock;
 use osier_process::{Boxed, Tasks};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,11 +55,11 @@ impl Answer {
     }
 }
 
-/// Logs that say what they were asked for.
-struct Echo;
-
-/// Remembers one call on node `n1`.
+/// Images that are their names.
 struct Remembers;
+
+/// Agents that say what they were asked for; node `n1` remembers one call, and has one pod.
+struct Agents;
 
 impl Images for Remembers {
     fn read<'a>(&'a self, name: &'a str) -> Boxed<'a, Result<Image, Status>> {
@@ -70,31 +72,39 @@ impl Images for Remembers {
     }
 }
 
-impl Decisions for Remembers {
-    fn find<'a>(
+impl NodeAgents for Agents {
+    fn ask<'a>(
         &'a self,
-        node: &'a str,
-        request_id: &'a str,
-    ) -> Boxed<'a, Result<Vec<Value>, Status>> {
+        node: &'a Object,
+        question: Request<Body>,
+    ) -> Boxed<'a, Result<Response<Body>, Status>> {
+        let uri = question.uri().clone();
+        let asked = Question::read(uri.path(), uri.query().unwrap_or_default(), clock::now());
         Box::pin(async move {
-            match node {
-                "n1" => Ok(vec![json!({"requestId": request_id})]),
-                _ => Err(Status::new(404, "NotFound", "no such node")),
+            if node.name() != "n1" {
+                return Err(Status::new(404, "NotFound", "no such node"));
             }
+            Ok(match asked? {
+                Question::Logs {
+                    pod,
+                    container,
+                    options,
+                } => {
+                    osier_kubelet::text(body::full(format!("{} {container} {options:?}", pod.name)))
+                }
+                Question::Decisions(id) => {
+                    osier_kubelet::json(&json!({"calls": [{"requestId": id}]}))
+                }
+                Question::Summary => osier_kubelet::json(&summary()),
+                Question::PortForward(pod) => osier_kubelet::json(&pod.name),
+            })
         })
     }
 }
 
-impl PodLogs for Echo {
-    fn open<'a>(
-        &'a self,
-        pod: &'a Object,
-        container: &'a str,
-        options: LogOptions,
-    ) -> Boxed<'a, Result<Body, Status>> {
-        let text = format!("{} {container} {options:?}", pod.name());
-        Box::pin(async move { Ok(body::full(text)) })
-    }
+/// What the node tells of itself; its pods are the caller's to find.
+fn summary() -> Value {
+    json!({"node": {"nodeName": "n1", "cpu": {"usageNanoCores": 5, "window": 10_000}, "memory": {"workingSetBytes": 2048}}, "pods": []})
 }
 
 /// Admission that refuses one label and answers another.
@@ -149,8 +159,7 @@ impl Server {
             settings,
             vec![Arc::new(Doorman)],
             NodeDoors {
-                logs: Arc::new(Echo),
-                decisions: Arc::new(Remembers),
+                agents: Arc::new(Agents),
                 images: Arc::new(Remembers),
             },
             tasks.clone(),

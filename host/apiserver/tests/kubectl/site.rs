@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::Request;
+use http::{Request, Response};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    ApiServer, Decisions, Image, Images, Listener, LogOptions, NodeDoors, PodLogs, Settings,
-    StoreKind, StoreLimits, User,
+    ApiServer, Image, Images, Listener, NodeAgents, NodeDoors, Settings, StoreKind, StoreLimits,
+    User,
 };
 use osier_identity::{Authority, Credential, Subject, TokenKey};
+use osier_kubelet::Question;
 use osier_process::body::{self, Body};
+use osier_process::clock;
 use osier_process::serve::{Limits, Security, serve};
 use osier_process::{Boxed, Tasks};
 use serde_json::json;
@@ -37,26 +39,27 @@ impl Images for Lines {
     }
 }
 
-impl Decisions for Lines {
-    fn find<'a>(
-        &'a self,
-        _node: &'a str,
-        _request_id: &'a str,
-    ) -> Boxed<'a, Result<Vec<serde_json::Value>, Status>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
-
-impl PodLogs for Lines {
-    fn open<'a>(
+impl NodeAgents for Lines {
+    fn ask<'a>(
         &'a self,
         _: &'a Object,
-        container: &'a str,
-        options: LogOptions,
-    ) -> Boxed<'a, Result<Body, Status>> {
-        let first = format!("{container} begins, follow={}\n", options.follow);
-        let lines = [Ok(first.into()), Ok("and ends\n".into())];
-        Box::pin(async move { Ok(body::stream(futures::stream::iter(lines))) })
+        question: Request<Body>,
+    ) -> Boxed<'a, Result<Response<Body>, Status>> {
+        let uri = question.uri().clone();
+        let asked = Question::read(uri.path(), uri.query().unwrap_or_default(), clock::now());
+        Box::pin(async move {
+            let Question::Logs {
+                container, options, ..
+            } = asked?
+            else {
+                return Err(Status::unavailable("logs only"));
+            };
+            let first = format!("{container} begins, follow={}\n", options.follow);
+            let lines = [Ok(first.into()), Ok("and ends\n".into())];
+            Ok(osier_kubelet::text(body::stream(futures::stream::iter(
+                lines,
+            ))))
+        })
     }
 }
 
@@ -76,8 +79,7 @@ impl Site {
             audit: None,
         };
         let doors = NodeDoors {
-            logs: Arc::new(Lines),
-            decisions: Arc::new(Lines),
+            agents: Arc::new(Lines),
             images: Arc::new(Lines),
         };
         let api = ApiServer::open(settings, Vec::new(), doors, tasks.clone())

@@ -13,10 +13,10 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::watch;
 
-use super::LogOptions;
 use super::file;
 use super::line::Line;
 use super::writer::{LogFile, Progress};
+use osier_kubelet::LogOptions;
 
 const CHUNK: usize = 64 * 1024;
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use http_body_util::BodyExt as _;
+use jiff::Timestamp;
 use osier_engine::Output as _;
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, SECRETS};
 use osier_client::Reference;
-use osier_engine::{CommandContainer, Container, HttpContainer, Mount, Workload};
+use osier_engine::{CommandContainer, Container, HttpContainer, Mount, Usage, Workload};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +36,16 @@ pub(super) enum Running {
     Serves(HttpContainer),
     /// Runs to its end.
     Runs(CommandContainer),
+}
+
+impl Running {
+    /// What it has used.
+    pub(super) fn usage(&self) -> Usage {
+        match self {
+            Self::Serves(container) => container.usage(),
+            Self::Runs(container) => container.usage(),
+        }
+    }
 }
 
 /// Why a container cannot be made (now).

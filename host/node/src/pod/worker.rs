@@ -334,6 +334,7 @@ impl Worker {
         let name = self
             .record(slot)
             .map_or_else(String::new, |record| record.name.clone());
+        self.shared.meters.remove(self.pod.uid(), &name);
         self.shared.logs.close_container(self.pod.uid(), &name);
         if let Running::Serves(container) = alive.body {
             self.shared.served.remove(self.pod.uid(), &name);

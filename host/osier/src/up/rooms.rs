@@ -8,10 +8,9 @@ use crate::bundled::Plugins;
 use crate::configuration::Settings;
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
+use crate::join::agents::Agents;
 use crate::join::certify::ApiCertify;
-use crate::join::decisions::NodeDecisions;
 use crate::join::images::NodeImages;
-use crate::join::pod_logs::NodeLogs;
 use crate::join::reviews::PluginReviews;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
@@ -73,14 +72,13 @@ impl Rooms {
         let engine = engine(settings, data, plane.clone())?;
         let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
         let images = images::puller((&settings.data_dir, &settings.images), plane.clone())?;
-        let logs = Arc::new(NodeLogs::default());
+        let agents = Arc::new(Agents::new(authority.clone(), api.clone()));
         let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
         let room = (policy.clone(), images.clone());
         let policies = Arc::new(PolicyAdmission::new(room, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
         let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies];
-        let decisions = Arc::new(NodeDecisions::default());
-        let joined = (admission, doors(&logs, &decisions, given));
+        let joined = (admission, doors(&agents, given));
         let server = open_api(settings, data, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
@@ -97,9 +95,8 @@ impl Rooms {
         };
         let agent = agent(settings, &listeners.mesh)?;
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
-        logs.join(&node);
         reviews.join(node.policies());
-        decisions.join(node.clone());
+        agents.join(node.clone());
         control(settings, &server, authority, &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
@@ -257,15 +254,10 @@ pub(super) fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
     });
 }
 
-fn doors(
-    logs: &Arc<NodeLogs>,
-    decisions: &Arc<NodeDecisions>,
-    images: Arc<NodeImages>,
-) -> NodeDoors {
+fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>) -> NodeDoors {
     NodeDoors {
+        agents: agents.clone(),
         images,
-        logs: logs.clone(),
-        decisions: decisions.clone(),
     }
 }
 

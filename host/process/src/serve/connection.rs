@@ -106,7 +106,7 @@ impl<H: Handle> Connections<H> {
         }
     }
 
-    async fn exchange<S: Stream + 'static>(self, stream: S, peer: Peer) {
+    pub(super) async fn exchange<S: Stream + 'static>(self, stream: S, peer: Peer) {
         let stopping = self.tasks.stopping();
         let peer = Arc::new(peer);
         let builder = self.builder();

@@ -35,6 +35,11 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 /// Behind a node's name, what its certificate calls it.
 const DOMAIN: &str = "nodes.osier.internal";
 
+/// What the certificate of a node's mesh listener calls it.
+pub fn server_name(node: &str) -> String {
+    format!("{node}.{DOMAIN}")
+}
+
 /// The connections of one node by the identity that calls.
 type ByIdentity = HashMap<Arc<str>, Arc<Slot>>;
 
@@ -181,8 +186,7 @@ impl Mesh {
             .await
             .map_err(|error| words(&error))?;
         tcp.set_nodelay(true).map_err(|error| words(&error))?;
-        let name =
-            ServerName::try_from(format!("{node}.{DOMAIN}")).map_err(|error| words(&error))?;
+        let name = ServerName::try_from(server_name(node)).map_err(|error| words(&error))?;
         let tls = TlsConnector::from(Arc::clone(&identity.config));
         let tls = tls
             .connect(name, tcp)

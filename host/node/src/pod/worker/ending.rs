@@ -93,6 +93,7 @@ impl Worker {
         let name = self
             .record(slot)
             .map_or_else(String::new, |record| record.name.clone());
+        self.shared.meters.remove(self.pod.uid(), &name);
         self.shared.served.remove(self.pod.uid(), &name);
         self.shared.logs.close_container(self.pod.uid(), &name);
         if let Some(record) = self.record_mut(slot) {

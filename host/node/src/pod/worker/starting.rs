@@ -82,6 +82,9 @@ impl Worker {
             up: true,
         };
         self.alive.insert(slot, alive);
+        let body = created.body.clone();
+        let meters = &self.shared.meters;
+        meters.add(self.pod.uid(), &name, move || body.usage());
         match created.body {
             Running::Serves(container) => {
                 if let Err(error) = container.start().await {

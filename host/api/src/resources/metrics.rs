@@ -1,0 +1,32 @@
+//! What is used, as `kubectl top` reads it. Nothing of it is stored: it is asked for at the nodes when it is read.
+
+use super::BASE;
+use crate::resource::Resource;
+
+const GROUP: &str = "metrics.k8s.io";
+const VERSIONS: &[&str] = &["v1beta1"];
+const READ: &[&str] = &["get", "list"];
+
+/// What nodes use.
+pub static NODE_METRICS: Resource = Resource {
+    group: GROUP,
+    versions: VERSIONS,
+    kind: "NodeMetrics",
+    plural: "nodes",
+    namespaced: false,
+    verbs: READ,
+    schema: "io.k8s.metrics.pkg.apis.metrics.v1beta1.NodeMetrics",
+    ..BASE
+};
+/// What pods use.
+pub static POD_METRICS: Resource = Resource {
+    group: GROUP,
+    versions: VERSIONS,
+    kind: "PodMetrics",
+    plural: "pods",
+    verbs: READ,
+    schema: "io.k8s.metrics.pkg.apis.metrics.v1beta1.PodMetrics",
+    ..BASE
+};
+
+pub(super) static TABLE: &[&Resource] = &[&NODE_METRICS, &POD_METRICS];

@@ -1,0 +1,94 @@
+//! The node agent's own API: answers what the API server asks (`osier_kubelet`), of this process or over mutual TLS.
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use osier_api::{Object, Status};
+use osier_client::Informer;
+use osier_kubelet::{LogOptions, PodKey, Question, json, refusal, text};
+use osier_process::body::Body;
+use osier_process::{Boxed, clock};
+use osier_proxy::Agent;
+use serde_json::json;
+
+use crate::decisions::Decisions;
+use crate::pod::Shared;
+use crate::port_forward;
+
+/// Answers questions about this node. Clones share the node.
+#[derive(Clone)]
+pub(crate) struct AgentApi {
+    shared: Arc<Shared>,
+    pods: Arc<Informer>,
+    decisions: Arc<Decisions>,
+}
+
+impl Agent for AgentApi {
+    fn call(&self, question: Request<Body>) -> Boxed<'static, Response<Body>> {
+        let this = self.clone();
+        Box::pin(async move {
+            let answer = this.answer(question).await;
+            answer.unwrap_or_else(|status| refusal(&status))
+        })
+    }
+}
+
+impl AgentApi {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        pods: &Arc<Informer>,
+        decisions: Arc<Decisions>,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            pods: Arc::clone(pods),
+            decisions,
+        }
+    }
+
+    async fn answer(&self, question: Request<Body>) -> Result<Response<Body>, Status> {
+        let (path, query) = (question.uri().path(), question.uri().query());
+        let node = self.shared.settings.node_name.as_str();
+        let asked = Question::read(path, query.unwrap_or_default(), clock::now())?;
+        match asked {
+            Question::Logs {
+                pod,
+                container,
+                options,
+            } => self.log(&pod, &container, options).await,
+            Question::PortForward(pod) => {
+                let pod = self.pod(&pod)?;
+                port_forward::begin(&self.shared, &pod, question)
+            }
+            Question::Summary => Ok(json(&self.shared.meters.summary(node))),
+            Question::Decisions(id) => {
+                let calls = self.decisions.find(&id);
+                Ok(json(
+                    &json!({"requestId": id, "node": node, "calls": calls}),
+                ))
+            }
+        }
+    }
+
+    /// The pod, and no other that has its name.
+    fn pod(&self, wanted: &PodKey) -> Result<Arc<Object>, Status> {
+        let pod = self.pods.get(&wanted.namespace, &wanted.name);
+        let pod = pod.filter(|pod| pod.uid() == wanted.uid);
+        pod.ok_or_else(|| {
+            let (namespace, name) = (&wanted.namespace, &wanted.name);
+            let words = format!("pod {namespace}/{name} is not known on this node yet, or no more");
+            Status::unavailable(words)
+        })
+    }
+
+    async fn log(
+        &self,
+        wanted: &PodKey,
+        container: &str,
+        options: LogOptions,
+    ) -> Result<Response<Body>, Status> {
+        let pod = self.pod(wanted)?;
+        let log = self.shared.logs.read(&pod, container, options).await?;
+        Ok(text(log))
+    }
+}
