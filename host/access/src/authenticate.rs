@@ -55,6 +55,22 @@ impl Tokens {
         Self(key)
     }
 
+    /// What OpenID Connect's discovery says of the issuer: where its keys are, and how it signs.
+    pub fn discovery(&self) -> Value {
+        json!({
+            "issuer": ISSUER,
+            "jwks_uri": format!("{ISSUER}/openid/v1/jwks"),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+
+    /// The keys with which others can check tokens, as a JSON Web Key Set.
+    pub fn key_set(&self) -> Value {
+        self.0.key_set()
+    }
+
     /// A signed token, and when it ends.
     ///
     /// # Errors

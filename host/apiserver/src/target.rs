@@ -16,6 +16,10 @@ pub(crate) enum Target {
     Group(String),
     /// `/api/v1` and `/apis/GROUP/VERSION`.
     GroupVersion(String, String),
+    /// `/.well-known/openid-configuration`: who signs the tokens of service accounts.
+    OpenIdConfiguration,
+    /// `/openid/v1/jwks`: the keys with which anybody can check them.
+    OpenIdKeys,
     OpenApiV2,
     /// The index of OpenAPI documents.
     OpenApiV3,
@@ -72,6 +76,8 @@ pub(crate) fn parse(path: &str) -> Target {
             Target::GroupVersion((*group).to_owned(), (*version).to_owned())
         }
         ["osier", "v1", "images"] => Target::Images,
+        [".well-known", "openid-configuration"] => Target::OpenIdConfiguration,
+        ["openid", "v1", "jwks"] => Target::OpenIdKeys,
         ["openapi", "v2"] => Target::OpenApiV2,
         ["openapi", "v3"] => Target::OpenApiV3,
         ["openapi", "v3", rest @ ..] => Target::OpenApiV3Document(rest.join("/")),

@@ -203,6 +203,16 @@ impl Client {
         read(answer, &what).await.map(|_| ())
     }
 
+    /// Asks for a token of a service account; `spec` is a TokenRequest's, and the answer has it with `status.token`.
+    pub async fn token(&self, account: (&str, &str), spec: Value) -> Result<Object, ClientError> {
+        let accounts = &osier_api::resources::SERVICE_ACCOUNTS;
+        let path = request::single(accounts, account.0, account.1, Part::Token);
+        let asked = json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec,
+        });
+        self.object(Method::POST, path, Some(asked)).await
+    }
+
     /// Watches a collection for what comes after `revision`, with bookmarks.
     pub async fn watch(
         &self,

@@ -16,6 +16,8 @@ pub enum Part {
     Binding,
     /// A namespace's finalizers.
     Finalize,
+    /// The tokens of a service account.
+    Token,
 }
 
 /// What to list or watch of a collection.
@@ -113,6 +115,7 @@ pub(crate) fn single(resource: &Resource, namespace: &str, name: &str, part: Par
         Part::Status => "/status",
         Part::Binding => "/binding",
         Part::Finalize => "/finalize",
+        Part::Token => "/token",
     };
     format!("{}/{name}{suffix}", collection(resource, namespace))
 }

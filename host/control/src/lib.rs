@@ -17,6 +17,7 @@ mod hash;
 mod informers;
 mod job;
 mod namespace;
+mod namespace_defaults;
 mod node_ipam;
 mod node_lifecycle;
 mod owned;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub node_grace: std::time::Duration,
     /// The cluster domain, which is the trust domain of identities too.
     pub domain: String,
+    /// The certificate of the cluster's authority, PEM; every namespace has it in `kube-root-ca.crt`.
+    pub authority: String,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             event_age: std::time::Duration::from_secs(3600),
             node_grace: std::time::Duration::from_secs(40),
             domain: "cluster.local".to_owned(),
+            authority: String::new(),
         }
     }
 }
@@ -93,6 +97,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn 
     endpoints::start(&context);
     wasm_plugin::start(&context);
     namespace::start(&context);
+    namespace_defaults::start(&context, settings.authority);
     garbage::start(&context);
     expiry::start(&context, settings.event_age);
     retire::start(&context, settings.finished_pods);

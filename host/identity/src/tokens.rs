@@ -142,6 +142,26 @@ mod tests {
     }
 
     #[test]
+    fn others_check_tokens_with_the_key_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = TokenKey::open(folder.path()).unwrap();
+        let token = key.sign(&json!({"sub": "a"})).unwrap();
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let found = &key.key_set()["keys"][0];
+        let header = signed.split('.').next().unwrap();
+        let header: Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+        assert_eq!(header["kid"], found["kid"]);
+        let coordinate = |name: &str| URL_SAFE_NO_PAD.decode(found[name].as_str().unwrap());
+        let mut point = vec![4];
+        point.extend(coordinate("x").unwrap());
+        point.extend(coordinate("y").unwrap());
+        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        public.verify(signed.as_bytes(), &signature).unwrap();
+    }
+
+    #[test]
     fn what_is_changed_is_no_token() {
         let folder = tempfile::tempdir().unwrap();
         let key = TokenKey::open(folder.path()).unwrap();

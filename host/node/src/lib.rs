@@ -30,6 +30,7 @@ mod served;
 mod settings;
 mod statuses;
 mod usage;
+mod tokens;
 mod volumes;
 
 pub use error::NodeError;

@@ -30,6 +30,7 @@ use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::usage::Meters;
+use crate::tokens::TokenKeeper;
 use crate::volumes::Volumes;
 
 /// A node that starts again waits this long for the pods that it ran before.
@@ -110,6 +111,7 @@ impl Node {
             logs: Logs::start(&folder, tasks),
             meters: Meters::start(tasks),
             volumes: Volumes::new(&settings.data_dir),
+            tokens: TokenKeeper::new(parts.client.clone()),
             served,
             statuses: Statuses::start(parts.client.clone(), tasks),
             addresses: Mutex::default(),

@@ -27,6 +27,7 @@ use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::usage::Meters;
+use crate::tokens::TokenKeeper;
 use crate::volumes::Volumes;
 
 pub(crate) use probe::Check;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) tokens: Arc<TokenKeeper>,
     pub(crate) served: Arc<Served>,
     pub(crate) statuses: Statuses,
     pub(crate) addresses: Mutex<Addresses>,

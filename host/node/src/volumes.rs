@@ -14,6 +14,7 @@ use osier_api::Object;
 use serde_json::Value;
 
 use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
+use crate::tokens::{Tokens, Wish};
 
 pub(crate) use disk::Volumes;
 
@@ -83,6 +84,14 @@ pub(crate) fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKin
     mounted.flat_map(parts).filter_map(reference).collect()
 }
 
+/// The tokens that the volumes of a container hold.
+pub(crate) fn tokens(pod: &Object, container: &Value) -> BTreeSet<Wish> {
+    let mounts = list(&container["volumeMounts"]);
+    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
+    let tokens = mounted.flat_map(parts).filter(|part| part.kind == TOKEN);
+    tokens.map(|part| Wish::of(part.source)).collect()
+}
+
 /// Whether any volume of the pod holds what objects say, which may change while the pod runs.
 pub(crate) fn follows(pod: &Object) -> bool {
     volumes(pod).flat_map(parts).next().is_some()
@@ -99,12 +108,13 @@ pub(crate) fn references_files(pod: &Object, container: &Value) -> bool {
 pub(crate) fn mounts(
     pod: &Object,
     container: &Value,
-    sources: &Sources,
+    (sources, tokens): (&Sources, &Tokens),
     place: &Place,
 ) -> Result<Vec<Mounted>, VolumeError> {
     let scope = Scope {
         pod,
         sources,
+        tokens,
         place,
     };
     list(&container["volumeMounts"])
@@ -112,7 +122,10 @@ pub(crate) fn mounts(
         .collect()
 }
 
-/// One source of files: a configMap, secret or downwardAPI, alone or projected.
+/// A token of the pod's service account, which only a projected volume holds.
+const TOKEN: &str = "serviceAccountToken";
+
+/// One source of files: a configMap, secret or downwardAPI, alone or projected, or a token.
 struct Part<'a> {
     kind: &'a str,
     source: &'a Value,
@@ -132,7 +145,7 @@ fn parts(volume: &Value) -> Vec<Part<'_>> {
     std::iter::once(volume)
         .chain(projected)
         .flat_map(|volume| {
-            let kinds = ["configMap", "secret", "downwardAPI"];
+            let kinds = ["configMap", "secret", "downwardAPI", TOKEN];
             kinds.map(|kind| Part {
                 kind,
                 source: &volume[kind],
@@ -172,6 +185,7 @@ fn within(path: &str) -> bool {
 struct Scope<'a> {
     pod: &'a Object,
     sources: &'a Sources,
+    tokens: &'a Tokens,
     place: &'a Place,
 }
 
@@ -204,6 +218,7 @@ impl Scope<'_> {
         for part in parts(volume) {
             match source_kind(part.kind) {
                 Some(kind) => self.keys((name, kind), part.source, &mut files)?,
+                None if part.kind == TOKEN => self.token(name, part.source, &mut files)?,
                 None => self.fields(name, part.source, &mut files)?,
             }
         }
@@ -212,7 +227,14 @@ impl Scope<'_> {
 
     /// Refuses what is none of the kinds above, alone or projected.
     fn mountable(&self, name: &str, volume: &Value) -> Result<(), VolumeError> {
-        let known = ["name", "projected", "configMap", "secret", "downwardAPI"];
+        let known = [
+            "name",
+            "projected",
+            "configMap",
+            "secret",
+            "downwardAPI",
+            TOKEN,
+        ];
         let all = std::iter::once(volume).chain(list(&volume["projected"]["sources"]));
         let mut kinds = all.filter_map(Value::as_object).flatten();
         match kinds.find(|(kind, value)| !value.is_null() && !known.contains(&kind.as_str())) {
@@ -264,6 +286,16 @@ impl Scope<'_> {
             }
         }
         Ok(())
+    }
+
+    fn token(&self, volume: &str, source: &Value, files: &mut Files) -> Result<(), VolumeError> {
+        let path = source["path"].as_str().unwrap_or_default().to_owned();
+        let token = self.tokens.get(&Wish::of(source)).cloned();
+        put(
+            volume,
+            files,
+            (path, token.unwrap_or_default().into_bytes()),
+        )
     }
 
     fn fields(&self, volume: &str, source: &Value, files: &mut Files) -> Result<(), VolumeError> {

@@ -754,7 +754,7 @@ fn volumes_that_no_container_can_mount_are_said() {
         "volumes": [
             {"name": "a", "emptyDir": {}}, {"name": "b", "configMap": {"name": "c"}},
             {"name": "c", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "d", "hostPath": {"path": "/"}},
-            {"name": "e", "projected": {"sources": [{"secret": {"name": "s"}}, {"serviceAccountToken": {"path": "t"}}]}},
+            {"name": "e", "projected": {"sources": [{"secret": {"name": "s"}}, {"serviceAccountToken": {"path": "t"}}, {"clusterTrustBundle": {"path": "t"}}]}},
         ],
         "containers": [{"volumeMounts": [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/b", "subPath": "x"}]}],
     });
@@ -765,7 +765,7 @@ fn volumes_that_no_container_can_mount_are_said() {
         [
             "spec.volumes[2].emptyDir.sizeLimit",
             "spec.volumes[3].hostPath",
-            "spec.volumes[4].projected.sources[1].serviceAccountToken",
+            "spec.volumes[4].projected.sources[2].clusterTrustBundle",
             "spec.containers[0].volumeMounts[1].subPath",
         ]
     );

@@ -90,11 +90,7 @@ fn volumes(volumes: &At<'_>, found: &mut Vec<String>) {
                 }
                 "projected" => {
                     for one in source.at("sources").items() {
-                        for kind in [
-                            "serviceAccountToken",
-                            "clusterTrustBundle",
-                            "podCertificate",
-                        ] {
+                        for kind in ["clusterTrustBundle", "podCertificate"] {
                             said_unmountable(found, &one.at(kind), "leave it out");
                         }
                     }

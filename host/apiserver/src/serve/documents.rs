@@ -31,6 +31,12 @@ pub(super) fn answer(
     match target {
         Target::Health => Ok(health(server, incoming)),
         Target::Version => Ok(version()),
+        Target::OpenIdConfiguration => Ok(respond::json(200, &server.tokens.discovery())),
+        Target::OpenIdKeys => Ok(respond::bytes(
+            200,
+            "application/jwk-set+json",
+            server.tokens.key_set().to_string(),
+        )),
         Target::CoreVersions => Ok(discovered(discovery.core(form), form, incoming)),
         Target::Groups => Ok(discovered(discovery.groups(form), form, incoming)),
         Target::Group(group) => {

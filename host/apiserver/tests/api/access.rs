@@ -388,3 +388,36 @@ async fn who_may_impersonate_is_the_other_and_nobody_more() {
     let nobody = as_user(&[("impersonate-group", "dev")], PODS);
     assert_eq!(server.send_as(&admin, nobody).await.code, 400);
 }
+
+#[tokio::test]
+async fn whoever_may_learns_who_signs_tokens_and_with_which_key() {
+    let server = Server::new().await;
+    let (discovery, keys) = ("/.well-known/openid-configuration", "/openid/v1/jwks");
+    let bearer = User::new(
+        "system:serviceaccount:default:robot",
+        ["system:serviceaccounts"],
+    );
+    for path in [discovery, keys] {
+        assert_eq!(get(&server, &ann(), path).await, 403, "{path}");
+        assert_eq!(get(&server, &bearer, path).await, 200, "{path}");
+        let posted = post(
+            &server,
+            &User::new("admin", ["system:masters"]),
+            path,
+            json!({}),
+        )
+        .await;
+        assert_eq!(posted.code, 405, "{path}");
+    }
+    let found = server.get(discovery).await.good();
+    assert_eq!(
+        found["jwks_uri"],
+        json!(format!(
+            "{}/openid/v1/jwks",
+            found["issuer"].as_str().unwrap()
+        ))
+    );
+    let answer = server.get(keys).await;
+    assert_eq!(answer.headers["content-type"], "application/jwk-set+json");
+    assert_eq!(answer.good()["keys"][0]["alg"], "ES256");
+}

@@ -16,6 +16,7 @@ use crate::components::LoadError;
 use crate::environment::{self, Place, SourceKind, Sources};
 use crate::images::{ImageError, InUse, PullFailure, Pulled};
 use crate::outgoing::Egress;
+use crate::tokens::Tokens;
 use crate::volumes;
 
 /// A container that can be started.
@@ -165,6 +166,19 @@ async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sou
     Ok(found)
 }
 
+/// The tokens that a container's volumes hold.
+async fn tokens(shared: &Shared, pod: &Object, container: &Value) -> Result<Tokens, Refusal> {
+    let mut found = Tokens::new();
+    for wish in volumes::tokens(pod, container) {
+        let token = shared.tokens.token(pod, &wish).await;
+        let token = token.map_err(|error| {
+            Refusal::config(format!("no token of its service account: {error}"))
+        })?;
+        found.insert(wish, token);
+    }
+    Ok(found)
+}
+
 /// The directories of a container, with what their objects say now.
 pub(super) async fn mounts(
     shared: &Arc<Shared>,
@@ -182,7 +196,9 @@ async fn write(
     container: &Value,
     place: &Place,
 ) -> Result<Vec<Mount>, Refusal> {
-    let mounted = volumes::mounts(pod, container, sources, place).map_err(Refusal::config)?;
+    let tokens = tokens(shared, pod, container).await?;
+    let mounted = volumes::mounts(pod, container, (sources, &tokens), place);
+    let mounted = mounted.map_err(Refusal::config)?;
     if mounted.is_empty() {
         return Ok(Vec::new());
     }

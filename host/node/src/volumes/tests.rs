@@ -36,7 +36,12 @@ fn read(volume: Value) -> Result<Vec<Mounted>, VolumeError> {
         allocatable_memory: 1 << 30,
     };
     let container = json!({"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
-    mounts(&pod(volume), &container, &sources, &place)
+    let wish = Wish {
+        audience: "vault".to_owned(),
+        seconds: 600,
+    };
+    let tokens = [(wish, "signed".to_owned())].into();
+    mounts(&pod(volume), &container, (&sources, &tokens), &place)
 }
 
 fn files(volume: Value) -> Vec<(String, Vec<u8>)> {
@@ -87,6 +92,21 @@ fn a_projection_joins_its_sources() {
 }
 
 #[test]
+fn a_projection_holds_the_token_that_it_asks_for() {
+    let asked = json!({"audience": "vault", "expirationSeconds": 600, "path": "tokens/vault"});
+    let volume = json!({"name": "v", "projected": {"sources": [{"serviceAccountToken": asked}]}});
+    assert_eq!(files(volume.clone()), [file("tokens/vault", "signed")]);
+    let container = json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+    let wished = super::tokens(&pod(volume.clone()), &container);
+    assert_eq!(wished.len(), 1);
+    assert!(
+        super::tokens(&pod(volume.clone()), &json!({})).is_empty(),
+        "what is not mounted is not asked for"
+    );
+    assert!(follows(&pod(volume)), "it is renewed");
+}
+
+#[test]
 fn what_is_missing_or_not_possible_is_told() {
     let told = |volume: Value| read(volume).unwrap_err().to_string();
     let missing = json!({"name": "v", "configMap": {"name": "none"}});
@@ -99,9 +119,9 @@ fn what_is_missing_or_not_possible_is_told() {
     );
     let host = json!({"name": "v", "hostPath": {"path": "/etc"}});
     assert!(told(host).contains("hostPath cannot be mounted"));
-    let token =
-        json!({"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}});
-    assert!(told(token).contains("serviceAccountToken cannot be mounted"));
+    let bundle =
+        json!({"name": "v", "projected": {"sources": [{"clusterTrustBundle": {"path": "t"}}]}});
+    assert!(told(bundle).contains("clusterTrustBundle cannot be mounted"));
     for path in ["../x", "/etc/x", "a/../../x", "..data", ""] {
         let out = json!({"name": "v", "configMap": {"name": "c", "items": [{"key": "a.conf", "path": path}]}});
         assert!(told(out).contains("is not a path in a volume"), "{path}");

@@ -183,6 +183,7 @@ fn control(settings: &Settings, server: &Arc<ApiServer>, authority: Arc<Authorit
     let user = User::new("system:controllers", ["osier:components"]);
     let control = osier_control::Settings {
         node_grace: Duration::from_secs(settings.node_grace_seconds),
+        authority: authority.certificate_pem().to_owned(),
         ..osier_control::Settings::default()
     };
     let signer = Arc::new(AuthoritySigner(authority));

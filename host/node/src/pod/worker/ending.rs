@@ -132,6 +132,7 @@ impl Worker {
     async fn clean(&self) {
         let uid = self.pod.uid().to_owned();
         self.shared.statuses.forget(&uid);
+        self.shared.tokens.forget(&uid);
         self.shared.addresses.lock().release(&uid);
         let logs = self.shared.logs.clone();
         let volumes = Arc::clone(&self.shared.volumes);
