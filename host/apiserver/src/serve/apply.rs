@@ -4,14 +4,25 @@ use http::Response;
 use osier_api::managed::{self, ApplyError};
 use osier_api::{Fault, FaultKind, Object, Status, schema};
 use osier_process::body::Body;
+use serde_json::{Value, json};
 
 use super::Exchange;
+use super::parts::scale;
 use super::patch::{self, APPLY};
 use crate::draft;
 use crate::query::{self, FieldValidation};
 use crate::registry::{Change, Part, Write};
+use crate::respond;
 use crate::target::Address;
 
+/// What an applied Scale says about its object; all else is the object's own.
+const SCALE_METADATA: [&str; 5] = [
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "managedFields",
+];
 /// How often an apply begins anew because the object came or went meanwhile.
 const ATTEMPTS: usize = 8;
 
@@ -36,7 +47,7 @@ impl Exchange<'_> {
             return Err(query::invalid_options(&fault));
         }
         let force = query::force(&self.incoming.query)?.unwrap_or(false);
-        let wish = self.wish(&mut write, force).await?;
+        let wish = self.wish(&mut write, (part, force)).await?;
         for _ in 0..ATTEMPTS {
             let (code, result) = match self.server.registry.get(self.address) {
                 Ok(_) => (200, self.apply_to_live(&mut write, &wish, part).await),
@@ -52,6 +63,11 @@ impl Exchange<'_> {
                         "AlreadyExists"
                     }) => {}
                 Err(refusal) => return Err(refusal),
+                Ok(object) if part == Part::Scale => {
+                    let mut response = respond::json(code, &scale(&object));
+                    respond::warn(&mut response, &write.warnings);
+                    return Ok(response);
+                }
                 Ok(object) => return self.show(code, object, &write.warnings),
             }
         }
@@ -59,7 +75,11 @@ impl Exchange<'_> {
     }
 
     /// Reads the configuration. What the schema does not know is refused whatever the caller wishes: nobody could own it.
-    async fn wish(&mut self, write: &mut Write<'_>, force: bool) -> Result<Wish, Status> {
+    async fn wish(
+        &mut self,
+        write: &mut Write<'_>,
+        (part, force): (Part, bool),
+    ) -> Result<Wish, Status> {
         let address = self.address;
         let document = patch::read(&self.incoming.bytes().await?)?;
         for field in ["apiVersion", "kind"] {
@@ -68,7 +88,11 @@ impl Exchange<'_> {
                 return Err(Status::bad_request(words));
             }
         }
-        let mut config = draft::as_object(address, document.value)?;
+        let config = match part {
+            Part::Scale => unscaled(write, &document.value)?,
+            _ => document.value,
+        };
+        let mut config = draft::as_object(address, config)?;
         if config
             .get(&["metadata", "managedFields"])
             .is_some_and(|list| {
@@ -145,6 +169,42 @@ fn merged(write: &Write<'_>, live: Option<&Object>, wish: &Wish) -> Result<Objec
             Status::apply_conflict(&error.to_string(), causes)
         }
     })
+}
+
+/// The configuration of the scaled object that an applied Scale stands for: who applies it owns the replica count.
+fn unscaled(write: &Write<'_>, scale: &Value) -> Result<Value, Status> {
+    let address = write.address;
+    for (field, wanted) in [("apiVersion", "autoscaling/v1"), ("kind", "Scale")] {
+        let found = scale[field].as_str().unwrap_or_default();
+        if found != wanted {
+            return Err(Status::bad_request(format!(
+                "the {field} in the data ({found}) does not match the expected {field} ({wanted})"
+            )));
+        }
+    }
+    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let mut top = fields(scale).into_iter().map(|(name, _)| name);
+    let known = ["apiVersion", "kind", "metadata", "spec", "status"];
+    let stray = top.find(|name| !known.contains(&name.as_str()));
+    let mut spec = fields(&scale["spec"]).into_iter().map(|(name, _)| name);
+    let within = spec.find(|name| name != "replicas");
+    if let Some(stray) = stray.or(within.map(|name| format!("spec.{name}"))) {
+        let words = format!(".{stray}: field not declared in schema");
+        return Err(unfit(write, &words));
+    }
+    let replicas = &scale["spec"]["replicas"];
+    if replicas
+        .as_i64()
+        .is_none_or(|count| i32::try_from(count).is_err())
+    {
+        return Err(unfit(write, ".spec.replicas: expected an integer"));
+    }
+    let mut metadata = fields(&scale["metadata"]);
+    metadata.retain(|name, _| SCALE_METADATA.contains(&name.as_str()));
+    Ok(json!({
+        "apiVersion": address.api_version(), "kind": address.resource.kind,
+        "metadata": metadata, "spec": {"replicas": replicas},
+    }))
 }
 
 fn misnamed(address: &Address, name: &str) -> Status {

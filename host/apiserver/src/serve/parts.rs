@@ -28,6 +28,7 @@ impl Exchange<'_> {
                 self.patch_status().await
             }
             (Subresource::Scale, Method::GET) => self.show_scale(),
+            (Subresource::Scale, Method::PATCH) if self.applies() => self.apply(Part::Scale).await,
             (Subresource::Scale, Method::PUT | Method::PATCH) => self.write_scale().await,
             (Subresource::Binding, Method::POST) => self.bind().await,
             (Subresource::Eviction, Method::POST) => self.evict().await,
@@ -224,7 +225,7 @@ fn bound(pod: &Object, node: &str, binding: &Value) -> Object {
 }
 
 /// The replica count of an object as an `autoscaling/v1` Scale.
-fn scale(object: &Object) -> Value {
+pub(super) fn scale(object: &Object) -> Value {
     let mut metadata = Map::new();
     for field in [
         "name",

@@ -253,3 +253,82 @@ async fn a_dry_run_writes_nothing() {
     assert_eq!((shown.code, managers(&shown.good()).len()), (201, 1));
     assert_eq!(server.get(&path).await.code, 404);
 }
+
+#[tokio::test]
+async fn an_applied_scale_owns_the_replica_count_and_nothing_else() {
+    let server = Server::new().await;
+    let path = "/apis/apps/v1/namespaces/default/deployments/web";
+    let deployment = |replicas: Option<u32>| {
+        let labels = json!({"app": "web"});
+        let mut config = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "main", "image": "web:1"}]}}}});
+        if let Some(replicas) = replicas {
+            config["spec"]["replicas"] = json!(replicas);
+        }
+        config
+    };
+    let scale = |spec: Value| json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "web"}, "spec": spec});
+    let part = format!("{path}/scale");
+    let five = scale(json!({"replicas": 5}));
+    let early = apply(&server, &part, "fieldManager=auto", five.clone()).await;
+    assert_eq!(early.code, 404, "what is not there is not scaled");
+    apply(&server, path, "fieldManager=ann", deployment(Some(2)))
+        .await
+        .good();
+
+    let refused = apply(&server, &part, "fieldManager=auto", five.clone()).await;
+    assert_eq!(refused.code, 409);
+    assert_eq!(
+        refused.message(),
+        "Apply failed with 1 conflict: conflict with \"ann\": .spec.replicas"
+    );
+    let forced = apply(&server, &part, "fieldManager=auto&force=true", five)
+        .await
+        .good();
+    assert_eq!(
+        (&forced["kind"], &forced["spec"]["replicas"]),
+        (&json!("Scale"), &json!(5))
+    );
+    let stored = server.get(path).await.good();
+    assert_eq!(stored["spec"]["replicas"], 5);
+    let entries = stored["metadata"]["managedFields"].as_array().unwrap();
+    let auto = entries.iter().find(|entry| entry["manager"] == "auto");
+    let auto = auto.unwrap();
+    assert_eq!(auto["subresource"], "scale");
+    assert_eq!(auto["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
+
+    let kept = apply(&server, path, "fieldManager=ann", deployment(None))
+        .await
+        .good();
+    assert_eq!(kept["spec"]["replicas"], 5, "the scaler's count stays");
+    let back = apply(&server, path, "fieldManager=ann", deployment(Some(2))).await;
+    assert_eq!(back.code, 409);
+    assert!(
+        back.message()
+            .contains("conflict with \"auto\" with subresource \"scale\": .spec.replicas"),
+        "{}",
+        back.message()
+    );
+
+    let wrong = [
+        (
+            deployment(Some(1)),
+            "does not match the expected apiVersion (autoscaling/v1)",
+        ),
+        (
+            scale(json!({"replicas": 1, "x": 1})),
+            ".spec.x: field not declared in schema",
+        ),
+        (
+            scale(json!({"replicas": "many"})),
+            ".spec.replicas: expected an integer",
+        ),
+        (scale(json!({})), ".spec.replicas: expected an integer"),
+    ];
+    for (config, words) in wrong {
+        let refused = apply(&server, &part, "fieldManager=auto", config).await;
+        assert_eq!(refused.code, 400, "{}", refused.text);
+        assert!(refused.message().contains(words), "{}", refused.message());
+    }
+}
