@@ -49,9 +49,19 @@ pub(crate) enum Command {
     /// Delete what manifests name.
     #[command(after_help = "Example:\n  osier delete -f examples/hello/hello.yaml")]
     Delete(Files),
-    /// Show objects as a table, or whole with `-o json`.
-    #[command(after_help = "Examples:\n  osier get pods -A\n  osier get plugins denier -o json")]
+    /// Show objects as a table, or whole with `-o json` or `-o yaml`.
+    #[command(
+        after_help = "Examples:\n  osier get pods -A -o wide\n  osier get pods -l app=hello -o name\n  osier get plugin/denier -o yaml"
+    )]
     Get(Get),
+    /// Print what the containers of a pod wrote.
+    #[command(after_help = "Example:\n  osier logs hello --follow --tail 10")]
+    Logs(Logs),
+    /// Wait until an object has a condition, or is gone.
+    #[command(
+        after_help = "Examples:\n  osier wait pod/hello --for condition=Ready\n  osier wait deployment/web --for condition=Available --timeout 120\n  osier wait pod/hello --for delete"
+    )]
+    Wait(Wait),
     /// Show what was decided about a request: route, policies, plugins, and the time of each step.
     #[command(
         after_help = "Example:\n  osier why \"$(curl -si http://127.0.0.1:8080/ | sed -n 's/^x-request-id: //p' | tr -d '\\r')\""
@@ -159,16 +169,75 @@ pub(crate) struct Files {
 /// `osier get`.
 #[derive(Args, Debug)]
 pub(crate) struct Get {
-    /// The resource: plural, singular or short name.
+    /// The resource: plural, singular or short name; or RESOURCE/NAME.
     pub(crate) resource: String,
     /// One object of it.
     pub(crate) name: Option<String>,
     /// Objects of all namespaces.
     #[arg(short = 'A', long)]
     pub(crate) all_namespaces: bool,
-    /// `json` for the whole objects.
+    /// Only objects with these labels, such as `app=hello,tier!=front`.
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
+    pub(crate) selector: Option<String>,
+    /// How to show them.
     #[arg(short, long, value_name = "FORMAT")]
-    pub(crate) output: Option<Output>,
+    pub(crate) output: Option<Form>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Forms in which objects are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The whole objects, JSON.
+    Json,
+    /// The whole objects, YAML.
+    Yaml,
+    /// RESOURCE/NAME, a line each.
+    Name,
+    /// The table with all its columns.
+    Wide,
+}
+
+/// `osier logs`.
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// The pod.
+    pub(crate) pod: String,
+    /// The container; needed where the pod has several.
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+    /// Go on until the container ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// The log of the container's life before this one.
+    #[arg(short, long)]
+    pub(crate) previous: bool,
+    /// Only the last lines.
+    #[arg(long, value_name = "LINES")]
+    pub(crate) tail: Option<u32>,
+    /// Begin each line with its time.
+    #[arg(long)]
+    pub(crate) timestamps: bool,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `osier wait`.
+#[derive(Args, Debug)]
+pub(crate) struct Wait {
+    /// The resource; or RESOURCE/NAME.
+    pub(crate) object: String,
+    /// Which one.
+    pub(crate) name: Option<String>,
+    /// `condition=NAME`, `condition=NAME=VALUE` or `delete`.
+    #[arg(long = "for", value_name = "GOAL")]
+    pub(crate) goal: String,
+    /// Give up after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) timeout: u64,
     /// How to reach the API.
     #[command(flatten)]
     pub(crate) connection: Connection,

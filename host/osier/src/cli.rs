@@ -3,10 +3,12 @@
 mod apply;
 mod get;
 mod image;
+mod logs;
 mod manifests;
 mod plugin;
 mod registry;
 mod token;
+mod wait;
 mod why;
 
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
@@ -32,6 +34,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Apply(files) => block_on(apply::apply(&files)),
         Command::Delete(files) => block_on(apply::delete(&files)),
         Command::Get(get) => block_on(get::get(&get)),
+        Command::Logs(logs) => block_on(logs::logs(&logs)),
+        Command::Wait(wait) => block_on(wait::wait(&wait)),
         Command::Why(why) => block_on(why::why(&why)),
         Command::Config(config) => match config.command {
             ConfigCommand::Print(up) => print_configuration(&up),

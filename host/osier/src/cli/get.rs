@@ -1,6 +1,7 @@
-//! `osier get`: the API server's own table, aligned.
+//! `osier get`: the API server's own table, aligned; or the objects as they are.
 
-use crate::arguments::{Get, Output};
+use super::apply::full_name;
+use crate::arguments::{Form, Get};
 use anyhow::bail;
 use osier_api::{Object, Resource, resources, table};
 use osier_client::Query;
@@ -8,69 +9,108 @@ use serde_json::Value;
 
 /// Shows objects.
 pub(crate) async fn get(get: &Get) -> anyhow::Result<()> {
-    let Some(resource) = named(&get.resource) else {
-        let known: Vec<_> = resources::all()
-            .iter()
-            .map(|resource| resource.plural)
-            .collect();
-        bail!(
-            "{}: no such resource; one of {}",
-            get.resource,
-            known.join(", ")
-        );
-    };
+    let (resource, name) = split(&get.resource, get.name.as_deref());
+    let resource = named(resource)?;
+    if name.is_some() && get.selector.is_some() {
+        bail!("a name and a selector exclude each other: leave one out");
+    }
     let client = super::connect(&get.connection)?;
     let namespace = if get.all_namespaces || !resource.namespaced {
         ""
     } else {
         get.connection.namespace.as_str()
     };
-    let objects = match &get.name {
+    let objects = match name {
         Some(name) => vec![client.get(resource, namespace, name).await?],
         None => {
-            client
-                .list_all(resource, namespace, &Query::default())
-                .await?
-                .items
+            let query = Query {
+                labels: get.selector.clone(),
+                ..Query::default()
+            };
+            client.list_all(resource, namespace, &query).await?.items
         }
     };
+    let single = name.is_some();
     match get.output {
-        Some(Output::Json) => println!("{}", serde_json::to_string_pretty(&json(get, objects))?),
-        None if objects.is_empty() => eprintln!("No resources found"),
-        None => print!("{}", aligned(&rows(resource, &objects, get.all_namespaces))),
+        Some(Form::Json) => {
+            println!("{}", serde_json::to_string_pretty(&whole(single, objects))?);
+        }
+        Some(Form::Yaml) => print!("{}", serde_saphyr::to_string(&whole(single, objects))?),
+        Some(Form::Name) => {
+            for object in &objects {
+                println!("{}/{}", full_name(resource), object.name());
+            }
+        }
+        None | Some(Form::Wide) if objects.is_empty() => eprintln!("No resources found"),
+        None | Some(Form::Wide) => {
+            let columns = Columns {
+                namespaces: get.all_namespaces && resource.namespaced,
+                wide: get.output.is_some(),
+            };
+            print!("{}", aligned(&rows(resource, &objects, columns)));
+        }
     }
     Ok(())
 }
 
-fn named(name: &str) -> Option<&'static Resource> {
-    let matches = |found: &&&'static Resource| {
-        found.plural == name || found.singular == name || found.short_names.contains(&name)
-    };
-    resources::all().iter().find(matches).copied()
+/// RESOURCE/NAME in its two parts; or the name that stands behind.
+pub(super) fn split<'a>(text: &'a str, name: Option<&'a str>) -> (&'a str, Option<&'a str>) {
+    match (text.split_once('/'), name) {
+        (Some((resource, name)), None) => (resource, Some(name)),
+        _ => (text, name),
+    }
 }
 
-fn json(get: &Get, mut objects: Vec<Object>) -> Value {
-    if get.name.is_some() {
+/// The resource of this name: plural, singular or short, and with its group behind a dot if it says one.
+pub(super) fn named(name: &str) -> anyhow::Result<&'static Resource> {
+    let (word, group) = match name.split_once('.') {
+        Some((word, group)) => (word, Some(group)),
+        None => (name, None),
+    };
+    let matches = |found: &&&'static Resource| {
+        let called =
+            found.plural == word || found.singular == word || found.short_names.contains(&word);
+        called && group.is_none_or(|group| found.group == group)
+    };
+    if let Some(found) = resources::all().iter().find(matches) {
+        return Ok(found);
+    }
+    let known = resources::all().iter().map(|resource| resource.plural);
+    let known: Vec<&str> = known.collect();
+    bail!("{name}: no such resource; one of {}", known.join(", "))
+}
+
+fn whole(single: bool, mut objects: Vec<Object>) -> Value {
+    if single {
         return objects.pop().map_or(Value::Null, Object::into_value);
     }
     let items: Vec<Value> = objects.into_iter().map(Object::into_value).collect();
     serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items})
 }
 
-fn rows(resource: &'static Resource, objects: &[Object], namespaces: bool) -> Vec<Vec<String>> {
+/// Which columns are shown.
+#[derive(Clone, Copy)]
+struct Columns {
+    /// The namespace first.
+    namespaces: bool,
+    /// Those too that are of less interest.
+    wide: bool,
+}
+
+fn rows(resource: &'static Resource, objects: &[Object], wanted: Columns) -> Vec<Vec<String>> {
     let table = table::render(resource, objects, osier_process::clock::now());
     let columns = table["columnDefinitions"]
         .as_array()
         .cloned()
         .unwrap_or_default();
     let shown: Vec<usize> = (0..columns.len())
-        .filter(|index| columns[*index]["priority"].as_i64().unwrap_or(0) == 0)
+        .filter(|index| wanted.wide || columns[*index]["priority"].as_i64().unwrap_or(0) == 0)
         .collect();
     let mut head: Vec<String> = shown
         .iter()
         .map(|index| cell(&columns[*index]["name"]).to_uppercase())
         .collect();
-    if namespaces && resource.namespaced {
+    if wanted.namespaces {
         head.insert(0, "NAMESPACE".to_owned());
     }
     let mut rows = vec![head];
@@ -79,7 +119,7 @@ fn rows(resource: &'static Resource, objects: &[Object], namespaces: bool) -> Ve
             .iter()
             .map(|index| cell(&row["cells"][*index]))
             .collect();
-        if namespaces && resource.namespaced {
+        if wanted.namespaces {
             cells.insert(0, object.namespace().to_owned());
         }
         rows.push(cells);
@@ -125,5 +165,16 @@ mod tests {
         let rows =
             [["NAME", "AGE"], ["reviews-v1", "5m"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(aligned(&rows), "NAME         AGE\nreviews-v1   5m\n");
+    }
+    #[test]
+    fn resources_are_named_as_people_do() {
+        let plural = |name: &str| named(name).map(|resource| resource.plural).ok();
+        for name in ["pods", "pod", "po"] {
+            assert_eq!(plural(name), Some("pods"));
+        }
+        assert_eq!(plural("deployment.apps"), Some("deployments"));
+        assert_eq!(plural("deployment.batch"), None);
+        assert_eq!(split("pod/a", None), ("pod", Some("a")));
+        assert_eq!(split("pod", Some("a")), ("pod", Some("a")));
     }
 }

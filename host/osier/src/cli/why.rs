@@ -72,7 +72,7 @@ async fn ask(client: &Client, node: &str, request_id: &str) -> anyhow::Result<Ve
 }
 
 /// A path segment.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
