@@ -4,9 +4,9 @@ use osier_api::{Fault, FaultKind, Object, Resource, Status, defaults, schema};
 use serde_json::{Value, json};
 
 use crate::decode::{self, Document, Format};
-use crate::protobuf;
 use crate::query::FieldValidation;
 use crate::target::Address;
+use osier_protobuf as protobuf;
 
 /// Reads a body as an object of the resource at `address`. The paths of repeated keys come along.
 pub(crate) fn read(

@@ -18,7 +18,6 @@ mod listener;
 mod objects;
 mod openapi;
 mod openapi_v2;
-mod protobuf;
 mod query;
 mod registry;
 mod render;

@@ -7,8 +7,8 @@ use osier_engine::{ComponentError, Digest, Engine, Workload};
 use osier_process::Tasks;
 use parking_lot::Mutex;
 
-use crate::images::{Bundled, ImageError, ImageStore, Puller};
 use crate::remote::{Remote, RemoteError};
+use osier_images::{Bundled, ImageError, ImageStore, Puller};
 
 /// Compiled workloads kept ready; pods that run keep theirs anyway.
 const KEPT: usize = 64;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::images::ImageError;
+use osier_images::ImageError;
 
 /// A node cannot start.
 #[derive(Debug, thiserror::Error)]

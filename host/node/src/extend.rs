@@ -21,9 +21,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::gate::PolicyGate;
-use crate::images::PullPolicy;
 use crate::pod::Shared;
 use course::{Course, Entry};
+use osier_images::PullPolicy;
 use status::{Standing, Writer};
 
 /// A plugin that could not be loaded is tried again: its image may have been imported meanwhile.

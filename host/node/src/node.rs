@@ -20,7 +20,6 @@ use crate::components::Components;
 use crate::error::NodeError;
 use crate::extend::Extensions;
 use crate::gate::{Policies, PolicyGate};
-use crate::images::{Bundled, ImageStore, Puller};
 use crate::logs::Logs;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
@@ -29,9 +28,10 @@ use crate::remote::Remote;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
-use crate::usage::Meters;
 use crate::tokens::TokenKeeper;
+use crate::usage::Meters;
 use crate::volumes::Volumes;
+use osier_images::{Bundled, ImageStore, Puller};
 
 /// A node that starts again waits this long for the pods that it ran before.
 const RESUME: Duration = Duration::from_secs(5);

@@ -26,8 +26,8 @@ use crate::mesh::Published;
 use crate::served::Served;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
-use crate::usage::Meters;
 use crate::tokens::TokenKeeper;
+use crate::usage::Meters;
 use crate::volumes::Volumes;
 
 pub(crate) use probe::Check;

@@ -11,8 +11,8 @@ use osier_process::clock;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::images::ImageStore;
 use crate::settings::Settings;
+use osier_images::ImageStore;
 
 /// How often the Lease is renewed, and for how long it holds: as kubelet.
 const RENEW: Duration = Duration::from_secs(10);

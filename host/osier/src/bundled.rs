@@ -1,6 +1,6 @@
 //! The first-party plugins that the build put into the binary.
 
-use osier_node::Bundled;
+use osier_images::Bundled;
 
 /// Name and component of each, sorted by name.
 static PLUGINS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use super::Exchange;
 use crate::decode::{self, Format};
 use crate::draft;
-use crate::protobuf;
 use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
 use crate::registry::{Change, DeleteOptions, Deleted, Part, Write, fresh_token};
 use crate::render::{self, ListWriter, Renderer};
 use crate::representation::Representation;
 use crate::respond;
+use osier_protobuf as protobuf;
 
 impl<'a> Exchange<'a> {
     pub(super) fn renderer(&self) -> Result<Renderer, Status> {

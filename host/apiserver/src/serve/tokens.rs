@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::Exchange;
 use crate::admit::Read;
-use crate::protobuf;
 use crate::respond;
+use osier_protobuf as protobuf;
 
 /// How long a token lasts if nobody says so, in seconds.
 const USUAL: i64 = 3600;

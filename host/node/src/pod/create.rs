@@ -14,10 +14,10 @@ use super::spec::{self, Limits};
 use super::{Shared, Slot, pull};
 use crate::components::LoadError;
 use crate::environment::{self, Place, SourceKind, Sources};
-use crate::images::{ImageError, InUse, PullFailure, Pulled};
 use crate::outgoing::Egress;
 use crate::tokens::Tokens;
 use crate::volumes;
+use osier_images::{ImageError, InUse, PullFailure, Pulled};
 
 /// A container that can be started.
 pub(super) struct Created {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::create::{Order, Refusal};
-use crate::images::{PullPolicy, Pulled};
+use osier_images::{PullPolicy, Pulled};
 
 /// The key of a secret of the type `kubernetes.io/dockerconfigjson`.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";

@@ -24,10 +24,10 @@ use super::follow::follow;
 use super::{Event, Shared, Slot, spec};
 use crate::components::Components;
 use crate::environment::Place;
-use crate::images::InUse;
 use crate::kept;
 use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
 use crate::volumes;
+use osier_images::InUse;
 
 /// Words of containers that may wait for the actor; faults beyond it are not told one by one.
 const WAITING: usize = 64;

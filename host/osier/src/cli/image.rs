@@ -5,7 +5,7 @@ use crate::arguments::{Access, ImageCommand, Output, Place};
 use crate::configuration;
 use crate::exit::Failure;
 use anyhow::Context as _;
-use osier_node::images::ImageStore;
+use osier_images::ImageStore;
 use serde_json::json;
 use std::collections::HashSet;
 

@@ -6,7 +6,7 @@ use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
 use osier_distribution::Credentials;
 use osier_engine::ComponentError;
-use osier_node::images::{PullPolicy, Puller};
+use osier_images::{PullPolicy, Puller};
 use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Unavailable};
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;

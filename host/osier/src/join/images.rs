@@ -4,7 +4,7 @@ use crate::bundled::Plugins;
 use osier_api::Status;
 use osier_apiserver::{Image, Images};
 use osier_engine::Digest;
-use osier_node::images::ImageStore;
+use osier_images::ImageStore;
 use osier_process::{Boxed, Tasks};
 
 /// The largest image that is sent.
@@ -36,7 +36,7 @@ impl Images for NodeImages {
             let reading = self.tasks.spawn_blocking("read-image", move || {
                 let bytes = images.resolve(&wanted, &Plugins)?;
                 let digest = Digest::of(&bytes).as_str().to_owned();
-                Ok::<_, osier_node::images::ImageError>((bytes, digest))
+                Ok::<_, osier_images::ImageError>((bytes, digest))
             });
             let read = reading.await.map_err(Status::internal)?;
             let (bytes, digest) = read.map_err(|error| missing(error.to_string()))?;

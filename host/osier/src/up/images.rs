@@ -5,7 +5,7 @@ use crate::exit::Failure;
 use anyhow::Context as _;
 use osier_distribution::{Credentials, Registries, RequiredKey};
 use osier_identity::VerifyingKey;
-use osier_node::images::{ImageStore, Puller};
+use osier_images::{ImageStore, Puller};
 use osier_process::Tasks;
 use std::path::Path;
 use std::sync::Arc;

@@ -7,11 +7,11 @@ use osier_process::{CancellationToken, clock};
 use tokio::time::Instant;
 
 use super::{Alive, Worker};
-use crate::images::Pulled;
 use crate::life::{BACKOFF, Ended};
 use crate::pod::create::{Created, Order, Refusal, Running, create};
 use crate::pod::{Event, Slot, failed_call, spec};
 use crate::served::Serving;
+use osier_images::Pulled;
 
 /// A pod that is up sooner than this is reported once, as Running, and not first as Pending.
 const SOON: Duration = Duration::from_millis(40);

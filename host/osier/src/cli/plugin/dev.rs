@@ -10,7 +10,7 @@ use crate::configuration;
 use anyhow::{Context as _, bail};
 use osier_api::{Object, resources};
 use osier_client::Client;
-use osier_node::images::ImageStore;
+use osier_images::ImageStore;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 

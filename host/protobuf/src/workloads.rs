@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use super::messages::{Field, Kind, Shape};
+use crate::messages::{Field, Kind, Shape};
 
 const TABLE: &str = include_str!("workloads.txt");
 

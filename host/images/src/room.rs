@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::time::SystemTime;
 
-use super::name::reference_file;
-use super::{Image, ImageError, ImageStore, file};
+use crate::name::reference_file;
+use crate::{Image, ImageError, ImageStore, file};
 
 impl ImageStore {
     /// Removes components without a name. Gives how many there were, and their bytes.

@@ -9,7 +9,7 @@ use osier_process::Tasks;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::{ImageError, ImageStore};
+use crate::{ImageError, ImageStore};
 
 /// Images that are pulled at the same time; others wait.
 const AT_ONCE: usize = 4;
@@ -113,7 +113,8 @@ impl Puller {
     }
 
     /// Whether the image may come only from its registry: a key of this node concerns it, and its signature is nowhere else.
-    pub(crate) fn only_from_registry(&self, image: &str) -> bool {
+    #[must_use]
+    pub fn only_from_registry(&self, image: &str) -> bool {
         self.registries.wants_signature(image)
     }
 

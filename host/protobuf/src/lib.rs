@@ -14,12 +14,12 @@ use messages::{DELETE_OPTIONS, Shape, kind};
 use wire::{Malformed, Reader};
 
 /// The type of such bodies.
-pub(crate) const MEDIA: &str = "application/vnd.kubernetes.protobuf";
+pub const MEDIA: &str = "application/vnd.kubernetes.protobuf";
 
 const MAGIC: &[u8] = b"k8s\0";
 
 /// Reads a body: an envelope with the kind, and the object in it.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Status> {
+pub fn decode(bytes: &[u8]) -> Result<Value, Status> {
     let broken = |error: Malformed| {
         Status::bad_request(format!("the protobuf body cannot be read: {error}"))
     };

@@ -170,7 +170,7 @@ impl ImageStore {
     }
 
     /// The image is used now.
-    pub(crate) fn touch(&self, image: &str) {
+    pub fn touch(&self, image: &str) {
         let Some(name) = self.name_of(image) else {
             return;
         };
@@ -253,7 +253,8 @@ impl ImageStore {
     }
 
     /// A plain name under which nothing was imported.
-    pub(crate) fn lacks(&self, image: &str) -> bool {
+    #[must_use]
+    pub fn lacks(&self, image: &str) -> bool {
         matches!(parse(image), Ok(Source::Name(_) | Source::Registry(_)))
             && self.digest(image).is_none()
     }

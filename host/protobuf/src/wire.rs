@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::messages::{Kind, Shape};
-use super::workloads;
+use crate::messages::{Kind, Shape};
+use crate::workloads;
 
 /// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
