@@ -25,6 +25,8 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("batch", "cronjobs") => workload::cron_job(object),
         ("apps", "deployments") => workload::deployment(object),
         ("apps", "replicasets") => workload::replica_set(object),
+        ("apps", "statefulsets") => workload::stateful_set(object),
+        ("apps", "daemonsets") => workload::daemon_set(object),
         ("", "services") => service(object),
         ("", "endpoints") => endpoints(object),
         ("", "secrets") => secret(object),

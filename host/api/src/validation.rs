@@ -10,6 +10,7 @@ mod config;
 mod container;
 mod gateway;
 mod gateway_api;
+mod identity;
 mod ingress;
 mod job;
 mod metadata;
@@ -57,6 +58,10 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("batch", "cronjobs") => job::check_cron(object),
         ("apps", "deployments") => workload::check_deployment(&spec),
         ("apps", "replicasets") => workload::check_replica_set(&spec),
+        ("apps", "statefulsets") => identity::check_stateful_set(&spec),
+        ("apps", "daemonsets") => identity::check_daemon_set(&spec),
+        ("policy", "poddisruptionbudgets") => workload::check_budget(&spec),
+        ("apps", "controllerrevisions") => identity::check_revision(object),
         ("", "services") => service::check(&spec),
         ("", "endpoints") => service::check_endpoints(&At::of(object, "subsets")),
         ("", "configmaps") => config::check_map(object),

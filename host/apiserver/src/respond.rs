@@ -46,10 +46,13 @@ pub(crate) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
 pub(crate) fn status(status: &Status) -> Response<Body> {
     let data = serde_json::to_vec(&status.to_object()).unwrap_or_default();
     let mut response = bytes(status.code, JSON, data);
-    if matches!(status.code, 429 | 503 | 504) {
+    let asked = status.details.as_ref();
+    let asked = asked.and_then(|details| details.retry_after_seconds);
+    let unavailable = matches!(status.code, 503 | 504).then_some(1);
+    if let Some(seconds) = asked.or(unavailable) {
         response
             .headers_mut()
-            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

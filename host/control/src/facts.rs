@@ -1,5 +1,7 @@
 //! What controllers read off a pod. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use osier_api::Object;
 use serde_json::Value;
@@ -47,6 +49,17 @@ pub(crate) fn ready_since(pod: &Object) -> Option<Timestamp> {
         .as_str()
         .and_then(|time| time.parse().ok());
     Some(since.unwrap_or(Timestamp::UNIX_EPOCH))
+}
+
+/// How long until a ready pod has been ready for `minReadySeconds`.
+pub(crate) fn becomes_available(
+    min_ready: Duration,
+    pod: &Object,
+    now: Timestamp,
+) -> Option<Duration> {
+    let since = ready_since(pod)?;
+    let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+    min_ready.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 /// The highest restart count of its containers.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use osier_api::resources::{
-    CERTIFICATE_SIGNING_REQUESTS, CRON_JOBS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS,
-    LEASES, NAMESPACES, NODES, PLUGINS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS,
-    SERVICES, WASM_PLUGINS,
+    CERTIFICATE_SIGNING_REQUESTS, CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS,
+    ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, LEASES, NAMESPACES, NODES, PLUGINS,
+    POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
+    STATEFUL_SETS, WASM_PLUGINS,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -16,7 +17,7 @@ use crate::{endpoints, facts};
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 13] = [
+static WHOLE: [&Resource; 17] = [
     &LEASES,
     &CERTIFICATE_SIGNING_REQUESTS,
     &NODES,
@@ -25,6 +26,10 @@ static WHOLE: [&Resource; 13] = [
     &REPLICATION_CONTROLLERS,
     &REPLICA_SETS,
     &DEPLOYMENTS,
+    &STATEFUL_SETS,
+    &DAEMON_SETS,
+    &CONTROLLER_REVISIONS,
+    &POD_DISRUPTION_BUDGETS,
     &JOBS,
     &CRON_JOBS,
     &PLUGINS,
@@ -98,17 +103,20 @@ fn keep_metadata(object: &mut Object) {
 }
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SPEC: [&str; 7] = [
+const SPEC: [&str; 10] = [
     "serviceAccountName",
     "nodeName",
+    "hostname",
+    "subdomain",
     "nodeSelector",
+    "affinity",
     "tolerations",
     "schedulerName",
     "containers",
     "initContainers",
 ];
 /// Only the scheduler reads these, of pods without a node.
-const PLACING: [&str; 3] = ["nodeSelector", "tolerations", "schedulerName"];
+const PLACING: [&str; 4] = ["nodeSelector", "affinity", "tolerations", "schedulerName"];
 const STATUS: [&str; 4] = ["phase", "podIP", "conditions", "containerStatuses"];
 const CONTAINER: [&str; 4] = ["ports", "resources", "restartCount", "state"];
 

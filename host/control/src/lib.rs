@@ -7,13 +7,16 @@
 mod certificates;
 mod conditions;
 mod cron_job;
+mod daemon_set;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod expectations;
 mod expiry;
 mod facts;
 mod garbage;
 mod hash;
+mod history;
 mod informers;
 mod job;
 mod namespace;
@@ -22,21 +25,26 @@ mod node_ipam;
 mod node_lifecycle;
 mod owned;
 mod ownership;
+mod placing;
 mod pod_control;
 mod reconcile;
 mod replication;
+mod reporting;
 mod retire;
 mod scheduler;
+mod stateful_set;
 mod template;
 mod wasm_plugin;
 
 use std::sync::Arc;
 
+use osier_api::resources::PODS;
 use osier_client::{Client, Recorder};
 use osier_process::Tasks;
 
 pub use certificates::{Requested, Signer};
 use informers::Informers;
+use owned::OwnedPods;
 
 /// What the controllers can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,8 +94,14 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn 
         client,
         tasks: tasks.clone(),
     };
-    replication::start(&context);
+    if let Some(pods) = context.informers.of(&PODS) {
+        let owned = OwnedPods::follow(pods);
+        replication::start(&context, &owned);
+        stateful_set::start(&context, &owned);
+        daemon_set::start(&context, &owned);
+    }
     deployment::start(&context);
+    disruption::start(&context);
     job::start(&context);
     cron_job::start(&context);
     certificates::start(&context, signer, &settings.domain);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, Resource};
-use osier_client::{Client, ClientError, Part};
+use osier_client::{Change, Client, ClientError, Informer, Part};
 use serde_json::{Value, json};
 
-use crate::reconcile::gone_is_fine;
+use crate::reconcile::{Key, gone_is_fine};
 
 /// A controller as its dependents see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +70,33 @@ impl Owner {
 
 fn is_free(object: &Object) -> bool {
     object.controller_of().is_none() && object.deletion_timestamp().is_none()
+}
+
+/// The controllers that a change of a pod concerns: its owner now and before, or all that could
+/// adopt it.
+pub(crate) fn concerned(change: &Change, controllers: &Informer) -> Vec<Key> {
+    let pod = change.object();
+    let resource = controllers.resource();
+    let states = [Some(pod), change.old()];
+    let owners = states
+        .into_iter()
+        .flatten()
+        .filter_map(|pod| pod.controller_of());
+    let mut keys: Vec<Key> = owners
+        .filter(|owner| owner.kind == resource.kind)
+        .map(|owner| Key::new(pod.namespace(), &owner.name))
+        .collect();
+    if pod.controller_of().is_none() && !change.is_deleted() {
+        let candidates = controllers.list_in(pod.namespace());
+        keys.extend(
+            candidates
+                .iter()
+                .filter(|controller| Owner::of(controller).selects(pod))
+                .map(|controller| Key::of(controller)),
+        );
+    }
+    keys.dedup();
+    keys
 }
 
 /// Writes what a claim changes.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use osier_api::resources::{PODS, REPLICA_SETS, REPLICATION_CONTROLLERS};
 use osier_api::{Object, Resource};
-use osier_client::{CONTROLLER, Change, Client, ClientError, Informer, Part, WorkQueue};
+use osier_client::{CONTROLLER, Client, ClientError, Informer, Part, WorkQueue};
 use osier_process::clock;
 use serde_json::{Value, json};
 
 use crate::Context;
 use crate::owned::OwnedPods;
-use crate::ownership::Owner;
+use crate::ownership;
 use crate::pod_control::{Orders, PodControl};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 use crate::template;
@@ -33,16 +33,12 @@ struct Replication {
 }
 
 /// Starts the controllers of both kinds.
-pub(crate) fn start(context: &Context) {
-    let Some(pods) = context.informers.of(&PODS) else {
-        return;
-    };
-    let owned = OwnedPods::follow(pods);
+pub(crate) fn start(context: &Context, owned: &Arc<OwnedPods>) {
     for (resource, component) in [
         (&REPLICATION_CONTROLLERS, "replication-controller"),
         (&REPLICA_SETS, "replicaset-controller"),
     ] {
-        start_kind(context, resource, component, &owned);
+        start_kind(context, resource, component, owned);
     }
 }
 
@@ -84,7 +80,7 @@ impl Replication {
         let (queue, this) = (queue.clone(), Arc::clone(self));
         self.pods.on_change(move |change| {
             this.control.note(change);
-            for key in concerned(change, &this.controllers) {
+            for key in ownership::concerned(change, &this.controllers) {
                 queue.add(key);
             }
         });
@@ -110,9 +106,12 @@ impl Replication {
         } else {
             Ok(())
         };
-        let failure = managed.as_ref().err().map(ToString::to_string);
-        self.report(&controller, plan.counts, failure.as_deref())
-            .await?;
+        let failure = match &managed {
+            Err(error) => Failure::Found(error.to_string()),
+            Ok(()) if fulfilled => Failure::None,
+            Ok(()) => Failure::Unknown,
+        };
+        self.report(&controller, plan.counts, &failure).await?;
         managed?;
         Ok(plan.look_again.map_or(Outcome::Done, Outcome::Again))
     }
@@ -121,7 +120,7 @@ impl Replication {
         &self,
         controller: &Object,
         counts: Counts,
-        failure: Option<&str>,
+        failure: &Failure,
     ) -> Result<(), ClientError> {
         let status = status(controller, counts, failure);
         if covers(controller.get(&["status"]), &status) {
@@ -137,42 +136,27 @@ impl Replication {
     }
 }
 
-/// The controllers that a change of a pod concerns: its owner now and before, or all that could
-/// adopt it.
-fn concerned(change: &Change, controllers: &Informer) -> Vec<Key> {
-    let pod = change.object();
-    let resource = controllers.resource();
-    let states = [Some(pod), change.old()];
-    let owners = states
-        .into_iter()
-        .flatten()
-        .filter_map(|pod| pod.controller_of());
-    let mut keys: Vec<Key> = owners
-        .filter(|owner| owner.kind == resource.kind)
-        .map(|owner| Key::new(pod.namespace(), &owner.name))
-        .collect();
-    if pod.controller_of().is_none() && !change.is_deleted() {
-        let candidates = controllers.list_in(pod.namespace());
-        keys.extend(
-            candidates
-                .iter()
-                .filter(|controller| Owner::of(controller).selects(pod))
-                .map(|controller| Key::of(controller)),
-        );
-    }
-    keys.dedup();
-    keys
+/// What is known of why pods are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failure {
+    /// Nothing failed.
+    None,
+    /// Nothing was tried.
+    Unknown,
+    /// The words of the first failure.
+    Found(String),
 }
 
-/// The status to write; `null` removes a condition that no longer holds.
-fn status(controller: &Object, counts: Counts, failure: Option<&str>) -> Value {
-    let condition = failure.map(|message| {
-        let before = crate::facts::condition(controller, "ReplicaFailure");
-        let since = before.and_then(|condition| condition["lastTransitionTime"].as_str());
-        let since = since.map_or_else(|| clock::seconds(clock::now()), ToOwned::to_owned);
-        json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
-            "message": message, "lastTransitionTime": since}])
-    });
+/// The status to write; `null` removes a condition that no longer holds. A failure that is told already is not told again in
+/// other words, for each has the name of another pod: every write would bring the next try at once, whatever the back-off.
+fn status(controller: &Object, counts: Counts, failure: &Failure) -> Value {
+    let told = crate::facts::condition(controller, "ReplicaFailure");
+    let condition = match (told, failure) {
+        (_, Failure::None) | (None, Failure::Unknown) => Value::Null,
+        (Some(told), _) => json!([told]),
+        (None, Failure::Found(message)) => json!([{"type": "ReplicaFailure", "status": "True",
+            "reason": "FailedCreate", "message": message, "lastTransitionTime": clock::seconds(clock::now())}]),
+    };
     json!({
         "replicas": counts.replicas,
         "fullyLabeledReplicas": counts.fully_labeled,

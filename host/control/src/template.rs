@@ -8,7 +8,11 @@ use crate::ownership;
 /// A pod as the `spec.template` of the controller describes it, owned by it; the API names it.
 pub(crate) fn pod(controller: &Object) -> Object {
     let template = controller.get(&["spec", "template"]);
-    let template = template.unwrap_or(&Value::Null);
+    pod_of(controller, template.unwrap_or(&Value::Null))
+}
+
+/// The same of another template, such as one of its history.
+pub(crate) fn pod_of(controller: &Object, template: &Value) -> Object {
     let mut metadata = Map::new();
     for kept in ["labels", "annotations", "finalizers"] {
         if let Some(value) = template["metadata"].get(kept) {

@@ -99,7 +99,19 @@ pub(crate) fn variables(
             variables.set(name, value);
         }
     }
+    // As container runtimes do: not for others to refer to, and a value of the container's own stays.
+    if !variables.by_name.contains_key("HOSTNAME") {
+        variables.set("HOSTNAME", host_name(pod).to_owned());
+    }
     Ok(variables.in_order())
+}
+
+/// What the pod calls itself.
+fn host_name(pod: &Object) -> &str {
+    match pod.text(&["spec", "hostname"]) {
+        "" => pod.name(),
+        host => host,
+    }
 }
 
 /// The arguments of a container: its command, or its own name, and its args, with variables expanded.

@@ -146,6 +146,8 @@ fn compile_services(
         let names = namespaces
             .entry(Arc::clone(&service.names.namespace))
             .or_default();
+        let before = |name: &str| previous.named(name, namespace);
+        names.extend(kubernetes::hosts(object, &parts, before));
         names.insert(Arc::clone(&service.names.name), service);
     }
     let shared = namespaces

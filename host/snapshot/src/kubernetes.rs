@@ -1,6 +1,6 @@
 //! Services to the mesh's own services, sharing with the previous snapshot what is equal.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -43,33 +43,22 @@ pub(crate) fn service(
     let spec = Spec(object.get(&["spec"]));
     let findings = Findings::about(Kind::SERVICE, object.namespace(), object.name());
     spec.report_unserved(&findings);
-    let names = names_of(object, parts);
-    let clusters = Clusters {
-        names: &names,
-        policies: parts.policies,
-        previous: parts.previous,
-        export: &Export::Everywhere,
-        server_names: &[],
-        secrets: parts.secrets,
-        by_address: spec.text("sessionAffinity") == "ClientIP",
-        tls: parts.tls,
-    };
+    let host = names::full_name(object.name(), object.namespace(), parts.domain);
+    let names = names_of(object, host, parts.previous);
     let ready = Ready {
         namespace: object.namespace(),
         endpoints: parts.endpoints,
         pods: parts.pods,
         findings: &findings,
+        host: None,
     };
-    let ports = spec.list("ports").filter_map(|value| ready.port(value));
-    let ports = ports
-        .map(|port| clusters.port(port.clone(), ready.serving(&port.name)))
-        .collect();
+    let ports = ports(&spec, parts, (&names, parts.previous), &ready);
     found.extend(findings.into_vec());
     if spec.text("type") == "ExternalName" {
         return None;
     }
     let address = spec.text("clusterIP").parse().ok();
-    let default_route = default_route(&names, parts.previous);
+    let default_route = default_route(object.namespace(), object.name(), parts.previous);
     Some(share(
         Service {
             outside: false,
@@ -80,6 +69,81 @@ pub(crate) fn service(
         },
         parts.previous,
     ))
+}
+
+/// The pods with host names behind a headless service, each called `host.service` as in DNS. Rules that speak of the service hold
+/// for them; `before` finds them in the previous snapshot.
+pub(crate) fn hosts<'a>(
+    object: &Object,
+    parts: &Parts<'_>,
+    before: impl Fn(&str) -> Option<&'a Arc<Service>>,
+) -> Vec<(Arc<str>, Arc<Service>)> {
+    let spec = Spec(object.get(&["spec"]));
+    if spec.text("clusterIP") != "None" {
+        return Vec::new();
+    }
+    let mut hosts = Vec::new();
+    for (host, address) in host_names(parts.endpoints) {
+        let key: Arc<str> = format!("{host}.{}", object.name()).into();
+        let previous = before(&key);
+        let full = names::full_name(&key, object.namespace(), parts.domain);
+        let names = names_of(object, full, previous);
+        // What is wrong with the endpoints was said of the service itself.
+        let findings = Findings::about(Kind::SERVICE, object.namespace(), object.name());
+        let ready = Ready {
+            namespace: object.namespace(),
+            endpoints: parts.endpoints,
+            pods: parts.pods,
+            findings: &findings,
+            host: Some(host),
+        };
+        let service = Service {
+            outside: false,
+            address: address.parse().ok(),
+            ports: ports(&spec, parts, (&names, previous), &ready),
+            default_route: default_route(object.namespace(), &key, previous),
+            names,
+        };
+        hosts.push((key, share(service, previous)));
+    }
+    hosts
+}
+
+/// Host names of ready addresses, each with its first address.
+fn host_names(endpoints: Option<&Object>) -> BTreeMap<&str, &str> {
+    let subsets = endpoints.and_then(|object| object.get(&["subsets"])?.as_array());
+    let subsets = subsets.into_iter().flatten();
+    let addresses = subsets.filter_map(|subset| subset["addresses"].as_array());
+    let named = addresses
+        .flatten()
+        .filter_map(|address| Some((address["hostname"].as_str()?, address["ip"].as_str()?)));
+    let mut hosts = BTreeMap::new();
+    for (host, address) in named {
+        hosts.entry(host).or_insert(address);
+    }
+    hosts
+}
+
+fn ports(
+    spec: &Spec<'_>,
+    parts: &Parts<'_>,
+    (names, previous): (&Arc<ServiceRef>, Option<&Arc<Service>>),
+    ready: &Ready<'_>,
+) -> Vec<ServicePort> {
+    let clusters = Clusters {
+        names,
+        policies: parts.policies,
+        previous,
+        export: &Export::Everywhere,
+        server_names: &[],
+        secrets: parts.secrets,
+        by_address: spec.text("sessionAffinity") == "ClientIP",
+        tls: parts.tls,
+    };
+    let ports = spec.list("ports").filter_map(|value| ready.port(value));
+    ports
+        .map(|port| clusters.port(port.clone(), ready.serving(&port.name)))
+        .collect()
 }
 
 /// A service's spec, read without insisting on anything.
@@ -124,12 +188,8 @@ impl<'a> Spec<'a> {
     }
 }
 
-fn names_of(object: &Object, parts: &Parts<'_>) -> Arc<ServiceRef> {
-    let host = names::full_name(object.name(), object.namespace(), parts.domain);
-    if let Some(previous) = parts
-        .previous
-        .filter(|previous| *previous.names.host == *host)
-    {
+fn names_of(object: &Object, host: String, previous: Option<&Arc<Service>>) -> Arc<ServiceRef> {
+    if let Some(previous) = previous.filter(|previous| *previous.names.host == *host) {
         return Arc::clone(&previous.names);
     }
     let mut hasher = DefaultHasher::new();
@@ -142,8 +202,8 @@ fn names_of(object: &Object, parts: &Parts<'_>) -> Arc<ServiceRef> {
     })
 }
 
-fn default_route(names: &Arc<ServiceRef>, previous: Option<&Arc<Service>>) -> Arc<Route> {
-    let (namespace, name) = (Arc::clone(&names.namespace), Arc::clone(&names.name));
+fn default_route(namespace: &str, name: &str, previous: Option<&Arc<Service>>) -> Arc<Route> {
+    let (namespace, name) = (namespace.into(), name.into());
     route_to(ServiceName::Mesh { namespace, name }, previous)
 }
 

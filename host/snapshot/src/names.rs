@@ -53,6 +53,20 @@ pub(crate) fn service_of<'a>(
     match short.split_once('.') {
         None if !has_svc => Some((short, relative_to?)),
         Some((name, namespace)) if !namespace.contains('.') => Some((name, namespace)),
+        Some(_) if has_svc => pod_of(short, None),
+        _ => None,
+    }
+}
+
+/// Reads `host.name` and `host.name.namespace` as the host of a pod behind a headless service, (`host.name`, namespace); the first
+/// is relative.
+pub(crate) fn pod_of<'a>(
+    host: &'a str,
+    relative_to: Option<&'a str>,
+) -> Option<(&'a str, &'a str)> {
+    match host.bytes().filter(|byte| *byte == b'.').count() {
+        1 => Some((host, relative_to?)),
+        2 => host.rsplit_once('.'),
         _ => None,
     }
 }
@@ -109,6 +123,19 @@ mod tests {
         assert_eq!(of("reviews.there.cluster.local"), None);
         assert_eq!(of("www.example.com"), None);
         assert_eq!(of("reviews.svc"), None);
+        for host in ["web-0.web.there.svc", "web-0.web.there.svc.cluster.local"] {
+            assert_eq!(of(host), Some(("web-0.web", "there")));
+        }
+        assert_eq!(of("a.web-0.web.there.svc"), None);
+        assert_eq!(of("web-0.web.there"), None);
+        assert_eq!(
+            pod_of("web-0.web.there", None),
+            Some(("web-0.web", "there"))
+        );
+        assert_eq!(
+            pod_of("web-0.web", Some("here")),
+            Some(("web-0.web", "here"))
+        );
         assert_eq!(service_of("reviews", None, "cluster.local"), None);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Ready<'a> {
     /// Pods by (namespace, name).
     pub(crate) pods: &'a HashMap<(&'a str, &'a str), &'a Arc<Workload>>,
     pub(crate) findings: &'a Findings,
+    /// Only addresses of this host name.
+    pub(crate) host: Option<&'a str>,
 }
 
 impl Ready<'_> {
@@ -54,6 +56,9 @@ impl Ready<'_> {
             let port = endpoint_port(subset, port_name);
             let addresses = subset.get("addresses").and_then(Value::as_array);
             let addresses = addresses.filter(|_| port.is_some()).into_iter().flatten();
+            let of_host =
+                |address: &&Value| self.host.is_none_or(|host| address["hostname"] == host);
+            let addresses = addresses.filter(of_host);
             addresses.filter_map(move |address| self.serves(address, port?))
         })
     }

@@ -25,7 +25,7 @@ use crate::standing::Standings;
 use crate::table::HostRoutes;
 use crate::workload::Workload;
 
-/// Services of one namespace by name.
+/// Services of one namespace by name; a pod with a host name behind a headless one stands here as `host.name`.
 pub(crate) type Names = HashMap<Arc<str>, Arc<Service>>;
 
 /// An immutable view of the whole mesh. Cheap to share; parts that did not change are shared with the one before it.
@@ -330,6 +330,10 @@ impl Snapshot {
         let named = names::service_of(host, from_namespace, &self.domain);
         named
             .and_then(|(name, namespace)| self.named(name, namespace))
+            .or_else(|| {
+                let (name, namespace) = names::pod_of(host, from_namespace)?;
+                self.named(name, namespace)
+            })
             .or_else(|| self.by_address.get(&host.parse().ok()?))
             .or_else(|| self.externals.find(host, from_namespace))
     }

@@ -38,6 +38,47 @@ pub(super) fn replica_set(object: &mut Object) {
     template(spec);
 }
 
+/// `SetDefaults_StatefulSet`.
+pub(super) fn stateful_set(object: &mut Object) {
+    let Some(spec) = child(object.as_map_mut(), "spec") else {
+        return;
+    };
+    default_text(spec, "podManagementPolicy", "OrderedReady");
+    let retain = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
+    default(spec, "persistentVolumeClaimRetentionPolicy", retain);
+    default(spec, "replicas", 1);
+    default(spec, "revisionHistoryLimit", 10);
+    if let Some(rolling) = rolling(spec) {
+        default(rolling, "partition", 0);
+    }
+    template(spec);
+}
+
+/// `SetDefaults_DaemonSet`.
+pub(super) fn daemon_set(object: &mut Object) {
+    let Some(spec) = child(object.as_map_mut(), "spec") else {
+        return;
+    };
+    if let Some(rolling) = rolling(spec) {
+        default(rolling, "maxUnavailable", 1);
+        default(rolling, "maxSurge", 0);
+    }
+    default(spec, "revisionHistoryLimit", 10);
+    template(spec);
+}
+
+/// The parameters of a rolling `updateStrategy`, which is the default.
+fn rolling(spec: &mut Json) -> Option<&mut Json> {
+    default(spec, "updateStrategy", json!({}));
+    let strategy = child(spec, "updateStrategy")?;
+    default_text(strategy, "type", "RollingUpdate");
+    if strategy.get("type") != Some(&json!("RollingUpdate")) {
+        return None;
+    }
+    default(strategy, "rollingUpdate", json!({}));
+    child(strategy, "rollingUpdate")
+}
+
 /// `SetDefaults_Job`.
 pub(super) fn job(object: &mut Object) {
     let labels = object.get(&["spec", "template", "metadata", "labels"]);

@@ -5,8 +5,12 @@ use crate::resource::Resource;
 
 /// All of them.
 pub(super) const TABLE: &[&Resource] = &[
+    &CONTROLLER_REVISIONS,
+    &DAEMON_SETS,
     &DEPLOYMENTS,
+    &POD_DISRUPTION_BUDGETS,
     &REPLICA_SETS,
+    &STATEFUL_SETS,
     &JOBS,
     &CRON_JOBS,
     &ENDPOINT_SLICES,
@@ -60,6 +64,46 @@ pub static DEPLOYMENTS: Resource = Resource {
     short_names: &["deploy"],
     schema: "io.k8s.api.apps.v1.Deployment",
     ..APPS
+};
+/// Controller revisions: what a template was at a time.
+pub static CONTROLLER_REVISIONS: Resource = Resource {
+    kind: "ControllerRevision",
+    plural: "controllerrevisions",
+    singular: "controllerrevision",
+    categories: &[],
+    subresources: &[],
+    schema: "io.k8s.api.apps.v1.ControllerRevision",
+    ..APPS
+};
+/// Daemon sets: one pod on each node.
+pub static DAEMON_SETS: Resource = Resource {
+    kind: "DaemonSet",
+    plural: "daemonsets",
+    singular: "daemonset",
+    short_names: &["ds"],
+    subresources: &[Status],
+    schema: "io.k8s.api.apps.v1.DaemonSet",
+    ..APPS
+};
+/// Stateful sets: pods with names that stay.
+pub static STATEFUL_SETS: Resource = Resource {
+    kind: "StatefulSet",
+    plural: "statefulsets",
+    singular: "statefulset",
+    short_names: &["sts"],
+    schema: "io.k8s.api.apps.v1.StatefulSet",
+    ..APPS
+};
+/// Pod disruption budgets: how many of some pods may be asked to leave.
+pub static POD_DISRUPTION_BUDGETS: Resource = Resource {
+    group: "policy",
+    kind: "PodDisruptionBudget",
+    plural: "poddisruptionbudgets",
+    singular: "poddisruptionbudget",
+    short_names: &["pdb"],
+    subresources: &[Status],
+    schema: "io.k8s.api.policy.v1.PodDisruptionBudget",
+    ..BASE
 };
 /// Replica sets.
 pub static REPLICA_SETS: Resource = Resource {

@@ -60,6 +60,113 @@ pub(super) const REPLICA_SETS: Layout = Layout {
     cells: replica_set,
 };
 
+pub(super) const STATEFUL_SETS: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Ready", "Number of the pod with ready state"),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+    ],
+    cells: |set, now| {
+        let ready = format!(
+            "{}/{}",
+            count(set, "status", "readyReplicas"),
+            count(set, "spec", "replicas")
+        );
+        let [names, images, _] = template_cells(set);
+        vec![
+            set.name().into(),
+            ready.into(),
+            since_creation(set, now),
+            names,
+            images,
+        ]
+    },
+};
+
+pub(super) const DAEMON_SETS: Layout = Layout {
+    columns: &[
+        NAME,
+        number("Desired", "Nodes that shall run a pod of it."),
+        number("Current", "Nodes of those that have one."),
+        number("Ready", "Nodes whose pod is ready."),
+        number("Up-to-date", "Nodes whose pod is of the template of now."),
+        number("Available", "Nodes whose pod is ready for minReadySeconds."),
+        text("Node Selector", "Labels of the nodes that are meant."),
+        AGE,
+        CONTAINERS,
+        IMAGES,
+        SELECTOR,
+    ],
+    cells: |set, now| {
+        let numbers = [
+            "desiredNumberScheduled",
+            "currentNumberScheduled",
+            "numberReady",
+            "updatedNumberScheduled",
+            "numberAvailable",
+        ];
+        let mut cells: Vec<Value> = vec![set.name().into()];
+        cells.extend(numbers.map(|field| Value::from(count(set, "status", field))));
+        let nodes = set.get(&["spec", "template", "spec", "nodeSelector"]);
+        let nodes = nodes.and_then(Value::as_object).into_iter().flatten();
+        let nodes: Vec<String> = nodes
+            .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+            .collect();
+        cells.push(joined(nodes.iter().map(String::as_str)));
+        cells.push(since_creation(set, now));
+        cells.extend(template_cells(set));
+        cells
+    },
+};
+
+pub(super) const BUDGETS: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Min Available", "How many pods must stay available."),
+        text("Max Unavailable", "How many pods may be unavailable."),
+        number("Allowed Disruptions", "How many pods may leave now."),
+        AGE,
+    ],
+    cells: |budget, now| {
+        let share = |field: &str| match budget.get(&["spec", field]) {
+            None | Some(Value::Null) => "N/A".into(),
+            Some(Value::String(share)) => Value::from(share.as_str()),
+            Some(share) => share.to_string().into(),
+        };
+        vec![
+            budget.name().into(),
+            share("minAvailable"),
+            share("maxUnavailable"),
+            count(budget, "status", "disruptionsAllowed").into(),
+            since_creation(budget, now),
+        ]
+    },
+};
+
+pub(super) const CONTROLLER_REVISIONS: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Controller", "Whose template it was."),
+        number("Revision", "The number of the revision."),
+        AGE,
+    ],
+    cells: |revision, now| {
+        let owner = revision.controller_of();
+        let owner = owner.map(|owner| match owner.api_version.split_once('/') {
+            Some((group, _)) => format!("{}.{group}/{}", owner.kind.to_lowercase(), owner.name),
+            None => format!("{}/{}", owner.kind.to_lowercase(), owner.name),
+        });
+        vec![
+            revision.name().into(),
+            or_none(&owner.unwrap_or_default()),
+            revision.get(&["revision"]).cloned().unwrap_or(0.into()),
+            since_creation(revision, now),
+        ]
+    },
+};
+
 pub(super) const ENDPOINT_SLICES: Layout = Layout {
     columns: &[
         NAME,

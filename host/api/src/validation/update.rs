@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::{access, cluster, config, job, service, workload};
+use super::{access, cluster, config, identity, job, service, workload};
 use crate::{Fault, Object, Resource};
 
 const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -22,7 +22,9 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
         }
         ("discovery.k8s.io", "endpointslices") => service::check_slice_update(old, new),
         ("batch", "jobs") => job::check_update(old, new),
-        ("apps", "deployments" | "replicasets") => workload::check_update(old, new),
+        ("apps", "deployments" | "replicasets" | "daemonsets") => workload::check_update(old, new),
+        ("apps", "statefulsets") => identity::check_update(old, new),
+        ("apps", "controllerrevisions") => identity::check_revision_update(old, new),
         _ => Vec::new(),
     }
 }

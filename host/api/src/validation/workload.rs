@@ -27,7 +27,7 @@ pub(super) fn check_replica_set(spec: &At<'_>) -> Vec<Fault> {
 }
 
 /// What every kind asks that keeps a number of like pods.
-fn check_set(kind: &str, spec: &At<'_>) -> Vec<Fault> {
+pub(super) fn check_set(kind: &str, spec: &At<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     for field in ["replicas", "minReadySeconds"] {
         faults.extend(spec.at(field).at_least(0));
@@ -95,6 +95,23 @@ fn strategy(strategy: &At<'_>) -> Vec<Fault> {
     if share::is_zero(&unavailable) && share::is_zero(&surge) {
         faults.push(unavailable.invalid("may not be 0 when `maxSurge` is 0"));
     }
+    faults
+}
+
+/// The spec of a PodDisruptionBudget.
+pub(super) fn check_budget(spec: &At<'_>) -> Vec<Fault> {
+    let (least, away) = (spec.at("minAvailable"), spec.at("maxUnavailable"));
+    let mut faults = Vec::new();
+    if least.is_present() && away.is_present() {
+        faults.push(spec.invalid("minAvailable and maxUnavailable cannot be both set"));
+    }
+    for share in [&least, &away] {
+        faults.extend(share::check(share));
+        faults.extend(share::at_most_all(share));
+    }
+    faults.extend(metadata::selector(&spec.at("selector")));
+    let policies = ["AlwaysAllow", "IfHealthyBudget"];
+    faults.extend(spec.at("unhealthyPodEvictionPolicy").one_of(&policies));
     faults
 }
 

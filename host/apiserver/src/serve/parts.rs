@@ -1,17 +1,21 @@
 //! Subresources: the parts of an object that have a path of their own.
 
 use http::{Method, Response};
+use osier_api::resources::POD_DISRUPTION_BUDGETS;
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, Status, Subresource};
+use osier_limits::disruption;
 use osier_process::body::Body;
 use osier_process::clock;
 use serde_json::{Map, Value, json};
 
 use super::patch::{self, Way};
 use super::{Exchange, not_allowed};
+use crate::admit::Read;
 use crate::decode::{self, Format};
-use crate::registry::{Change, DeleteOptions, Part};
+use crate::registry::{Change, DeleteOptions, Part, Registry, Write};
 use crate::respond;
+use crate::target::Address;
 
 impl Exchange<'_> {
     pub(super) async fn part(self, part: Subresource) -> Result<Response<Body>, Status> {
@@ -161,6 +165,9 @@ impl Exchange<'_> {
     async fn evict(mut self) -> Result<Response<Body>, Status> {
         let body = self.plain_body().await?;
         let options = DeleteOptions::read(&body["deleteOptions"], &self.incoming.query)?;
+        let registry = &self.server.registry;
+        let pod = registry.get(self.address)?;
+        spend_budget(registry, &pod, self.delete_write(&options)).await?;
         let mut write = self.delete_write(&options);
         self.server.registry.delete(&mut write, &options).await?;
         let mut response = respond::json(
@@ -193,6 +200,33 @@ impl Exchange<'_> {
             node => self.server.stream(node, &question, head).await,
         }
     }
+}
+
+/// Takes a pod's eviction from the PodDisruptionBudget that speaks of it.
+async fn spend_budget(
+    registry: &Registry,
+    pod: &Object,
+    mut write: Write<'_>,
+) -> Result<(), Status> {
+    let budgets = Read::list(registry, &POD_DISRUPTION_BUDGETS, pod.namespace());
+    let Some(budget) = disruption::budget(pod, &budgets)? else {
+        return Ok(());
+    };
+    let address = Address {
+        resource: &POD_DISRUPTION_BUDGETS,
+        version: "v1".to_owned(),
+        namespace: pod.namespace().to_owned(),
+        name: budget.name().to_owned(),
+        subresource: "status".to_owned(),
+    };
+    write.address = &address;
+    let now = clock::seconds(clock::now());
+    let make = |budget: &Object, _: &mut Vec<String>| disruption::spend(budget, pod, &now);
+    let change = Change {
+        part: Part::Status,
+        make: &make,
+    };
+    registry.update(&mut write, change).await.map(drop)
 }
 
 /// The pod on its node.

@@ -100,6 +100,53 @@ async fn an_eviction_is_a_delete() {
 }
 
 #[tokio::test]
+async fn an_eviction_is_spent_from_the_budget_of_the_pod() {
+    let server = Server::new().await;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"},
+        "spec": {"minAvailable": 1, "selector": {}}});
+    server.post(budgets, budget).await.good();
+    let running = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    for name in ["p", "q"] {
+        server.post(PODS, pod(name)).await.good();
+        server
+            .merge(&format!("{PODS}/{name}/status"), running.clone())
+            .await
+            .good();
+    }
+    let evict = async |name: &str, options: Value| {
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}, "deleteOptions": options});
+        server
+            .post(&format!("{PODS}/{name}/eviction"), eviction)
+            .await
+    };
+    let early = evict("p", Value::Null).await;
+    assert_eq!(
+        (early.code, early.headers["retry-after"].to_str().unwrap()),
+        (429, "10"),
+        "nobody has counted yet"
+    );
+    let counted = json!({"status": {"observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1}});
+    server
+        .merge(&format!("{budgets}/b/status"), counted)
+        .await
+        .good();
+    assert_eq!(evict("p", json!({"dryRun": ["All"]})).await.code, 201);
+    assert_eq!(evict("p", Value::Null).await.code, 201);
+    let status = server.get(&format!("{budgets}/b")).await.json()["status"].clone();
+    assert_eq!(status["disruptionsAllowed"], 0, "{status}");
+    assert!(status["disruptedPods"]["p"].is_string(), "{status}");
+    let late = evict("q", Value::Null).await;
+    assert_eq!((late.code, late.headers.get("retry-after")), (429, None));
+    let cause = late.json()["details"]["causes"][0]["message"].clone();
+    assert_eq!(
+        cause,
+        "The disruption budget b needs 1 healthy pods and has 2 currently"
+    );
+    assert_eq!(server.get(&format!("{PODS}/q")).await.code, 200);
+}
+
+#[tokio::test]
 async fn logs_are_opened_for_the_right_container() {
     let server = Server::new().await;
     let mut body = pod("p");

@@ -8,7 +8,7 @@ use osier_api::Object;
 use osier_api::resources::ENDPOINT_SLICES;
 use serde_json::{Value, json};
 
-use super::subsets::{Ports, ports, selects};
+use super::subsets::{Ports, host_name, ports, selects};
 use crate::{facts, hash, ownership};
 
 /// Endpoints of a slice, as in Kubernetes.
@@ -98,7 +98,10 @@ fn wanted(service: &Object, pods: &[Arc<Object>]) -> BTreeMap<Ports, BTreeMap<St
         if ports.is_empty() && !headless {
             continue;
         }
-        let endpoint = endpoint(pod, publish_all);
+        let mut endpoint = endpoint(pod, publish_all);
+        if let Some(host) = host_name(service, pod) {
+            endpoint["hostname"] = host.into();
+        }
         let group = groups.entry(ports).or_default();
         group.insert(identity(&endpoint), endpoint);
     }

@@ -75,7 +75,7 @@ pub(super) fn subsets(service: &Object, pods: &[Arc<Object>]) -> Vec<Value> {
         } else {
             &mut group.not_ready
         };
-        side.insert(format!("{ip}/{}", pod.uid()), address(pod, ip));
+        side.insert(format!("{ip}/{}", pod.uid()), address(service, pod, ip));
     }
     let headless = service.text(&["spec", "clusterIP"]) == "None";
     let useful = |ports: &Ports| !ports.is_empty() || headless;
@@ -105,11 +105,22 @@ fn subset(ports: Ports, addresses: Addresses) -> Value {
     subset.into()
 }
 
-fn address(pod: &Object, ip: &str) -> Value {
-    json!({
+fn address(service: &Object, pod: &Object, ip: &str) -> Value {
+    let mut address = json!({
         "ip": ip, "nodeName": facts::node(pod),
         "targetRef": {"kind": "Pod", "namespace": pod.namespace(), "name": pod.name(), "uid": pod.uid()},
-    })
+    });
+    if let Some(host) = host_name(service, pod) {
+        address["hostname"] = host.into();
+    }
+    address
+}
+
+/// What the pod is called behind this service, where it says so: `hostname`, with the service as `subdomain`.
+pub(super) fn host_name<'a>(service: &Object, pod: &'a Object) -> Option<&'a str> {
+    let host = pod.text(&["spec", "hostname"]);
+    let named = !host.is_empty() && pod.text(&["spec", "subdomain"]) == service.name();
+    named.then_some(host)
 }
 
 /// The service's ports as this pod has them; a port whose name the pod does not know is left out.
@@ -220,6 +231,22 @@ mod tests {
             Some(1),
             "the leaving one is published"
         );
+    }
+
+    #[test]
+    fn a_pod_is_called_by_its_host_name_behind_its_own_service() {
+        let mut named = pod("a", "10.0.0.1", 8080);
+        named.set(&["spec", "hostname"], "web-0".into());
+        named.set(&["spec", "subdomain"], "web".into());
+        let host = |pod: &Object| {
+            let found = subsets(&named_port(), &[Arc::new(pod.clone())]);
+            found[0]["addresses"][0]["hostname"]
+                .as_str()
+                .map(ToOwned::to_owned)
+        };
+        assert_eq!(host(&named).as_deref(), Some("web-0"));
+        named.set(&["spec", "subdomain"], "other".into());
+        assert_eq!(host(&named), None);
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> P
     plan.counts = count(wanted, &mine, now);
     plan.look_again = mine
         .iter()
-        .filter_map(|pod| becomes_available(wanted.min_ready, pod, now))
+        .filter_map(|pod| facts::becomes_available(wanted.min_ready, pod, now))
         .min();
     if wanted.owner.leaving {
         return plan;
@@ -92,8 +92,9 @@ pub(crate) fn decide(wanted: &Wanted, pods: &[Arc<Object>], now: Timestamp) -> P
 
 fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
     let ready = |pod: &&&Arc<Object>| facts::ready_since(pod).is_some();
-    let available =
-        |pod: &&&Arc<Object>| ready(pod) && becomes_available(wanted.min_ready, pod, now).is_none();
+    let available = |pod: &&&Arc<Object>| {
+        ready(pod) && facts::becomes_available(wanted.min_ready, pod, now).is_none()
+    };
     Counts {
         replicas: mine.len(),
         fully_labeled: mine
@@ -103,13 +104,6 @@ fn count(wanted: &Wanted, mine: &[&Arc<Object>], now: Timestamp) -> Counts {
         ready: mine.iter().filter(ready).count(),
         available: mine.iter().filter(available).count(),
     }
-}
-
-/// How long until a ready pod has been ready for `minReadySeconds`.
-fn becomes_available(min_ready: Duration, pod: &Object, now: Timestamp) -> Option<Duration> {
-    let since = facts::ready_since(pod)?;
-    let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    min_ready.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 /// Surplus pods in the order in which Kubernetes deletes them: unassigned before assigned, pending

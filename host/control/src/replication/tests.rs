@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use osier_api::selector::LabelSelector;
+use osier_client::Change;
 use proptest::prelude::*;
 
 use super::*;
 use crate::expectations::Expectations;
+use crate::ownership::Owner;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -147,12 +149,27 @@ fn an_unchanged_status_is_not_written() {
     };
     assert!(covers(
         controller.get(&["status"]),
-        &status(&controller, counts, None)
+        &status(&controller, counts, &Failure::None)
     ));
     assert!(!covers(
         controller.get(&["status"]),
-        &status(&controller, counts, Some("quota"))
+        &status(&controller, counts, &Failure::Found("quota".to_owned()))
     ));
+}
+
+#[test]
+fn a_failure_is_told_once_until_nothing_fails() {
+    let failing =
+        |message: &str| Failure::Found(format!("pods {message:?} is forbidden: exceeded quota"));
+    let mut controller = Object::from_value(json!({"metadata": {"generation": 1}})).unwrap();
+    let told = status(&controller, Counts::default(), &failing("web-a"));
+    controller.set(&["status"], told);
+    for failure in [failing("web-b"), Failure::Unknown] {
+        let again = status(&controller, Counts::default(), &failure);
+        assert!(covers(controller.get(&["status"]), &again), "{again}");
+    }
+    let well = status(&controller, Counts::default(), &Failure::None);
+    assert_eq!(well["conditions"], Value::Null);
 }
 
 /// The real world and the controller's late view of it.

@@ -7,6 +7,8 @@ use osier_api::{Object, quantity};
 use serde_json::Value;
 
 use crate::facts;
+use crate::placing::node_affinity::{self, Site};
+use crate::placing::taints::{self, Taint};
 
 /// What a pod asks of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +24,7 @@ pub(super) struct Demand {
 /// What the scheduler knows of a node.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Room {
+    pub(super) name: String,
     pub(super) ready: bool,
     pub(super) unschedulable: bool,
     pub(super) labels: BTreeMap<String, String>,
@@ -29,14 +32,6 @@ pub(super) struct Room {
     pub(super) allocatable: Demand,
     /// What the pods there have asked for.
     pub(super) taken: Demand,
-}
-
-/// A mark that keeps pods away unless they tolerate it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Taint {
-    key: String,
-    value: String,
-    effect: String,
 }
 
 /// Why a pod fits nowhere: reasons with the number of nodes each.
@@ -124,25 +119,15 @@ impl Room {
             .and_then(Value::as_object)
             .into_iter()
             .flatten();
-        let taints = node
-            .get(&["spec", "taints"])
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
+            name: node.name().to_owned(),
             ready: facts::is_true(node, "Ready"),
             unschedulable: node.get(&["spec", "unschedulable"]) == Some(&Value::Bool(true)),
             labels: labels
                 .map(|(key, value)| (key.clone(), word(value)))
                 .collect(),
-            taints: taints
-                .map(|taint| Taint {
-                    key: word(&taint["key"]),
-                    value: word(&taint["value"]),
-                    effect: word(&taint["effect"]),
-                })
-                .collect(),
+            taints: Taint::all(node),
             allocatable: Demand::from_quantities(
                 node.get(&["status", "allocatable"]).unwrap_or(&Value::Null),
             ),
@@ -155,16 +140,19 @@ impl Room {
         if !self.ready {
             return vec!["node(s) were not ready".to_owned()];
         }
-        if self.unschedulable && !tolerates(pod, &Taint::unschedulable()) {
+        let spec = pod.get(&["spec"]).unwrap_or(&Value::Null);
+        let tolerates = |taint: &Taint| taints::tolerated(taints::tolerations(spec), taint);
+        if self.unschedulable && !tolerates(&Taint::unschedulable()) {
             return vec!["node(s) were unschedulable".to_owned()];
         }
-        if let Some(taint) = self.taints.iter().find(|taint| taint.keeps_away(pod)) {
+        let mut taints = self.taints.iter();
+        if let Some(taint) = taints.find(|taint| taint.keeps_away() && !tolerates(taint)) {
             return vec![format!(
                 "node(s) had untolerated taint {{{}: {}}}",
                 taint.key, taint.value
             )];
         }
-        if !self.selected_by(pod) {
+        if !node_affinity::admits(spec, self.site()) {
             return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
         }
         self.lacks(demand)
@@ -173,12 +161,11 @@ impl Room {
             .collect()
     }
 
-    fn selected_by(&self, pod: &Object) -> bool {
-        let selector = pod
-            .get(&["spec", "nodeSelector"])
-            .and_then(Value::as_object);
-        let mut pairs = selector.into_iter().flatten();
-        pairs.all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str())
+    fn site(&self) -> Site<'_> {
+        Site {
+            name: &self.name,
+            labels: &self.labels,
+        }
     }
 
     fn lacks(&self, demand: Demand) -> Vec<&'static str> {
@@ -215,31 +202,6 @@ impl Room {
             + free(self.allocatable.memory, self.taken.memory, demand.memory)
             + free(self.allocatable.pods, self.taken.pods, demand.pods)
     }
-}
-
-impl Taint {
-    fn unschedulable() -> Self {
-        Self {
-            key: "node.kubernetes.io/unschedulable".to_owned(),
-            value: String::new(),
-            effect: "NoSchedule".to_owned(),
-        }
-    }
-
-    fn keeps_away(&self, pod: &Object) -> bool {
-        matches!(self.effect.as_str(), "NoSchedule" | "NoExecute") && !tolerates(pod, self)
-    }
-}
-
-fn tolerates(pod: &Object, taint: &Taint) -> bool {
-    let tolerations = pod.get(&["spec", "tolerations"]).and_then(Value::as_array);
-    tolerations.into_iter().flatten().any(|toleration| {
-        let word = |key: &str| toleration[key].as_str().unwrap_or_default();
-        let exists = word("operator") == "Exists";
-        let effect = word("effect").is_empty() || word("effect") == taint.effect;
-        let key = word("key") == taint.key || (word("key").is_empty() && exists);
-        effect && key && (exists || word("value") == taint.value)
-    })
 }
 
 #[cfg(test)]

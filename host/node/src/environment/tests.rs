@@ -45,6 +45,25 @@ fn get(container: &Value, name: &str) -> String {
 }
 
 #[test]
+fn a_pod_knows_its_host_name() {
+    let mut named = pod();
+    named.set(&["spec", "hostname"], "web-0".into());
+    let host = |container: &Value| {
+        let found = variables(&named, container, &sources(), &place()).unwrap();
+        found
+            .into_iter()
+            .find(|(key, _)| key == "HOSTNAME")
+            .unwrap()
+            .1
+    };
+    assert_eq!(host(&json!({})), "web-0");
+    assert_eq!(
+        host(&json!({"env": [{"name": "HOSTNAME", "value": "mine"}]})),
+        "mine"
+    );
+}
+
+#[test]
 fn env_wins_over_env_from_and_sees_it() {
     let container = json!({"envFrom": [{"configMapRef": {"name": "c"}}, {"prefix": "S_", "secretRef": {"name": "s"}}],
         "env": [{"name": "COLOR", "value": "dark-$(COLOR)"}, {"name": "RAW", "value": "$$(COLOR) $(NONE) $5"}]});
@@ -53,6 +72,7 @@ fn env_wins_over_env_from_and_sees_it() {
         ("SIZE", "2"),
         ("S_TOKEN", "secret"),
         ("RAW", "$(COLOR) $(NONE) $5"),
+        ("HOSTNAME", "web"),
     ];
     let expected: Vec<_> = expected
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -111,8 +131,11 @@ fn what_is_missing_is_named_unless_optional() {
         read(&key("c", "K", false)).unwrap_err().to_string(),
         "couldn't find key K in ConfigMap shop/c"
     );
-    assert!(read(&key("none", "K", true)).unwrap().is_empty());
-    assert!(read(&key("c", "K", true)).unwrap().is_empty());
+    for object in ["none", "c"] {
+        let read = read(&key(object, "K", true)).unwrap();
+        let names: Vec<&str> = read.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["HOSTNAME"], "of {object}");
+    }
     let all = references(&json!({"envFrom": [{"secretRef": {"name": "s"}}],
         "env": [{"name": "X", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]}));
     assert_eq!(all.len(), 2);

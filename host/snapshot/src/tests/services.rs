@@ -1,5 +1,7 @@
 //! Names, addresses, endpoints, subsets.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{LoadBalancer, Miss};
 
@@ -180,4 +182,64 @@ fn subsets_select_by_label_and_choose_their_balancer() {
         LoadBalancer::LeastRequest,
         "a rule speaks of one service"
     );
+}
+
+#[test]
+fn a_pod_behind_a_headless_service_has_a_name_of_its_own() {
+    let mut world = World::default();
+    world.service("web", "default", &["v1", "v2"]);
+    let mut headless = (*world.services[0]).clone();
+    headless.set(&["spec", "clusterIP"], "None".into());
+    world.services[0] = Arc::new(headless);
+    let mut endpoints = (*world.endpoints[0]).clone();
+    let mut subsets = endpoints.get(&["subsets"]).unwrap().clone();
+    for (index, host) in ["web-0", "web-1"].into_iter().enumerate() {
+        subsets[0]["addresses"][index]["hostname"] = host.into();
+    }
+    endpoints.set(&["subsets"], subsets);
+    world.endpoints[0] = Arc::new(endpoints);
+    world.destination_rule(
+        "web",
+        json!({"host": "web", "trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}}),
+    );
+    let snapshot = world.snapshot();
+    let from = caller("default");
+    for host in [
+        "web-1.web",
+        "web-1.web.default",
+        "web-1.web.default.svc",
+        "web-1.web.default.svc.cluster.local",
+    ] {
+        let head = get(&format!("http://{host}/"), &[]);
+        let found = way(&snapshot, &Origin::Workload(&from), &head);
+        let cluster = "outbound|80||web-1.web.default.svc.cluster.local";
+        assert_eq!(found.as_deref(), Some(cluster), "{host}");
+        let service = snapshot.service(host, Some("default")).unwrap();
+        let cluster = &service.port(80).unwrap().cluster;
+        assert_eq!(&*cluster.endpoints[0].workload.name, "web-v2-x");
+        assert_eq!(
+            (cluster.endpoints.len(), &*cluster.service.name),
+            (1, "web")
+        );
+        assert_eq!(
+            cluster.balancing.balancer,
+            LoadBalancer::Random,
+            "the rule of the service holds"
+        );
+        assert_eq!(
+            snapshot.resolve(host, "default"),
+            Some(cluster.endpoints[0].workload.address)
+        );
+    }
+    let whole = snapshot.service("web", Some("default")).unwrap();
+    assert_eq!(
+        (whole.ports[0].cluster.endpoints.len(), whole.address),
+        (2, None)
+    );
+    assert!(snapshot.service("web-2.web", Some("default")).is_none());
+    assert!(snapshot.service("web-1.web", Some("other")).is_none());
+    let (again, _) = world.compile(Some(&snapshot));
+    let [before, after] =
+        [&snapshot, &again].map(|one| one.service("web-0.web", Some("default")).unwrap());
+    assert!(Arc::ptr_eq(before, after), "what did not change is shared");
 }

@@ -1,0 +1,115 @@
+//! Which nodes a pod asks for by labels and names: `nodeSelector` and `affinity.nodeAffinity`. Pure.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What can be asked of a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) labels: &'a BTreeMap<String, String>,
+}
+
+/// The spec of a pod allows the node: its selector, and one term of its required affinity.
+pub(crate) fn admits(spec: &Value, site: Site<'_>) -> bool {
+    let selector = spec["nodeSelector"].as_object();
+    let mut pairs = selector.into_iter().flatten();
+    let label = |key: &str| site.labels.get(key).map(String::as_str);
+    if !pairs.all(|(key, value)| label(key) == value.as_str()) {
+        return false;
+    }
+    let required =
+        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let terms = required["nodeSelectorTerms"].as_array();
+    terms.is_none_or(|terms| terms.iter().any(|term| matches(term, site)))
+}
+
+/// All that a term asks for holds; a term that asks for nothing matches nothing.
+fn matches(term: &Value, site: Site<'_>) -> bool {
+    let list = |field: &str| term[field].as_array().map_or(&[][..], Vec::as_slice);
+    let (expressions, fields) = (list("matchExpressions"), list("matchFields"));
+    if expressions.is_empty() && fields.is_empty() {
+        return false;
+    }
+    let label = |key: &str| site.labels.get(key).map(String::as_str);
+    let field = |key: &str| (key == "metadata.name").then_some(site.name);
+    let of = |ask: &Value| ask["key"].as_str().unwrap_or_default().to_owned();
+    expressions.iter().all(|ask| holds(ask, label(&of(ask))))
+        && fields.iter().all(|ask| holds(ask, field(&of(ask))))
+}
+
+fn holds(ask: &Value, value: Option<&str>) -> bool {
+    let values = ask["values"].as_array().map_or(&[][..], Vec::as_slice);
+    let listed = |value: &str| values.iter().any(|one| one == value);
+    let number = |text: &str| text.parse::<i64>().ok();
+    let bound = values.first().and_then(Value::as_str).and_then(number);
+    match (ask["operator"].as_str().unwrap_or_default(), value) {
+        ("In", Some(value)) => listed(value),
+        ("NotIn", value) => !value.is_some_and(listed),
+        ("Exists", value) => value.is_some(),
+        ("DoesNotExist", value) => value.is_none(),
+        ("Gt", Some(value)) => matches!((number(value), bound), (Some(a), Some(b)) if a > b),
+        ("Lt", Some(value)) => matches!((number(value), bound), (Some(a), Some(b)) if a < b),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn admitted(spec: &Value) -> bool {
+        let labels = [("disk", "ssd"), ("cores", "8")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let site = Site {
+            name: "a",
+            labels: &labels.into(),
+        };
+        admits(spec, site)
+    }
+
+    fn required(terms: &Value) -> Value {
+        json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": terms}}}})
+    }
+
+    #[test]
+    fn each_operator_does_what_kubernetes_says() {
+        let holds = |key: &str, operator: &str, values: &[&str]| {
+            let ask = json!({"key": key, "operator": operator, "values": values});
+            admitted(&required(&json!([{"matchExpressions": [ask]}])))
+        };
+        assert!(holds("disk", "In", &["hdd", "ssd"]) && !holds("disk", "In", &["hdd"]));
+        assert!(holds("disk", "NotIn", &["hdd"]) && !holds("disk", "NotIn", &["ssd"]));
+        assert!(holds("gpu", "NotIn", &["a"]) && !holds("gpu", "In", &["a"]));
+        assert!(holds("disk", "Exists", &[]) && !holds("gpu", "Exists", &[]));
+        assert!(holds("gpu", "DoesNotExist", &[]) && !holds("disk", "DoesNotExist", &[]));
+        assert!(holds("cores", "Gt", &["4"]) && !holds("cores", "Gt", &["8"]));
+        assert!(holds("cores", "Lt", &["9"]) && !holds("disk", "Lt", &["9"]));
+        assert!(!holds("disk", "Near", &["ssd"]));
+    }
+
+    #[test]
+    fn one_term_is_enough_and_all_of_it_must_hold() {
+        let (ssd, gpu) = (
+            json!({"key": "disk", "operator": "In", "values": ["ssd"]}),
+            json!({"key": "gpu", "operator": "Exists"}),
+        );
+        assert!(admitted(&required(
+            &json!([{"matchExpressions": [gpu]}, {"matchExpressions": [ssd]}])
+        )));
+        assert!(!admitted(&required(
+            &json!([{"matchExpressions": [ssd, gpu]}])
+        )));
+        assert!(!admitted(&required(&json!([{}]))) && !admitted(&required(&json!([]))));
+        let named = |name: &str| {
+            let ask = json!({"key": "metadata.name", "operator": "In", "values": [name]});
+            admitted(&required(&json!([{"matchFields": [ask]}])))
+        };
+        assert!(named("a") && !named("b"));
+        assert!(admitted(&json!({"nodeSelector": {"disk": "ssd"}})));
+        assert!(!admitted(&json!({"nodeSelector": {"disk": "hdd"}})));
+    }
+}
