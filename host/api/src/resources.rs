@@ -186,6 +186,29 @@ pub static POLICIES: Resource = Resource {
     schema: "dev.osier.policy.v1alpha1.Policy",
     ..BASE
 };
+/// Attributes beside the standard vocabulary; they belong to the whole mesh.
+pub static ATTRIBUTE_MANIFESTS: Resource = Resource {
+    group: POLICY_GROUP,
+    versions: POLICY,
+    kind: "AttributeManifest",
+    plural: "attributemanifests",
+    singular: "attributemanifest",
+    categories: &["osier"],
+    namespaced: false,
+    schema: "dev.osier.policy.v1alpha1.AttributeManifest",
+    ..BASE
+};
+/// Questions to the policies in force, about anything.
+pub static POLICY_REVIEWS: Resource = Resource {
+    group: POLICY_GROUP,
+    versions: POLICY,
+    kind: "PolicyReview",
+    plural: "policyreviews",
+    singular: "policyreview",
+    verbs: &["create"],
+    schema: "dev.osier.policy.v1alpha1.PolicyReview",
+    ..BASE
+};
 /// Istio's virtual services.
 pub static VIRTUAL_SERVICES: Resource = Resource {
     group: ISTIO_GROUP,
@@ -294,8 +317,10 @@ static OWN: &[&Resource] = &[
     &gateway_api::BACKEND_TLS_POLICIES,
     &networking::INGRESSES,
     &networking::INGRESS_CLASSES,
+    &ATTRIBUTE_MANIFESTS,
     &PLUGINS,
     &POLICIES,
+    &POLICY_REVIEWS,
 ];
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {

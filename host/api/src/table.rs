@@ -135,6 +135,7 @@ fn layout(resource: &Resource) -> Layout {
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
         ("certificates.k8s.io", "certificatesigningrequests") => access::SIGNING_REQUESTS,
+        ("policy.osier.dev", "attributemanifests") => policy::ATTRIBUTE_MANIFESTS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,
         ("gateway.networking.k8s.io", "gatewayclasses") => gateway_api::GATEWAY_CLASSES,

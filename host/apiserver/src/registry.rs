@@ -118,6 +118,20 @@ impl Registry {
         Ok(new)
     }
 
+    /// A question to whom the admission steps know: one of them answers in the status.
+    pub(crate) async fn answered(
+        &self,
+        write: &mut Write<'_>,
+        question: Object,
+    ) -> Result<Object, Status> {
+        validate(write.resource(), None, &question)?;
+        let answer = self.admit(write, None, question).await?;
+        if answer.get(&["status"]).is_some_and(serde_json::Value::is_object) {
+            return Ok(answer);
+        }
+        Err(Status::unavailable("nobody here answers such reviews"))
+    }
+
     /// What an admission step made of the object is held to the same rules as a body.
     fn accept(
         &self,

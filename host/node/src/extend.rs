@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_api::resources::{PLUGINS, POLICIES};
+use osier_api::resources::{ATTRIBUTE_MANIFESTS, PLUGINS, POLICIES};
 use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
 use osier_policy::{
@@ -52,6 +52,9 @@ pub(crate) struct Extensions {
     gate: Arc<PolicyGate>,
     plugins: Arc<Informer>,
     policies: Arc<Informer>,
+    manifests: Arc<Informer>,
+    /// What the policies' expressions may name: the manifests that `host` knows.
+    spoken: Vec<(String, Version)>,
     known: BTreeMap<ObjectKey, Entry>,
     /// What is in force of each policy, and why its newest version is not.
     compiled: BTreeMap<ObjectKey, InForce>,
@@ -80,6 +83,7 @@ type Identity = Result<usize, Unavailable>;
 #[derive(PartialEq)]
 struct Made {
     version: Version,
+    spoken: Vec<(String, Version)>,
     plugins: Vec<Identity>,
 }
 
@@ -91,6 +95,7 @@ impl Made {
             (now, then) => now == then,
         };
         self.version == before.version
+            && self.spoken == before.spoken
             && self.plugins.len() == before.plugins.len()
             && self.plugins.iter().zip(&before.plugins).all(same)
     }
@@ -128,6 +133,8 @@ impl Extensions {
         Self {
             plugins: mirror(&PLUGINS),
             policies: mirror(&POLICIES),
+            manifests: mirror(&ATTRIBUTE_MANIFESTS),
+            spoken: Vec::new(),
             statuses: Writer::new(shared.client.clone(), &shared.settings.node_name),
             recorder: shared.recorder.clone(),
             shared: Arc::clone(shared),
@@ -144,25 +151,53 @@ impl Extensions {
     /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
         let (mut plugins, mut policies) = (self.plugins.changed(), self.policies.changed());
+        let mut manifests = self.manifests.changed();
         self.plugins.synced().await;
         self.policies.synced().await;
+        self.manifests.synced().await;
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             plugins.borrow_and_update();
             policies.borrow_and_update();
+            manifests.borrow_and_update();
+            self.learn();
             self.load_plugins();
             self.publish();
             self.tell().await;
             tokio::select! {
                 _ = plugins.changed() => {}
                 _ = policies.changed() => {}
+                _ = manifests.changed() => {}
                 loaded = self.receiver.recv() => if let Some(loaded) = loaded {
                     self.take(loaded);
                 },
                 _ = refresh.tick() => {}
             }
         }
+    }
+
+    /// From now on expressions may name what the manifests declare. Admission refuses those that disagree; should two meet all the
+    /// same, the first by name counts.
+    fn learn(&mut self) {
+        let objects = self.manifests.list();
+        let version = |object: &Arc<Object>| (object.name().to_owned(), Version::of(object));
+        let mut spoken: Vec<_> = objects.iter().map(version).collect();
+        spoken.sort_by(|(a, _), (b, _)| a.cmp(b));
+        if spoken == self.spoken {
+            return;
+        }
+        let mut sorted: Vec<_> = objects.iter().collect();
+        sorted.sort_by_key(|object| object.name());
+        let declared = sorted.into_iter().map(|object| {
+            let spec = object.get(&["spec"]).unwrap_or(&Value::Null);
+            (object.name(), spec)
+        });
+        let (host, faults) = self.host.knowing(declared);
+        for (manifest, fault) in faults {
+            tracing::warn!(manifest, %fault, "an attribute is left out");
+        }
+        (self.host, self.spoken) = (host, spoken);
     }
 
     /// Starts to load what is new, and forgets what is gone.
@@ -306,6 +341,7 @@ impl Extensions {
         let identity = |name| find(name).map(|plugin| Arc::as_ptr(&plugin).addr());
         let made = Made {
             version: Version::of(object),
+            spoken: self.spoken.clone(),
             plugins: plugin_names(&spec).map(identity).collect(),
         };
         if entry.made_of.as_ref() == Some(&made) {
@@ -426,6 +462,7 @@ mod tests {
     #[test]
     fn a_policy_is_kept_only_while_its_plugins_are_gone() {
         let made = |generation, plugins: &[Result<usize, &str>]| Made {
+            spoken: Vec::new(),
             version: Version {
                 uid: "u".to_owned(),
                 generation,

@@ -4,6 +4,7 @@ pub(crate) mod admission;
 pub(crate) mod agents;
 pub(crate) mod certify;
 pub(crate) mod images;
+pub(crate) mod questions;
 pub(crate) mod reviews;
 pub(crate) mod signer;
 pub(crate) mod transport;

@@ -1,6 +1,7 @@
 //! What is known about a call: Mixer's standard vocabulary as a borrowed view. Building one copies references and allocates nothing;
 //! composed attributes (`source.uid`) are formatted only when an expression reads them.
 
+mod manifest;
 mod read;
 mod standard;
 mod vocabulary;
@@ -9,6 +10,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use crate::value::Texts;
+pub(crate) use manifest::Places;
 pub(crate) use read::Slot;
 pub use vocabulary::{AttributeInfo, Vocabulary};
 
@@ -191,6 +193,10 @@ pub enum Extra<'a> {
     Bool(bool),
     /// Address.
     Ip(IpAddr),
+    /// Moment.
+    Time(SystemTime),
+    /// Length of time.
+    Span(std::time::Duration),
     /// Map of texts.
     Texts(Texts<'a>),
 }
@@ -216,6 +222,6 @@ pub struct Attributes<'a> {
     pub api: Api<'a>,
     /// The check.
     pub checked: Checked<'a>,
-    /// Attributes added by manifests, in the order of [`Vocabulary::extend`].
+    /// Attributes outside the standard vocabulary, each at its [`AttributeInfo::place`].
     pub extra: &'a [Extra<'a>],
 }

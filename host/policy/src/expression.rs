@@ -13,7 +13,7 @@ mod tests;
 mod typed;
 
 pub use error::CompileError;
-pub(crate) use functions::nanoseconds;
+pub use functions::nanoseconds;
 pub(crate) use ir::{Kind, Literal, Node};
 pub(crate) use parse::parse;
 

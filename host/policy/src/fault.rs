@@ -10,7 +10,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// What is wrong with the field at a dotted path.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),
             detail: detail.into(),

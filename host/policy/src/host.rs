@@ -10,7 +10,7 @@ use osier_process::metrics::Metrics;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
-use crate::attributes::Vocabulary;
+use crate::attributes::{Places, Vocabulary};
 use crate::callout::Callout;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
@@ -22,7 +22,10 @@ use crate::spaces::Spaces;
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]
-pub struct PolicyHost(Arc<Inner>);
+pub struct PolicyHost {
+    inner: Arc<Inner>,
+    vocabulary: Arc<Vocabulary>,
+}
 
 struct Inner {
     engine: Engine,
@@ -32,7 +35,7 @@ struct Inner {
     meters: MeterBook,
     spaces: Spaces,
     callouts: Callouts,
-    vocabulary: Vocabulary,
+    places: Mutex<Places>,
     /// What was loaded last for each object, so that loading it again costs nothing.
     loaded: Mutex<HashMap<ObjectKey, Loaded>>,
 }
@@ -45,7 +48,7 @@ struct Loaded {
 impl PolicyHost {
     /// An empty host.
     pub fn new(engine: Engine, metrics: &Metrics, tasks: Tasks) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Inner {
             engine,
             families: Families::new(metrics),
             tasks,
@@ -53,19 +56,38 @@ impl PolicyHost {
             meters: MeterBook::new(metrics),
             spaces: Spaces::new(metrics),
             callouts: Callouts::default(),
-            vocabulary: Vocabulary::default(),
+            places: Mutex::default(),
             loaded: Mutex::default(),
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            vocabulary: Arc::default(),
+        }
+    }
+
+    /// The same host, which compiles policies against the standard vocabulary and what AttributeManifests declare (name and `spec` of each).
+    /// The second value names what was left out because it is at fault: the manifest, and what is wrong.
+    pub fn knowing<'m>(
+        &self,
+        manifests: impl IntoIterator<Item = (&'m str, &'m Json)>,
+    ) -> (Self, Vec<(&'m str, Fault)>) {
+        let mut vocabulary = Vocabulary::default();
+        let faults = self.inner.places.lock().add(&mut vocabulary, manifests);
+        let host = Self {
+            inner: self.inner.clone(),
+            vocabulary: Arc::new(vocabulary),
+        };
+        (host, faults)
     }
 
     /// From now on plugins may call what they are granted, by this way. Only the first one counts.
     pub fn join_callout(&self, callout: Arc<dyn Callout>) {
-        let _ = self.0.callouts.set(callout);
+        let _ = self.inner.callouts.set(callout);
     }
 
     /// The attributes that expressions may name.
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.0.vocabulary
+        &self.vocabulary
     }
 
     /// Compiles, configures and proves a plugin. Blocking. The same bytes and spec give the plugin that is already there; after an error what
@@ -79,7 +101,7 @@ impl PolicyHost {
         spec: &Json,
         wasm: &[u8],
     ) -> Result<Arc<Plugin>, LoadError> {
-        let host = &*self.0;
+        let host = &*self.inner;
         let loader = Loader {
             engine: &host.engine,
             counters: &host.counters,
@@ -110,9 +132,9 @@ impl PolicyHost {
 
     /// Forgets a plugin; policies that hold it keep it until they go.
     pub fn unload(&self, key: &ObjectKey) {
-        self.0.loaded.lock().remove(key);
-        self.0.meters.forget(&key.to_string());
-        self.0.spaces.forget(&key.to_string());
+        self.inner.loaded.lock().remove(key);
+        self.inner.meters.forget(&key.to_string());
+        self.inner.spaces.forget(&key.to_string());
     }
 
     /// Compiles a policy against the vocabulary and the types of its plugins.
@@ -158,8 +180,8 @@ impl PolicyHost {
         plugin_of: &dyn Fn(&str) -> Result<Arc<Plugin>, Missing>,
     ) -> Result<CompiledPolicy, Vec<Fault>> {
         let compiler = Compiler {
-            vocabulary: &self.0.vocabulary,
-            families: &self.0.families,
+            vocabulary: &self.vocabulary,
+            families: &self.inner.families,
             plugin_of,
         };
         compiler.compile(key, spec)

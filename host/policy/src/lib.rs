@@ -20,7 +20,6 @@ mod nearest;
 mod output;
 mod plugin;
 mod policy;
-mod recorded;
 mod set;
 mod spaces;
 mod streams;
@@ -33,7 +32,7 @@ pub use attributes::{
     Extra, Peer, Request, Response, Vocabulary,
 };
 pub use callout::{Callout, CalloutAnswer, CalloutBounds, caller_name};
-pub use expression::{CompileError, Condition};
+pub use expression::{CompileError, Condition, nanoseconds};
 pub use fault::{FailurePolicy, Fault, LoadError, Unavailable};
 pub use hook::{
     Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection,
@@ -48,7 +47,6 @@ pub use policy::{
     BodyVerdict, Change, ChunkVerdict, CompiledPolicy, Direction, Exchange, Filter, FilterStream,
     HeadVerdict, Mode, Reply,
 };
-pub use recorded::Recorded;
 pub use set::{FilterKind, PolicySet, Scope};
 pub use streams::LOG_TARGET;
 pub use value::{EvaluationError, Texts, Type};

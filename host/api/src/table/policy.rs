@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{AGE, Layout, NAME, array, condition, or_none, since_creation, text, wide};
+use super::{AGE, Layout, NAME, array, condition, number, or_none, since_creation, text, wide};
 use crate::Object;
 
 /// How much of a digest is shown: the algorithm and twelve digits.
@@ -26,6 +26,25 @@ pub(super) const PLUGINS: Layout = Layout {
             since_creation(plugin, now),
             plugin.text(&["spec", "image"]).into(),
             message(plugin).into(),
+        ]
+    },
+};
+
+pub(super) const ATTRIBUTE_MANIFESTS: Layout = Layout {
+    columns: &[
+        NAME,
+        number("Attributes", "How many attributes it declares."),
+        AGE,
+    ],
+    cells: |manifest, now| {
+        let declared = manifest.get(&["spec", "attributes"]);
+        let count = declared
+            .and_then(Value::as_object)
+            .map_or(0, serde_json::Map::len);
+        vec![
+            manifest.name().into(),
+            count.into(),
+            since_creation(manifest, now),
         ]
     },
 };

@@ -22,8 +22,14 @@ impl Exchange<'_> {
         let (mut object, duplicates) = draft::read(self.address, &self.incoming.media(), &bytes)?;
         let (wish, warnings) = (write.options.validation, &mut write.warnings);
         draft::check_fields(self.address, &mut object, &duplicates, wish, warnings)?;
-        let status = self.answer_to(&object)?;
-        object.set(&["status"], status);
+        if *self.address.resource == resources::POLICY_REVIEWS {
+            let namespace = self.address.namespace.as_str();
+            object.set(&["metadata", "namespace"], namespace.into());
+            object = self.server.registry.answered(&mut write, object).await?;
+        } else {
+            let status = self.answer_to(&object)?;
+            object.set(&["status"], status);
+        }
         object.set(&["metadata", "creationTimestamp"], Value::Null);
         let mut response = respond::json(201, &object);
         respond::warn(&mut response, &write.warnings);

@@ -76,7 +76,9 @@ impl PolicyAdmission {
                 .unwrap_or_else(unknown)
                 .map_err(unavailable)
         };
-        match self.policy.enforce_policy(&key_of(object), &spec, &known) {
+        let manifests = objects.list(&resources::ATTRIBUTE_MANIFESTS, "");
+        let (policy, _) = self.policy.knowing(manifests.iter().map(declared));
+        match policy.enforce_policy(&key_of(object), &spec, &known) {
             Ok(_) => Ok(Admitted {
                 object: None,
                 warnings: plugins.into_values().filter_map(warning).collect(),
@@ -94,6 +96,25 @@ impl PolicyAdmission {
                 ))
             }
         }
+    }
+
+    /// A manifest must agree with all others.
+    fn manifest(&self, object: &Object, objects: &dyn Read) -> Result<Admitted, Status> {
+        let mut manifests = objects.list(&resources::ATTRIBUTE_MANIFESTS, "");
+        manifests.retain(|other| other.name() != object.name());
+        let all = manifests.iter().chain([object]).map(declared);
+        let (_, faults) = self.policy.knowing(all);
+        let own = faults
+            .into_iter()
+            .filter(|(name, _)| *name == object.name());
+        let faults: Vec<Fault> = own
+            .map(|(_, fault)| invalid(&fault.field, fault.detail))
+            .collect();
+        if faults.is_empty() {
+            return Ok(Admitted::default());
+        }
+        let resource = &resources::ATTRIBUTE_MANIFESTS;
+        Err(Status::invalid(resource, object.name(), &faults))
     }
 
     /// Fetches, compiles and configures a Plugin off the request's thread; a repeated load is a lookup.
@@ -144,10 +165,17 @@ impl Admit for PolicyAdmission {
             match (review.resource.group, review.resource.plural) {
                 ("policy.osier.dev", "plugins") => self.plugin(new).await,
                 ("policy.osier.dev", "policies") => self.policy(new, review.objects).await,
+                ("policy.osier.dev", "attributemanifests") => self.manifest(new, review.objects),
                 _ => Ok(Admitted::default()),
             }
         })
     }
+}
+
+/// Name and `spec` of an AttributeManifest.
+pub(super) fn declared(manifest: &Object) -> (&str, &Value) {
+    let spec = manifest.get(&["spec"]).unwrap_or(&Value::Null);
+    (manifest.name(), spec)
 }
 
 fn key_of(object: &Object) -> ObjectKey {

@@ -32,8 +32,13 @@ impl PluginReviews {
         let _first_wins = self.policies.set(policies);
     }
 
+    /// The policies in force; none until the node has published them.
+    pub(crate) fn policies(&self) -> Option<Arc<PolicySet>> {
+        self.policies.get().and_then(Policies::current)
+    }
+
     fn current(&self, review: &Review<'_>) -> Result<Option<Arc<PolicySet>>, Status> {
-        let current = self.policies.get().and_then(Policies::current);
+        let current = self.policies();
         let system = || {
             let groups = &review.user.groups;
             review.user.name == SERVER

@@ -11,6 +11,7 @@ use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
 use crate::join::certify::ApiCertify;
 use crate::join::images::NodeImages;
+use crate::join::questions::PolicyQuestions;
 use crate::join::reviews::PluginReviews;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
@@ -77,7 +78,8 @@ impl Rooms {
         let room = (policy.clone(), images.clone());
         let policies = Arc::new(PolicyAdmission::new(room, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
-        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies];
+        let questions = PolicyQuestions::new(policy.clone(), reviews.clone(), api.clone());
+        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies, Arc::new(questions)];
         let joined = (admission, doors(&agents, given));
         let server = open_api(settings, data, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());

@@ -291,6 +291,8 @@ fn extra<'a>(value: Option<&Extra<'a>>) -> Value<'a> {
         Some(Extra::Double(value)) => Value::Double(*value),
         Some(Extra::Bool(value)) => Value::Bool(*value),
         Some(Extra::Ip(value)) => Value::Ip(*value),
+        Some(Extra::Time(value)) => time(Some(*value)),
+        Some(Extra::Span(value)) => span(Some(*value)),
         Some(Extra::Texts(texts)) => Value::Map(*texts),
     }
 }

@@ -21,6 +21,16 @@ pub struct AttributeInfo {
     pub(crate) slot: Slot,
 }
 
+impl AttributeInfo {
+    /// Where its value stands in `Attributes::extra`; none for an attribute of the standard vocabulary.
+    pub fn place(&self) -> Option<usize> {
+        match self.slot {
+            Slot::Extra(place) => Some(usize::from(place)),
+            _ => None,
+        }
+    }
+}
+
 /// Every attribute that expressions may name.
 #[derive(Clone, Debug)]
 pub struct Vocabulary {
@@ -49,8 +59,13 @@ impl Vocabulary {
         self.by_name.values()
     }
 
-    /// Adds an attribute of a manifest; its value stands at the same place in `Attributes::extra`. False if the name is taken.
+    /// Adds an attribute whose value stands behind all others in `Attributes::extra`. False if the name is taken.
     pub fn extend(&mut self, name: &str, ty: Type, meaning: &str) -> bool {
+        self.place(name, (ty, self.extra), meaning)
+    }
+
+    /// Adds an attribute whose value stands at a place in `Attributes::extra`. False if the name is taken.
+    pub(crate) fn place(&mut self, name: &str, (ty, place): (Type, u16), meaning: &str) -> bool {
         if self.by_name.contains_key(name) {
             return false;
         }
@@ -59,9 +74,9 @@ impl Vocabulary {
             ty,
             always: false,
             meaning: meaning.to_owned(),
-            slot: Slot::Extra(self.extra),
+            slot: Slot::Extra(place),
         };
-        self.extra += 1;
+        self.extra = self.extra.max(place.saturating_add(1));
         self.by_name.insert(name.to_owned(), info);
         true
     }
@@ -71,6 +86,16 @@ impl Vocabulary {
         self.extra
     }
 
+    /// An attribute that this name would hide, or that would hide this name: one is the beginning of the other.
+    pub(crate) fn overlaps(&self, name: &str) -> Option<&str> {
+        let below = |long: &str, short: &str| {
+            let rest = long.strip_prefix(short);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        };
+        let mut known = self.by_name.keys().map(String::as_str);
+        known.find(|known| below(known, name) || below(name, known))
+    }
+
     /// True if attributes begin with this word.
     pub(crate) fn has_root(&self, root: &str) -> bool {
         let first = |name: &String| name.split('.').next() == Some(root);
@@ -78,7 +103,7 @@ impl Vocabulary {
     }
 
     /// What to say about a name that is not there.
-    pub(crate) fn hint(&self, name: &str) -> String {
+    pub fn hint(&self, name: &str) -> String {
         let prefix = format!("{name}.");
         let below: Vec<&str> = self
             .by_name

@@ -242,8 +242,8 @@ fn duration<'a>(text: &str) -> Result<Value<'a>, EvaluationError> {
     }
 }
 
-/// A duration in Go's form, in nanoseconds; for the configuration of plugins and policies.
-pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
+/// A duration in Go's form such as `1m30s`, in nanoseconds; none if it is not one.
+pub fn nanoseconds(text: &str) -> Option<i64> {
     duration(text).ok().and_then(|value| value.whole().ok())
 }
 

@@ -1,7 +1,8 @@
 //! Fixtures: what a plugin is given and what it must answer, as YAML.
 
 use anyhow::{Context as _, bail};
-use osier_policy::Recorded;
+use osier_policy::Vocabulary;
+use osier_review::Recorded;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -175,7 +176,8 @@ fn parse(text: &str) -> anyhow::Result<Fixture> {
 impl Case {
     /// The attributes of the call.
     pub(super) fn recorded(&self) -> anyhow::Result<Recorded> {
-        Recorded::read(&self.attributes, "attributes").map_err(|faults| {
+        let vocabulary = Vocabulary::default();
+        Recorded::read(&self.attributes, "attributes", &vocabulary).map_err(|faults| {
             let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
             anyhow::anyhow!(told.join("; "))
         })

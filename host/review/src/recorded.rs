@@ -7,13 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json};
 
-use crate::attributes::{
-    Api, Attributes, Authentication, Checked, Connection, Context, Destination, Peer, Request,
-    Response, Vocabulary,
+use osier_policy::{
+    Api, Attributes, Authentication, Checked, Connection, Context, Destination, Extra, Fault, Peer,
+    Request, Response, Texts, Type, Vocabulary, nanoseconds,
 };
-use crate::expression::nanoseconds;
-use crate::fault::Fault;
-use crate::value::{Texts, Type};
 
 /// Attributes that are made of others: name and what to write instead.
 const DERIVED: [(&str, &str); 12] = [
@@ -56,6 +53,7 @@ pub struct Recorded {
 enum Recording {
     Text(String),
     Whole(i64),
+    Real(f64),
     Flag(bool),
     Address(IpAddr),
     Moment(SystemTime),
@@ -69,9 +67,13 @@ impl Recorded {
     ///
     /// # Errors
     /// Every wrong name or value at once, with its path below `path`.
-    pub fn read(attributes: &Json, path: &str) -> Result<Self, Vec<Fault>> {
+    pub fn read(
+        attributes: &Json,
+        path: &str,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self, Vec<Fault>> {
         let mut reader = Reader {
-            vocabulary: Vocabulary::default(),
+            vocabulary,
             values: BTreeMap::new(),
             faults: Vec::new(),
             root: path,
@@ -88,6 +90,31 @@ impl Recorded {
         } else {
             Err(reader.faults)
         }
+    }
+
+    /// States a text that was not stated.
+    pub fn or_text(&mut self, name: &str, text: &str) {
+        let missing = || Recording::Text(text.to_owned());
+        self.values.entry(name.to_owned()).or_insert_with(missing);
+    }
+
+    /// States a map of texts that was not stated.
+    pub fn or_texts(&mut self, name: &str, texts: &BTreeMap<String, String>) {
+        let missing = || Recording::Texts(texts.clone());
+        self.values.entry(name.to_owned()).or_insert_with(missing);
+    }
+
+    /// Values of attributes outside the standard vocabulary, each at its place: what [`Attributes::extra`] borrows.
+    pub fn extra(&self, vocabulary: &Vocabulary) -> Vec<Extra<'_>> {
+        let mut extra = Vec::new();
+        for info in vocabulary.iter() {
+            let (Some(place), Some(value)) = (info.place(), self.values.get(&info.name)) else {
+                continue;
+            };
+            extra.resize(extra.len().max(place + 1), Extra::Absent);
+            extra[place] = value.extra();
+        }
+        extra
     }
 
     /// The view that policies are asked with.
@@ -228,7 +255,8 @@ impl Recorded {
         }
     }
 
-    fn text(&self, name: &str) -> Option<&str> {
+    /// A text, if it was stated.
+    pub fn text(&self, name: &str) -> Option<&str> {
         match self.values.get(name)? {
             Recording::Text(text) => Some(text),
             _ => None,
@@ -282,8 +310,23 @@ impl Recorded {
     }
 }
 
+impl Recording {
+    fn extra(&self) -> Extra<'_> {
+        match self {
+            Self::Text(text) => Extra::Text(text),
+            Self::Whole(number) => Extra::Int(*number),
+            Self::Real(number) => Extra::Double(*number),
+            Self::Flag(truth) => Extra::Bool(*truth),
+            Self::Address(address) => Extra::Ip(*address),
+            Self::Moment(moment) => Extra::Time(*moment),
+            Self::Span(span) => Extra::Span(*span),
+            Self::Texts(texts) => Extra::Texts(Texts::Tree(texts)),
+        }
+    }
+}
+
 struct Reader<'r> {
-    vocabulary: Vocabulary,
+    vocabulary: &'r Vocabulary,
     values: BTreeMap<String, Recording>,
     faults: Vec<Fault>,
     root: &'r str,
@@ -328,6 +371,7 @@ impl Reader<'_> {
         let read = match ty {
             Type::Text => text(value).map(Recording::Text),
             Type::Int => value.as_i64().map(Recording::Whole),
+            Type::Double => value.as_f64().map(Recording::Real),
             Type::Bool => value.as_bool().map(Recording::Flag),
             Type::Ip => value
                 .as_str()
@@ -391,11 +435,11 @@ fn texts(value: &Json, headers: bool) -> Option<BTreeMap<String, String>> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::expression::Condition;
+    use osier_policy::Condition;
     use serde_json::json;
 
     fn holds(attributes: &Json, condition: &str) -> bool {
-        let recorded = Recorded::read(attributes, "attributes").unwrap();
+        let recorded = Recorded::read(attributes, "attributes", &Vocabulary::default()).unwrap();
         let condition = Condition::compile(condition, &Vocabulary::default()).unwrap();
         condition.evaluate(&recorded.attributes()).unwrap()
     }
@@ -404,7 +448,8 @@ mod tests {
     fn dotted_and_nested_names_say_the_same() {
         let nested = json!({"request": {"method": "POST", "headers": {"X-User": "alice"}}, "source": {"namespace": "shop", "ip": "10.0.0.1"}});
         let dotted = json!({"request.method": "POST", "request.headers": {"x-user": "alice"}, "source.namespace": "shop", "source.ip": "10.0.0.1"});
-        assert_eq!(Recorded::read(&nested, ""), Recorded::read(&dotted, ""));
+        let read = |stated| Recorded::read(stated, "", &Vocabulary::default());
+        assert_eq!(read(&nested), read(&dotted));
         assert!(holds(
             &nested,
             "request.method == 'POST' && request.headers['x-user'] == 'alice' && source.namespace == 'shop'"
@@ -444,7 +489,8 @@ mod tests {
     #[test]
     fn wrong_names_and_values_are_told_all_at_once() {
         let wrong = json!({"request": {"metod": "GET", "size": "big"}, "source.uid": "x"});
-        let faults = Recorded::read(&wrong, "cases[0].attributes").unwrap_err();
+        let faults =
+            Recorded::read(&wrong, "cases[0].attributes", &Vocabulary::default()).unwrap_err();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(

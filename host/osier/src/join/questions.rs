@@ -1,0 +1,79 @@
+//! PolicyReview: whoever may create one puts a question to the policies in force on this node.
+
+use super::admission::declared;
+use super::reviews::PluginReviews;
+use osier_api::{Fault, FaultKind, Object, Status, resources};
+use osier_apiserver::{Admit, Admitted, Review};
+use osier_policy::{PolicyHost, Vocabulary};
+use osier_process::{Boxed, Tasks};
+use osier_review::Question;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Answers PolicyReviews.
+pub(crate) struct PolicyQuestions {
+    host: PolicyHost,
+    reviews: Arc<PluginReviews>,
+    tasks: Tasks,
+}
+
+impl PolicyQuestions {
+    /// An admission step that asks the policies which `reviews` was joined with.
+    pub(crate) fn new(host: PolicyHost, reviews: Arc<PluginReviews>, tasks: Tasks) -> Self {
+        Self {
+            host,
+            reviews,
+            tasks,
+        }
+    }
+
+    async fn answer(&self, review: &Review<'_>, object: &Object) -> Result<Object, Status> {
+        let policies = self.reviews.policies().ok_or_else(|| {
+            Status::unavailable("the node's policies are not loaded yet; try again")
+        })?;
+        let manifests = review.objects.list(&resources::ATTRIBUTE_MANIFESTS, "");
+        let (host, _) = self.host.knowing(manifests.iter().map(declared));
+        let question = read(object, host.vocabulary())?;
+        // Plugins may take as long as their deadlines.
+        let asking = self.tasks.spawn_blocking("policy review", move || {
+            let answer = question.ask(&policies, host.vocabulary());
+            answer.to_json(question.request_id())
+        });
+        let status = asking
+            .await
+            .map_err(|error| Status::internal(format!("the policies were not asked: {error}")))?;
+        let mut answered = object.clone();
+        answered.set(&["status"], status);
+        Ok(answered)
+    }
+}
+
+impl Admit for PolicyQuestions {
+    fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {
+        Box::pin(async move {
+            let asked = *review.resource == resources::POLICY_REVIEWS;
+            let Some(object) = review.new.filter(|_| asked) else {
+                return Ok(Admitted::default());
+            };
+            Ok(Admitted {
+                object: Some(self.answer(review, object).await?),
+                warnings: Vec::new(),
+            })
+        })
+    }
+}
+
+fn read(object: &Object, vocabulary: &Vocabulary) -> Result<Question, Status> {
+    let spec = object.get(&["spec"]).unwrap_or(&Value::Null);
+    let id = uuid::Uuid::new_v4().to_string();
+    Question::read(spec, (object.namespace(), &id), vocabulary).map_err(|faults| {
+        let fault = |fault: osier_policy::Fault| Fault {
+            field: fault.field,
+            kind: FaultKind::Invalid,
+            detail: fault.detail,
+            value: None,
+        };
+        let faults: Vec<Fault> = faults.into_iter().map(fault).collect();
+        Status::invalid(&resources::POLICY_REVIEWS, object.name(), &faults)
+    })
+}
