@@ -25,7 +25,6 @@ mod representation;
 mod respond;
 mod serve;
 mod server;
-mod store;
 mod strategy;
 mod target;
 
@@ -35,5 +34,5 @@ pub use audit::AuditSettings;
 pub use images::{Image, Images};
 pub use listener::Listener;
 pub use osier_access::User;
+pub use osier_store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};
 pub use server::{ApiServer, NodeDoors, OpenError, Settings};
-pub use store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};

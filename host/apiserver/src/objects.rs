@@ -7,7 +7,7 @@ use bytes::Bytes;
 use osier_api::{Object, Resource, Status};
 use serde_json::Value;
 
-use crate::store::{Entry, Key, StoreError};
+use osier_store::{Entry, Key, StoreError};
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
 pub(crate) fn prefix(resource: &Resource, namespace: &str) -> String {

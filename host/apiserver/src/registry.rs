@@ -21,10 +21,10 @@ use crate::admit::{Admit, Operation, Read, Review};
 use crate::draft;
 use crate::objects;
 use crate::query::{FieldValidation, WriteOptions};
-use crate::store::{Entry, Store};
 use crate::strategy::Strategies;
 use crate::target::Address;
 use osier_access::User;
+use osier_store::{Entry, Store};
 
 pub(crate) use delete::{DeleteOptions, Deleted};
 pub(crate) use page::fresh_token;
@@ -126,7 +126,10 @@ impl Registry {
     ) -> Result<Object, Status> {
         validate(write.resource(), None, &question)?;
         let answer = self.admit(write, None, question).await?;
-        if answer.get(&["status"]).is_some_and(serde_json::Value::is_object) {
+        if answer
+            .get(&["status"])
+            .is_some_and(serde_json::Value::is_object)
+        {
             return Ok(answer);
         }
         Err(Status::unavailable("nobody here answers such reviews"))

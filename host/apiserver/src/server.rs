@@ -22,9 +22,9 @@ use crate::openapi;
 use crate::registry::{Quotas, Registry};
 use crate::respond;
 use crate::serve;
-use crate::store::{Limits as StoreLimits, Store, StoreError, StoreKind};
 use crate::strategy::{BadRange, Strategies};
 use crate::target::{self, Target};
+use osier_store::{Limits as StoreLimits, Store, StoreError, StoreKind};
 
 /// What a server needs to know.
 #[derive(Clone, Debug)]

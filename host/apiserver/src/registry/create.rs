@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
-use crate::store::{Expect, StoreError};
 use crate::target::Address;
+use osier_store::{Expect, StoreError};
 
 /// The letters of a generated name: no vowels, so that no words appear.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

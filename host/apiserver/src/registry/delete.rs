@@ -8,9 +8,9 @@ use super::update::{conflict, ended};
 use super::{Registry, Write};
 use crate::objects;
 use crate::query::{self, Query};
-use crate::store::{Expect, StoreError};
 use crate::strategy::Strategy;
 use crate::target::Address;
+use osier_store::{Expect, StoreError};
 
 /// How often a delete is tried again because a write came between.
 const ATTEMPTS: usize = 64;

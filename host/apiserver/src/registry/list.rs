@@ -7,8 +7,8 @@ use super::page::Token;
 use crate::objects;
 use crate::query::{ListOptions, Since};
 use crate::render::ListMeta;
-use crate::store::{Entry, StoreError};
 use crate::target::Address;
+use osier_store::{Entry, StoreError};
 
 impl Registry {
     /// Shows every object that is asked for to `visit`, in the order of their keys.

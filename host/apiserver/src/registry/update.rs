@@ -8,9 +8,9 @@ use super::create::place;
 use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
-use crate::store::{Entry, Expect, StoreError};
 use crate::strategy::Strategy;
 use crate::target::Address;
+use osier_store::{Entry, Expect, StoreError};
 
 /// How often a write is made again because another one came between.
 const ATTEMPTS: usize = 64;

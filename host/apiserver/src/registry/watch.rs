@@ -22,8 +22,8 @@ use super::list::{check_fields, matches};
 use crate::objects;
 use crate::query::{ListOptions, Since};
 use crate::render::Renderer;
-use crate::store::{Entry, Event, EventKind, StoreError, Watch};
 use crate::target::Address;
+use osier_store::{Entry, Event, EventKind, StoreError, Watch};
 
 /// Events that are ready are sent together up to about this many bytes.
 const CHUNK: usize = 64 * 1024;

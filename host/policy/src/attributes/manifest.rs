@@ -104,27 +104,31 @@ impl Places {
 }
 
 /// Mixer's value types (`istio.mixer.v1.config.descriptor.ValueType`). Those that are kinds of text are texts here.
-const TYPES: [(&str, fn() -> Type); 11] = [
-    ("STRING", || Type::Text),
-    ("INT64", || Type::Int),
-    ("DOUBLE", || Type::Double),
-    ("BOOL", || Type::Bool),
-    ("TIMESTAMP", || Type::Time),
-    ("DURATION", || Type::Span),
-    ("IP_ADDRESS", || Type::Ip),
-    ("EMAIL_ADDRESS", || Type::Text),
-    ("URI", || Type::Text),
-    ("DNS_NAME", || Type::Text),
-    ("STRING_MAP", Type::texts),
+const TYPES: [(&str, Type); 10] = [
+    ("STRING", Type::Text),
+    ("INT64", Type::Int),
+    ("DOUBLE", Type::Double),
+    ("BOOL", Type::Bool),
+    ("TIMESTAMP", Type::Time),
+    ("DURATION", Type::Span),
+    ("IP_ADDRESS", Type::Ip),
+    ("EMAIL_ADDRESS", Type::Text),
+    ("URI", Type::Text),
+    ("DNS_NAME", Type::Text),
 ];
+const MAP: &str = "STRING_MAP";
 
 fn value_type(word: &str) -> Option<Type> {
+    if word == MAP {
+        return Some(Type::texts());
+    }
     let found = TYPES.iter().find(|(known, _)| *known == word);
-    found.map(|(_, ty)| ty())
+    found.map(|(_, ty)| ty.clone())
 }
 
 fn words() -> String {
-    TYPES.map(|(word, _)| word).join(", ")
+    let words = TYPES.iter().map(|(word, _)| *word).chain([MAP]);
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Words of lower-case letters, digits and `_`, joined by dots, at least two of them: what an expression can write.

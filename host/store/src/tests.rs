@@ -24,10 +24,10 @@ use super::{Expect, Key, Limits, Store, StoreError, StoreKind};
 macro_rules! on_each_engine {
     ($($scenario:ident),* $(,)?) => {
         mod sled {
-            $(#[test] fn $scenario() { super::$scenario(crate::store::StoreKind::Sled) })*
+            $(#[test] fn $scenario() { super::$scenario(crate::StoreKind::Sled) })*
         }
         mod redb {
-            $(#[test] fn $scenario() { super::$scenario(crate::store::StoreKind::Redb) })*
+            $(#[test] fn $scenario() { super::$scenario(crate::StoreKind::Redb) })*
         }
     };
 }
@@ -35,10 +35,10 @@ macro_rules! on_each_engine {
 macro_rules! on_ignored_engines {
     ($($scenario:ident),* $(,)?) => {
         mod sled {
-            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::store::StoreKind::Sled) })*
+            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::StoreKind::Sled) })*
         }
         mod redb {
-            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::store::StoreKind::Redb) })*
+            $(#[test] #[ignore = "a measurement"] fn $scenario() { super::$scenario(crate::StoreKind::Redb) })*
         }
     };
 }

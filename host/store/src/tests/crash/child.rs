@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::super::{history, key};
-use crate::store::{Expect, Store, StoreError};
+use crate::{Expect, Store, StoreError};
 
 /// How many tasks write, unless the parent says otherwise.
 const WRITERS: u64 = 16;

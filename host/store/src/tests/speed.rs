@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::{key, on_ignored_engines, open, run};
-use crate::store::{Expect, Store, StoreKind};
+use crate::{Expect, Store, StoreKind};
 
 on_ignored_engines!(puts_a_second_by_writers);
 

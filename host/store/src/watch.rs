@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::subscribers::Subscription;
 
 /// Every change under a prefix after a revision, in order.
-pub(crate) struct Watch {
+pub struct Watch {
     shared: Arc<Shared>,
     prefix: Arc<str>,
     subscription: Subscription,
@@ -54,7 +54,7 @@ impl Watch {
     /// # Errors
     /// `Overflow` when the reader did not keep up, `Compacted` when the past was compacted before it was read, `Closed` when
     /// the store closed.
-    pub(crate) async fn next(&mut self) -> Result<Arc<Event>, StoreError> {
+    pub async fn next(&mut self) -> Result<Arc<Event>, StoreError> {
         loop {
             if let Some(event) = self.past.pop_front() {
                 self.delivered = event.revision;
@@ -84,7 +84,7 @@ impl Watch {
     }
 
     /// A revision up to which every change was handed out: what a bookmark may say.
-    pub(crate) fn progress(&self) -> u64 {
+    pub fn progress(&self) -> u64 {
         let state = self.shared.state.read();
         let waiting =
             !self.past.is_empty() || self.read < self.joint || !self.subscription.queue.is_empty();

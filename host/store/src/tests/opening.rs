@@ -5,7 +5,7 @@ use std::fs;
 use bytes::Bytes;
 
 use super::{delete, key, keys_on_disk, on_each_engine, open, put, refused, run, with_store};
-use crate::store::{Expect, StoreError, StoreKind};
+use crate::{Expect, StoreError, StoreKind};
 
 on_each_engine!(
     a_new_store_is_empty,

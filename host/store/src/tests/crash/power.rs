@@ -15,8 +15,8 @@ use self::disk::{Disk, Fate};
 use self::trace::{Act, Trace};
 use super::evidence::Evidence;
 use super::{command, observe, strace_is_here};
-use crate::store::StoreKind;
-use crate::store::tests::run;
+use crate::StoreKind;
+use crate::tests::run;
 
 /// How many cuts are tried of one recording, unless `OSIER_STORE_CUTS` says otherwise.
 const CUTS: usize = 40;

@@ -14,7 +14,7 @@ use rand::Rng;
 
 use self::evidence::Evidence;
 use super::{on_each_engine, open, refused, run};
-use crate::store::{StoreError, StoreKind};
+use crate::{StoreError, StoreKind};
 
 on_each_engine!(
     killed_at_random_moments_nothing_acknowledged_is_lost,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{delete, key, on_each_engine, open, put, run, with_store};
-use crate::store::{Entry, Expect, Limits, Store, StoreError, StoreKind};
+use crate::{Entry, Expect, Limits, Store, StoreError, StoreKind};
 
 on_each_engine!(
     a_write_meets_its_expectation_or_is_refused,

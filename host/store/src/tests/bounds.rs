@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{bytes_on_disk, delete, history, key, keys_on_disk, on_each_engine, open, put, run};
-use crate::store::{Expect, Limits, Store, StoreError, StoreKind};
+use crate::{Expect, Limits, Store, StoreError, StoreKind};
 
 on_each_engine!(
     history_is_bounded_and_what_is_left_is_whole,

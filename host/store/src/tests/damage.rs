@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand::Rng;
 
 use super::{delete, key, on_each_engine, open, run};
-use crate::store::{Entry, Expect, Store, StoreError, StoreKind};
+use crate::{Entry, Expect, Store, StoreError, StoreKind};
 
 on_each_engine!(
     flipped_bytes_are_reported,

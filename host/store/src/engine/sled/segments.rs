@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::store::engine::EngineError;
+use crate::engine::EngineError;
 
 /// sled's default, which the store uses.
 const SEGMENT: u64 = 512 << 10;

@@ -23,10 +23,10 @@ mod watch;
 mod writer;
 
 pub use engine::{StoreKind, UnknownStore};
-pub(crate) use entry::{Entry, Event, EventKind, Expect, Key};
+pub use entry::{Entry, Event, EventKind, Expect, Key};
 pub use error::StoreError;
 pub use limits::Limits;
-pub(crate) use watch::Watch;
+pub use watch::Watch;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ use writer::Writer;
 /// A handle to an open store; clones are the same store. The store closes after [`Store::close`], or when the last handle
 /// is gone.
 #[derive(Clone)]
-pub(crate) struct Store {
+pub struct Store {
     handle: Arc<Handle>,
 }
 
@@ -65,11 +65,7 @@ impl Store {
     /// # Errors
     /// `Locked` when another process has it, `Corrupt` when it is damaged, `OtherFormat` when another engine wrote it,
     /// `Unusable` when the directory cannot be written.
-    pub(crate) fn open(
-        directory: &Path,
-        kind: StoreKind,
-        limits: Limits,
-    ) -> Result<Self, StoreError> {
+    pub fn open(directory: &Path, kind: StoreKind, limits: Limits) -> Result<Self, StoreError> {
         let directory = Directory::claim(directory, kind)?;
         let loaded = load::load(&directory, kind, limits)?;
         let shared = Arc::new(Shared::new(loaded.state, loaded.engine, directory.path()));
@@ -99,64 +95,55 @@ impl Store {
     }
 
     /// Creates or replaces an object; answers with the new revision.
-    pub(crate) async fn put(
-        &self,
-        key: Key,
-        value: Bytes,
-        expect: Expect,
-    ) -> Result<u64, StoreError> {
+    pub async fn put(&self, key: Key, value: Bytes, expect: Expect) -> Result<u64, StoreError> {
         self.check(&key, &value)?;
         self.handle.queue.submit(key, Some(value), expect).await
     }
 
     /// Deletes an object; answers with the revision of the deletion.
-    pub(crate) async fn delete(&self, key: Key, expect: Expect) -> Result<u64, StoreError> {
+    pub async fn delete(&self, key: Key, expect: Expect) -> Result<u64, StoreError> {
         self.check(&key, &[])?;
         self.handle.queue.submit(key, None, expect).await
     }
 
     /// One object as it stands.
-    pub(crate) fn get(&self, key: &str) -> Option<Entry> {
+    pub fn get(&self, key: &str) -> Option<Entry> {
         self.handle.shared.state.read().get(key).cloned()
     }
 
     /// Every object whose key begins with `prefix`, in the order of keys, and the revision at which they stand so.
-    pub(crate) fn list(&self, prefix: &str) -> (u64, Vec<Entry>) {
+    pub fn list(&self, prefix: &str) -> (u64, Vec<Entry>) {
         let state = self.handle.shared.state.read();
         (state.revision(), state.list(prefix))
     }
 
     /// The same as of an older revision, while that is not compacted.
-    pub(crate) async fn list_at(
-        &self,
-        prefix: &str,
-        revision: u64,
-    ) -> Result<Vec<Entry>, StoreError> {
+    pub async fn list_at(&self, prefix: &str, revision: u64) -> Result<Vec<Entry>, StoreError> {
         replay::list_at(&self.handle.shared, prefix, revision).await
     }
 
     /// Every change after a revision of the keys that begin with `prefix`.
-    pub(crate) fn watch(&self, prefix: &str, after: u64) -> Result<Watch, StoreError> {
+    pub fn watch(&self, prefix: &str, after: u64) -> Result<Watch, StoreError> {
         Watch::start(&self.handle.shared, prefix, after)
     }
 
     /// The newest revision.
-    pub(crate) fn revision(&self) -> u64 {
+    pub fn revision(&self) -> u64 {
         self.handle.shared.state.read().revision()
     }
 
     /// An error once a write to the disk has failed: the store then only reads.
-    pub(crate) fn health(&self) -> Result<(), StoreError> {
+    pub fn health(&self) -> Result<(), StoreError> {
         self.handle.shared.health()
     }
 
     /// Resolves when a write to the disk has failed: the process should stop then.
-    pub(crate) async fn failed(&self) -> StoreError {
+    pub async fn failed(&self) -> StoreError {
         self.handle.shared.failed().await
     }
 
     /// Makes the writes that wait, ends every watch and gives the files back.
-    pub(crate) async fn close(self) -> Result<(), StoreError> {
+    pub async fn close(self) -> Result<(), StoreError> {
         self.handle.queue.close();
         let mut outcome = self.handle.outcome.clone();
         let closed = outcome.wait_for(Option::is_some).await;

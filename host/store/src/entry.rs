@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 /// The name of an object: `group/resource/namespace/name`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key(Arc<str>);
+pub struct Key(Arc<str>);
 
 impl From<String> for Key {
     fn from(text: String) -> Self {
@@ -51,33 +51,26 @@ impl fmt::Debug for Key {
 
 /// What a write demands of the key before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Expect {
+pub enum Expect {
     /// The key must not exist.
     Absent,
     /// The key must exist and stand at this revision.
     Revision(u64),
     /// A put takes any state; a deletion takes any revision of a key that exists.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "the API always knows the revision that it changes"
-        )
-    )]
     Any,
 }
 
 /// An object as it stands, or stood at the revision of a list.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// Its name.
-    pub(crate) key: Key,
+    pub key: Key,
     /// Its bytes, as they were put.
-    pub(crate) value: Bytes,
+    pub value: Bytes,
     /// The revision at which the key came into being.
-    pub(crate) created: u64,
+    pub created: u64,
     /// The revision of the last change: the object's `resourceVersion`.
-    pub(crate) modified: u64,
+    pub modified: u64,
 }
 
 impl Entry {
@@ -110,22 +103,22 @@ impl fmt::Debug for Entry {
 
 /// One change of one object.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// The revision that the change made.
-    pub(crate) revision: u64,
+    pub revision: u64,
     /// The object that changed.
-    pub(crate) key: Key,
+    pub key: Key,
     /// The revision at which the object came into being.
-    pub(crate) created: u64,
+    pub created: u64,
     /// The revision of the object before this change; 0 where it did not exist.
-    pub(crate) replaced: u64,
+    pub replaced: u64,
     /// What happened.
-    pub(crate) kind: EventKind,
+    pub kind: EventKind,
 }
 
 /// What happened to an object.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum EventKind {
+pub enum EventKind {
     /// It was created (`previous` is none) or replaced.
     Put {
         /// The new bytes.

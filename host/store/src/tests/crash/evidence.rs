@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::super::{history, keys_on_disk};
 use super::child::value;
-use crate::store::{EventKind, Store, StoreKind};
+use crate::{EventKind, Store, StoreKind};
 
 /// What a write leaves: a seed and a size, or nothing where it deletes.
 type Content = Option<(u64, usize)>;

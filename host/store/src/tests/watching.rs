@@ -8,7 +8,7 @@ use futures::FutureExt;
 use proptest::prelude::*;
 
 use super::{delete, history, key, on_each_engine, open, put, run, with_store};
-use crate::store::{Event, EventKind, Expect, Store, StoreError, StoreKind, Watch};
+use crate::{Event, EventKind, Expect, Store, StoreError, StoreKind, Watch};
 
 on_each_engine!(
     a_watch_goes_from_the_past_into_the_present,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{history, key, on_each_engine, run};
-use crate::store::{Entry, Expect, Store, StoreError, StoreKind};
+use crate::{Entry, Expect, Store, StoreError, StoreKind};
 
 on_each_engine!(the_store_agrees_with_a_model);
 
