@@ -261,7 +261,7 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 fn owed_lines(name: &str) -> usize {
     match name {
         "policy" => 2_800,
-        "snapshot" => 2000,
+        "snapshot" => 1500,
         "api" => 2500,
         _ => 0,
     }
@@ -346,9 +346,10 @@ fn pure_crates_are_pure() {
         source.path.starts_with("host/structured/")
             || source.path.starts_with("host/api/")
             || source.path.starts_with("host/snapshot/")
+            || source.path.starts_with("host/balancing/")
     });
     none(
-        "api and snapshot touch nothing outside their arguments",
+        "api, snapshot and balancing touch nothing outside their arguments",
         sources
             .flat_map(|source| {
                 needles

@@ -3,18 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::balancing::LoadBalancer;
+use osier_balancing::{ConsistentHash, LoadBalancer, Origination, Speaks, Upstream};
+
 use crate::endpoint::Endpoint;
 use crate::export::Export;
 use crate::gateway_api::backend_tls::BackendTls;
-use crate::hashing::ConsistentHash;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
 use crate::istio::upstream::UpstreamPolicy;
 use crate::secret::Secrets;
 use crate::serves::{Key, Port, Serves, key};
 use crate::service::{Cluster, Protocol, Service, ServicePort, ServiceRef};
-use crate::upstream::{Origination, Speaks, Upstream};
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::check::Check;
-use crate::hashing::Seat;
+use osier_balancing::{Check, Seat};
+
 use crate::workload::Workload;
 
 /// How an endpoint is reached.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::check::Check;
+use osier_balancing::Check;
+
 use crate::clusters::Clusters;
 use crate::endpoint::Place;
 use crate::export::Export;

@@ -6,11 +6,9 @@
 //!
 //! It is not the data plane: it holds no lock, opens no socket, reads no clock. The only things that change in a published
 //! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], and what is known of failing endpoints ([`Health`]), which live
-//! here so that they survive recompiling.
+//! in it so that they survive recompiling.
 
 mod assemble;
-mod balancing;
-mod check;
 mod clusters;
 mod compile;
 mod cors;
@@ -20,7 +18,6 @@ mod externals;
 mod finding;
 mod gateway_api;
 mod gateways;
-mod hashing;
 mod headers;
 mod hosts;
 mod ingress;
@@ -30,12 +27,10 @@ mod kind;
 mod kubernetes;
 mod listener;
 mod listeners;
-mod locality;
 mod matcher;
 mod memory;
 mod names;
 mod nodes;
-mod outlier;
 mod read;
 mod ready;
 mod references;
@@ -48,11 +43,8 @@ mod service_routes;
 mod snapshot;
 mod standing;
 mod table;
-mod upstream;
 mod workload;
 
-pub use balancing::{Balancing, LoadBalancer, RetryBudget, Warmup};
-pub use check::{Check, Probe, Soundness};
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};
@@ -60,7 +52,6 @@ pub use export::Export;
 pub use finding::{Finding, FindingKind};
 pub use gateway_api::gateway::CONTROLLER;
 pub use gateways::Refused;
-pub use hashing::{ConsistentHash, HashKey, HashMethod, HashTable, hash_of};
 pub use headers::{HeaderEdits, HeaderOperation};
 pub use ingress::INGRESS_CONTROLLER;
 pub use inputs::{GatewayApi, Inputs};
@@ -69,9 +60,13 @@ pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
-pub use locality::{LEVELS, Level, Locality, LocalityRule, Places, Stand, loads};
 pub use nodes::MESH_ADDRESS;
-pub use outlier::{Detector, Ejections, Health, Judgement, OutlierPolicy, Sign, is_panic};
+pub use osier_balancing::{
+    Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
+    HashKey, HashMethod, HashTable, Health, Judgement, LEVELS, Level, Load, LoadBalancer, Locality,
+    LocalityRule, Origination, OutlierPolicy, Places, Probe, RetryBudget, Sign, Soundness, Speaks,
+    Stand, Trust, Upstream, Warmup, hash_of, is_panic, loads,
+};
 pub use route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
@@ -82,7 +77,6 @@ pub use standing::{
     Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
     ParentStanding, PolicyFault, PolicyStanding, RouteStanding, Standings, Subject,
 };
-pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
 pub use workload::{Workload, workload};
 
 #[cfg(test)]

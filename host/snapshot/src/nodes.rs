@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_api::Object;
+use osier_balancing::Locality;
 
-use crate::locality::Locality;
 use crate::workload;
 
 /// Nodes by name.

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use osier_balancing::Upstream;
+
 use crate::endpoint::Place;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
@@ -10,7 +12,6 @@ use crate::route::{Action, Destination, Route, ServiceName};
 use crate::secret::Secrets;
 use crate::snapshot::{Missing, Snapshot};
 use crate::table::RouteSet;
-use crate::upstream::Upstream;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
 pub(crate) fn check<'a>(

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::check::Check;
+use osier_balancing::Check;
+
 use crate::endpoint::Place;
 use crate::service::Protocol;
 use crate::workload::Workload;

@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::balancing::Balancing;
+use osier_balancing::{Balancing, Ejections, HashTable, Health, Load, Upstream};
+
 use crate::endpoint::Endpoint;
 use crate::export::Export;
-use crate::hashing::HashTable;
-use crate::outlier::{Ejections, Health};
 use crate::route::Route;
-use crate::upstream::{Load, Upstream};
 use crate::workload::Workload;
 
 /// A service's virtual address.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::request::Parts;
 
+use osier_balancing::Locality;
+
 use crate::endpoint::Endpoint;
 use crate::externals::Externals;
 use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
-use crate::locality::Locality;
 use crate::matcher::Ask;
 use crate::memory::Memory;
 use crate::names;

@@ -6,8 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use osier_api::Object;
-
-use crate::locality::Locality;
+use osier_balancing::Locality;
 
 /// One pod, as the mesh sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use osier_balancing::Trust;
+
 use super::GATEWAY;
 use super::backend_tls::BackendTls;
 use crate::endpoint::Place;
@@ -11,7 +13,6 @@ use crate::route::{Action, ServiceName};
 use crate::snapshot::Snapshot;
 use crate::standing::{Attachment, ParentStanding, PolicyFault, PolicyStanding};
 use crate::table::{Binding, RouteSet};
-use crate::upstream::Trust;
 
 /// What became of each policy. `parents` are those of the route sets, in their order.
 pub(crate) fn standings(

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use osier_api::Object;
+use osier_balancing::{Origination, Trust};
 use serde_json::Value;
 
 use super::BACKEND_TLS_POLICY;
@@ -11,7 +12,6 @@ use super::references::References;
 use crate::finding::{Finding, FindingKind};
 use crate::read::Fields;
 use crate::table::About;
-use crate::upstream::{Origination, Trust};
 
 /// What one policy says.
 #[derive(Debug)]

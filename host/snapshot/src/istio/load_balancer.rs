@@ -2,10 +2,11 @@
 
 use http::HeaderName;
 
-use crate::balancing::{Balancing, LoadBalancer, Warmup};
-use crate::hashing::{ConsistentHash, HashKey, HashMethod, MOST_POINTS, RING, is_prime};
-use crate::locality::{LocalityRule, Places, SharedLabel};
-use crate::outlier::OutlierPolicy;
+use osier_balancing::{
+    Balancing, ConsistentHash, HashKey, HashMethod, LoadBalancer, LocalityRule, MOST_POINTS,
+    OutlierPolicy, Places, RING, SharedLabel, Warmup, is_prime,
+};
+
 use crate::read::Fields;
 
 /// `loadBalancer`.

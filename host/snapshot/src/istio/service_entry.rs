@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use osier_api::Object;
+use osier_balancing::Locality;
 
 use super::{GROUP, created, workload_group};
 use crate::endpoint::Place;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::kind::Kind;
-use crate::locality::Locality;
 use crate::read::Fields;
 use crate::ready;
 use crate::serves::{Port, Serves};

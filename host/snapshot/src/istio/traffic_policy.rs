@@ -1,9 +1,9 @@
 //! `trafficPolicy` of a DestinationRule, of its subsets and of their ports: what they say, and which of them counts.
 
+use osier_balancing::{Balancing, OutlierPolicy, RetryBudget};
+
 use super::load_balancer::{self, Spread};
 use super::upstream::{self, UpstreamPolicy};
-use crate::balancing::{Balancing, RetryBudget};
-use crate::outlier::OutlierPolicy;
 use crate::read::Fields;
 
 /// What one traffic policy says; what it leaves out is `None`.

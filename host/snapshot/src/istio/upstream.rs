@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use osier_balancing::{ConnectionPool, Credential, Origination, Speaks, Trust, Upstream};
+
 use crate::read::Fields;
 use crate::secret::Secrets;
-use crate::upstream::{ConnectionPool, Credential, Origination, Speaks, Trust, Upstream};
 
 /// What a traffic policy says about connections; what it does not say stays as it is.
 #[derive(Clone, Debug, Default)]

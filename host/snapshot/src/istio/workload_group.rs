@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use osier_api::Object;
+use osier_balancing::{Check, Probe};
 
 use super::GROUP;
-use crate::check::{Check, Probe};
 use crate::finding::{Finding, Findings};
 use crate::kind::Kind;
 use crate::read::Fields;

@@ -47,7 +47,7 @@ impl Locality {
     }
 
     /// This, or else another if nothing is known.
-    pub(crate) fn or(self, other: &Self) -> Self {
+    pub fn or(self, other: &Self) -> Self {
         if self.is_known() { self } else { other.clone() }
     }
 
@@ -63,7 +63,7 @@ pub struct Places(Locality);
 
 impl Places {
     /// Reads `region/zone/subzone`, `region/*`, `*`.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         Self(Locality::parse(text))
     }
 
@@ -99,8 +99,10 @@ pub enum LocalityRule {
 /// A label that endpoints should share with the caller, or have with this value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedLabel {
-    pub(crate) key: String,
-    pub(crate) value: Option<String>,
+    /// The label's key.
+    pub key: String,
+    /// The value that counts; `None` is the caller's.
+    pub value: Option<String>,
 }
 
 /// A caller or an endpoint, as the rules see it.

@@ -50,14 +50,14 @@ pub struct ConsistentHash {
 
 impl ConsistentHash {
     /// By the caller's address, on a ring of Istio's size.
-    pub(crate) const SOURCE_IP: Self = Self {
+    pub const SOURCE_IP: Self = Self {
         key: HashKey::SourceIp,
         method: HashMethod::Ring(RING),
     };
 }
 
 /// Points that a ring has at least, if nothing is said.
-pub(crate) const RING: u32 = 1024;
+pub const RING: u32 = 1024;
 
 /// A hash of bytes that is the same in every process and every version, so that nodes agree: FNV-1a, then the final mix of
 /// MurmurHash3, which spreads what differs in the last bytes only.
@@ -94,11 +94,11 @@ pub enum HashTable {
 }
 
 /// The name of an endpoint, which differs from all others, and its weight.
-pub(crate) type Seat = (String, u32);
+pub type Seat = (String, u32);
 
 impl HashTable {
     /// The table for these endpoints.
-    pub(crate) fn build(method: HashMethod, seats: &[Seat]) -> Self {
+    pub fn build(method: HashMethod, seats: &[Seat]) -> Self {
         match method {
             HashMethod::Ring(least) => Self::Ring(ring(least, seats)),
             HashMethod::Maglev(size) => Self::Maglev(maglev(size, seats)),
@@ -136,7 +136,7 @@ fn first(mut order: impl Iterator<Item = u32>, usable: impl Fn(usize) -> bool) -
 }
 
 /// The most points of a ring, if one for each endpoint is not more, and the most slots of a table: what one cluster may cost.
-pub(crate) const MOST_POINTS: u32 = 1 << 20;
+pub const MOST_POINTS: u32 = 1 << 20;
 
 /// Points for each endpoint by its weight: as many for the smallest weight as the whole ring must have at least. Fewer would have to
 /// depend on how many endpoints there are, and then callers of all of them would move with each that comes or goes.
@@ -217,7 +217,7 @@ fn take(slots: &mut [Option<u32>], turn: &mut Turn, index: u32) {
 }
 
 /// Whether a number is prime: what Maglev's table size must be, or permutations would miss slots.
-pub(crate) fn is_prime(number: u32) -> bool {
+pub fn is_prime(number: u32) -> bool {
     let number = u64::from(number);
     number >= 2
         && (2..)
