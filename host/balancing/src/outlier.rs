@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// When endpoints are left out. A count of zero turns that detector off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutlierPolicy {
     /// Failures of any kind in a row.
     pub consecutive_5xx: u32,
@@ -119,6 +119,20 @@ pub struct Health {
 }
 
 impl Health {
+    /// Another one that knows the same and learns by itself from now on.
+    pub fn fork(&self) -> Self {
+        let count = |count: &AtomicU32| AtomicU32::new(count.load(Ordering::Relaxed));
+        let time = |time: &AtomicU64| AtomicU64::new(time.load(Ordering::Relaxed));
+        Self {
+            errors: count(&self.errors),
+            gateway_errors: count(&self.gateway_errors),
+            without_answer: count(&self.without_answer),
+            ejections: count(&self.ejections),
+            out_until: time(&self.out_until),
+            since: time(&self.since),
+        }
+    }
+
     /// Whether the endpoint may get calls at this time.
     pub fn is_in(&self, now: u64) -> bool {
         self.out_until.load(Ordering::Relaxed) <= now
@@ -226,6 +240,14 @@ pub struct Ejections {
 }
 
 impl Ejections {
+    /// Another one that knows who is out, and has ejected nobody itself.
+    pub fn fork(&self) -> Self {
+        Self {
+            some_out_until: AtomicU64::new(self.some_out_until.load(Ordering::Relaxed)),
+            ..Self::default()
+        }
+    }
+
     /// Whether an endpoint of the cluster may be out at this time.
     pub fn may_be_some(&self, now: u64) -> bool {
         self.some_out_until.load(Ordering::Relaxed) > now

@@ -24,7 +24,7 @@ pub struct Balancing {
 }
 
 /// How a cluster's endpoints are chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LoadBalancer {
     /// The less loaded of two taken at random.
     #[default]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// How the endpoints of a cluster are spoken to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Upstream {
     /// The version of HTTP.
     pub speaks: Speaks,
@@ -28,7 +28,7 @@ pub enum Speaks {
 }
 
 /// Bounds of connections and requests (`connectionPool` of a DestinationRule). Counts are per cluster, as Envoy's circuit breakers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConnectionPool {
     /// Connections at once.
     pub max_connections: u32,

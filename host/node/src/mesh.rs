@@ -124,13 +124,20 @@ impl Mirrors {
     }
 }
 
+/// What of its settings a node's snapshots depend on.
+#[derive(Clone)]
+struct Standpoint {
+    domain: String,
+    root_namespace: String,
+    node: String,
+    gateway_port: u16,
+}
+
 /// Publishes snapshots until the tasks stop.
 pub(crate) struct Publisher {
     pub(crate) mirrors: Mirrors,
     pub(crate) proxy: Arc<Proxy>,
-    domain: String,
-    node: String,
-    gateway_port: u16,
+    standpoint: Standpoint,
     edge: bool,
     pub(crate) tasks: Tasks,
     sender: watch::Sender<Arc<Snapshot>>,
@@ -151,9 +158,12 @@ impl Publisher {
         let publisher = Self {
             mirrors,
             proxy,
-            domain: settings.domain.clone(),
-            node: settings.node_name.clone(),
-            gateway_port: settings.gateway_port,
+            standpoint: Standpoint {
+                domain: settings.domain.clone(),
+                root_namespace: settings.root_namespace.clone(),
+                node: settings.node_name.clone(),
+                gateway_port: settings.gateway_port,
+            },
             edge: settings.edge,
             tasks,
             sender,
@@ -218,16 +228,15 @@ impl Publisher {
 
     /// Compiles and publishes; what is not in force is the answer.
     async fn publish(&mut self) -> Option<Vec<Finding>> {
-        let (mirrors, domain, previous) = (
+        let (mirrors, standpoint, previous) = (
             self.mirrors.clone(),
-            self.domain.clone(),
+            self.standpoint.clone(),
             self.proxy.snapshot(),
         );
-        let (node, gateway_port) = (self.node.clone(), self.gateway_port);
         let compiled = self
             .tasks
             .spawn_blocking("compile-mesh", move || {
-                compile_all(&mirrors, (&domain, &node, gateway_port), &previous)
+                compile_all(&mirrors, &standpoint, &previous)
             })
             .await;
         let (snapshot, mut found) = compiled.ok()?;
@@ -246,7 +255,7 @@ fn listed(informer: Option<&Arc<Informer>>) -> Vec<Arc<Object>> {
 
 fn compile_all(
     mirrors: &Mirrors,
-    (domain, node, gateway_port): (&str, &str, u16),
+    standpoint: &Standpoint,
     previous: &Snapshot,
 ) -> (Snapshot, Vec<Finding>) {
     let api = &mirrors.gateway_api;
@@ -277,9 +286,10 @@ fn compile_all(
         ingress_classes: &mirrors.ingress_classes.list(),
         gateway_api,
         nodes: &mirrors.nodes.list(),
-        node,
-        gateway_port,
-        domain,
+        root_namespace: &standpoint.root_namespace,
+        node: &standpoint.node,
+        gateway_port: standpoint.gateway_port,
+        domain: &standpoint.domain,
     };
     compile(&inputs, Some(previous))
 }

@@ -42,7 +42,7 @@ impl Plan {
                 copies: Vec::new(),
             };
         };
-        let namespace = namespace(origin, &matched.route);
+        let namespace = origin.namespace(&matched.route.name);
         let (target, service) = match &matched.route.action {
             Action::Forward(destinations) => {
                 let (target, service) = choose(snapshot, destinations, (matched.port, namespace));
@@ -123,33 +123,13 @@ fn reach(
     chosen: &Weighted,
     (port, namespace): (u16, &str),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
-    match snapshot.cluster(&chosen.destination, port) {
-        Ok(cluster) if !cluster.export.reaches(namespace) => {
-            let service = Some(Arc::clone(&cluster.service));
-            (Err(not_exported(cluster, namespace)), service)
-        }
+    match snapshot.cluster(&chosen.destination, port, namespace) {
         Ok(cluster) => {
             let (cluster, headers) = (Arc::clone(cluster), chosen.headers.clone());
             let service = Arc::clone(&cluster.service);
             (Ok(Target { cluster, headers }), Some(service))
         }
         Err(missing) => (Err(no_cluster(&missing)), missing.service().cloned()),
-    }
-}
-
-fn not_exported(cluster: &Cluster, namespace: &str) -> Refusal {
-    let host = &cluster.service.host;
-    let reason = format!(
-        "host {host:?} is granted by a ServiceEntry that is not exported to namespace {namespace} (exportTo)"
-    );
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Flag::NoCluster, reason)
-}
-
-/// The namespace whose grants count: the calling pod's, at a gateway the one of the object that the route came from.
-pub(crate) fn namespace<'a>(origin: &Origin<'a>, route: &'a Route) -> &'a str {
-    match origin {
-        Origin::Workload(workload) => &workload.namespace,
-        Origin::Gateway { .. } => route.name.split('/').next().unwrap_or_default(),
     }
 }
 
@@ -173,7 +153,7 @@ fn no_cluster(missing: &Missing) -> Refusal {
 
 fn no_route(miss: Miss) -> Refusal {
     let (status, flag) = match &miss {
-        Miss::Outside(_) => (StatusCode::FORBIDDEN, Flag::NoRoute),
+        Miss::Outside(_) | Miss::NotExported(..) => (StatusCode::FORBIDDEN, Flag::NoRoute),
         Miss::NoHost => (StatusCode::BAD_REQUEST, Flag::BadRequest),
         Miss::OtherServer(_) => (StatusCode::MISDIRECTED_REQUEST, Flag::NoRoute),
         _ => (StatusCode::NOT_FOUND, Flag::NoRoute),

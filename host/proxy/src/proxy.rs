@@ -236,7 +236,7 @@ impl Proxy {
         let Action::Forward(forward) = &route.action else {
             return Ok((plan, Vec::new()));
         };
-        let namespace = plan::namespace(&trace.source.origin(), &route).to_owned();
+        let namespace = trace.source.origin().namespace(&route.name).to_owned();
         let to = (port, namespace.as_str());
         let among = forward.destinations.as_slice();
         let first = among

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::{Method, Request, Uri};
 use osier_process::CancellationToken;
 use osier_process::serve::{Peer, Stream};
-use osier_snapshot::{Cluster, Endpoint, ListenerKey, Place, StreamRoute};
+use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, Place, StreamRoute};
 use rand::Rng;
 
 use crate::access::{self, Tunnelled};
@@ -134,7 +134,12 @@ fn plan(
         ListenerKey::Port(port) => port,
         ListenerKey::Main => 80,
     };
-    let cluster = snapshot.cluster(&chosen.destination, port);
+    let origin = Origin::Gateway {
+        listener,
+        server_name,
+    };
+    let namespace = origin.namespace(&route.name);
+    let cluster = snapshot.cluster(&chosen.destination, port, namespace);
     let cluster = cluster.map_err(|missing| Refused::new(Flag::NoCluster, missing.to_string()))?;
     Ok((Arc::clone(route), Arc::clone(cluster)))
 }

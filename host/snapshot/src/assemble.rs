@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::claims::{self, Claim};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::names;
@@ -11,7 +12,7 @@ use crate::service::{Service, ServicePort};
 use crate::service_routes;
 use crate::snapshot::Snapshot;
 use crate::standing::{Attachment, ParentStanding};
-use crate::table::{Binding, ByHost, Filed, HostName, HostRoutes, RouteSet, index, kept_or};
+use crate::table::{Binding, Filed, HostName, HostSeen, RouteSet, kept_or};
 
 /// Files route sets, oldest first, under their hosts. Hosts whose sets did not change are taken from `previous`. What became of
 /// routes of Services is told in `parents`, set by set.
@@ -19,12 +20,12 @@ pub(crate) fn mesh(
     sets: &[Arc<RouteSet>],
     (services, previous): (&Snapshot, &Snapshot),
     (found, parents): (&mut Vec<Finding>, &mut [Vec<ParentStanding>]),
-) -> HostIndex<Arc<HostRoutes>> {
-    let (mut by_host, mut by_service) = (ByHost::new(), HashMap::new());
+) -> HostIndex<HostSeen> {
+    let (mut claims, mut by_service) = (HashMap::new(), HashMap::new());
     for (set, parents) in sets.iter().zip(parents) {
         let findings = set.about.findings();
         if set.mesh {
-            file_mesh(set, services, &mut by_host, &findings);
+            claim(set, services, &mut claims, &findings);
         }
         for binding in &set.services {
             let attachment = file_service(set, binding, services, &mut by_service);
@@ -36,15 +37,25 @@ pub(crate) fn mesh(
         }
         found.extend(findings.into_vec());
     }
-    let mut index = index(by_host, Some(&previous.mesh));
+    let mut by_host: HashMap<HostPattern, HostSeen> = HashMap::new();
+    for (pattern, claims) in claims {
+        let before = previous.mesh.get(&pattern);
+        by_host.insert(pattern, claims::settle(&claims, before, found));
+    }
     for (host, (otherwise, filed)) in by_service {
         let pattern = HostPattern::Exact(host);
+        let before = previous.mesh.get(&pattern);
+        let before = before.and_then(|seen| seen.everyone.as_ref());
+        let make = |filed| service_routes::routes(filed, &otherwise);
+        let seen = by_host.entry(pattern).or_default();
         // Where a VirtualService speaks of the service, its word counts.
-        if index.get(&pattern).is_none() {
-            let before = previous.mesh.get(&pattern);
-            let make = |filed| service_routes::routes(filed, &otherwise);
-            index.insert(pattern, kept_or(before, filed, make));
+        if seen.everyone.is_none() {
+            seen.everyone = Some(kept_or(before, filed, make));
         }
+    }
+    let mut index = HostIndex::default();
+    for (pattern, seen) in by_host {
+        index.insert(pattern, seen);
     }
     index
 }
@@ -94,8 +105,13 @@ fn file_service(
     Attachment::Accepted
 }
 
-/// Between pods one object speaks for a host: the oldest.
-fn file_mesh(set: &Arc<RouteSet>, services: &Snapshot, by_host: &mut ByHost, findings: &Findings) {
+/// Notes for which hosts a route set wants to speak.
+fn claim<'a>(
+    set: &'a Arc<RouteSet>,
+    services: &Snapshot,
+    claims: &mut HashMap<HostPattern, Vec<Claim<'a>>>,
+    findings: &Findings,
+) {
     for host in &set.hosts {
         if host.pattern == HostPattern::Any {
             let detail = "\"*\" is not taken for calls between pods, it would cover every service: name services, or bind to a \
@@ -103,23 +119,9 @@ fn file_mesh(set: &Arc<RouteSet>, services: &Snapshot, by_host: &mut ByHost, fin
             findings.add(FindingKind::Invalid, host.field.as_str(), detail);
             continue;
         }
-        let filed = by_host
-            .entry(mesh_pattern(host, set, services))
-            .or_default();
-        match filed.first() {
-            Some(first) if Arc::ptr_eq(&first.set, set) => {}
-            Some(first) => {
-                let about = &first.set.about;
-                let detail = format!(
-                    "{} {}/{} is older and decides for host {:?}",
-                    about.resource, about.namespace, about.name, host.text
-                );
-                findings.add(FindingKind::Conflict, host.field.as_str(), detail);
-            }
-            None => filed.push(Filed {
-                set: Arc::clone(set),
-                through: Vec::new(),
-            }),
+        let of_host = claims.entry(mesh_pattern(host, set, services)).or_default();
+        if of_host.iter().all(|claim| !Arc::ptr_eq(claim.set, set)) {
+            of_host.push(Claim { set, host });
         }
     }
 }

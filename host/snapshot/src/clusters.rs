@@ -1,28 +1,30 @@
 //! The ports of a service: their endpoints, their subsets from DestinationRules. Sharing with the previous snapshot what is equal.
 
+mod made;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use osier_balancing::{ConsistentHash, LoadBalancer, Origination, Speaks, Upstream};
 
+use self::made::{Before, Made};
 use crate::endpoint::Endpoint;
-use crate::export::Export;
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
 use crate::istio::upstream::UpstreamPolicy;
+use crate::policies::Rules;
 use crate::secret::Secrets;
+use crate::seen::Seen;
 use crate::serves::{Key, Port, Serves, key};
-use crate::service::{Cluster, Protocol, Service, ServicePort, ServiceRef};
+use crate::service::{Cluster, Protocol, Service, ServicePort, ServiceRef, View};
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {
     pub(crate) names: &'a Arc<ServiceRef>,
-    /// The DestinationRules that speak of it, oldest first.
-    pub(crate) policies: &'a [Arc<DestinationPolicy>],
+    /// The DestinationRules that hold for it, for each caller.
+    pub(crate) policies: &'a Seen<Rules>,
     pub(crate) previous: Option<&'a Arc<Service>>,
-    /// Which namespaces may call it.
-    pub(crate) export: &'a Export,
     /// Names of which the server's certificate must have one, if no DestinationRule says.
     pub(crate) server_names: &'a [Arc<str>],
     pub(crate) secrets: &'a Secrets,
@@ -32,23 +34,102 @@ pub(crate) struct Clusters<'a> {
     pub(crate) tls: &'a [Arc<BackendTls>],
 }
 
+/// A port under construction.
+struct Draft<'a> {
+    port: &'a Port,
+    endpoints: Vec<Arc<Endpoint>>,
+    previous: Option<&'a ServicePort>,
+    /// What was made so far, by subset; first what everyone sees.
+    made: HashMap<Box<str>, Made>,
+}
+
+/// Who sees what is made, and what of it: a subset, or all.
+type Which<'a> = (Option<&'a str>, Option<&'a Arc<str>>);
+
+impl<'a> Draft<'a> {
+    /// The same before: what these callers had, if it was their own, and what everyone else had.
+    fn before(&self, (caller, subset): Which<'_>) -> Before<'a> {
+        let Some(previous) = self.previous else {
+            return Before::default();
+        };
+        let subset = subset.map(|name| &**name);
+        let everyone = previous.seen_by("", subset);
+        match caller {
+            None => Before {
+                own: everyone,
+                others: None,
+            },
+            Some(caller) => Before {
+                own: previous
+                    .views
+                    .get(caller)
+                    .and_then(|_| previous.seen_by(caller, subset)),
+                others: everyone,
+            },
+        }
+    }
+}
+
 impl Clusters<'_> {
     pub(crate) fn port(&self, port: Port, serving: impl Iterator<Item = Serves>) -> ServicePort {
         let previous = self.previous_port(port.number, &port.name);
-        let endpoints = share(serving, previous);
-        let subsets = self.subsets(&port, &endpoints, previous);
-        // The oldest rule has the last word.
-        let said = self.policies.iter().rev().map(|policy| &policy.traffic);
-        let said = traffic_policy::resolve(said, port.number);
-        let before = previous.map(|port| &port.cluster);
-        let cluster = self.cluster((&port, ""), endpoints, said, before);
+        let mut draft = Draft {
+            port: &port,
+            endpoints: share(serving, previous),
+            previous,
+            made: HashMap::new(),
+        };
+        let View { cluster, subsets } = self.view(&mut draft, &self.policies.everyone, None);
+        let views = self.views(&mut draft);
         ServicePort {
-            name: port.name,
-            port: port.number,
-            protocol: port.protocol,
             cluster,
             subsets,
+            views,
+            port: port.number,
+            protocol: port.protocol,
+            name: port.name,
         }
+    }
+
+    /// What callers see for whom other rules hold; one value for all of whom the same do.
+    fn views(&self, draft: &mut Draft<'_>) -> HashMap<Arc<str>, Arc<View>> {
+        let mut own: Vec<(&Arc<str>, &Rules)> = self.policies.own.iter().collect();
+        own.sort_by_key(|(caller, _)| *caller);
+        let mut made: HashMap<Vec<*const DestinationPolicy>, Arc<View>> = HashMap::new();
+        let mut views = HashMap::new();
+        for (caller, rules) in own {
+            let key = rules.iter().map(Arc::as_ptr).collect();
+            let view = made
+                .entry(key)
+                .or_insert_with(|| Arc::new(self.view(draft, rules, Some(caller))));
+            views.insert(Arc::clone(caller), Arc::clone(view));
+        }
+        views
+    }
+
+    /// The port as these rules have it.
+    fn view(&self, draft: &mut Draft<'_>, rules: &Rules, caller: Option<&str>) -> View {
+        let mut subsets = HashMap::new();
+        for policy in rules {
+            for subset in &policy.subsets {
+                if subsets.contains_key(&subset.name) {
+                    continue;
+                }
+                let chosen = draft.endpoints.iter().filter(|e| selects(subset, e));
+                let chosen = chosen.cloned().collect();
+                let said = [&policy.traffic, &subset.traffic].into_iter();
+                let said = traffic_policy::resolve(said, draft.port.number);
+                let which = (caller, Some(&subset.name));
+                let cluster = self.cluster(draft, which, chosen, said);
+                subsets.insert(Arc::clone(&subset.name), cluster);
+            }
+        }
+        // The oldest rule has the last word.
+        let said = rules.iter().rev().map(|policy| &policy.traffic);
+        let said = traffic_policy::resolve(said, draft.port.number);
+        let all = draft.endpoints.clone();
+        let cluster = self.cluster(draft, (caller, None), all, said);
+        View { cluster, subsets }
     }
 
     /// How a port is spoken to: as its protocol has it, then as DestinationRules say. What a rule names in vain is found by the
@@ -82,59 +163,33 @@ impl Clusters<'_> {
         ports.find(|known| known.port == port && *known.name == *name)
     }
 
-    fn subsets(
-        &self,
-        port: &Port,
-        endpoints: &[Arc<Endpoint>],
-        previous: Option<&ServicePort>,
-    ) -> HashMap<Arc<str>, Arc<Cluster>> {
-        let mut clusters = HashMap::new();
-        for policy in self.policies {
-            for subset in &policy.subsets {
-                if clusters.contains_key(&subset.name) {
-                    continue;
-                }
-                let chosen = endpoints.iter().filter(|e| selects(subset, e)).cloned();
-                let before = previous.and_then(|port| port.subsets.get(&subset.name));
-                let said = [&policy.traffic, &subset.traffic].into_iter();
-                let said = traffic_policy::resolve(said, port.number);
-                let named = (port, &*subset.name);
-                let cluster = self.cluster(named, chosen.collect(), said, before);
-                clusters.insert(Arc::clone(&subset.name), cluster);
-            }
-        }
-        clusters
-    }
-
+    /// What was made already or stood before, if it is the same; else a new one that goes on where they are.
     fn cluster(
         &self,
-        (port, subset): (&Port, &str),
+        draft: &mut Draft<'_>,
+        (caller, subset): Which<'_>,
         endpoints: Vec<Arc<Endpoint>>,
         said: Resolved,
-        previous: Option<&Arc<Cluster>>,
     ) -> Arc<Cluster> {
-        let name = match previous {
-            Some(previous) => Arc::clone(&previous.name),
-            None => format!("outbound|{}|{subset}|{}", port.number, self.names.host).into(),
+        let before = draft.before((caller, subset));
+        let text: &str = subset.map_or("", |name| name);
+        let made = match draft.made.get_mut(text) {
+            Some(made) => made,
+            None => draft.made.entry(text.into()).or_default(),
         };
-        // Connections are kept by what they were made for, so equal settings stay one value.
-        let before = previous.map(|previous| (&previous.balancing, &previous.upstream));
+        let name = before.own.map(|own| &own.name).or(made.name());
+        let name = name.map_or_else(
+            || format!("outbound|{}|{text}|{}", draft.port.number, self.names.host).into(),
+            Arc::clone,
+        );
         let mut balancing = said.balancing;
         if self.by_address && balancing.balancer == LoadBalancer::default() {
             balancing.hash = balancing.hash.or(Some(ConsistentHash::SOURCE_IP));
         }
-        let balancing = shared(balancing, before.map(|before| before.0));
-        let upstream = self.upstream(port, &said.upstream);
-        let how = (balancing, shared(upstream, before.map(|before| before.1)));
-        let mut cluster = Cluster::new(name, Arc::clone(self.names), endpoints, how);
-        cluster.export = self.export.clone();
-        match previous {
-            Some(previous) if previous.same(&cluster) => Arc::clone(previous),
-            _ => {
-                cluster.finish(previous.map(|previous| &**previous));
-                Arc::new(cluster)
-            }
-        }
+        let upstream = self.upstream(draft.port, &said.upstream);
+        let how = made.manner((balancing, upstream), before.own);
+        let cluster = Cluster::new(name, Arc::clone(self.names), endpoints, how);
+        made.settle(cluster, before)
     }
 }
 
@@ -168,12 +223,6 @@ fn is_of(endpoint: &Endpoint, serves: &Serves) -> bool {
     endpoint.workload == serves.workload
         && endpoint.weight == serves.weight
         && endpoint.check == serves.check
-}
-
-/// The value before, if it is equal.
-fn shared<T: PartialEq>(value: T, before: Option<&Arc<T>>) -> Arc<T> {
-    let same = before.filter(|before| ***before == value);
-    same.map_or_else(|| Arc::new(value), Arc::clone)
 }
 
 fn selects(subset: &Subset, endpoint: &Endpoint) -> bool {

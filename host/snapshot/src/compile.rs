@@ -11,12 +11,12 @@ use crate::finding::Finding;
 use crate::gateway_api::ancestors;
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::inputs::Inputs;
-use crate::istio::destination_rule::DestinationPolicy;
 use crate::kubernetes::{self, Parts};
 use crate::listeners::{Wishes, listeners};
 use crate::memory::{Memory, key};
+use crate::names;
+use crate::policies::Policies;
 use crate::references;
-use crate::route::ServiceName;
 use crate::service::Service;
 use crate::snapshot::{Names, Snapshot};
 use crate::standing::{ParentStanding, RouteStanding, Standings};
@@ -39,11 +39,13 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
         ..Snapshot::default()
     };
     index_workloads(inputs.pods, &memory, &mut snapshot);
-    compile_services(inputs, &memory, previous, (&mut snapshot, &mut findings));
+    let policies = Policies::new(memory.policies(), inputs.root_namespace);
+    let made_of = (&memory, &policies);
+    compile_services(inputs, made_of, previous, (&mut snapshot, &mut findings));
     let sources = Sources {
         workloads: memory.outsides(),
         groups: &memory.groups,
-        policies: policies_by_name(&memory),
+        policies: &policies,
         previous: &previous.externals,
         secrets: &memory.secrets,
         domain: inputs.domain,
@@ -113,24 +115,21 @@ fn index_workloads(pods: &[Arc<Object>], memory: &Memory, snapshot: &mut Snapsho
 
 fn compile_services(
     inputs: &Inputs<'_>,
-    memory: &Memory,
+    (memory, policies): (&Memory, &Policies<'_>),
     previous: &Snapshot,
     (snapshot, findings): (&mut Snapshot, &mut Vec<Finding>),
 ) {
     let pods = memory.workloads_by_name(inputs.pods);
     let endpoints = by_name(inputs.endpoints);
-    let policies = policies_by_service(memory);
     let tls = tls_by_namespace(memory);
     let mut namespaces: HashMap<Arc<str>, Names> = HashMap::new();
     for object in inputs.services {
         let (namespace, name) = (object.namespace(), object.name());
-        let own = policies
-            .get(&(namespace, name))
-            .or_else(|| policies.get(&(namespace, "*")));
+        let host = || names::full_name(name, namespace, inputs.domain);
         let parts = Parts {
             endpoints: endpoints.get(&(namespace, name)).copied(),
             pods: &pods,
-            policies: own.map_or(&[], Vec::as_slice),
+            policies: &policies.of((namespace, name), namespace, host),
             previous: previous.named(name, namespace),
             domain: inputs.domain,
             secrets: &memory.secrets,
@@ -143,12 +142,12 @@ fn compile_services(
             .address
             .map(|address| (address, Arc::clone(&service)));
         snapshot.by_address.extend(by_address);
-        let names = namespaces
+        let of_namespace = namespaces
             .entry(Arc::clone(&service.names.namespace))
             .or_default();
         let before = |name: &str| previous.named(name, namespace);
-        names.extend(kubernetes::hosts(object, &parts, before));
-        names.insert(Arc::clone(&service.names.name), service);
+        of_namespace.extend(kubernetes::hosts(object, &parts, before));
+        of_namespace.insert(Arc::clone(&service.names.name), service);
     }
     let shared = namespaces
         .into_iter()
@@ -175,25 +174,6 @@ fn share_names(namespace: Arc<str>, names: Names, previous: &Snapshot) -> (Arc<s
     (namespace, shared.unwrap_or_else(|| Arc::new(names)))
 }
 
-/// DestinationRules by the name that they speak of, oldest first.
-fn policies_by_name(memory: &Memory) -> HashMap<&ServiceName, Vec<Arc<DestinationPolicy>>> {
-    let mut by_name: HashMap<_, Vec<Arc<DestinationPolicy>>> = HashMap::new();
-    for policy in memory.policies() {
-        let of_name = by_name.entry(&policy.service).or_default();
-        of_name.push(Arc::clone(policy));
-    }
-    by_name
-        .values_mut()
-        .for_each(|policies| oldest_first(policies));
-    by_name
-}
-
-fn oldest_first(policies: &mut [Arc<DestinationPolicy>]) {
-    policies.sort_by(|a, b| {
-        (&a.created, &a.namespace, &a.name).cmp(&(&b.created, &b.namespace, &b.name))
-    });
-}
-
 /// BackendTLSPolicies by namespace, oldest first.
 fn tls_by_namespace(memory: &Memory) -> HashMap<String, Vec<Arc<BackendTls>>> {
     let mut by_namespace: HashMap<String, Vec<Arc<BackendTls>>> = HashMap::new();
@@ -202,19 +182,4 @@ fn tls_by_namespace(memory: &Memory) -> HashMap<String, Vec<Arc<BackendTls>>> {
         of_namespace.or_default().push(policy);
     }
     by_namespace
-}
-
-/// DestinationRules by the service that they speak of, oldest first.
-fn policies_by_service(memory: &Memory) -> HashMap<(&str, &str), Vec<Arc<DestinationPolicy>>> {
-    let mut by_service: HashMap<_, Vec<Arc<DestinationPolicy>>> = HashMap::new();
-    for policy in memory.policies() {
-        if let ServiceName::Mesh { namespace, name } = &policy.service {
-            let of_service = by_service.entry((&**namespace, &**name)).or_default();
-            of_service.push(Arc::clone(policy));
-        }
-    }
-    by_service
-        .values_mut()
-        .for_each(|policies| oldest_first(policies));
-    by_service
 }

@@ -11,34 +11,26 @@ use osier_balancing::Check;
 
 use crate::clusters::Clusters;
 use crate::endpoint::Place;
-use crate::export::Export;
 use crate::finding::{Finding, FindingKind};
 use crate::hosts::{HostIndex, HostPattern};
-use crate::istio::destination_rule::DestinationPolicy;
 use crate::istio::service_entry::{EntryPort, Outside, Resolution, ServiceEntry};
 use crate::istio::workload_group::WorkloadGroup;
 use crate::kubernetes;
 use crate::memory::Kept;
 use crate::names;
+use crate::policies::{self, Policies};
 use crate::route::ServiceName;
 use crate::secret::Secrets;
 use crate::serves::Serves;
 use crate::service::{Service, ServiceRef};
 use crate::workload::Workload;
 
-/// A service with who sees it.
-#[derive(Clone, Debug)]
-struct External {
-    service: Arc<Service>,
-    export: Export,
-}
-
 /// Services outside. Of several for one host, a caller gets its own namespace's, else the oldest that it sees.
 #[derive(Debug, Default)]
 pub(crate) struct Externals {
-    by_host: HostIndex<Vec<External>>,
-    by_name: HashMap<ServiceName, Vec<External>>,
-    by_range: Vec<(IpNet, External)>,
+    by_host: HostIndex<Vec<Arc<Service>>>,
+    by_name: HashMap<ServiceName, Vec<Arc<Service>>>,
+    by_range: Vec<(IpNet, Arc<Service>)>,
 }
 
 /// What the services are made of besides their entries.
@@ -47,8 +39,7 @@ pub(crate) struct Sources<'a> {
     pub(crate) workloads: HashMap<&'a str, Vec<&'a Outside>>,
     /// What checks the workloads of each group.
     pub(crate) groups: &'a Kept<WorkloadGroup>,
-    /// DestinationRules by whom they speak of, oldest first.
-    pub(crate) policies: HashMap<&'a ServiceName, Vec<Arc<DestinationPolicy>>>,
+    pub(crate) policies: &'a Policies<'a>,
     pub(crate) previous: &'a Externals,
     pub(crate) secrets: &'a Secrets,
     pub(crate) domain: &'a str,
@@ -61,7 +52,7 @@ impl Externals {
         sources: &Sources<'_>,
         found: &mut Vec<Finding>,
     ) -> Self {
-        let mut by_host: HashMap<HostPattern, Vec<External>> = HashMap::new();
+        let mut by_host: HashMap<HostPattern, Vec<Arc<Service>>> = HashMap::new();
         let mut this = Self::default();
         for entry in entries {
             let findings = entry.about.findings();
@@ -76,16 +67,14 @@ impl Externals {
                     );
                     continue;
                 };
-                let external = External {
-                    service: sources.service(entry, host),
-                    export: entry.export.clone(),
-                };
+                let service = sources.service(entry, host);
                 let name = meaning(host, sources.domain);
-                this.by_name.entry(name).or_default().push(external.clone());
+                let of_name = this.by_name.entry(name).or_default();
+                of_name.push(Arc::clone(&service));
                 let ranges = entry.ranges.iter().filter(|_| index == 0);
                 this.by_range
-                    .extend(ranges.map(|range| (*range, external.clone())));
-                by_host.entry(pattern).or_default().push(external);
+                    .extend(ranges.map(|range| (*range, Arc::clone(&service))));
+                by_host.entry(pattern).or_default().push(service);
             }
             found.extend(findings.into_vec());
         }
@@ -105,46 +94,46 @@ impl Externals {
                 .by_range
                 .iter()
                 .filter(|(range, _)| range.contains(&address));
-            seen(holding.map(|(_, external)| external), namespace)
+            seen(holding.map(|(_, service)| service), namespace)
         })
     }
 
-    /// What a host in a manifest stands for.
-    pub(crate) fn named(&self, name: &ServiceName) -> Option<&Arc<Service>> {
+    /// What a host in a manifest stands for to callers of a namespace; if it stands for nothing that they see, what they do not see.
+    pub(crate) fn named(
+        &self,
+        name: &ServiceName,
+        namespace: Option<&str>,
+    ) -> Option<&Arc<Service>> {
         let all = self.by_name.get(name)?;
-        let everywhere = all
-            .iter()
-            .find(|external| external.export == Export::Everywhere);
-        Some(&everywhere.or(all.first())?.service)
+        let found = match namespace {
+            Some(_) => seen(all.iter(), namespace),
+            None => all.iter().find(|service| service.export.is_everywhere()),
+        };
+        found.or(all.first())
     }
 
     /// The same service before: its connections and counters go on.
     fn before(&self, names: &ServiceName, namespace: &str) -> Option<&Arc<Service>> {
-        let all = self.by_name.get(names)?.iter();
-        let mut own = all.filter(|external| *external.service.names.namespace == *namespace);
-        Some(&own.next()?.service)
+        let mut all = self.by_name.get(names)?.iter();
+        all.find(|service| *service.names.namespace == *namespace)
     }
 
     pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<Service>> {
-        self.by_name
-            .values()
-            .flatten()
-            .map(|external| &external.service)
+        self.by_name.values().flatten()
     }
 }
 
 fn seen<'a>(
-    all: impl Iterator<Item = &'a External> + Clone,
+    all: impl Iterator<Item = &'a Arc<Service>> + Clone,
     namespace: Option<&str>,
 ) -> Option<&'a Arc<Service>> {
-    let sees = |external: &&External| namespace.is_none_or(|name| external.export.reaches(name));
+    let sees = |service: &&Arc<Service>| namespace.is_none_or(|name| service.export.reaches(name));
     let mut visible = all.filter(sees);
     let own = visible.clone();
     let own = own
         .into_iter()
-        .find(|external| Some(&*external.service.names.namespace) == namespace);
+        .find(|service| Some(&*service.names.namespace) == namespace);
     own.or_else(|| visible.next())
-        .map(|external| &external.service)
 }
 
 /// The name under which manifests find a host.
@@ -166,11 +155,12 @@ impl Sources<'_> {
             Some(previous) => Arc::clone(&previous.names),
             None => Arc::new(names_of(&entry.about.namespace, host)),
         };
+        let own = &entry.about.namespace;
+        let called = policies::named(&name).unwrap_or_default();
         let clusters = Clusters {
             names: &names,
-            policies: self.policies.get(&name).map_or(&[], Vec::as_slice),
+            policies: &self.policies.of(called, own, || host.to_string()),
             previous,
-            export: &entry.export,
             server_names: &entry.names,
             secrets: self.secrets,
             by_address: false,
@@ -187,6 +177,7 @@ impl Sources<'_> {
             default_route: kubernetes::route_to(name, previous),
             names: Arc::clone(&names),
             outside: true,
+            export: entry.export.clone(),
         };
         kubernetes::share(service, previous)
     }

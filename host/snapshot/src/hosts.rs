@@ -90,7 +90,9 @@ impl<T> HostIndex<T> {
 
     /// Every value for a lower-case host name, the most specific first.
     pub(crate) fn candidates(&self, host: &str) -> impl Iterator<Item = &T> {
-        let starts = host
+        // Where nothing is filed by suffix, nothing is looked for.
+        let cut = if self.suffix.is_empty() { "" } else { host };
+        let starts = cut
             .match_indices(['.', '-'])
             .map(|(at, _)| at)
             .filter(|at| *at > 0);

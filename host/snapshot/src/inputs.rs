@@ -29,6 +29,8 @@ pub struct Inputs<'a> {
     pub secrets: &'a [Arc<Object>],
     /// v1 Node; only their names and labels matter.
     pub nodes: &'a [Arc<Object>],
+    /// The namespace whose objects hold for the whole mesh.
+    pub root_namespace: &'a str,
     /// The node that the snapshot is for.
     pub node: &'a str,
     /// v1 Namespace; their labels decide whose routes a listener takes.

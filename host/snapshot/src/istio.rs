@@ -20,6 +20,9 @@ pub(crate) mod workload_group;
 
 use osier_api::Object;
 
+use crate::export::Export;
+use crate::read::Fields;
+
 /// The group of Istio's traffic kinds.
 const GROUP: &str = "networking.istio.io";
 
@@ -30,6 +33,12 @@ pub(crate) struct Context<'a> {
     pub(crate) name: &'a str,
     pub(crate) domain: &'a str,
     pub(crate) delegates: &'a delegate::Delegates,
+}
+
+/// `exportTo` of an object in namespace `own`.
+fn export(spec: &mut Fields<'_>, own: &str) -> Export {
+    let words = spec.texts("exportTo");
+    Export::read(words.iter().map(|(_, word)| *word), own)
 }
 
 /// An object's creation time as the API writes it, which sorts by age.

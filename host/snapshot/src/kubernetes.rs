@@ -11,12 +11,13 @@ use crate::clusters::Clusters;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateway_api::backend_tls::BackendTls;
-use crate::istio::destination_rule::DestinationPolicy;
 use crate::kind::Kind;
 use crate::names;
+use crate::policies::Rules;
 use crate::ready::Ready;
 use crate::route::{Destination, Route, ServiceName};
 use crate::secret::Secrets;
+use crate::seen::Seen;
 use crate::service::{Service, ServicePort, ServiceRef};
 use crate::workload::Workload;
 
@@ -25,8 +26,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) endpoints: Option<&'a Object>,
     /// Pods by (namespace, name).
     pub(crate) pods: &'a HashMap<(&'a str, &'a str), &'a Arc<Workload>>,
-    /// The DestinationRules that speak of it, oldest first.
-    pub(crate) policies: &'a [Arc<DestinationPolicy>],
+    /// The DestinationRules that hold for it, for each caller.
+    pub(crate) policies: &'a Seen<Rules>,
     pub(crate) previous: Option<&'a Arc<Service>>,
     pub(crate) domain: &'a str,
     pub(crate) secrets: &'a Secrets,
@@ -62,6 +63,7 @@ pub(crate) fn service(
     Some(share(
         Service {
             outside: false,
+            export: export(object),
             address,
             ports,
             default_route,
@@ -99,6 +101,7 @@ pub(crate) fn hosts<'a>(
         };
         let service = Service {
             outside: false,
+            export: export(object),
             address: address.parse().ok(),
             ports: ports(&spec, parts, (&names, previous), &ready),
             default_route: default_route(object.namespace(), &key, previous),
@@ -107,6 +110,15 @@ pub(crate) fn hosts<'a>(
         hosts.push((key, share(service, previous)));
     }
     hosts
+}
+
+/// Which namespaces may call a Service, as Istio has it said
+/// (<https://istio.io/latest/docs/reference/config/annotations/#NetworkingExportTo>).
+fn export(object: &Object) -> Export {
+    let said = object.get(&["metadata", "annotations", "networking.istio.io/exportTo"]);
+    let said = said.and_then(Value::as_str).unwrap_or_default();
+    let words = said.split(',').map(str::trim);
+    Export::read(words.filter(|word| !word.is_empty()), object.namespace())
 }
 
 /// Host names of ready addresses, each with its first address.
@@ -134,7 +146,6 @@ fn ports(
         names,
         policies: parts.policies,
         previous,
-        export: &Export::Everywhere,
         server_names: &[],
         secrets: parts.secrets,
         by_address: spec.text("sessionAffinity") == "ClientIP",
@@ -224,28 +235,16 @@ pub(crate) fn route_to(service: ServiceName, previous: Option<&Arc<Service>>) ->
 pub(crate) fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Service> {
     let same = |previous: &&Arc<Service>| {
         previous.address == service.address
+            && previous.export == service.export
             && previous.ports.len() == service.ports.len()
             && previous
                 .ports
                 .iter()
                 .zip(&service.ports)
-                .all(|(a, b)| same_port(a, b))
+                .all(|(a, b)| a.same(b))
     };
     previous
         .filter(same)
         .cloned()
         .unwrap_or_else(|| Arc::new(service))
-}
-
-fn same_port(a: &ServicePort, b: &ServicePort) -> bool {
-    a.name == b.name
-        && a.port == b.port
-        && a.protocol == b.protocol
-        && Arc::ptr_eq(&a.cluster, &b.cluster)
-        && a.subsets.len() == b.subsets.len()
-        && a.subsets.iter().all(|(name, cluster)| {
-            b.subsets
-                .get(name)
-                .is_some_and(|other| Arc::ptr_eq(cluster, other))
-        })
 }

@@ -9,6 +9,7 @@
 //! in it so that they survive recompiling.
 
 mod assemble;
+mod claims;
 mod clusters;
 mod compile;
 mod cors;
@@ -29,14 +30,17 @@ mod listener;
 mod listeners;
 mod matcher;
 mod memory;
+mod miss;
 mod names;
 mod nodes;
+mod policies;
 mod read;
 mod ready;
 mod references;
 mod route;
 mod rules;
 mod secret;
+mod seen;
 mod serves;
 mod service;
 mod service_routes;
@@ -48,7 +52,6 @@ mod workload;
 pub use compile::compile;
 pub use cors::{Cors, CorsPolicy};
 pub use endpoint::{Endpoint, InFlight, Place};
-pub use export::Export;
 pub use finding::{Finding, FindingKind};
 pub use gateway_api::gateway::CONTROLLER;
 pub use gateways::Refused;
@@ -60,6 +63,7 @@ pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
+pub use miss::{Miss, Missing};
 pub use nodes::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
@@ -72,7 +76,7 @@ pub use route::{
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
 pub use service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
-pub use snapshot::{Miss, Missing, Origin, RouteMatch, Snapshot};
+pub use snapshot::{Origin, RouteMatch, Snapshot};
 pub use standing::{
     Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
     ParentStanding, PolicyFault, PolicyStanding, RouteStanding, Standings, Subject,

@@ -45,16 +45,6 @@ impl<'a> Fields<'a> {
         Self::new(object.get(&["spec"])?, "spec".into(), findings)
     }
 
-    /// A list of namespaces that only `*` is served of.
-    pub(crate) fn only_everywhere(&mut self, key: &'static str) {
-        for (field, text) in self.texts(key) {
-            if text != "*" {
-                let detail = "not applied yet: the object is visible everywhere";
-                self.findings.add(FindingKind::NotApplied, field, detail);
-            }
-        }
-    }
-
     /// The value of a field that is present and not null.
     pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.asked.push(key);

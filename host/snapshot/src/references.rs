@@ -8,9 +8,11 @@ use osier_balancing::Upstream;
 use crate::endpoint::Place;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
+use crate::miss::Missing;
 use crate::route::{Action, Destination, Route, ServiceName};
 use crate::secret::Secrets;
-use crate::snapshot::{Missing, Snapshot};
+use crate::service::Cluster;
+use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
@@ -38,14 +40,16 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
         }
         let mut report = |route: &Route, field: &str, effect: &str| {
             let rule_name = rule.route.name.rsplit('/').next().unwrap_or_default();
+            let field = format!("spec.{rule_name}.{field}");
             let findings = set.about.findings();
-            for missing in missing_of(snapshot, route) {
-                let field = format!("spec.{rule_name}.{field}");
-                findings.add(
-                    FindingKind::Reference,
-                    field,
-                    format!("{missing}; {effect}"),
-                );
+            for destination in destinations(route) {
+                if let Some(missing) = missing(snapshot, set, destination) {
+                    let detail = format!("{missing}; {effect}");
+                    findings.add(FindingKind::Reference, field.as_str(), detail);
+                } else if let Some(missing) = missing_elsewhere(snapshot, set, destination) {
+                    let detail = format!("for callers of other namespaces: {missing}; {effect}");
+                    findings.add(FindingKind::NotApplied, field.as_str(), detail);
+                }
             }
             found.extend(findings.into_vec());
         };
@@ -60,37 +64,48 @@ fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
     }
 }
 
-fn missing_of(snapshot: &Snapshot, route: &Route) -> Vec<String> {
-    match &route.action {
-        Action::Forward(forward) => {
-            let destinations = forward.destinations.iter();
-            destinations
-                .filter_map(|weighted| missing(snapshot, &weighted.destination))
-                .collect()
-        }
-        Action::Redirect(_) | Action::Direct(_) => Vec::new(),
+fn destinations(route: &Route) -> impl Iterator<Item = &Destination> {
+    let forward = match &route.action {
+        Action::Forward(forward) => Some(forward),
+        Action::Redirect(_) | Action::Direct(_) => None,
+    };
+    let all = forward.into_iter().flat_map(|it| &it.destinations);
+    all.map(|weighted| &weighted.destination)
+}
+
+/// What a destination lacks, as its object's namespace sees it.
+fn missing(snapshot: &Snapshot, set: &RouteSet, destination: &Destination) -> Option<Missing> {
+    match reached(snapshot, destination, &set.about.namespace).err()? {
+        // Its reader has said why.
+        Missing::Nothing(_) => None,
+        // Between pods the caller's namespace decides, not the route's.
+        Missing::NotExported { .. } if set.mesh => None,
+        missing => Some(missing),
     }
 }
 
-fn missing(snapshot: &Snapshot, destination: &Destination) -> Option<String> {
-    let service = match snapshot.destination_service(&destination.service) {
-        Ok(service) => service,
-        // Its reader has said why.
-        Err(Missing::Nothing(_)) => return None,
-        Err(missing) => return Some(missing.to_string()),
-    };
-    if let (None, [first, _, ..]) = (destination.port, service.ports.as_slice()) {
-        // The caller's own port decides; the subset can still be checked.
-        return snapshot
-            .cluster(destination, first.port)
-            .err()
-            .map(|missing| missing.to_string());
-    }
-    let port = service.ports.first().map_or(0, |port| port.port);
-    snapshot
-        .cluster(destination, port)
+/// The subset that callers lack to whom a rule speaks and for whom no rule of the object's namespace defines it.
+fn missing_elsewhere(
+    snapshot: &Snapshot,
+    set: &RouteSet,
+    destination: &Destination,
+) -> Option<Missing> {
+    let everyone = set.mesh && set.export.is_everywhere();
+    let missing = reached(snapshot, destination, "")
         .err()
-        .map(|missing| missing.to_string())
+        .filter(|_| everyone)?;
+    matches!(missing, Missing::Subset(..)).then_some(missing)
+}
+
+fn reached<'a>(
+    snapshot: &'a Snapshot,
+    destination: &Destination,
+    namespace: &str,
+) -> Result<&'a Arc<Cluster>, Missing> {
+    let service = snapshot.destination_service(&destination.service, Some(namespace))?;
+    // Where the caller's own port decides, the subset can still be checked.
+    let port = service.ports.first().map_or(0, |port| port.port);
+    snapshot.cluster(destination, port, namespace)
 }
 
 fn check_policy(
@@ -100,7 +115,7 @@ fn check_policy(
     found: &mut Vec<Finding>,
 ) {
     let findings = Findings::about(destination_rule::KIND, &policy.namespace, &policy.name);
-    if let Some(fault) = policy_fault(snapshot, &policy.service) {
+    if let Some(fault) = policy_fault(snapshot, policy) {
         let detail = format!("{fault}; the object has no effect");
         findings.add(FindingKind::Reference, "spec.host", detail);
     }
@@ -135,15 +150,16 @@ fn check_policy(
 
 /// Whether a service has pods behind it and nothing else.
 fn is_in_memory(snapshot: &Snapshot, service: &ServiceName) -> bool {
-    let service = snapshot.destination_service(service).ok();
+    let service = snapshot.destination_service(service, None).ok();
     let ports = service.into_iter().flat_map(|service| &service.ports);
     let mut endpoints = ports.flat_map(|port| &port.cluster.endpoints).peekable();
     endpoints.peek().is_some() && endpoints.all(|endpoint| endpoint.place == Place::Pod)
 }
 
-fn policy_fault(snapshot: &Snapshot, service: &ServiceName) -> Option<String> {
-    match service {
-        ServiceName::Mesh { name, .. } if &**name == "*" => None,
-        _ => Some(snapshot.destination_service(service).err()?.to_string()),
+fn policy_fault(snapshot: &Snapshot, policy: &DestinationPolicy) -> Option<String> {
+    if !policy.wide.is_empty() {
+        return None;
     }
+    let service = snapshot.destination_service(&policy.service, None);
+    Some(service.err()?.to_string())
 }

@@ -39,6 +39,8 @@ pub struct Service {
     pub address: Option<ClusterIp>,
     /// Its ports, in the object's order.
     pub ports: Vec<ServicePort>,
+    /// Which namespaces may call it.
+    pub(crate) export: Export,
     /// Where a request goes when no route object speaks of this service: to itself.
     pub default_route: Arc<Route>,
 }
@@ -56,6 +58,67 @@ pub struct ServicePort {
     pub cluster: Arc<Cluster>,
     /// The endpoints by subset name.
     pub subsets: HashMap<Arc<str>, Arc<Cluster>>,
+    /// What it is to callers of namespaces for which other DestinationRules hold.
+    pub(crate) views: HashMap<Arc<str>, Arc<View>>,
+}
+
+/// A port as some callers see it.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Every ready endpoint.
+    pub(crate) cluster: Arc<Cluster>,
+    /// The endpoints by subset name.
+    pub(crate) subsets: HashMap<Arc<str>, Arc<Cluster>>,
+}
+
+impl View {
+    /// Every cluster.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        std::iter::once(&self.cluster).chain(self.subsets.values())
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cluster, &other.cluster) && same_subsets(&self.subsets, &other.subsets)
+    }
+}
+
+impl ServicePort {
+    /// The endpoints of a subset, or all, as the callers of a namespace see them.
+    pub(crate) fn seen_by(&self, namespace: &str, subset: Option<&str>) -> Option<&Arc<Cluster>> {
+        let view = self.views.get(namespace);
+        match subset {
+            None => Some(view.map_or(&self.cluster, |view| &view.cluster)),
+            Some(name) => view.map_or(&self.subsets, |view| &view.subsets).get(name),
+        }
+    }
+
+    /// Every cluster, whoever sees it.
+    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+        let views = self.views.values().flat_map(|view| view.clusters());
+        let own = std::iter::once(&self.cluster).chain(self.subsets.values());
+        own.chain(views)
+    }
+
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let view = |(name, view): (&Arc<str>, &Arc<View>)| {
+            let other = other.views.get(name);
+            other.is_some_and(|other| view.same(other))
+        };
+        self.name == other.name
+            && self.port == other.port
+            && self.protocol == other.protocol
+            && Arc::ptr_eq(&self.cluster, &other.cluster)
+            && same_subsets(&self.subsets, &other.subsets)
+            && self.views.len() == other.views.len()
+            && self.views.iter().all(view)
+    }
+}
+
+fn same_subsets(a: &HashMap<Arc<str>, Arc<Cluster>>, b: &HashMap<Arc<str>, Arc<Cluster>>) -> bool {
+    let same = |(name, cluster): (&Arc<str>, &Arc<Cluster>)| {
+        b.get(name).is_some_and(|other| Arc::ptr_eq(cluster, other))
+    };
+    a.len() == b.len() && a.iter().all(same)
 }
 
 /// The application protocol of a port, from `appProtocol` or the port name's prefix.
@@ -92,8 +155,6 @@ pub struct Cluster {
     pub table: Option<Arc<HashTable>>,
     /// How they are spoken to.
     pub upstream: Arc<Upstream>,
-    /// Which namespaces may call it.
-    pub export: Export,
     /// What it carries now.
     pub load: Arc<Load>,
     /// Which endpoints were left out.
@@ -124,7 +185,6 @@ impl Cluster {
             balancing,
             table: None,
             upstream,
-            export: Export::Everywhere,
             load: Arc::default(),
             ejections: Arc::default(),
             turn: AtomicUsize::new(0),
@@ -163,20 +223,37 @@ impl Cluster {
             self.load = Arc::clone(&previous.load);
             self.ejections = Arc::clone(&previous.ejections);
         }
+        self.health = self.known(previous, Arc::clone);
+        self.table = self.table(previous);
+    }
+
+    /// Begins with what `before` knew of who failed, and learns by itself from now on.
+    pub(crate) fn learn_apart(&mut self, before: &Cluster) {
+        self.ejections = Arc::new(before.ejections.fork());
+        self.health = self.known(Some(before), |health| Arc::new(health.fork()));
+    }
+
+    /// Learns who fails together with `other`, which judges the same endpoints by the same policy.
+    pub(crate) fn learn_with(&mut self, other: &Cluster) {
+        self.ejections = Arc::clone(&other.ejections);
+        self.health = other.health.clone();
+    }
+
+    /// What was known of each endpoint.
+    fn known(
+        &self,
+        previous: Option<&Cluster>,
+        keep: impl Fn(&Arc<Health>) -> Arc<Health>,
+    ) -> Vec<Arc<Health>> {
         let before = previous.map_or(&[][..], |previous| &previous.endpoints);
         let known: HashMap<*const Endpoint, &Arc<Health>> = before
             .iter()
             .map(Arc::as_ptr)
             .zip(previous.into_iter().flat_map(|previous| &previous.health))
             .collect();
-        let health = |endpoint| {
-            known
-                .get(&Arc::as_ptr(endpoint))
-                .map(|kept| Arc::clone(kept))
-        };
+        let health = |endpoint| known.get(&Arc::as_ptr(endpoint)).map(|health| keep(health));
         let all = self.endpoints.iter();
-        self.health = all.map(|e| health(e).unwrap_or_default()).collect();
-        self.table = self.table(previous);
+        all.map(|e| health(e).unwrap_or_default()).collect()
     }
 
     fn table(&self, previous: Option<&Cluster>) -> Option<Arc<HashTable>> {
@@ -192,12 +269,16 @@ impl Cluster {
     }
 
     pub(crate) fn same(&self, other: &Self) -> bool {
-        let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
         self.name == other.name
             && self.balancing == other.balancing
             && self.upstream == other.upstream
-            && self.export == other.export
-            && self.endpoints.len() == other.endpoints.len()
+            && self.has_the_endpoints_of(other)
+    }
+
+    /// Whether both have the same endpoints, in the same order.
+    pub(crate) fn has_the_endpoints_of(&self, other: &Self) -> bool {
+        let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
+        self.endpoints.len() == other.endpoints.len()
             && self.endpoints.iter().zip(&other.endpoints).all(pair)
     }
 }

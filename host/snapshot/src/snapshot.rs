@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -18,12 +17,13 @@ use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
 use crate::matcher::Ask;
 use crate::memory::Memory;
+use crate::miss::{Miss, Missing};
 use crate::names;
 use crate::route::{Destination, Route, ServiceName};
 use crate::rules::Rule;
-use crate::service::{Cluster, ClusterIp, Service, ServicePort, ServiceRef};
+use crate::service::{Cluster, ClusterIp, Service, ServicePort};
 use crate::standing::Standings;
-use crate::table::HostRoutes;
+use crate::table::{HostRoutes, HostSeen};
 use crate::workload::Workload;
 
 /// Services of one namespace by name; a pod with a host name behind a headless one stands here as `host.name`.
@@ -41,7 +41,7 @@ pub struct Snapshot {
     /// Where the node stands, and hence its gateways.
     pub(crate) locality: Arc<Locality>,
     /// Routes between pods.
-    pub(crate) mesh: HostIndex<Arc<HostRoutes>>,
+    pub(crate) mesh: HostIndex<HostSeen>,
     /// By key, ascending.
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) standings: Standings,
@@ -62,6 +62,20 @@ pub enum Origin<'a> {
     Workload(&'a Workload),
 }
 
+impl<'a> Origin<'a> {
+    /// The namespace whose view of services and grants counts: the calling pod's, at a gateway the one of the object that the route
+    /// of this name came from.
+    pub fn namespace<'r>(&self, route: &'r str) -> &'r str
+    where
+        'a: 'r,
+    {
+        match self {
+            Self::Workload(workload) => &workload.namespace,
+            Self::Gateway { .. } => route.split('/').next().unwrap_or_default(),
+        }
+    }
+}
+
 /// The rule that a request matched.
 #[derive(Clone, Debug)]
 pub struct RouteMatch {
@@ -71,92 +85,6 @@ pub struct RouteMatch {
     pub port: u16,
     /// How many bytes of the path the rule's prefix covers; `None` if it matched otherwise.
     pub matched_prefix: Option<usize>,
-}
-
-/// Why there is no rule for a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Miss {
-    /// The gateway has no route object at all.
-    NoRoutes,
-    /// The gateway has routes, none for this host.
-    UnknownHost(String),
-    /// Another server of the listener has routes for this host: the connection was made for another server name.
-    OtherServer(String),
-    /// There are rules for this host, and none matches the request.
-    NoRule(String),
-    /// The service exists and has no such port.
-    NoPort(Arc<ServiceRef>, u16),
-    /// Not a name or address of the mesh.
-    Outside(String),
-    /// The request names no host.
-    NoHost,
-}
-
-impl fmt::Display for Miss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRoutes => f.write_str(
-                "no route serves this gateway yet: apply an HTTPRoute with `parentRefs`, a VirtualService with `gateways`, or an Ingress, to \
-                 send traffic to a service",
-            ),
-            Self::UnknownHost(host) => write!(f, "no route serves host {host:?}: name it in `hostnames` of an HTTPRoute, `hosts` of a VirtualService (or use \"*\"), or in a rule of an \
-                 Ingress"),
-            Self::OtherServer(host) => write!(
-                f,
-                "host {host:?} is not served on a connection that was made for another server name"
-            ),
-            Self::NoRule(host) => write!(f, "no rule of the routes for host {host:?} matches this request"),
-            Self::NoPort(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
-            Self::Outside(host) => write!(
-                f,
-                "{host:?} is not a service of the mesh, and calls to the outside are refused (BlackHoleCluster): call a service by \
-                 its name (`name` or `name.namespace`), or grant the host by a ServiceEntry that is exported to the caller's namespace",
-            ),
-            Self::NoHost => f.write_str("the request names no host"),
-        }
-    }
-}
-
-/// Why a destination has no cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Missing {
-    /// No such service.
-    Service(String),
-    /// The service has no such port.
-    Port(Arc<ServiceRef>, u16),
-    /// The service has no such subset.
-    Subset(Arc<ServiceRef>, Arc<str>),
-    /// The route names nothing that may be called, for this reason.
-    Nothing(Arc<str>),
-}
-
-impl Missing {
-    /// The service, if that much exists.
-    pub fn service(&self) -> Option<&Arc<ServiceRef>> {
-        match self {
-            Self::Port(service, _) | Self::Subset(service, _) => Some(service),
-            Self::Service(_) | Self::Nothing(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(name) => write!(f, "service {name} does not exist"),
-            Self::Port(service, port) => write!(
-                f,
-                "service {}.{} has no port {port}",
-                service.name, service.namespace
-            ),
-            Self::Nothing(reason) => f.write_str(reason),
-            Self::Subset(service, subset) => write!(
-                f,
-                "service {}.{} has no subset {subset:?}: a DestinationRule must define it",
-                service.name, service.namespace
-            ),
-        }
-    }
 }
 
 impl Snapshot {
@@ -178,14 +106,7 @@ impl Snapshot {
 
     fn mesh_route(&self, source: &Workload, ask: &Ask<'_>) -> Option<RouteMatch> {
         let service = self.service(&ask.host, Some(&source.namespace));
-        let routes = match service {
-            Some(service) if service.outside => self.mesh.find(&ask.host),
-            Some(service) => self.mesh.find(&service.names.host),
-            None => self
-                .mesh
-                .find(&self.name_without_service(&ask.host, &source.namespace)),
-        };
-        if let Some(routes) = routes {
+        if let Some(routes) = self.mesh_routes(service, &ask.host, &source.namespace) {
             return matched(routes.rules.find(ask), ask);
         }
         let service = service?;
@@ -195,6 +116,22 @@ impl Snapshot {
             port: ask.port,
             matched_prefix: None,
         })
+    }
+
+    /// The routes that speak of a host to callers of a namespace, to whom it means this service.
+    pub(crate) fn mesh_routes(
+        &self,
+        service: Option<&Arc<Service>>,
+        host: &str,
+        namespace: &str,
+    ) -> Option<&Arc<HostRoutes>> {
+        let name = match service {
+            Some(service) if !service.outside => Cow::Borrowed(&*service.names.host),
+            Some(_) => Cow::Borrowed(host),
+            None => self.name_without_service(host, namespace),
+        };
+        let mut candidates = self.mesh.candidates(&name);
+        candidates.find_map(|seen| seen.by(namespace).as_ref())
     }
 
     /// A route may give a short name a meaning that no service has.
@@ -216,23 +153,21 @@ impl Snapshot {
                 listener,
                 server_name,
             } => self.gateway_miss((*listener, *server_name), host),
-            Origin::Workload(source) => match self.service(&host, Some(&source.namespace)) {
-                Some(service) if service.outside && self.mesh.find(&host).is_none() => {
-                    Miss::NoPort(Arc::clone(&service.names), ask.port)
-                }
-                Some(service) if self.mesh.find(&service.names.host).is_none() => {
-                    Miss::NoPort(Arc::clone(&service.names), ask.port)
-                }
-                Some(_) => Miss::NoRule(host),
-                None if self
-                    .mesh
-                    .find(&self.name_without_service(&host, &source.namespace))
-                    .is_some() =>
-                {
-                    Miss::NoRule(host)
-                }
-                None => Miss::Outside(host),
-            },
+            Origin::Workload(source) => self.mesh_miss(&source.namespace, host, ask.port),
+        }
+    }
+
+    fn mesh_miss(&self, namespace: &Arc<str>, host: String, port: u16) -> Miss {
+        let service = self.service(&host, Some(namespace));
+        if self.mesh_routes(service, &host, namespace).is_some() {
+            return Miss::NoRule(host);
+        }
+        match (service, self.meant(&host, Some(namespace))) {
+            (Some(service), _) => Miss::NoPort(Arc::clone(&service.names), port),
+            (None, Some(hidden)) => {
+                Miss::NotExported(Arc::clone(&hidden.names), Arc::clone(namespace))
+            }
+            (None, None) => Miss::Outside(host),
         }
     }
 
@@ -291,43 +226,68 @@ impl Snapshot {
         self.listener(listener)?.server(server_name)
     }
 
-    /// The endpoints that a destination stands for, when the caller used `port`.
+    /// The endpoints that a destination stands for to callers of a namespace (see [`Origin::namespace`]), when they used `port`.
     ///
     /// # Errors
-    /// [`Missing`] names what does not exist.
-    pub fn cluster(&self, destination: &Destination, port: u16) -> Result<&Arc<Cluster>, Missing> {
-        let service = self.destination_service(&destination.service)?;
+    /// [`Missing`] names what does not exist, or is not exported to them.
+    pub fn cluster(
+        &self,
+        destination: &Destination,
+        port: u16,
+        namespace: &str,
+    ) -> Result<&Arc<Cluster>, Missing> {
+        let service = self.destination_service(&destination.service, Some(namespace))?;
+        if !service.export.reaches(namespace) {
+            return Err(Missing::NotExported {
+                service: Arc::clone(&service.names),
+                outside: service.outside,
+                to: namespace.to_owned(),
+            });
+        }
         let port = service.port_for(destination.port, port).ok_or_else(|| {
             Missing::Port(Arc::clone(&service.names), destination.port.unwrap_or(port))
         })?;
-        match &destination.subset {
-            None => Ok(&port.cluster),
-            Some(subset) => port
-                .subsets
-                .get(subset)
-                .ok_or_else(|| Missing::Subset(Arc::clone(&service.names), Arc::clone(subset))),
-        }
+        let cluster = port.seen_by(namespace, destination.subset.as_deref());
+        cluster.ok_or_else(|| {
+            let subset = destination.subset.clone().unwrap_or_default();
+            Missing::Subset(Arc::clone(&service.names), subset)
+        })
     }
 
     pub(crate) fn destination_service(
         &self,
         service: &ServiceName,
+        namespace: Option<&str>,
     ) -> Result<&Arc<Service>, Missing> {
         match service {
-            ServiceName::Mesh { namespace, name } => self
-                .named(name, namespace)
-                .or_else(|| self.externals.named(service))
-                .ok_or_else(|| Missing::Service(format!("{name}.{namespace}"))),
+            ServiceName::Mesh {
+                namespace: of,
+                name,
+            } => self
+                .named(name, of)
+                .or_else(|| self.externals.named(service, namespace))
+                .ok_or_else(|| Missing::Service(format!("{name}.{of}"))),
             ServiceName::Other(host) => self
                 .externals
-                .named(service)
+                .named(service, namespace)
                 .ok_or_else(|| Missing::Service(host.to_string())),
             ServiceName::Nothing(reason) => Err(Missing::Nothing(Arc::clone(reason))),
         }
     }
 
-    /// The service that a host name or address means to a caller in a namespace.
+    /// The service that a host name or address means to a caller in a namespace, if it is exported there; without a namespace,
+    /// whether or not.
     pub fn service(&self, host: &str, from_namespace: Option<&str>) -> Option<&Arc<Service>> {
+        let sees = |service: &&Arc<Service>| {
+            from_namespace.is_none_or(|namespace| service.export.reaches(namespace))
+        };
+        self.meant(host, from_namespace)
+            .filter(sees)
+            .or_else(|| self.externals.find(host, from_namespace))
+    }
+
+    /// The service of the cluster that a name or address stands for, whether or not it is exported.
+    fn meant(&self, host: &str, from_namespace: Option<&str>) -> Option<&Arc<Service>> {
         let named = names::service_of(host, from_namespace, &self.domain);
         named
             .and_then(|(name, namespace)| self.named(name, namespace))
@@ -336,7 +296,6 @@ impl Snapshot {
                 self.named(name, namespace)
             })
             .or_else(|| self.by_address.get(&host.parse().ok()?))
-            .or_else(|| self.externals.find(host, from_namespace))
     }
 
     pub(crate) fn named(&self, name: &str, namespace: &str) -> Option<&Arc<Service>> {
@@ -368,11 +327,12 @@ impl Snapshot {
         self.namespaces.values().flat_map(|names| names.values())
     }
 
-    /// Every cluster: the ports of services, and the subsets of them.
+    /// Every cluster: the ports of services, and the subsets of them. Where other DestinationRules hold for some callers, there are
+    /// several of one name.
     pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         let services = self.services().chain(self.externals.services());
         let ports = services.flat_map(|service| &service.ports);
-        ports.flat_map(|port| std::iter::once(&port.cluster).chain(port.subsets.values()))
+        ports.flat_map(ServicePort::clusters)
     }
 
     /// Every ready endpoint of a service port.

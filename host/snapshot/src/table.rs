@@ -7,12 +7,14 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
+use crate::export::Export;
 use crate::finding::{Finding, Findings};
 use crate::hosts::{HostIndex, HostPattern};
 use crate::kind::Kind;
 use crate::matcher::SourceMatch;
 use crate::route::Forward;
 use crate::rules::{Rule, Rules};
+use crate::seen::Seen;
 use crate::standing::Subject;
 
 /// What one route object says, whatever its kind. Front ends produce it.
@@ -23,6 +25,8 @@ pub(crate) struct RouteSet {
     pub(crate) hosts: Vec<HostName>,
     /// Whether it speaks of calls between pods.
     pub(crate) mesh: bool,
+    /// Which callers between pods it speaks to.
+    pub(crate) export: Export,
     /// The gateways that it binds to.
     pub(crate) gateways: Vec<Binding>,
     /// The services between pods whose calls it routes, whatever its hosts.
@@ -46,6 +50,7 @@ impl RouteSet {
             about,
             hosts: Vec::new(),
             mesh: false,
+            export: Export::Everywhere,
             gateways: Vec::new(),
             services: Vec::new(),
             rules: Vec::new(),
@@ -221,6 +226,9 @@ pub(crate) fn index(
     }
     index
 }
+
+/// The routes of a host between pods; `None` for callers to whom no object speaks of it.
+pub(crate) type HostSeen = Seen<Option<Arc<HostRoutes>>>;
 
 /// The routes of a host as they were if their sets did not change, else made anew.
 pub(crate) fn kept_or(

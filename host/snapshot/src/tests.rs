@@ -1,6 +1,7 @@
 //! Objects in, answers out: the crate's behaviour as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod exports;
 mod externals;
 mod findings;
 mod gateway_api;
@@ -168,6 +169,7 @@ impl World {
             workload_groups: &self.workload_groups,
             secrets: &self.secrets,
             nodes: &self.nodes,
+            root_namespace: "root",
             node: "here",
             namespaces: &self.namespaces,
             ingresses: &self.ingresses,
@@ -220,12 +222,13 @@ pub(crate) fn ways(snapshot: &Snapshot, from: &Origin<'_>, head: &Parts) -> Vec<
     let Some(found) = snapshot.route(from, head) else {
         return Vec::new();
     };
+    let namespace = from.namespace(&found.route.name);
     match &found.route.action {
         Action::Forward(forward) => forward
             .destinations
             .iter()
             .map(
-                |weighted| match snapshot.cluster(&weighted.destination, found.port) {
+                |weighted| match snapshot.cluster(&weighted.destination, found.port, namespace) {
                     Ok(cluster) => (cluster.name.to_string(), weighted.weight),
                     Err(missing) => (missing.to_string(), weighted.weight),
                 },

@@ -12,6 +12,7 @@ use osier_api::Object;
 use serde_json::{Map, Value, json};
 
 use super::delegate_match;
+use crate::export::Export;
 use crate::finding::FindingKind;
 use crate::names;
 use crate::read::Fields;
@@ -113,15 +114,9 @@ pub(super) fn expand(
 
 /// Whether a delegate's `exportTo` holds a namespace.
 fn is_visible(delegate: &Object, namespace: &str) -> bool {
-    let to = delegate
-        .get(&["spec", "exportTo"])
-        .and_then(Value::as_array);
-    let holds = |text: &str| match text {
-        "*" => true,
-        "." => delegate.namespace() == namespace,
-        other => other == namespace,
-    };
-    to.is_none_or(|to| to.is_empty() || to.iter().filter_map(Value::as_str).any(holds))
+    let to = delegate.get(&["spec", "exportTo"]);
+    let words = to.and_then(Value::as_array).into_iter().flatten();
+    Export::read(words.filter_map(Value::as_str), delegate.namespace()).reaches(namespace)
 }
 
 /// The entry with its mirrors named in full: they are relative to the root, everything else will be to the delegate.

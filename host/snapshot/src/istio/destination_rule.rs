@@ -7,7 +7,9 @@ use osier_api::Object;
 use super::traffic_policy::{self, TrafficPolicy};
 use super::upstream::UpstreamPolicy;
 use super::{GROUP, created};
+use crate::export::Export;
 use crate::finding::{Finding, Findings};
+use crate::hosts::HostPattern;
 use crate::kind::Kind;
 use crate::names;
 use crate::read::Fields;
@@ -22,6 +24,10 @@ pub(crate) struct DestinationPolicy {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) service: ServiceName,
+    /// The patterns of hosts that it speaks of, if it speaks of more than one.
+    pub(crate) wide: Vec<HostPattern>,
+    /// Whose calls it is for.
+    pub(crate) export: Export,
     pub(crate) traffic: TrafficPolicy,
     pub(crate) subsets: Vec<Subset>,
     pub(crate) findings: Vec<Finding>,
@@ -57,7 +63,9 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         created: created(object).to_owned(),
         namespace: object.namespace().to_owned(),
         name: object.name().to_owned(),
-        service: ServiceName::Other(Arc::from("")),
+        service: ServiceName::Nothing(Arc::from("the rule names no host")),
+        wide: Vec::new(),
+        export: Export::Everywhere,
         traffic: TrafficPolicy::default(),
         subsets: Vec::new(),
         findings: Vec::new(),
@@ -71,7 +79,10 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
 
 fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy) {
     match spec.text("host") {
-        Some(host) => policy.service = names::meaning(host, &policy.namespace, domain),
+        Some(host) => {
+            policy.service = names::meaning(host, &policy.namespace, domain);
+            policy.wide = wide(host, &policy.service, domain);
+        }
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
     if let Some(mut traffic) = spec.object("trafficPolicy") {
@@ -82,7 +93,24 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         .iter_mut()
         .filter_map(|fields| subset(fields, &policy.namespace))
         .collect();
-    spec.only_everywhere("exportTo");
+    policy.export = super::export(spec, &policy.namespace);
+}
+
+/// What a host with a star covers: the names that end so, and if `*.name` may be read as that, the services of a namespace.
+fn wide(host: &str, meaning: &ServiceName, domain: &str) -> Vec<HostPattern> {
+    if !host.starts_with('*') {
+        return Vec::new();
+    }
+    let literal = HostPattern::parse(host);
+    let services = match meaning {
+        ServiceName::Mesh { namespace, name } if &**name == "*" && host != "*" => {
+            HostPattern::parse(&names::full_name("*", namespace, domain))
+        }
+        _ => None,
+    };
+    let mut patterns: Vec<_> = literal.into_iter().collect();
+    patterns.extend(services.filter(|pattern| !patterns.contains(pattern)));
+    patterns
 }
 
 fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {

@@ -144,7 +144,7 @@ fn read_spec(spec: &mut Fields<'_>, entry: &mut ServiceEntry) {
             labels.filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())));
         texts.collect()
     });
-    entry.export = export(spec, &entry.about.namespace);
+    entry.export = super::export(spec, &entry.about.namespace);
     let names = spec.texts("subjectAltNames").into_iter();
     entry.names = names.map(|(_, name)| name.into()).collect();
 }
@@ -200,17 +200,6 @@ fn endpoints(spec: &mut Fields<'_>, namespace: &str) -> Vec<Outside> {
         all.extend(outside(&mut fields, (namespace, name)));
     }
     all
-}
-
-/// Namespaces that see an object: `.` is its own, `*` is every one, `~` is none. Nothing said is every one.
-pub(super) fn export(spec: &mut Fields<'_>, own: &str) -> Export {
-    let all = spec.texts("exportTo");
-    if all.is_empty() || all.iter().any(|(_, text)| *text == "*") {
-        return Export::Everywhere;
-    }
-    let named = all.iter().filter(|(_, text)| *text != "~");
-    let named = named.map(|(_, text)| Arc::from(if *text == "." { own } else { *text }));
-    Export::To(named.collect())
 }
 
 /// Reads one WorkloadEntry.

@@ -31,8 +31,8 @@ pub(crate) fn compile(object: &Object, domain: &str, delegates: &Delegates) -> R
     let mut set = RouteSet::empty(about);
     if let Some(mut spec) = Fields::spec(object, &findings) {
         set.hosts = read_hosts(&mut spec);
+        set.export = super::export(&mut spec, context.namespace);
         read_gateways(&mut spec, context, &mut set);
-        spec.only_everywhere("exportTo");
         read_rules(&mut spec, context, &mut set);
     }
     set.findings = findings.into_vec();
@@ -60,10 +60,19 @@ fn read_hosts(spec: &mut Fields<'_>) -> Vec<HostName> {
 fn read_gateways(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {
     let named = spec.texts("gateways");
     set.mesh = named.is_empty() || named.iter().any(|(_, name)| *name == MESH);
-    let gateways = named.iter().filter(|(_, name)| *name != MESH);
-    set.gateways = gateways
-        .map(|(_, name)| binding(name, context.namespace))
-        .collect();
+    for (field, name) in named.iter().filter(|(_, name)| *name != MESH) {
+        let gateway = binding(name, context.namespace);
+        if set.export.reaches(&gateway.namespace) {
+            set.gateways.push(gateway);
+            continue;
+        }
+        let detail = format!(
+            "exportTo does not name namespace {}, in which this gateway is; it does not take the routes",
+            gateway.namespace
+        );
+        let findings = spec.findings();
+        findings.add(FindingKind::Reference, field.as_str(), detail);
+    }
 }
 
 fn binding(text: &str, namespace: &str) -> Binding {

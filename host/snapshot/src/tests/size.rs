@@ -73,7 +73,7 @@ fn compared(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> u32 {
             let service = snapshot
                 .service(&ask.host, Some(&source.namespace))
                 .unwrap();
-            snapshot.mesh.find(&service.names.host)
+            snapshot.mesh_routes(Some(service), &ask.host, &source.namespace)
         }
     };
     assert!(routes.unwrap().rules.find(&ask).is_some());
@@ -164,5 +164,37 @@ fn ten_thousand_routes_of_the_gateway_api_cost_no_more_than_one() {
         "http://shared.example.com/p9998/x",
     ] {
         assert_eq!(compared(&snapshot, &OUTSIDE, &get(uri, &[])), 1, "{uri}");
+    }
+}
+
+#[test]
+fn ten_thousand_namespaces_with_routes_and_rules_of_their_own_cost_no_more_than_one() {
+    let mut world = World::default();
+    world.service("a", "default", &["v1"]);
+    for number in 0..MANY {
+        let meta = json!({"name": "own", "namespace": format!("n{number}")});
+        let http = json!([{"route": [{"destination": {"host": "a.default"}}]}]);
+        let spec = json!({"hosts": ["a.default"], "exportTo": ["."], "http": http});
+        let route = json!({"kind": "VirtualService", "metadata": meta, "spec": spec});
+        world.virtual_services.push(object(route));
+        let pool = json!({"connectionPool": {"http": {"http2MaxRequests": number + 1}}});
+        let spec = json!({"host": "a.default", "trafficPolicy": pool});
+        let rule = json!({"kind": "DestinationRule", "metadata": meta, "spec": spec});
+        world.destination_rules.push(object(rule));
+    }
+    let ((snapshot, findings), time) = timed(|| world.compile(None));
+    println!("{MANY} namespaces with a route and a rule for one service: {time:?}");
+    assert_eq!(findings, []);
+    for number in [0, 17, MANY - 1] {
+        let from = caller(&format!("n{number}"));
+        let (origin, head) = (Origin::Workload(&from), get("http://a.default/", &[]));
+        assert_eq!(compared(&snapshot, &origin, &head), 1);
+        let found = snapshot.route(&origin, &head).unwrap();
+        let Action::Forward(forward) = &found.route.action else {
+            unreachable!()
+        };
+        let to = &forward.destinations[0].destination;
+        let cluster = snapshot.cluster(to, 80, &from.namespace).unwrap();
+        assert_eq!(cluster.upstream.pool.max_requests as usize, number + 1);
     }
 }
