@@ -16,6 +16,7 @@ mod job;
 mod metadata;
 mod names;
 mod node;
+mod placing;
 mod pod;
 mod policy;
 mod probe;

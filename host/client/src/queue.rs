@@ -1,8 +1,9 @@
 //! The work queue: a key waits at most once, is never worked on twice at once, and comes back
-//! after its own growing delay when the work failed. Bounded by the number of distinct keys.
+//! after its own growing delay when the work failed. Keys of a lower rank are taken first, and of equal rank the oldest.
+//! Bounded by the number of distinct keys.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -29,8 +30,9 @@ struct Shared<K> {
 
 #[derive(Debug)]
 struct State<K> {
-    /// Ready to be taken, oldest first. Every key here is in `waiting`.
-    ready: VecDeque<K>,
+    /// Ready to be taken, by rank and then by age. Every key here is in `waiting`.
+    ready: BTreeMap<(i64, u64), K>,
+    rank: fn(&K) -> i64,
     waiting: HashSet<K>,
     /// Being worked on. A key added meanwhile goes to `again`.
     working: HashSet<K>,
@@ -60,10 +62,16 @@ impl<K> Clone for WorkQueue<K> {
 }
 
 impl<K: Clone + Eq + Hash + Debug> WorkQueue<K> {
-    /// An empty queue whose failed keys come back by `backoff`.
+    /// An empty queue whose failed keys come back by `backoff`; the oldest key is taken first.
     pub fn new(backoff: Backoff) -> Self {
+        Self::ranked(backoff, |_| 0)
+    }
+
+    /// The same, where a key of a lower `rank` is taken before those of a higher one, however old.
+    pub fn ranked(backoff: Backoff, rank: fn(&K) -> i64) -> Self {
         let state = State {
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
+            rank,
             waiting: HashSet::new(),
             working: HashSet::new(),
             again: HashSet::new(),
@@ -161,7 +169,8 @@ impl<K: Clone + Eq + Hash + Debug> State<K> {
         if self.working.contains(&key) {
             self.again.insert(key);
         } else if self.waiting.insert(key.clone()) {
-            self.ready.push_back(key);
+            self.sequence += 1;
+            self.ready.insert(((self.rank)(&key), self.sequence), key);
         }
     }
 
@@ -193,7 +202,7 @@ impl<K: Clone + Eq + Hash + Debug> State<K> {
     }
 
     fn start(&mut self) -> Option<K> {
-        let key = self.ready.pop_front()?;
+        let (_, key) = self.ready.pop_first()?;
         self.waiting.remove(&key);
         self.working.insert(key.clone());
         Some(key)

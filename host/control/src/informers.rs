@@ -73,6 +73,10 @@ fn keep_of_pod(pod: &mut Object) {
         part.retain(|field, _| fields.contains(&field.as_str()));
         if bound {
             part.retain(|field, _| !PLACING.contains(&field.as_str()));
+            // What it says of its neighbours holds for those who come later.
+            if let Some(Value::Object(affinity)) = part.get_mut("affinity") {
+                affinity.remove("nodeAffinity");
+            }
             if let Some(Value::Array(conditions)) = part.get_mut("conditions") {
                 conditions.retain(|condition| condition["type"] == "Ready");
                 // A list keeps its room when entries leave it.
@@ -103,7 +107,7 @@ fn keep_metadata(object: &mut Object) {
 }
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SPEC: [&str; 10] = [
+const SPEC: [&str; 13] = [
     "serviceAccountName",
     "nodeName",
     "hostname",
@@ -112,12 +116,26 @@ const SPEC: [&str; 10] = [
     "affinity",
     "tolerations",
     "schedulerName",
+    "priority",
+    "preemptionPolicy",
+    "topologySpreadConstraints",
     "containers",
     "initContainers",
 ];
 /// Only the scheduler reads these, of pods without a node.
-const PLACING: [&str; 4] = ["nodeSelector", "affinity", "tolerations", "schedulerName"];
-const STATUS: [&str; 4] = ["phase", "podIP", "conditions", "containerStatuses"];
+const PLACING: [&str; 4] = [
+    "nodeSelector",
+    "schedulerName",
+    "preemptionPolicy",
+    "topologySpreadConstraints",
+];
+const STATUS: [&str; 5] = [
+    "phase",
+    "podIP",
+    "conditions",
+    "containerStatuses",
+    "nominatedNodeName",
+];
 const CONTAINER: [&str; 4] = ["ports", "resources", "restartCount", "state"];
 
 /// The mirrors of everything that the API holds.
@@ -167,12 +185,13 @@ mod tests {
     #[test]
     fn a_pod_keeps_what_controllers_read() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {"a": "b", DELETION_COST: "5"}},
-            "spec": {"nodeName": "n", "volumes": [], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
+            "spec": {"nodeName": "n", "priority": 5, "nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}, "podAntiAffinity": {"x": []}},
+                "volumes": [], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "hostIP": "h", "containerStatuses": [{"restartCount": 3, "image": "web"}]}});
         let mut pod = Object::from_value(pod).unwrap();
         keep_of_pod(&mut pod);
         let kept = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {DELETION_COST: "5"}},
-            "spec": {"nodeName": "n", "containers": [{"ports": [{"containerPort": 80}]}]},
+            "spec": {"nodeName": "n", "priority": 5, "affinity": {"podAntiAffinity": {"x": []}}, "containers": [{"ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "containerStatuses": [{"restartCount": 3}]}});
         assert_eq!(pod.into_value(), kept);
     }

@@ -1,5 +1,5 @@
-//! Notices nodes that fall silent: they are said to be unknown, their pods get no calls and leave after a while, and what owns
-//! those makes others elsewhere. Pods whose Node is gone are removed.
+//! Notices nodes that fall silent or say that they are not ready: both are marked with taints, which their pods bear for a while before
+//! they leave (`taint_eviction`). A silent node is said to be unknown and its pods get no calls. Pods whose Node is gone are removed.
 
 mod decide;
 
@@ -11,6 +11,7 @@ use osier_api::Object;
 use osier_api::resources::{LEASES, NODES, PODS};
 use osier_client::{Client, ClientError, DeleteOptions, Informer, Part, Query};
 use osier_process::clock;
+use osier_scheduling::taints::{NOT_READY, UNREACHABLE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -109,8 +110,12 @@ impl Lifecycle {
                 tracing::info!(node = node.name(), "the node is back");
                 self.taint(node, decide::unmarked(node)).await
             }
+            Step::Doubt => {
+                tracing::warn!(node = node.name(), "the node says that it is not ready");
+                let taints = decide::marked(node, NOT_READY, &clock::seconds(clock::now()));
+                self.taint(node, taints).await
+            }
             Step::Lose => self.lose(node).await,
-            Step::Evict => self.evict(node).await,
         }
     }
 
@@ -133,10 +138,8 @@ impl Lifecycle {
         conditions::put(&mut list, unknown, now);
         let (of, patch) = (("", node.name()), json!({"status": {"conditions": list}}));
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Status).await)?;
-        if decide::lost_since(node).is_none() {
-            self.taint(node, decide::marked(node, &clock::seconds(now)))
-                .await?;
-        }
+        let taints = decide::marked(node, UNREACHABLE, &clock::seconds(now));
+        self.taint(node, taints).await?;
         for pod in self.pods_on(node.name()).await? {
             if facts::is_true(&pod, "Ready") {
                 self.unready(&pod).await?;
@@ -170,25 +173,6 @@ impl Lifecycle {
         gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
     }
 
-    async fn evict(&self, node: &Object) -> Result<(), ClientError> {
-        let Some(lost) = decide::lost_since(node) else {
-            return Ok(());
-        };
-        for pod in self.pods_on(node.name()).await? {
-            let due = decide::leaves_at(&pod, lost).is_some_and(|at| at <= clock::now());
-            if due && pod.deletion_timestamp().is_none() && !facts::is_finished(&pod) {
-                tracing::info!(
-                    pod = pod.name(),
-                    namespace = pod.namespace(),
-                    node = node.name(),
-                    "the pod leaves its lost node"
-                );
-                self.delete(&pod, None).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Removes pods whose Node has not been there for the grace: nobody will ever say that they ended.
     async fn collect(&mut self, nodes: &[Arc<Object>]) -> Result<(), ClientError> {
         let now = Instant::now();
@@ -201,15 +185,15 @@ impl Lifecycle {
         for pod in orphans {
             let since = *self.orphaned.entry(pod.uid().to_owned()).or_insert(now);
             if now.duration_since(since) > self.grace {
-                self.delete(pod, Some(0)).await?;
+                self.remove(pod).await?;
             }
         }
         Ok(())
     }
 
-    async fn delete(&self, pod: &Object, grace: Option<i64>) -> Result<(), ClientError> {
+    async fn remove(&self, pod: &Object) -> Result<(), ClientError> {
         let options = DeleteOptions {
-            grace,
+            grace: Some(0),
             ..DeleteOptions::exactly(pod)
         };
         let of = (pod.namespace(), pod.name());

@@ -1,29 +1,27 @@
-//! The scheduler: gives every pod without a node one that fits, the least allocated first.
+//! The scheduler: gives every pod without a node the one that suits it best, and pushes out less important pods for one that fits
+//! nowhere. What fits and suits is decided by the crate scheduling.
 //!
 //! The ledger of what each node carries is kept up to date by the informers and by the scheduler's
 //! own decisions, so that two pods decided at once never count on the same room.
 
-mod fit;
-mod ledger;
-
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_api::resources::{NODES, PODS};
+use osier_api::resources::{NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS};
 use osier_client::{
     Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
 };
 use osier_process::clock;
+use osier_scheduling::{Budget, Evicted, Ledger, Refusal, Refused};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::Context;
 use crate::facts;
+use crate::leaving::{self, Why};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
-use fit::{Demand, Refusal};
-use ledger::Ledger;
 
 /// Decisions are made one at a time; this many bindings are written at once.
 const WORKERS: usize = 8;
@@ -36,64 +34,106 @@ struct Scheduler {
     recorder: Recorder,
     pods: Arc<Informer>,
     nodes: Arc<Informer>,
+    namespaces: Arc<Informer>,
+    budgets: Arc<Informer>,
     ledger: Mutex<Ledger>,
     /// Pods that fitted nowhere when last tried.
-    parked: Mutex<BTreeSet<Key>>,
+    parked: Mutex<BTreeMap<Key, Parked>>,
+}
+
+/// A pod that waits for a node.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Waiting {
+    priority: i32,
+    key: Key,
+}
+
+/// What a pod that fitted nowhere waits for.
+#[derive(Debug, Clone, Copy)]
+struct Parked {
+    priority: i32,
+    /// A pod that comes to another place may make it fit.
+    looks_at_neighbours: bool,
+}
+
+/// What becomes of a pod.
+enum Decision {
+    /// It was given a node already.
+    Given,
+    Bind(String),
+    /// It fits nowhere; perhaps others leave a node for it.
+    Refuse(Refusal, Result<(String, Vec<Evicted>), Refused>),
 }
 
 /// Starts the scheduler.
 pub(crate) fn start(context: &Context) {
-    let informers = &context.informers;
-    let (Some(pods), Some(nodes)) = (informers.of(&PODS), informers.of(&NODES)) else {
+    let of = |resource| context.informers.of(resource).cloned();
+    let (Some(pods), Some(nodes), Some(namespaces), Some(budgets)) = (
+        of(&PODS),
+        of(&NODES),
+        of(&NAMESPACES),
+        of(&POD_DISRUPTION_BUDGETS),
+    ) else {
         return;
     };
     let this = Arc::new(Scheduler {
         client: context.client.clone(),
         recorder: context.recorder(NAME),
-        pods: Arc::clone(pods),
-        nodes: Arc::clone(nodes),
-        ledger: Mutex::new(Ledger::default()),
-        parked: Mutex::new(BTreeSet::new()),
+        pods,
+        nodes,
+        namespaces,
+        budgets,
+        ledger: Mutex::default(),
+        parked: Mutex::default(),
     });
     let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-    let queue = WorkQueue::new(backoff);
+    let queue = WorkQueue::ranked(backoff, |waiting: &Waiting| -i64::from(waiting.priority));
     this.listen(&queue);
-    reconcile::run("scheduler", &queue, (WORKERS, &context.tasks), move |key| {
+    let tasks = (WORKERS, &context.tasks);
+    reconcile::run("scheduler", &queue, tasks, move |waiting| {
         let this = Arc::clone(&this);
-        async move { this.schedule(&key).await }
+        async move { this.schedule(&waiting).await }
     });
 }
 
 impl Scheduler {
-    fn listen(self: &Arc<Self>, queue: &WorkQueue<Key>) {
+    fn listen(self: &Arc<Self>, queue: &WorkQueue<Waiting>) {
         let (this, own) = (Arc::clone(self), queue.clone());
         self.pods
             .on_change(move |change| this.pod_changed(change, &own));
-        let (this, queue) = (Arc::clone(self), queue.clone());
+        let (this, own) = (Arc::clone(self), queue.clone());
         self.nodes
-            .on_change(move |change| this.node_changed(change, &queue));
+            .on_change(move |change| this.node_changed(change, &own));
+        let (this, queue) = (Arc::clone(self), queue.clone());
+        self.namespaces
+            .on_change(move |change| this.namespace_changed(change, &queue));
     }
 
-    fn pod_changed(&self, change: &Change, queue: &WorkQueue<Key>) {
+    fn pod_changed(&self, change: &Change, queue: &WorkQueue<Waiting>) {
         let pod = change.object();
-        let gone = change.is_deleted() || facts::is_finished(pod);
-        if gone {
-            self.ledger.lock().remove(pod.uid());
+        let node = facts::node(pod);
+        if change.is_deleted() || facts::is_finished(pod) {
+            let freed = self.ledger.lock().remove(pod.uid());
             self.parked.lock().remove(&Key::of(pod));
-            if !facts::node(pod).is_empty() {
-                self.unpark(queue);
+            if freed {
+                self.unpark(queue, |_| true);
             }
-        } else if !facts::node(pod).is_empty() {
-            self.ledger
-                .lock()
-                .place(pod.uid(), facts::node(pod), Demand::of(pod));
-            self.parked.lock().remove(&Key::of(pod));
+        } else if !node.is_empty() {
+            if stands_anew(change) {
+                self.ledger.lock().place(pod, node);
+                self.parked.lock().remove(&Key::of(pod));
+                self.unpark(queue, |parked| parked.looks_at_neighbours);
+            }
         } else if is_ours(pod) && changes_fit(change) {
-            queue.add(Key::of(pod));
+            let nominated = pod.text(&["status", "nominatedNodeName"]);
+            if change.old().is_none() && !nominated.is_empty() {
+                self.ledger.lock().nominate(pod, nominated);
+            }
+            queue.add(Waiting::of(pod));
         }
     }
 
-    fn node_changed(&self, change: &Change, queue: &WorkQueue<Key>) {
+    fn node_changed(&self, change: &Change, queue: &WorkQueue<Waiting>) {
         let mut ledger = self.ledger.lock();
         let better = if change.is_deleted() {
             ledger.remove_node(change.object().name());
@@ -103,28 +143,97 @@ impl Scheduler {
         };
         drop(ledger);
         if better {
-            self.unpark(queue);
+            self.unpark(queue, |_| true);
         }
     }
 
-    fn unpark(&self, queue: &WorkQueue<Key>) {
-        for key in std::mem::take(&mut *self.parked.lock()) {
-            queue.add(key);
+    fn namespace_changed(&self, change: &Change, queue: &WorkQueue<Waiting>) {
+        let namespace = change.object();
+        if change.is_deleted() {
+            self.ledger.lock().remove_namespace(namespace.name());
+            return;
         }
+        let same = |old: &Object| old.labels() == namespace.labels();
+        if change.old().is_some_and(|old| same(old)) {
+            return;
+        }
+        self.ledger.lock().set_namespace(namespace);
+        self.unpark(queue, |parked| parked.looks_at_neighbours);
     }
 
-    async fn schedule(&self, key: &Key) -> Result<Outcome, ClientError> {
-        self.nodes.synced().await;
-        self.pods.synced().await;
+    /// Pods that waited for something like this are tried again.
+    fn unpark(&self, queue: &WorkQueue<Waiting>, wanted: impl Fn(Parked) -> bool) {
+        let mut parked = self.parked.lock();
+        parked.retain(|key, one| {
+            let leaves = wanted(*one);
+            if leaves {
+                queue.add(Waiting {
+                    priority: one.priority,
+                    key: key.clone(),
+                });
+            }
+            !leaves
+        });
+    }
+
+    async fn schedule(&self, waiting: &Waiting) -> Result<Outcome, ClientError> {
+        for informer in [&self.nodes, &self.pods, &self.namespaces, &self.budgets] {
+            informer.synced().await;
+        }
+        let key = &waiting.key;
         let pod = self.pods.get(&key.namespace, &key.name);
         let Some(pod) = pod.filter(|pod| is_ours(pod) && facts::node(pod).is_empty()) else {
             return Ok(Outcome::Done);
         };
-        let chosen = self.ledger.lock().choose(&pod);
-        match chosen {
-            Ok(node) => self.bind(&pod, &node).await,
-            Err(refusal) => self.refuse(&pod, key, &refusal).await,
+        match self.decide(&pod, waiting) {
+            Decision::Given => Ok(Outcome::Done),
+            Decision::Bind(node) => self.bind(&pod, &node).await,
+            Decision::Refuse(refusal, Ok((node, evicted))) => {
+                self.refuse(&pod, &refusal, Some(&node)).await?;
+                self.push_out(&pod, &node, &evicted).await?;
+                Ok(Outcome::Again(UNSCHEDULABLE))
+            }
+            Decision::Refuse(mut refusal, Err(why)) => {
+                why.words().clone_into(&mut refusal.preemption);
+                let waits = matches!(why, Refused::Waits(_));
+                let nominated = pod.text(&["status", "nominatedNodeName"]);
+                self.refuse(&pod, &refusal, Some(nominated).filter(|_| waits))
+                    .await?;
+                Ok(Outcome::Again(UNSCHEDULABLE))
+            }
         }
+    }
+
+    fn decide(&self, pod: &Object, waiting: &Waiting) -> Decision {
+        // What changes from here on may make it fit, and takes it out again.
+        let parked = Parked {
+            priority: waiting.priority,
+            looks_at_neighbours: looks_at_neighbours(pod),
+        };
+        self.parked.lock().insert(waiting.key.clone(), parked);
+        let mut ledger = self.ledger.lock();
+        let decision = if ledger.holds(pod.uid()) {
+            Decision::Given
+        } else {
+            match ledger.choose(pod) {
+                Ok(node) => Decision::Bind(node),
+                Err(refusal) => {
+                    let budgets = self.budgets.list();
+                    let budgets: Vec<Budget> =
+                        budgets.iter().filter_map(|one| Budget::of(one)).collect();
+                    let preempted = ledger.preempt(pod, &budgets);
+                    if matches!(preempted, Err(Refused::No(_))) {
+                        ledger.denominate(pod.uid());
+                    }
+                    Decision::Refuse(refusal, preempted)
+                }
+            }
+        };
+        drop(ledger);
+        if !matches!(decision, Decision::Refuse(..)) {
+            self.parked.lock().remove(&waiting.key);
+        }
+        decision
     }
 
     async fn bind(&self, pod: &Object, node: &str) -> Result<Outcome, ClientError> {
@@ -152,30 +261,61 @@ impl Scheduler {
         }
     }
 
+    /// Says why the pod waits, and for which node if it is promised one.
     async fn refuse(
         &self,
         pod: &Object,
-        key: &Key,
         refusal: &Refusal,
-    ) -> Result<Outcome, ClientError> {
-        self.parked.lock().insert(key.clone());
+        nominated: Option<&str>,
+    ) -> Result<(), ClientError> {
         let message = refusal.to_string();
-        let before = facts::condition(pod, "PodScheduled");
-        if before.is_some_and(|condition| {
+        let said = facts::condition(pod, "PodScheduled").is_some_and(|condition| {
             condition["status"] == "False" && condition["message"] == message.as_str()
-        }) {
-            return Ok(Outcome::Again(UNSCHEDULABLE));
+        });
+        let same = pod.text(&["status", "nominatedNodeName"]) == nominated.unwrap_or_default();
+        if said && same {
+            return Ok(());
         }
-        self.recorder
-            .warning(&Reference::to(pod), "FailedScheduling", message.as_str());
-        let patch =
-            json!({"status": {"phase": "Pending", "conditions": with_condition(pod, &message)}});
-        gone_is_fine(
-            self.client
-                .patch(&PODS, key.pair(), patch, Part::Status)
-                .await,
-        )?;
-        Ok(Outcome::Again(UNSCHEDULABLE))
+        if !said {
+            self.recorder
+                .warning(&Reference::to(pod), "FailedScheduling", message.as_str());
+        }
+        let patch = json!({"status": {"phase": "Pending", "nominatedNodeName": nominated,
+            "conditions": with_condition(pod, &message)}});
+        let of = (pod.namespace(), pod.name());
+        gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
+    }
+
+    async fn push_out(
+        &self,
+        pod: &Object,
+        node: &str,
+        evicted: &[Evicted],
+    ) -> Result<(), ClientError> {
+        let words = format!("Preempted by pod {} on node {node}", pod.uid());
+        let why = Why {
+            reason: "PreemptionByScheduler",
+            message: format!("{NAME}: preempting to accommodate a higher priority pod"),
+        };
+        for one in evicted {
+            let mut about = Reference::named(&PODS, &one.namespace, &one.name);
+            about.uid.clone_from(&one.uid);
+            self.recorder.normal(&about, "Preempted", words.as_str());
+            let of = (one.namespace.as_str(), one.name.as_str());
+            leaving::evict(&self.client, of, &one.uid, &why).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Waiting {
+    fn of(pod: &Object) -> Self {
+        let priority = pod.get(&["spec", "priority"]).and_then(Value::as_i64);
+        let priority = priority.and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+        Self {
+            priority,
+            key: Key::of(pod),
+        }
     }
 }
 
@@ -187,9 +327,31 @@ fn is_ours(pod: &Object) -> bool {
 
 /// Our own status writes must not make us try again.
 fn changes_fit(change: &Change) -> bool {
-    change
-        .old()
-        .is_none_or(|old| old.get(&["spec"]) != change.object().get(&["spec"]) || !is_ours(old))
+    change.old().is_none_or(|old| {
+        let new = change.object();
+        old.get(&["spec"]) != new.get(&["spec"]) || old.labels() != new.labels() || !is_ours(old)
+    })
+}
+
+/// The pod came to its node, or means something else to its neighbours than before.
+fn stands_anew(change: &Change) -> bool {
+    let new = change.object();
+    change.old().is_none_or(|old| {
+        let leaves = |pod: &Object| pod.deletion_timestamp().is_some();
+        facts::node(old) != facts::node(new)
+            || facts::is_finished(old)
+            || leaves(old) != leaves(new)
+            || old.get(&["metadata", "labels"]) != new.get(&["metadata", "labels"])
+            || old.get(&["spec", "containers"]) != new.get(&["spec", "containers"])
+    })
+}
+
+/// Where other pods are matters to it.
+fn looks_at_neighbours(pod: &Object) -> bool {
+    let says = |path: &[&str]| pod.get(path).is_some_and(|value| !value.is_null());
+    says(&["spec", "affinity", "podAffinity"])
+        || says(&["spec", "affinity", "podAntiAffinity"])
+        || says(&["spec", "topologySpreadConstraints"])
 }
 
 fn with_condition(pod: &Object, message: &str) -> Vec<Value> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::{At, unique};
-use super::{container, metadata, names};
+use super::{container, metadata, names, placing};
 use crate::Fault;
 
 pub(super) const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
@@ -38,6 +38,7 @@ pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
         faults.push(deadline.invalid("must be between 1 and 2147483647, inclusive"));
     }
     faults.extend(spec.at("tolerations").items().iter().flat_map(toleration));
+    faults.extend(placing::check(spec));
     faults
 }
 

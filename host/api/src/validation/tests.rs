@@ -54,6 +54,71 @@ fn a_good_pod_passes() {
 }
 
 #[test]
+fn placing_rules() {
+    let pod = |field: &str, value: Value| {
+        let mut pod = good_pod();
+        pod["spec"][field] = value;
+        pod
+    };
+    let spread = |key: &str, skew: i32| {
+        json!({"maxSkew": skew, "topologyKey": key, "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"a": "b"}}})
+    };
+    let spreads = |value: Value| pod("topologySpreadConstraints", value);
+    finds(
+        &PODS,
+        spreads(json!([
+            spread("zone", 1),
+            spread("kubernetes.io/hostname", 2)
+        ])),
+        &[],
+    );
+    let mut soft = spread("zone", 0);
+    soft["whenUnsatisfiable"] = "ScheduleAnyway".into();
+    soft["minDomains"] = 2.into();
+    let at = "spec.topologySpreadConstraints";
+    finds(
+        &PODS,
+        spreads(json!([soft, spread("", 1), spread("x", 1), spread("x", 1)])),
+        &[
+            &format!("{at}[0].maxSkew: Invalid value: 0: must be greater than zero"),
+            &format!("{at}[0].minDomains: Invalid value: 2: can only use minDomains"),
+            &format!("{at}[1].topologyKey: Required value: can not be empty"),
+            &format!("{at}[3]: Duplicate value"),
+        ],
+    );
+    let (required, preferred) = (
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "preferredDuringSchedulingIgnoredDuringExecution",
+    );
+    let term = json!({"topologyKey": "zone", "labelSelector": {"matchLabels": {"a": "b"}}});
+    let ask = |operator: &str| json!({"matchExpressions": [{"key": "disk", "operator": operator}]});
+    let good = json!({"podAffinity": {required: [term], preferred: [{"weight": 5, "podAffinityTerm": term}]},
+        "nodeAffinity": {preferred: [{"weight": 1, "preference": ask("Exists")}]}});
+    finds(&PODS, pod("affinity", good), &[]);
+    let bad = json!({"nodeAffinity": {required: {"nodeSelectorTerms": [ask("In"), ask("Near")]}},
+        "podAntiAffinity": {required: [{"topologyKey": ""}], preferred: [{"weight": 0, "podAffinityTerm": term}]}});
+    finds(
+        &PODS,
+        pod("affinity", bad),
+        &[
+            &format!(
+                "spec.affinity.nodeAffinity.{required}.nodeSelectorTerms[0].matchExpressions[0].values: Required value"
+            ),
+            &format!(
+                "spec.affinity.nodeAffinity.{required}.nodeSelectorTerms[1].matchExpressions[0].operator: Unsupported value"
+            ),
+            &format!(
+                "spec.affinity.podAntiAffinity.{required}[0].topologyKey: Required value: can not be empty"
+            ),
+            &format!(
+                "spec.affinity.podAntiAffinity.{preferred}[0].weight: Invalid value: 0: must be in the range 1-100"
+            ),
+        ],
+    );
+}
+
+#[test]
 fn metadata_rules() {
     let pod = |metadata: Value| {
         let mut pod = good_pod();

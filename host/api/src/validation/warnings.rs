@@ -19,10 +19,6 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("", "persistentvolumes" | "persistentvolumeclaims") => vec![
             "volumes and claims are kept, but nothing binds them and pods cannot mount them in this version".to_owned(),
         ],
-        ("scheduling.k8s.io", "priorityclasses") => vec![
-            "a PriorityClass is kept and pods get its value, but the scheduler does not order pods by it or push others out in this version"
-                .to_owned(),
-        ],
         ("networking.istio.io", "workloadgroups") => vec![
             "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup"
                 .to_owned(),

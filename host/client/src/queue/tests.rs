@@ -23,6 +23,18 @@ async fn a_key_waits_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_of_a_lower_rank_are_taken_first() {
+    let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(4));
+    let queue = WorkQueue::ranked(backoff, |key: &u8| i64::from(key / 10));
+    for key in [21, 11, 1, 12, 2] {
+        queue.add(key);
+    }
+    for key in [1, 2, 11, 12, 21] {
+        assert_eq!(*queue.take().await.unwrap().key(), key);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_at_work_is_not_given_twice_but_comes_again() {
     let queue = queue();
     queue.add(1);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::typed::IntOrString;
+use osier_scheduling::node_affinity::{self, Site};
+use osier_scheduling::taints::{self, Taint};
 use serde_json::{Value, json};
 
 use crate::ownership::Owner;
-use crate::placing::node_affinity::{self, Site};
-use crate::placing::taints::{self, Taint};
 
 /// What a DaemonSet's pods tolerate besides what their template says: they stay where others leave.
 const TOLERATED: [(&str, &str); 6] = [
@@ -101,8 +101,8 @@ pub(super) fn tolerate(spec: &mut Value) {
     for (key, effect) in TOLERATED {
         let taint = Taint {
             key: key.to_owned(),
-            value: String::new(),
             effect: effect.to_owned(),
+            ..Taint::default()
         };
         let exact =
             |one: &Value| one["tolerationSeconds"].is_null() && taints::matches(one, &taint);

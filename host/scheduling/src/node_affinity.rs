@@ -6,13 +6,15 @@ use serde_json::Value;
 
 /// What can be asked of a node.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Site<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) labels: &'a BTreeMap<String, String>,
+pub struct Site<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: &'a BTreeMap<String, String>,
 }
 
 /// The spec of a pod allows the node: its selector, and one term of its required affinity.
-pub(crate) fn admits(spec: &Value, site: Site<'_>) -> bool {
+pub fn admits(spec: &Value, site: Site<'_>) -> bool {
     let selector = spec["nodeSelector"].as_object();
     let mut pairs = selector.into_iter().flatten();
     let label = |key: &str| site.labels.get(key).map(String::as_str);
@@ -23,6 +25,23 @@ pub(crate) fn admits(spec: &Value, site: Site<'_>) -> bool {
         &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
     let terms = required["nodeSelectorTerms"].as_array();
     terms.is_none_or(|terms| terms.iter().any(|term| matches(term, site)))
+}
+
+/// The preferences of a pod's spec, for [`liking`].
+pub fn preferred(spec: &Value) -> &[Value] {
+    let terms =
+        &spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"];
+    terms.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The weights of the preferences that the node meets, together. One that asks for nothing is met by every node.
+pub fn liking(preferred: &[Value], site: Site<'_>) -> i64 {
+    let empty = |term: &Value| term.as_object().is_none_or(serde_json::Map::is_empty);
+    let met = preferred.iter().filter(|one| {
+        let term = &one["preference"];
+        empty(term) || matches(term, site)
+    });
+    met.filter_map(|one| one["weight"].as_i64()).sum()
 }
 
 /// All that a term asks for holds; a term that asks for nothing matches nothing.
@@ -89,6 +108,25 @@ mod tests {
         assert!(holds("cores", "Gt", &["4"]) && !holds("cores", "Gt", &["8"]));
         assert!(holds("cores", "Lt", &["9"]) && !holds("disk", "Lt", &["9"]));
         assert!(!holds("disk", "Near", &["ssd"]));
+    }
+
+    #[test]
+    fn preferences_add_up() {
+        let labels = [("disk".to_owned(), "ssd".to_owned())].into();
+        let site = Site {
+            name: "a",
+            labels: &labels,
+        };
+        let ask = |key: &str, weight: i64| {
+            let term = json!({"matchExpressions": [{"key": key, "operator": "Exists"}]});
+            json!({"weight": weight, "preference": term})
+        };
+        let asked = [ask("disk", 7), ask("gpu", 50), ask("disk", 2)];
+        assert_eq!(liking(&asked, site), 9);
+        let spec = json!({"affinity": {"nodeAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": asked}}});
+        assert_eq!(preferred(&spec).len(), 3);
+        assert!(preferred(&json!({})).is_empty());
     }
 
     #[test]

@@ -1,0 +1,172 @@
+//! What every node carries, kept by increments: a decision costs one look at each node, whatever the number of pods. Pure.
+
+use std::collections::HashMap;
+
+use osier_api::Object;
+
+use crate::ask::Ask;
+use crate::demand::Demand;
+use crate::neighbours::Neighbours;
+use crate::refusal::{Reasons, Refusal, Tally, one};
+use crate::room::Room;
+use crate::score;
+use crate::topology::Topologies;
+use crate::world::World;
+
+/// A pod for which others are pushed out of a node: its place is kept from those of less importance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Nomination {
+    pub(crate) node: String,
+    demand: Demand,
+    priority: i32,
+}
+
+/// Nodes, the pods placed on them, and those that will be.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub(crate) world: World,
+    pub(crate) topologies: Topologies,
+    /// By uid of the pod.
+    pub(crate) nominated: HashMap<String, Nomination>,
+}
+
+impl Ledger {
+    /// Takes a node's present state; true when pods that did not fit may fit now.
+    pub fn set_node(&mut self, node: &Object) -> bool {
+        let before = self.world.set(node);
+        let now = self.world.number(node.name());
+        let now = now.and_then(|number| self.world.rooms.get(number));
+        let Some(now) = now else {
+            return false;
+        };
+        if before.known != now.known || before.labels != now.labels {
+            self.topologies.forget();
+        }
+        !before.says_the_same(now)
+    }
+
+    /// The node is gone.
+    pub fn remove_node(&mut self, name: &str) {
+        self.topologies.forget();
+        self.world.unset(name);
+    }
+
+    /// Takes a namespace's present labels: `namespaceSelector` of pods speaks of them.
+    pub fn set_namespace(&mut self, namespace: &Object) {
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let labels = namespace.labels().into_iter().map(owned).collect();
+        let name = namespace.name().to_owned();
+        self.world.namespaces.insert(name, labels);
+    }
+
+    /// The namespace is gone.
+    pub fn remove_namespace(&mut self, name: &str) {
+        self.world.namespaces.remove(name);
+    }
+
+    /// A pod stands on a node, by our decision or anybody's.
+    pub fn place(&mut self, pod: &Object, node: &str) {
+        self.nominated.remove(pod.uid());
+        self.world.place(pod, node);
+    }
+
+    /// A pod is gone, finished, or was not bound after all; true if it had a place, or was promised one.
+    pub fn remove(&mut self, uid: &str) -> bool {
+        let promised = self.nominated.remove(uid).is_some();
+        self.world.remove(uid) || promised
+    }
+
+    /// The pod stands on a node, or was given one that others do not know of yet.
+    pub fn holds(&self, uid: &str) -> bool {
+        self.world.placed.contains_key(uid)
+    }
+
+    /// A pod waits for a place on a node, which others leave for it.
+    pub fn nominate(&mut self, pod: &Object, node: &str) {
+        let ask = Ask::of(pod);
+        let nomination = Nomination {
+            node: node.to_owned(),
+            demand: ask.demand,
+            priority: ask.priority,
+        };
+        self.nominated.insert(ask.uid.to_owned(), nomination);
+    }
+
+    /// A pod waits for no place in particular any more.
+    pub fn denominate(&mut self, uid: &str) {
+        self.nominated.remove(uid);
+    }
+
+    /// The best node for a pod, which is placed there at once.
+    pub fn choose(&mut self, pod: &Object) -> Result<String, Refusal> {
+        let ask = Ask::of(pod);
+        let neighbours = Neighbours::of(&ask, &self.world, &mut self.topologies);
+        let chosen = match self.promised(&ask, &neighbours) {
+            Some(number) => Some(number),
+            None => {
+                let fitting = self.fitting(&ask, &neighbours)?;
+                score::best(&ask, &fitting, &self.world, &mut self.topologies)
+            }
+        };
+        let room = chosen.and_then(|number| self.world.rooms.get(number));
+        let name = room.map(|room| room.name.clone()).unwrap_or_default();
+        self.place(pod, &name);
+        Ok(name)
+    }
+
+    /// The node that the pod waits for, when it is free.
+    fn promised(&self, ask: &Ask<'_>, neighbours: &Neighbours) -> Option<usize> {
+        let nomination = self.nominated.get(ask.uid)?;
+        let number = self.world.number(&nomination.node)?;
+        let room = self.world.rooms.get(number).filter(|room| room.known)?;
+        let reserved = self.reserved(ask);
+        let refused = refuse(ask, neighbours, (number, room), &reserved);
+        refused.is_none().then_some(number)
+    }
+
+    /// The nodes that are right for the pod; at least one, or why there is none.
+    fn fitting(&self, ask: &Ask<'_>, neighbours: &Neighbours) -> Result<Vec<usize>, Refusal> {
+        let reserved = self.reserved(ask);
+        let (mut fitting, mut tally) = (Vec::new(), Tally::default());
+        for (number, room) in self.world.known() {
+            match refuse(ask, neighbours, (number, room), &reserved) {
+                None => fitting.push(number),
+                Some(reasons) => tally.add(reasons),
+            }
+        }
+        if fitting.is_empty() {
+            return Err(tally.refusal());
+        }
+        Ok(fitting)
+    }
+
+    /// What is kept on nodes for other pods that are as important at least.
+    pub(crate) fn reserved(&self, ask: &Ask<'_>) -> HashMap<usize, Demand> {
+        let mut reserved = HashMap::<usize, Demand>::new();
+        let others = self.nominated.iter().filter(|(uid, nomination)| {
+            uid.as_str() != ask.uid && nomination.priority >= ask.priority
+        });
+        for (_, nomination) in others {
+            if let Some(number) = self.world.number(&nomination.node) {
+                let sum = reserved.entry(number).or_default();
+                *sum = sum.plus(nomination.demand);
+            }
+        }
+        reserved
+    }
+}
+
+/// Why a pod cannot run on a node; `None` if it can.
+pub(crate) fn refuse<'a>(
+    ask: &Ask<'_>,
+    neighbours: &Neighbours,
+    (number, room): (usize, &'a Room),
+    reserved: &HashMap<usize, Demand>,
+) -> Option<Reasons<'a>> {
+    let kept = match reserved.is_empty() {
+        true => Demand::default(),
+        false => reserved.get(&number).copied().unwrap_or_default(),
+    };
+    let own = room.refuses(ask, kept);
+    own.or_else(|| neighbours.refuse(number).map(one))
+}

@@ -1,0 +1,27 @@
+//! Where pods go: what a pod asks of nodes and of its neighbours, which node fits it best, why none does, whom it may push out, and
+//! when a taint drives it away.
+//!
+//! All of it is decided over values that the [`Ledger`] keeps by increments; who asks, and what becomes of the answer, is the
+//! scheduler's (crate control). It imports nothing that touches a socket, a file, a clock or a lock.
+
+mod ask;
+mod demand;
+mod kinds;
+mod ledger;
+mod neighbours;
+pub mod node_affinity;
+mod preemption;
+mod refusal;
+mod room;
+mod score;
+pub mod taints;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod topology;
+mod world;
+
+pub use demand::Demand;
+pub use ledger::Ledger;
+pub use preemption::{Budget, Evicted, Refused};
+pub use refusal::Refusal;

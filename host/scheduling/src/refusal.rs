@@ -1,0 +1,175 @@
+//! Why a pod fits nowhere, in kube-scheduler's words. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use crate::taints::Taint;
+
+/// Why a pod cannot run on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Reason<'a> {
+    /// It is cordoned.
+    Unschedulable,
+    /// It has a taint that the pod does not tolerate.
+    Taint(&'a Taint),
+    /// It does not say that it is ready.
+    NotReady,
+    /// It is not what the pod's selector or affinity asks for.
+    NodeAffinity,
+    /// It has as many pods as it takes.
+    Pods,
+    /// Its CPU is asked for.
+    Cpu,
+    /// Its memory is asked for.
+    Memory,
+    /// It lacks the label by which the pod is to be spread.
+    SpreadLabel,
+    /// Its part of the cluster would have too many more of the pods than another part.
+    Spread,
+    /// It is not near the pods that the pod wants to be near.
+    Affinity,
+    /// It is near pods that the pod does not want to be near.
+    AntiAffinity,
+    /// It is near pods that do not want to be near this one.
+    Guarded,
+}
+
+/// Reasons of one node: the first one, or every resource that it lacks.
+pub(crate) type Reasons<'a> = [Option<Reason<'a>>; 3];
+
+/// One reason.
+pub(crate) fn one(reason: Reason<'_>) -> Reasons<'_> {
+    [Some(reason), None, None]
+}
+
+impl Reason<'_> {
+    /// The node may be right for the pod when other pods leave it.
+    pub(crate) fn yields_to_preemption(self) -> bool {
+        matches!(
+            self,
+            Self::Pods
+                | Self::Cpu
+                | Self::Memory
+                | Self::Spread
+                | Self::AntiAffinity
+                | Self::Guarded
+        )
+    }
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unschedulable => "node(s) were unschedulable",
+            Self::Taint(taint) => {
+                return write!(
+                    f,
+                    "node(s) had untolerated taint {{{}: {}}}",
+                    taint.key, taint.value
+                );
+            }
+            Self::NotReady => "node(s) were not ready",
+            Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
+            Self::Pods => "Too many pods",
+            Self::Cpu => "Insufficient cpu",
+            Self::Memory => "Insufficient memory",
+            Self::SpreadLabel => {
+                "node(s) didn't match pod topology spread constraints (missing required label)"
+            }
+            Self::Spread => "node(s) didn't match pod topology spread constraints",
+            Self::Affinity => "node(s) didn't match pod affinity rules",
+            Self::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
+            Self::Guarded => "node(s) didn't satisfy existing pods anti-affinity rules",
+        })
+    }
+}
+
+/// Why a pod fits nowhere: reasons with the number of nodes each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// Nodes by the reason why the pod does not fit them.
+    pub reasons: BTreeMap<String, usize>,
+    /// Why nobody is pushed out for it, in kube-scheduler's words; empty if that was not asked.
+    pub preemption: String,
+}
+
+/// Counts reasons without writing each of them down.
+#[derive(Debug, Default)]
+pub(crate) struct Tally<'a> {
+    nodes: usize,
+    counts: HashMap<Reason<'a>, usize>,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn add(&mut self, reasons: Reasons<'a>) {
+        self.nodes += 1;
+        for reason in reasons.into_iter().flatten() {
+            *self.counts.entry(reason).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn refusal(self) -> Refusal {
+        let mut reasons = BTreeMap::new();
+        for (reason, count) in self.counts {
+            // Two taints of the same words are one reason.
+            *reasons.entry(reason.to_string()).or_default() += count;
+        }
+        Refusal {
+            nodes: self.nodes,
+            reasons,
+            preemption: String::new(),
+        }
+    }
+}
+
+/// `0/3 nodes are available: 1 this, 2 that.`
+pub(crate) fn sentence(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
+    let mut words: Vec<String> = reasons
+        .iter()
+        .map(|(reason, count)| format!("{count} {reason}"))
+        .collect();
+    words.sort();
+    format!("0/{nodes} nodes are available: {}.", words.join(", "))
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nodes == 0 {
+            return f.write_str("no nodes available to schedule pods");
+        }
+        f.write_str(&sentence(self.nodes, &self.reasons))?;
+        if self.preemption.is_empty() {
+            return Ok(());
+        }
+        write!(f, " preemption: {}", self.preemption)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_reads_as_kube_schedulers() {
+        let reasons = [
+            ("node(s) were unschedulable".to_owned(), 1),
+            ("Insufficient memory".to_owned(), 2),
+        ];
+        let mut refusal = Refusal {
+            nodes: 3,
+            reasons: reasons.into(),
+            preemption: String::new(),
+        };
+        let words = "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient memory.";
+        assert_eq!(refusal.to_string(), words);
+        "not eligible due to preemptionPolicy=Never.".clone_into(&mut refusal.preemption);
+        let more = format!("{words} preemption: not eligible due to preemptionPolicy=Never.");
+        assert_eq!(refusal.to_string(), more);
+        assert_eq!(
+            Refusal::default().to_string(),
+            "no nodes available to schedule pods"
+        );
+    }
+}
