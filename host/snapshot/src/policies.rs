@@ -126,13 +126,13 @@ impl<'a> Policies<'a> {
         let own = |policy: &DestinationPolicy| {
             *policy.namespace != *self.root || !policy.export.is_everywhere()
         };
-        let any = |_: &DestinationPolicy| true;
-        let tiers: [(Option<&str>, &dyn Fn(&DestinationPolicy) -> bool); 3] =
-            [(caller, &own), (Some(of), &any), (Some(self.root), &any)];
-        for (namespace, holds) in tiers {
+        let tiers = [(caller, true), (Some(of), false), (Some(self.root), false)];
+        for (namespace, callers) in tiers {
             let all = namespace.and_then(|name| by_namespace.get(name));
             let held = all.into_iter().flatten();
-            let held: Vec<_> = held.filter(|(_, it)| holds(it) && sees(it)).collect();
+            let held: Vec<_> = held
+                .filter(|(_, it)| (!callers || own(it)) && sees(it))
+                .collect();
             // They stand in the order of their width.
             if let Some((narrowest, _)) = held.first() {
                 let rules = held.iter().filter(|(width, _)| width == narrowest);
