@@ -125,15 +125,18 @@ async fn a_pod_runs_what_was_pushed_with_tls_and_a_password() {
     let pinned = format!("{}/tests/ticker@{digest}", registry.address());
     node.apply_text(&pod("ticker", &pinned, &with)).unwrap();
     objects::ready(&node, "app=ticker", 1).await.unwrap();
-    let told = events(&node, "ticker").await.unwrap();
-    let has = |reason: &str, words: &str| {
-        told.iter()
-            .any(|(known, message)| known == reason && message.contains(words))
+    // Events come after the fact.
+    let told = || async {
+        let told = events(&node, "ticker").await?;
+        let has = |reason: &str, words: &str| {
+            let mut all = told.iter();
+            all.any(|(known, message)| known == reason && message.contains(words))
+        };
+        let all = has("Pulling", &pinned) && has("Pulled", "Successfully pulled image");
+        ensure!(all, "{told:?}");
+        Ok(Some(()))
     };
-    assert!(
-        has("Pulling", &pinned) && has("Pulled", "Successfully pulled image"),
-        "{told:?}"
-    );
+    until("the events of the pull", LIMIT, told).await.unwrap();
 
     // What is here needs no registry.
     drop(registry);
