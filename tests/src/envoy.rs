@@ -45,15 +45,17 @@ impl Envoy {
         config: &str,
         (backend, auth): (u16, u16),
     ) -> Result<Self> {
+        Self::with(program, &bootstrap(module, config, (backend, auth))).await
+    }
+
+    /// Starts one with a bootstrap configuration whose first listener and admin page take any port.
+    pub async fn with(program: &Path, bootstrap: &Value) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (file, told) = (
             folder.path().join("envoy.json"),
             folder.path().join("admin"),
         );
-        std::fs::write(
-            &file,
-            bootstrap(module, config, (backend, auth)).to_string(),
-        )?;
+        std::fs::write(&file, bootstrap.to_string())?;
         let child = Command::new(program)
             .args([
                 "--log-level",

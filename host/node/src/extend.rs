@@ -55,6 +55,8 @@ pub(crate) struct Extensions {
     manifests: Arc<Informer>,
     /// What the policies' expressions may name: the manifests that `host` knows.
     spoken: Vec<(String, Version)>,
+    /// Since the last time that policies were published.
+    learned: bool,
     known: BTreeMap<ObjectKey, Entry>,
     /// What is in force of each policy, and why its newest version is not.
     compiled: BTreeMap<ObjectKey, InForce>,
@@ -135,6 +137,7 @@ impl Extensions {
             policies: mirror(&POLICIES),
             manifests: mirror(&ATTRIBUTE_MANIFESTS),
             spoken: Vec::new(),
+            learned: false,
             statuses: Writer::new(shared.client.clone(), &shared.settings.node_name),
             recorder: shared.recorder.clone(),
             shared: Arc::clone(shared),
@@ -197,7 +200,7 @@ impl Extensions {
         for (manifest, fault) in faults {
             tracing::warn!(manifest, %fault, "an attribute is left out");
         }
-        (self.host, self.spoken) = (host, spoken);
+        (self.host, self.spoken, self.learned) = (host, spoken, true);
     }
 
     /// Starts to load what is new, and forgets what is gone.
@@ -302,7 +305,7 @@ impl Extensions {
         let before = self.compiled.len();
         self.compiled
             .retain(|key, _| objects.iter().any(|object| key_of(object) == *key));
-        let mut changed = opening || self.compiled.len() != before;
+        let mut changed = opening || self.learned || self.compiled.len() != before;
         for object in &objects {
             changed |= self.compile(object);
         }
@@ -312,11 +315,11 @@ impl Extensions {
                 .values()
                 .filter_map(|known| known.policy.clone())
                 .collect();
-            self.gate.publish(Arc::new(PolicySet::new(
-                policies,
-                &self.shared.settings.root_namespace,
-            )));
+            let set = PolicySet::new(policies, &self.shared.settings.root_namespace);
+            let set = set.speaking(Arc::clone(self.host.vocabulary()));
+            self.gate.publish(Arc::new(set));
             self.ready.send_replace(true);
+            self.learned = false;
         }
     }
 

@@ -104,6 +104,9 @@ pub(crate) struct Up {
     /// Where joined nodes reach this node's pods, mutual TLS [default: 127.0.0.1:0].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) mesh_listen: Option<String>,
+    /// Where Envoys ask the policies (gRPC: authorization, rate limits, access logs). Not loopback: mutual TLS [default: nowhere].
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) policy_listen: Option<String>,
     /// This node's name [default: the host's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,

@@ -25,6 +25,7 @@ struct File {
     gateway_listen: Option<String>,
     admin_listen: Option<String>,
     mesh_listen: Option<String>,
+    policy_listen: Option<String>,
     node_name: Option<String>,
     store: Option<StoreName>,
     log_format: Option<LogFormat>,
@@ -55,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: SocketAddr,
     /// The address for joined nodes.
     pub(crate) mesh_listen: SocketAddr,
+    /// The address for Envoys that ask the policies; nowhere if absent.
+    pub(crate) policy_listen: Option<SocketAddr>,
     /// This node's name.
     pub(crate) node_name: String,
     /// The embedded store.
@@ -127,6 +130,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         ),
         admin_listen: faults.address("admin-listen", &up.admin_listen, &file.admin_listen, ADMIN),
         mesh_listen: faults.address("mesh-listen", &up.mesh_listen, &file.mesh_listen, MESH),
+        policy_listen: faults.wished("policy-listen", &up.policy_listen, &file.policy_listen),
         node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
         store: up.store.or(file.store).unwrap_or(StoreName::Sled),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
@@ -303,6 +307,17 @@ impl Faults {
             ));
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
+    }
+
+    /// An address that need not be there.
+    fn wished(
+        &mut self,
+        flag: &str,
+        given: &Option<String>,
+        file: &Option<String>,
+    ) -> Option<SocketAddr> {
+        let text = given.as_deref().or(file.as_deref())?;
+        Some(self.address(flag, &None, &None, text))
     }
 
     fn node_name(&mut self, given: Option<&String>) -> String {

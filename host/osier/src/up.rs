@@ -6,6 +6,7 @@ mod drain;
 mod images;
 mod joined;
 mod membership;
+mod policy;
 mod rooms;
 
 use crate::arguments::{LogFormat, Node, Up};
@@ -136,6 +137,8 @@ pub(crate) struct Listeners {
     pub(crate) admin: TcpListener,
     /// Joined nodes' calls to pods here.
     pub(crate) mesh: TcpListener,
+    /// Envoys that ask the policies.
+    pub(crate) policy: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -145,6 +148,10 @@ impl Listeners {
             gateway: bind("gateway-listen", settings.gateway_listen).await?,
             admin: bind("admin-listen", settings.admin_listen).await?,
             mesh: bind("mesh-listen", settings.mesh_listen).await?,
+            policy: match settings.policy_listen {
+                Some(address) => Some(bind("policy-listen", address).await?),
+                None => None,
+            },
         })
     }
 
@@ -156,6 +163,7 @@ impl Listeners {
             gateway: address(&self.gateway)?,
             admin: address(&self.admin)?,
             mesh: address(&self.mesh)?,
+            policy: self.policy.as_ref().map(address).transpose()?,
             listeners: BTreeMap::new(),
         })
     }
@@ -182,6 +190,9 @@ fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
     println!("  api      https://{}", directory::reachable(addresses.api));
     println!("  gateway  {}", plain(addresses.gateway));
     println!("  admin    {}", plain(addresses.admin));
+    if let Some(policy) = addresses.policy {
+        println!("  policy   {}", directory::reachable(policy));
+    }
     println!("  data     {}", directory.join("").display());
     println!(
         "Next: export KUBECONFIG={} ; kubectl get nodes",

@@ -86,7 +86,7 @@ impl PolicyHost {
     }
 
     /// The attributes that expressions may name.
-    pub fn vocabulary(&self) -> &Vocabulary {
+    pub fn vocabulary(&self) -> &Arc<Vocabulary> {
         &self.vocabulary
     }
 

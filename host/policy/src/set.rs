@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use osier_engine::plugin::hooks::Hook;
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, Vocabulary};
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
 use crate::value::Texts;
 use crate::verdict::{Approval, Verdict};
@@ -44,6 +44,7 @@ pub struct PolicySet {
     admits: Vec<usize>,
     schedules: Vec<usize>,
     root: String,
+    vocabulary: Arc<Vocabulary>,
 }
 
 /// Policies of one direction, by place in `policies`.
@@ -77,6 +78,17 @@ impl PolicySet {
             set.index(place, policy);
         }
         Self { policies, ..set }
+    }
+
+    /// The same policies, for whoever must know which attributes they may be asked with.
+    #[must_use]
+    pub fn speaking(self, vocabulary: Arc<Vocabulary>) -> Self {
+        Self { vocabulary, ..self }
+    }
+
+    /// The attributes that may be stated to these policies.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
     }
 
     fn index(&mut self, place: usize, policy: &CompiledPolicy) {

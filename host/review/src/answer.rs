@@ -13,6 +13,22 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What was decided; none for a report.
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Decided(verdict) => Some(verdict),
+            Self::Taken => None,
+        }
+    }
+
+    /// As [`Answer::verdict`], to keep.
+    pub fn into_verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Decided(verdict) => Some(verdict),
+            Self::Taken => None,
+        }
+    }
+
     /// `status` of a PolicyReview.
     pub fn to_json(&self, request_id: &str) -> Json {
         match self {

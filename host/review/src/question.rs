@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use osier_policy::{Attributes, Direction, Fault, PolicySet, Scope, Texts, Verdict, Vocabulary};
+use osier_policy::{Attributes, Direction, Fault, PolicySet, Scope, Texts, Vocabulary};
 use serde_json::Value as Json;
 
 use crate::answer::Answer;
@@ -149,16 +149,6 @@ impl Question {
             gateway: None,
             gateways: &self.gateways,
             labels: Texts::Tree(&self.labels),
-        }
-    }
-}
-
-impl Answer {
-    /// What was decided; none for a report.
-    pub fn verdict(&self) -> Option<&Verdict> {
-        match self {
-            Self::Decided(verdict) => Some(verdict),
-            Self::Taken => None,
         }
     }
 }

@@ -28,6 +28,9 @@ pub(crate) struct Addresses {
     pub(crate) admin: SocketAddr,
     /// The mesh, mutual TLS.
     pub(crate) mesh: SocketAddr,
+    /// Where Envoys ask the policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<SocketAddr>,
     /// Listeners that gateways asked for, by the port that they wrote.
     pub(crate) listeners: BTreeMap<u16, SocketAddr>,
 }

@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::directory::DataDirectory;
-use super::{Listeners, directory, images};
+use super::{Listeners, directory, images, policy};
 use crate::arguments::StoreName;
 use crate::bundled::Plugins;
 use crate::configuration::Settings;
@@ -99,9 +99,10 @@ impl Rooms {
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         reviews.join(node.policies());
         agents.join(node.clone());
-        control(settings, &server, authority, &plane);
+        control(settings, &server, authority.clone(), &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
+        policy::serve((listeners.policy, settings), &authority, &node, &edge)?;
         osier_proxy::check_endpoints(&node.proxy(), &plane);
         node.serve_mesh(listeners.mesh, &edge);
         when_ready(&plane, node.clone(), starting);
