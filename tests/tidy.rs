@@ -254,13 +254,13 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
     })
 }
 
-/// Debt of issue #4: policy took in hooks and reports; the records of hooks and what reports write to are to move to engine,
-/// recorded calls to the binary; the VMs and streams of proxy-wasm are to move to a crate of their own with them. Debt of issue #3: snapshot took in two
+/// Debt of issue #4: policy took in hooks and reports; the records of hooks are to move to engine, the VMs and streams of proxy-wasm to a
+/// crate of their own with them. Debt of issue #3: snapshot took in two
 /// front ends more and the balancing; the front ends are to move to a crate of their own above the route model.
 /// Debt of issue #6: api has every kind; tables are to move to a crate of their own.
 fn owed_lines(name: &str) -> usize {
     match name {
-        "policy" => 2_800,
+        "policy" => 2_600,
         "snapshot" => 1500,
         "api" => 2500,
         _ => 0,

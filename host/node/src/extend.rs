@@ -2,6 +2,8 @@
 //! in whole. What fails leaves in force what was, and says so in the object's status.
 
 mod course;
+mod made;
+mod rollout;
 mod status;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use tokio::time::Instant;
 use crate::gate::PolicyGate;
 use crate::pod::Shared;
 use course::{Course, Entry};
+use made::{Made, Version};
 use osier_images::PullPolicy;
 use status::{Standing, Writer};
 
@@ -36,13 +39,6 @@ struct Loaded {
     key: ObjectKey,
     version: Version,
     result: Result<Arc<Plugin>, String>,
-}
-
-/// Which state of a Plugin object.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Version {
-    uid: String,
-    generation: i64,
 }
 
 /// Keeps the gate's policies up to date.
@@ -76,40 +72,6 @@ struct InForce {
     made_of: Option<Made>,
     /// A plugin went away; it decides on as it was, until it is back or the policy goes too.
     kept: bool,
-}
-
-/// Which plugin it is, by its place in memory, or why there is none.
-type Identity = Result<usize, Unavailable>;
-
-/// What a compiled policy depends on: the object's state, and what its plugins were.
-#[derive(PartialEq)]
-struct Made {
-    version: Version,
-    spoken: Vec<(String, Version)>,
-    plugins: Vec<Identity>,
-}
-
-impl Made {
-    /// Nothing differs from `before` but that plugins are no longer there.
-    fn only_lost(&self, before: &Self) -> bool {
-        let same = |(now, then): (&Identity, &Identity)| match (now, then) {
-            (Err(_), Ok(_)) => true,
-            (now, then) => now == then,
-        };
-        self.version == before.version
-            && self.spoken == before.spoken
-            && self.plugins.len() == before.plugins.len()
-            && self.plugins.iter().zip(&before.plugins).all(same)
-    }
-}
-
-impl Version {
-    fn of(object: &Object) -> Self {
-        Self {
-            uid: object.uid().to_owned(),
-            generation: object.generation(),
-        }
-    }
 }
 
 fn key_of(object: &Object) -> ObjectKey {
@@ -308,6 +270,10 @@ impl Extensions {
         let mut changed = opening || self.learned || self.compiled.len() != before;
         for object in &objects {
             changed |= self.compile(object);
+            let compiled = self.compiled.get(&key_of(object));
+            if let Some(policy) = compiled.and_then(|known| known.policy.as_deref()) {
+                rollout::heed(object, policy);
+            }
         }
         if changed {
             let policies: Vec<_> = self
@@ -346,6 +312,7 @@ impl Extensions {
             version: Version::of(object),
             spoken: self.spoken.clone(),
             plugins: plugin_names(&spec).map(identity).collect(),
+            canary: rollout::canary(&spec).map(identity),
         };
         if entry.made_of.as_ref() == Some(&made) {
             entry.kept = false;
@@ -387,6 +354,7 @@ impl Extensions {
                     faults: &known.faults,
                     missing: missing(&object, &self.known, root),
                     kept: known.kept,
+                    rollout: known.policy.as_deref().and_then(CompiledPolicy::rollout),
                 };
                 self.statuses.policy(&object, standing).await;
             }
@@ -442,7 +410,8 @@ fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {
 
 /// A plugin of the policy is being loaded for the first time.
 fn waits(spec: &Value, namespaces: [&str; 2], known: &BTreeMap<ObjectKey, Entry>) -> bool {
-    let mut entries = plugin_names(spec).filter_map(|name| entry_of(known, namespaces, name));
+    let names = plugin_names(spec).chain(rollout::canary(spec));
+    let mut entries = names.filter_map(|name| entry_of(known, namespaces, name));
     entries.any(|entry| entry.plugin.is_none() && matches!(entry.course, Course::Loading { .. }))
 }
 
@@ -456,40 +425,4 @@ fn missing(policy: &Object, known: &BTreeMap<ObjectKey, Entry>, root: &str) -> V
             .map(|error| format!("plugin {name}: {error}"))
     };
     names.filter_map(error).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_is_kept_only_while_its_plugins_are_gone() {
-        let made = |generation, plugins: &[Result<usize, &str>]| Made {
-            spoken: Vec::new(),
-            version: Version {
-                uid: "u".to_owned(),
-                generation,
-            },
-            plugins: plugins
-                .iter()
-                .map(|plugin| {
-                    plugin.map_err(|reason| Unavailable {
-                        reason: reason.to_owned(),
-                        failure: osier_policy::FailurePolicy::Fail,
-                    })
-                })
-                .collect(),
-        };
-        let before = made(1, &[Ok(7), Ok(8)]);
-        assert!(made(1, &[Ok(7), Err("gone")]).only_lost(&before));
-        assert!(
-            !made(1, &[Ok(7), Ok(9)]).only_lost(&before),
-            "another version of a plugin"
-        );
-        assert!(
-            !made(2, &[Ok(7), Err("gone")]).only_lost(&before),
-            "another version of the policy"
-        );
-        assert!(!made(1, &[Ok(7)]).only_lost(&before));
-    }
 }

@@ -14,11 +14,11 @@ use crate::attributes::{Places, Vocabulary};
 use crate::callout::Callout;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
-use crate::meters::MeterBook;
 use crate::metrics::Families;
 use crate::plugin::{Callouts, Loader, Plugin, PluginStatus, fingerprint};
 use crate::policy::{CompiledPolicy, Compiler, Missing};
-use crate::spaces::Spaces;
+use osier_capabilities::MeterBook;
+use osier_capabilities::Spaces;
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]

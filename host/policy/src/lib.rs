@@ -14,15 +14,12 @@ mod hook;
 mod host;
 mod inspect;
 mod key;
-mod meters;
 mod metrics;
 mod nearest;
 mod output;
 mod plugin;
 mod policy;
 mod set;
-mod spaces;
-mod streams;
 mod template;
 mod value;
 mod verdict;
@@ -41,13 +38,13 @@ pub use hook::{
 pub use host::PolicyHost;
 pub use inspect::{Import, Inspection, TemplateShape, inspect};
 pub use key::ObjectKey;
+pub use osier_capabilities::LOG_TARGET;
 pub use output::Output;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{
     BodyVerdict, Change, ChunkVerdict, CompiledPolicy, Direction, Exchange, Filter, FilterStream,
-    HeadVerdict, Mode, Reply,
+    HeadVerdict, Mode, Reply, RolloutState,
 };
 pub use set::{FilterKind, PolicySet, Scope};
-pub use streams::LOG_TARGET;
 pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Decision, Denial, HeaderOperation, Outcome, Verdict};

@@ -24,7 +24,7 @@ use crate::key::ObjectKey;
 use crate::metrics::{FailureKind, PluginMetrics};
 use crate::template::Template;
 
-pub(crate) use binding::{Binding, Unanswered};
+pub(crate) use binding::{Asked, Binding, Unanswered};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
 use pool::{Instance, NoInstance, Pool};
 pub(crate) use queue::{Overflow, QueueTerms};

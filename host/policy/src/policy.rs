@@ -6,6 +6,7 @@ mod headers;
 mod hooks;
 mod known;
 mod outputs;
+mod rollout;
 mod selector;
 mod stream;
 
@@ -30,6 +31,8 @@ pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
 use headers::HeaderRule;
 use known::Known;
+pub(crate) use rollout::Rollout;
+pub use rollout::RolloutState;
 pub(crate) use selector::Selector;
 pub use stream::{ChunkVerdict, FilterStream};
 
@@ -89,6 +92,8 @@ pub struct CompiledPolicy {
     pub(crate) headers: [Vec<HeaderRule>; 2],
     pub(crate) mode: Mode,
     pub(crate) failure: Option<FailurePolicy>,
+    /// Another version of the plugin, which gets a part of the calls.
+    pub(crate) rollout: Option<Rollout>,
 }
 
 /// What to do about a plugin that is not there.
@@ -303,10 +308,11 @@ impl CompiledPolicy {
         attributes: &'a Attributes<'a>,
         approval: &mut Approval,
     ) -> Result<Option<Arc<Output>>, Box<Denial>> {
+        let (binding, asked) = self.asked((place, binding), attributes);
         let plugin = binding.plugin();
         let mut decision = self.decision(plugin.label(), binding.template());
         decision.place = place;
-        let asked = match binding.ask(attributes) {
+        let asked = match asked {
             Ok(asked) => asked,
             Err(Unanswered(reason)) => {
                 binding.verdicts.failed.inc();

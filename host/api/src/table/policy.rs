@@ -56,6 +56,10 @@ pub(super) const POLICIES: Layout = Layout {
         text("Mode", "Enforce or Shadow."),
         text("Ready", "Whether it is in force."),
         AGE,
+        wide(
+            "Rollout",
+            "Which version of the plugin is tried on a part of the calls.",
+        ),
         wide("Message", "Why it is not in force."),
     ],
     cells: |policy, now| {
@@ -71,10 +75,28 @@ pub(super) const POLICIES: Layout = Layout {
             if mode.is_empty() { "Enforce" } else { mode }.into(),
             verdict(policy).into(),
             since_creation(policy, now),
+            rollout(policy),
             message(policy).into(),
         ]
     },
 };
+
+/// `next 5%`, or `next aborted` when it was stopped.
+fn rollout(policy: &Object) -> Value {
+    let plugin = policy.text(&["spec", "rollout", "plugin"]);
+    if plugin.is_empty() {
+        return or_none("");
+    }
+    match condition(policy, "Rollout").and_then(|told| told["reason"].as_str()) {
+        None | Some("Progressing") => {
+            let percent = policy.get(&["spec", "rollout", "percent"]);
+            let percent = percent.and_then(Value::as_i64).unwrap_or_default();
+            format!("{plugin} {percent}%").into()
+        }
+        Some("Aborted") => format!("{plugin} aborted").into(),
+        Some(_) => format!("{plugin} unavailable").into(),
+    }
+}
 
 /// The condition that says whether the object is in force.
 fn leading(object: &Object) -> Option<&Value> {

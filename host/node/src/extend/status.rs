@@ -7,15 +7,18 @@ use jiff::Timestamp;
 use osier_api::resources::{PLUGINS, POLICIES};
 use osier_api::{Object, Resource};
 use osier_client::{Client, Part};
-use osier_policy::PluginStatus;
+use osier_policy::{PluginStatus, RolloutState};
 use osier_process::clock;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::course::{Course, Entry};
+use super::rollout;
 
 /// A status that changes all the time, as counters do, is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
+
+const READY: &str = "Ready";
 
 /// Writes statuses as one node.
 pub(super) struct Writer {
@@ -35,6 +38,8 @@ pub(super) struct Standing<'a> {
     pub(super) missing: Vec<String>,
     /// Plugins that went away decide on as they were.
     pub(super) kept: bool,
+    /// How the rollout of another version of its plugin goes.
+    pub(super) rollout: Option<RolloutState<'a>>,
 }
 
 impl Writer {
@@ -67,7 +72,7 @@ impl Writer {
         };
         let mut status = json!({
             "nodes": nodes, "observedGeneration": object.generation(),
-            "conditions": [condition(object, (holds, reason, &message))],
+            "conditions": [condition(object, READY, (holds, reason, &message))],
         });
         if let Some(serving) = serving {
             status["digest"] = serving.digest.into();
@@ -101,9 +106,14 @@ impl Writer {
             ),
             (false, _) => (false, "Invalid", faults.join("; ")),
         };
+        let mut conditions = vec![condition(object, READY, (holds, reason, &message))];
+        if let Some(state) = &standing.rollout {
+            let (kind, (holds, reason, message)) = rollout::condition(state);
+            conditions.push(condition(object, kind, (holds, reason, &message)));
+        }
         let status = json!({
             "observedGeneration": object.generation(),
-            "conditions": [condition(object, (holds, reason, &message))],
+            "conditions": conditions,
         });
         self.write(&POLICIES, object, status).await;
     }
@@ -157,18 +167,17 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
     mine
 }
 
-/// The Ready condition, with the time of its last change.
-fn condition(object: &Object, (holds, reason, message): (bool, &str, &str)) -> Value {
+/// A condition, with the time of its last change.
+fn condition(object: &Object, kind: &str, (holds, reason, message): (bool, &str, &str)) -> Value {
     let status = if holds { "True" } else { "False" };
     let known = object
         .get(&["status", "conditions"])
         .and_then(Value::as_array);
     let mut known = known.into_iter().flatten();
-    let same =
-        known.find(|condition| condition["type"] == "Ready" && condition["status"] == status);
+    let same = known.find(|condition| condition["type"] == kind && condition["status"] == status);
     let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
     let since = since.map_or_else(|| clock::seconds(clock::now()), ToOwned::to_owned);
-    json!({"type": "Ready", "status": status, "reason": reason, "message": message,
+    json!({"type": kind, "status": status, "reason": reason, "message": message,
         "lastTransitionTime": since, "observedGeneration": object.generation()})
 }
 
@@ -211,14 +220,14 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            condition(&object, (true, "Loaded", ""))["lastTransitionTime"],
+            condition(&object, READY, (true, "Loaded", ""))["lastTransitionTime"],
             "2026-01-01T00:00:00Z"
         );
         assert_ne!(
-            condition(&object, (false, "LoadFailed", "x"))["lastTransitionTime"],
+            condition(&object, READY, (false, "LoadFailed", "x"))["lastTransitionTime"],
             "2026-01-01T00:00:00Z"
         );
-        let status = json!({"conditions": [condition(&object, (true, "Loaded", ""))]});
+        let status = json!({"conditions": [condition(&object, READY, (true, "Loaded", ""))]});
         assert!(!covers(object.get(&["status"]), &status));
         object.set(&["status"], status.clone());
         assert!(covers(object.get(&["status"]), &status));

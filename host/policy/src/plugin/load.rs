@@ -18,11 +18,11 @@ use super::vms::{Callouts, Vms};
 use super::{Plugin, Runtime, schema};
 use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
-use crate::meters::MeterBook;
 use crate::metrics::Families;
-use crate::spaces::Spaces;
-use crate::streams::Streams;
 use crate::template::recognise;
+use osier_capabilities::MeterBook;
+use osier_capabilities::Spaces;
+use osier_capabilities::Streams;
 
 /// Custom section with the JSON Schema of the configuration.
 const SCHEMA_SECTION: &str = "osier.config_schema";

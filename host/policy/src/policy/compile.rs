@@ -6,7 +6,8 @@ use serde_json::{Map, Value as Json};
 
 use super::outputs::Names;
 use super::{
-    Action, CompiledPolicy, Direction, HeaderRule, Missing, Mode, Selector, Target, headers, hooks,
+    Action, CompiledPolicy, Direction, HeaderRule, Missing, Mode, Rollout, Selector, Target,
+    headers, hooks,
 };
 use crate::attributes::Vocabulary;
 use crate::expression::Condition;
@@ -61,19 +62,11 @@ impl Compiler<'_> {
             "rollout",
         ];
         unknown(&mut faults, "spec", root, &known);
-        if root
-            .get("rollout")
-            .is_some_and(|rollout| !rollout.is_null())
-        {
-            faults.push(Fault::new(
-                "spec.rollout",
-                "canaries of plugins are not supported by this version; remove the field",
-            ));
-        }
         let targets = targets(root, &mut faults);
         let direction = direction(root.get("direction"), &targets, &mut faults);
         let condition = self.condition(root.get("match"), &mut faults);
         let (headers, actions, steps) = self.deeds(root, &mut faults);
+        let rollout = Rollout::compile(self, root, (&actions, &steps), &mut faults);
         let mode = mode(root.get("mode"), &mut faults);
         let failure: Option<FailurePolicy> =
             failure(&mut faults, "spec.failurePolicy", root.get("failurePolicy"));
@@ -91,6 +84,7 @@ impl Compiler<'_> {
             headers,
             mode,
             failure,
+            rollout,
         })
     }
 
@@ -136,7 +130,7 @@ impl Compiler<'_> {
     }
 
     /// What an action tells is added to the vocabulary of those that follow.
-    fn actions(
+    pub(super) fn actions(
         &self,
         actions: Option<&Json>,
         names: &mut Names<'_>,

@@ -12,5 +12,6 @@ mod own_template;
 mod plugins;
 mod refusals;
 mod reports;
+mod rollout;
 mod settlement;
 mod targets;

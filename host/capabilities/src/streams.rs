@@ -8,14 +8,14 @@ pub const LOG_TARGET: &str = "osier::log";
 const MAX_LINE: usize = 16 << 10;
 
 /// The streams of one Plugin object.
-pub(crate) struct Streams {
+pub struct Streams {
     plugin: String,
     granted: Vec<String>,
 }
 
 impl Streams {
     /// The streams that a plugin is granted.
-    pub(crate) fn granted(plugin: &str, streams: Vec<String>) -> Self {
+    pub fn granted(plugin: &str, streams: Vec<String>) -> Self {
         Self {
             plugin: plugin.to_owned(),
             granted: streams,

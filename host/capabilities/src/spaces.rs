@@ -12,7 +12,7 @@ use prometheus_client::metrics::MetricType;
 
 /// The spaces of all plugins of a node. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct Spaces(Arc<Mutex<BTreeMap<String, Arc<SharedSpace>>>>);
+pub struct Spaces(Arc<Mutex<BTreeMap<String, Arc<SharedSpace>>>>);
 
 impl std::fmt::Debug for Spaces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -22,19 +22,19 @@ impl std::fmt::Debug for Spaces {
 
 impl Spaces {
     /// None yet, shown with these metrics.
-    pub(crate) fn new(metrics: &Metrics) -> Self {
+    pub fn new(metrics: &Metrics) -> Self {
         let spaces = Self::default();
         metrics.register(|registry| registry.register_collector(Box::new(spaces.clone())));
         spaces
     }
 
     /// The space of a plugin.
-    pub(crate) fn of(&self, plugin: &str) -> Arc<SharedSpace> {
+    pub fn of(&self, plugin: &str) -> Arc<SharedSpace> {
         self.0.lock().entry(plugin.to_owned()).or_default().clone()
     }
 
     /// The plugin is gone for good.
-    pub(crate) fn forget(&self, plugin: &str) {
+    pub fn forget(&self, plugin: &str) {
         self.0.lock().remove(plugin);
     }
 }

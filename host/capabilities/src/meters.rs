@@ -25,7 +25,7 @@ const RESERVED: [&str; 2] = ["osier_", "istio_"];
 
 /// The families of all plugins of a node. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct MeterBook(Arc<Mutex<BTreeMap<String, Entry>>>);
+pub struct MeterBook(Arc<Mutex<BTreeMap<String, Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -52,14 +52,14 @@ enum Series {
 
 impl MeterBook {
     /// An empty book that is shown with these metrics.
-    pub(crate) fn new(metrics: &Metrics) -> Self {
+    pub fn new(metrics: &Metrics) -> Self {
         let book = Self::default();
         metrics.register(|registry| registry.register_collector(Box::new(book.clone())));
         book
     }
 
     /// The families that a Plugin object is granted.
-    pub(crate) fn granted(&self, plugin: &str, names: Vec<String>) -> GrantedMeters {
+    pub fn granted(&self, plugin: &str, names: Vec<String>) -> GrantedMeters {
         GrantedMeters {
             book: self.clone(),
             plugin: plugin.to_owned(),
@@ -69,7 +69,7 @@ impl MeterBook {
     }
 
     /// Shows the numbers of a plugin no longer.
-    pub(crate) fn forget(&self, plugin: &str) {
+    pub fn forget(&self, plugin: &str) {
         self.0.lock().retain(|_, entry| entry.owner != plugin);
     }
 
@@ -99,7 +99,7 @@ impl MeterBook {
 }
 
 /// What is wrong with a name, if anything is.
-pub(crate) fn unusable(name: &str) -> Option<String> {
+pub fn unusable(name: &str) -> Option<String> {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let rest = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if !starts || !name.chars().all(rest) || name.len() > 128 {
@@ -129,7 +129,7 @@ fn sound(definition: &MeterDefinition) -> bool {
 }
 
 /// The book as one plugin sees it.
-pub(crate) struct GrantedMeters {
+pub struct GrantedMeters {
     book: MeterBook,
     plugin: String,
     names: Vec<String>,
