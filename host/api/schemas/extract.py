@@ -2,7 +2,7 @@
 """Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
 Usage: extract.py _definitions.json > core.json                     (see README.md)
-       extract.py _definitions.json SET > SET.json                  (access, cluster, networking, workloads: less what core.json has)
+       extract.py _definitions.json SET > SET.json                  (access, cluster, definitions, networking, workloads: less what core.json has)
 """
 import json
 import sys
@@ -26,6 +26,8 @@ SETS = {
     "cluster": [API + kind + suffix for suffix in ("", "List") for kind in (
         "core.v1.LimitRange", "core.v1.ResourceQuota", "core.v1.PodTemplate", "core.v1.PersistentVolume",
         "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass")],
+    "definitions": ["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" + suffix
+                    for suffix in ("", "List")],
     "networking": [API + "networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")],
     "workloads": [API + kind + suffix for suffix in ("", "List") for kind in (
         "apps.v1.Deployment", "apps.v1.ReplicaSet", "apps.v1.StatefulSet", "apps.v1.DaemonSet", "apps.v1.ControllerRevision",
@@ -48,7 +50,8 @@ def plain(node):
     out = {key: plain(value) for key, value in node.items()}
     if isinstance(out.get("type"), list):
         out["type"] = next(kind for kind in out["type"] if kind != "null")
-    if "$ref" in out:
+    # The schema of schemas has a field of this name.
+    if isinstance(out.get("$ref"), str):
         ref = {"$ref": "#/components/schemas/" + out.pop("$ref").rsplit("/", 1)[1]}
         out = {"allOf": [ref], **out} if out else ref
     return out
@@ -73,7 +76,7 @@ def definition(name, node):
 def references(node):
     if isinstance(node, dict):
         for key, value in node.items():
-            if key == "$ref":
+            if key == "$ref" and isinstance(value, str):
                 yield value.rsplit("/", 1)[1]
             else:
                 yield from references(value)
@@ -99,7 +102,8 @@ def main():
     found = closure(source, ROOTS)
     if sys.argv[2:]:
         GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
-                       "scheduling.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io"})
+                       "scheduling.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io",
+                       "apiextensions.k8s.io"})
         found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
                        for name in sorted(found))

@@ -34,6 +34,31 @@ pub struct Author<'a> {
     pub now: &'a str,
 }
 
+/// A kind with its schema: of a kind that users define the schema is not compiled in, and comes along.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'a> {
+    /// The kind.
+    pub resource: &'a Resource,
+    /// The schema of one version of it, if it is not one of ours.
+    pub document: Option<&'a Value>,
+}
+
+impl<'a> From<&'a Resource> for Form<'a> {
+    fn from(resource: &'a Resource) -> Self {
+        Self {
+            resource,
+            document: None,
+        }
+    }
+}
+
+impl<'a> Form<'a> {
+    fn schema(self) -> Schema<'a> {
+        let own = || schema::document(self.resource);
+        Schema::new(self.document.unwrap_or_else(own), schema::definitions())
+    }
+}
+
 /// Why a configuration was not applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApplyError {
@@ -70,27 +95,28 @@ impl Author<'_> {
 ///
 /// # Errors
 /// When others own what would change and `force` is false, or elements of lists cannot be told apart.
-pub fn apply(
-    resource: &Resource,
+pub fn apply<'a>(
+    form: impl Into<Form<'a>>,
     live: Option<&Object>,
     config: &Object,
-    author: Author<'_>,
+    author: Author<'a>,
     force: bool,
 ) -> Result<Object, ApplyError> {
+    let form = form.into();
     let mut config = config.clone();
     config.remove(&FIELD);
-    schema::normalize(resource, &mut config);
+    schema::normalize(form.resource, &mut config);
     let mut base = Object::default();
     let mut entries = Entries::default();
     if let Some(live) = live {
         base = live.clone();
         entries = Entries::of(base.remove(&FIELD).as_ref()).unwrap_or_default();
         if entries.is_empty() {
-            claim_untracked(resource, &base, &mut entries, author)?;
+            claim_untracked(form, &base, &mut entries, author)?;
         }
     }
     let mut wish = Application {
-        resource,
+        form,
         live: base,
         config,
         author,
@@ -116,7 +142,7 @@ pub fn apply(
 
 /// One configuration on its way into one object.
 struct Application<'a> {
-    resource: &'a Resource,
+    form: Form<'a>,
     live: Object,
     config: Object,
     author: Author<'a>,
@@ -125,7 +151,7 @@ struct Application<'a> {
 impl Application<'_> {
     fn merge(&self, entries: &mut Entries, force: bool) -> Result<Object, Refusal> {
         let manager = self.author.as_manager(Operation::Apply);
-        let foreign = |set| owned_through(self.resource, self.author.subresource, set);
+        let foreign = |set| owned_through(self.form.resource, self.author.subresource, set);
         let (live, config) = (self.live.to_value(), self.config.to_value());
         let before = entries.owners.get(&manager).cloned();
         let wish = Wish {
@@ -133,7 +159,7 @@ impl Application<'_> {
             foreign: &foreign,
             force,
         };
-        let schema = schema_of(self.resource);
+        let schema = self.form.schema();
         let merged = osier_structured::apply(schema, &live, &mut entries.owners, &manager, wish)?;
         let same = before.as_ref() == entries.owners.get(&manager);
         if !same || merged != live {
@@ -146,7 +172,7 @@ impl Application<'_> {
 
 /// Everything in an object that was never tracked belongs to a manager of its own.
 fn claim_untracked(
-    resource: &Resource,
+    form: Form<'_>,
     live: &Object,
     entries: &mut Entries,
     author: Author<'_>,
@@ -156,15 +182,15 @@ fn claim_untracked(
         subresource: "",
         ..author
     };
-    record(resource, &Object::default(), live, entries, author).map(drop)
+    record(form, &Object::default(), live, entries, author).map(drop)
 }
 
 /// Puts `metadata.managedFields` into `new`, which an author made out of `live` by any way but apply.
 ///
 /// `submitted` is what the request's body had there: Kubernetes lets a request write the list itself. An object that
 /// was never tracked stays so until it is applied.
-pub fn track(
-    resource: &Resource,
+pub fn track<'a>(
+    form: impl Into<Form<'a>>,
     live: Option<&Object>,
     new: &mut Object,
     submitted: Option<&Value>,
@@ -184,7 +210,7 @@ pub fn track(
     }
     let mut before = live.cloned().unwrap_or_default();
     before.remove(&FIELD);
-    match record(resource, &before, new, &mut entries, author) {
+    match record(form.into(), &before, new, &mut entries, author) {
         Ok(true) => new.set(&FIELD, entries.into_value()),
         Ok(false) | Err(_) => {
             if let Some(base) = base {
@@ -196,16 +222,16 @@ pub fn track(
 
 /// Whether anything changed hands.
 fn record(
-    resource: &Resource,
+    form: Form<'_>,
     live: &Object,
     new: &Object,
     entries: &mut Entries,
     author: Author<'_>,
 ) -> Result<bool, Malformed> {
     let manager = author.as_manager(Operation::Update);
-    let foreign = |set| owned_through(resource, author.subresource, set);
+    let foreign = |set| owned_through(form.resource, author.subresource, set);
     let changed = osier_structured::update(
-        schema_of(resource),
+        form.schema(),
         &live.to_value(),
         &new.to_value(),
         &mut entries.owners,
@@ -217,10 +243,6 @@ fn record(
         entries.cap();
     }
     Ok(changed)
-}
-
-fn schema_of(resource: &Resource) -> Schema<'static> {
-    Schema::new(schema::document(resource), schema::definitions())
 }
 
 /// What a write through a part of the object can own at all.

@@ -142,6 +142,7 @@ impl Resource {
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.
     pub fn strategic(&self) -> bool {
         self.schema.starts_with("io.k8s.api.")
+            || self.schema.starts_with("io.k8s.apiextensions-apiserver.")
     }
 }
 

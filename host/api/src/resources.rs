@@ -2,6 +2,7 @@
 
 mod access;
 mod cluster;
+mod definitions;
 mod extensions;
 pub mod gateway_api;
 mod metrics;
@@ -14,6 +15,7 @@ use crate::resource::{Resource, Subresource};
 use Subresource::{Binding, Eviction, Finalize, Log, PortForward, Scale, Status, Token};
 pub use access::*;
 pub use cluster::*;
+pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
 pub use extensions::*;
 pub use metrics::{NODE_METRICS, POD_METRICS};
 pub use workloads::*;
@@ -318,6 +320,7 @@ static OWN: &[&Resource] = &[
     &networking::INGRESSES,
     &networking::INGRESS_CLASSES,
     &ATTRIBUTE_MANIFESTS,
+    &CUSTOM_RESOURCE_DEFINITIONS,
     &PLUGINS,
     &POLICIES,
     &POLICY_REVIEWS,

@@ -7,17 +7,18 @@ mod normalize;
 mod prune;
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
     include_str!("../schemas/workloads.json"),
+    include_str!("../schemas/definitions.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
     include_str!("../schemas/extensions.json"),
@@ -27,6 +28,9 @@ const SOURCES: [&str; 10] = [
 ];
 /// What stands before a definition's name in a reference.
 pub const REFERENCE: &str = "#/components/schemas/";
+
+/// The definition of what all kinds have in `metadata`.
+pub const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Every way in which the object's structure differs from its kind's schema, all at once.
 ///
@@ -47,9 +51,18 @@ pub(crate) fn normalize(resource: &Resource, object: &mut Object) {
     normalize::normalize(document(resource), object.as_map_mut());
 }
 
+/// What is known of a kind that users define: its metadata. The rest is in its definition, which is not compiled in.
+static CUSTOM: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "type": "object",
+        "properties": {"metadata": {"$ref": format!("{REFERENCE}{OBJECT_META}")}},
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+});
+
 /// The definition of a kind.
 pub fn document(resource: &Resource) -> &'static Value {
-    definition(resource.schema).unwrap_or(&Value::Null)
+    definition(resource.schema).unwrap_or(&CUSTOM)
 }
 
 /// One definition by name, such as `io.k8s.api.core.v1.PodSpec`.

@@ -125,7 +125,9 @@ fn layout(resource: &Resource) -> Layout {
         ("", "events") => core::EVENTS,
         ("", "serviceaccounts") => core::SERVICE_ACCOUNTS,
         ("coordination.k8s.io", "leases") => core::LEASES,
-        ("", "limitranges") => cluster::LIMIT_RANGES,
+        ("", "limitranges") | ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            cluster::WITH_CREATION
+        }
         ("", "resourcequotas") => cluster::RESOURCE_QUOTAS,
         ("", "podtemplates") => cluster::POD_TEMPLATES,
         ("", "persistentvolumes") => cluster::PERSISTENT_VOLUMES,

@@ -32,6 +32,7 @@ mod workload;
 use crate::{Fault, Object, Resource};
 use at::At;
 
+pub use names::{label_1035, subdomain};
 pub use warnings::warnings;
 
 /// Every fault of a new object.

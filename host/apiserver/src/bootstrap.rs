@@ -47,11 +47,8 @@ fn myself() -> User {
 
 fn address(resource: &'static Resource, name: &str) -> Address {
     Address {
-        resource,
-        version: resource.storage_version().to_owned(),
-        namespace: String::new(),
         name: name.to_owned(),
-        subresource: String::new(),
+        ..Address::of(resource)
     }
 }
 

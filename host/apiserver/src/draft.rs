@@ -1,6 +1,7 @@
 //! A body on its way to becoming an object: decoded, known to be of the right kind, with only fields that exist.
 
-use osier_api::{Fault, FaultKind, Object, Resource, Status, defaults, schema};
+use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
+use osier_api::{Fault, FaultKind, Object, Status, defaults, schema};
 use serde_json::{Value, json};
 
 use crate::decode::{self, Document, Format};
@@ -97,7 +98,10 @@ pub(crate) fn check_fields(
     wish: FieldValidation,
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
-    let faults = schema::check(address.resource, object);
+    let mut faults = schema::check(address.resource, object);
+    if let Some(custom) = &address.custom {
+        faults.extend(custom.prune(object));
+    }
     let of_kind = |kind| {
         faults
             .iter()
@@ -137,9 +141,26 @@ pub(crate) fn check_fields(
     Ok(())
 }
 
+/// The first field that the schema does not know.
+pub(crate) fn unknown(address: &Address, object: &Object) -> Option<Fault> {
+    let mut faults = schema::check(address.resource, object);
+    if let Some(custom) = &address.custom {
+        faults.extend(custom.prune(&mut object.clone()));
+    }
+    faults
+        .into_iter()
+        .find(|fault| fault.kind == FaultKind::Unknown)
+}
+
 /// Puts defaults in, and brings the object to the version that is stored.
-pub(crate) fn complete(resource: &Resource, object: Object) -> Object {
-    let mut object = crate::objects::in_version(object, &resource.storage_api_version());
-    defaults::apply(resource, &mut object);
+pub(crate) fn complete(address: &Address, object: Object) -> Object {
+    let mut object = crate::objects::in_version(object, &address.storage_api_version());
+    if *address.resource == CUSTOM_RESOURCE_DEFINITIONS {
+        osier_custom::complete(&mut object);
+    }
+    defaults::apply(address.resource, &mut object);
+    if let Some(custom) = &address.custom {
+        custom.complete(&mut object);
+    }
     object
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use osier_api::{Object, Resource, Status};
 use serde_json::Value;
 
+use crate::target::Address;
 use osier_store::{Entry, Key, StoreError};
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
@@ -62,6 +63,15 @@ pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
 pub(crate) fn in_version(mut object: Object, api_version: &str) -> Object {
     if object.api_version() != api_version {
         object.set(&["apiVersion"], Value::String(api_version.to_owned()));
+    }
+    object
+}
+
+/// A stored object as callers at this address see it: in their version, with the defaults that its schema has by now.
+pub(crate) fn shown(address: &Address, object: Object) -> Object {
+    let mut object = in_version(object, &address.api_version());
+    if let Some(custom) = &address.custom {
+        custom.complete(&mut object);
     }
     object
 }

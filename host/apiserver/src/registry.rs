@@ -14,10 +14,14 @@ mod watch;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
 use osier_api::{Fault, FaultKind, Object, Resource, Status, schema, validation};
 use osier_process::Tasks;
+use tokio::sync::watch as watch_channel;
 
 use crate::admit::{Admit, Operation, Read, Review};
+use crate::catalogue::Catalogue;
 use crate::draft;
 use crate::objects;
 use crate::query::{FieldValidation, WriteOptions};
@@ -38,6 +42,10 @@ pub(crate) struct Registry {
     pub(crate) admission: Vec<Arc<dyn Admit>>,
     pub(crate) tasks: Tasks,
     pub(crate) quotas: Quotas,
+    /// The kinds that are served now.
+    pub(crate) catalogue: ArcSwap<Catalogue>,
+    /// Tells watches of a new catalogue.
+    pub(crate) published: watch_channel::Sender<Option<Arc<Catalogue>>>,
 }
 
 /// One request to change something.
@@ -71,7 +79,7 @@ impl<'a> Write<'a> {
 
     /// The object as the caller shall see it.
     fn shown(&self, object: Object) -> Object {
-        objects::in_version(object, &self.address.api_version())
+        objects::shown(self.address, object)
     }
 }
 
@@ -79,10 +87,7 @@ impl Registry {
     /// The object at an address, in the caller's version.
     pub(crate) fn get(&self, address: &Address) -> Result<Object, Status> {
         let entry = self.entry(address)?;
-        Ok(objects::in_version(
-            objects::read(&entry)?,
-            &address.api_version(),
-        ))
+        Ok(objects::shown(address, objects::read(&entry)?))
     }
 
     fn entry(&self, address: &Address) -> Result<Entry, Status> {
@@ -102,6 +107,9 @@ impl Registry {
         write
             .warnings
             .extend(validation::warnings(write.resource(), &new));
+        if *write.resource() == CUSTOM_RESOURCE_DEFINITIONS {
+            write.warnings.extend(osier_custom::warnings(&new));
+        }
         let operation = if old.is_some() {
             Operation::Update
         } else {
@@ -124,7 +132,7 @@ impl Registry {
         write: &mut Write<'_>,
         question: Object,
     ) -> Result<Object, Status> {
-        validate(write.resource(), None, &question)?;
+        validate(write.address, None, &question)?;
         let answer = self.admit(write, None, question).await?;
         if answer
             .get(&["status"])
@@ -142,7 +150,7 @@ impl Registry {
         old: Option<&Object>,
         changed: Object,
     ) -> Result<Object, Status> {
-        let mut new = draft::complete(write.resource(), changed);
+        let mut new = draft::complete(write.address, changed);
         draft::check_fields(
             write.address,
             &mut new,
@@ -150,7 +158,7 @@ impl Registry {
             FieldValidation::Strict,
             &mut Vec::new(),
         )?;
-        validate(write.resource(), old, &new)?;
+        validate(write.address, old, &new)?;
         Ok(new)
     }
 
@@ -206,7 +214,8 @@ impl Read for Registry {
 }
 
 /// Refuses what breaks a rule of the kind, naming every fault.
-fn validate(resource: &'static Resource, old: Option<&Object>, new: &Object) -> Result<(), Status> {
+fn validate(address: &Address, old: Option<&Object>, new: &Object) -> Result<(), Status> {
+    let resource = address.resource;
     let structure = schema::check(resource, new);
     let mut faults: Vec<Fault> = structure
         .into_iter()
@@ -216,7 +225,12 @@ fn validate(resource: &'static Resource, old: Option<&Object>, new: &Object) -> 
         None => validation::validate_create(resource, new),
         Some(old) => validation::validate_update(resource, old, new),
     };
-    for fault in meaning {
+    let defined = match &address.custom {
+        Some(custom) => custom.validate(old, new),
+        None if *resource == CUSTOM_RESOURCE_DEFINITIONS => osier_custom::validate(old, new),
+        None => Vec::new(),
+    };
+    for fault in meaning.into_iter().chain(defined) {
         if !faults
             .iter()
             .any(|known| known.field == fault.field && known.kind == fault.kind)

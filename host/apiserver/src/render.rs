@@ -1,7 +1,10 @@
 //! Objects, lists and watch events in the form that the caller asked for.
 
+use std::sync::Arc;
+
 use osier_api::table::{self, Include};
 use osier_api::{Object, Resource, Status};
+use osier_custom::Version;
 use osier_process::clock;
 use serde_json::{Map, Value, json};
 
@@ -25,6 +28,7 @@ pub(crate) fn include(text: Option<&str>) -> Result<Include, Status> {
 #[derive(Clone, Debug)]
 pub(crate) struct Renderer {
     pub(crate) resource: &'static Resource,
+    custom: Option<Arc<Version>>,
     pub(crate) api_version: String,
     pub(crate) representation: Representation,
     pub(crate) include: Include,
@@ -59,15 +63,25 @@ impl Renderer {
     pub(crate) fn new(address: &Address, representation: Representation, include: Include) -> Self {
         Self {
             resource: address.resource,
+            custom: address.custom.clone(),
             api_version: address.api_version(),
             representation,
             include,
         }
     }
 
+    /// A stored object as the caller sees it.
+    fn shown(&self, object: Object) -> Object {
+        let mut object = objects::in_version(object, &self.api_version);
+        if let Some(custom) = &self.custom {
+            custom.complete(&mut object);
+        }
+        object
+    }
+
     /// One object.
     pub(crate) fn object(&self, object: Object) -> Value {
-        let object = objects::in_version(object, &self.api_version);
+        let object = self.shown(object);
         match &self.representation {
             Representation::Json | Representation::Yaml => object.into_value(),
             Representation::Metadata(version) => partial(object, version),
@@ -101,7 +115,11 @@ impl Renderer {
 
     /// The columns and rows of a table, in this version of `meta.k8s.io`.
     fn rows(&self, objects: &[Object], version: &str) -> Value {
-        let mut table = table::render_with(self.resource, objects, clock::now(), self.include);
+        let (now, include) = (clock::now(), self.include);
+        let mut table = match &self.custom {
+            Some(custom) => custom.table(objects, now, include),
+            None => table::render_with(self.resource, objects, now, include),
+        };
         if version != "v1" && self.include == Include::Metadata {
             let rows = table.get_mut("rows").and_then(Value::as_array_mut);
             for row in rows.into_iter().flatten() {
@@ -147,7 +165,7 @@ impl ListWriter {
 
     /// Adds an object.
     pub(crate) fn push(&mut self, object: Object) -> Result<(), Status> {
-        let object = objects::in_version(object, &self.renderer.api_version);
+        let object = self.renderer.shown(object);
         match self.renderer.representation {
             Representation::Json | Representation::Yaml => self.write(&object),
             Representation::Metadata(version) => self.write(&partial(object, version)),

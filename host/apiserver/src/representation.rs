@@ -1,6 +1,7 @@
 //! Content negotiation: in which form the caller wants the answer.
 
 use osier_api::Status;
+use osier_discovery::Form;
 
 /// The form of an answer about objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,15 +14,6 @@ pub(crate) enum Representation {
     Table(&'static str),
     /// Only `metadata`, of this version of `meta.k8s.io`.
     Metadata(&'static str),
-}
-
-/// The form of a discovery document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Discovery {
-    /// One document a group version.
-    Legacy,
-    /// Everything in one document, of this version of `apidiscovery.k8s.io`.
-    Aggregated(&'static str),
 }
 
 /// One media range of an `Accept` header.
@@ -90,25 +82,21 @@ impl Representation {
     }
 }
 
-impl Discovery {
-    /// The first form in the caller's order that this server has.
-    pub(crate) fn negotiate(accept: &str) -> Self {
-        ranges(accept)
-            .find_map(|range| Self::of(&range))
-            .unwrap_or(Self::Legacy)
-    }
+/// The first form of discovery documents in the caller's order that this server has.
+pub(crate) fn discovery(accept: &str) -> Form {
+    ranges(accept)
+        .find_map(|range| form(&range))
+        .unwrap_or(Form::Legacy)
+}
 
-    fn of(range: &Range<'_>) -> Option<Self> {
-        match (range.parameter("as"), range.parameter("v")) {
-            (Some("APIGroupDiscoveryList"), Some("v2")) if range.json() => {
-                Some(Self::Aggregated("v2"))
-            }
-            (Some("APIGroupDiscoveryList"), Some("v2beta1")) if range.json() => {
-                Some(Self::Aggregated("v2beta1"))
-            }
-            (None, _) if range.json() => Some(Self::Legacy),
-            _ => None,
+fn form(range: &Range<'_>) -> Option<Form> {
+    match (range.parameter("as"), range.parameter("v")) {
+        (Some("APIGroupDiscoveryList"), Some("v2")) if range.json() => Some(Form::Aggregated("v2")),
+        (Some("APIGroupDiscoveryList"), Some("v2beta1")) if range.json() => {
+            Some(Form::Aggregated("v2beta1"))
         }
+        (None, _) if range.json() => Some(Form::Legacy),
+        _ => None,
     }
 }
 
@@ -129,12 +117,9 @@ mod tests {
             Representation::negotiate(typed).unwrap(),
             Representation::Json
         );
-        let discovery = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
-        assert_eq!(Discovery::negotiate(discovery), Discovery::Aggregated("v2"));
-        assert_eq!(
-            Discovery::negotiate("application/json, */*"),
-            Discovery::Legacy
-        );
+        let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
+        assert_eq!(discovery(aggregated), Form::Aggregated("v2"));
+        assert_eq!(discovery("application/json, */*"), Form::Legacy);
     }
 
     #[test]

@@ -10,11 +10,14 @@ mod questions;
 mod reviews;
 mod tokens;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
-use osier_api::{Status, Subresource, resources};
+use osier_api::{Resource, Status, Subresource, resources};
+use osier_custom::Version;
 use osier_process::body::{self, Body, ReadError};
 
 use crate::query::Query;
@@ -127,7 +130,12 @@ impl Exchange<'_> {
             let part = Subresource::from_segment(&address.subresource);
             let served = part.filter(|part| address.resource.has(*part));
             let served = served.ok_or_else(|| no_such_part(address))?;
-            return self.part(served).await;
+            let (server, read) = (self.server, self.incoming.head.method == Method::GET);
+            let answer = self.part(served).await;
+            if !read && *address.resource == resources::CUSTOM_RESOURCE_DEFINITIONS {
+                server.settle().await?;
+            }
+            return answer;
         }
         let verb = self.verb().ok_or_else(not_allowed)?;
         if !address.resource.verbs.contains(&verb) {
@@ -139,15 +147,17 @@ impl Exchange<'_> {
         if !address.resource.is_stored() {
             return self.metrics().await;
         }
-        if *address.resource == resources::CLUSTER_ROLES
-            && !matches!(verb, "get" | "list" | "watch")
-        {
-            let server = self.server;
-            let answer = self.act(verb).await;
-            server.aggregate().await?;
-            return answer;
+        let terminating = |custom: &Arc<Version>| custom.terminating;
+        if verb == "create" && address.custom.as_ref().is_some_and(terminating) {
+            return Err(going());
         }
-        self.act(verb).await
+        if matches!(verb, "get" | "list" | "watch") {
+            return self.act(verb).await;
+        }
+        let server = self.server;
+        let answer = self.act(verb).await;
+        server.follow(address.resource).await?;
+        answer
     }
 
     async fn act(self, verb: &str) -> Result<Response<Body>, Status> {
@@ -178,6 +188,24 @@ impl Exchange<'_> {
             _ => None,
         }
     }
+}
+
+impl ApiServer {
+    /// What else changes when an object of some kinds did.
+    async fn follow(&self, changed: &Resource) -> Result<(), Status> {
+        if *changed == resources::CLUSTER_ROLES {
+            self.aggregate().await?;
+        }
+        if *changed == resources::CUSTOM_RESOURCE_DEFINITIONS {
+            self.settle().await?;
+        }
+        Ok(())
+    }
+}
+
+fn going() -> Status {
+    let words = "create not allowed while custom resource definition is terminating";
+    Status::new(405, "MethodNotAllowed", words)
 }
 
 /// `kubectl exec`, `attach`, `port-forward` and their like come here.

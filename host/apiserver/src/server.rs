@@ -15,10 +15,9 @@ use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters};
 use crate::agents::NodeAgents;
 use crate::audit::{self, AuditLog, AuditSettings};
 use crate::authorize::{self, authorize};
-use crate::discovery;
+use crate::catalogue::Catalogue;
 use crate::images::Images;
 use crate::objects;
-use crate::openapi;
 use crate::registry::{Quotas, Registry};
 use crate::respond;
 use crate::serve;
@@ -73,8 +72,8 @@ pub struct NodeDoors {
 pub struct ApiServer {
     pub(crate) registry: Arc<Registry>,
     pub(crate) doors: NodeDoors,
-    pub(crate) discovery: discovery::Documents,
-    pub(crate) openapi: openapi::Documents,
+    /// Held by who finds out what is to be served.
+    pub(crate) settling: tokio::sync::Mutex<()>,
     pub(crate) rules: Arc<Rules>,
     pub(crate) tokens: Tokens,
     audit: Option<AuditLog>,
@@ -139,24 +138,31 @@ impl ApiServer {
             admission: steps,
             tasks,
             quotas: Quotas::default(),
+            published: tokio::sync::watch::Sender::new(None),
+            catalogue: Arc::new(Catalogue::new(Vec::new(), None)).into(),
         });
         let server = Self {
             registry,
             doors,
-            discovery: discovery::Documents::new(),
-            openapi: openapi::Documents::new(),
+            settling: tokio::sync::Mutex::default(),
             rules,
             tokens,
             audit,
         };
         server.bootstrap().await?;
+        server.settle().await?;
         Ok(Arc::new(server))
     }
 
     /// Answers one request of an authenticated caller. Every failure is a response with a Status in it.
     pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
         let (head, body) = request.into_parts();
-        let target = target::parse(head.uri.path());
+        let target = {
+            let catalogue = self.registry.catalogue.load();
+            target::parse(head.uri.path(), &|group, version, plural| {
+                catalogue.by_plural(group, version, plural)
+            })
+        };
         let noted = self
             .audit
             .as_ref()

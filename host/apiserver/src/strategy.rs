@@ -3,6 +3,7 @@
 //! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
 
 mod access;
+mod definitions;
 mod jobs;
 mod namespaces;
 mod pods;
@@ -54,7 +55,7 @@ pub(crate) trait Strategy: Send + Sync {
         false
     }
 
-    /// The object was marked as deleted.
+    /// The object is being marked as deleted: what holds it from now on can be put into it.
     fn marked(&self, _object: &mut Object) {}
 
     /// Whether a new object may bring its status along.
@@ -131,6 +132,7 @@ impl Strategies {
             namespaces if *namespaces == resources::NAMESPACES => &namespaces::Namespaces,
             jobs if *jobs == resources::JOBS => &jobs::Jobs,
             nodes if *nodes == resources::NODES => &Nodes,
+            kinds if *kinds == resources::CUSTOM_RESOURCE_DEFINITIONS => &definitions::Definitions,
             asks if *asks == resources::CERTIFICATE_SIGNING_REQUESTS => &requests::Requests,
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &self.access,

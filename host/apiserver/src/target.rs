@@ -1,6 +1,10 @@
 //! Routing: what a path means.
 
-use osier_api::{Resource, resources};
+use std::sync::Arc;
+
+use osier_api::Resource;
+use osier_api::managed::Form;
+use osier_custom::Version;
 
 /// What a request is about, by its path alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +44,8 @@ pub(crate) enum Target {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Address {
     pub(crate) resource: &'static Resource,
+    /// What its definition says of the kind, if a user defined it.
+    pub(crate) custom: Option<Arc<Version>>,
     /// The version that the caller speaks.
     pub(crate) version: String,
     /// Empty for all namespaces, and for resources without one.
@@ -50,7 +56,53 @@ pub(crate) struct Address {
     pub(crate) subresource: String,
 }
 
+/// A kind as a path names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) resource: &'static Resource,
+    /// The version of it, if a user defined the kind.
+    pub(crate) custom: Option<Arc<Version>>,
+}
+
+/// Finds the kind of a group, a version and a plural name.
+pub(crate) type Find<'a> = &'a dyn Fn(&str, &str, &str) -> Option<Served>;
+
 impl Address {
+    /// All objects of a kind of ours, in the version that is stored.
+    pub(crate) fn of(resource: &'static Resource) -> Self {
+        Self {
+            resource,
+            custom: None,
+            version: resource.storage_version().to_owned(),
+            namespace: String::new(),
+            name: String::new(),
+            subresource: String::new(),
+        }
+    }
+
+    /// `apiVersion` of the stored objects.
+    pub(crate) fn storage_api_version(&self) -> String {
+        let custom = self.custom.as_ref();
+        custom.map_or_else(
+            || self.resource.storage_api_version(),
+            |custom| custom.storage_api_version.clone(),
+        )
+    }
+
+    /// The kind with its schema.
+    pub(crate) fn form(&self) -> Form<'_> {
+        Form {
+            resource: self.resource,
+            document: self.custom.as_ref().map(|custom| &custom.document),
+        }
+    }
+
+    /// Fields to select by that the definition of the kind adds.
+    pub(crate) fn selectable(&self) -> &[String] {
+        let custom = self.custom.as_ref();
+        custom.map_or(&[], |custom| custom.selectable.as_slice())
+    }
+
     /// `apps/v1`, or `v1` in the core group.
     pub(crate) fn api_version(&self) -> String {
         self.resource.api_version(&self.version)
@@ -58,7 +110,7 @@ impl Address {
 }
 
 /// Reads a request's path.
-pub(crate) fn parse(path: &str) -> Target {
+pub(crate) fn parse(path: &str, find: Find<'_>) -> Target {
     let decoded: Vec<String> = path
         .split('/')
         .filter(|part| !part.is_empty())
@@ -85,15 +137,15 @@ pub(crate) fn parse(path: &str) -> Target {
             node: (*node).to_owned(),
             request_id: (*request_id).to_owned(),
         },
-        ["api", version, rest @ ..] => address("", version, rest),
-        ["apis", group, version, rest @ ..] => address(group, version, rest),
+        ["api", version, rest @ ..] => address(("", version), rest, find),
+        ["apis", group, version, rest @ ..] => address((group, version), rest, find),
         _ => Target::Unknown,
     }
 }
 
 /// `namespaces/N` is an object; `namespaces/N/status` and `namespaces/N/finalize` are parts of it; any longer path is
 /// about what is in the namespace.
-fn address(group: &str, version: &str, parts: &[&str]) -> Target {
+fn address((group, version): (&str, &str), parts: &[&str], find: Find<'_>) -> Target {
     let (namespace, parts) = match parts {
         ["namespaces", _, "status" | "finalize"] => ("", parts),
         ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
@@ -105,7 +157,7 @@ fn address(group: &str, version: &str, parts: &[&str]) -> Target {
         [plural, name, subresource] => (*plural, *name, *subresource),
         _ => return Target::Unknown,
     };
-    let Some(resource) = resources::by_plural(group, version, plural) else {
+    let Some(Served { resource, custom }) = find(group, version, plural) else {
         return Target::Unknown;
     };
     // A namespaced object is only ever addressed through its namespace, and another one never.
@@ -119,6 +171,7 @@ fn address(group: &str, version: &str, parts: &[&str]) -> Target {
     }
     Target::Resource(Address {
         resource,
+        custom,
         version: version.to_owned(),
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -129,7 +182,19 @@ fn address(group: &str, version: &str, parts: &[&str]) -> Target {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::panic, reason = "tests")]
+    use osier_api::resources;
+
     use super::*;
+
+    fn parse(path: &str) -> Target {
+        super::parse(path, &|group, version, plural| {
+            let resource = resources::by_plural(group, version, plural)?;
+            Some(Served {
+                resource,
+                custom: None,
+            })
+        })
+    }
 
     fn resource(path: &str) -> Address {
         match parse(path) {

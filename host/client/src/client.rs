@@ -263,6 +263,23 @@ impl Client {
                     request: what.clone(),
                     reason: error.to_string(),
                 })?;
+        self.answered(request, what).await
+    }
+
+    /// Sends any request; a failure is an error with the server's Status.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, ClientError> {
+        let what = format!("{} {}", request.method(), request.uri());
+        self.answered(request, what).await
+    }
+
+    async fn answered(
+        &self,
+        request: Request<Body>,
+        what: String,
+    ) -> Result<Response<Body>, ClientError> {
         let answer = self.transport.send(request).await?;
         if answer.status().is_success() {
             return Ok(answer);
@@ -348,7 +365,7 @@ fn status(bytes: &[u8], code: u16) -> Result<Status, String> {
     Err(format!("code {code} without a Status: {words}"))
 }
 
-async fn read(answer: Response<Body>, what: &str) -> Result<Bytes, ClientError> {
+pub(crate) async fn read(answer: Response<Body>, what: &str) -> Result<Bytes, ClientError> {
     body::read(answer.into_body(), MAX_ANSWER)
         .await
         .map_err(|error| ClientError::Malformed {

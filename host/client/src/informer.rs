@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::{Object, Resource, managed};
-use osier_process::Tasks;
+use osier_process::{CancellationToken, Tasks};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -46,6 +46,7 @@ pub struct Informer {
     handlers: Mutex<Vec<Handler>>,
     version: watch::Sender<u64>,
     synced: watch::Sender<bool>,
+    stopping: CancellationToken,
 }
 
 impl std::fmt::Debug for Informer {
@@ -70,8 +71,9 @@ impl Informer {
             handlers: Mutex::new(Vec::new()),
             version: watch::Sender::new(0),
             synced: watch::Sender::new(false),
+            stopping: tasks.stopping().child_token(),
         });
-        let stopping = tasks.stopping();
+        let stopping = informer.stopping.clone();
         let writer = Writer {
             client,
             scope,
@@ -84,6 +86,12 @@ impl Informer {
             }
         });
         informer
+    }
+
+    /// Ends the mirror of a kind that is no longer served: all its objects are gone.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+        self.write(|mirror| mirror.replace(Vec::new()));
     }
 
     /// The mirrored resource.

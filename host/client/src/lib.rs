@@ -9,6 +9,7 @@ mod backoff;
 mod certificates;
 mod client;
 mod direct;
+mod discovery;
 mod error;
 mod events;
 mod https;

@@ -20,10 +20,26 @@ const WORKERS: usize = 4;
 /// An object by resource, namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Item {
-    /// Its place in [`resources::all`].
-    resource: usize,
+    resource: Ordered,
     namespace: String,
     name: String,
+}
+
+/// A kind, ordered by its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Ordered(&'static Resource);
+
+impl Ord for Ordered {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let names = |one: &Self| (one.0.group, one.0.plural);
+        names(self).cmp(&names(other))
+    }
+}
+
+impl PartialOrd for Ordered {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 struct Garbage {
@@ -49,36 +65,31 @@ pub(crate) fn start(context: &Context) {
 
 impl Item {
     fn of(resource: &'static Resource, object: &Object) -> Self {
-        let position = resources::all()
-            .iter()
-            .position(|known| std::ptr::eq(*known, resource));
         Self {
-            resource: position.unwrap_or(usize::MAX),
+            resource: Ordered(resource),
             namespace: object.namespace().to_owned(),
             name: object.name().to_owned(),
         }
     }
 
-    fn resource(&self) -> Option<&'static Resource> {
-        resources::all().get(self.resource).copied()
+    fn resource(&self) -> &'static Resource {
+        self.resource.0
     }
 }
 
 impl Garbage {
     fn listen(&self, queue: &WorkQueue<Item>) {
-        for informer in self.informers.all() {
-            let (graph, queue, resource) =
-                (Arc::clone(&self.graph), queue.clone(), informer.resource());
+        let (graph, queue) = (Arc::clone(&self.graph), queue.clone());
+        self.informers.follow(move |informer| {
+            let (graph, queue, resource) = (Arc::clone(&graph), queue.clone(), informer.resource());
             informer.on_change(move |change| note(&graph, &queue, resource, change));
-        }
+        });
     }
 
     async fn reconcile(&self, item: &Item) -> Result<Outcome, ClientError> {
         self.informers.synced().await;
-        let Some(resource) = item.resource() else {
-            return Ok(Outcome::Done);
-        };
-        let informer = self.informers.of(resource);
+        let resource = item.resource();
+        let informer = self.informers.find(resource);
         let Some(object) = informer.and_then(|informer| informer.get(&item.namespace, &item.name))
         else {
             return Ok(Outcome::Done);
@@ -151,7 +162,8 @@ impl Garbage {
             .api_version
             .rsplit_once('/')
             .map_or("", |(group, _)| group);
-        let Some(resource) = resources::by_kind(group, &reference.kind) else {
+        let custom = || self.informers.custom_kind(group, &reference.kind);
+        let Some(resource) = resources::by_kind(group, &reference.kind).or_else(custom) else {
             // A kind that we do not serve cannot be gone for all we know.
             return Ok(Owner::Solid);
         };
@@ -171,7 +183,7 @@ impl Garbage {
 
     fn object(&self, item: &Item) -> Option<Arc<Object>> {
         self.informers
-            .of(item.resource()?)?
+            .find(item.resource())?
             .get(&item.namespace, &item.name)
     }
 
@@ -181,7 +193,8 @@ impl Garbage {
     }
 
     async fn disown(&self, item: &Item, uids: &[String]) -> Result<(), ClientError> {
-        let (Some(resource), Some(object)) = (item.resource(), self.object(item)) else {
+        let resource = item.resource();
+        let Some(object) = self.object(item) else {
             return Ok(());
         };
         let patch = json!({"metadata": {"resourceVersion": object.resource_version().to_string(),

@@ -1,12 +1,14 @@
 //! One informer a resource, shared by all controllers of the process.
 
+mod custom;
+
 use std::sync::Arc;
 
 use osier_api::resources::{
-    CERTIFICATE_SIGNING_REQUESTS, CONTROLLER_REVISIONS, CRON_JOBS, DAEMON_SETS, DEPLOYMENTS,
-    ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, LEASES, NAMESPACES, NODES, PLUGINS,
-    POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
-    STATEFUL_SETS, WASM_PLUGINS,
+    CERTIFICATE_SIGNING_REQUESTS, CONTROLLER_REVISIONS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, JOBS, LEASES, NAMESPACES, NODES,
+    PLUGINS, POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS,
+    SERVICES, STATEFUL_SETS, WASM_PLUGINS,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -14,6 +16,7 @@ use osier_process::Tasks;
 use serde_json::Value;
 
 use crate::{endpoints, facts};
+use custom::Custom;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
@@ -44,6 +47,9 @@ fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
     }
     if is(&ENDPOINTS) || is(&ENDPOINT_SLICES) {
         return Some(endpoints::fold);
+    }
+    if is(&CUSTOM_RESOURCE_DEFINITIONS) {
+        return Some(custom::keep_of_definition);
     }
     let whole = WHOLE.iter().any(|whole| is(whole));
     (!whole).then_some(keep_metadata as fn(&mut Object))
@@ -140,7 +146,11 @@ const CONTAINER: [&str; 4] = ["ports", "resources", "restartCount", "state"];
 
 /// The mirrors of everything that the API holds.
 #[derive(Clone)]
-pub(crate) struct Informers(Arc<[Arc<Informer>]>);
+pub(crate) struct Informers {
+    own: Arc<[Arc<Informer>]>,
+    /// Those of kinds that users define.
+    custom: Arc<Custom>,
+}
 
 impl Informers {
     pub(crate) fn start(client: &Client, tasks: &Tasks) -> Self {
@@ -155,22 +165,51 @@ impl Informers {
         // Events are the most numerous and concern no controller: expiry reads them by pages.
         let mirrored =
             all.filter(|resource| resource.is_stored() && !std::ptr::eq(**resource, &EVENTS));
-        Self(mirrored.map(start).collect())
+        let informers = Self {
+            own: mirrored.map(start).collect(),
+            custom: Custom::new(client, tasks),
+        };
+        if let Some(definitions) = informers.of(&CUSTOM_RESOURCE_DEFINITIONS) {
+            let custom = Arc::clone(&informers.custom);
+            definitions.on_change(move |change| custom.note(change));
+        }
+        informers
     }
 
     /// The mirror of `resource`.
     pub(crate) fn of(&self, resource: &'static Resource) -> Option<&Arc<Informer>> {
-        self.0
+        self.own
             .iter()
             .find(|informer| std::ptr::eq(informer.resource(), resource))
     }
 
-    pub(crate) fn all(&self) -> &[Arc<Informer>] {
-        &self.0
+    /// The mirror of `resource`, whoever defined it.
+    pub(crate) fn find(&self, resource: &'static Resource) -> Option<Arc<Informer>> {
+        let own = self.of(resource).cloned();
+        own.or_else(|| self.custom.of(resource))
     }
 
+    /// The kind that users defined by this name.
+    pub(crate) fn custom_kind(&self, group: &str, kind: &str) -> Option<&'static Resource> {
+        let mut kinds = self.custom.kinds().into_iter();
+        kinds.find(|resource| resource.group == group && resource.kind == kind)
+    }
+
+    /// Every kind that is mirrored now.
+    pub(crate) fn kinds(&self) -> Vec<&'static Resource> {
+        let own = self.own.iter().map(|informer| informer.resource());
+        own.chain(self.custom.kinds()).collect()
+    }
+
+    /// Calls `follower` with every mirror, those of kinds that are defined later too.
+    pub(crate) fn follow(&self, follower: impl Fn(&Arc<Informer>) + Send + Sync + 'static) {
+        self.own.iter().for_each(&follower);
+        self.custom.follow(follower);
+    }
+
+    /// Waits for our own kinds. Those that users define are known from then on, and read as they can be.
     pub(crate) async fn synced(&self) {
-        for informer in self.0.iter() {
+        for informer in self.own.iter() {
             informer.synced().await;
         }
     }

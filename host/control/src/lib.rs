@@ -8,6 +8,7 @@ mod certificates;
 mod conditions;
 mod cron_job;
 mod daemon_set;
+mod definitions;
 mod deployment;
 mod disruption;
 mod endpoints;
@@ -115,6 +116,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn 
     namespace::start(&context);
     namespace_defaults::start(&context, settings.authority);
     garbage::start(&context);
+    definitions::start(&context);
     expiry::start(&context, settings.event_age);
     retire::start(&context, settings.finished_pods);
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_api::resources::NAMESPACES;
-use osier_api::{Object, Resource, resources};
+use osier_api::resources::{EVENTS, NAMESPACES};
+use osier_api::{Object, Resource};
 use osier_client::{Backoff, Client, ClientError, DeleteOptions, Informer, Part, Query, WorkQueue};
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ const FINALIZER: &str = "kubernetes";
 
 struct Namespaces {
     client: Client,
+    informers: Informers,
     namespaces: Arc<Informer>,
 }
 
@@ -29,6 +30,7 @@ pub(crate) fn start(context: &Context) {
     };
     let this = Arc::new(Namespaces {
         client: context.client.clone(),
+        informers: context.informers.clone(),
         namespaces: Arc::clone(namespaces),
     });
     let queue = WorkQueue::new(Backoff::new(
@@ -49,12 +51,12 @@ fn listen(informers: &Informers, namespaces: &Arc<Informer>, queue: &WorkQueue<K
             own.add(Key::of(change.object()));
         }
     });
-    for informer in informers
-        .all()
-        .iter()
-        .filter(|informer| informer.resource().namespaced)
-    {
-        let (namespaces, queue) = (Arc::clone(namespaces), queue.clone());
+    let (namespaces, queue) = (Arc::clone(namespaces), queue.clone());
+    informers.follow(move |informer| {
+        if !informer.resource().namespaced {
+            return;
+        }
+        let (namespaces, queue) = (Arc::clone(&namespaces), queue.clone());
         informer.on_change(move |change| {
             let name = change.object().namespace();
             if change.is_deleted()
@@ -65,7 +67,7 @@ fn listen(informers: &Informers, namespaces: &Arc<Informer>, queue: &WorkQueue<K
                 queue.add(Key::new("", name));
             }
         });
-    }
+    });
 }
 
 impl Namespaces {
@@ -78,10 +80,9 @@ impl Namespaces {
             return Ok(Outcome::Done);
         };
         let mut left = 0;
-        for resource in resources::all()
-            .iter()
-            .filter(|resource| resource.namespaced && resource.is_stored())
-        {
+        // Events are not mirrored, and go with their namespace as everything does.
+        let kinds = self.informers.kinds().into_iter().chain([&EVENTS]);
+        for resource in kinds.filter(|resource| resource.namespaced) {
             left += self.empty(resource, &key.name).await?;
         }
         if left > 0 {

@@ -3,6 +3,7 @@
 mod apply;
 mod get;
 mod image;
+mod kinds;
 mod logs;
 mod manifests;
 mod plugin;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Application, schema_of};
+use super::Application;
 use crate::{Object, schema};
 use osier_structured::{self as structured, Conflict, FieldSet};
 
@@ -31,8 +31,8 @@ fn allowed(application: &Application<'_>) -> Option<FieldSet> {
     let text = application.live.annotation(ANNOTATION)?;
     let value: Value = serde_json::from_str(text).ok()?;
     let mut last = Object::from_value(value).ok()?;
-    schema::normalize(application.resource, &mut last);
-    let (schema, last) = (schema_of(application.resource), last.to_value());
+    schema::normalize(application.form.resource, &mut last);
+    let (schema, last) = (application.form.schema(), last.to_value());
     let set = structured::field_set(schema, &last).ok()?;
     let since = structured::compare(schema, &last, &application.live.to_value()).ok()?;
     Some(set.difference(&since.written().union(since.removed)))

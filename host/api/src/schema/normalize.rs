@@ -10,11 +10,17 @@ pub(super) fn normalize(schema: &'static Value, object: &mut Map<String, Value>)
 }
 
 fn map(schema: &'static Value, object: &mut Map<String, Value>) {
-    if schema.get("x-kubernetes-preserve-unknown-fields").is_some() {
-        return;
-    }
     let properties = schema.get("properties");
     let rest = schema.get("additionalProperties");
+    if schema.get("x-kubernetes-preserve-unknown-fields").is_some() {
+        // What is known keeps its form even where anything else is allowed.
+        for (key, inner) in object.iter_mut() {
+            if let Some(schema) = properties.and_then(|all| all.get(key)) {
+                value(schema, inner);
+            }
+        }
+        return;
+    }
     if let Some(rest) = rest.filter(|rest| text(resolve(rest), "type") == "string") {
         strings(rest, object);
         return;

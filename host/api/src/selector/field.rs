@@ -51,12 +51,12 @@ impl FieldSelector {
         self.terms.is_empty()
     }
 
-    /// Whether objects of this kind can be selected by every field named.
-    pub fn check(&self, resource: &Resource) -> Result<(), UnknownField> {
+    /// Whether objects of this kind can be selected by every field named; `more` are fields that its definition adds.
+    pub fn check(&self, resource: &Resource, more: &[String]) -> Result<(), UnknownField> {
         let unknown = self
             .terms
             .iter()
-            .find(|term| !supported(resource, &term.field));
+            .find(|term| !supported(resource, &term.field) && !more.contains(&term.field));
         unknown.map_or(Ok(()), |term| {
             Err(UnknownField {
                 field: term.field.clone(),
@@ -64,9 +64,14 @@ impl FieldSelector {
         })
     }
 
-    /// Whether the object meets every comparison.
-    pub fn matches(&self, resource: &Resource, object: &Object) -> Result<bool, UnknownField> {
-        self.check(resource)?;
+    /// Whether the object meets every comparison; `more` as for [`Self::check`].
+    pub fn matches(
+        &self,
+        resource: &Resource,
+        more: &[String],
+        object: &Object,
+    ) -> Result<bool, UnknownField> {
+        self.check(resource, more)?;
         Ok(self
             .terms
             .iter()
@@ -251,22 +256,22 @@ mod tests {
             Object::from_value(json!({"spec": {"nodeName": "n"}, "status": {"phase": phase}}))
                 .unwrap()
         };
-        assert_eq!(selector.matches(&PODS, &pod("Running")), Ok(true));
-        assert_eq!(selector.matches(&PODS, &pod("Failed")), Ok(false));
+        assert_eq!(selector.matches(&PODS, &[], &pod("Running")), Ok(true));
+        assert_eq!(selector.matches(&PODS, &[], &pod("Failed")), Ok(false));
         assert_eq!(selector.requires("spec.nodeName"), Some("n"));
     }
 
     #[test]
     fn an_absent_field_is_empty() {
         let selector = FieldSelector::parse("spec.nodeName=").unwrap();
-        assert_eq!(selector.matches(&PODS, &Object::default()), Ok(true));
+        assert_eq!(selector.matches(&PODS, &[], &Object::default()), Ok(true));
     }
 
     #[test]
     fn refuses_fields_that_are_not_indexed() {
         let selector = FieldSelector::parse("spec.nodeName=n").unwrap();
         let error = selector
-            .matches(&CONFIG_MAPS, &Object::default())
+            .matches(&CONFIG_MAPS, &[], &Object::default())
             .unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -282,7 +287,7 @@ mod tests {
         )
         .unwrap();
         let selector = FieldSelector::parse("source=scheduler,involvedObject.uid=u").unwrap();
-        assert_eq!(selector.matches(&EVENTS, &event), Ok(true));
+        assert_eq!(selector.matches(&EVENTS, &[], &event), Ok(true));
     }
 
     proptest! {

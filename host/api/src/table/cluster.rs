@@ -1,4 +1,4 @@
-//! Columns of limits, quotas, priorities, templates, volumes and network policies.
+//! Columns of limits, definitions, quotas, priorities, templates, volumes and network policies.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -7,7 +7,8 @@ use super::{AGE, Layout, NAME, array, joined, number, since_creation, text, wide
 use crate::Object;
 use crate::selector::LabelSelector;
 
-pub(super) const LIMIT_RANGES: Layout = Layout {
+/// Of limits, and of definitions of kinds.
+pub(super) const WITH_CREATION: Layout = Layout {
     columns: &[NAME, text("Created At", "When the object was created.")],
     cells: |object, _| {
         vec![

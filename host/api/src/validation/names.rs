@@ -29,16 +29,16 @@ pub(super) fn label(name: &str) -> Vec<String> {
     words(name, 63, fits, LABEL)
 }
 
-/// DNS-1123 subdomain: most names.
-pub(super) fn subdomain(name: &str) -> Vec<String> {
+/// DNS-1123 subdomain: most names. What is wrong with one, in upstream's words.
+pub fn subdomain(name: &str) -> Vec<String> {
     let fits = name
         .split('.')
         .all(|part| !part.is_empty() && lower(part) && edges(part));
     words(name, 253, fits, SUBDOMAIN)
 }
 
-/// DNS-1035 label: a service.
-pub(super) fn label_1035(name: &str) -> Vec<String> {
+/// DNS-1035 label: a service. What is wrong with one, in upstream's words.
+pub fn label_1035(name: &str) -> Vec<String> {
     let fits = name.starts_with(|c: char| c.is_ascii_lowercase()) && lower(name) && edges(name);
     words(name, 63, fits, LABEL_1035)
 }

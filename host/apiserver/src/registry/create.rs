@@ -68,14 +68,18 @@ impl Registry {
         let resource = write.resource();
         let strategy = self.strategies.of(resource);
         let submitted = object.remove(&["metadata", "managedFields"]);
-        let managed = write.signed(None, draft::complete(resource, object.clone()), submitted);
+        let managed = write.signed(
+            None,
+            draft::complete(write.address, object.clone()),
+            submitted,
+        );
         stamp_new(&mut object, strategy.generations());
         if resource.has(Subresource::Status) && !strategy.created_with_status() {
             object.remove(&["status"]);
         }
         strategy.prepare_create(&mut object);
-        let mut object = draft::complete(resource, object);
-        validate(resource, None, &object)?;
+        let mut object = draft::complete(write.address, object);
+        validate(write.address, None, &object)?;
         sign::put(&mut object, managed);
         let mut object = self.admit(write, None, object).await?;
         let key = objects::key(resource, object.namespace(), object.name());

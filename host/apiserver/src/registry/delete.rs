@@ -190,14 +190,14 @@ fn plan(
         );
         new.set(&["metadata", "deletionGracePeriodSeconds"], json!(grace));
     }
+    if first {
+        strategy.marked(&mut new);
+    }
     if ended(strategy, &new) {
         return Plan::Remove;
     }
-    if first {
-        if strategy.generations() {
-            new.set(&["metadata", "generation"], json!(old.generation() + 1));
-        }
-        strategy.marked(&mut new);
+    if first && strategy.generations() {
+        new.set(&["metadata", "generation"], json!(old.generation() + 1));
     }
     if new == *old {
         Plan::Nothing

@@ -116,7 +116,9 @@ pub(super) fn matches(
     if !options.selective {
         return Ok(true);
     }
-    let fields = options.fields.matches(address.resource, object);
+    let fields = options
+        .fields
+        .matches(address.resource, address.selectable(), object);
     let fields = fields.map_err(|error| Status::bad_request(error.to_string()))?;
     Ok(fields && options.labels.selects(object))
 }
@@ -125,6 +127,6 @@ pub(super) fn matches(
 pub(super) fn check_fields(address: &Address, options: &ListOptions) -> Result<(), Status> {
     options
         .fields
-        .check(address.resource)
+        .check(address.resource, address.selectable())
         .map_err(|error| Status::bad_request(error.to_string()))
 }

@@ -146,11 +146,10 @@ impl Registry {
     async fn count(&self, object: &Object) -> Result<(), Status> {
         let user = User::new("system:apiserver", ["system:masters"]);
         let address = Address {
-            resource: &resources::RESOURCE_QUOTAS,
-            version: resources::RESOURCE_QUOTAS.storage_version().to_owned(),
             namespace: object.namespace().to_owned(),
             name: object.name().to_owned(),
             subresource: "status".to_owned(),
+            ..Address::of(&resources::RESOURCE_QUOTAS)
         };
         let options = WriteOptions {
             dry_run: false,
@@ -178,7 +177,8 @@ impl Registry {
     fn usage(&self, object: &Object) -> (Usage, Usage) {
         let hard = quota::hard(object);
         let mut total = Usage::new();
-        let kinds = resources::all().iter();
+        let catalogue = self.catalogue.load();
+        let kinds = catalogue.kinds();
         for resource in kinds.filter(|one| one.namespaced && one.is_stored()) {
             if !hard.keys().any(|name| concerns(resource, name)) {
                 continue;

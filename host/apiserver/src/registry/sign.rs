@@ -31,9 +31,9 @@ impl Write<'_> {
         if self.applied {
             return submitted;
         }
-        let resource = self.resource();
+        let form = self.address.form();
         self.authored(|author| {
-            managed::track(resource, old, &mut new, submitted.as_ref(), author);
+            managed::track(form, old, &mut new, submitted.as_ref(), author);
         });
         new.remove(&["metadata", "managedFields"])
     }

@@ -82,16 +82,16 @@ impl Registry {
         let mut submitted = proposed.remove(&["metadata", "managedFields"]);
         let mut new = merge(write.address, strategy, (&old, proposed), change.part)?;
         check_finalizers(write.address, &old, &new)?;
-        new = draft::complete(resource, new);
+        new = draft::complete(write.address, new);
         if change.part != Part::Binding {
-            validate(resource, Some(&old), &new)?;
+            validate(write.address, Some(&old), &new)?;
             submitted = write.signed(Some(&old), new.clone(), submitted);
         }
         sign::put(&mut new, submitted);
         new = self.admit(write, Some(&old), new).await?;
         let _place = self.reserve(resource, Some(&old), &new)?;
         let claim = strategy.claim(Some(&old), &mut new)?;
-        if strategy.generations() && wanted_state_changed(&old, &new) {
+        if strategy.generations() && wanted_state_changed(write.address, &old, &new) {
             new.set(&["metadata", "generation"], json!(old.generation() + 1));
         }
         new.set_resource_version(entry.modified);
@@ -240,12 +240,16 @@ fn check_finalizers(address: &Address, old: &Object, new: &Object) -> Result<(),
     Err(Status::invalid(address.resource, &address.name, &[fault]))
 }
 
-/// Whether anything but metadata and status differs.
-fn wanted_state_changed(old: &Object, new: &Object) -> bool {
+/// Whether anything but metadata and status differs. The status of a custom kind is a field like others unless it is a
+/// subresource.
+fn wanted_state_changed(address: &Address, old: &Object, new: &Object) -> bool {
+    let plain = address.custom.is_some() && !address.resource.has(Subresource::Status);
     let wanted = |object: &Object| {
         let mut map = object.as_map().clone();
         map.remove("metadata");
-        map.remove("status");
+        if !plain {
+            map.remove("status");
+        }
         map
     };
     wanted(old) != wanted(new)

@@ -15,10 +15,12 @@ use osier_process::body::BodyError;
 use rand::Rng;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Registry;
 use super::list::{check_fields, matches};
+use crate::catalogue::Catalogue;
 use crate::objects;
 use crate::query::{ListOptions, Since};
 use crate::render::Renderer;
@@ -47,6 +49,8 @@ pub(crate) struct WatchStream {
     ends: Instant,
     bookmark: Instant,
     stopping: CancellationToken,
+    /// New catalogues: when the kind is no longer what it was, the watch ends and its reader begins anew.
+    published: watch::Receiver<Option<Arc<Catalogue>>>,
     over: bool,
 }
 
@@ -86,6 +90,9 @@ impl Registry {
             .timeout
             .unwrap_or_else(|| LONGEST + rand::rng().random_range(0..LONGEST));
         let now = Instant::now();
+        // What was published since the address was read counts too.
+        let mut published = self.published.subscribe();
+        published.mark_changed();
         Ok(WatchStream {
             address: address.clone(),
             announce: options.send_initial && options.bookmarks,
@@ -96,6 +103,7 @@ impl Registry {
             ends: now + Duration::from_secs(seconds),
             bookmark: now + BOOKMARK,
             stopping: self.tasks.stopping(),
+            published,
             over: false,
             options,
         })
@@ -169,17 +177,24 @@ impl WatchStream {
         enum Woken {
             Event(Result<Arc<Event>, StoreError>),
             Bookmark,
+            Published,
             End,
         }
+        let custom = self.address.custom.is_some();
         let woken = tokio::select! {
             biased;
             event = self.events.next() => Woken::Event(event),
             () = self.stopping.cancelled() => Woken::End,
+            Ok(()) = self.published.changed(), if custom => Woken::Published,
             () = tokio::time::sleep_until(self.ends) => Woken::End,
             () = tokio::time::sleep_until(self.bookmark), if self.options.bookmarks => Woken::Bookmark,
         };
         match woken {
             Woken::Event(event) => self.take(event, buffer),
+            Woken::Published => {
+                let catalogue = self.published.borrow_and_update().clone();
+                self.over = catalogue.is_some_and(|now| !now.has(&self.address));
+            }
             Woken::Bookmark | Woken::End => {
                 self.revision = self.revision.max(self.events.progress());
                 self.bookmark = Instant::now() + BOOKMARK;

@@ -2,7 +2,7 @@
 
 use http::Response;
 use osier_api::managed::{self, ApplyError};
-use osier_api::{Fault, FaultKind, Object, Status, schema};
+use osier_api::{Fault, Object, Status};
 use osier_process::body::Body;
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ impl Exchange<'_> {
                     }) => {}
                 Err(refusal) => return Err(refusal),
                 Ok(object) if part == Part::Scale => {
-                    let mut response = respond::json(code, &scale(&object));
+                    let mut response = respond::json(code, &scale(self.address, &object));
                     respond::warn(&mut response, &write.warnings);
                     return Ok(response);
                 }
@@ -102,9 +102,7 @@ impl Exchange<'_> {
             return Err(Status::bad_request("metadata.managedFields must be nil"));
         }
         let strict = write.options.validation == FieldValidation::Strict;
-        let unknown = schema::check(address.resource, &config)
-            .into_iter()
-            .find(|fault| fault.kind == FaultKind::Unknown);
+        let unknown = draft::unknown(address, &config);
         if let Some(fault) = unknown.filter(|_| !strict) {
             let words = format!(".{}: field not declared in schema", fault.field);
             return Err(unfit(write, &words));
@@ -159,9 +157,9 @@ impl Exchange<'_> {
 }
 
 fn merged(write: &Write<'_>, live: Option<&Object>, wish: &Wish) -> Result<Object, Status> {
-    let resource = write.address.resource;
+    let form = write.address.form();
     let applied =
-        write.authored(|author| managed::apply(resource, live, &wish.config, author, wish.force));
+        write.authored(|author| managed::apply(form, live, &wish.config, author, wish.force));
     applied.map_err(|error| match error {
         ApplyError::Malformed(fault) => unfit(write, &fault.to_string()),
         ApplyError::Conflicts(ref conflicts) => {
@@ -201,10 +199,14 @@ fn unscaled(write: &Write<'_>, scale: &Value) -> Result<Value, Status> {
     }
     let mut metadata = fields(&scale["metadata"]);
     metadata.retain(|name, _| SCALE_METADATA.contains(&name.as_str()));
-    Ok(json!({
-        "apiVersion": address.api_version(), "kind": address.resource.kind,
-        "metadata": metadata, "spec": {"replicas": replicas},
-    }))
+    let mut config = match &address.custom {
+        Some(custom) => custom.scaled(replicas),
+        None => json!({"spec": {"replicas": replicas}}),
+    };
+    config["apiVersion"] = address.api_version().into();
+    config["kind"] = address.resource.kind.into();
+    config["metadata"] = metadata.into();
+    Ok(config)
 }
 
 fn misnamed(address: &Address, name: &str) -> Status {

@@ -3,13 +3,12 @@
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Response, StatusCode};
 use osier_api::Status;
+use osier_discovery::{Document, Form, OPENAPI_V2};
 use osier_process::body::{self, Body};
 use serde_json::json;
 
 use super::{Incoming, not_allowed};
-use crate::discovery::Document;
-use crate::openapi_v2;
-use crate::representation::Discovery;
+use crate::representation;
 use crate::respond;
 use crate::server::ApiServer;
 use crate::target::Target;
@@ -25,8 +24,9 @@ pub(super) fn answer(
     if !matches!(incoming.head.method, Method::GET | Method::HEAD) && *target != Target::Unknown {
         return Err(not_allowed());
     }
-    let form = Discovery::negotiate(&incoming.accept());
-    let discovery = &server.discovery;
+    let form = representation::discovery(&incoming.accept());
+    let catalogue = server.registry.catalogue.load();
+    let (discovery, openapi) = (&catalogue.discovery, &catalogue.openapi);
     let unknown = Status::no_such_resource;
     match target {
         Target::Health => Ok(health(server, incoming)),
@@ -41,16 +41,16 @@ pub(super) fn answer(
         Target::Groups => Ok(discovered(discovery.groups(form), form, incoming)),
         Target::Group(group) => {
             let document = discovery.group(group).ok_or_else(unknown)?;
-            Ok(discovered(document, Discovery::Legacy, incoming))
+            Ok(discovered(document, Form::Legacy, incoming))
         }
         Target::GroupVersion(group, version) => {
             let document = discovery.version(group, version).ok_or_else(unknown)?;
-            Ok(discovered(document, Discovery::Legacy, incoming))
+            Ok(discovered(document, Form::Legacy, incoming))
         }
-        Target::OpenApiV2 => Ok(tagged(server.openapi.v2(), openapi_v2::MEDIA, incoming)),
-        Target::OpenApiV3 => Ok(tagged(server.openapi.index(), respond::JSON, incoming)),
+        Target::OpenApiV2 => Ok(tagged(openapi.v2(), OPENAPI_V2, incoming)),
+        Target::OpenApiV3 => Ok(tagged(openapi.index(), respond::JSON, incoming)),
         Target::OpenApiV3Document(path) => {
-            let document = server.openapi.document(path).ok_or_else(unknown)?;
+            let document = openapi.document(path).ok_or_else(unknown)?;
             let mut response = tagged(document, respond::JSON, incoming);
             // A document that was asked for by the hash of its content never changes.
             if incoming
@@ -69,13 +69,13 @@ pub(super) fn answer(
     }
 }
 
-fn discovered(document: &Document, form: Discovery, incoming: &Incoming) -> Response<Body> {
+fn discovered(document: &Document, form: Form, incoming: &Incoming) -> Response<Body> {
     let media = match form {
-        Discovery::Legacy => respond::JSON,
-        Discovery::Aggregated("v2") => {
+        Form::Legacy => respond::JSON,
+        Form::Aggregated("v2") => {
             "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
         }
-        Discovery::Aggregated(_) => {
+        Form::Aggregated(_) => {
             "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
         }
     };

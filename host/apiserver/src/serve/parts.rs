@@ -70,7 +70,7 @@ impl Exchange<'_> {
 
     fn show_scale(self) -> Result<Response<Body>, Status> {
         let object = self.server.registry.get(self.address)?;
-        Ok(respond::json(200, &scale(&object)))
+        Ok(respond::json(200, &scale(self.address, &object)))
     }
 
     async fn write_scale(mut self) -> Result<Response<Body>, Status> {
@@ -83,13 +83,13 @@ impl Exchange<'_> {
             Some(_) => patch::read(&self.incoming.bytes().await?)?.value,
             None => self.plain_body().await?,
         };
-        let resource = self.address.resource;
+        let address = self.address;
         let make = |old: &Object, _: &mut Vec<String>| {
             let wanted = match way {
-                Some(way) => way.apply(resource, &scale(old), &body)?,
+                Some(way) => way.apply(address.resource, &scale(address, old), &body)?,
                 None => body.clone(),
             };
-            rescale(old, &wanted)
+            rescale(address, old, &wanted)
         };
         let stored = self
             .server
@@ -102,7 +102,7 @@ impl Exchange<'_> {
                 },
             )
             .await?;
-        Ok(respond::json(200, &scale(&stored)))
+        Ok(respond::json(200, &scale(address, &stored)))
     }
 
     async fn bind(mut self) -> Result<Response<Body>, Status> {
@@ -213,11 +213,10 @@ async fn spend_budget(
         return Ok(());
     };
     let address = Address {
-        resource: &POD_DISRUPTION_BUDGETS,
-        version: "v1".to_owned(),
         namespace: pod.namespace().to_owned(),
         name: budget.name().to_owned(),
         subresource: "status".to_owned(),
+        ..Address::of(&POD_DISRUPTION_BUDGETS)
     };
     write.address = &address;
     let now = clock::seconds(clock::now());
@@ -259,7 +258,7 @@ fn bound(pod: &Object, node: &str, binding: &Value) -> Object {
 }
 
 /// The replica count of an object as an `autoscaling/v1` Scale.
-pub(super) fn scale(object: &Object) -> Value {
+pub(super) fn scale(address: &Address, object: &Object) -> Value {
     let mut metadata = Map::new();
     for field in [
         "name",
@@ -278,18 +277,23 @@ pub(super) fn scale(object: &Object) -> Value {
             .and_then(Value::as_i64)
             .unwrap_or(0)
     };
-    let selector = LabelSelector::of_controller(object).unwrap_or_default();
+    let custom = address.custom.as_ref();
+    let custom = custom.and_then(|custom| custom.replicas(object));
+    let (wanted, found, selector) = custom.unwrap_or_else(|| {
+        let selector = LabelSelector::of_controller(object).unwrap_or_default();
+        (number("spec"), number("status"), selector.to_string())
+    });
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": metadata,
-        "spec": {"replicas": number("spec")},
-        "status": {"replicas": number("status"), "selector": selector.to_string()},
+        "spec": {"replicas": wanted},
+        "status": {"replicas": found, "selector": selector},
     })
 }
 
 /// The object with the replica count that a Scale wants; the Scale's resource version is a precondition.
-fn rescale(old: &Object, wanted: &Value) -> Result<Object, Status> {
+fn rescale(address: &Address, old: &Object, wanted: &Value) -> Result<Object, Status> {
     let replicas = wanted
         .pointer("/spec/replicas")
         .cloned()
@@ -303,7 +307,10 @@ fn rescale(old: &Object, wanted: &Value) -> Result<Object, Status> {
         )));
     }
     let mut new = old.clone();
-    new.set(&["spec", "replicas"], replicas);
+    match &address.custom {
+        Some(custom) => custom.scale(&mut new, replicas),
+        None => new.set(&["spec", "replicas"], replicas),
+    }
     if let Some(version) = wanted.pointer("/metadata/resourceVersion") {
         new.set(&["metadata", "resourceVersion"], version.clone());
     }

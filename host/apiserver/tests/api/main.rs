@@ -6,6 +6,7 @@ mod access;
 mod applies;
 mod audits;
 mod bodies;
+mod custom;
 mod deletes;
 mod documents;
 mod limits;

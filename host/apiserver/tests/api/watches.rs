@@ -5,6 +5,7 @@ use osier_apiserver::User;
 use osier_process::body::Body;
 use serde_json::{Value, json};
 
+use crate::custom::{DEFINITION, DEFINITIONS, TABS, definition, tab};
 use crate::server::{MAPS, Server, map, request};
 
 /// Reads the events of a watch one by one.
@@ -280,4 +281,24 @@ async fn a_future_revision_is_refused() {
             .code,
         504
     );
+}
+
+#[tokio::test]
+async fn a_watch_of_a_kind_ends_when_its_definition_changes_and_goes_on_when_another_does() {
+    let server = Server::new().await;
+    server.post(DEFINITIONS, definition()).await.good();
+    let mut events = Events::open(&server, &format!("{TABS}?watch=true"), "").await;
+    server.post(TABS, tab("a")).await.good();
+    assert_eq!(events.brief().await, brief("ADDED", "a"));
+    let mut other = definition();
+    other["metadata"]["name"] = json!("tabs.stable.example.com");
+    other["spec"]["names"] = json!({"plural": "tabs", "kind": "Tab"});
+    server.post(DEFINITIONS, other).await.good();
+    server.post(TABS, tab("b")).await.good();
+    assert_eq!(events.brief().await, brief("ADDED", "b"));
+    let columns = json!([{"op": "remove", "path": "/spec/versions/0/additionalPrinterColumns"}]);
+    let media = "application/json-patch+json";
+    let change = request("PATCH", DEFINITION, media, &columns.to_string());
+    server.send(change).await.good();
+    assert_eq!(events.next().await, None);
 }

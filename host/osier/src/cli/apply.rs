@@ -1,5 +1,6 @@
 //! `osier apply` and `osier delete`: for those without `kubectl`.
 
+use super::kinds;
 use super::manifests::{self, Manifest};
 use crate::arguments::Files;
 use anyhow::{Context as _, bail};
@@ -9,21 +10,30 @@ use osier_client::{Client, DeleteOptions, Part};
 /// Creates what is missing and merges the manifest into what is there (RFC 7386).
 pub(crate) async fn apply(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
-    each(files, async |manifest| apply_one(&client, manifest).await).await
+    each(&client, files, async |manifest| {
+        apply_one(&client, manifest).await
+    })
+    .await
 }
 
 /// Deletes what the manifests name, last first.
 pub(crate) async fn delete(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
-    each(files, async |manifest| delete_one(&client, manifest).await).await
+    each(&client, files, async |manifest| {
+        delete_one(&client, manifest).await
+    })
+    .await
 }
 
 async fn each(
+    client: &Client,
     files: &Files,
     act: impl AsyncFn(&Manifest) -> anyhow::Result<&'static str>,
 ) -> anyhow::Result<()> {
     let mut refused = 0;
-    for manifest in manifests::read(&files.files, &files.connection.namespace)? {
+    let kinds = kinds::served(client).await?;
+    let place = files.connection.namespace.as_str();
+    for manifest in manifests::read(&files.files, place, &kinds)? {
         let name = format!(
             "{}/{}",
             full_name(manifest.resource),

@@ -1,20 +1,21 @@
 //! `osier get`: the API server's own table, aligned; or the objects as they are.
 
 use super::apply::full_name;
+use super::kinds::named;
 use crate::arguments::{Form, Get};
 use anyhow::bail;
-use osier_api::{Object, Resource, resources, table};
-use osier_client::Query;
+use osier_api::{Object, Resource, table};
+use osier_client::{Client, Query};
 use serde_json::Value;
 
 /// Shows objects.
 pub(crate) async fn get(get: &Get) -> anyhow::Result<()> {
     let (resource, name) = split(&get.resource, get.name.as_deref());
-    let resource = named(resource)?;
     if name.is_some() && get.selector.is_some() {
         bail!("a name and a selector exclude each other: leave one out");
     }
     let client = super::connect(&get.connection)?;
+    let resource = named(&client, resource).await?;
     let namespace = if get.all_namespaces || !resource.namespaced {
         ""
     } else {
@@ -47,7 +48,8 @@ pub(crate) async fn get(get: &Get) -> anyhow::Result<()> {
                 namespaces: get.all_namespaces && resource.namespaced,
                 wide: get.output.is_some(),
             };
-            print!("{}", aligned(&rows(resource, &objects, columns)));
+            let table = printed(&client, (resource, namespace), &objects, get).await?;
+            print!("{}", aligned(&rows(&table, &objects, columns)));
         }
     }
     Ok(())
@@ -59,25 +61,6 @@ pub(super) fn split<'a>(text: &'a str, name: Option<&'a str>) -> (&'a str, Optio
         (Some((resource, name)), None) => (resource, Some(name)),
         _ => (text, name),
     }
-}
-
-/// The resource of this name: plural, singular or short, and with its group behind a dot if it says one.
-pub(super) fn named(name: &str) -> anyhow::Result<&'static Resource> {
-    let (word, group) = match name.split_once('.') {
-        Some((word, group)) => (word, Some(group)),
-        None => (name, None),
-    };
-    let matches = |found: &&&'static Resource| {
-        let called =
-            found.plural == word || found.singular == word || found.short_names.contains(&word);
-        called && group.is_none_or(|group| found.group == group)
-    };
-    if let Some(found) = resources::all().iter().find(matches) {
-        return Ok(found);
-    }
-    let known = resources::all().iter().map(|resource| resource.plural);
-    let known: Vec<&str> = known.collect();
-    bail!("{name}: no such resource; one of {}", known.join(", "))
 }
 
 fn whole(single: bool, mut objects: Vec<Object>) -> Value {
@@ -97,8 +80,30 @@ struct Columns {
     wide: bool,
 }
 
-fn rows(resource: &'static Resource, objects: &[Object], wanted: Columns) -> Vec<Vec<String>> {
-    let table = table::render(resource, objects, osier_process::clock::now());
+/// The objects as a Table; of a kind that is none of ours only the server knows the columns.
+async fn printed(
+    client: &Client,
+    (resource, namespace): (&'static Resource, &str),
+    objects: &[Object],
+    get: &Get,
+) -> anyhow::Result<Value> {
+    if osier_api::resources::all().contains(&resource) {
+        return Ok(table::render(
+            resource,
+            objects,
+            osier_process::clock::now(),
+        ));
+    }
+    let name = split(&get.resource, get.name.as_deref()).1;
+    let query = Query {
+        labels: get.selector.clone(),
+        fields: name.map(|name| format!("metadata.name={name}")),
+        ..Query::default()
+    };
+    Ok(client.table(resource, namespace, &query).await?)
+}
+
+fn rows(table: &Value, objects: &[Object], wanted: Columns) -> Vec<Vec<String>> {
     let columns = table["columnDefinitions"]
         .as_array()
         .cloned()
@@ -128,9 +133,11 @@ fn rows(resource: &'static Resource, objects: &[Object], wanted: Columns) -> Vec
 }
 
 fn cell(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Columns as wide as their widest cell, three spaces apart, as `kubectl` prints them.
@@ -167,13 +174,7 @@ mod tests {
         assert_eq!(aligned(&rows), "NAME         AGE\nreviews-v1   5m\n");
     }
     #[test]
-    fn resources_are_named_as_people_do() {
-        let plural = |name: &str| named(name).map(|resource| resource.plural).ok();
-        for name in ["pods", "pod", "po"] {
-            assert_eq!(plural(name), Some("pods"));
-        }
-        assert_eq!(plural("deployment.apps"), Some("deployments"));
-        assert_eq!(plural("deployment.batch"), None);
+    fn a_name_stands_behind_a_slash_or_alone() {
         assert_eq!(split("pod/a", None), ("pod", Some("a")));
         assert_eq!(split("pod", Some("a")), ("pod", Some("a")));
     }

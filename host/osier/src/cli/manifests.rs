@@ -1,7 +1,7 @@
 //! Reading manifests: files, directories and standard input, YAML or JSON, several documents each, `List` kinds opened.
 
 use anyhow::{Context as _, bail};
-use osier_api::{Object, Resource, resources};
+use osier_api::{Object, Resource};
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::io::Read as _;
@@ -15,11 +15,15 @@ pub(crate) struct Manifest {
     pub(crate) object: Object,
 }
 
-/// Everything in `files`, in the order of files and documents.
+/// Everything in `files`, in the order of files and documents; `kinds` are those that there are.
 ///
 /// # Errors
 /// Names the file, the document and what is wrong.
-pub(crate) fn read(files: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<Manifest>> {
+pub(crate) fn read(
+    files: &[PathBuf],
+    namespace: &str,
+    kinds: &[&'static Resource],
+) -> anyhow::Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
     for path in files {
         for (name, text) in texts(path)? {
@@ -29,7 +33,7 @@ pub(crate) fn read(files: &[PathBuf], namespace: &str) -> anyhow::Result<Vec<Man
                 .enumerate()
             {
                 let place = || format!("{name}, document {}", index + 1);
-                collect(value, namespace, &mut manifests).with_context(place)?;
+                collect(value, (namespace, kinds), &mut manifests).with_context(place)?;
             }
         }
     }
@@ -73,21 +77,25 @@ fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
         .collect())
 }
 
-fn collect(value: Value, namespace: &str, into: &mut Vec<Manifest>) -> anyhow::Result<()> {
+fn collect(
+    value: Value,
+    (namespace, kinds): (&str, &[&'static Resource]),
+    into: &mut Vec<Manifest>,
+) -> anyhow::Result<()> {
     if value.get("kind").and_then(Value::as_str) == Some("List") {
         let items = Vec::<Value>::deserialize(value.get("items").unwrap_or(&Value::Null))?;
         return items
             .into_iter()
-            .try_for_each(|item| collect(item, namespace, into));
+            .try_for_each(|item| collect(item, (namespace, kinds), into));
     }
     let mut object = Object::from_value(value)?;
     let (group, version) = object
         .api_version()
         .rsplit_once('/')
         .unwrap_or(("", object.api_version()));
-    let Some(resource) =
-        resources::by_kind(group, object.kind()).filter(|found| found.versions.contains(&version))
-    else {
+    let mut named = kinds.iter().copied();
+    let named = named.find(|found| found.group == group && found.kind == object.kind());
+    let Some(resource) = named.filter(|found| found.versions.contains(&version)) else {
         bail!(
             "apiVersion {}, kind {}: not served here; `kubectl api-resources` lists what is",
             object.api_version(),
@@ -104,6 +112,8 @@ fn collect(value: Value, namespace: &str, into: &mut Vec<Manifest>) -> anyhow::R
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+    use osier_api::resources;
+
     use super::*;
 
     #[test]
@@ -112,7 +122,7 @@ mod tests {
         let path = directory.path().join("a.yaml");
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: b}\n";
         std::fs::write(&path, text).unwrap();
-        let read = read(&[path], "default").unwrap();
+        let read = read(&[path], "default", resources::all()).unwrap();
         let told: Vec<_> = read
             .iter()
             .map(|found| (found.resource.kind, found.object.namespace()))
@@ -129,7 +139,10 @@ mod tests {
             "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a}\n",
         )
         .unwrap();
-        let told = format!("{:#}", read(&[path], "default").err().unwrap());
+        let told = format!(
+            "{:#}",
+            read(&[path], "default", resources::all()).err().unwrap()
+        );
         assert!(
             told.contains("document 1") && told.contains("Widget"),
             "{told}"

@@ -1,7 +1,8 @@
 //! `osier wait`: until an object has a condition, or is gone.
 
 use super::apply::full_name;
-use super::get::{named, split};
+use super::get::split;
+use super::kinds::named;
 use crate::arguments::Wait;
 use anyhow::{Context as _, anyhow, bail};
 use osier_api::{Object, Resource};
@@ -22,9 +23,9 @@ enum Goal {
 pub(crate) async fn wait(wait: &Wait) -> anyhow::Result<()> {
     let (resource, name) = split(&wait.object, wait.name.as_deref());
     let name = name.with_context(|| format!("{resource}: which one? Write {resource}/NAME"))?;
-    let resource = named(resource)?;
     let goal = Goal::parse(&wait.goal)?;
     let client = super::connect(&wait.connection)?;
+    let resource = named(&client, resource).await?;
     let namespace = if resource.namespaced {
         wait.connection.namespace.as_str()
     } else {

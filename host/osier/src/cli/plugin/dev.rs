@@ -103,7 +103,7 @@ impl Bench {
     async fn apply(&self, digest: &str) -> anyhow::Result<Vec<String>> {
         let file = self.project.dir.join("plugin.yaml");
         let mut plugins = Vec::new();
-        for mut manifest in manifests::read(&[file], &self.namespace)? {
+        for mut manifest in manifests::read(&[file], &self.namespace, resources::all())? {
             if manifest.resource.plural == resources::PLUGINS.plural {
                 manifest
                     .object

@@ -5,35 +5,31 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use osier_api::{Resource, Subresource, schema};
 use serde_json::{Map, Value, json};
 
-use crate::discovery::{self, Document};
+use crate::Entry;
+use crate::document::Document;
+use crate::groups::{self, Versions};
 use crate::openapi_v2;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
-/// All OpenAPI documents, made once.
-pub(crate) struct Documents {
+/// All OpenAPI documents of one state of the kinds.
+pub struct Documents {
     index: Document,
     documents: BTreeMap<String, Document>,
     v2: Document,
+    /// The part of `v2` that is about our own kinds.
+    own_v2: Bytes,
 }
 
 impl Documents {
-    pub(crate) fn new() -> Self {
-        let mut documents = BTreeMap::new();
-        for (group, versions) in discovery::groups() {
-            for (version, resources) in versions {
-                let path = if group.is_empty() {
-                    format!("api/{version}")
-                } else {
-                    format!("apis/{group}/{version}")
-                };
-                let value = document(&path, version, &resources);
-                documents.insert(path, Document::new(&value));
-            }
-        }
+    /// The documents of these kinds. What is known of our own, which never changes, is taken from `before`.
+    pub fn new(entries: &[Entry<'_>], before: Option<&Self>) -> Self {
+        let groups = groups::groups(entries);
+        let documents = documents(&groups, before);
         let paths: Map<String, Value> = documents
             .iter()
             .map(|(path, document)| {
@@ -41,31 +37,60 @@ impl Documents {
                 (path.clone(), json!({"serverRelativeURL": url}))
             })
             .collect();
+        let (own, custom): (Vec<Entry<'_>>, Vec<Entry<'_>>) =
+            entries.iter().partition(|entry| entry.document.is_none());
+        let own_v2 = before.map_or_else(|| openapi_v2::own(&own), |before| before.own_v2.clone());
         Self {
             index: Document::new(&json!({"paths": paths})),
             documents,
-            v2: openapi_v2::document(),
+            v2: openapi_v2::document(&own_v2, &custom),
+            own_v2,
         }
     }
 
-    pub(crate) fn index(&self) -> &Document {
+    /// The index of documents.
+    pub fn index(&self) -> &Document {
         &self.index
     }
 
     /// The document of `api/v1` or `apis/GROUP/VERSION`.
-    pub(crate) fn document(&self, path: &str) -> Option<&Document> {
+    pub fn document(&self, path: &str) -> Option<&Document> {
         self.documents.get(path)
     }
 
     /// Everything in one protobuf document of the version before.
-    pub(crate) fn v2(&self) -> &Document {
+    pub fn v2(&self) -> &Document {
         &self.v2
     }
 }
 
-fn document(path: &str, version: &str, resources: &[&'static Resource]) -> Value {
+fn documents(
+    groups: &[(&'static str, Versions<'_>)],
+    before: Option<&Documents>,
+) -> BTreeMap<String, Document> {
+    let mut documents = BTreeMap::new();
+    for (group, versions) in groups {
+        for (version, entries) in versions {
+            let path = match *group {
+                "" => format!("api/{version}"),
+                group => format!("apis/{group}/{version}"),
+            };
+            let own = entries.iter().all(|entry| entry.document.is_none());
+            let made = before
+                .filter(|_| own)
+                .and_then(|before| before.document(&path));
+            let made = made.cloned();
+            let document =
+                made.unwrap_or_else(|| Document::new(&document(&path, version, entries)));
+            documents.insert(path, document);
+        }
+    }
+    documents
+}
+
+fn document(path: &str, version: &str, entries: &[Entry<'_>]) -> Value {
     let mut paths = Map::new();
-    for resource in resources {
+    for Entry { resource, .. } in entries {
         paths.extend(
             Paths {
                 root: path,
@@ -79,18 +104,19 @@ fn document(path: &str, version: &str, resources: &[&'static Resource]) -> Value
         "openapi": "3.0.0",
         "info": {"title": "Osier", "version": env!("CARGO_PKG_VERSION")},
         "paths": paths,
-        "components": {"schemas": schemas(version, resources)},
+        "components": {"schemas": schemas(version, entries)},
     })
 }
 
 /// The schemas of a group version, with all that they refer to.
-fn schemas(version: &str, resources: &[&'static Resource]) -> Map<String, Value> {
+fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
     let shared = [
         format!("{META}.ListMeta"),
         format!("{META}.Status"),
         format!("{META}.DeleteOptions"),
     ];
-    let mut roots: Vec<&str> = resources.iter().map(|resource| resource.schema).collect();
+    let mut roots: Vec<&str> = entries.iter().map(|entry| entry.resource.schema).collect();
+    roots.push(schema::OBJECT_META);
     roots.extend(
         shared
             .iter()
@@ -101,9 +127,12 @@ fn schemas(version: &str, resources: &[&'static Resource]) -> Map<String, Value>
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), schema::definition(name)?.clone())))
         .collect();
-    for resource in resources {
+    for Entry { resource, document } in entries {
         let kind =
             |kind: String| json!([{"group": resource.group, "version": version, "kind": kind}]);
+        if let Some(document) = document {
+            schemas.insert(resource.schema.to_owned(), (*document).clone());
+        }
         if let Some(Value::Object(own)) = schemas.get_mut(resource.schema) {
             own.insert(GVK.to_owned(), kind(resource.kind.to_owned()));
         }
@@ -115,7 +144,7 @@ fn schemas(version: &str, resources: &[&'static Resource]) -> Map<String, Value>
                 "apiVersion": {"type": "string"},
                 "kind": {"type": "string"},
                 "metadata": reference(&format!("{META}.ListMeta")),
-                "items": {"type": "array", "items": reference(resource.schema)},
+                "items": {"type": "array", "items": own(resource)},
             },
             GVK: kind(resource.list_kind()),
         });
@@ -129,10 +158,19 @@ const GVK: &str = "x-kubernetes-group-version-kind";
 /// A reference to a schema; to any object where there is no such schema.
 fn reference(name: &str) -> Value {
     if schema::definition(name).is_some() || name.ends_with("List") {
-        json!({"$ref": format!("#/components/schemas/{name}")})
+        reference_to(name)
     } else {
         json!({"type": "object"})
     }
+}
+
+/// A reference to the schema of a kind, which is in the document whoever defines it.
+fn own(resource: &Resource) -> Value {
+    reference_to(resource.schema)
+}
+
+fn reference_to(name: &str) -> Value {
+    json!({"$ref": format!("{}{name}", schema::REFERENCE)})
 }
 
 /// The paths of one resource in one version.
@@ -153,7 +191,7 @@ impl Paths<'_> {
                 ""
             };
             let path = format!("/{root}/{place}{}", resource.plural);
-            let post = self.write("post", &reference(resource.schema));
+            let post = self.write("post", &own(resource));
             paths.insert(
                 path,
                 json!({"post": post, "parameters": self.places(false)}),
@@ -172,7 +210,7 @@ impl Paths<'_> {
         };
         let item = format!("{collection}/{{name}}");
         if !resource.is_stored() {
-            let one = self.operation("get", &reference(resource.schema));
+            let one = self.operation("get", &own(resource));
             let all = self.operation("list", &list(resource));
             for (path, get, item) in [(item, one, true), (collection, all, false)] {
                 paths.insert(path, json!({"get": get, "parameters": self.places(item)}));
@@ -191,7 +229,7 @@ impl Paths<'_> {
         let resource = self.resource;
         let mut operations = json!({
             "get": self.operation("list", &list(resource)),
-            "post": self.write("post", &reference(resource.schema)),
+            "post": self.write("post", &own(resource)),
             "parameters": self.places(false),
         });
         if resource.verbs.contains(&"deletecollection") {
@@ -202,7 +240,7 @@ impl Paths<'_> {
     }
 
     fn item(&self) -> Value {
-        let own = reference(self.resource.schema);
+        let own = own(self.resource);
         json!({
             "get": self.operation("get", &own),
             "put": self.write("put", &own),
@@ -213,9 +251,9 @@ impl Paths<'_> {
     }
 
     fn part(&self, part: Subresource) -> Value {
-        let described = discovery::part(self.resource, part);
+        let described = groups::part(self.resource, part);
         let body = if described.kind == self.resource.kind {
-            reference(self.resource.schema)
+            own(self.resource)
         } else {
             json!({"type": "object"})
         };

@@ -3,41 +3,27 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-use osier_api::{Resource, Subresource, resources};
+use osier_api::resources::by_priority;
+use osier_api::{Resource, Subresource};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::representation::Discovery;
+use crate::Entry;
+use crate::document::Document;
 
-/// Versions of one group, best first, each with its resources.
-type Versions = Vec<(&'static str, Vec<&'static Resource>)>;
+/// Versions of one group, best first, each with its kinds.
+pub(crate) type Versions<'a> = Vec<(&'static str, Vec<Entry<'a>>)>;
 
-/// A document with the tag of its content.
-#[derive(Clone, Debug)]
-pub(crate) struct Document {
-    pub(crate) body: Bytes,
-    pub(crate) tag: String,
+/// The form of a discovery document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One document a group version.
+    Legacy,
+    /// Everything in one document, of this version of `apidiscovery.k8s.io`.
+    Aggregated(&'static str),
 }
 
-impl Document {
-    pub(crate) fn new(value: &Value) -> Self {
-        let body = value.to_string();
-        let digest = Sha256::digest(body.as_bytes());
-        let tag: String = digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
-        Self {
-            body: body.into(),
-            tag,
-        }
-    }
-}
-
-/// All discovery documents, made once.
-pub(crate) struct Documents {
+/// All discovery documents of one state of the kinds.
+pub struct Documents {
     core: Forms,
     groups: Forms,
     group: BTreeMap<String, Document>,
@@ -52,7 +38,7 @@ struct Forms {
 }
 
 impl Forms {
-    fn new(legacy: &Value, groups: &[(&'static str, Versions)]) -> Self {
+    fn new(legacy: &Value, groups: &[(&'static str, Versions<'_>)]) -> Self {
         Self {
             legacy: Document::new(legacy),
             v2: Document::new(&aggregated("v2", groups)),
@@ -60,18 +46,19 @@ impl Forms {
         }
     }
 
-    fn in_form(&self, form: Discovery) -> &Document {
+    fn in_form(&self, form: Form) -> &Document {
         match form {
-            Discovery::Legacy => &self.legacy,
-            Discovery::Aggregated("v2") => &self.v2,
-            Discovery::Aggregated(_) => &self.v2beta1,
+            Form::Legacy => &self.legacy,
+            Form::Aggregated("v2") => &self.v2,
+            Form::Aggregated(_) => &self.v2beta1,
         }
     }
 }
 
 impl Documents {
-    pub(crate) fn new() -> Self {
-        let all = groups();
+    /// The documents of these kinds.
+    pub fn new(entries: &[Entry<'_>]) -> Self {
+        let all = groups(entries);
         let (core, named): (Vec<_>, Vec<_>) =
             all.iter().cloned().partition(|(group, _)| group.is_empty());
         let listed: Vec<Value> = named
@@ -105,43 +92,46 @@ impl Documents {
     }
 
     /// `/api`.
-    pub(crate) fn core(&self, form: Discovery) -> &Document {
+    pub fn core(&self, form: Form) -> &Document {
         self.core.in_form(form)
     }
 
     /// `/apis`.
-    pub(crate) fn groups(&self, form: Discovery) -> &Document {
+    pub fn groups(&self, form: Form) -> &Document {
         self.groups.in_form(form)
     }
 
     /// `/apis/GROUP`.
-    pub(crate) fn group(&self, group: &str) -> Option<&Document> {
+    pub fn group(&self, group: &str) -> Option<&Document> {
         self.group.get(group)
     }
 
     /// `/api/v1` or `/apis/GROUP/VERSION`.
-    pub(crate) fn version(&self, group: &str, version: &str) -> Option<&Document> {
+    pub fn version(&self, group: &str, version: &str) -> Option<&Document> {
         self.version.get(&(group.to_owned(), version.to_owned()))
     }
 }
 
-/// Every group with its versions and their resources, in the order in which the resources are declared.
-pub(crate) fn groups() -> Vec<(&'static str, Versions)> {
-    let mut groups: Vec<(&'static str, Versions)> = Vec::new();
-    for resource in resources::all() {
-        let known = groups
-            .iter()
-            .position(|(group, _)| *group == resource.group);
+/// Every group with its versions and their kinds, in the order in which the kinds are given.
+pub(crate) fn groups<'a>(entries: &[Entry<'a>]) -> Vec<(&'static str, Versions<'a>)> {
+    let mut groups: Vec<(&'static str, Versions<'a>)> = Vec::new();
+    for entry in entries {
+        let group = entry.resource.group;
+        let known = groups.iter().position(|(name, _)| *name == group);
         let index = known.unwrap_or_else(|| {
-            groups.push((resource.group, Vec::new()));
+            groups.push((group, Vec::new()));
             groups.len() - 1
         });
-        for version in resource.versions {
-            let versions = &mut groups[index].1;
+        let versions = &mut groups[index].1;
+        for version in entry.resource.versions {
             match versions.iter_mut().find(|(name, _)| name == version) {
-                Some((_, members)) => members.push(resource),
-                None => versions.push((version, vec![resource])),
+                Some((_, members)) => members.push(*entry),
+                None => versions.push((version, vec![*entry])),
             }
+        }
+        // Our own kinds say which version is the best; what users add takes its place by the name.
+        if entry.document.is_some() {
+            versions.sort_by(|(a, _), (b, _)| by_priority(a, b));
         }
     }
     groups
@@ -202,7 +192,7 @@ pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
     }
 }
 
-fn api_group(group: &str, versions: &Versions) -> Value {
+fn api_group(group: &str, versions: &Versions<'_>) -> Value {
     let named: Vec<Value> = versions
         .iter()
         .map(|(version, _)| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
@@ -210,7 +200,7 @@ fn api_group(group: &str, versions: &Versions) -> Value {
     json!({"name": group, "versions": named, "preferredVersion": named.first()})
 }
 
-fn resource_list(group: &str, version: &str, members: &[&'static Resource]) -> Value {
+fn resource_list(group: &str, version: &str, members: &[Entry<'_>]) -> Value {
     let group_version = if group.is_empty() {
         version.to_owned()
     } else {
@@ -218,7 +208,7 @@ fn resource_list(group: &str, version: &str, members: &[&'static Resource]) -> V
     };
     let entries: Vec<Value> = members
         .iter()
-        .flat_map(|resource| {
+        .flat_map(|Entry { resource, .. }| {
             let parts = resource
                 .subresources
                 .iter()
@@ -261,7 +251,7 @@ fn legacy_part(resource: &Resource, part: PartOf) -> Value {
     entry
 }
 
-fn aggregated(form: &str, groups: &[(&'static str, Versions)]) -> Value {
+fn aggregated(form: &str, groups: &[(&'static str, Versions<'_>)]) -> Value {
     let items: Vec<Value> = groups
         .iter()
         .map(|(group, versions)| {
@@ -270,7 +260,7 @@ fn aggregated(form: &str, groups: &[(&'static str, Versions)]) -> Value {
                 .map(|(version, members)| {
                     let resources: Vec<Value> = members
                         .iter()
-                        .map(|resource| aggregated_resource(resource, version))
+                        .map(|entry| aggregated_resource(entry.resource, version))
                         .collect();
                     json!({"version": version, "resources": resources, "freshness": "Current"})
                 })

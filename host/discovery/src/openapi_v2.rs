@@ -4,34 +4,30 @@
 //! of each kind takes `dryRun` and `fieldValidation`.
 
 use bytes::Bytes;
-use osier_api::{Resource, resources, schema};
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use osier_api::{Resource, schema};
+use serde_json::{Map, Value, json};
 
-use crate::discovery::Document;
+use crate::Entry;
+use crate::document::Document;
 
 /// The type with `@` in it, which clients ask for, is not one that their own parsers accept in an answer.
-pub(crate) const MEDIA: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+pub const MEDIA: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 const REFERENCE: &str = "#/components/schemas/";
 
-/// The document of all kinds.
-pub(crate) fn document() -> Document {
+/// The part of the document that is about our own kinds.
+pub(crate) fn own(entries: &[Entry<'_>]) -> Bytes {
     let mut info = Message::default();
     info.text(1, "Osier");
     info.text(2, env!("CARGO_PKG_VERSION"));
     let mut definitions = Message::default();
-    let roots: Vec<&str> = resources::all()
-        .iter()
-        .map(|resource| resource.schema)
-        .collect();
+    let roots: Vec<&str> = entries.iter().map(|entry| entry.resource.schema).collect();
     for name in schema::closure(&roots) {
         let Some(value) = schema::definition(name) else {
             continue;
         };
-        let owner = resources::all()
-            .iter()
-            .find(|resource| resource.schema == name);
+        let mut owners = entries.iter().map(|entry| entry.resource);
+        let owner = owners.find(|resource| resource.schema == name);
         let mut definition = schema_message(value);
         if let Some(resource) = owner {
             definition.message(31, &kinds(resource));
@@ -41,20 +37,72 @@ pub(crate) fn document() -> Document {
     let mut document = Message::default();
     document.text(1, "2.0");
     document.message(2, &info);
-    document.message(8, &paths());
+    document.message(8, &paths(entries));
     document.message(9, &definitions);
-    let body = Bytes::from(document.0);
-    let tag: String = Sha256::digest(&body)
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02X}"))
-        .collect();
-    Document { body, tag }
+    Bytes::from(document.0)
 }
 
-fn paths() -> Message {
+/// The document of all kinds: our own part, and after it what users define. Readers merge the two, as protobuf has it.
+pub(crate) fn document(own: &Bytes, custom: &[Entry<'_>]) -> Document {
+    if custom.is_empty() {
+        return Document::of_bytes(own.clone());
+    }
+    let mut definitions = Message::default();
+    for Entry { resource, document } in custom {
+        let folded = document.map(folded).unwrap_or_default();
+        let mut definition = schema_message(&folded);
+        definition.message(31, &kinds(resource));
+        definitions.message(1, &named(resource.schema, &definition));
+    }
+    let mut document = Message(own.to_vec());
+    document.message(8, &paths(custom));
+    document.message(9, &definitions);
+    Document::of_bytes(Bytes::from(document.0))
+}
+
+/// A schema with less in it, as upstream publishes those of custom kinds here: where anything is allowed, or a null, or one
+/// of two types, the clients of this document would refuse what the server takes.
+fn folded(schema: &Value) -> Value {
+    let Value::Object(map) = schema else {
+        return schema.clone();
+    };
+    let open = [
+        "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-int-or-string",
+        "nullable",
+    ];
+    let open = open
+        .iter()
+        .any(|keyword| map.get(*keyword) == Some(&Value::Bool(true)));
+    let structure = [
+        "type",
+        "properties",
+        "items",
+        "additionalProperties",
+        "required",
+    ];
+    let kept = map
+        .iter()
+        .filter(|(key, _)| !(open && structure.contains(&key.as_str())));
+    let inner = |(key, value): (&String, &Value)| {
+        let value = match (key.as_str(), value) {
+            ("properties", Value::Object(all)) => {
+                let all = all
+                    .iter()
+                    .map(|(name, property)| (name.clone(), folded(property)));
+                Value::Object(all.collect::<Map<_, _>>())
+            }
+            ("items" | "additionalProperties", value) => folded(value),
+            _ => value.clone(),
+        };
+        (key.clone(), value)
+    };
+    Value::Object(kept.map(inner).collect())
+}
+
+fn paths(entries: &[Entry<'_>]) -> Message {
     let mut paths = Message::default();
-    for resource in resources::all() {
+    for Entry { resource, .. } in entries {
         for version in resource.versions {
             let mut patch = Message::default();
             for name in ["dryRun", "fieldValidation"] {
