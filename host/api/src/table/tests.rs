@@ -228,8 +228,24 @@ fn our_own_kinds() {
     );
     assert_eq!(
         policy,
-        ["x", "a,b", "Enforce", "False", "10m", "no plugin a"]
+        [
+            "x",
+            "a,b",
+            "Enforce",
+            "False",
+            "10m",
+            "<none>",
+            "no plugin a"
+        ]
     );
+    let tried = |reason: &str| {
+        let condition = json!({"type": "Rollout", "reason": reason});
+        let rollout = json!({"plugin": "next", "percent": 5});
+        let policy = json!({"spec": {"rollout": rollout}, "status": {"conditions": [condition]}});
+        cells(&POLICIES, policy)[5].clone()
+    };
+    assert_eq!(tried("Progressing"), "next 5%");
+    assert_eq!(tried("Aborted"), "next aborted");
     let route = cells(
         &VIRTUAL_SERVICES,
         json!({"spec": {"hosts": ["*"], "gateways": ["g", "mesh"]}}),
