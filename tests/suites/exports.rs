@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use anyhow::{Result, ensure};
-use osier_tests::artifacts::component;
+use osier_tests::artifacts::{binary, component};
 use osier_tests::{Node, http, objects, until};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -107,6 +108,79 @@ async fn objects_hold_for_the_callers_to_whom_they_are_exported() {
         Ok((lines.count() == 1).then_some(()))
     };
     until("one line for the cluster", SOON, once).await.unwrap();
+}
+
+/// Whether an object says that it is in force, and what it adds.
+async fn told(node: &Node, path: &str) -> Result<(String, String)> {
+    let object = objects::get(node, path).await?;
+    let conditions = object["status"]["conditions"].as_array();
+    let accepted = conditions
+        .into_iter()
+        .flatten()
+        .find(|one| one["type"] == "Accepted");
+    let accepted = accepted.cloned().unwrap_or_default();
+    let text = |field: &str| accepted[field].as_str().unwrap_or_default().to_owned();
+    Ok((text("reason"), text("message")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_says_whom_the_pods_of_its_namespace_call() {
+    let node = Node::start().unwrap();
+    for image in ["echo", "http"] {
+        let file = component(&format!("tests/{image}")).unwrap();
+        node.import(&format!("{image}:1.0"), &file).unwrap();
+    }
+    node.apply_text(include_str!("manifests/exports.yaml"))
+        .unwrap();
+    say(&node, "echo-v", "echo-v").await;
+    let own = json!({"egress": [{"hosts": ["./*"]}]});
+    apply(&node, &[istio("Sidecar", ("a", "default"), &own)]);
+    let reason = "is not in the scope of the caller: Sidecar a/default does not name it";
+    say(&node, reason, "echo-v").await;
+    // The access log says it, and who asks by the request's id is told too.
+    let refused = |line: &str| line.contains("osier::access") && line.contains(reason);
+    let logged = || async {
+        let log = node.log();
+        let line = log.lines().find(|line| refused(line));
+        Ok(line.map(ToOwned::to_owned))
+    };
+    let line = until("the refusal is logged", SOON, logged).await.unwrap();
+    let id = line.split("request_id=").nth(1).unwrap();
+    let id = id.trim_start_matches('"');
+    let id = id.split(['"', ' ']).next().unwrap();
+    let kubeconfig = node.kubeconfig();
+    let kubeconfig = kubeconfig.to_string_lossy();
+    let why = Command::new(binary().unwrap())
+        .args(["why", id, "--kubeconfig", &*kubeconfig])
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&why.stdout).into_owned();
+    assert!(why.contains("refused") && why.contains(reason), "{why}");
+    // What is not applied is told; the hosts that are named are called.
+    let wide =
+        json!({"egress": [{"hosts": ["shop/*"]}], "outboundTrafficPolicy": {"mode": "ALLOW_ANY"}});
+    apply(&node, &[istio("Sidecar", ("a", "default"), &wide)]);
+    say(&node, "echo-v", "echo-v").await;
+    let path = "/apis/networking.istio.io/v1/namespaces/a/sidecars/default";
+    let partly = || async {
+        let (reason, message) = told(&node, path).await?;
+        ensure!(reason == "PartlyInForce", "{reason}: {message}");
+        Ok(message.contains("stay refused").then_some(()))
+    };
+    until("the Sidecar says what is not applied", SOON, partly)
+        .await
+        .unwrap();
+    // One of the root namespace is for all that have none.
+    let root =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "osier-system"}});
+    let mesh = istio("Sidecar", ("osier-system", "mesh"), &own);
+    apply(&node, &[root, mesh]);
+    say(
+        &node,
+        "echo-v",
+        "Sidecar osier-system/mesh does not name it",
+    )
+    .await;
 }
 
 /// Sends every connection back what it says, until it is silent.

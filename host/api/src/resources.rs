@@ -289,6 +289,18 @@ pub static WORKLOAD_GROUPS: Resource = Resource {
     schema: "io.istio.networking.v1.WorkloadGroup",
     ..BASE
 };
+/// Istio's sidecars: which hosts pods call.
+pub static SIDECARS: Resource = Resource {
+    group: ISTIO_GROUP,
+    versions: ISTIO,
+    kind: "Sidecar",
+    plural: "sidecars",
+    singular: "sidecar",
+    categories: &["istio-io", "networking-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.networking.v1.Sidecar",
+    ..BASE
+};
 
 static OWN: &[&Resource] = &[
     &CONFIG_MAPS,
@@ -305,6 +317,7 @@ static OWN: &[&Resource] = &[
     &DESTINATION_RULES,
     &GATEWAYS,
     &SERVICE_ENTRIES,
+    &SIDECARS,
     &VIRTUAL_SERVICES,
     &WORKLOAD_ENTRIES,
     &WORKLOAD_GROUPS,

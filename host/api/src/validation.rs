@@ -23,6 +23,7 @@ mod probe;
 mod service;
 mod service_entry;
 mod share;
+mod sidecar;
 mod update;
 mod virtual_service;
 mod warnings;
@@ -97,6 +98,7 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("networking.istio.io", "gateways") => gateway::check(&spec),
         ("networking.istio.io", "serviceentries") => service_entry::check(&spec),
         ("networking.istio.io", "workloadentries") => service_entry::check_workload(&spec),
+        ("networking.istio.io", "sidecars") => sidecar::check(&spec),
         ("networking.istio.io", "workloadgroups") => service_entry::check_group(&spec),
         ("extensions.istio.io", "wasmplugins") => wasm_plugin::check(&spec),
         _ => Vec::new(),

@@ -55,6 +55,7 @@ struct Call {
     answered: Option<Duration>,
     status: u16,
     flags: &'static str,
+    reason: String,
     verdict: &'static str,
     bytes: (u64, u64),
     decisions: Vec<Decision>,
@@ -129,6 +130,7 @@ impl Call {
             answered: None,
             status: 0,
             flags: "-",
+            reason: String::new(),
             verdict: "",
             bytes: (0, 0),
             decisions: Vec::new(),
@@ -140,6 +142,7 @@ impl Call {
     /// Writes another call over this one; texts keep their memory.
     fn overwrite(&mut self, record: &Record<'_>) {
         copy(&mut self.id, record.request_id);
+        copy(&mut self.reason, record.reason);
         copy(&mut self.route, record.route);
         copy(&mut self.cluster, record.cluster);
         copy(&mut self.gateway, record.gateway.unwrap_or_default());
@@ -181,6 +184,7 @@ impl Call {
             "endpoint": self.endpoint.map(|endpoint| endpoint.to_string()),
             "status": self.status,
             "flags": self.flags,
+            "reason": self.reason,
             "verdict": self.verdict,
             "answeredMicros": self.answered.map(micros),
             "durationMicros": micros(self.duration),
@@ -260,6 +264,7 @@ mod tests {
             answered: Some(Duration::from_millis(5)),
             status: 200,
             flags: "-",
+            reason: "",
             request_bytes: 1,
             response_bytes: 2,
             route: "default",

@@ -11,7 +11,7 @@ use osier_api::Object;
 use osier_api::resources::networking::{INGRESS_CLASSES, INGRESSES};
 use osier_api::resources::{
     DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ENTRIES,
-    SERVICES, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
+    SERVICES, SIDECARS, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
@@ -66,6 +66,7 @@ pub(crate) struct Mirrors {
     service_entries: Arc<Informer>,
     workload_entries: Arc<Informer>,
     workload_groups: Arc<Informer>,
+    sidecars: Arc<Informer>,
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
     pub(crate) ingresses: Arc<Informer>,
@@ -95,6 +96,7 @@ impl Mirrors {
             service_entries: start(&SERVICE_ENTRIES),
             workload_entries: start(&WORKLOAD_ENTRIES),
             workload_groups: start(&WORKLOAD_GROUPS),
+            sidecars: start(&SIDECARS),
             nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
             namespaces: start(&NAMESPACES),
             ingresses: start(&INGRESSES),
@@ -114,6 +116,7 @@ impl Mirrors {
             &self.service_entries,
             &self.workload_entries,
             &self.workload_groups,
+            &self.sidecars,
             &self.nodes,
             &self.namespaces,
             &self.ingresses,
@@ -281,6 +284,7 @@ fn compile_all(
         service_entries: &mirrors.service_entries.list(),
         workload_entries: &mirrors.workload_entries.list(),
         workload_groups: &mirrors.workload_groups.list(),
+        sidecars: &mirrors.sidecars.list(),
         namespaces: &mirrors.namespaces.list(),
         ingresses: &mirrors.ingresses.list(),
         ingress_classes: &mirrors.ingress_classes.list(),

@@ -30,6 +30,7 @@ pub(crate) fn log(record: &Record<'_>) {
         protocol = ?record.version,
         status = record.status,
         flags = record.flags,
+        reason = Some(record.reason).filter(|reason| !reason.is_empty()),
         route = record.route,
         cluster = record.cluster,
         source,

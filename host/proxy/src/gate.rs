@@ -444,6 +444,8 @@ pub struct Record<'a> {
     pub status: u16,
     /// What went wrong in Envoy's letters, e.g. `UH`; `-` if nothing did.
     pub flags: &'static str,
+    /// Why the proxy refused the request; empty if it did not.
+    pub reason: &'a str,
     /// Bytes of the request's body.
     pub request_bytes: u64,
     /// Bytes of the response's body.

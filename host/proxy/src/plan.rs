@@ -153,7 +153,9 @@ fn no_cluster(missing: &Missing) -> Refusal {
 
 fn no_route(miss: Miss) -> Refusal {
     let (status, flag) = match &miss {
-        Miss::Outside(_) | Miss::NotExported(..) => (StatusCode::FORBIDDEN, Flag::NoRoute),
+        Miss::Outside(_) | Miss::NotExported(..) | Miss::OutOfScope(..) => {
+            (StatusCode::FORBIDDEN, Flag::NoRoute)
+        }
         Miss::NoHost => (StatusCode::BAD_REQUEST, Flag::BadRequest),
         Miss::OtherServer(_) => (StatusCode::MISDIRECTED_REQUEST, Flag::NoRoute),
         _ => (StatusCode::NOT_FOUND, Flag::NoRoute),

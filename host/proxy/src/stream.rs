@@ -78,7 +78,7 @@ pub(crate) fn concluded(
     deadline: Option<Instant>,
 ) -> Response<Body> {
     let mut response = answer.unwrap_or_else(|refusal| {
-        trace.flag = refusal.flag;
+        trace.note(&refusal);
         refusal.into_response(trace.grpc, &trace.request_id)
     });
     let cors = trace.route.as_ref().and_then(|route| route.cors.as_ref());

@@ -3,6 +3,7 @@
 //! A [`Trace`] is dropped exactly once, whatever happens: with the last byte of the response, with the response body that nobody
 //! wants any more, or with the future of a caller that went away. Dropping it is the report, so no path can forget it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -66,6 +67,8 @@ pub(crate) struct Trace {
     pub(crate) plugin: Option<Arc<str>>,
     pub(crate) status: u16,
     pub(crate) flag: Flag,
+    /// Why the proxy answered itself; empty if it did not, or as a route says.
+    reason: Cow<'static, str>,
     pub(crate) request_meter: Option<Arc<Meter>>,
     pub(crate) response_bytes: u64,
     /// When the head of the response was there.
@@ -128,6 +131,7 @@ impl Trace {
             plugin: None,
             status: 0,
             flag: Flag::None,
+            reason: Cow::Borrowed(""),
             request_meter: None,
             response_bytes: 0,
             answered: None,
@@ -276,8 +280,14 @@ impl Trace {
 
     /// The response that a refusal is, noted as what the caller got.
     pub(crate) fn local_reply(&mut self, refusal: Refusal) -> Response<Body> {
-        self.flag = refusal.flag;
+        self.note(&refusal);
         refusal.into_response(self.grpc, &self.request_id)
+    }
+
+    /// Remembers why the request ends here.
+    pub(crate) fn note(&mut self, refusal: &Refusal) {
+        self.flag = refusal.flag;
+        self.reason = refusal.reason.clone();
     }
 
     fn refused(&mut self, mut denial: Denial) -> Refusal {
@@ -324,6 +334,7 @@ impl Trace {
             answered: self.answered.map(|answered| answered - self.started),
             status: self.status,
             flags: self.flag.letters(),
+            reason: &self.reason,
             request_bytes: self
                 .request_meter
                 .as_ref()

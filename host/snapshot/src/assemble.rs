@@ -21,7 +21,7 @@ pub(crate) fn mesh(
     (services, previous): (&Snapshot, &Snapshot),
     (found, parents): (&mut Vec<Finding>, &mut [Vec<ParentStanding>]),
 ) -> HostIndex<HostSeen> {
-    let (mut claims, mut by_service) = (HashMap::new(), HashMap::new());
+    let (mut claims, mut by_service) = (HashMap::new(), ByService::new());
     for (set, parents) in sets.iter().zip(parents) {
         let findings = set.about.findings();
         if set.mesh {
@@ -37,27 +37,36 @@ pub(crate) fn mesh(
         }
         found.extend(findings.into_vec());
     }
+    let scoped = services.scopes.are_there();
     let mut by_host: HashMap<HostPattern, HostSeen> = HashMap::new();
     for (pattern, claims) in claims {
         let before = previous.mesh.get(&pattern);
-        by_host.insert(pattern, claims::settle(&claims, before, found));
+        by_host.insert(pattern, claims::settle(&claims, scoped, before, found));
     }
-    for (host, (otherwise, filed)) in by_service {
-        let pattern = HostPattern::Exact(host);
-        let before = previous.mesh.get(&pattern);
-        let before = before.and_then(|seen| seen.everyone.as_ref());
-        let make = |filed| service_routes::routes(filed, &otherwise);
-        let seen = by_host.entry(pattern).or_default();
-        // Where a VirtualService speaks of the service, its word counts.
-        if seen.everyone.is_none() {
-            seen.everyone = Some(kept_or(before, filed, make));
-        }
-    }
+    file_services(by_service, previous, &mut by_host);
     let mut index = HostIndex::default();
     for (pattern, seen) in by_host {
         index.insert(pattern, seen);
     }
     index
+}
+
+/// Files the routes of Services under their hosts. Where a VirtualService speaks of the service, its word counts.
+fn file_services(
+    by_service: ByService,
+    previous: &Snapshot,
+    by_host: &mut HashMap<HostPattern, HostSeen>,
+) {
+    for (host, (otherwise, filed)) in by_service {
+        let pattern = HostPattern::Exact(host);
+        let before = previous.mesh.get(&pattern);
+        let before = before.and_then(|seen| seen.everyone.iter().find(|it| it.object().is_none()));
+        let make = |filed| service_routes::routes(filed, &otherwise);
+        let seen = by_host.entry(pattern).or_default();
+        if seen.everyone.is_empty() {
+            seen.everyone.push(kept_or(before, filed, make));
+        }
+    }
 }
 
 /// Routes of one Service, and where its calls go without them.

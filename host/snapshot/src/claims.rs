@@ -17,70 +17,94 @@ pub(crate) struct Claim<'a> {
     pub(crate) host: &'a HostName,
 }
 
-/// The position of the claim that holds, for each caller. Claims are given oldest first.
-fn winners(claims: &[Claim<'_>]) -> Seen<Option<usize>> {
-    let mut named: HashMap<&Arc<str>, (bool, usize)> = HashMap::new();
+/// The positions of the claims that hold, the first one first: those that name a namespace for its callers, those for everyone for
+/// all. Claims are given oldest first.
+fn ranked(claims: &[Claim<'_>]) -> Seen<Vec<usize>> {
+    let mut ranked = Seen::<Vec<usize>>::default();
     for (place, claim) in claims.iter().enumerate() {
+        if claim.set.export.is_everywhere() {
+            ranked.everyone.push(place);
+        }
         for namespace in claim.set.export.named() {
-            // Its own namespace's word comes first, then the oldest.
-            let rank = (claim.set.about.namespace != **namespace, place);
-            let best = named.entry(namespace).or_insert(rank);
-            *best = rank.min(*best);
+            let own = ranked.own.entry(Arc::clone(namespace)).or_default();
+            own.push(place);
         }
     }
-    let own = named.into_iter();
-    Seen {
-        everyone: claims
-            .iter()
-            .position(|claim| claim.set.export.is_everywhere()),
-        own: own
-            .map(|(name, (_, place))| (Arc::clone(name), Some(place)))
-            .collect(),
+    for (namespace, own) in &mut ranked.own {
+        // Its own namespace's word comes first.
+        own.sort_by_key(|place| {
+            let of = claims
+                .get(*place)
+                .map(|claim| claim.set.about.namespace.as_str());
+            of != Some(&**namespace)
+        });
     }
+    ranked
 }
 
-/// The routes of a host for each caller. Who would speak and nowhere does is told why.
+/// The routes of a host for each caller; where callers may have scopes, also those that count if the first is in none. Who would
+/// speak and nowhere comes first is told why.
 pub(crate) fn settle(
     claims: &[Claim<'_>],
+    scoped: bool,
     before: Option<&HostSeen>,
     found: &mut Vec<Finding>,
 ) -> HostSeen {
-    let winners = winners(claims);
-    let winning: HashSet<usize> = winners.all().copied().flatten().collect();
+    let ranked = ranked(claims);
+    let firsts: HashSet<usize> = ranked
+        .all()
+        .filter_map(|all| all.first().copied())
+        .collect();
     let kept = kept(before);
     let mut routes: Vec<Option<Arc<HostRoutes>>> = Vec::new();
     for (place, claim) in claims.iter().enumerate() {
-        if winning.contains(&place) {
-            let filed = Filed {
-                set: Arc::clone(claim.set),
-                through: Vec::new(),
-            };
-            let before = kept.get(&Arc::as_ptr(claim.set)).copied();
-            routes.push(Some(kept_or(before, vec![filed], HostRoutes::new)));
-            continue;
-        }
-        routes.push(None);
-        let decider = match claim.set.export.named() {
-            [] if !claim.set.export.is_everywhere() => None,
-            [] => winners.everyone,
-            [first, ..] => *winners.by(first),
-        };
-        let decider = decider.and_then(|by| Some((claims.get(by)?, by < place)));
-        found.extend(decider.map(|decider| beaten(claim, decider)));
+        let first = firsts.contains(&place);
+        routes.push((first || scoped).then(|| claim.routes(&kept)));
+        let beaten = claim.rival(&ranked).filter(|_| !first);
+        let by = beaten.and_then(|by| Some((claims.get(by)?, by < place)));
+        found.extend(by.map(|by| beaten_by(claim, by)));
     }
-    let made = |place: &Option<usize>| place.and_then(|place| routes.get(place)?.clone());
+    let most = if scoped { usize::MAX } else { 1 };
+    let made = |places: &Vec<usize>| {
+        let all = places.iter().take(most);
+        all.filter_map(|place| routes.get(*place)?.clone())
+            .collect()
+    };
+    let own = ranked.own.iter();
+    let own = own.map(|(name, places)| (Arc::clone(name), made(places)));
     Seen {
-        everyone: made(&winners.everyone),
-        own: winners
-            .own
-            .iter()
-            .map(|(name, place)| (Arc::clone(name), made(place)))
-            .collect(),
+        everyone: made(&ranked.everyone),
+        own: own.collect(),
     }
 }
 
+impl Claim<'_> {
+    /// The routes of its set, as they were if the set did not change.
+    fn routes(&self, kept: &Kept<'_>) -> Arc<HostRoutes> {
+        let filed = Filed {
+            set: Arc::clone(self.set),
+            through: Vec::new(),
+        };
+        let before = kept.get(&Arc::as_ptr(self.set)).copied();
+        kept_or(before, vec![filed], HostRoutes::new)
+    }
+
+    /// The claim that comes first where this one would speak.
+    fn rival(&self, ranked: &Seen<Vec<usize>>) -> Option<usize> {
+        let rivals = match self.set.export.named() {
+            [first, ..] => ranked.own.get(first)?,
+            [] if self.set.export.is_everywhere() => &ranked.everyone,
+            [] => return None,
+        };
+        rivals.first().copied()
+    }
+}
+
+/// Routes by the set that they were made of.
+type Kept<'a> = HashMap<*const RouteSet, &'a Arc<HostRoutes>>;
+
 /// The routes before, by the set that they were made of.
-fn kept(before: Option<&HostSeen>) -> HashMap<*const RouteSet, &Arc<HostRoutes>> {
+fn kept(before: Option<&HostSeen>) -> Kept<'_> {
     let all = before.into_iter().flat_map(Seen::all).flatten();
     let of_set = all.filter_map(|routes| match routes.sets.as_slice() {
         [filed] => Some((Arc::as_ptr(&filed.set), routes)),
@@ -89,7 +113,7 @@ fn kept(before: Option<&HostSeen>) -> HashMap<*const RouteSet, &Arc<HostRoutes>>
     of_set.collect()
 }
 
-fn beaten(claim: &Claim<'_>, (decider, older): (&Claim<'_>, bool)) -> Finding {
+fn beaten_by(claim: &Claim<'_>, (decider, older): (&Claim<'_>, bool)) -> Finding {
     let (about, by) = (&claim.set.about, &decider.set.about);
     let why = match older {
         true => "is older",

@@ -17,6 +17,7 @@ use crate::memory::{Memory, key};
 use crate::names;
 use crate::policies::Policies;
 use crate::references;
+use crate::scope::Scopes;
 use crate::service::Service;
 use crate::snapshot::{Names, Snapshot};
 use crate::standing::{ParentStanding, RouteStanding, Standings};
@@ -51,6 +52,7 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
         domain: inputs.domain,
     };
     snapshot.externals = Externals::compile(&memory.entries(), &sources, &mut findings);
+    snapshot.scopes = scopes(&memory, &snapshot, inputs.root_namespace, &mut findings);
     let sets = memory.route_sets();
     let mut parents = vec![Vec::new(); sets.len()];
     let told = (&mut findings, &mut *parents);
@@ -81,6 +83,11 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     findings.sort_by(Finding::by_object);
     snapshot.memory = memory;
     (snapshot, findings)
+}
+
+fn scopes(memory: &Memory, snapshot: &Snapshot, root: &str, found: &mut Vec<Finding>) -> Scopes {
+    let pods = snapshot.workloads.values();
+    Scopes::new(&memory.sidecars(), pods, root, found)
 }
 
 fn routes(sets: &[Arc<RouteSet>], parents: Vec<Vec<ParentStanding>>) -> Vec<RouteStanding> {

@@ -25,6 +25,8 @@ pub struct Inputs<'a> {
     pub workload_entries: &'a [Arc<Object>],
     /// networking.istio.io WorkloadGroup.
     pub workload_groups: &'a [Arc<Object>],
+    /// networking.istio.io Sidecar.
+    pub sidecars: &'a [Arc<Object>],
     /// v1 Secret; only those are read that a gateway or a DestinationRule names.
     pub secrets: &'a [Arc<Object>],
     /// v1 Node; only their names and labels matter.

@@ -12,6 +12,7 @@ mod load_balancer;
 mod matches;
 mod retries;
 pub(crate) mod service_entry;
+pub(crate) mod sidecar;
 mod streams;
 pub(crate) mod traffic_policy;
 pub(crate) mod upstream;

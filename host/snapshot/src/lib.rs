@@ -39,6 +39,7 @@ mod ready;
 mod references;
 mod route;
 mod rules;
+mod scope;
 mod secret;
 mod seen;
 mod serves;

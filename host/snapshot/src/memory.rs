@@ -17,9 +17,11 @@ use crate::istio::delegate::{self, Delegates};
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
+use crate::istio::sidecar;
 use crate::istio::virtual_service;
 use crate::istio::workload_group::{self, WorkloadGroup};
 use crate::nodes::Nodes;
+use crate::scope::Sidecar;
 use crate::secret::{self, Secrets, TlsSecret};
 use crate::standing::Subject;
 use crate::table::RouteSet;
@@ -41,6 +43,7 @@ pub(crate) struct Memory {
     entries: Kept<ServiceEntry>,
     outsides: Kept<Option<Outside>>,
     pub(crate) groups: Kept<WorkloadGroup>,
+    sidecars: Kept<Sidecar>,
     read_secrets: Kept<TlsSecret>,
     pub(crate) secrets: Secrets,
 }
@@ -108,6 +111,9 @@ impl Memory {
                 &previous.groups,
                 workload_group::compile,
             ),
+            sidecars: read_all(inputs.sidecars, &previous.sidecars, |o| {
+                sidecar::compile(o, domain)
+            }),
             outsides: read_all(
                 inputs.workload_entries,
                 &previous.outsides,
@@ -192,7 +198,10 @@ impl Memory {
         let all = routes.chain(policies).chain(gateways).chain(tls);
         let groups = self.groups.values();
         let groups = groups.flat_map(|reading| &reading.value.findings);
+        let sidecars = self.sidecars.values();
+        let sidecars = sidecars.flat_map(|reading| &reading.value.findings);
         let known = all.chain(entries).chain(outsides).chain(groups);
+        let known = known.chain(sidecars);
         known.cloned().chain(self.strays())
     }
 
@@ -212,6 +221,14 @@ impl Memory {
         let mut entries: Vec<_> = all.map(|reading| Arc::clone(&reading.value)).collect();
         entries.sort_by(|a, b| a.about.cmp(&b.about));
         entries
+    }
+
+    /// Sidecars, oldest first.
+    pub(crate) fn sidecars(&self) -> Vec<Arc<Sidecar>> {
+        let all = self.sidecars.values();
+        let mut sidecars: Vec<_> = all.map(|reading| Arc::clone(&reading.value)).collect();
+        sidecars.sort_by(|a, b| a.about.cmp(&b.about));
+        sidecars
     }
 
     /// WorkloadEntries by namespace, in the order of their names.
@@ -417,6 +434,7 @@ impl Keep for GatewaySet {}
 impl Keep for Ingress {}
 impl Keep for BackendTls {}
 impl Keep for ServiceEntry {}
+impl Keep for Sidecar {}
 impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}
 impl Keep for WorkloadGroup {}

@@ -20,6 +20,8 @@ pub enum Miss {
     NoPort(Arc<ServiceRef>, u16),
     /// The service exists, and is not exported to the caller's namespace.
     NotExported(Arc<ServiceRef>, Arc<str>),
+    /// The service exists, and the caller's Sidecar, `namespace/name`, does not name it.
+    OutOfScope(Arc<ServiceRef>, Arc<str>),
     /// Not a name or address of the mesh.
     Outside(String),
     /// The request names no host.
@@ -42,6 +44,12 @@ impl fmt::Display for Miss {
             Self::NoRule(host) => write!(f, "no rule of the routes for host {host:?} matches this request"),
             Self::NoPort(service, port) => write!(f, "service {}.{} has no port {port}", service.name, service.namespace),
             Self::NotExported(service, namespace) => f.write_str(&not_exported(service, namespace)),
+            Self::OutOfScope(service, sidecar) => write!(
+                f,
+                "host {:?} of namespace {} is not in the scope of the caller: Sidecar {sidecar} does not name it in egress.hosts for \
+                 this port",
+                service.host, service.namespace
+            ),
             Self::Outside(host) => write!(
                 f,
                 "{host:?} is not a service of the mesh, and calls to the outside are refused (BlackHoleCluster): call a service by \

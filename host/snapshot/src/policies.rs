@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::hosts::HostIndex;
+use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::destination_rule::DestinationPolicy;
 use crate::route::ServiceName;
 use crate::seen::Seen;
@@ -49,28 +49,25 @@ impl<'a> Policies<'a> {
         root: &'a str,
     ) -> Self {
         let mut all: Vec<_> = all.collect();
-        all.sort_by(|a, b| {
-            (&a.created, &a.namespace, &a.name).cmp(&(&b.created, &b.namespace, &b.name))
-        });
-        let (mut exact, mut wide): (HashMap<_, Alike<'a>>, HashMap<_, Alike<'a>>) =
-            (HashMap::new(), HashMap::new());
+        all.sort_by_key(|policy| (&policy.created, &policy.namespace, &policy.name));
+        let mut this = Self {
+            exact: HashMap::new(),
+            wide: HostIndex::default(),
+            root,
+        };
+        let mut wide: HashMap<&HostPattern, Alike<'a>> = HashMap::new();
         for policy in all {
             for pattern in &policy.wide {
-                wide.entry(pattern.clone()).or_default().push(policy);
+                wide.entry(pattern).or_default().push(policy);
             }
             if let Some(name) = named(&policy.service).filter(|_| policy.wide.is_empty()) {
-                exact.entry(name).or_default().push(policy);
+                this.exact.entry(name).or_default().push(policy);
             }
         }
-        let mut index = HostIndex::default();
         for (pattern, policies) in wide {
-            index.insert(pattern, policies);
+            this.wide.insert(pattern.clone(), policies);
         }
-        Self {
-            exact,
-            wide: index,
-            root,
-        }
+        this
     }
 
     /// What holds for a service of namespace `of`, called `host` in full.
@@ -87,23 +84,11 @@ impl<'a> Policies<'a> {
         if lists.is_empty() {
             return Seen::default();
         }
-        let mut by_namespace: HashMap<&str, Vec<Ranked<'a>>> = HashMap::new();
-        let mut callers: BTreeSet<&str> = BTreeSet::new();
-        for (width, policy) in (0..)
-            .zip(lists)
-            .flat_map(|(width, list)| list.iter().map(move |policy| (width, *policy)))
-        {
-            callers.insert(&policy.namespace);
-            if *policy.namespace == *of || *policy.namespace == *self.root {
-                callers.extend(policy.export.named().iter().map(|name| &**name));
-            }
-            let of_namespace = by_namespace.entry(&policy.namespace).or_default();
-            of_namespace.push((width, policy));
-        }
-        let chosen = |caller| self.chosen(&by_namespace, (caller, of));
-        let everyone = chosen(None);
-        let own = callers.into_iter().filter_map(|caller| {
-            let own = chosen(Some(caller));
+        let concerned = Concerned::new(&lists, (of, self.root));
+        let everyone = concerned.chosen(None);
+        let callers = concerned.callers.iter().copied();
+        let own = callers.filter_map(|caller| {
+            let own = concerned.chosen(Some(caller));
             (!same(&own, &everyone)).then(|| (Arc::from(caller), own))
         });
         Seen {
@@ -111,35 +96,68 @@ impl<'a> Policies<'a> {
             everyone,
         }
     }
+}
+
+/// The rules that speak of one service.
+struct Concerned<'a> {
+    /// Narrowest host first.
+    by_namespace: HashMap<&'a str, Vec<Ranked<'a>>>,
+    /// For whom something else may hold than for everyone.
+    callers: BTreeSet<&'a str>,
+    /// The namespace of the service, and the root.
+    of: (&'a str, &'a str),
+}
+
+impl<'a> Concerned<'a> {
+    fn new(lists: &[&Alike<'a>], of: (&'a str, &'a str)) -> Self {
+        let mut this = Self {
+            by_namespace: HashMap::new(),
+            callers: BTreeSet::new(),
+            of,
+        };
+        for (width, list) in (0..).zip(lists) {
+            for policy in list.iter().copied() {
+                let namespace = policy.namespace.as_str();
+                this.callers.insert(namespace);
+                if namespace == of.0 || namespace == of.1 {
+                    let named = policy.export.named().iter();
+                    this.callers.extend(named.map(|name| &**name));
+                }
+                let of_namespace = this.by_namespace.entry(namespace).or_default();
+                of_namespace.push((width, policy));
+            }
+        }
+        this
+    }
 
     /// What holds for a caller; without a caller, for those of whom no rule speaks.
-    fn chosen(
-        &self,
-        by_namespace: &HashMap<&str, Vec<Ranked<'a>>>,
-        (caller, of): (Option<&str>, &str),
-    ) -> Rules {
+    fn chosen(&self, caller: Option<&str>) -> Rules {
+        let (of, root) = self.of;
         let sees = |policy: &DestinationPolicy| match caller {
             Some(caller) => policy.export.reaches(caller),
             None => policy.export.is_everywhere(),
         };
         // What the root namespace says to everyone does not come before what a service's namespace says of the service.
         let own = |policy: &DestinationPolicy| {
-            *policy.namespace != *self.root || !policy.export.is_everywhere()
+            let first = *policy.namespace != *root || !policy.export.is_everywhere();
+            first && sees(policy)
         };
-        let tiers = [(caller, true), (Some(of), false), (Some(self.root), false)];
-        for (namespace, callers) in tiers {
-            let all = namespace.and_then(|name| by_namespace.get(name));
-            let held = all.into_iter().flatten();
-            let held: Vec<_> = held
-                .filter(|(_, it)| (!callers || own(it)) && sees(it))
-                .collect();
-            // They stand in the order of their width.
-            if let Some((narrowest, _)) = held.first() {
-                let rules = held.iter().filter(|(width, _)| width == narrowest);
-                return rules.map(|(_, policy)| Arc::clone(policy)).collect();
-            }
-        }
-        Rules::new()
+        let own = caller.map(|caller| self.narrowest(caller, own));
+        own.into_iter()
+            .chain([self.narrowest(of, sees), self.narrowest(root, sees)])
+            .find(|rules| !rules.is_empty())
+            .unwrap_or_default()
+    }
+
+    /// The rules of a namespace with the narrowest host of those that hold.
+    fn narrowest(&self, namespace: &str, holds: impl Fn(&DestinationPolicy) -> bool) -> Rules {
+        let all = self.by_namespace.get(namespace).into_iter().flatten();
+        let mut held = all.filter(|(_, policy)| holds(policy)).peekable();
+        let Some((narrowest, _)) = held.peek().copied() else {
+            return Rules::new();
+        };
+        let rules = held.take_while(|(width, _)| width == narrowest);
+        rules.map(|(_, policy)| Arc::clone(policy)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What callers see, by their namespace. Asking costs one look into a map, which is empty for nearly every value.
+/// What callers see, by their namespace. The map is empty for nearly every value.
 #[derive(Debug, Default)]
 pub(crate) struct Seen<T> {
     /// What callers see for whom nothing else stands below.
@@ -13,11 +13,6 @@ pub(crate) struct Seen<T> {
 }
 
 impl<T> Seen<T> {
-    /// What callers of a namespace see.
-    pub(crate) fn by(&self, namespace: &str) -> &T {
-        self.own.get(namespace).unwrap_or(&self.everyone)
-    }
-
     /// All that anybody sees.
     pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.everyone).chain(self.own.values())

@@ -21,6 +21,7 @@ use crate::miss::{Miss, Missing};
 use crate::names;
 use crate::route::{Destination, Route, ServiceName};
 use crate::rules::Rule;
+use crate::scope::{Scope, Scopes};
 use crate::service::{Cluster, ClusterIp, Service, ServicePort};
 use crate::standing::Standings;
 use crate::table::{HostRoutes, HostSeen};
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
     /// Where the node stands, and hence its gateways.
     pub(crate) locality: Arc<Locality>,
+    /// What pods call by their own wish.
+    pub(crate) scopes: Scopes,
     /// Routes between pods.
     pub(crate) mesh: HostIndex<HostSeen>,
     /// By key, ascending.
@@ -106,10 +109,11 @@ impl Snapshot {
 
     fn mesh_route(&self, source: &Workload, ask: &Ask<'_>) -> Option<RouteMatch> {
         let service = self.service(&ask.host, Some(&source.namespace));
-        if let Some(routes) = self.mesh_routes(service, &ask.host, &source.namespace) {
+        if let Some(routes) = self.mesh_routes(service, source, ask) {
             return matched(routes.rules.find(ask), ask);
         }
-        let service = service?;
+        let scope = self.scopes.of(source);
+        let service = service.filter(|service| in_scope(scope, service, ask))?;
         let _exists = service.port(ask.port)?;
         Some(RouteMatch {
             route: Arc::clone(&service.default_route),
@@ -118,20 +122,41 @@ impl Snapshot {
         })
     }
 
-    /// The routes that speak of a host to callers of a namespace, to whom it means this service.
+    /// The routes that speak of the asked host to a pod, to which it means this service.
     pub(crate) fn mesh_routes(
         &self,
         service: Option<&Arc<Service>>,
-        host: &str,
-        namespace: &str,
+        source: &Workload,
+        ask: &Ask<'_>,
     ) -> Option<&Arc<HostRoutes>> {
+        let (host, namespace) = (&*ask.host, &source.namespace);
         let name = match service {
             Some(service) if !service.outside => Cow::Borrowed(&*service.names.host),
             Some(_) => Cow::Borrowed(host),
             None => self.name_without_service(host, namespace),
         };
-        let mut candidates = self.mesh.candidates(&name);
-        candidates.find_map(|seen| seen.by(namespace).as_ref())
+        let Some(scope) = self.scopes.of(source) else {
+            return self.routes_for(&name, namespace, |_| true);
+        };
+        self.routes_for(&name, namespace, |routes| match routes.object() {
+            Some(about) => scope.holds(ask.port, (&about.namespace, [&name, host])),
+            // Routes of a Service are there with it.
+            None => service.is_some_and(|service| in_scope(Some(scope), service, ask)),
+        })
+    }
+
+    /// The narrowest routes for a host that speak to callers of a namespace and that hold.
+    fn routes_for(
+        &self,
+        host: &str,
+        namespace: &str,
+        holds: impl Fn(&HostRoutes) -> bool,
+    ) -> Option<&Arc<HostRoutes>> {
+        let mut candidates = self.mesh.candidates(host);
+        candidates.find_map(|seen| {
+            let own = seen.own.get(namespace).into_iter().flatten();
+            own.chain(&seen.everyone).find(|routes| holds(routes))
+        })
     }
 
     /// A route may give a short name a meaning that no service has.
@@ -153,17 +178,24 @@ impl Snapshot {
                 listener,
                 server_name,
             } => self.gateway_miss((*listener, *server_name), host),
-            Origin::Workload(source) => self.mesh_miss(&source.namespace, host, ask.port),
+            Origin::Workload(source) => self.mesh_miss(source, &ask),
         }
     }
 
-    fn mesh_miss(&self, namespace: &Arc<str>, host: String, port: u16) -> Miss {
+    fn mesh_miss(&self, source: &Workload, ask: &Ask<'_>) -> Miss {
+        let (namespace, host) = (&source.namespace, ask.host.clone().into_owned());
         let service = self.service(&host, Some(namespace));
-        if self.mesh_routes(service, &host, namespace).is_some() {
+        if self.mesh_routes(service, source, ask).is_some() {
             return Miss::NoRule(host);
         }
+        let scope = self.scopes.of(source);
         match (service, self.meant(&host, Some(namespace))) {
-            (Some(service), _) => Miss::NoPort(Arc::clone(&service.names), port),
+            (Some(service), _) => match scope.filter(|_| !in_scope(scope, service, ask)) {
+                Some(scope) => {
+                    Miss::OutOfScope(Arc::clone(&service.names), Arc::clone(&scope.name))
+                }
+                None => Miss::NoPort(Arc::clone(&service.names), ask.port),
+            },
             (None, Some(hidden)) => {
                 Miss::NotExported(Arc::clone(&hidden.names), Arc::clone(namespace))
             }
@@ -357,6 +389,13 @@ impl Service {
             (None, _) => self.port(used),
         }
     }
+}
+
+/// Whether a pod with this scope calls the service that the request names.
+fn in_scope(scope: Option<&Scope>, service: &Service, ask: &Ask<'_>) -> bool {
+    let names = &service.names;
+    let called = (&*names.namespace, [&*names.host, &*ask.host]);
+    scope.is_none_or(|scope| scope.holds(ask.port, called))
 }
 
 fn matched(rule: Option<&Rule>, ask: &Ask<'_>) -> Option<RouteMatch> {

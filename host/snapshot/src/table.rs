@@ -205,6 +205,14 @@ impl HostRoutes {
         Self { sets, rules }
     }
 
+    /// The object that they are of, unless they are the routes of a Service.
+    pub(crate) fn object(&self) -> Option<&About> {
+        match self.sets.as_slice() {
+            [filed] if filed.through.is_empty() => Some(&filed.set.about),
+            _ => None,
+        }
+    }
+
     fn is_made_of(&self, sets: &[Filed]) -> bool {
         self.sets.len() == sets.len() && self.sets.iter().zip(sets).all(|(a, b)| a.same(b))
     }
@@ -227,8 +235,9 @@ pub(crate) fn index(
     index
 }
 
-/// The routes of a host between pods; `None` for callers to whom no object speaks of it.
-pub(crate) type HostSeen = Seen<Option<Arc<HostRoutes>>>;
+/// The routes of a host between pods: those for callers of a namespace before those for everyone. Of each the first that is in the
+/// caller's scope counts; without Sidecars there is one at most.
+pub(crate) type HostSeen = Seen<Vec<Arc<HostRoutes>>>;
 
 /// The routes of a host as they were if their sets did not change, else made anew.
 pub(crate) fn kept_or(

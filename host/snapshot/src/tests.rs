@@ -10,6 +10,7 @@ mod listeners;
 mod lookup;
 mod policies;
 mod routes;
+mod scopes;
 mod services;
 mod sharing;
 mod size;
@@ -50,6 +51,7 @@ pub(crate) struct World {
     pub(crate) ingress_classes: Vec<Arc<Object>>,
     pub(crate) reference_grants: Vec<Arc<Object>>,
     pub(crate) workload_groups: Vec<Arc<Object>>,
+    pub(crate) sidecars: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -167,6 +169,7 @@ impl World {
             service_entries: &self.service_entries,
             workload_entries: &self.workload_entries,
             workload_groups: &self.workload_groups,
+            sidecars: &self.sidecars,
             secrets: &self.secrets,
             nodes: &self.nodes,
             root_namespace: "root",

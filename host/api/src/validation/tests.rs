@@ -661,6 +661,41 @@ fn service_and_workload_entries() {
     );
 }
 
+#[test]
+fn sidecars_name_hosts_with_their_namespaces() {
+    let hosts = json!([
+        "./*",
+        "~/*",
+        "*/*",
+        "prod/*.prod.svc.cluster.local",
+        "*/api.example.com"
+    ]);
+    let good = json!({"workloadSelector": {"labels": {"app": "a"}}, "outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"},
+        "egress": [{"port": {"number": 9080}, "hosts": ["./*"]}, {"hosts": hosts}]});
+    finds(&SIDECARS, json!({"spec": good}), &[]);
+    finds(&SIDECARS, json!({}), &[]);
+    finds(
+        &SIDECARS,
+        json!({"spec": {"egress": [
+            {"hosts": ["*.example.com", "Prod/*", "./a b"]},
+            {"port": {"number": 80}, "hosts": []},
+            {"port": {"number": 80}, "hosts": ["./*"]},
+        ]}}),
+        &[
+            "spec.egress[0].hosts[0]: Invalid value",
+            "spec.egress[0].hosts[1]: Invalid value",
+            "spec.egress[0].hosts[2]: Invalid value",
+            "spec.egress[0]: Invalid value",
+            "spec.egress[1].hosts: Required value",
+            "spec.egress[2].port.number: Duplicate value",
+        ],
+    );
+    let open = json!({"spec": {"outboundTrafficPolicy": {"mode": "ALLOW_ANY"}, "ingress": [{"port": {"number": 1}}]}});
+    let said = super::warnings(&SIDECARS, &object(&SIDECARS, open));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("stay refused"), "{said:?}");
+}
+
 fn updates(resource: &Resource, old: Value, new: Value) -> Vec<String> {
     let prepare = |value: Value| {
         let mut object = object(resource, value);

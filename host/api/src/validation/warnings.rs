@@ -3,6 +3,8 @@
 use super::at::At;
 use crate::{Object, Resource};
 
+const GROUPS: &str = "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup";
+
 /// Fields of the object that a Wasm pod, or this version of Osier, cannot honour.
 pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
     let spec = At::of(object, "spec");
@@ -19,12 +21,23 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("", "persistentvolumes" | "persistentvolumeclaims") => vec![
             "volumes and claims are kept, but nothing binds them and pods cannot mount them in this version".to_owned(),
         ],
-        ("networking.istio.io", "workloadgroups") => vec![
-            "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup"
-                .to_owned(),
-        ],
+        ("networking.istio.io", "workloadgroups") => vec![GROUPS.to_owned()],
+        ("networking.istio.io", "sidecars") => sidecar(&spec),
         _ => Vec::new(),
     }
+}
+
+fn sidecar(spec: &At<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let mode = spec.at("outboundTrafficPolicy").at("mode");
+    let any = |mode: &At<'_>| mode.text() == "ALLOW_ANY";
+    let why = "hosts outside stay refused unless a ServiceEntry grants them";
+    said(&mut found, mode, any, why);
+    for field in ["ingress", "inboundConnectionPool"] {
+        let why = "pods are called in memory: they have no listeners of a proxy";
+        said(&mut found, spec.at(field), At::is_set, why);
+    }
+    found
 }
 
 fn job(spec: &At<'_>) -> Vec<String> {

@@ -50,6 +50,7 @@ impl Findings {
             &mirrors.service_entries,
             &mirrors.workload_entries,
             &mirrors.workload_groups,
+            &mirrors.sidecars,
         ] {
             for object in informer.list() {
                 let key = (

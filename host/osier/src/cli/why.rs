@@ -133,6 +133,10 @@ fn show(call: &Value) -> String {
             .flatten()
             .map(decision),
     );
+    // What a policy refused stands in its own row.
+    if !text("reason").is_empty() && text("verdict") != "deny" {
+        rows.push(row("", "", "", "refused", text("reason")));
+    }
     let status = match call["status"].as_u64() {
         None | Some(0) => "no answer".to_owned(),
         Some(status) => format!("status {status}"),
@@ -247,6 +251,15 @@ AT       TOOK     SIDE       STEP                                               
 1.6 ms                       end                                                        0 bytes in, 3 bytes out, UAEX: a policy refused
 ";
         assert_eq!(shown, wanted, "{shown}");
+    }
+
+    #[test]
+    fn a_refusal_says_why() {
+        let shown = show(
+            &json!({"requestId": "r1", "method": "GET", "url": "reviews/", "source": "a/front", "status": 403,
+            "flags": "NR", "verdict": "allow", "reason": "not in scope", "durationMicros": 9, "bytesIn": 0, "bytesOut": 1}),
+        );
+        assert!(shown.contains("refused   not in scope"), "{shown}");
     }
 
     #[test]

@@ -86,21 +86,15 @@ impl Made {
             Some(like) => Arc::ptr_eq(&like.ejections, &own.ejections),
             None => !self.ejections.contains(&Arc::as_ptr(&own.ejections)),
         };
-        let own = before.own.map(|own| &**own);
         let going_on = before.own.filter(goes_on);
-        match (going_on, like) {
-            (Some(same), _) if same.same(&cluster) => return Arc::clone(same),
-            (Some(_), None) => cluster.finish(own),
-            (_, Some(like)) => {
-                cluster.finish(own);
-                cluster.learn_with(like);
-            }
-            (None, None) => {
-                cluster.finish(own);
-                if let Some(known) = before.own.or(before.others) {
-                    cluster.learn_apart(known);
-                }
-            }
+        if let Some(same) = going_on.filter(|own| own.same(&cluster)) {
+            return Arc::clone(same);
+        }
+        cluster.finish(before.own.map(|own| &**own));
+        match (like, before.own.or(before.others)) {
+            (Some(like), _) => cluster.learn_with(like),
+            (None, Some(known)) if going_on.is_none() => cluster.learn_apart(known),
+            _ => {}
         }
         Arc::new(cluster)
     }

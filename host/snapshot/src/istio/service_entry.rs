@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use osier_api::Object;
 use osier_balancing::Locality;
 
-use super::{GROUP, created, workload_group};
+use super::{GROUP, workload_group};
 use crate::endpoint::Place;
 use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
@@ -101,12 +101,7 @@ impl Outside {
 
 /// Reads one ServiceEntry.
 pub(crate) fn compile(object: &Object) -> ServiceEntry {
-    let about = About {
-        created: created(object).to_owned(),
-        namespace: object.namespace().to_owned(),
-        name: object.name().to_owned(),
-        resource: ENTRY,
-    };
+    let about = About::of(object, ENTRY);
     let findings = about.findings();
     let mut entry = ServiceEntry {
         about,

@@ -73,7 +73,7 @@ fn compared(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> u32 {
             let service = snapshot
                 .service(&ask.host, Some(&source.namespace))
                 .unwrap();
-            snapshot.mesh_routes(Some(service), &ask.host, &source.namespace)
+            snapshot.mesh_routes(Some(service), source, &ask)
         }
     };
     assert!(routes.unwrap().rules.find(&ask).is_some());
