@@ -226,6 +226,61 @@ async fn a_pod_calls_only_what_is_granted() {
     assert_eq!(server.connections(), 1);
 }
 
+/// Waits until an object says this reason of being accepted; gives the message with it.
+async fn says(node: &Node, path: &str, reason: &str) -> String {
+    let told = || async {
+        let object = objects::get(node, path).await?;
+        let conditions = object["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        let said = conditions.find(|one| one["type"] == "Accepted" && one["reason"] == reason);
+        let current = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        ensure!(current && said.is_some(), "{object}");
+        Ok(said.map(|said| said["message"].to_string()))
+    };
+    until(&format!("{path} says {reason}"), SOON, told)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identities_of_the_mesh_are_for_pods_and_no_plain_call_reaches_one() {
+    let (node, server) = (Node::start().unwrap(), Server::plain().await.unwrap());
+    node.import("echo:1.0", &component("tests/echo").unwrap())
+        .unwrap();
+    node.apply_text(include_str!("manifests/echo.yaml"))
+        .unwrap();
+    objects::ready(&node, "app=echo", 1).await.unwrap();
+    let tls = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
+    let outside = "out.example.com";
+    apply(
+        &node,
+        &[
+            entry(outside, server.port, &json!({})),
+            route(outside),
+            rule(outside, &tls),
+            rule("echo", &tls),
+        ],
+    );
+    let said = answered(&node, outside, 503).await;
+    assert!(said.contains("ISTIO_MUTUAL"), "{said}");
+    let rules = "/apis/networking.istio.io/v1/namespaces/default/destinationrules";
+    let told = says(&node, &format!("{rules}/out-example-com"), "Invalid").await;
+    assert!(told.contains("no identity in the mesh"), "{told}");
+    says(&node, &format!("{rules}/echo"), "Accepted").await;
+    answered(&node, "echo.test", 200).await;
+    let peers = |mode: &str| {
+        json!({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "default"},
+            "spec": {"mtls": {"mode": mode}}})
+    };
+    let path = "/apis/security.istio.io/v1/namespaces/default/peerauthentications/default";
+    apply(&node, &[peers("STRICT")]);
+    says(&node, path, "Accepted").await;
+    answered(&node, "echo.test", 200).await;
+    apply(&node, &[peers("PERMISSIVE")]);
+    let told = says(&node, path, "PartlyInForce").await;
+    assert!(told.contains("as with STRICT"), "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_is_an_upstream_like_another() {
     if Command::new("nginx")

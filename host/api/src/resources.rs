@@ -301,6 +301,19 @@ pub static SIDECARS: Resource = Resource {
     schema: "io.istio.networking.v1.Sidecar",
     ..BASE
 };
+/// Istio's peer authentications: how the callers of pods prove who they are.
+pub static PEER_AUTHENTICATIONS: Resource = Resource {
+    group: "security.istio.io",
+    versions: &["v1", "v1beta1"],
+    kind: "PeerAuthentication",
+    plural: "peerauthentications",
+    singular: "peerauthentication",
+    short_names: &["pa"],
+    categories: &["istio-io", "security-istio-io"],
+    subresources: &[Status],
+    schema: "io.istio.security.v1.PeerAuthentication",
+    ..BASE
+};
 
 static OWN: &[&Resource] = &[
     &CONFIG_MAPS,
@@ -318,6 +331,7 @@ static OWN: &[&Resource] = &[
     &GATEWAYS,
     &SERVICE_ENTRIES,
     &SIDECARS,
+    &PEER_AUTHENTICATIONS,
     &VIRTUAL_SERVICES,
     &WORKLOAD_ENTRIES,
     &WORKLOAD_GROUPS,

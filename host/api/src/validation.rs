@@ -99,6 +99,7 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("networking.istio.io", "serviceentries") => service_entry::check(&spec),
         ("networking.istio.io", "workloadentries") => service_entry::check_workload(&spec),
         ("networking.istio.io", "sidecars") => sidecar::check(&spec),
+        ("security.istio.io", "peerauthentications") => sidecar::check_peer_authentication(&spec),
         ("networking.istio.io", "workloadgroups") => service_entry::check_group(&spec),
         ("extensions.istio.io", "wasmplugins") => wasm_plugin::check(&spec),
         _ => Vec::new(),

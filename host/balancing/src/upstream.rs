@@ -92,6 +92,8 @@ pub enum Trust {
     Pem(Arc<str>),
     /// All: the server is not verified.
     Anyone,
+    /// Those of the mesh's own authority. Hosts outside have none, so no connection is made.
+    Mesh,
     /// None: the object asks for something that is not there, and says so in a finding.
     Nobody,
 }

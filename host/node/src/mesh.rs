@@ -10,8 +10,8 @@ use std::time::Duration;
 use osier_api::Object;
 use osier_api::resources::networking::{INGRESS_CLASSES, INGRESSES};
 use osier_api::resources::{
-    DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PODS, SECRETS, SERVICE_ENTRIES,
-    SERVICES, SIDECARS, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
+    DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PEER_AUTHENTICATIONS, PODS, SECRETS,
+    SERVICE_ENTRIES, SERVICES, SIDECARS, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
 };
 use osier_client::{Client, Informer, Recorder, Scope};
 use osier_process::Tasks;
@@ -67,6 +67,7 @@ pub(crate) struct Mirrors {
     workload_entries: Arc<Informer>,
     workload_groups: Arc<Informer>,
     sidecars: Arc<Informer>,
+    peer_authentications: Arc<Informer>,
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
     pub(crate) ingresses: Arc<Informer>,
@@ -97,6 +98,7 @@ impl Mirrors {
             workload_entries: start(&WORKLOAD_ENTRIES),
             workload_groups: start(&WORKLOAD_GROUPS),
             sidecars: start(&SIDECARS),
+            peer_authentications: start(&PEER_AUTHENTICATIONS),
             nodes: Informer::start(client.clone(), &NODES, nodes, tasks),
             namespaces: start(&NAMESPACES),
             ingresses: start(&INGRESSES),
@@ -117,6 +119,7 @@ impl Mirrors {
             &self.workload_entries,
             &self.workload_groups,
             &self.sidecars,
+            &self.peer_authentications,
             &self.nodes,
             &self.namespaces,
             &self.ingresses,
@@ -285,6 +288,7 @@ fn compile_all(
         workload_entries: &mirrors.workload_entries.list(),
         workload_groups: &mirrors.workload_groups.list(),
         sidecars: &mirrors.sidecars.list(),
+        peer_authentications: &mirrors.peer_authentications.list(),
         namespaces: &mirrors.namespaces.list(),
         ingresses: &mirrors.ingresses.list(),
         ingress_classes: &mirrors.ingress_classes.list(),

@@ -27,6 +27,8 @@ pub struct Inputs<'a> {
     pub workload_groups: &'a [Arc<Object>],
     /// networking.istio.io Sidecar.
     pub sidecars: &'a [Arc<Object>],
+    /// security.istio.io PeerAuthentication; only what of it is not in force is told.
+    pub peer_authentications: &'a [Arc<Object>],
     /// v1 Secret; only those are read that a gateway or a DestinationRule names.
     pub secrets: &'a [Arc<Object>],
     /// v1 Node; only their names and labels matter.

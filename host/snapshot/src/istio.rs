@@ -10,6 +10,7 @@ pub(crate) mod gateway;
 mod headers;
 mod load_balancer;
 mod matches;
+pub(crate) mod peer_authentication;
 mod retries;
 pub(crate) mod service_entry;
 pub(crate) mod sidecar;

@@ -17,9 +17,9 @@ use crate::istio::delegate::{self, Delegates};
 use crate::istio::destination_rule::{self, DestinationPolicy};
 use crate::istio::gateway;
 use crate::istio::service_entry::{self, Outside, ServiceEntry};
-use crate::istio::sidecar;
 use crate::istio::virtual_service;
 use crate::istio::workload_group::{self, WorkloadGroup};
+use crate::istio::{peer_authentication, sidecar};
 use crate::nodes::Nodes;
 use crate::scope::Sidecar;
 use crate::secret::{self, Secrets, TlsSecret};
@@ -44,6 +44,8 @@ pub(crate) struct Memory {
     outsides: Kept<Option<Outside>>,
     pub(crate) groups: Kept<WorkloadGroup>,
     sidecars: Kept<Sidecar>,
+    /// What is not in force of PeerAuthentications.
+    proofs: Kept<Vec<Finding>>,
     read_secrets: Kept<TlsSecret>,
     pub(crate) secrets: Secrets,
 }
@@ -110,6 +112,11 @@ impl Memory {
                 inputs.workload_groups,
                 &previous.groups,
                 workload_group::compile,
+            ),
+            proofs: read_all(
+                inputs.peer_authentications,
+                &previous.proofs,
+                peer_authentication::compile,
             ),
             sidecars: read_all(inputs.sidecars, &previous.sidecars, |o| {
                 sidecar::compile(o, domain)
@@ -201,7 +208,9 @@ impl Memory {
         let sidecars = self.sidecars.values();
         let sidecars = sidecars.flat_map(|reading| &reading.value.findings);
         let known = all.chain(entries).chain(outsides).chain(groups);
-        let known = known.chain(sidecars);
+        let proofs = self.proofs.values();
+        let proofs = proofs.flat_map(|reading| &*reading.value);
+        let known = known.chain(sidecars).chain(proofs);
         known.cloned().chain(self.strays())
     }
 
@@ -435,6 +444,7 @@ impl Keep for Ingress {}
 impl Keep for BackendTls {}
 impl Keep for ServiceEntry {}
 impl Keep for Sidecar {}
+impl Keep for Vec<Finding> {}
 impl Keep for Option<Outside> {}
 impl Keep for TlsSecret {}
 impl Keep for WorkloadGroup {}

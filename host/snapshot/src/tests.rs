@@ -52,6 +52,7 @@ pub(crate) struct World {
     pub(crate) reference_grants: Vec<Arc<Object>>,
     pub(crate) workload_groups: Vec<Arc<Object>>,
     pub(crate) sidecars: Vec<Arc<Object>>,
+    pub(crate) peer_authentications: Vec<Arc<Object>>,
 }
 
 pub(crate) fn object(value: Value) -> Arc<Object> {
@@ -170,6 +171,7 @@ impl World {
             workload_entries: &self.workload_entries,
             workload_groups: &self.workload_groups,
             sidecars: &self.sidecars,
+            peer_authentications: &self.peer_authentications,
             secrets: &self.secrets,
             nodes: &self.nodes,
             root_namespace: "root",

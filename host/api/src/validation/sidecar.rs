@@ -1,4 +1,4 @@
-//! Sidecars: the hosts that pods call, port by port.
+//! Sidecars: the hosts that pods call, port by port; PeerAuthentications: how who calls them is proved.
 
 use super::at::{At, unique};
 use super::{metadata, names};
@@ -37,4 +37,21 @@ fn check_host(host: &At<'_>) -> Vec<Fault> {
     };
     let words = words.into_iter().chain(names::host(name));
     words.map(|words| host.invalid(words)).collect()
+}
+
+/// PeerAuthentications: ports are those of pods that are selected.
+pub(super) fn check_peer_authentication(spec: &At<'_>) -> Vec<Fault> {
+    let labels = spec.at("selector").at("matchLabels");
+    let ports = spec.at("portLevelMtls");
+    let mut faults = metadata::labels(&labels);
+    if ports.is_set() && !labels.is_set() {
+        let detail = "a selector must choose the pods whose ports these are";
+        faults.push(ports.forbidden(detail));
+    }
+    for (number, port) in ports.entries() {
+        if !number.parse::<u16>().is_ok_and(|number| number > 0) {
+            faults.push(port.invalid("its key must be a port, 1 to 65535"));
+        }
+    }
+    faults
 }

@@ -696,6 +696,25 @@ fn sidecars_name_hosts_with_their_namespaces() {
     assert!(said[0].contains("stay refused"), "{said:?}");
 }
 
+#[test]
+fn peer_authentications_select_the_pods_whose_ports_they_name() {
+    let ports = json!({"8080": {"mode": "STRICT"}, "http": {"mode": "DISABLE"}});
+    finds(
+        &PEER_AUTHENTICATIONS,
+        json!({"spec": {"mtls": {"mode": "STRICT"}, "portLevelMtls": ports}}),
+        &[
+            "spec.portLevelMtls: Forbidden",
+            "spec.portLevelMtls.http: Invalid value",
+        ],
+    );
+    let selector = json!({"matchLabels": {"app": "a"}});
+    let good =
+        json!({"spec": {"selector": selector, "portLevelMtls": {"8080": {"mode": "PERMISSIVE"}}}});
+    finds(&PEER_AUTHENTICATIONS, good.clone(), &[]);
+    let said = super::warnings(&PEER_AUTHENTICATIONS, &object(&PEER_AUTHENTICATIONS, good));
+    assert!(said[0].contains("as with STRICT"), "{said:?}");
+}
+
 fn updates(resource: &Resource, old: Value, new: Value) -> Vec<String> {
     let prepare = |value: Value| {
         let mut object = object(resource, value);

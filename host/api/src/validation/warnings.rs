@@ -23,8 +23,21 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ],
         ("networking.istio.io", "workloadgroups") => vec![GROUPS.to_owned()],
         ("networking.istio.io", "sidecars") => sidecar(&spec),
+        ("security.istio.io", "peerauthentications") => peer_authentication(&spec),
         _ => Vec::new(),
     }
+}
+
+fn peer_authentication(spec: &At<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let ports = spec.at("portLevelMtls").entries().into_iter();
+    let all = ports.map(|(_, port)| port).chain([spec.at("mtls")]);
+    for mtls in all {
+        let plain = |mode: &At<'_>| matches!(mode.text(), "PERMISSIVE" | "DISABLE");
+        let why = "a pod takes no plain calls; who calls it is proved as with STRICT";
+        said(&mut found, mtls.at("mode"), plain, why);
+    }
+    found
 }
 
 fn sidecar(spec: &At<'_>) -> Vec<String> {

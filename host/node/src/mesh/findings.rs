@@ -51,6 +51,7 @@ impl Findings {
             &mirrors.workload_entries,
             &mirrors.workload_groups,
             &mirrors.sidecars,
+            &mirrors.peer_authentications,
         ] {
             for object in informer.list() {
                 let key = (

@@ -78,6 +78,11 @@ async fn believe(trust: &Trust) -> Result<Believe, Failure> {
         Trust::File(path) => Believe::Pem(read(path).await?),
         Trust::Pem(pem) => Believe::Pem(pem.to_string()),
         Trust::Anyone => Believe::Anyone,
+        Trust::Mesh => {
+            return Err(unusable(
+                "its DestinationRule asks for identities of the mesh (ISTIO_MUTUAL), and hosts outside have none: use SIMPLE or MUTUAL",
+            ));
+        }
         Trust::Nobody => {
             return Err(unusable(
                 "its DestinationRule names credentials that are not there",

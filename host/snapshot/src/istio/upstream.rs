@@ -23,6 +23,8 @@ pub(crate) struct UpstreamPolicy {
 enum Tls {
     Disable,
     Originate(Origination),
+    /// As who calls, with the identities of the mesh.
+    Mesh,
     /// As above, with trust and credential from a Secret, `namespace/name`; whether the credential is asked for.
     Secret(Origination, String, bool),
 }
@@ -46,6 +48,11 @@ impl UpstreamPolicy {
         }
     }
 
+    /// Whether it asks for the identities of the mesh.
+    pub(crate) fn is_of_mesh(&self) -> bool {
+        matches!(self.tls, Some(Tls::Mesh))
+    }
+
     /// Changes how a port is spoken to; a Secret that is not usable is the error, and then nobody is believed.
     pub(crate) fn apply(&self, upstream: &mut Upstream, secrets: &Secrets) -> Result<(), String> {
         if let Some(pool) = &self.pool {
@@ -56,6 +63,12 @@ impl UpstreamPolicy {
             None => {}
             Some(Tls::Disable) => upstream.tls = None,
             Some(Tls::Originate(tls)) => upstream.tls = Some(tls.clone()),
+            Some(Tls::Mesh) => {
+                upstream.tls = Some(Origination {
+                    trust: Trust::Mesh,
+                    ..Origination::default()
+                });
+            }
             Some(Tls::Secret(tls, key, mutual)) => {
                 let read = with_secret(tls, (key, *mutual), secrets);
                 upstream.tls = Some(read.unwrap_or_else(|reason| {
@@ -193,6 +206,8 @@ fn tls(fields: &mut Fields<'_>, namespace: &str) -> Option<Tls> {
     };
     let mutual = match mode {
         "DISABLE" => return Some(Tls::Disable),
+        // Between pods it is so anyway.
+        "ISTIO_MUTUAL" => return Some(Tls::Mesh),
         "SIMPLE" => false,
         "MUTUAL" => true,
         other => {

@@ -246,3 +246,50 @@ fn a_star_does_not_take_every_call_between_pods() {
         "direct 201"
     );
 }
+
+#[test]
+fn identities_of_the_mesh_are_for_pods_and_less_than_strict_is_told() {
+    let mut world = world();
+    let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP"}]);
+    let tls = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
+    world
+        .service_entry(
+            "out",
+            "default",
+            json!({"hosts": ["out.example.com"], "ports": ports}),
+        )
+        .destination_rule("pods", json!({"host": "reviews", "trafficPolicy": tls}))
+        .destination_rule("wide", json!({"host": "*.local", "trafficPolicy": tls}))
+        .destination_rule(
+            "outside",
+            json!({"host": "out.example.com", "trafficPolicy": tls}),
+        );
+    for (name, mode) in [("strict", "STRICT"), ("open", "PERMISSIVE")] {
+        let ports = json!({"8080": {"mode": mode}});
+        let spec = json!({"selector": {"matchLabels": {"app": "a"}}, "mtls": {"mode": "UNSET"}, "portLevelMtls": ports});
+        let meta = metadata(name, "default");
+        let kind = "PeerAuthentication";
+        let object = object(json!({"kind": kind, "metadata": meta, "spec": spec}));
+        world.peer_authentications.push(object);
+    }
+    let (snapshot, findings) = world.compile(None);
+    let named: Vec<_> = findings
+        .iter()
+        .map(|one| (one.name.as_str(), one.kind, one.field.as_str()))
+        .collect();
+    let open = "spec.portLevelMtls[\"8080\"].mode";
+    assert_eq!(
+        named,
+        [
+            (
+                "outside",
+                FindingKind::Reference,
+                "spec.trafficPolicy.tls.mode"
+            ),
+            ("open", FindingKind::NotApplied, open),
+        ]
+    );
+    let service = snapshot.service("out.example.com", None).unwrap();
+    let tls = service.ports[0].cluster.upstream.tls.clone().unwrap();
+    assert_eq!(tls.trust, crate::Trust::Mesh, "it is never called in plain");
+}
