@@ -88,7 +88,7 @@ fn big_dependencies_have_one_owner() {
         ("sled", "store"),
         ("redb", "store"),
         ("rcgen", "identity"),
-        ("cel", "policy"),
+        ("cel", "cel"),
     ];
     let dependencies = crates::dependencies(&workspace());
     let mut faults = Vec::new();

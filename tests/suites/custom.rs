@@ -242,3 +242,21 @@ fn kinds_and_objects_survive_kill_nine() {
     person.node.restart().unwrap();
     contains(&person.ok("get ct"), &["my-new-cron-object", "* * * * */5"]);
 }
+
+#[test]
+fn rules_in_cel_are_told_in_the_words_of_their_author() {
+    let kubectl = osier_tests::kubectl::installed().unwrap();
+    let node = Node::start().unwrap();
+    let person = Person { kubectl, node };
+    let rule = "            spec:\n              x-kubernetes-validations:\n              - {rule: \"self.replicas < 5 || has(self.image)\", message: many replicas need an image}\n";
+    let text = include_str!("manifests/crontabs.yaml").replace("            spec:\n", rule);
+    person.apply(&text);
+    person.ok("wait --for=condition=Established --timeout=60s crd/crontabs.stable.example.com");
+    person.create();
+    person.ok(&format!("scale --replicas=7 {NAME}"));
+    let patch = "[{\"op\":\"remove\",\"path\":\"/spec/image\"}]";
+    let refused = person.fails(&format!("patch {NAME} --type=json -p {patch}"));
+    contains(&refused, &["many replicas need an image"]);
+    let wrong = text.replace("has(self.image)", "has(self.image");
+    contains(&person.refused(&wrong), &["compilation failed"]);
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::path::Path;
 use crate::scale::Scale;
-use crate::schema::{Node, check, complete, prune};
+use crate::schema::{Node, check, complete, prune, rules};
 use crate::table::{self, Column};
 
 /// A kind as its definition has it.
@@ -176,6 +176,11 @@ impl Version {
         if let Some(old) = old.filter(|_| !faults.is_empty()) {
             let before = check::check(&self.root, old.as_map());
             faults.retain(|fault| fault.kind == FaultKind::Required || !before.contains(fault));
+        }
+        // Rules may rely on the schema.
+        if faults.is_empty() && self.root.ruled {
+            let (new, old) = (new.to_value(), old.map(Object::to_value));
+            return rules::check(&self.root, &new, old.as_ref());
         }
         faults
     }

@@ -6,11 +6,14 @@ pub(crate) mod complete;
 mod formats;
 mod lists;
 pub(crate) mod prune;
+pub(crate) mod rules;
 
 use std::collections::BTreeMap;
 
 use regex::Regex;
 use serde_json::Value;
+
+use rules::Validation;
 
 /// A JSON type that a schema asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +92,10 @@ pub(crate) struct Node {
     pub(crate) int_or_string: bool,
     pub(crate) default: Option<Value>,
     pub(crate) rules: Rules,
+    /// Rules in CEL at this place.
+    pub(crate) validations: Vec<Validation>,
+    /// Whether there are such rules here or below.
+    pub(crate) ruled: bool,
 }
 
 /// What values must be, beside their types.
@@ -128,7 +135,7 @@ impl Node {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let compiled = properties.map(|(name, one)| Ok((name.clone(), Self::compile(one)?)));
         let default = schema.get("default").filter(|value| !value.is_null());
-        Ok(Self {
+        let mut node = Self {
             kind: schema["type"].as_str().and_then(Type::of),
             properties: compiled.collect::<Result<_, regex::Error>>()?,
             rest: match Self::below(&schema["additionalProperties"])? {
@@ -144,7 +151,11 @@ impl Node {
             int_or_string: says("x-kubernetes-int-or-string"),
             default: default.cloned(),
             rules: rules(schema)?,
-        })
+            validations: rules::compile(schema),
+            ruled: false,
+        };
+        node.ruled = node.has_rules();
+        Ok(node)
     }
 
     /// A schema within another one, if there is one.

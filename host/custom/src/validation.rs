@@ -11,6 +11,7 @@ use osier_api::{Fault, FaultKind, Object};
 use serde_json::{Value, json};
 
 use crate::names::APPROVAL;
+use crate::schema::rules;
 
 const ONE_STORED: &str = "must have exactly one version marked as storage version";
 /// Larger than any schema in use.
@@ -52,24 +53,17 @@ pub fn warnings(definition: &Object) -> Vec<String> {
             ours.kind
         )];
     }
-    let versions = list(definition, &["spec", "versions"]).iter().enumerate();
-    let ruled = versions.filter(|(_, version)| has_rules(&version["schema"]["openAPIV3Schema"]));
-    let warning = |(index, _)| {
+    let mut unknown = Vec::new();
+    for (index, version) in list(definition, &["spec", "versions"]).iter().enumerate() {
+        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        rules::unknown(&version["schema"]["openAPIV3Schema"], &path, &mut unknown);
+    }
+    let warning = |(place, function)| {
         format!(
-            "spec.versions[{index}].schema.openAPIV3Schema: x-kubernetes-validations are kept, but rules in CEL are not evaluated by this version of Osier"
+            "{place}: the rule is kept and not evaluated: the function {function} is not known to this version of Osier"
         )
     };
-    ruled.map(warning).collect()
-}
-
-fn has_rules(schema: &Value) -> bool {
-    let rules = &schema["x-kubernetes-validations"];
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    rules.as_array().is_some_and(|rules| !rules.is_empty())
-        || properties.map(|(_, property)| property).any(has_rules)
-        || ["items", "additionalProperties"]
-            .iter()
-            .any(|part| schema[*part].is_object() && has_rules(&schema[*part]))
+    unknown.into_iter().map(warning).collect()
 }
 
 fn text<'a>(object: &'a Object, path: &[&str]) -> &'a str {

@@ -1,21 +1,17 @@
 //! Expressions: CEL over the attribute vocabulary, checked when applied, compiled to closures, bounded when run.
 //!
-//! text -> `parse` (the `cel` crate, nowhere else) -> `ir` -> `check` (types, presence) -> `typed` -> `compile` -> closures over slots.
+//! text -> `osier_cel::parse` -> its tree -> `check` (types, presence) -> `typed` -> `compile` -> closures over slots.
 
 mod check;
 mod compile;
-mod error;
 mod functions;
-mod ir;
-mod parse;
 #[cfg(test)]
 mod tests;
 mod typed;
 
-pub use error::CompileError;
 pub use functions::nanoseconds;
-pub(crate) use ir::{Kind, Literal, Node};
-pub(crate) use parse::parse;
+pub use osier_cel::CompileError;
+pub(crate) use osier_cel::{Kind, Literal, Node, parse};
 
 use crate::attributes::{Attributes, Vocabulary};
 use crate::value::{EvaluationError, Type, Value};

@@ -518,3 +518,46 @@ async fn roles_speak_of_kinds_that_users_define() {
         403
     );
 }
+
+#[tokio::test]
+async fn rules_in_cel_are_held() {
+    let server = Server::new().await;
+    let mut ruled = definition();
+    let spec = ruled
+        .pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
+        .unwrap();
+    spec["x-kubernetes-validations"] = json!([
+        {"rule": "self.replicas < 5 || self.cronSpec == '*'", "message": "too many for this spec", "fieldPath": ".replicas"}]);
+    spec["properties"]["colour"]["x-kubernetes-validations"] =
+        json!([{"rule": "self == oldSelf", "message": "colour is immutable"}]);
+    server.post(DEFINITIONS, ruled).await.good();
+    let mut object = tab("a");
+    object["spec"]["colour"] = json!("red");
+    server.post(TABS, object).await.good();
+    let path = format!("{TABS}/a");
+    let many = server.merge(&path, json!({"spec": {"replicas": 7}})).await;
+    assert_eq!(many.code, 422);
+    assert!(
+        many.message()
+            .contains("spec.replicas: Invalid value: \"object\": too many for this spec"),
+        "{}",
+        many.message()
+    );
+    let blue = server
+        .merge(&path, json!({"spec": {"colour": "blue"}}))
+        .await;
+    assert!(
+        blue.message()
+            .contains("spec.colour: Invalid value: \"string\": colour is immutable"),
+        "{}",
+        blue.message()
+    );
+    let scaled = server
+        .merge(&format!("{path}/scale"), json!({"spec": {"replicas": 9}}))
+        .await;
+    assert_eq!(scaled.code, 422, "{}", scaled.text);
+    server
+        .merge(&path, json!({"spec": {"replicas": 7, "cronSpec": "*"}}))
+        .await
+        .good();
+}

@@ -174,6 +174,57 @@ fn sets_and_maps_have_nothing_twice() {
     );
 }
 
+#[test]
+fn rules_speak_of_a_value_and_the_one_before() {
+    let mut schema = spec(json!({
+        "min": {"type": "integer"},
+        "max": {"type": "integer"},
+        "name": {"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "name is immutable"}]},
+        "ports": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+            "items": {"type": "object", "properties": {"name": {"type": "string"}, "port": {"type": "integer",
+                "x-kubernetes-validations": [{"rule": "self >= oldSelf"}]}}}},
+    }));
+    schema["properties"]["spec"]["x-kubernetes-validations"] = json!([
+        {"rule": "self.min <= self.max", "messageExpression": "'at most ' + string(self.max)", "fieldPath": ".min"},
+        {"rule": "!has(self.max) || self.max < 100", "reason": "FieldValueForbidden", "message": "too large"},
+    ]);
+    let node = node(schema);
+    let told = |new: Value, old: Option<Value>| -> Vec<String> {
+        rules::check(&node, &new, old.as_ref())
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    };
+    let object = |min: i64, name: &str, port: i64| json!({"spec": {"min": min, "max": 5, "name": name, "ports": [{"name": "other"}, {"name": "x", "port": port}]}});
+    assert!(told(object(1, "a", 1), None).is_empty());
+    assert_eq!(
+        told(object(9, "a", 1), None),
+        ["spec.min: Invalid value: \"object\": at most 5"]
+    );
+    let changed = told(object(2, "b", 0), Some(object(1, "a", 1)));
+    assert_eq!(
+        changed,
+        [
+            "spec.name: Invalid value: \"string\": name is immutable",
+            "spec.ports[1].port: Invalid value: \"integer\": failed rule: self >= oldSelf",
+        ]
+    );
+    let same = told(object(9, "a", 1), Some(object(9, "a", 1)));
+    assert!(
+        same.is_empty(),
+        "what was wrong before and did not change may stay"
+    );
+    let large = told(json!({"spec": {"min": 1, "max": 500}}), None);
+    assert_eq!(large, ["spec: Forbidden: too large"]);
+    let missing = told(json!({"spec": {"max": 1}}), None);
+    assert_eq!(
+        missing,
+        [
+            "spec.min: Invalid value: \"object\": no such key: min evaluating rule: self.min <= self.max"
+        ]
+    );
+}
+
 /// Any JSON, small.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -4,7 +4,7 @@ use osier_api::Fault;
 use serde_json::{Map, Value};
 
 use super::DEEPEST;
-use crate::schema::{Node, Type, check as values, complete, prune};
+use crate::schema::{Node, Type, check as values, complete, prune, rules};
 
 /// Keywords of JSON schema that structural schemas do not have.
 const FORBIDDEN: [&str; 9] = [
@@ -60,7 +60,12 @@ pub(super) fn check(schema: &Value, path: &str, faults: &mut Vec<Fault>) {
         faults,
     );
     let before = faults.len();
-    node(schema, path, 0, faults);
+    let root = Place {
+        path,
+        depth: 0,
+        comparable: true,
+    };
+    node(schema, root, faults);
     // The defaults of a schema that is no schema cannot be judged.
     if faults.len() == before {
         defaults(schema, path, faults);
@@ -86,43 +91,60 @@ fn metadata(schema: &Value, path: &str, faults: &mut Vec<Fault>) {
     }
 }
 
-fn node(schema: &Value, path: &str, depth: usize, faults: &mut Vec<Fault>) {
+fn node(schema: &Value, place: Place<'_>, faults: &mut Vec<Fault>) {
+    let Place { path, depth, .. } = place;
     if depth > DEEPEST {
-        faults.push(Fault::invalid(
-            path,
-            "",
-            format!("schemas are at most {DEEPEST} levels deep"),
-        ));
+        let words = format!("schemas are at most {DEEPEST} levels deep");
+        faults.push(Fault::invalid(path, "", words));
         return;
     }
     keywords(schema, path, faults);
     kind(schema, path, depth, faults);
     extensions(schema, path, faults);
+    rules::faults(schema, (path, place.comparable), faults);
     junctors(schema, schema, path, faults);
-    let properties = schema["properties"].as_object();
-    for (name, property) in properties.into_iter().flatten() {
-        node(
-            property,
-            &format!("{path}.properties[{name}]"),
-            depth + 1,
-            faults,
-        );
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.properties[{name}]");
+        node(property, place.below(&path, true), faults);
     }
+    let path = format!("{path}.additionalProperties");
     if schema["additionalProperties"].is_object() {
-        node(
-            &schema["additionalProperties"],
-            &format!("{path}.additionalProperties"),
-            depth + 1,
-            faults,
-        );
+        let each = &schema["additionalProperties"];
+        node(each, place.below(&path, true), faults);
     }
+    items(schema, place, faults);
+}
+
+fn items(schema: &Value, place: Place<'_>, faults: &mut Vec<Fault>) {
+    let path = format!("{}.items", place.path);
+    // Elements before a change are found again in a map only.
+    let found = schema["x-kubernetes-list-type"] == "map";
     match &schema["items"] {
-        Value::Array(_) => faults.push(Fault::forbidden(
-            format!("{path}.items"),
-            "items must be a schema object and not an array",
-        )),
-        items @ Value::Object(_) => node(items, &format!("{path}.items"), depth + 1, faults),
+        Value::Array(_) => {
+            let words = "items must be a schema object and not an array";
+            faults.push(Fault::forbidden(path, words));
+        }
+        items @ Value::Object(_) => node(items, place.below(&path, found), faults),
         _ => {}
+    }
+}
+
+/// Where in a schema we are.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a str,
+    depth: usize,
+    /// Whether the value before a change is known here.
+    comparable: bool,
+}
+
+impl Place<'_> {
+    fn below(self, path: &str, comparable: bool) -> Place<'_> {
+        Place {
+            path,
+            depth: self.depth + 1,
+            comparable: self.comparable && comparable,
+        }
     }
 }
 

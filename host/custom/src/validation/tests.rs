@@ -226,15 +226,60 @@ fn what_is_served_does_not_change_its_place_and_stored_versions_stay() {
 #[test]
 fn what_is_not_done_is_told() {
     let mut ruled = definition().into_value();
-    ruled.pointer_mut(&format!("{SPEC}/cronSpec")).unwrap()["x-kubernetes-validations"] =
-        json!([{"rule": "self != ''"}]);
+    let rules = json!([{"rule": "isIP(self)"}, {"rule": "self != ''"}]);
+    ruled.pointer_mut(&format!("{SPEC}/cronSpec")).unwrap()["x-kubernetes-validations"] = rules;
     let told = warnings(&Object::from_value(ruled).unwrap());
-    assert!(
-        told[0].contains("rules in CEL are not evaluated"),
-        "{told:?}"
+    let place =
+        format!("{PATH}.properties[spec].properties[cronSpec].x-kubernetes-validations[0].rule");
+    assert_eq!(
+        told,
+        [format!(
+            "{place}: the rule is kept and not evaluated: the function isIP is not known to this version of Osier"
+        )]
     );
     let mut ours = definition();
     ours.set(&["spec", "group"], json!("gateway.networking.k8s.io"));
     ours.set(&["spec", "names", "plural"], json!("gateways"));
     assert!(warnings(&ours)[0].contains("is built into Osier"));
+}
+
+#[test]
+fn rules_are_compiled() {
+    let ruled = |rule: Value| {
+        let list = json!({"type": "array", "items": {"type": "string", "x-kubernetes-validations": [rule]}});
+        faults(&format!("{SPEC}/a"), list)
+    };
+    let path = format!("{PATH}.properties[spec].properties[a].items.x-kubernetes-validations[0]");
+    assert_eq!(
+        ruled(json!({"rule": "self != ''", "reason": "FieldValueRequired"})),
+        Vec::<String>::new()
+    );
+    let wrong = ruled(json!({"rule": "self +"}));
+    assert!(
+        wrong[0].starts_with(&format!(
+            "{path}.rule: Invalid value: \"self +\": compilation failed: "
+        )),
+        "{wrong:?}"
+    );
+    let other = ruled(json!({"rule": "that == ''"}));
+    assert!(
+        other[0].contains("undeclared reference to 'that'"),
+        "{other:?}"
+    );
+    let old = ruled(json!({"rule": "self == oldSelf"}));
+    assert!(
+        old[0].contains("oldSelf cannot be used on the uncorrelatable portion"),
+        "{old:?}"
+    );
+    assert_eq!(
+        ruled(json!({"rule": ""})),
+        [format!(
+            "{path}.rule: Required value: rule is not specified"
+        )]
+    );
+    let reason = ruled(json!({"rule": "true", "reason": "Because"}));
+    assert!(
+        reason[0].starts_with(&format!("{path}.reason: Unsupported value: \"Because\"")),
+        "{reason:?}"
+    );
 }

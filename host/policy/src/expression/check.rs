@@ -7,11 +7,10 @@ mod presence;
 
 use std::collections::BTreeSet;
 
-use super::error::CompileError;
-use super::ir::{Kind, Literal, Node, Span};
 use super::typed::{Checked, Op, Typed};
 use crate::attributes::Vocabulary;
 use crate::value::{Type, Value};
+use osier_cel::{CompileError, Kind, Literal, Node, Span};
 use presence::Fact;
 
 /// Loops inside loops.
@@ -95,6 +94,10 @@ impl Checker<'_> {
 
     fn check(&mut self, node: &Node) -> Outcome<Typed> {
         match &node.kind {
+            Kind::Literal(Literal::Null) => self.fault(
+                node.span,
+                "null is not supported; use has(..) or orValue(..)",
+            ),
             Kind::Literal(literal) => Ok(self.literal(literal, node.span)),
             Kind::Name(_) | Kind::Select { .. } => self.path(node),
             Kind::Index { of, key } => self.index(node.span, of, key),
@@ -152,6 +155,8 @@ impl Checker<'_> {
 
     fn literal(&mut self, literal: &Literal, span: Span) -> Typed {
         let (value, ty) = match literal {
+            // Refused where it stands.
+            Literal::Null => (Value::Absent, Type::Bool),
             Literal::Bool(value) => (Value::Bool(*value), Type::Bool),
             Literal::Int(value) => (Value::Int(*value), Type::Int),
             Literal::Double(value) => (Value::Double(*value), Type::Double),

@@ -3,9 +3,9 @@
 use regex::Regex;
 
 use super::functions::Function;
-use super::ir::Span;
 use crate::attributes::Slot;
 use crate::value::{Type, Value};
+use osier_cel::Span;
 
 /// A checked node.
 #[derive(Debug)]

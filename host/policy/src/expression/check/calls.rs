@@ -4,10 +4,10 @@ use regex::RegexBuilder;
 
 use super::{Checker, Outcome, loops};
 use crate::expression::functions::{FUNCTIONS, Function, Style};
-use crate::expression::ir::{Node, Span};
 use crate::expression::typed::{Arithmetic, Op, Order, Typed};
 use crate::nearest::nearest;
 use crate::value::{Type, Value};
+use osier_cel::{Node, Span};
 
 /// Compiled size of one pattern, in bytes.
 const MAX_PATTERN: usize = 1 << 20;

@@ -1,9 +1,9 @@
 //! Macros over lists and maps, and `has`.
 
 use super::{Checker, MAX_LOOPS, Outcome};
-use crate::expression::ir::{Kind, Node, Span};
 use crate::expression::typed::{Loop, LoopKind, Op, Typed};
 use crate::value::Type;
+use osier_cel::{Kind, Node, Span};
 
 /// The macro that a method name calls.
 pub(super) fn kind(function: &str, arguments: usize) -> Option<LoopKind> {

@@ -12,7 +12,8 @@ pub struct CompileError {
 }
 
 impl CompileError {
-    pub(crate) fn new(source: &str, span: Span, message: impl Into<String>) -> Self {
+    /// A fault at a place of the source.
+    pub fn new(source: &str, span: Span, message: impl Into<String>) -> Self {
         let start = floor(source, span.start);
         let end = floor(source, span.end.max(span.start)).max(start);
         let before = &source[..start];

@@ -17,7 +17,10 @@ const MAX_NODES: usize = 1000;
 const STACK: usize = 16 << 20;
 
 /// Parses one expression.
-pub(crate) fn parse(source: &str) -> Result<Node, CompileError> {
+///
+/// # Errors
+/// When it is no CEL, or larger than the bounds.
+pub fn parse(source: &str) -> Result<Node, CompileError> {
     let whole = Span {
         start: 0,
         end: source.len(),
@@ -196,9 +199,7 @@ impl Lowering<'_> {
                 return self.fault(own, "unsigned literals are not supported; drop the `u`");
             }
             LiteralValue::Bytes(_) => return self.fault(own, "bytes are not supported"),
-            LiteralValue::Null => {
-                return self.fault(own, "null is not supported; use has(..) or orValue(..)");
-            }
+            LiteralValue::Null => Literal::Null,
         }))
     }
 

@@ -1,0 +1,215 @@
+//! Rules: conditions and texts over JSON values, as definitions of kinds have them in `x-kubernetes-validations`
+//! (<https://kubernetes.io/docs/reference/using-api/cel/>).
+//!
+//! Values are known only when the rule runs, so types are checked then; names and functions are checked before. Every step
+//! costs a unit, loops cost as many as they make, texts by their length: a rule that costs too much is stopped.
+
+mod evaluate;
+mod functions;
+mod loops;
+mod operators;
+mod value;
+
+use serde_json::Value as Json;
+
+use crate::error::CompileError;
+use crate::ir::{Kind, Node};
+use crate::parse::parse;
+use evaluate::Evaluation;
+use value::Value;
+
+/// A rule may cost this much in one run.
+const LIMIT: u64 = 1_000_000;
+
+/// A compiled rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    root: Node,
+    unknown: Option<String>,
+    old: bool,
+}
+
+/// What all rules about one object may cost together.
+#[derive(Debug)]
+pub struct Budget(u64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(10 * LIMIT)
+    }
+}
+
+/// Why a rule has no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// It costs too much.
+    Budget,
+    /// It went wrong, such as by a field that is not there.
+    Error(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Budget => {
+                f.write_str("validation failed due to running out of cost budget, no further validation rules will be run")
+            }
+            Self::Error(words) => f.write_str(words),
+        }
+    }
+}
+
+impl Rule {
+    /// Compiles a rule over `self` and `oldSelf`.
+    ///
+    /// # Errors
+    /// When it is no CEL, or names something else.
+    pub fn compile(source: &str) -> Result<Self, CompileError> {
+        let root = parse(source)?;
+        let mut names = Names {
+            source,
+            locals: Vec::new(),
+            unknown: None,
+            old: false,
+        };
+        names.check(&root)?;
+        let Names { unknown, old, .. } = names;
+        Ok(Self { root, unknown, old })
+    }
+
+    /// The first function in it that is not known here: the rule cannot be run.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
+    }
+
+    /// Whether it compares with the value before: then it is only for changes.
+    pub fn compares(&self) -> bool {
+        self.old
+    }
+
+    /// Whether the rule holds; `old` is the value before, if there was one, and an optional value for the rule if
+    /// `optional` says so.
+    ///
+    /// # Errors
+    /// When it has no result, or one that is no boolean.
+    pub fn holds(
+        &self,
+        (new, old, optional): (&Json, Option<&Json>, bool),
+        budget: &mut Budget,
+    ) -> Result<bool, Failure> {
+        match self.run((new, old, optional), budget)? {
+            Value::Bool(holds) => Ok(holds),
+            other => Err(Failure::Error(format!(
+                "the result is {}, not a bool",
+                other.kind()
+            ))),
+        }
+    }
+
+    /// The text that the rule makes, of a rule that makes one.
+    ///
+    /// # Errors
+    /// When it has no result, or one that is no text.
+    pub fn text(
+        &self,
+        (new, old, optional): (&Json, Option<&Json>, bool),
+        budget: &mut Budget,
+    ) -> Result<String, Failure> {
+        match self.run((new, old, optional), budget)? {
+            Value::Text(text) => Ok(text.into_owned()),
+            other => Err(Failure::Error(format!(
+                "the result is {}, not a string",
+                other.kind()
+            ))),
+        }
+    }
+
+    fn run<'a>(
+        &'a self,
+        (new, old, optional): (&'a Json, Option<&'a Json>, bool),
+        budget: &mut Budget,
+    ) -> Result<Value<'a>, Failure> {
+        let old = match optional {
+            true => Value::Optional(old.map(|old| Box::new(Value::of(old)))),
+            false => old.map_or(Value::Null, Value::of),
+        };
+        let granted = budget.0.min(LIMIT);
+        let mut evaluation = Evaluation {
+            scope: vec![("self", Value::of(new)), ("oldSelf", old)],
+            left: granted,
+        };
+        let result = evaluation.value(&self.root);
+        budget.0 -= granted - evaluation.left;
+        result
+    }
+}
+
+/// What a rule names.
+struct Names<'s> {
+    source: &'s str,
+    locals: Vec<String>,
+    unknown: Option<String>,
+    old: bool,
+}
+
+impl Names<'_> {
+    fn check(&mut self, node: &Node) -> Result<(), CompileError> {
+        match &node.kind {
+            Kind::Literal(_) => Ok(()),
+            Kind::Name(name) => self.name(node, name),
+            Kind::Select { of, .. } => self.check(of),
+            Kind::Index { of, key } => {
+                self.check(of)?;
+                self.check(key)
+            }
+            Kind::Call {
+                target,
+                function,
+                arguments,
+            } => self.call(target.as_deref(), function, arguments),
+            Kind::List(items) => items.iter().try_for_each(|item| self.check(item)),
+            Kind::Map(entries) => entries.iter().try_for_each(|(key, value)| {
+                self.check(key)?;
+                self.check(value)
+            }),
+        }
+    }
+
+    fn name(&mut self, node: &Node, name: &str) -> Result<(), CompileError> {
+        if self.locals.iter().any(|local| local == name) || name == "self" {
+            return Ok(());
+        }
+        if name == "oldSelf" {
+            self.old = true;
+            return Ok(());
+        }
+        let words = format!("undeclared reference to '{name}'");
+        Err(CompileError::new(self.source, node.span, words))
+    }
+
+    fn call(
+        &mut self,
+        target: Option<&Node>,
+        function: &str,
+        arguments: &[Node],
+    ) -> Result<(), CompileError> {
+        if let Some(target) = target {
+            self.check(target)?;
+            if let Some((local, bodies)) = loops::parts(function, arguments) {
+                self.locals.push(local.to_owned());
+                let checked = bodies.iter().try_for_each(|body| self.check(body));
+                self.locals.pop();
+                return checked;
+            }
+        }
+        if !functions::is_known(target.is_some(), function, arguments.len()) {
+            self.unknown.get_or_insert_with(|| function.to_owned());
+        }
+        arguments
+            .iter()
+            .try_for_each(|argument| self.check(argument))
+    }
+}
+
+#[cfg(test)]
+mod tests;
