@@ -27,6 +27,7 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("apps", "replicasets") => workload::replica_set(object),
         ("apps", "statefulsets") => workload::stateful_set(object),
         ("apps", "daemonsets") => workload::daemon_set(object),
+        ("autoscaling", "horizontalpodautoscalers") => workload::autoscaler(object),
         ("", "services") => service(object),
         ("", "endpoints") => endpoints(object),
         ("", "secrets") => secret(object),

@@ -17,7 +17,7 @@ pub use access::*;
 pub use cluster::*;
 pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
 pub use extensions::*;
-pub use metrics::{NODE_METRICS, POD_METRICS};
+pub use metrics::{CUSTOM_METRICS, NODE_METRICS, POD_METRICS, REQUESTS_PER_SECOND};
 pub use workloads::*;
 
 const VERBS: &[&str] = &[

@@ -2,6 +2,7 @@
 
 mod access;
 mod age;
+mod autoscaler;
 mod cluster;
 mod core;
 mod gateway_api;
@@ -117,6 +118,7 @@ fn layout(resource: &Resource) -> Layout {
         ("apps", "statefulsets") => workload::STATEFUL_SETS,
         ("apps", "daemonsets") => workload::DAEMON_SETS,
         ("policy", "poddisruptionbudgets") => workload::BUDGETS,
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::AUTOSCALERS,
         ("apps", "controllerrevisions") => workload::CONTROLLER_REVISIONS,
         ("", "services") => core::SERVICES,
         ("", "endpoints") => core::ENDPOINTS,

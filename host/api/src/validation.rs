@@ -5,6 +5,7 @@
 
 mod access;
 mod at;
+mod autoscaler;
 mod cluster;
 mod config;
 mod container;
@@ -79,6 +80,7 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("", "persistentvolumeclaims") => cluster::check_claim(&spec),
         ("networking.k8s.io", "networkpolicies") => cluster::check_network_policy(&spec),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(object),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler::check(&spec),
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => {
             access::check_role(object, resource.namespaced)
         }

@@ -98,6 +98,11 @@ pub(crate) fn check_fields(
     wish: FieldValidation,
     warnings: &mut Vec<String>,
 ) -> Result<(), Status> {
+    if address.custom.is_none() {
+        // The schema is that of the stored version.
+        let stored = address.resource.storage_api_version();
+        *object = crate::objects::in_version(std::mem::take(object), &stored);
+    }
     let mut faults = schema::check(address.resource, object);
     if let Some(custom) = &address.custom {
         faults.extend(custom.prune(object));

@@ -5,10 +5,14 @@
 
 use bytes::Bytes;
 use osier_api::{Object, Resource, Status};
+use osier_autoscaling::versions;
 use serde_json::Value;
 
 use crate::target::Address;
 use osier_store::{Entry, Key, StoreError};
+
+/// The one kind whose versions differ in their fields.
+const AUTOSCALER: &str = "HorizontalPodAutoscaler";
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
 pub(crate) fn prefix(resource: &Resource, namespace: &str) -> String {
@@ -61,6 +65,15 @@ pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
 
 /// The same object in another version of its kind: the versions that Osier serves differ in name only.
 pub(crate) fn in_version(mut object: Object, api_version: &str) -> Object {
+    match (object.api_version(), api_version) {
+        (versions::V2, versions::V1) if object.kind() == AUTOSCALER => {
+            return versions::to_v1(object);
+        }
+        (versions::V1, versions::V2) if object.kind() == AUTOSCALER => {
+            return versions::to_v2(object);
+        }
+        _ => {}
+    }
     if object.api_version() != api_version {
         object.set(&["apiVersion"], Value::String(api_version.to_owned()));
     }

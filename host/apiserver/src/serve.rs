@@ -126,6 +126,9 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn answer(self) -> Result<Response<Body>, Status> {
         let address = self.address;
+        if *address.resource == resources::CUSTOM_METRICS {
+            return self.custom_metrics().await;
+        }
         if !address.subresource.is_empty() {
             let part = Subresource::from_segment(&address.subresource);
             let served = part.filter(|part| address.resource.has(*part));

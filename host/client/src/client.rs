@@ -99,6 +99,22 @@ impl Client {
         Ok(list.into_list())
     }
 
+    /// What is measured of pods by the name of a metric (`custom.metrics.k8s.io`): an item for each of those that the query means.
+    pub async fn measured(
+        &self,
+        metric: &str,
+        namespace: &str,
+        query: &Query,
+    ) -> Result<Vec<Object>, ClientError> {
+        let pods = request::collection(&osier_api::resources::CUSTOM_METRICS, namespace);
+        let path = query.apply(&format!("{pods}/*/{metric}"), &[]);
+        let what = format!("GET {path}");
+        let answer = self.send(Method::GET, path, None).await?;
+        let bytes = read(answer, &what).await?;
+        let list: ListBody = decode(&bytes, &what)?;
+        Ok(list.items.unwrap_or_default())
+    }
+
     /// Lists all pages.
     pub async fn list_all(
         &self,

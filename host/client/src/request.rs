@@ -12,6 +12,8 @@ pub enum Part {
     Whole,
     /// Its status only.
     Status,
+    /// How many replicas there shall be.
+    Scale,
     /// A pod's binding to a node.
     Binding,
     /// A namespace's finalizers.
@@ -113,6 +115,7 @@ pub(crate) fn single(resource: &Resource, namespace: &str, name: &str, part: Par
     let suffix = match part {
         Part::Whole => "",
         Part::Status => "/status",
+        Part::Scale => "/scale",
         Part::Binding => "/binding",
         Part::Finalize => "/finalize",
         Part::Token => "/token",

@@ -4,6 +4,7 @@
 //! They know the cluster only through the API and can run in any process that reaches it. They
 //! never import the API server, the engine or the proxy.
 
+mod autoscaler;
 mod certificates;
 mod conditions;
 mod cron_job;
@@ -103,6 +104,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn 
         daemon_set::start(&context, &owned);
     }
     deployment::start(&context);
+    autoscaler::start(&context);
     disruption::start(&context);
     job::start(&context);
     cron_job::start(&context);

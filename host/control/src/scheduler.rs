@@ -186,22 +186,20 @@ impl Scheduler {
             return Ok(Outcome::Done);
         };
         match self.decide(&pod, waiting) {
-            Decision::Given => Ok(Outcome::Done),
-            Decision::Bind(node) => self.bind(&pod, &node).await,
+            Decision::Given => return Ok(Outcome::Done),
+            Decision::Bind(node) => return self.bind(&pod, &node).await,
             Decision::Refuse(refusal, Ok((node, evicted))) => {
                 self.refuse(&pod, &refusal, Some(&node)).await?;
                 self.push_out(&pod, &node, &evicted).await?;
-                Ok(Outcome::Again(UNSCHEDULABLE))
             }
             Decision::Refuse(mut refusal, Err(why)) => {
                 why.words().clone_into(&mut refusal.preemption);
-                let waits = matches!(why, Refused::Waits(_));
                 let nominated = pod.text(&["status", "nominatedNodeName"]);
-                self.refuse(&pod, &refusal, Some(nominated).filter(|_| waits))
-                    .await?;
-                Ok(Outcome::Again(UNSCHEDULABLE))
+                let waits = matches!(why, Refused::Waits(_)).then_some(nominated);
+                self.refuse(&pod, &refusal, waits).await?;
             }
         }
+        Ok(Outcome::Again(UNSCHEDULABLE))
     }
 
     fn decide(&self, pod: &Object, waiting: &Waiting) -> Decision {
@@ -211,29 +209,29 @@ impl Scheduler {
             looks_at_neighbours: looks_at_neighbours(pod),
         };
         self.parked.lock().insert(waiting.key.clone(), parked);
-        let mut ledger = self.ledger.lock();
-        let decision = if ledger.holds(pod.uid()) {
-            Decision::Given
-        } else {
-            match ledger.choose(pod) {
-                Ok(node) => Decision::Bind(node),
-                Err(refusal) => {
-                    let budgets = self.budgets.list();
-                    let budgets: Vec<Budget> =
-                        budgets.iter().filter_map(|one| Budget::of(one)).collect();
-                    let preempted = ledger.preempt(pod, &budgets);
-                    if matches!(preempted, Err(Refused::No(_))) {
-                        ledger.denominate(pod.uid());
-                    }
-                    Decision::Refuse(refusal, preempted)
-                }
-            }
-        };
-        drop(ledger);
+        let decision = self.look(pod);
         if !matches!(decision, Decision::Refuse(..)) {
             self.parked.lock().remove(&waiting.key);
         }
         decision
+    }
+
+    fn look(&self, pod: &Object) -> Decision {
+        let mut ledger = self.ledger.lock();
+        if ledger.holds(pod.uid()) {
+            return Decision::Given;
+        }
+        let refusal = match ledger.choose(pod) {
+            Ok(node) => return Decision::Bind(node),
+            Err(refusal) => refusal,
+        };
+        let budgets = self.budgets.list();
+        let budgets: Vec<Budget> = budgets.iter().filter_map(|one| Budget::of(one)).collect();
+        let preempted = ledger.preempt(pod, &budgets);
+        if matches!(preempted, Err(Refused::No(_))) {
+            ledger.denominate(pod.uid());
+        }
+        Decision::Refuse(refusal, preempted)
     }
 
     async fn bind(&self, pod: &Object, node: &str) -> Result<Outcome, ClientError> {

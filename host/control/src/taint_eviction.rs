@@ -47,25 +47,7 @@ pub(crate) fn start(context: &Context) {
         seen: Mutex::default(),
     });
     let queue = WorkQueue::new(CONTROLLER);
-    let own = queue.clone();
-    this.nodes.on_change(move |change| {
-        if concerns(change) {
-            own.add(change.object().name().to_owned());
-        }
-    });
-    let (of_pods, nodes) = (queue.clone(), Arc::clone(&this.nodes));
-    this.pods.on_change(move |change| {
-        let node = facts::node(change.object());
-        let was = change.old().map_or("", |old| facts::node(old));
-        let came = !node.is_empty() && was != node;
-        if came
-            && nodes
-                .get("", node)
-                .is_some_and(|node| !driving(&node).is_empty())
-        {
-            of_pods.add(node.to_owned());
-        }
-    });
+    this.listen(&queue);
     let tasks = (WORKERS, &context.tasks);
     reconcile::run(NAME, &queue, tasks, move |node: String| {
         let this = Arc::clone(&this);
@@ -87,6 +69,25 @@ fn concerns(change: &Change) -> bool {
 }
 
 impl Evictions {
+    fn listen(&self, queue: &WorkQueue<String>) {
+        let own = queue.clone();
+        self.nodes.on_change(move |change| {
+            if concerns(change) {
+                own.add(change.object().name().to_owned());
+            }
+        });
+        let (queue, nodes) = (queue.clone(), Arc::clone(&self.nodes));
+        self.pods.on_change(move |change| {
+            let node = facts::node(change.object());
+            let was = change.old().map_or("", |old| facts::node(old));
+            let came = !node.is_empty() && was != node;
+            let tainted = |node: Arc<Object>| !driving(&node).is_empty();
+            if came && nodes.get("", node).is_some_and(tainted) {
+                queue.add(node.to_owned());
+            }
+        });
+    }
+
     async fn reconcile(&self, name: &str) -> Result<Outcome, ClientError> {
         self.nodes.synced().await;
         self.pods.synced().await;
@@ -108,10 +109,7 @@ impl Evictions {
                 None => {}
             }
         }
-        Ok(next.map_or(Outcome::Done, |at| {
-            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            Outcome::Again(left.max(Duration::from_millis(10)))
-        }))
+        Ok(next.map_or(Outcome::Done, |at| again(at, now)))
     }
 
     /// The taints with the time since when pods bear them.
@@ -156,6 +154,11 @@ impl Evictions {
         };
         leaving::evict(&self.client, (namespace, name), pod.uid(), &why).await
     }
+}
+
+fn again(at: Timestamp, now: Timestamp) -> Outcome {
+    let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+    Outcome::Again(left.max(Duration::from_millis(10)))
 }
 
 /// When the first of the taints makes the pod leave, if any does.

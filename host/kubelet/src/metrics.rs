@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use osier_api::Object;
+use osier_api::resources::REQUESTS_PER_SECOND;
 use serde_json::{Value, json};
 
 use crate::{CpuStats, MemoryStats, NodeStats, PodStats, Summary};
@@ -32,6 +33,20 @@ impl Measured {
             return Some(node_metrics(about, stats));
         }
         pod_metrics(about, self.pods.get(about.uid())?)
+    }
+
+    /// How many requests a pod gets, as an item of a MetricValueList, if its node has told it.
+    pub fn requests(&self, pod: &Object) -> Option<Value> {
+        let stats = self.pods.get(pod.uid())?;
+        let cpu = &stats.containers.first()?.cpu;
+        Some(json!({
+            "describedObject": {"kind": "Pod", "apiVersion": "/v1",
+                "namespace": pod.namespace(), "name": pod.name()},
+            "metric": {"name": REQUESTS_PER_SECOND, "selector": null},
+            "timestamp": cpu.time,
+            "windowSeconds": cpu.window / 1000,
+            "value": osier_api::quantity::from_millicores(stats.milli_requests),
+        }))
     }
 }
 
@@ -121,5 +136,21 @@ mod tests {
         assert_eq!(told["window"], "10.004s");
         assert_eq!(told["metadata"]["labels"], json!({"app": "x"}));
         assert_eq!(pod_metrics(&pod, &PodStats::default()), None);
+        let measured = Measured {
+            pods: [(
+                String::new(),
+                PodStats {
+                    milli_requests: 2500,
+                    ..stats
+                },
+            )]
+            .into(),
+            ..Measured::default()
+        };
+        let requests = measured.requests(&pod).unwrap();
+        assert_eq!(
+            (&requests["value"], &requests["windowSeconds"]),
+            (&json!("2500m"), &json!(10))
+        );
     }
 }

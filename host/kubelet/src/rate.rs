@@ -11,6 +11,8 @@ pub struct Reading {
     pub cpu: Duration,
     /// Bytes that it holds.
     pub memory: u64,
+    /// Requests that it has taken since it began.
+    pub requests: u64,
 }
 
 /// The two latest readings of one life of a container.
@@ -27,6 +29,8 @@ pub struct Use {
     pub nano_cores: u64,
     /// Bytes, at the window's end.
     pub memory: u64,
+    /// Thousandths of a request in a second, on average over the window.
+    pub milli_requests: u64,
     /// Time between the two readings.
     pub window: Duration,
 }
@@ -40,6 +44,7 @@ impl Rate {
                 at,
                 cpu: Duration::ZERO,
                 memory: 0,
+                requests: 0,
             },
         }
     }
@@ -63,8 +68,12 @@ impl Rate {
         let window = self.latest.at.checked_sub(before.at)?;
         let used = self.latest.cpu.saturating_sub(before.cpu);
         let nano_cores = (used.as_nanos() * 1_000_000_000).checked_div(window.as_nanos())?;
+        let requests = self.latest.requests.saturating_sub(before.requests);
+        let requests = u128::from(requests) * 1_000_000_000_000;
+        let milli_requests = requests.div_ceil(window.as_nanos());
         Some(Use {
             nano_cores: u64::try_from(nano_cores).unwrap_or(u64::MAX),
+            milli_requests: u64::try_from(milli_requests).unwrap_or(u64::MAX),
             memory: self.latest.memory,
             window,
         })
@@ -82,6 +91,7 @@ mod tests {
             at: Duration::from_millis(at),
             cpu: Duration::from_millis(cpu),
             memory: at,
+            requests: cpu,
         }
     }
 
@@ -94,6 +104,7 @@ mod tests {
         rate.take(reading(20_000, 5_100));
         let used = rate.now().unwrap();
         assert_eq!((used.nano_cores, used.memory), (10_000_000, 20_000));
+        assert_eq!(used.milli_requests, 10_000, "100 in ten seconds");
         assert_eq!(used.window, Duration::from_secs(10));
     }
 

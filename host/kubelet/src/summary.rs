@@ -33,6 +33,8 @@ pub struct PodStats {
     pub pod_ref: PodReference,
     /// Its running containers.
     pub containers: Vec<ContainerStats>,
+    /// Thousandths of a request that it gets in a second, from the mesh. One that is under way counts in every window.
+    pub milli_requests: u64,
 }
 
 /// Names a pod.

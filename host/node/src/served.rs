@@ -2,13 +2,18 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use osier_engine::{CallError, HttpContainer};
 use osier_process::Boxed;
-use osier_process::body::Body;
+use osier_process::body::{self, Body, BodyError};
 use osier_proxy::{PodError, Pods};
 use osier_snapshot::Endpoint;
 use parking_lot::RwLock;
@@ -25,8 +30,67 @@ pub(crate) struct Serving {
     /// Its declared ports; a container without any takes what no other container declares.
     pub(crate) ports: Vec<u16>,
     pub(crate) container: HttpContainer,
+    /// Those from the mesh.
+    pub(crate) calls: Arc<Calls>,
     /// Told of every call that failed.
     pub(crate) failed: Arc<dyn Fn(&CallError) + Send + Sync>,
+}
+
+/// The calls that a container gets from the mesh.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    taken: AtomicU64,
+    under_way: AtomicU64,
+}
+
+impl Calls {
+    fn enter(self: &Arc<Self>) -> UnderWay {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    /// For a meter that is read now and then: how many there were. Those under way count at every reading, so that a pod in the
+    /// midst of a long answer is not taken for an idle one.
+    pub(crate) fn taken(&self) -> u64 {
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        self.taken.fetch_add(under_way, Ordering::Relaxed) + under_way
+    }
+}
+
+/// A call until the end of its answer.
+struct UnderWay(Arc<Calls>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// An answer's body that says when it has ended.
+struct Counted {
+    body: Body,
+    _under_way: UnderWay,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// All containers of this node that serve. A request takes one read lock that only pods starting or
@@ -108,12 +172,16 @@ impl Served {
         let Some(serving) = self.find(uid, port) else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
-        Box::pin(async move {
-            let answer = serving.container.call(request).await;
-            answer.map_err(|error| {
-                (serving.failed)(&error);
-                refusal(error)
-            })
+        Box::pin(async move { serving.call(request).await })
+    }
+}
+
+impl Serving {
+    async fn call(&self, request: Request<Body>) -> Result<Response<Body>, PodError> {
+        let answer = self.container.call(request).await;
+        answer.map_err(|error| {
+            (self.failed)(&error);
+            refusal(error)
         })
     }
 }
@@ -124,7 +192,14 @@ impl Pods for Served {
         endpoint: &Arc<Endpoint>,
         request: Request<Body>,
     ) -> Boxed<'static, Result<Response<Body>, PodError>> {
-        self.send(&endpoint.workload.uid, endpoint.port, request)
+        let Some(serving) = self.find(&endpoint.workload.uid, endpoint.port) else {
+            return Box::pin(std::future::ready(Err(PodError::NotHere)));
+        };
+        let _under_way = serving.calls.enter();
+        Box::pin(async move {
+            let answer = serving.call(request).await?;
+            Ok(answer.map(|body| body::boxed(Counted { body, _under_way })))
+        })
     }
 }
 

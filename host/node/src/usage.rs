@@ -94,10 +94,15 @@ impl Meters {
         let mut state = self.state.lock();
         let at = self.begun.elapsed();
         state.time = clock::seconds(clock::now());
-        state.process.take(Reading { at, cpu, memory });
+        let nothing = Usage::default();
+        let own = Usage {
+            cpu,
+            memory,
+            ..nothing
+        };
+        state.process.take(reading(at, own));
         for meter in state.pods.values_mut().flatten() {
-            let Usage { cpu, memory, .. } = (meter.read)();
-            meter.rate.take(Reading { at, cpu, memory });
+            meter.rate.take(reading(at, (meter.read)()));
         }
     }
 
@@ -124,9 +129,11 @@ impl Meters {
                     memory,
                 })
             });
+            let requests = meters.iter().filter_map(|meter| meter.rate.now());
             Some(PodStats {
                 pod_ref: PodReference { uid: uid.clone() },
                 containers: containers.collect::<Option<_>>()?,
+                milli_requests: requests.map(|used| used.milli_requests).sum(),
             })
         });
         Summary {
@@ -137,6 +144,15 @@ impl Meters {
             },
             pods: pods.collect(),
         }
+    }
+}
+
+fn reading(at: Duration, used: Usage) -> Reading {
+    Reading {
+        at,
+        cpu: used.cpu,
+        memory: used.memory,
+        requests: used.requests,
     }
 }
 

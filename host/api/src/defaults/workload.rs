@@ -132,3 +132,41 @@ pub(super) fn template(spec: &mut Json) {
         pod::spec(template);
     }
 }
+
+/// A HorizontalPodAutoscaler: 80% of the CPU that is requested unless it says by what; what it says of behavior is completed.
+pub(super) fn autoscaler(object: &mut Object) {
+    let Some(spec) = child(object.as_map_mut(), "spec") else {
+        return;
+    };
+    default(spec, "minReplicas", 1);
+    let cpu = json!([{"type": "Resource", "resource": {"name": "cpu",
+        "target": {"type": "Utilization", "averageUtilization": 80}}}]);
+    let empty = spec
+        .get("metrics")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty);
+    if empty {
+        spec.insert("metrics".to_owned(), cpu);
+    }
+    if let Some(behavior) = child(spec, "behavior") {
+        self::behavior(behavior);
+    }
+}
+
+fn behavior(behavior: &mut Map<String, Value>) {
+    let rate = |kind: &str, value: u32| json!({"type": kind, "value": value, "periodSeconds": 15});
+    let (up, down) = (
+        json!([rate("Pods", 4), rate("Percent", 100)]),
+        json!([rate("Percent", 100)]),
+    );
+    for (direction, policies) in [("scaleUp", up), ("scaleDown", down)] {
+        default(behavior, direction, json!({}));
+        if let Some(rules) = child(behavior, direction) {
+            default(rules, "selectPolicy", "Max");
+            default(rules, "policies", policies);
+            if direction == "scaleUp" {
+                default(rules, "stabilizationWindowSeconds", 0);
+            }
+        }
+    }
+}

@@ -7,6 +7,9 @@ const GROUP: &str = "metrics.k8s.io";
 const VERSIONS: &[&str] = &["v1beta1"];
 const READ: &[&str] = &["get", "list"];
 
+/// The metric of the mesh: requests that a pod gets in a second.
+pub const REQUESTS_PER_SECOND: &str = "istio_requests_per_second";
+
 /// What nodes use.
 pub static NODE_METRICS: Resource = Resource {
     group: GROUP,
@@ -29,4 +32,15 @@ pub static POD_METRICS: Resource = Resource {
     ..BASE
 };
 
-pub(super) static TABLE: &[&Resource] = &[&NODE_METRICS, &POD_METRICS];
+/// How many requests pods get, by the name of the metric: `pods/NAME/METRIC`, or `pods/*/METRIC` for all.
+pub static CUSTOM_METRICS: Resource = Resource {
+    group: "custom.metrics.k8s.io",
+    versions: &["v1beta2", "v1beta1"],
+    kind: "MetricValueList",
+    plural: "pods",
+    verbs: &["get"],
+    schema: "io.k8s.metrics.pkg.apis.custom_metrics.v1beta2.MetricValueList",
+    ..BASE
+};
+
+pub(super) static TABLE: &[&Resource] = &[&NODE_METRICS, &POD_METRICS, &CUSTOM_METRICS];

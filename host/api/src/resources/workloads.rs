@@ -14,6 +14,7 @@ pub(super) const TABLE: &[&Resource] = &[
     &JOBS,
     &CRON_JOBS,
     &ENDPOINT_SLICES,
+    &HORIZONTAL_POD_AUTOSCALERS,
 ];
 
 const APPS: Resource = Resource {
@@ -37,6 +38,19 @@ pub static ENDPOINT_SLICES: Resource = Resource {
     plural: "endpointslices",
     singular: "endpointslice",
     schema: "io.k8s.api.discovery.v1.EndpointSlice",
+    ..BASE
+};
+/// Horizontal pod autoscalers: how many replicas by what is used and asked.
+pub static HORIZONTAL_POD_AUTOSCALERS: Resource = Resource {
+    group: "autoscaling",
+    versions: &["v2", "v1"],
+    kind: "HorizontalPodAutoscaler",
+    plural: "horizontalpodautoscalers",
+    singular: "horizontalpodautoscaler",
+    short_names: &["hpa"],
+    categories: &["all"],
+    subresources: &[Status],
+    schema: "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
     ..BASE
 };
 /// Jobs: pods that end.

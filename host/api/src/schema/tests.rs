@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use super::*;
-use crate::resources::{self, PODS, POLICIES, SECRETS, VIRTUAL_SERVICES};
+use crate::resources::{
+    self, HORIZONTAL_POD_AUTOSCALERS, PODS, POLICIES, SECRETS, VIRTUAL_SERVICES,
+};
 
 fn object(value: Value) -> Object {
     Object::from_value(value).unwrap()
@@ -23,7 +25,9 @@ fn every_file_parses_and_every_kind_has_a_definition_with_its_gvk() {
         let gvks = document(resource)["x-kubernetes-group-version-kind"]
             .as_array()
             .unwrap();
-        for version in resource.versions {
+        // v1 of an autoscaler is shaped otherwise: no client shall check it by the stored version's schema.
+        let other = |version: &str| *resource == HORIZONTAL_POD_AUTOSCALERS && version == "v1";
+        for version in resource.versions.iter().filter(|one| !other(one)) {
             let gvk = json!({"group": resource.group, "version": version, "kind": resource.kind});
             assert!(gvks.contains(&gvk), "{}", resource.kind);
         }

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use http::Response;
-use osier_api::resources::{NODE_METRICS, NODES, PODS};
+use http::{Method, Response};
+use osier_api::resources::{NODE_METRICS, NODES, PODS, REQUESTS_PER_SECOND};
 use osier_api::{Object, Status};
 use osier_kubelet::{Measured, Summary};
 use osier_process::body::{self, Body};
 use serde_json::{Value, json};
 
 use super::Exchange;
-use crate::query::ListOptions;
+use crate::query::{ListOptions, Query};
 use crate::respond;
 use crate::server::ApiServer;
 use crate::target::Address;
@@ -23,46 +23,90 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of one node's answer: some hundred for each of its pods.
 const LARGEST: usize = 64 << 20;
 
+/// The name of all pods in the path of a custom metric.
+const ALL: &str = "*";
+
 impl Exchange<'_> {
     pub(super) async fn metrics(self) -> Result<Response<Body>, Status> {
-        let (resource, registry) = (self.address.resource, &self.server.registry);
+        let resource = self.address.resource;
         let of_nodes = *resource == NODE_METRICS;
         let address = Address {
             resource: if of_nodes { &NODES } else { &PODS },
             ..self.address.clone()
         };
-        let mut about = Vec::new();
-        if address.name.is_empty() {
-            // Few enough are alive at once to be told whole.
-            let options = ListOptions {
-                limit: 0,
-                ..ListOptions::read(&self.incoming.query)?
-            };
-            let mut visit = |object: Object| {
-                about.push(object);
-                Ok(())
-            };
-            registry.list(&address, &options, &mut visit).await?;
-        } else {
-            about.push(registry.get(&address)?);
-        }
-        let nodes = about.iter().map(|object| match of_nodes {
-            true => object.name(),
-            false => object.text(&["spec", "nodeName"]),
-        });
-        let nodes = nodes.filter(|node| !node.is_empty()).map(str::to_owned);
-        let measured = measured(self.server, nodes.collect()).await;
+        let (about, measured) = gathered(self.server, &self.incoming.query, &address).await?;
         let mut items = about.iter().filter_map(|object| measured.of(object));
         if !address.name.is_empty() {
             let missing = || Status::not_found(resource, &address.name);
             let only = items.next().ok_or_else(missing)?;
             return Ok(respond::json(200, &only));
         }
-        let items: Vec<Value> = items.collect();
-        let (kind, version) = (resource.list_kind(), self.address.api_version());
-        let list = json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items});
-        Ok(respond::json(200, &list))
+        Ok(self.listed(items.collect()))
     }
+
+    /// `custom.metrics.k8s.io`: how many requests pods get.
+    pub(super) async fn custom_metrics(self) -> Result<Response<Body>, Status> {
+        let metric = &self.address.subresource;
+        if metric != REQUESTS_PER_SECOND || self.incoming.head.method != Method::GET {
+            let words = format!(
+                "the server could not find the metric {metric} for pods: there is {REQUESTS_PER_SECOND}"
+            );
+            return Err(Status::new(404, "NotFound", words));
+        }
+        let mut address = Address {
+            resource: &PODS,
+            subresource: String::new(),
+            ..self.address.clone()
+        };
+        if address.name == ALL {
+            address.name.clear();
+        }
+        let (about, measured) = gathered(self.server, &self.incoming.query, &address).await?;
+        let items = about.iter().filter_map(|pod| measured.requests(pod));
+        Ok(self.listed(items.collect()))
+    }
+
+    fn listed(&self, items: Vec<Value>) -> Response<Body> {
+        let kind = self.address.resource.kind;
+        let kind = match kind.ends_with("List") {
+            true => kind.to_owned(),
+            false => self.address.resource.list_kind(),
+        };
+        let version = self.address.api_version();
+        let list = json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items});
+        respond::json(200, &list)
+    }
+}
+
+/// The objects at an address, and what their nodes tell of them.
+async fn gathered(
+    server: &ApiServer,
+    query: &Query,
+    address: &Address,
+) -> Result<(Vec<Object>, Measured), Status> {
+    let (of_nodes, registry) = (*address.resource == NODES, &server.registry);
+    let mut about = Vec::new();
+    if address.name.is_empty() {
+        // Few enough are alive at once to be told whole.
+        let options = ListOptions {
+            limit: 0,
+            ..ListOptions::read(query)?
+        };
+        let mut visit = |object: Object| {
+            about.push(object);
+            Ok(())
+        };
+        registry.list(address, &options, &mut visit).await?;
+    } else {
+        about.push(registry.get(address)?);
+    }
+    let nodes = about.iter().map(|object| match of_nodes {
+        true => object.name(),
+        false => object.text(&["spec", "nodeName"]),
+    });
+    let nodes = nodes.filter(|node| !node.is_empty()).map(str::to_owned);
+    let measured = measured(server, nodes.collect()).await;
+    Ok((about, measured))
 }
 
 async fn measured(server: &ApiServer, nodes: BTreeSet<String>) -> Measured {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use osier_engine::HttpContainer;
 use osier_process::{CancellationToken, clock};
 use tokio::time::Instant;
 
@@ -10,7 +11,7 @@ use super::{Alive, Worker};
 use crate::life::{BACKOFF, Ended};
 use crate::pod::create::{Created, Order, Refusal, Running, create};
 use crate::pod::{Event, Slot, failed_call, spec};
-use crate::served::Serving;
+use crate::served::{Calls, Serving};
 use osier_images::Pulled;
 
 /// A pod that is up sooner than this is reported once, as Running, and not first as Pending.
@@ -84,7 +85,13 @@ impl Worker {
         self.alive.insert(slot, alive);
         let body = created.body.clone();
         let meters = &self.shared.meters;
-        meters.add(self.pod.uid(), &name, move || body.usage());
+        let calls = Arc::new(Calls::default());
+        let counted = Arc::clone(&calls);
+        meters.add(self.pod.uid(), &name, move || osier_engine::Usage {
+            // What the mesh brought, without probes.
+            requests: counted.taken(),
+            ..body.usage()
+        });
         match created.body {
             Running::Serves(container) => {
                 if let Err(error) = container.start().await {
@@ -92,7 +99,7 @@ impl Worker {
                         .unwrap_or_else(|| Ended::new(1, "StartError", error.to_string()));
                     return self.ended(slot, ended);
                 }
-                self.serve(slot, life, container);
+                self.serve(slot, life, (container, calls));
             }
             Running::Runs(container) => {
                 let sender = self.sender.clone();
@@ -109,7 +116,7 @@ impl Worker {
         self.probe(slot, life);
     }
 
-    fn serve(&self, slot: Slot, life: u32, container: osier_engine::HttpContainer) {
+    fn serve(&self, slot: Slot, life: u32, (container, calls): (HttpContainer, Arc<Calls>)) {
         // A serving init container has no end to wait for: it is done when it is up.
         if let Slot::Init(_) = slot {
             let ended = Ended::new(
@@ -133,6 +140,7 @@ impl Worker {
                 .to_owned(),
             ports: spec::ports(container_spec),
             container,
+            calls,
             failed: Arc::new(move |error| {
                 // A full channel means that the pod hears of more faults than it can tell anyway.
                 if let Some(fault) = Event::fault(index, error) {

@@ -1,0 +1,227 @@
+//! The controller of HorizontalPodAutoscalers: reads what pods use and are asked, and sets the replicas of what they belong to.
+//! How many that are is decided by the crate autoscaling.
+
+mod measured;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use osier_api::resources::{
+    DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
+    STATEFUL_SETS,
+};
+use osier_api::selector::LabelSelector;
+use osier_api::{Object, Resource};
+use osier_autoscaling::{History, Plan, Scene, Wanted, decide};
+use osier_client::{
+    CONTROLLER, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
+};
+use osier_process::clock;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::reconcile::{self, Key, Outcome, gone_is_fine};
+use crate::{Context, conditions, facts, reporting};
+use conditions::Condition;
+
+const WORKERS: usize = 4;
+/// How often each is looked at: nodes take their readings as often.
+const PERIOD: Duration = Duration::from_secs(10);
+/// Upstream's name for it.
+const NAME: &str = "horizontal-pod-autoscaler";
+/// What has replicas.
+static SCALED: [&Resource; 4] = [
+    &DEPLOYMENTS,
+    &STATEFUL_SETS,
+    &REPLICA_SETS,
+    &REPLICATION_CONTROLLERS,
+];
+
+struct Autoscaler {
+    client: Client,
+    recorder: Recorder,
+    hpas: Arc<Informer>,
+    pods: Arc<Informer>,
+    services: Arc<Informer>,
+    /// Of [`SCALED`].
+    scaled: Vec<Arc<Informer>>,
+    /// By uid.
+    histories: Mutex<HashMap<String, History>>,
+}
+
+/// Starts the controller.
+pub(crate) fn start(context: &Context) {
+    let of = |resource| context.informers.of(resource).cloned();
+    let (Some(hpas), Some(pods), Some(services)) =
+        (of(&HORIZONTAL_POD_AUTOSCALERS), of(&PODS), of(&SERVICES))
+    else {
+        return;
+    };
+    let this = Arc::new(Autoscaler {
+        client: context.client.clone(),
+        recorder: context.recorder(NAME),
+        hpas,
+        pods,
+        services,
+        scaled: SCALED.iter().filter_map(|resource| of(resource)).collect(),
+        histories: Mutex::default(),
+    });
+    let queue = WorkQueue::new(CONTROLLER);
+    this.listen(&queue);
+    let tasks = (WORKERS, &context.tasks);
+    reconcile::run(NAME, &queue, tasks, move |key| {
+        let this = Arc::clone(&this);
+        async move { this.reconcile(&key).await }
+    });
+}
+
+/// Our own words about it are none.
+fn is_news(change: &Change) -> bool {
+    let generation = |object: &Object| object.generation();
+    change
+        .old()
+        .is_none_or(|old| generation(old) != generation(change.object()))
+}
+
+impl Autoscaler {
+    fn listen(self: &Arc<Self>, queue: &WorkQueue<Key>) {
+        let (this, queue) = (Arc::clone(self), queue.clone());
+        self.hpas.on_change(move |change| {
+            if change.is_deleted() {
+                this.histories.lock().remove(change.object().uid());
+            } else if is_news(change) {
+                queue.add(Key::of(change.object()));
+            }
+        });
+    }
+
+    async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
+        for informer in [&self.hpas, &self.pods, &self.services]
+            .into_iter()
+            .chain(&self.scaled)
+        {
+            informer.synced().await;
+        }
+        let Some(hpa) = self.hpas.get(&key.namespace, &key.name) else {
+            return Ok(Outcome::Done);
+        };
+        let Some(target) = self.target(&hpa) else {
+            self.lost(&hpa).await?;
+            return Ok(Outcome::Again(PERIOD));
+        };
+        let plan = self.plan(&hpa, &target).await;
+        self.carry_out(&hpa, &target, plan).await?;
+        Ok(Outcome::Again(PERIOD))
+    }
+
+    /// What the autoscaler speaks of.
+    fn target(&self, hpa: &Object) -> Option<Arc<Object>> {
+        let named = |field: &str| hpa.text(&["spec", "scaleTargetRef", field]);
+        let mut informers = self.scaled.iter();
+        let informer = informers.find(|informer| informer.resource().kind == named("kind"))?;
+        informer.get(hpa.namespace(), named("name"))
+    }
+
+    async fn plan(&self, hpa: &Object, target: &Object) -> Plan {
+        let wanted = Wanted::of(hpa);
+        let selector = LabelSelector::of_controller(target).unwrap_or_default();
+        let replicas = target.get(&["spec", "replicas"]).and_then(Value::as_u64);
+        let current = u32::try_from(replicas.unwrap_or(1)).unwrap_or(u32::MAX);
+        let mut pods = self.pods.list_in(hpa.namespace());
+        pods.retain(|pod| facts::is_active(pod) && selector.selects(pod));
+        let selectors = wanted.services().filter_map(|name| {
+            let service = self.services.get(hpa.namespace(), name)?;
+            Some((name.to_owned(), LabelSelector::of_controller(&service)?))
+        });
+        let readings = measured::Readings::take(
+            &self.client,
+            (hpa.namespace(), &selector),
+            (wanted.asks_for_requests(), selectors.collect()),
+        );
+        let readings = if current > 0 {
+            readings.await
+        } else {
+            measured::Readings::default()
+        };
+        let samples: Vec<_> = pods.iter().map(|pod| readings.sample(pod)).collect();
+        let scene = Scene {
+            current,
+            pods: &samples,
+            services: &readings.services,
+            held: 0,
+            now: clock::now(),
+        };
+        let mut histories = self.histories.lock();
+        decide(
+            hpa,
+            &scene,
+            histories.entry(hpa.uid().to_owned()).or_default(),
+        )
+    }
+
+    async fn carry_out(
+        &self,
+        hpa: &Object,
+        target: &Object,
+        plan: Plan,
+    ) -> Result<(), ClientError> {
+        let about = Reference::to(hpa);
+        for (reason, words) in plan.warnings {
+            self.recorder.warning(&about, reason, words);
+        }
+        if let Some((replicas, why)) = plan.rescale {
+            self.rescale(&about, target, (replicas, &why)).await?;
+        }
+        reporting::report(&self.client, &HORIZONTAL_POD_AUTOSCALERS, hpa, plan.status).await
+    }
+
+    async fn rescale(
+        &self,
+        about: &Reference,
+        target: &Object,
+        (replicas, why): (u32, &str),
+    ) -> Result<(), ClientError> {
+        let mut resources = SCALED.iter();
+        let Some(resource) = resources.find(|resource| resource.kind == target.kind()) else {
+            return Ok(());
+        };
+        let of = (target.namespace(), target.name());
+        let patch = json!({"spec": {"replicas": replicas}});
+        let scaled = self.client.patch(resource, of, patch, Part::Scale).await;
+        let words = format!("New size: {replicas}; reason: {why}");
+        match gone_is_fine(scaled) {
+            Ok(()) => self.recorder.normal(about, "SuccessfulRescale", words),
+            Err(error) => {
+                let words = format!("{words}; error: {error}");
+                self.recorder.warning(about, "FailedRescale", words);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The target is not there, or has no replicas.
+    async fn lost(&self, hpa: &Object) -> Result<(), ClientError> {
+        let target = |field: &str| hpa.text(&["spec", "scaleTargetRef", field]);
+        let (kind, name) = (target("kind"), target("name"));
+        let words = format!(
+            "the target {kind} {name:?} is not there, or its kind has no replicas: it must be a Deployment, StatefulSet, ReplicaSet or ReplicationController"
+        );
+        self.recorder
+            .warning(&Reference::to(hpa), "FailedGetScale", words.as_str());
+        let list = hpa.get(&["status", "conditions"]).and_then(Value::as_array);
+        let mut list = list.cloned().unwrap_or_default();
+        let condition = Condition {
+            kind: "AbleToScale",
+            status: "False",
+            reason: "FailedGetScale",
+            message: format!(
+                "the HPA controller was unable to get the target's current scale: {words}"
+            ),
+        };
+        conditions::put(&mut list, condition, clock::now());
+        let status = json!({"conditions": list, "observedGeneration": hpa.generation()});
+        reporting::report(&self.client, &HORIZONTAL_POD_AUTOSCALERS, hpa, status).await
+    }
+}
