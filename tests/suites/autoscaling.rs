@@ -6,7 +6,7 @@ use anyhow::ensure;
 use osier_tests::artifacts::component;
 use osier_tests::kubectl::{Kubectl, installed};
 use osier_tests::load::Plan;
-use osier_tests::{Node, objects, until};
+use osier_tests::{Node, http, objects, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -193,4 +193,104 @@ async fn what_cannot_be_scaled_or_measured_is_told() {
     person
         .until_told("AbleToScale", "False", "FailedGetScale")
         .await;
+}
+
+/// The same for a target that may sleep.
+fn sleeper(hold: &str) -> String {
+    let mut hpa: Value = serde_json::from_str(&by_requests("echo", "20")).unwrap();
+    hpa["spec"]["minReplicas"] = json!(0);
+    hpa["metadata"]["annotations"] = json!({"autoscaling.osier.dev/hold": hold});
+    hpa.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_calls_sleeps_and_wakes_for_a_call_that_does_not_fail() {
+    let person = Person::new();
+    person.node.apply_text(&sleeper("60s")).unwrap();
+    let gateway = person.node.address("gateway").unwrap();
+    for _ in 0..2 {
+        person.until_replicas(0).await;
+        let gone = || async {
+            let pods = objects::pods(&person.node, "app=echo").await?;
+            ensure!(pods.is_empty(), "{}", objects::states(&pods));
+            Ok(Some(()))
+        };
+        until("no pod is left", LIMIT, gone).await.unwrap();
+        let service = person.ok("get service echo -o jsonpath={.metadata.annotations}");
+        assert!(
+            service.contains(r#""autoscaling.osier.dev/hold":"60s""#),
+            "{service}"
+        );
+        // Many at once: all are held, one pod is made, and all are answered.
+        let calls: Vec<_> = (0..20)
+            .map(|_| {
+                let gateway = gateway.clone();
+                tokio::spawn(async move { http::get(&gateway, "/").await })
+            })
+            .collect();
+        for call in calls {
+            let answer = call.await.unwrap().unwrap();
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+        let replicas = person.ok("get deployment echo -o jsonpath={.spec.replicas}");
+        assert_eq!(replicas, "1");
+    }
+    let events = person.ok("get events --field-selector=reason=SuccessfulRescale");
+    assert!(
+        events.contains("New size: 1; reason: calls wait for a pod"),
+        "{events}"
+    );
+    assert!(
+        events.contains("New size: 0; reason: All metrics below target"),
+        "{events}"
+    );
+    let node = person.ok("get nodes -o jsonpath={.items[0].metadata.annotations}");
+    assert!(!node.contains("autoscaling.osier.dev/held"), "{node}");
+    // Without the autoscaler nothing is held.
+    person.ok("delete hpa echo");
+    person.ok("scale deployment/echo --replicas=0");
+    let refused = || async {
+        let answer = http::get(&gateway, "/").await?;
+        ensure!(answer.status == 503, "{}", answer.status);
+        ensure!(answer.text().contains("no ready pod"), "{}", answer.text());
+        Ok(Some(()))
+    };
+    until("calls are refused at once", LIMIT, refused)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_held_no_longer_than_is_said_and_told_why_it_failed() {
+    let person = Person::new();
+    let by_cpu = sleeper("2s").replace("\"type\":\"Pods\"", "\"type\":\"Resource\"");
+    let refused = person.node.apply_text(&by_cpu).unwrap_err().to_string();
+    assert!(refused.contains("scaling to zero"), "{refused}");
+    person.node.apply_text(&sleeper("2s")).unwrap();
+    person.until_replicas(0).await;
+    // The next pod cannot start.
+    person.ok("set image deployment/echo echo=missing:1.0");
+    let gateway = person.node.address("gateway").unwrap();
+    let late = || async {
+        let answer = http::get(&gateway, "/").await?;
+        ensure!(answer.status == 503, "{}", answer.status);
+        let text = answer.text();
+        ensure!(
+            text.contains("it sleeps (scaled to zero), and no pod of it was ready in time"),
+            "{text}"
+        );
+        Ok(Some(()))
+    };
+    until("the call is refused in time", LIMIT, late)
+        .await
+        .unwrap();
+    let replicas = person.ok("get deployment echo -o jsonpath={.spec.replicas}");
+    assert_eq!(replicas, "1", "it was called");
+    // When it can start it answers.
+    person.ok("set image deployment/echo echo=echo:1.0");
+    let answers = || async {
+        let answer = http::get(&gateway, "/").await?;
+        Ok((answer.status == 200).then_some(()))
+    };
+    until("it answers", LIMIT, answers).await.unwrap();
 }

@@ -2,14 +2,15 @@
 //! How many that are is decided by the crate autoscaling.
 
 mod measured;
+mod sleep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::resources::{
-    DEPLOYMENTS, HORIZONTAL_POD_AUTOSCALERS, PODS, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
-    STATEFUL_SETS,
+    DEPLOYMENTS, HELD, HOLD, HORIZONTAL_POD_AUTOSCALERS, NODES, PODS, REPLICA_SETS,
+    REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS,
 };
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, Resource};
@@ -44,6 +45,7 @@ struct Autoscaler {
     hpas: Arc<Informer>,
     pods: Arc<Informer>,
     services: Arc<Informer>,
+    nodes: Arc<Informer>,
     /// Of [`SCALED`].
     scaled: Vec<Arc<Informer>>,
     /// By uid.
@@ -53,9 +55,12 @@ struct Autoscaler {
 /// Starts the controller.
 pub(crate) fn start(context: &Context) {
     let of = |resource| context.informers.of(resource).cloned();
-    let (Some(hpas), Some(pods), Some(services)) =
-        (of(&HORIZONTAL_POD_AUTOSCALERS), of(&PODS), of(&SERVICES))
-    else {
+    let (Some(hpas), Some(pods), Some(services), Some(nodes)) = (
+        of(&HORIZONTAL_POD_AUTOSCALERS),
+        of(&PODS),
+        of(&SERVICES),
+        of(&NODES),
+    ) else {
         return;
     };
     let this = Arc::new(Autoscaler {
@@ -64,6 +69,7 @@ pub(crate) fn start(context: &Context) {
         hpas,
         pods,
         services,
+        nodes,
         scaled: SCALED.iter().filter_map(|resource| of(resource)).collect(),
         histories: Mutex::default(),
     });
@@ -87,22 +93,51 @@ fn is_news(change: &Change) -> bool {
 impl Autoscaler {
     fn listen(self: &Arc<Self>, queue: &WorkQueue<Key>) {
         let (this, queue) = (Arc::clone(self), queue.clone());
+        let own = queue.clone();
         self.hpas.on_change(move |change| {
             if change.is_deleted() {
                 this.histories.lock().remove(change.object().uid());
+                own.add(Key::of(change.object()));
             } else if is_news(change) {
-                queue.add(Key::of(change.object()));
+                own.add(Key::of(change.object()));
+            }
+        });
+        let (this, own) = (Arc::clone(self), queue.clone());
+        self.services.on_change(move |change| {
+            let spec = |object: &Object| object.get(&["spec", "selector"]).cloned();
+            let new = change.object();
+            if change.old().is_none_or(|old| spec(old) != spec(new)) {
+                this.look_at_sleepers(new.namespace(), &own);
+            }
+        });
+        let this = Arc::clone(self);
+        self.nodes.on_change(move |change| {
+            let told = |node: &Object| node.annotation(HELD).map(str::to_owned);
+            let new = change.object();
+            if change.old().is_none_or(|old| told(old) != told(new)) {
+                for (namespace, _) in sleep::waited_for(new).filter_map(|one| one.split_once('/')) {
+                    this.look_at_sleepers(namespace, &queue);
+                }
             }
         });
     }
 
+    fn look_at_sleepers(&self, namespace: &str, queue: &WorkQueue<Key>) {
+        for hpa in self.hpas.list_in(namespace) {
+            if sleep::may_sleep(&hpa) {
+                queue.add(Key::of(&hpa));
+            }
+        }
+    }
+
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
-        for informer in [&self.hpas, &self.pods, &self.services]
+        for informer in [&self.hpas, &self.pods, &self.services, &self.nodes]
             .into_iter()
             .chain(&self.scaled)
         {
             informer.synced().await;
         }
+        self.hold(&key.namespace).await?;
         let Some(hpa) = self.hpas.get(&key.namespace, &key.name) else {
             return Ok(Outcome::Done);
         };
@@ -113,6 +148,40 @@ impl Autoscaler {
         let plan = self.plan(&hpa, &target).await;
         self.carry_out(&hpa, &target, plan).await?;
         Ok(Outcome::Again(PERIOD))
+    }
+
+    /// Calls wait at some node for a target that may sleep.
+    fn is_waited_for(&self, hpa: &Object, target: &Object) -> bool {
+        let services = self.services.list_in(hpa.namespace());
+        let leads = |waited_for: &str| {
+            let (namespace, name) = waited_for.split_once('/').unwrap_or_default();
+            let mut leading = sleep::leading(target, &services);
+            namespace == hpa.namespace() && leading.any(|service| service.name() == name)
+        };
+        let nodes = self.nodes.list();
+        sleep::may_sleep(hpa) && nodes.iter().any(|node| sleep::waited_for(node).any(leads))
+    }
+
+    /// Says of every Service of the namespace whether its calls are held, and how long.
+    async fn hold(&self, namespace: &str) -> Result<(), ClientError> {
+        let hpas = self.hpas.list_in(namespace);
+        let sleepers = hpas.iter().filter(|hpa| sleep::may_sleep(hpa));
+        let sleepers: Vec<_> = sleepers
+            .filter_map(|hpa| Some((Arc::clone(hpa), self.target(hpa)?)))
+            .collect();
+        let services = self.services.list_in(namespace);
+        let pairs = sleepers.iter().map(|(hpa, target)| (&**hpa, &**target));
+        let holds = sleep::holds(pairs, &services);
+        for service in services {
+            let wanted = holds.get(service.name()).map(String::as_str);
+            if service.annotation(HOLD) != wanted {
+                let patch =
+                    json!({"metadata": {"uid": service.uid(), "annotations": {HOLD: wanted}}});
+                let of = (namespace, service.name());
+                gone_is_fine(self.client.patch(&SERVICES, of, patch, Part::Whole).await)?;
+            }
+        }
+        Ok(())
     }
 
     /// What the autoscaler speaks of.
@@ -149,7 +218,7 @@ impl Autoscaler {
             current,
             pods: &samples,
             services: &readings.services,
-            held: 0,
+            held: u32::from(self.is_waited_for(hpa, target)),
             now: clock::now(),
         };
         let mut histories = self.histories.lock();

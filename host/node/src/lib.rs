@@ -15,6 +15,7 @@ mod environment;
 mod error;
 mod extend;
 mod gate;
+mod held;
 mod kept;
 mod life;
 mod logs;

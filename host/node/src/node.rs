@@ -20,6 +20,7 @@ use crate::components::Components;
 use crate::error::NodeError;
 use crate::extend::Extensions;
 use crate::gate::{Policies, PolicyGate};
+use crate::held;
 use crate::logs::Logs;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
@@ -204,6 +205,9 @@ fn run(
         registered,
     };
     let is_routing = publisher.ready();
+    let (client, name) = (shared.client.clone(), shared.settings.node_name.clone());
+    let telling = held::tell(client, name, publisher.proxy.held());
+    until_stopped(&shared.tasks, "held", telling);
     until_stopped(&shared.tasks, "register", registrar.run());
     until_stopped(&shared.tasks, "mesh", publisher.run());
     until_stopped(

@@ -21,6 +21,7 @@ mod forward;
 mod forwarded;
 mod gate;
 mod gateway;
+mod held;
 mod histogram;
 mod judge;
 mod listeners;

@@ -1,5 +1,6 @@
 //! The one door.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use crate::answer::Refusal;
 use crate::filters::Chain;
 use crate::forward::Journey;
 use crate::gate::{Approval, Direction, Gate};
+use crate::held::Held;
 use crate::mesh::{Certify, Mesh};
 use crate::metrics::RequestMetrics;
 use crate::mirror::{Copy, Mirrors};
@@ -65,6 +67,7 @@ pub struct Proxy {
     /// The route of what other nodes routed.
     inbound: Arc<Route>,
     mirrors: Mirrors,
+    held: Held,
     tasks: Tasks,
 }
 
@@ -121,6 +124,7 @@ impl Proxy {
             terminations: Terminations::default(),
             tcp: TcpMetrics::register(metrics),
             mirrors: Mirrors::new(ways.clone(), tasks.clone()),
+            held: Held::default(),
             tasks,
             ways,
             ears: Arc::new(Ears {
@@ -157,6 +161,11 @@ impl Proxy {
     /// What became of the listeners that gateways ask for.
     pub fn opened(&self) -> watch::Receiver<Opened> {
         self.opened.subscribe()
+    }
+
+    /// The services, as `namespace/name`, for which calls are held: they have no pods, and are to be woken.
+    pub fn held(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.held.services()
     }
 
     pub(crate) fn gate(&self) -> &Arc<dyn Gate> {
@@ -336,6 +345,24 @@ impl Proxy {
         Ok(passed)
     }
 
+    /// The target once it has an endpoint, if it may sleep.
+    async fn awake(
+        &self,
+        route: &Route,
+        target: Target,
+        trace: &mut Trace,
+    ) -> Result<Target, Refusal> {
+        let deadline = route.timeout.map(|timeout| trace.started + timeout);
+        let namespace = trace.source.origin().namespace(&route.name).to_owned();
+        let snapshots = (self.published(), deadline);
+        let cluster = self
+            .held
+            .wait(&target.cluster, &namespace, snapshots)
+            .await?;
+        trace.cluster = Some(Arc::clone(&cluster));
+        Ok(Target { cluster, ..target })
+    }
+
     async fn forward(
         &self,
         route: &Route,
@@ -344,6 +371,10 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<Passed, Refusal> {
         let keep = self.settings.replay_bytes;
+        let target = match target.cluster.endpoints.is_empty() {
+            true => Box::pin(self.awake(route, target, trace)).await?,
+            false => target,
+        };
         let body = match copies.is_empty() {
             true => body,
             false => Box::pin(self.mirrors.send(copies, (&head, body), trace, keep)).await?,

@@ -208,12 +208,8 @@ fn share(
     let kept = |serves: Serves| match before.get(&serves.key()) {
         Some(endpoint) if is_of(endpoint, &serves) => Arc::clone(endpoint),
         _ => {
-            let at = (serves.place, serves.port);
-            Arc::new(Endpoint::at(
-                at,
-                serves.workload,
-                (serves.weight, serves.check),
-            ))
+            let (at, more) = ((serves.place, serves.port), (serves.weight, serves.check));
+            Arc::new(Endpoint::at(at, serves.workload, more))
         }
     };
     fresh.map(kept).collect()

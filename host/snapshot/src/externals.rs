@@ -177,6 +177,7 @@ impl Sources<'_> {
             default_route: kubernetes::route_to(name, previous),
             names: Arc::clone(&names),
             outside: true,
+            hold: None,
             export: entry.export.clone(),
         };
         kubernetes::share(service, previous)

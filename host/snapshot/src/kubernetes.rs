@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use osier_api::Object;
+use osier_api::resources::HOLD;
+use osier_api::{Object, duration};
 use serde_json::Value;
 
 use crate::clusters::Clusters;
@@ -63,6 +64,9 @@ pub(crate) fn service(
     Some(share(
         Service {
             outside: false,
+            hold: object
+                .annotation(HOLD)
+                .and_then(|said| duration::parse(said).ok()),
             export: export(object),
             address,
             ports,
@@ -101,6 +105,7 @@ pub(crate) fn hosts<'a>(
         };
         let service = Service {
             outside: false,
+            hold: None,
             export: export(object),
             address: address.parse().ok(),
             ports: ports(&spec, parts, (&names, previous), &ready),
@@ -234,17 +239,12 @@ pub(crate) fn route_to(service: ServiceName, previous: Option<&Arc<Service>>) ->
 /// The previous value if nothing in it changed.
 pub(crate) fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Service> {
     let same = |previous: &&Arc<Service>| {
-        previous.address == service.address
+        let mut ports = previous.ports.iter().zip(&service.ports);
+        (previous.address, previous.hold) == (service.address, service.hold)
             && previous.export == service.export
             && previous.ports.len() == service.ports.len()
-            && previous
-                .ports
-                .iter()
-                .zip(&service.ports)
-                .all(|(a, b)| a.same(b))
+            && ports.all(|(a, b)| a.same(b))
     };
-    previous
-        .filter(same)
-        .cloned()
-        .unwrap_or_else(|| Arc::new(service))
+    let kept = previous.filter(same).cloned();
+    kept.unwrap_or_else(|| Arc::new(service))
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use osier_balancing::{Balancing, Ejections, HashTable, Health, Load, Upstream};
 
@@ -39,6 +40,8 @@ pub struct Service {
     pub address: Option<ClusterIp>,
     /// Its ports, in the object's order.
     pub ports: Vec<ServicePort>,
+    /// How long calls wait for a pod when there is none, if they do.
+    pub hold: Option<Duration>,
     /// Which namespaces may call it.
     pub(crate) export: Export,
     /// Where a request goes when no route object speaks of this service: to itself.
@@ -246,11 +249,9 @@ impl Cluster {
         keep: impl Fn(&Arc<Health>) -> Arc<Health>,
     ) -> Vec<Arc<Health>> {
         let before = previous.map_or(&[][..], |previous| &previous.endpoints);
-        let known: HashMap<*const Endpoint, &Arc<Health>> = before
-            .iter()
-            .map(Arc::as_ptr)
-            .zip(previous.into_iter().flat_map(|previous| &previous.health))
-            .collect();
+        let health = previous.into_iter().flat_map(|previous| &previous.health);
+        let known = before.iter().map(Arc::as_ptr).zip(health);
+        let known: HashMap<*const Endpoint, &Arc<Health>> = known.collect();
         let health = |endpoint| known.get(&Arc::as_ptr(endpoint)).map(|health| keep(health));
         let all = self.endpoints.iter();
         all.map(|e| health(e).unwrap_or_default()).collect()

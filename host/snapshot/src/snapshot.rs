@@ -286,6 +286,15 @@ impl Snapshot {
         })
     }
 
+    /// What a cluster of an earlier snapshot is now, to callers of a namespace: its name says its port and subset.
+    pub fn again(&self, cluster: &Cluster, namespace: &str) -> Option<&Arc<Cluster>> {
+        let mut parts = cluster.name.split('|').skip(1);
+        let (port, subset) = (parts.next()?.parse().ok()?, parts.next()?);
+        let subset = Some(subset).filter(|subset| !subset.is_empty());
+        let service = self.named(&cluster.service.name, &cluster.service.namespace)?;
+        service.port(port)?.seen_by(namespace, subset)
+    }
+
     pub(crate) fn destination_service(
         &self,
         service: &ServiceName,
@@ -369,10 +378,9 @@ impl Snapshot {
 
     /// Every ready endpoint of a service port.
     pub fn endpoints(&self) -> impl Iterator<Item = &Arc<Endpoint>> {
-        self.services()
-            .chain(self.externals.services())
-            .flat_map(|service| &service.ports)
-            .flat_map(|port| &port.cluster.endpoints)
+        let services = self.services().chain(self.externals.services());
+        let ports = services.flat_map(|service| &service.ports);
+        ports.flat_map(|port| &port.cluster.endpoints)
     }
 }
 

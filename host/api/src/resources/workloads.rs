@@ -3,6 +3,11 @@
 use super::{BASE, Scale, Status};
 use crate::resource::Resource;
 
+/// On an autoscaler: how long calls are held for its target while that has no pods; on a Service: that they are, and how long.
+pub const HOLD: &str = "autoscaling.osier.dev/hold";
+/// On a Node: the Services for which calls are held there, `NAMESPACE/NAME,...`.
+pub const HELD: &str = "autoscaling.osier.dev/held";
+
 /// All of them.
 pub(super) const TABLE: &[&Resource] = &[
     &CONTROLLER_REVISIONS,

@@ -16,8 +16,8 @@ const KINDS: [&str; 5] = [
 pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     let (least, most) = (spec.at("minReplicas"), spec.at("maxReplicas"));
     let mut faults = Vec::new();
-    if least.int().is_some_and(|least| least < 1) {
-        faults.push(least.invalid("must be greater than or equal to 1"));
+    if least.int().is_some_and(|least| least < 0) {
+        faults.push(least.invalid("must be greater than or equal to 0"));
     }
     if most.int().is_none_or(|most| most < 1) {
         faults.push(most.invalid("must be greater than 0"));
