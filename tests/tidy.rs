@@ -257,12 +257,12 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 /// Debt of issue #4: policy took in hooks and reports; the records of hooks are to move to engine, the VMs and streams of proxy-wasm to a
 /// crate of their own with them. Debt of issue #3: snapshot took in two
 /// front ends more and the balancing; the front ends are to move to a crate of their own above the route model.
-/// Debt of issue #6: api has every kind; tables are to move to a crate of their own.
+/// Debt of issue #6: api has every kind, with its defaults and rules.
 fn owed_lines(name: &str) -> usize {
     match name {
         "policy" => 2_600,
         "snapshot" => 2000,
-        "api" => 2500,
+        "api" => 1500,
         _ => 0,
     }
 }

@@ -19,7 +19,6 @@ pub mod schedule;
 pub mod schema;
 pub mod selector;
 mod status;
-pub mod table;
 pub mod typed;
 pub mod validation;
 

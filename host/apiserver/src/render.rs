@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use osier_api::table::{self, Include};
 use osier_api::{Object, Resource, Status};
 use osier_custom::Version;
 use osier_process::clock;
+use osier_table::{self as table, Include};
 use serde_json::{Map, Value, json};
 
 use crate::objects;

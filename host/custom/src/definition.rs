@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use osier_api::resources::{self, Names};
-use osier_api::table::Include;
 use osier_api::{Fault, FaultKind, Object, Resource, schema as schemas};
+use osier_table::Include;
 use serde_json::{Value, json};
 
 use crate::path::Path;

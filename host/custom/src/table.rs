@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use osier_api::Object;
-use osier_api::table::{self, Include};
+use osier_table::{self as table, Include};
 use serde_json::{Value, json};
 
 use crate::path::Path;

@@ -4,8 +4,9 @@ use super::apply::full_name;
 use super::kinds::named;
 use crate::arguments::{Form, Get};
 use anyhow::bail;
-use osier_api::{Object, Resource, table};
+use osier_api::{Object, Resource};
 use osier_client::{Client, Query};
+use osier_table as table;
 use serde_json::Value;
 
 /// Shows objects.

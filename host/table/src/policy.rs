@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, array, condition, number, or_none, since_creation, text, wide};
-use crate::Object;
+use osier_api::Object;
 
 /// How much of a digest is shown: the algorithm and twelve digits.
 const DIGEST: usize = "sha256:".len() + 12;

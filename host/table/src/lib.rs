@@ -1,4 +1,5 @@
-//! Server-side printing: columns and rows of every kind, as `kubectl get` shows them.
+//! Server-side printing: columns and rows of every kind, as `kubectl get` shows them. The words of people, never a value that a program reads: what
+//! programs need is in the objects. Pure: no clock but the one it is given.
 
 mod access;
 mod age;
@@ -16,7 +17,7 @@ mod workload;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{Object, Resource};
+use osier_api::{Object, Resource};
 
 pub use age::human;
 

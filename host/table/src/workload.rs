@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{
     AGE, Column, Layout, NAME, array, joined, number, or_none, since_creation, text, wide,
 };
-use crate::Object;
-use crate::selector::LabelSelector;
+use osier_api::Object;
+use osier_api::selector::LabelSelector;
 
 pub(super) const CONTAINERS: Column =
     wide("Containers", "Names of each container in the template.");

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::resources::{
+use osier_api::resources::{
     self, ENDPOINTS, EVENTS, NODES, PLUGINS, PODS, POLICIES, SERVICES, VIRTUAL_SERVICES,
 };
 

@@ -7,7 +7,7 @@ use super::{
     AGE, Column, Layout, NAME, age, array, condition, is_true, joined, number, or_none,
     since_creation, text, wide,
 };
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const NODES: Layout = Layout {
     columns: &[

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     AGE, Layout, NAME, age, array, condition, is_true, or_none, since_creation, text, wide,
 };
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const PODS: Layout = Layout {
     columns: &[

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{AGE, Column, Layout, NAME, array, joined, since_creation, text, wide};
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const ROLES: Layout = Layout {
     columns: &[NAME, text("Created At", "When the object was created.")],

@@ -7,7 +7,7 @@ use super::workload::{CONTAINERS, IMAGES, SELECTOR, count, template_cells};
 use super::{
     AGE, Layout, NAME, age, array, condition, human, is_true, joined, or_none, since_creation, text,
 };
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const JOBS: Layout = Layout {
     columns: &[

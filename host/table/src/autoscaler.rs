@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, number, or_none, since_creation, text};
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const AUTOSCALERS: Layout = Layout {
     columns: &[

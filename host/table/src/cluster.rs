@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, array, joined, number, since_creation, text, wide};
-use crate::Object;
-use crate::selector::LabelSelector;
+use osier_api::Object;
+use osier_api::selector::LabelSelector;
 
 /// Of limits, and of definitions of kinds.
 pub(super) const WITH_CREATION: Layout = Layout {

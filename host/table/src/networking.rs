@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, array, or_none, since_creation, text};
-use crate::Object;
+use osier_api::Object;
 
 /// Hosts that are named in a row; the rest is counted.
 const NAMED: usize = 3;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, since_creation, text};
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const VIRTUAL_SERVICES: Layout = Layout {
     columns: &[

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{AGE, Layout, NAME, array, condition, since_creation, text, wide};
-use crate::Object;
+use osier_api::Object;
 
 pub(super) const GATEWAY_CLASSES: Layout = Layout {
     columns: &[
