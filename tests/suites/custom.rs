@@ -68,7 +68,12 @@ impl Person {
     }
 
     fn gone(&self, line: &str) {
-        let asked = || Ok(self.fails(line).contains("NotFound").then_some(()));
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let asked = || {
+            let output = self.kubectl.run(&self.node.kubeconfig(), &args, None)?;
+            let told = String::from_utf8_lossy(&output.stderr);
+            Ok(told.contains("NotFound").then_some(()))
+        };
         until_blocking(line, LIMIT, asked).unwrap();
     }
 
