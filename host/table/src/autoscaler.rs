@@ -23,7 +23,7 @@ pub(super) const AUTOSCALERS: Layout = Layout {
         vec![
             hpa.name().into(),
             format!("{}/{}", named("kind"), named("name")).into(),
-            or_none(&targets(hpa)).into(),
+            or_none(&targets(hpa)),
             bound(count(&["spec", "minReplicas"])).into(),
             bound(count(&["spec", "maxReplicas"])).into(),
             count(&["status", "currentReplicas"]).unwrap_or(0).into(),
