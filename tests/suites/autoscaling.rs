@@ -81,6 +81,28 @@ impl Person {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_autoscalers_of_one_target_leave_it_alone() {
+    let person = Person::new();
+    let hpa = |name: &str, least: u32| {
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "echo"},
+            "minReplicas": least, "maxReplicas": 4}})
+        .to_string()
+    };
+    person.node.apply_text(&hpa("echo", 1)).unwrap();
+    person.node.apply_text(&hpa("other", 3)).unwrap();
+    person
+        .until_told("ScalingActive", "False", "AmbiguousSelector")
+        .await;
+    let events = person.ok("get events --field-selector=reason=AmbiguousSelector");
+    assert!(events.contains("delete one of them"), "{events}");
+    person.ok("delete hpa other");
+    person
+        .until_told("ScalingActive", "True", "ValidMetricFound")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kubectl_autoscale_keeps_the_bounds_and_follows_the_cpu() {
     let person = Person::new();
     person.ok("autoscale deployment/echo --cpu-percent=200 --min=2 --max=4");

@@ -280,3 +280,43 @@ async fn the_important_push_out_the_unimportant_and_drained_pods_find_a_place() 
     three.ok("uncordon second");
     three.ready("low");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_has_a_say_in_where_pods_run() {
+    let three = Three::start();
+    // By the rules alone three pods go to three nodes.
+    three.apply(&deployment("spread", 3, "10m", &json!({})));
+    three.ready("spread");
+    three
+        .until_on("spread", &["first", "second", "third"])
+        .await;
+    three.ok("delete deployment spread");
+    three.until_on("spread", &[]).await;
+    let plugin = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": "pack"},
+        "spec": {"image": "builtin://bin-pack", "config": {"by": "cpu", "maxSiblings": 2}}});
+    let policy = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "pack"},
+        "spec": {"actions": [{"plugin": "pack", "hook": "schedule"}]}});
+    three.apply(&plugin.to_string());
+    three.apply(&policy.to_string());
+    three.ok("wait policy/pack --for=condition=Ready --timeout=60s");
+    // One that stands somewhere draws the others, as many as may stand together.
+    let anchor = json!({"nodeSelector": {"kubernetes.io/hostname": "third"}});
+    three.apply(&deployment("anchor", 1, "50m", &anchor));
+    three.ready("anchor");
+    three.apply(&deployment("packed", 2, "10m", &json!({})));
+    three.ready("packed");
+    three.until_on("packed", &["third", "third"]).await;
+    three.ok("scale deployment packed --replicas=7");
+    let words = "0/3 nodes are available: 3 node(s) had 2 pods of the same controller.";
+    let told = || async {
+        let pods = objects::pods(&three.control, "app=packed").await?;
+        let text = serde_json::to_string(&pods)?;
+        ensure!(text.contains(words), "{text}");
+        Ok(Some(()))
+    };
+    until("the seventh is told why it waits", LIMIT, told)
+        .await
+        .unwrap();
+    three.ok("delete policy pack");
+    three.ready("packed");
+}

@@ -9,6 +9,7 @@ mod autoscaler;
 mod cluster;
 mod config;
 mod container;
+mod export;
 mod gateway;
 mod gateway_api;
 mod identity;

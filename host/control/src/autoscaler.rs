@@ -145,6 +145,10 @@ impl Autoscaler {
             self.lost(&hpa).await?;
             return Ok(Outcome::Again(PERIOD));
         };
+        if let Some(other) = self.rival(&hpa) {
+            self.ambiguous(&hpa, &other).await?;
+            return Ok(Outcome::Again(PERIOD));
+        }
         let plan = self.plan(&hpa, &target).await;
         self.carry_out(&hpa, &target, plan).await?;
         Ok(Outcome::Again(PERIOD))
@@ -271,6 +275,48 @@ impl Autoscaler {
     }
 
     /// The target is not there, or has no replicas.
+    /// Another autoscaler of the same target: neither may touch it, or they would undo each other's work for ever.
+    fn rival(&self, hpa: &Object) -> Option<Arc<Object>> {
+        let target = |hpa: &Object| {
+            ["kind", "name"].map(|field| hpa.text(&["spec", "scaleTargetRef", field]).to_owned())
+        };
+        let own = target(hpa);
+        let mut others = self.hpas.list_in(hpa.namespace()).into_iter();
+        others.find(|other| other.uid() != hpa.uid() && target(other) == own)
+    }
+
+    async fn ambiguous(&self, hpa: &Object, other: &Object) -> Result<(), ClientError> {
+        let target = |field: &str| hpa.text(&["spec", "scaleTargetRef", field]);
+        let words = format!(
+            "{} {} is controlled by several HorizontalPodAutoscalers: this one and {}; delete one of them",
+            target("kind"),
+            target("name"),
+            other.name()
+        );
+        let condition = Condition {
+            kind: "ScalingActive",
+            status: "False",
+            reason: "AmbiguousSelector",
+            message: words.clone(),
+        };
+        let said = facts::condition(hpa, "ScalingActive")
+            .is_some_and(|said| said["reason"] == "AmbiguousSelector");
+        if !said {
+            let reference = Reference::to(hpa);
+            self.recorder
+                .warning(&reference, "AmbiguousSelector", words);
+        }
+        self.tell(hpa, condition).await
+    }
+
+    async fn tell(&self, hpa: &Object, condition: Condition) -> Result<(), ClientError> {
+        let list = hpa.get(&["status", "conditions"]).and_then(Value::as_array);
+        let mut list = list.cloned().unwrap_or_default();
+        conditions::put(&mut list, condition, clock::now());
+        let status = json!({"conditions": list, "observedGeneration": hpa.generation()});
+        reporting::report(&self.client, &HORIZONTAL_POD_AUTOSCALERS, hpa, status).await
+    }
+
     async fn lost(&self, hpa: &Object) -> Result<(), ClientError> {
         let target = |field: &str| hpa.text(&["spec", "scaleTargetRef", field]);
         let (kind, name) = (target("kind"), target("name"));
@@ -279,8 +325,6 @@ impl Autoscaler {
         );
         self.recorder
             .warning(&Reference::to(hpa), "FailedGetScale", words.as_str());
-        let list = hpa.get(&["status", "conditions"]).and_then(Value::as_array);
-        let mut list = list.cloned().unwrap_or_default();
         let condition = Condition {
             kind: "AbleToScale",
             status: "False",
@@ -289,8 +333,6 @@ impl Autoscaler {
                 "the HPA controller was unable to get the target's current scale: {words}"
             ),
         };
-        conditions::put(&mut list, condition, clock::now());
-        let status = json!({"conditions": list, "observedGeneration": hpa.generation()});
-        reporting::report(&self.client, &HORIZONTAL_POD_AUTOSCALERS, hpa, status).await
+        self.tell(hpa, condition).await
     }
 }

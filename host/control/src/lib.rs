@@ -15,6 +15,7 @@ mod disruption;
 mod endpoints;
 mod expectations;
 mod expiry;
+mod extender;
 mod facts;
 mod garbage;
 mod hash;
@@ -46,7 +47,9 @@ use osier_client::{Client, Recorder};
 use osier_process::Tasks;
 
 pub use certificates::{Requested, Signer};
+pub use extender::Extender;
 use informers::Informers;
+pub use osier_scheduling::{Candidate, Opinion};
 use owned::OwnedPods;
 
 /// What the controllers can be told.
@@ -91,7 +94,12 @@ impl Context {
 }
 
 /// Starts all controllers; they end when the tasks stop.
-pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn Signer>) {
+pub fn start(
+    client: Client,
+    tasks: &Tasks,
+    settings: Settings,
+    (signer, extender): (Arc<dyn Signer>, Arc<dyn Extender>),
+) {
     let context = Context {
         informers: Informers::start(&client, tasks),
         client,
@@ -111,7 +119,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, signer: Arc<dyn 
     certificates::start(&context, signer, &settings.domain);
     node_ipam::start(&context);
     node_lifecycle::start(&context, settings.node_grace);
-    scheduler::start(&context);
+    scheduler::start(&context, extender);
     taint_eviction::start(&context);
     endpoints::start(&context);
     wasm_plugin::start(&context);

@@ -14,11 +14,12 @@ use osier_client::{
     Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
 };
 use osier_process::clock;
-use osier_scheduling::{Budget, Evicted, Ledger, Refusal, Refused};
+use osier_scheduling::{Budget, Evicted, Ledger, Opinions, Refusal, Refused};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::Context;
+use crate::extender::Extender;
 use crate::facts;
 use crate::leaving::{self, Why};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
@@ -27,6 +28,8 @@ use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 const WORKERS: usize = 8;
 /// A pod that fits nowhere is tried again when the cluster changes, and after this long anyway.
 const UNSCHEDULABLE: Duration = Duration::from_secs(60);
+/// Who gave no answer is asked again after this long.
+const UNANSWERED: Duration = Duration::from_secs(2);
 const NAME: &str = "default-scheduler";
 
 struct Scheduler {
@@ -36,6 +39,9 @@ struct Scheduler {
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
     budgets: Arc<Informer>,
+    extender: Arc<dyn Extender>,
+    /// Held for a whole decision: what one pod gets, the next one's plugins see.
+    turn: Mutex<()>,
     ledger: Mutex<Ledger>,
     /// Pods that fitted nowhere when last tried.
     parked: Mutex<BTreeMap<Key, Parked>>,
@@ -63,10 +69,12 @@ enum Decision {
     Bind(String),
     /// It fits nowhere; perhaps others leave a node for it.
     Refuse(Refusal, Result<(String, Vec<Evicted>), Refused>),
+    /// Somebody who has a say gives no answer.
+    Unanswered(Refusal),
 }
 
 /// Starts the scheduler.
-pub(crate) fn start(context: &Context) {
+pub(crate) fn start(context: &Context, extender: Arc<dyn Extender>) {
     let of = |resource| context.informers.of(resource).cloned();
     let (Some(pods), Some(nodes), Some(namespaces), Some(budgets)) = (
         of(&PODS),
@@ -83,6 +91,8 @@ pub(crate) fn start(context: &Context) {
         nodes,
         namespaces,
         budgets,
+        extender,
+        turn: Mutex::default(),
         ledger: Mutex::default(),
         parked: Mutex::default(),
     });
@@ -198,6 +208,10 @@ impl Scheduler {
                 let waits = matches!(why, Refused::Waits(_)).then_some(nominated);
                 self.refuse(&pod, &refusal, waits).await?;
             }
+            Decision::Unanswered(refusal) => {
+                self.refuse(&pod, &refusal, None).await?;
+                return Ok(Outcome::Again(UNANSWERED));
+            }
         }
         Ok(Outcome::Again(UNSCHEDULABLE))
     }
@@ -216,12 +230,33 @@ impl Scheduler {
         decision
     }
 
+    /// What those who have a say think of the nodes that the pod fits. They are asked without the ledger: it need not wait for them.
+    fn opinions(&self, pod: &Object) -> Result<Opinions, Refusal> {
+        if !self.extender.is_there() {
+            return Ok(Opinions::default());
+        }
+        let candidates = self.ledger.lock().feasible(pod);
+        match self.extender.opinions(pod, &candidates) {
+            Ok(opinions) => Ok(Opinions::of(candidates, opinions)),
+            Err(reason) => Err(Refusal {
+                nodes: candidates.len(),
+                reasons: [(reason, candidates.len())].into(),
+                preemption: String::new(),
+            }),
+        }
+    }
+
     fn look(&self, pod: &Object) -> Decision {
-        let mut ledger = self.ledger.lock();
-        if ledger.holds(pod.uid()) {
+        let _alone = self.turn.lock();
+        if self.ledger.lock().holds(pod.uid()) {
             return Decision::Given;
         }
-        let refusal = match ledger.choose(pod) {
+        let opinions = match self.opinions(pod) {
+            Ok(opinions) => opinions,
+            Err(refusal) => return Decision::Unanswered(refusal),
+        };
+        let mut ledger = self.ledger.lock();
+        let refusal = match ledger.choose(pod, &opinions) {
             Ok(node) => return Decision::Bind(node),
             Err(refusal) => refusal,
         };

@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod agents;
 pub(crate) mod certify;
+pub(crate) mod extender;
 pub(crate) mod images;
 pub(crate) mod questions;
 pub(crate) mod reviews;

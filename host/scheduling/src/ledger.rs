@@ -7,11 +7,12 @@ use osier_api::Object;
 use crate::ask::Ask;
 use crate::demand::Demand;
 use crate::neighbours::Neighbours;
-use crate::refusal::{Reasons, Refusal, Tally, one};
+use crate::opinion::{Candidate, Opinions};
+use crate::refusal::{Reason, Reasons, Refusal, Tally, one};
 use crate::room::Room;
 use crate::score;
 use crate::topology::Topologies;
-use crate::world::World;
+use crate::world::{Standing, World, controller};
 
 /// A pod for which others are pushed out of a node: its place is kept from those of less importance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,15 +98,41 @@ impl Ledger {
         self.nominated.remove(uid);
     }
 
-    /// The best node for a pod, which is placed there at once.
-    pub fn choose(&mut self, pod: &Object) -> Result<String, Refusal> {
+    /// The nodes that a pod fits, for whoever has a say in which it gets; none if it fits nowhere.
+    pub fn feasible(&mut self, pod: &Object) -> Vec<Candidate> {
         let ask = Ask::of(pod);
         let neighbours = Neighbours::of(&ask, &self.world, &mut self.topologies);
-        let chosen = match self.promised(&ask, &neighbours) {
+        let fitting = self.fitting(&ask, &neighbours, &Opinions::default());
+        let controller = controller(pod);
+        let candidate = |number: usize| {
+            let room = self.world.rooms.get(number)?;
+            let standing = room
+                .pods
+                .iter()
+                .filter_map(|uid| self.world.placed.get(uid));
+            let own = |one: &&Standing| controller.is_some() && one.controller == controller;
+            Some(Candidate {
+                name: room.name.clone(),
+                labels: room.labels.clone(),
+                free: room.allocatable.minus(room.taken),
+                pods: room.pods.len(),
+                siblings: standing.filter(own).count(),
+            })
+        };
+        let fitting = fitting.unwrap_or_default();
+        fitting.into_iter().filter_map(candidate).collect()
+    }
+
+    /// The best node for a pod, which is placed there at once. Those who have a say were asked about its candidates.
+    pub fn choose(&mut self, pod: &Object, opinions: &Opinions) -> Result<String, Refusal> {
+        let ask = Ask::of(pod);
+        let neighbours = Neighbours::of(&ask, &self.world, &mut self.topologies);
+        let chosen = match self.promised(&ask, &neighbours, opinions) {
             Some(number) => Some(number),
             None => {
-                let fitting = self.fitting(&ask, &neighbours)?;
-                score::best(&ask, &fitting, &self.world, &mut self.topologies)
+                let fitting = self.fitting(&ask, &neighbours, opinions)?;
+                let seen = (&self.world, opinions);
+                score::best(&ask, &fitting, seen, &mut self.topologies)
             }
         };
         let room = chosen.and_then(|number| self.world.rooms.get(number));
@@ -115,21 +142,38 @@ impl Ledger {
     }
 
     /// The node that the pod waits for, when it is free.
-    fn promised(&self, ask: &Ask<'_>, neighbours: &Neighbours) -> Option<usize> {
+    fn promised(
+        &self,
+        ask: &Ask<'_>,
+        neighbours: &Neighbours,
+        opinions: &Opinions,
+    ) -> Option<usize> {
         let nomination = self.nominated.get(ask.uid)?;
         let number = self.world.number(&nomination.node)?;
         let room = self.world.rooms.get(number).filter(|room| room.known)?;
         let reserved = self.reserved(ask);
         let refused = refuse(ask, neighbours, (number, room), &reserved);
-        refused.is_none().then_some(number)
+        let free = refused.is_none() && opinions.refuse(&room.name).is_none();
+        free.then_some(number)
     }
 
     /// The nodes that are right for the pod; at least one, or why there is none.
-    fn fitting(&self, ask: &Ask<'_>, neighbours: &Neighbours) -> Result<Vec<usize>, Refusal> {
+    fn fitting(
+        &self,
+        ask: &Ask<'_>,
+        neighbours: &Neighbours,
+        opinions: &Opinions,
+    ) -> Result<Vec<usize>, Refusal> {
         let reserved = self.reserved(ask);
         let (mut fitting, mut tally) = (Vec::new(), Tally::default());
         for (number, room) in self.world.known() {
-            match refuse(ask, neighbours, (number, room), &reserved) {
+            let own = refuse(ask, neighbours, (number, room), &reserved);
+            let others = || {
+                opinions
+                    .refuse(&room.name)
+                    .map(|why| one(Reason::Opinion(why)))
+            };
+            match own.or_else(others) {
                 None => fitting.push(number),
                 Some(reasons) => tally.add(reasons),
             }

@@ -10,6 +10,7 @@ mod kinds;
 mod ledger;
 mod neighbours;
 pub mod node_affinity;
+mod opinion;
 mod preemption;
 mod refusal;
 mod room;
@@ -23,5 +24,6 @@ mod world;
 
 pub use demand::Demand;
 pub use ledger::Ledger;
+pub use opinion::{Candidate, Opinion, Opinions};
 pub use preemption::{Budget, Evicted, Refused};
 pub use refusal::Refusal;

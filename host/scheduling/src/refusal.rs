@@ -32,6 +32,8 @@ pub(crate) enum Reason<'a> {
     AntiAffinity,
     /// It is near pods that do not want to be near this one.
     Guarded,
+    /// Somebody who has a say does not want the pod there.
+    Opinion(&'a str),
 }
 
 /// Reasons of one node: the first one, or every resource that it lacks.
@@ -80,6 +82,7 @@ impl fmt::Display for Reason<'_> {
             Self::Affinity => "node(s) didn't match pod affinity rules",
             Self::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Self::Guarded => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Self::Opinion(why) => why,
         })
     }
 }

@@ -5,6 +5,7 @@
 use crate::ask::Ask;
 use crate::neighbours::{Counts, standing};
 use crate::node_affinity;
+use crate::opinion::Opinions;
 use crate::room::Room;
 use crate::topology::Topologies;
 use crate::world::World;
@@ -15,12 +16,14 @@ const TAINTS: i64 = 3;
 const NODE_AFFINITY: i64 = 2;
 const NEIGHBOURS: i64 = 2;
 const SPREADING: i64 = 2;
+/// What plugins think counts more than all of that together: whoever loads one wants it so.
+const OPINIONS: i64 = 20;
 
 /// The node of the highest score; of equals the first by name. `fitting` are numbers of nodes.
 pub(crate) fn best(
     ask: &Ask<'_>,
     fitting: &[usize],
-    world: &World,
+    (world, opinions): (&World, &Opinions),
     topologies: &mut Topologies,
 ) -> Option<usize> {
     let room = |node: &usize| world.rooms.get(*node);
@@ -47,6 +50,10 @@ pub(crate) fn best(
         let crowd = crowds(ask, world, topologies);
         let sum = |node: &usize| crowd.iter().map(|one| one.at(*node)).sum();
         add(&mut scores, fitting.iter().map(sum), -SPREADING);
+    }
+    if !opinions.is_empty() {
+        let thought = |node: &usize| room(node).map_or(0, |room| opinions.score(&room.name));
+        add(&mut scores, fitting.iter().map(thought), OPINIONS);
     }
     let named = |node: &usize| room(node).map_or("", |room| room.name.as_str());
     let scored = fitting.iter().zip(scores);

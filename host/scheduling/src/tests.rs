@@ -9,8 +9,19 @@ use osier_api::Object;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::{Budget, Evicted, Ledger, Refused};
+use crate::{Budget, Evicted, Ledger, Opinions, Refusal, Refused};
 use reference::Cluster;
+
+/// Decisions in which nobody else has a say.
+trait Alone {
+    fn pick(&mut self, pod: &Object) -> Result<String, Refusal>;
+}
+
+impl Alone for Ledger {
+    fn pick(&mut self, pod: &Object) -> Result<String, Refusal> {
+        self.choose(pod, &Opinions::default())
+    }
+}
 
 pub(super) fn object(value: Value) -> Object {
     Object::from_value(value).unwrap()
@@ -171,7 +182,7 @@ proptest! {
                 live.remove(gone.uid());
             }
             let pod = random_pod(index, dice);
-            match live.choose(&pod) {
+            match live.pick(&pod) {
                 Ok(name) => {
                     let node = cluster.nodes.iter().find(|node| node.name() == name).unwrap();
                     prop_assert!(cluster.admits(&pod, node), "{} on {name}: {cluster:#?}", pod.to_value());
@@ -207,7 +218,7 @@ proptest! {
         }
         let mut live = ledger(&cluster);
         let pod = random_pod(99, &wanted);
-        prop_assume!(live.choose(&pod).is_err());
+        prop_assume!(live.pick(&pod).is_err());
         let budget = object(json!({"metadata": {"name": "b", "namespace": "shop"}, "spec": {"selector": selector("a")},
             "status": {"disruptionsAllowed": allowed}}));
         let priority = |pod: &Object| pod.get(&["spec", "priority"]).unwrap().as_i64();
@@ -226,7 +237,7 @@ proptest! {
                 for one in &evicted {
                     live.remove(&one.uid);
                 }
-                prop_assert_eq!(live.choose(&pod).unwrap(), name);
+                prop_assert_eq!(live.pick(&pod).unwrap(), name);
             }
             Err(Refused::Waits(words)) => prop_assert!(false, "{}", words),
             Err(Refused::No(_)) => {

@@ -24,6 +24,15 @@ pub(crate) struct Standing {
     pub(crate) priority: i32,
     /// Seconds since 1970.
     pub(crate) created: i64,
+    /// Uid of its controller.
+    pub(crate) controller: Option<Box<str>>,
+}
+
+/// The uid of a pod's controller.
+pub(crate) fn controller(pod: &Object) -> Option<Box<str>> {
+    let mut owners = pod.owner_references().into_iter();
+    let owner = owners.find(|owner| owner.controller)?;
+    Some(owner.uid.into())
 }
 
 /// Nodes and the pods that stand on them.
@@ -120,6 +129,7 @@ impl World {
             demand: Demand::of(pod),
             priority: ask::priority(pod),
             created: created.parse().map_or(0, Timestamp::as_second),
+            controller: controller(pod),
         };
         let uid: Arc<str> = pod.uid().into();
         let room = &mut self.rooms[number];

@@ -66,11 +66,12 @@ fn metric(metric: &At<'_>) -> Vec<Fault> {
         _ => source.at("metric").at("name"),
     };
     faults.extend(name.name(names::path_segment));
-    faults.extend(amounts(&source.at("target")));
+    faults.extend(amounts(&source.at("target"), kind.text()));
     faults
 }
 
-fn amounts(target: &At<'_>) -> Vec<Fault> {
+/// How much a metric may be: which fields go with it depends on what it counts.
+fn amounts(target: &At<'_>, metric: &str) -> Vec<Fault> {
     let kind = target.at("type");
     let mut faults: Vec<Fault> = kind
         .one_of(&["Utilization", "Value", "AverageValue"])
@@ -80,18 +81,25 @@ fn amounts(target: &At<'_>) -> Vec<Fault> {
     if percent.int().is_some_and(|percent| percent < 1) {
         faults.push(percent.invalid("must be greater than 0"));
     }
-    let mut any = percent.is_present();
+    let fitting = match metric {
+        "Pods" => ["averageValue"].as_slice(),
+        "Resource" | "ContainerResource" => &["averageUtilization", "averageValue"],
+        _ => &["value", "averageValue"],
+    };
     for field in ["averageValue", "value"] {
         let amount = target.at(field);
-        any |= amount.is_present();
         let positive = quantity::ratio(amount.text(), "1").is_some_and(|amount| amount > 0.0);
         if amount.is_present() && !positive {
             faults.push(amount.invalid("must be positive"));
         }
     }
-    if !any {
-        let words = "must set averageUtilization, averageValue or value";
-        faults.push(target.required(words));
+    if !fitting.iter().any(|field| target.at(field).is_present()) {
+        let first = target.at(fitting[0]);
+        let words = format!(
+            "must specify a positive target {} for a metric of type {metric}",
+            fitting.join(" or ")
+        );
+        faults.push(first.required(&words));
     }
     faults
 }

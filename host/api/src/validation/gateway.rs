@@ -1,7 +1,7 @@
 //! Gateways and DestinationRules.
 
 use super::at::{At, unique};
-use super::{metadata, names};
+use super::{export, metadata, names};
 use crate::Fault;
 
 pub(super) const PROTOCOLS: [&str; 10] = [
@@ -69,6 +69,7 @@ pub(super) fn check_destination_rule(spec: &At<'_>) -> Vec<Fault> {
     } else {
         Vec::new()
     };
+    faults.extend(export::check(&spec.at("exportTo")));
     faults.extend(traffic(&spec.at("trafficPolicy")));
     let subsets = spec.at("subsets").items();
     for subset in &subsets {

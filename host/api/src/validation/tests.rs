@@ -889,3 +889,41 @@ fn volumes_that_no_container_can_mount_are_said() {
         ]
     );
 }
+
+#[test]
+fn whom_an_object_is_shown_to() {
+    let shown = |export: serde_json::Value| json!({"spec": {"host": "a", "exportTo": export}});
+    for good in [
+        json!(["*"]),
+        json!(["."]),
+        json!(["~"]),
+        json!([".", "shop"]),
+    ] {
+        finds(&DESTINATION_RULES, shown(good), &[]);
+    }
+    for (bad, words) in [
+        (json!(["*", "."]), "spec.exportTo[0]: Invalid value: \"*\""),
+        (json!(["a", "~"]), "spec.exportTo[1]: Invalid value: \"~\""),
+        (
+            json!(["Bad NS"]),
+            "spec.exportTo[0]: Invalid value: \"Bad NS\"",
+        ),
+        (json!([".", "."]), "spec.exportTo[1]: Duplicate value"),
+    ] {
+        finds(&DESTINATION_RULES, shown(bad), &[words]);
+    }
+}
+
+#[test]
+fn an_autoscaler_says_how_much_in_the_terms_of_its_metric() {
+    let target = json!({"type": "Utilization", "averageUtilization": 1});
+    let metric = json!({"type": "Pods", "pods": {"metric": {"name": "istio_requests_per_second"}, "target": target}});
+    let spec = json!({"scaleTargetRef": {"kind": "Deployment", "name": "a"}, "maxReplicas": 2, "metrics": [metric]});
+    finds(
+        &crate::resources::HORIZONTAL_POD_AUTOSCALERS,
+        json!({"spec": spec}),
+        &[
+            "spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue",
+        ],
+    );
+}

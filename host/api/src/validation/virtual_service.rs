@@ -1,7 +1,7 @@
 //! VirtualServices: hosts, matches, destinations, weights.
 
 use super::at::{At, unique};
-use super::{metadata, names};
+use super::{export, metadata, names};
 use crate::Fault;
 
 /// What an HTTP route can do with a call; one of them.
@@ -17,6 +17,7 @@ pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     }
     faults.extend(hosts.items().iter().flat_map(|host| host.name(names::host)));
     faults.extend(unique(hosts.items()));
+    faults.extend(export::check(&spec.at("exportTo")));
     faults.extend(spec.at("gateways").items().iter().flat_map(gateway));
     if !routes.iter().any(At::is_set) {
         faults.push(

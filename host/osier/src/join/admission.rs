@@ -108,7 +108,10 @@ impl PolicyAdmission {
             .into_iter()
             .filter(|(name, _)| *name == object.name());
         let faults: Vec<Fault> = own
-            .map(|(_, fault)| invalid(&fault.field, fault.detail))
+            .map(|(_, fault)| Fault {
+                value: declaration(object, &fault.field).cloned(),
+                ..invalid(&fault.field, fault.detail)
+            })
             .collect();
         if faults.is_empty() {
             return Ok(Admitted::default());
@@ -169,6 +172,16 @@ impl Admit for PolicyAdmission {
                 _ => Ok(Admitted::default()),
             }
         })
+    }
+}
+
+/// What stands at `spec.attributes[NAME]`, or below it.
+fn declaration<'o>(manifest: &'o Object, path: &str) -> Option<&'o Value> {
+    let (name, below) = path.strip_prefix("spec.attributes[")?.split_once(']')?;
+    let declared = manifest.get(&["spec", "attributes", name])?;
+    match below.strip_prefix('.') {
+        Some(field) => declared.get(field),
+        None => Some(declared),
     }
 }
 

@@ -68,12 +68,49 @@ fn read(object: &Object, vocabulary: &Vocabulary) -> Result<Question, Status> {
     let id = uuid::Uuid::new_v4().to_string();
     Question::read(spec, (object.namespace(), &id), vocabulary).map_err(|faults| {
         let fault = |fault: osier_policy::Fault| Fault {
+            value: stated(spec, &fault.field).cloned(),
             field: fault.field,
             kind: FaultKind::Invalid,
             detail: fault.detail,
-            value: None,
         };
         let faults: Vec<Fault> = faults.into_iter().map(fault).collect();
         Status::invalid(&resources::POLICY_REVIEWS, object.name(), &faults)
     })
+}
+
+/// What a question says at the path of a fault: attributes are written with dotted names, with nested ones, or both.
+fn stated<'s>(spec: &'s Value, path: &str) -> Option<&'s Value> {
+    let name = path.strip_prefix("spec.")?;
+    let Some(name) = name.strip_prefix("attributes.") else {
+        return spec.get(name);
+    };
+    let (mut at, mut rest) = (&spec["attributes"], name);
+    loop {
+        if let Some(found) = at.get(rest) {
+            return Some(found);
+        }
+        let (first, below) = rest.split_once('.')?;
+        (at, rest) = (at.get(first)?, below);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_stated_is_found_however_it_was_written() {
+        let spec = json!({"direction": "Up", "attributes": {"gpu.seconds": "lots", "request": {"size": "big"}}});
+        assert_eq!(
+            stated(&spec, "spec.attributes.gpu.seconds"),
+            Some(&json!("lots"))
+        );
+        assert_eq!(
+            stated(&spec, "spec.attributes.request.size"),
+            Some(&json!("big"))
+        );
+        assert_eq!(stated(&spec, "spec.direction"), Some(&json!("Up")));
+        assert_eq!(stated(&spec, "spec.attributes.request.path"), None);
+    }
 }

@@ -10,6 +10,7 @@ use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
 use crate::join::certify::ApiCertify;
+use crate::join::extender::PolicyExtender;
 use crate::join::images::NodeImages;
 use crate::join::questions::PolicyQuestions;
 use crate::join::reviews::PluginReviews;
@@ -18,6 +19,7 @@ use crate::join::transport::InProcess;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, StoreLimits, User};
 use osier_client::Client;
+use osier_control::{Extender, Signer};
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
 use osier_node::{Capacity, Node, Parts};
@@ -99,7 +101,9 @@ impl Rooms {
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         reviews.join(node.policies());
         agents.join(node.clone());
-        control(settings, &server, authority.clone(), &plane);
+        let signer = Arc::new(AuthoritySigner(authority.clone()));
+        let doors = (signer as _, Arc::new(PolicyExtender(reviews)) as _);
+        control(settings, &server, (&authority, doors), &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         policy::serve((listeners.policy, settings), &authority, &node, &edge)?;
@@ -182,15 +186,19 @@ fn certify(client: &Client, settings: &Settings, authority: &Authority) -> Arc<d
 }
 
 /// Starts the controllers.
-fn control(settings: &Settings, server: &Arc<ApiServer>, authority: Arc<Authority>, tasks: &Tasks) {
+fn control(
+    settings: &Settings,
+    server: &Arc<ApiServer>,
+    (authority, doors): (&Authority, (Arc<dyn Signer>, Arc<dyn Extender>)),
+    tasks: &Tasks,
+) {
     let user = User::new("system:controllers", ["osier:components"]);
     let control = osier_control::Settings {
         node_grace: Duration::from_secs(settings.node_grace_seconds),
         authority: authority.certificate_pem().to_owned(),
         ..osier_control::Settings::default()
     };
-    let signer = Arc::new(AuthoritySigner(authority));
-    osier_control::start(client(server, user), tasks, control, signer);
+    osier_control::start(client(server, user), tasks, control, doors);
 }
 
 fn authority(data: &DataDirectory) -> Result<Arc<Authority>, Failure> {

@@ -102,6 +102,19 @@ impl Vocabulary {
         self.by_name.keys().any(first)
     }
 
+    /// What there is, in a few words.
+    fn overview(&self) -> String {
+        let added = self.by_name.values().filter(|info| info.place().is_some());
+        let added: Vec<&str> = added.take(20).map(|info| info.name.as_str()).collect();
+        let added = match added.is_empty() {
+            true => String::new(),
+            false => format!(", {}", added.join(", ")),
+        };
+        format!(
+            "; attributes are request.*, source.*, destination.*, connection.*, context.*, response.*, api.*, origin.ip{added}; an AttributeManifest declares others"
+        )
+    }
+
     /// What to say about a name that is not there.
     pub fn hint(&self, name: &str) -> String {
         let prefix = format!("{name}.");
@@ -115,7 +128,7 @@ impl Vocabulary {
             return format!("; it has {}", below.join(", "));
         }
         nearest(name, self.by_name.keys().map(String::as_str)).map_or_else(
-            || "; attributes are request.*, source.*, destination.*, connection.*, context.*, response.*, api.*, origin.ip".to_owned(),
+            || self.overview(),
             |known| format!("; did you mean `{known}`?"),
         )
     }

@@ -19,8 +19,6 @@ type Finder<'f> = (
 
 /// Kinds of one action.
 const MAX_KINDS: usize = 64;
-/// The hooks that the rooms above ask; others are refused rather than accepted in silence.
-const SERVED: [Hook; 4] = [Hook::Filter, Hook::Route, Hook::Balance, Hook::Admit];
 /// Never reviewed by a plugin: whoever locks himself out with a policy must be able to remove it.
 const OWN_GROUP: &str = "policy.osier.dev";
 
@@ -46,10 +44,6 @@ pub(super) fn step(finder: Finder<'_>, path: &str, action: &Json) -> Result<Step
             format!("{path}.hook"),
             format!("must be one of {names}"),
         ));
-    }
-    if let Some(hook) = hook.filter(|hook| !SERVED.contains(hook)) {
-        let detail = format!("hook {} is not served by this version", hook.name());
-        faults.push(Fault::new(format!("{path}.hook"), detail));
     }
     if text("plugin").is_empty() {
         faults.push(Fault::new(format!("{path}.plugin"), "is required"));

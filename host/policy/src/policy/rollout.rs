@@ -104,6 +104,10 @@ impl Rollout {
             missing: None,
         };
         match (compiler.plugin_of)(name) {
+            Ok(canary) if is_asked(actions, &canary) => {
+                let detail = "is the plugin that the actions ask; name another version of it";
+                faults.push(Fault::new("spec.rollout.plugin", detail));
+            }
             Ok(canary) => {
                 own.plugin = canary.label().clone();
                 match stand_ins(compiler, root, (actions, &asked), &canary) {
@@ -203,6 +207,11 @@ impl CompiledPolicy {
             }
         }
     }
+}
+
+fn is_asked(actions: &[Action], canary: &Arc<Plugin>) -> bool {
+    let same = |action: &Action| matches!(action, Action::Ask(binding, _) if Arc::ptr_eq(binding.plugin(), canary));
+    actions.iter().any(same)
 }
 
 /// The places of the actions that a canary answers in place of their plugin, which must be one.

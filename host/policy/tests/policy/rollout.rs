@@ -115,6 +115,11 @@ fn a_canary_must_fit() {
         ),
         (
             json!([asks_list]),
+            json!({"plugin": "list", "percent": 5}),
+            "spec.rollout.plugin: is the plugin that the actions ask",
+        ),
+        (
+            json!([asks_list]),
             json!({"plugin": "list", "percent": 5, "abortOn": {"p99": "soon"}}),
             "spec.rollout.abortOn.p99: must be a duration",
         ),

@@ -3,8 +3,8 @@
 use osier_api::Object;
 use serde_json::{Value, json};
 
-use super::{node, object, pod, required, selector};
-use crate::{Budget, Ledger, Refused};
+use super::{Alone as _, node, object, pod, required, selector};
+use crate::{Budget, Ledger, Opinion, Opinions, Refused};
 
 fn ledger(nodes: &[Object]) -> Ledger {
     let mut ledger = Ledger::default();
@@ -20,7 +20,7 @@ fn three() -> [Object; 3] {
 }
 
 fn refused(ledger: &mut Ledger, pod: &Object) -> String {
-    ledger.choose(pod).unwrap_err().to_string()
+    ledger.pick(pod).unwrap_err().to_string()
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn pods_spread_over_the_least_allocated() {
     let chosen: Vec<String> = (0..4)
         .map(|n| {
             ledger
-                .choose(&pod(&n.to_string(), "web", 1, &json!({})))
+                .pick(&pod(&n.to_string(), "web", 1, &json!({})))
                 .unwrap()
         })
         .collect();
@@ -55,7 +55,7 @@ fn a_node_that_comes_back_carries_its_pods() {
     assert!(ledger.set_node(&a));
     assert!(ledger.remove("1"));
     assert!(!ledger.remove("1"));
-    assert_eq!(ledger.choose(&second).unwrap(), "a");
+    assert_eq!(ledger.pick(&second).unwrap(), "a");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn taints_are_tolerated_by_key_value_and_effect_and_soft_ones_are_avoided() {
     let fits = |toleration: Value| {
         let spec = json!({"tolerations": [toleration]});
         ledger(&[tainted("NoSchedule")])
-            .choose(&pod("p", "web", 1, &spec))
+            .pick(&pod("p", "web", 1, &spec))
             .is_ok()
     };
     assert!(fits(json!({"key": "gpu", "value": "yes"})) && fits(json!({"operator": "Exists"})));
@@ -105,7 +105,7 @@ fn taints_are_tolerated_by_key_value_and_effect_and_soft_ones_are_avoided() {
     let mut soft = ledger(&[tainted("PreferNoSchedule"), node("b", None, &json!({}))]);
     let chosen: Vec<String> = (0..5)
         .map(|n| {
-            soft.choose(&pod(&n.to_string(), "web", 1, &json!({})))
+            soft.pick(&pod(&n.to_string(), "web", 1, &json!({})))
                 .unwrap()
         })
         .collect();
@@ -116,7 +116,7 @@ fn taints_are_tolerated_by_key_value_and_effect_and_soft_ones_are_avoided() {
     );
     let tolerant = json!({"tolerations": [{"operator": "Exists"}]});
     let mut soft = ledger(&[tainted("PreferNoSchedule"), node("b", None, &json!({}))]);
-    assert_eq!(soft.choose(&pod("p", "web", 1, &tolerant)).unwrap(), "a");
+    assert_eq!(soft.pick(&pod("p", "web", 1, &tolerant)).unwrap(), "a");
 }
 
 #[test]
@@ -128,10 +128,7 @@ fn preferences_for_nodes_and_neighbours_decide_among_those_that_fit() {
         json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
             {"weight": 1, "preference": term}]}}})
     };
-    assert_eq!(
-        ledger.choose(&pod("1", "db", 1, &prefers("y"))).unwrap(),
-        "c"
-    );
+    assert_eq!(ledger.pick(&pod("1", "db", 1, &prefers("y"))).unwrap(), "c");
     let near = |side: &str| {
         let term = json!({"topologyKey": "zone", "labelSelector": selector("db")});
         json!({"affinity": {side: {"preferredDuringSchedulingIgnoredDuringExecution": [
@@ -139,21 +136,21 @@ fn preferences_for_nodes_and_neighbours_decide_among_those_that_fit() {
     };
     assert_eq!(
         ledger
-            .choose(&pod("2", "web", 1, &near("podAffinity")))
+            .pick(&pod("2", "web", 1, &near("podAffinity")))
             .unwrap(),
         "c"
     );
     assert_eq!(
         ledger
-            .choose(&pod("3", "web", 1, &near("podAntiAffinity")))
+            .pick(&pod("3", "web", 1, &near("podAntiAffinity")))
             .unwrap(),
         "a"
     );
     // Those that stand there have a say as well: "2" likes to be near "db".
-    assert_eq!(ledger.choose(&pod("4", "db", 1, &json!({}))).unwrap(), "c");
+    assert_eq!(ledger.pick(&pod("4", "db", 1, &json!({}))).unwrap(), "c");
     let soft = json!({"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": selector("db")}]});
-    assert_ne!(ledger.choose(&pod("5", "db", 1, &soft)).unwrap(), "c");
+    assert_ne!(ledger.pick(&pod("5", "db", 1, &soft)).unwrap(), "c");
 }
 
 #[test]
@@ -161,9 +158,7 @@ fn anti_affinity_gives_each_node_one_and_says_so() {
     let mut ledger = ledger(&three());
     let alone = json!({"affinity": required("podAntiAffinity", "web", "kubernetes.io/hostname")});
     for n in 0..3 {
-        ledger
-            .choose(&pod(&n.to_string(), "web", 1, &alone))
-            .unwrap();
+        ledger.pick(&pod(&n.to_string(), "web", 1, &alone)).unwrap();
     }
     let words = refused(&mut ledger, &pod("3", "web", 1, &alone));
     assert_eq!(
@@ -182,14 +177,14 @@ fn anti_affinity_gives_each_node_one_and_says_so() {
         "0/3 nodes are available: 3 node(s) didn't match pod affinity rules."
     );
     ledger
-        .choose(&pod(
+        .pick(&pod(
             "6",
             "cache",
             1,
             &json!({"nodeSelector": {"zone": "y"}}),
         ))
         .unwrap();
-    assert_eq!(ledger.choose(&pod("7", "job", 1, &follower)).unwrap(), "c");
+    assert_eq!(ledger.pick(&pod("7", "job", 1, &follower)).unwrap(), "c");
 }
 
 #[test]
@@ -201,14 +196,12 @@ fn spreading_keeps_the_skew_and_names_what_is_missing() {
         "labelSelector": selector("web")}]});
     let mut zones = [0, 0];
     for n in 0..6 {
-        let node = ledger
-            .choose(&pod(&n.to_string(), "web", 1, &even))
-            .unwrap();
+        let node = ledger.pick(&pod(&n.to_string(), "web", 1, &even)).unwrap();
         zones[usize::from(node == "c")] += 1;
         assert!(i32::abs(zones[0] - zones[1]) <= 1, "{zones:?}");
     }
     ledger
-        .choose(&pod(
+        .pick(&pod(
             "full",
             "other",
             1,
@@ -216,7 +209,7 @@ fn spreading_keeps_the_skew_and_names_what_is_missing() {
         ))
         .unwrap();
     ledger
-        .choose(&pod(
+        .pick(&pod(
             "one",
             "web",
             0,
@@ -247,7 +240,7 @@ fn the_least_important_pods_leave_and_no_more_than_needed() {
     ledger.place(&ranked("lowest", 1, -5), "a");
     ledger.place(&ranked("high", 4, 50), "b");
     let wanted = ranked("wanted", 2, 100);
-    ledger.choose(&wanted).unwrap_err();
+    ledger.pick(&wanted).unwrap_err();
     let (node, evicted) = ledger.preempt(&wanted, &[]).unwrap();
     let names = |evicted: &[crate::Evicted]| -> Vec<String> {
         let mut names: Vec<String> = evicted.iter().map(|one| one.name.clone()).collect();
@@ -261,8 +254,8 @@ fn the_least_important_pods_leave_and_no_more_than_needed() {
     // The place is kept from others of less importance, not from those of more.
     ledger.remove("lower");
     ledger.remove("lowest");
-    ledger.choose(&ranked("thief", 1, 99)).unwrap_err();
-    assert_eq!(ledger.choose(&wanted).unwrap(), "a");
+    ledger.pick(&ranked("thief", 1, 99)).unwrap_err();
+    assert_eq!(ledger.pick(&wanted).unwrap(), "a");
     // A budget that allows nothing makes another node the better one.
     let budget = object(
         json!({"metadata": {"name": "b", "namespace": "shop"}, "spec": {"selector": selector("low")},
@@ -270,7 +263,7 @@ fn the_least_important_pods_leave_and_no_more_than_needed() {
     );
     let budget = Budget::of(&budget).unwrap();
     let again = ranked("again", 2, 200);
-    ledger.choose(&again).unwrap_err();
+    ledger.pick(&again).unwrap_err();
     let (node, evicted) = ledger.preempt(&again, &[budget]).unwrap();
     assert_eq!(
         (node.as_str(), names(&evicted)),
@@ -286,7 +279,7 @@ fn who_may_not_or_cannot_push_others_out_is_told() {
     ledger.place(&ranked("one", 4, 10), "a");
     ledger.place(&ranked("two", 4, 10), "b");
     let words = |ledger: &mut Ledger, pod: &Object| {
-        let mut refusal = ledger.choose(pod).unwrap_err();
+        let mut refusal = ledger.pick(pod).unwrap_err();
         let refused = ledger.preempt(pod, &[]).unwrap_err();
         refused.words().clone_into(&mut refusal.preemption);
         refusal.to_string()
@@ -328,7 +321,7 @@ fn five_thousand_nodes_are_looked_at_quickly() {
         for _ in 0..100 {
             number += 1;
             ledger
-                .choose(&pod(&number.to_string(), "web", 1, spec))
+                .pick(&pod(&number.to_string(), "web", 1, spec))
                 .unwrap();
         }
         begun.elapsed() / 100
@@ -338,4 +331,58 @@ fn five_thousand_nodes_are_looked_at_quickly() {
     // Generous: this is the unoptimised build on a busy machine. What it guards against is a look at every pair.
     let most = std::time::Duration::from_millis(200);
     assert!(constrained < most && plain < most);
+}
+
+#[test]
+fn who_has_a_say_is_heeded_after_the_rules() {
+    let mut ledger = Ledger::default();
+    for name in ["a", "b", "c"] {
+        ledger.set_node(&node(name, None, &json!({})));
+    }
+    ledger.set_node(&node(
+        "full",
+        None,
+        &json!({"spec": {"unschedulable": true}}),
+    ));
+    let web = |uid: &str| {
+        let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "r", "controller": true}]);
+        let mut pod = pod(uid, "web", 1, &json!({}));
+        pod.set(&["metadata", "ownerReferences"], owner);
+        pod
+    };
+    ledger.place(&web("1"), "b");
+    let second = web("2");
+    let candidates = ledger.feasible(&second);
+    let seen: Vec<_> = candidates
+        .iter()
+        .map(|one| (one.name.as_str(), one.pods, one.siblings, one.free.cpu))
+        .collect();
+    assert_eq!(
+        seen,
+        [("a", 0, 0, 4000), ("b", 1, 1, 3000), ("c", 0, 0, 4000)]
+    );
+    let busy = || {
+        vec![
+            Opinion::Score(0),
+            Opinion::Score(100),
+            Opinion::Infeasible("is for others".into()),
+        ]
+    };
+    let opinions = Opinions::of(candidates, busy());
+    assert_eq!(ledger.choose(&second, &opinions).unwrap(), "b");
+    let third = web("3");
+    let nowhere = vec![Opinion::Infeasible("is for others".into()); 3];
+    let opinions = Opinions::of(ledger.feasible(&third), nowhere);
+    let refusal = ledger.choose(&third, &opinions).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "0/4 nodes are available: 1 node(s) were unschedulable, 3 is for others."
+    );
+    // A node that came after the question waits for the next one.
+    let opinions = Opinions::of(
+        ledger.feasible(&third),
+        vec![Opinion::Infeasible("no".into()); 3],
+    );
+    ledger.set_node(&node("new", None, &json!({})));
+    assert!(ledger.choose(&third, &opinions).is_err());
 }
