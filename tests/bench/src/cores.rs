@@ -3,6 +3,9 @@
 use anyhow::{Context, Result};
 use std::time::Duration;
 
+/// How much longer than asked for a load may take: connections are opened and closed, and a machine may be busy.
+const SLACK: Duration = Duration::from_secs(60);
+
 /// Who may use which cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cores {
@@ -61,13 +64,20 @@ pub(crate) fn command(wrapper: &[String], program: &str) -> tokio::process::Comm
     }
 }
 
-/// The processor time that a process has used, from `/proc/PID/stat` in ticks of 10 ms (proc(5)).
-pub(crate) fn used(pid: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("/proc/PID/stat")?;
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks
-        .map(|field| field.parse::<u64>().unwrap_or_default())
-        .sum();
-    Ok(Duration::from_millis(ticks * 10))
+/// Whether a program is there to be run.
+pub(crate) async fn installed(program: &str) -> bool {
+    let version = tokio::process::Command::new(program)
+        .arg("--version")
+        .output();
+    version.await.is_ok()
+}
+
+/// Runs a load that lasts so many seconds to its end, and kills it when it does not come to one.
+pub(crate) async fn ended(
+    load: &mut tokio::process::Command,
+    seconds: u64,
+) -> Result<std::process::Output> {
+    let limit = Duration::from_secs(seconds) + SLACK;
+    let output = tokio::time::timeout(limit, load.kill_on_drop(true).output()).await;
+    Ok(output.with_context(|| format!("{load:?} has not ended within {limit:?}"))??)
 }

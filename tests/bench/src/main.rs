@@ -4,8 +4,11 @@
 //! for the load, and with all cores for both.
 
 mod cores;
+mod h2load;
 mod peer;
 mod pods;
+mod process;
+mod proxy;
 mod traffic;
 mod wrk;
 
@@ -29,12 +32,31 @@ struct Bench {
     /// Connections at work at the same time, one row each.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
     connections: Vec<usize>,
+    /// How often each proxy is measured in turn with the others: what their figures spread over.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Only these parts, separated by commas; all of them without this.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
     /// Idle pods whose memory is measured.
     #[arg(long, default_value_t = 1000)]
     pods: usize,
     /// Where the figures go as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// A component through the gateway, beside `wasmtime serve`.
+    Hello,
+    /// A call from pod to pod.
+    Hop,
+    /// How soon pods are ready, and what idle ones hold.
+    Pods,
+    /// The data plane as a reverse proxy, beside its peers.
+    Proxy,
 }
 
 #[tokio::main]
@@ -51,21 +73,49 @@ async fn main() -> ExitCode {
 impl Bench {
     async fn run(&self) -> Result<()> {
         let mut figures = Map::new();
+        if self.wants(Part::Hello) || self.wants(Part::Hop) {
+            self.gateway(&mut figures).await?;
+        }
+        if self.wants(Part::Pods) {
+            self.pods(&mut figures).await?;
+        }
+        if self.wants(Part::Proxy) {
+            figures.insert("proxy".into(), proxy::compare(self).await?);
+        }
+        std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
+        println!("\n  as JSON: {}", self.json.display());
+        Ok(())
+    }
+
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Components through the gateway and from pod to pod.
+    async fn gateway(&self, figures: &mut Map<String, Value>) -> Result<()> {
         let mut node = self.node(Cores::Apart)?;
-        self.hello((&node, Cores::Apart), &mut figures).await?;
-        figures.insert("hop".into(), traffic::hop(&node, self).await?);
+        if self.wants(Part::Hello) {
+            self.hello((&node, Cores::Apart), figures).await?;
+        }
+        if self.wants(Part::Hop) {
+            figures.insert("hop".into(), traffic::hop(&node, self).await?);
+        }
         node.terminate()?;
-        let mut node = self.node(Cores::Shared)?;
-        self.hello((&node, Cores::Shared), &mut figures).await?;
-        node.terminate()?;
-        // Starting pods is no comparison of one core with another: this node has them all, and nothing behind it yet.
+        if self.wants(Part::Hello) {
+            let mut node = self.node(Cores::Shared)?;
+            self.hello((&node, Cores::Shared), figures).await?;
+            node.terminate()?;
+        }
+        Ok(())
+    }
+
+    /// Starting pods is no comparison of one core with another: this node has them all, and nothing behind it yet.
+    async fn pods(&self, figures: &mut Map<String, Value>) -> Result<()> {
         let mut node = self.node(Cores::Shared)?;
         traffic::hello_answers(&node).await?;
         figures.insert("apply_to_ready".into(), pods::apply_to_ready(&node).await?);
         figures.insert("idle_pods".into(), pods::idle(&node, self.pods).await?);
         node.terminate()?;
-        std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
-        println!("\n  as JSON: {}", self.json.display());
         Ok(())
     }
 

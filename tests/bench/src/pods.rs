@@ -1,6 +1,7 @@
 //! How soon a pod is ready after it was asked for, and what an idle one costs.
 
-use anyhow::{Context, Result};
+use crate::process::resident;
+use anyhow::Result;
 use osier_tests::api::Api;
 use osier_tests::{Node, objects, until};
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ impl std::fmt::Display for Spread {
 
 /// What each of so many idle pods adds to the node's resident memory.
 pub(crate) async fn idle(node: &Node, count: usize) -> Result<Value> {
-    let before = resident(node)?;
+    let before = resident(node.pid()?)?;
     let began = Instant::now();
     objects::merge(node, CONTROLLER, &json!({"spec": {"replicas": count}})).await?;
     until(
@@ -87,27 +88,13 @@ pub(crate) async fn idle(node: &Node, count: usize) -> Result<Value> {
     .await?;
     let took = began.elapsed().as_secs_f64();
     let each = |now: u64| now.saturating_sub(before) as f64 / count as f64;
-    let at_once = each(resident(node)?);
+    let at_once = each(resident(node.pid()?)?);
     tokio::time::sleep(SETTLE).await;
-    let settled = each(resident(node)?);
+    let settled = each(resident(node.pid()?)?);
     println!(
         "  {count} idle pods: {settled:.1} KiB each ({at_once:.1} KiB when the last became ready), all ready after {took:.1} s"
     );
     Ok(
         json!({"pods": count, "kib_each": settled, "kib_each_at_ready": at_once, "ready_after_s": took}),
     )
-}
-
-/// Resident memory in KiB.
-fn resident(node: &Node) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid()?))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("VmRSS")?;
-    Ok(line
-        .split_whitespace()
-        .nth(1)
-        .context("a number")?
-        .parse()?)
 }

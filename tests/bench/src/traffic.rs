@@ -1,7 +1,7 @@
 //! Requests per second and their times, through the gateway and from pod to pod.
 
-use crate::cores::{self, Cores};
-use crate::{Bench, wrk};
+use crate::cores::Cores;
+use crate::{Bench, process, wrk};
 use anyhow::{Context, Result, bail, ensure};
 use osier_tests::load::Plan;
 use osier_tests::{Node, http, until};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Samples before this are not counted: pools fill, code gets warm.
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(2);
 
 /// What is measured: where it listens and which process it is.
 pub(crate) struct Served {
@@ -123,10 +123,10 @@ pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) 
     {
         return own(served, load, seconds).await;
     }
-    let before = cores::used(served.pid)?;
+    let before = process::used(served.pid)?;
     let outcome = wrk::run((&served.address, served.cores), load, seconds).await?;
     let outcome = outcome.context("wrk was here a moment ago")?;
-    let cpu = cores::used(served.pid)?.saturating_sub(before);
+    let cpu = process::used(served.pid)?.saturating_sub(before);
     Ok(Row {
         rate: outcome.rate,
         p50: outcome.p50,
@@ -136,11 +136,11 @@ pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) 
 }
 
 async fn own(served: &Served, (path, connections): (&str, usize), seconds: u64) -> Result<Row> {
-    let before = cores::used(served.pid)?;
+    let before = process::used(served.pid)?;
     let load = Plan::get(&served.address, path, connections).start();
     tokio::time::sleep(WARM_UP + Duration::from_secs(seconds)).await;
     let outcome = load.finish().await;
-    let cpu = cores::used(served.pid)?.saturating_sub(before);
+    let cpu = process::used(served.pid)?.saturating_sub(before);
     let faults = outcome.unexpected(&[200]);
     if !faults.is_empty() {
         bail!(

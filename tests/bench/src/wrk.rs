@@ -19,29 +19,37 @@ pub(crate) async fn run(
     (path, connections): (&str, usize),
     seconds: u64,
 ) -> Result<Option<Outcome>> {
-    let found = tokio::process::Command::new("wrk").arg("-v").output().await;
-    if found.is_err() {
+    if !cores::installed("wrk").await {
         return Ok(None);
     }
-    let output = cores::command(&cores.load(), "wrk")
+    let url = format!("http://{address}{path}");
+    get((&url, None), (connections, seconds), cores)
+        .await
+        .map(Some)
+}
+
+/// The same for any URL, asked under another host's name where there is one.
+pub(crate) async fn get(
+    (url, host): (&str, Option<&str>),
+    (connections, seconds): (usize, u64),
+    cores: Cores,
+) -> Result<Outcome> {
+    let mut command = cores::command(&cores.load(), "wrk");
+    command
         .args(["-t1", "--latency", "-c", &connections.to_string()])
-        .args([
-            "-d",
-            &format!("{seconds}s"),
-            &format!("http://{address}{path}"),
-        ])
-        .output()
-        .await?;
+        .args(["-d", &format!("{seconds}s")]);
+    if let Some(host) = host {
+        command.args(["-H", &format!("Host: {host}")]);
+    }
+    let output = cores::ended(command.arg(url), seconds).await?;
     let said = String::from_utf8_lossy(&output.stdout);
     let broken = ["Non-2xx", "Socket errors"];
     ensure!(
         output.status.success() && !broken.iter().any(|fault| said.contains(fault)),
-        "wrk on {path}: {said}{}",
+        "wrk on {url}: {said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    read(&said)
-        .with_context(|| format!("wrk said:\n{said}"))
-        .map(Some)
+    read(&said).with_context(|| format!("wrk said:\n{said}"))
 }
 
 fn read(said: &str) -> Option<Outcome> {

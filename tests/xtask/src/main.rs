@@ -17,7 +17,8 @@ use std::process::ExitCode;
                   cargo xtask demo --keep     the same, and leave the node running to play with\n  \
                   cargo xtask test            everything that CI tests\n  \
                   cargo xtask test policy     only tests whose name contains `policy`\n  \
-                  cargo xtask bench --seconds 10 --connections 64"
+                  cargo xtask bench --seconds 10 --connections 64\n  \
+                  cargo xtask bench --only proxy   the data plane beside Envoy, nginx, HAProxy and bare hyper"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -47,7 +48,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
     },
-    /// Measure a release build: requests per second and latency through the gateway.
+    /// Measure a release build: the gateway, pods, and the data plane beside its peers.
     Bench {
         /// How long each measurement lasts.
         #[arg(long, default_value_t = 8)]
@@ -55,6 +56,12 @@ enum Task {
         /// Connections at work at the same time, one row each.
         #[arg(long, default_value = "1,16,64")]
         connections: String,
+        /// How often each proxy is measured in turn with the others.
+        #[arg(long, default_value_t = 3)]
+        rounds: u64,
+        /// Only these parts, separated by commas.
+        #[arg(long, value_delimiter = ',', value_parser = ["hello", "hop", "pods", "proxy"])]
+        only: Vec<String>,
     },
 }
 
@@ -66,7 +73,9 @@ fn main() -> ExitCode {
         Task::Bench {
             seconds,
             connections,
-        } => run::bench(seconds, &connections),
+            rounds,
+            only,
+        } => run::bench((seconds, rounds), &connections, &only),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

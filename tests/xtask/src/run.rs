@@ -43,18 +43,31 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
     succeed(guests.args(filter), "tests of the guests failed")
 }
 
-/// Builds for release, then measures.
-pub(crate) fn bench(seconds: u64, connections: &str) -> Result<()> {
+/// Builds for release, then measures; `only` names the parts, all of them if it is empty.
+pub(crate) fn bench(
+    (seconds, rounds): (u64, u64),
+    connections: &str,
+    only: &[String],
+) -> Result<()> {
     build::run(true, false)?;
+    if only.is_empty() || only.iter().any(|part| part == "proxy") {
+        println!("== the bare proxy and the backend of the comparison, with optimisations");
+        succeed(
+            cargo()
+                .args(["build", "--release", "--package", "osier-bench"])
+                .args(["--bin", "osier-bench-bare"]),
+            "the bare proxy does not build",
+        )?;
+    }
     println!("== bench");
     let mut command = Command::new(target().join("debug/osier-bench"));
     command.arg("--binary").arg(binary(true));
-    command.args([
-        "--seconds",
-        &seconds.to_string(),
-        "--connections",
-        connections,
-    ]);
+    command.args(["--seconds", &seconds.to_string()]);
+    command.args(["--rounds", &rounds.to_string()]);
+    command.args(["--connections", connections]);
+    if !only.is_empty() {
+        command.args(["--only", &only.join(",")]);
+    }
     succeed(
         command.arg("--json").arg(target().join("bench.json")),
         "the benchmark failed",

@@ -1,0 +1,86 @@
+//! What `/proc` tells of a process and its children: the processor time that they used and the memory that they hold.
+
+use anyhow::{Context, Result};
+use std::time::Duration;
+
+/// The processor time that a process and its children have used.
+pub(crate) fn used(pid: u32) -> Result<Duration> {
+    family(pid).into_iter().map(used_alone).sum()
+}
+
+/// The memory of a process and its children that is resident, in KiB. What they share counts for each.
+pub(crate) fn resident(pid: u32) -> Result<u64> {
+    family(pid).into_iter().map(resident_alone).sum()
+}
+
+/// The process and those that it started: nginx works in a child.
+fn family(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = all.get(next) {
+        let file = format!("/proc/{parent}/task/{parent}/children");
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        all.extend(
+            text.split_whitespace()
+                .filter_map(|child| child.parse::<u32>().ok()),
+        );
+        next += 1;
+    }
+    all
+}
+
+fn used_alone(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    time(&stat).with_context(|| format!("/proc/{pid}/stat says {stat}"))
+}
+
+fn resident_alone(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    memory(&status).with_context(|| format!("/proc/{pid}/status has no VmRSS"))
+}
+
+/// `utime` and `stime` of a line of `/proc/PID/stat`, in ticks of 10 ms (proc(5)).
+fn time(stat: &str) -> Option<Duration> {
+    // The second field is the name in parentheses, and may itself hold spaces and parentheses.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut ticks = fields.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (ticks.next()?.parse().ok()?, ticks.next()?.parse().ok()?);
+    Some(Duration::from_millis((user + system) * 10))
+}
+
+/// `VmRSS` of `/proc/PID/status`, in KiB.
+fn memory(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn times_are_read_behind_any_name() {
+        let stat =
+            "42 (a (odd) name) S 1 42 42 0 -1 4194560 100 0 0 0 150 25 7 7 20 0 4 0 100 1 2 3";
+        assert_eq!(time(stat).unwrap(), Duration::from_millis(1750));
+        assert_eq!(time("42 (cut"), None);
+    }
+
+    #[test]
+    fn resident_memory_is_read() {
+        let status = "Name:\tnginx\nVmPeak:\t   99 kB\nVmRSS:\t    5340 kB\nThreads:\t1\n";
+        assert_eq!(memory(status), Some(5340));
+        assert_eq!(memory("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn this_process_is_measured() {
+        let own = std::process::id();
+        assert!(resident(own).unwrap() > 0);
+        used(own).unwrap();
+        assert_eq!(family(own).first(), Some(&own));
+    }
+}
