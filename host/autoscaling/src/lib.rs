@@ -7,6 +7,7 @@
 mod behavior;
 mod decide;
 mod metrics;
+pub mod sleep;
 #[cfg(test)]
 mod tests;
 pub mod versions;
@@ -15,4 +16,4 @@ mod wanted;
 pub use behavior::History;
 pub use decide::{Plan, Scene, decide};
 pub use metrics::Sample;
-pub use wanted::Wanted;
+pub use wanted::{Wanted, rival};

@@ -1,5 +1,7 @@
 //! What a HorizontalPodAutoscaler asks for, read from its spec. Pure.
 
+use std::sync::Arc;
+
 use osier_api::resources::REQUESTS_PER_SECOND;
 use osier_api::{Object, quantity};
 use serde_json::Value;
@@ -215,4 +217,16 @@ impl Rules {
             tolerance: amount(&rules["tolerance"]).unwrap_or(TOLERANCE),
         }
     }
+}
+
+/// Another autoscaler of the same target among those of a namespace: neither may touch it, or they would undo each other's work for ever.
+pub fn rival<'a>(hpa: &Object, all: &'a [Arc<Object>]) -> Option<&'a Object> {
+    let target = |hpa: &'_ Object| {
+        ["kind", "name"].map(|field| hpa.text(&["spec", "scaleTargetRef", field]).to_owned())
+    };
+    let own = target(hpa);
+    let mut others = all.iter().filter(|other| other.uid() != hpa.uid());
+    others
+        .find(|other| target(other) == own)
+        .map(|other| &**other)
 }

@@ -2,7 +2,6 @@
 //! How many that are is decided by the crate autoscaling.
 
 mod measured;
-mod sleep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use osier_api::resources::{
 };
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, Resource};
-use osier_autoscaling::{History, Plan, Scene, Wanted, decide};
+use osier_autoscaling::{History, Plan, Scene, Wanted, decide, rival, sleep};
 use osier_client::{
     CONTROLLER, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
 };
@@ -145,8 +144,9 @@ impl Autoscaler {
             self.lost(&hpa).await?;
             return Ok(Outcome::Again(PERIOD));
         };
-        if let Some(other) = self.rival(&hpa) {
-            self.ambiguous(&hpa, &other).await?;
+        let others = self.hpas.list_in(&key.namespace);
+        if let Some(other) = rival(&hpa, &others) {
+            self.ambiguous(&hpa, other).await?;
             return Ok(Outcome::Again(PERIOD));
         }
         let plan = self.plan(&hpa, &target).await;
@@ -275,22 +275,11 @@ impl Autoscaler {
     }
 
     /// The target is not there, or has no replicas.
-    /// Another autoscaler of the same target: neither may touch it, or they would undo each other's work for ever.
-    fn rival(&self, hpa: &Object) -> Option<Arc<Object>> {
-        let target = |hpa: &Object| {
-            ["kind", "name"].map(|field| hpa.text(&["spec", "scaleTargetRef", field]).to_owned())
-        };
-        let own = target(hpa);
-        let mut others = self.hpas.list_in(hpa.namespace()).into_iter();
-        others.find(|other| other.uid() != hpa.uid() && target(other) == own)
-    }
-
     async fn ambiguous(&self, hpa: &Object, other: &Object) -> Result<(), ClientError> {
         let target = |field: &str| hpa.text(&["spec", "scaleTargetRef", field]);
+        let (kind, name) = (target("kind"), target("name"));
         let words = format!(
-            "{} {} is controlled by several HorizontalPodAutoscalers: this one and {}; delete one of them",
-            target("kind"),
-            target("name"),
+            "{kind} {name} is controlled by several HorizontalPodAutoscalers: this one and {}; delete one of them",
             other.name()
         );
         let condition = Condition {
@@ -302,9 +291,8 @@ impl Autoscaler {
         let said = facts::condition(hpa, "ScalingActive")
             .is_some_and(|said| said["reason"] == "AmbiguousSelector");
         if !said {
-            let reference = Reference::to(hpa);
-            self.recorder
-                .warning(&reference, "AmbiguousSelector", words);
+            let about = Reference::to(hpa);
+            self.recorder.warning(&about, "AmbiguousSelector", words);
         }
         self.tell(hpa, condition).await
     }

@@ -15,7 +15,6 @@ mod disruption;
 mod endpoints;
 mod expectations;
 mod expiry;
-mod extender;
 mod facts;
 mod garbage;
 mod hash;
@@ -47,9 +46,8 @@ use osier_client::{Client, Recorder};
 use osier_process::Tasks;
 
 pub use certificates::{Requested, Signer};
-pub use extender::Extender;
 use informers::Informers;
-pub use osier_scheduling::{Candidate, Opinion};
+pub use osier_scheduling::{Candidate, Extender, Opinion};
 use owned::OwnedPods;
 
 /// What the controllers can be told.
@@ -79,6 +77,14 @@ impl Default for Settings {
     }
 }
 
+/// What the controllers ask that is not in the API.
+pub struct Doors {
+    /// Signs certificates.
+    pub signer: Arc<dyn Signer>,
+    /// Has a say in where pods run.
+    pub extender: Arc<dyn Extender>,
+}
+
 /// What every controller works with.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -94,12 +100,7 @@ impl Context {
 }
 
 /// Starts all controllers; they end when the tasks stop.
-pub fn start(
-    client: Client,
-    tasks: &Tasks,
-    settings: Settings,
-    (signer, extender): (Arc<dyn Signer>, Arc<dyn Extender>),
-) {
+pub fn start(client: Client, tasks: &Tasks, settings: Settings, doors: Doors) {
     let context = Context {
         informers: Informers::start(&client, tasks),
         client,
@@ -116,10 +117,10 @@ pub fn start(
     disruption::start(&context);
     job::start(&context);
     cron_job::start(&context);
-    certificates::start(&context, signer, &settings.domain);
+    certificates::start(&context, doors.signer, &settings.domain);
     node_ipam::start(&context);
     node_lifecycle::start(&context, settings.node_grace);
-    scheduler::start(&context, extender);
+    scheduler::start(&context, doors.extender);
     taint_eviction::start(&context);
     endpoints::start(&context);
     wasm_plugin::start(&context);

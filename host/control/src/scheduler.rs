@@ -14,12 +14,13 @@ use osier_client::{
     Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
 };
 use osier_process::clock;
-use osier_scheduling::{Budget, Evicted, Ledger, Opinions, Refusal, Refused};
+use osier_scheduling::{
+    Budget, Evicted, Extender, Ledger, Opinions, Refusal, Refused, looks_at_neighbours,
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::Context;
-use crate::extender::Extender;
 use crate::facts;
 use crate::leaving::{self, Why};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
@@ -28,8 +29,8 @@ use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 const WORKERS: usize = 8;
 /// A pod that fits nowhere is tried again when the cluster changes, and after this long anyway.
 const UNSCHEDULABLE: Duration = Duration::from_secs(60);
-/// Who gave no answer is asked again after this long.
-const UNANSWERED: Duration = Duration::from_secs(2);
+/// Who has a say and gave no answer, or refused every node, is asked again after this long.
+const UNANSWERED: Duration = Duration::from_secs(5);
 const NAME: &str = "default-scheduler";
 
 struct Scheduler {
@@ -213,7 +214,9 @@ impl Scheduler {
                 return Ok(Outcome::Again(UNANSWERED));
             }
         }
-        Ok(Outcome::Again(UNSCHEDULABLE))
+        // Nobody tells when those who have a say change their minds.
+        let heard = [UNSCHEDULABLE, UNANSWERED][usize::from(self.extender.is_there())];
+        Ok(Outcome::Again(heard))
     }
 
     fn decide(&self, pod: &Object, waiting: &Waiting) -> Decision {
@@ -377,14 +380,6 @@ fn stands_anew(change: &Change) -> bool {
             || old.get(&["metadata", "labels"]) != new.get(&["metadata", "labels"])
             || old.get(&["spec", "containers"]) != new.get(&["spec", "containers"])
     })
-}
-
-/// Where other pods are matters to it.
-fn looks_at_neighbours(pod: &Object) -> bool {
-    let says = |path: &[&str]| pod.get(path).is_some_and(|value| !value.is_null());
-    says(&["spec", "affinity", "podAffinity"])
-        || says(&["spec", "affinity", "podAntiAffinity"])
-        || says(&["spec", "topologySpreadConstraints"])
 }
 
 fn with_condition(pod: &Object, message: &str) -> Vec<Value> {

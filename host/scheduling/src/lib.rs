@@ -24,6 +24,7 @@ mod world;
 
 pub use demand::Demand;
 pub use ledger::Ledger;
-pub use opinion::{Candidate, Opinion, Opinions};
+pub use opinion::{Candidate, Extender, Opinion, Opinions};
 pub use preemption::{Budget, Evicted, Refused};
 pub use refusal::Refusal;
+pub use terms::looks_at_neighbours;

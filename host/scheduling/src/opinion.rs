@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use osier_api::Object;
+
 use crate::demand::Demand;
 
 /// A node that fits a pod by the scheduler's own rules.
@@ -60,4 +62,16 @@ impl Opinions {
             _ => 0,
         }
     }
+}
+
+/// Whoever has a say: policies with the hook `schedule`, of which this crate knows nothing. As Kubernetes' scheduler extenders, in the same process.
+pub trait Extender: Send + Sync {
+    /// Whether anybody has one; otherwise nobody is asked.
+    fn is_there(&self) -> bool;
+
+    /// One opinion for each node, in order. Short: the next decision waits.
+    ///
+    /// # Errors
+    /// There is no answer, and the pod must not run without.
+    fn opinions(&self, pod: &Object, candidates: &[Candidate]) -> Result<Vec<Opinion>, String>;
 }

@@ -172,3 +172,11 @@ impl Spread {
         selector.is_some_and(|selector| selector.matches(labels))
     }
 }
+
+/// Where other pods are matters to this one.
+pub fn looks_at_neighbours(pod: &osier_api::Object) -> bool {
+    let says = |path: &[&str]| pod.get(path).is_some_and(|value| !value.is_null());
+    says(&["spec", "affinity", "podAffinity"])
+        || says(&["spec", "affinity", "podAntiAffinity"])
+        || says(&["spec", "topologySpreadConstraints"])
+}

@@ -19,7 +19,7 @@ use crate::join::transport::InProcess;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, StoreLimits, User};
 use osier_client::Client;
-use osier_control::{Extender, Signer};
+use osier_control::Doors;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
 use osier_node::{Capacity, Node, Parts};
@@ -101,9 +101,7 @@ impl Rooms {
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         reviews.join(node.policies());
         agents.join(node.clone());
-        let signer = Arc::new(AuthoritySigner(authority.clone()));
-        let doors = (signer as _, Arc::new(PolicyExtender(reviews)) as _);
-        control(settings, &server, (&authority, doors), &plane);
+        control(settings, &server, (&authority, reviews), &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         policy::serve((listeners.policy, settings), &authority, &node, &edge)?;
@@ -189,7 +187,7 @@ fn certify(client: &Client, settings: &Settings, authority: &Authority) -> Arc<d
 fn control(
     settings: &Settings,
     server: &Arc<ApiServer>,
-    (authority, doors): (&Authority, (Arc<dyn Signer>, Arc<dyn Extender>)),
+    (authority, reviews): (&Arc<Authority>, Arc<PluginReviews>),
     tasks: &Tasks,
 ) {
     let user = User::new("system:controllers", ["osier:components"]);
@@ -197,6 +195,10 @@ fn control(
         node_grace: Duration::from_secs(settings.node_grace_seconds),
         authority: authority.certificate_pem().to_owned(),
         ..osier_control::Settings::default()
+    };
+    let doors = Doors {
+        signer: Arc::new(AuthoritySigner(authority.clone())),
+        extender: Arc::new(PolicyExtender(reviews)),
     };
     osier_control::start(client(server, user), tasks, control, doors);
 }

@@ -8,19 +8,17 @@ use osier_api::selector::LabelSelector;
 use osier_api::{Object, duration};
 use serde_json::Value;
 
-use crate::facts;
-
 /// How long a call is held if the autoscaler does not say: as long as callers commonly wait.
 const HELD_FOR: &str = "60s";
 
 /// The autoscaler lets its target have no pods.
-pub(super) fn may_sleep(hpa: &Object) -> bool {
+pub fn may_sleep(hpa: &Object) -> bool {
     let least = hpa.get(&["spec", "minReplicas"]);
     least.and_then(Value::as_u64) == Some(0)
 }
 
 /// The Services that choose the pods of a target.
-pub(super) fn leading<'a>(
+pub fn leading<'a>(
     target: &Object,
     services: &'a [Arc<Object>],
 ) -> impl Iterator<Item = &'a Arc<Object>> {
@@ -40,7 +38,7 @@ pub(super) fn leading<'a>(
 }
 
 /// How long calls are held, by the name of the Service: for all targets of a namespace that may sleep.
-pub(super) fn holds<'a>(
+pub fn holds<'a>(
     sleepers: impl Iterator<Item = (&'a Object, &'a Object)>,
     services: &[Arc<Object>],
 ) -> BTreeMap<String, String> {
@@ -58,11 +56,17 @@ pub(super) fn holds<'a>(
 }
 
 /// The Services, as `namespace/name`, for which calls wait at a node that lives.
-pub(super) fn waited_for(node: &Object) -> impl Iterator<Item = &str> {
-    let told = node
-        .annotation(HELD)
-        .filter(|_| facts::is_true(node, "Ready"));
+pub fn waited_for(node: &Object) -> impl Iterator<Item = &str> {
+    let told = node.annotation(HELD).filter(|_| is_ready(node));
     told.into_iter().flat_map(|told| told.split(','))
+}
+
+fn is_ready(node: &Object) -> bool {
+    let conditions = node
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|one| one["type"] == "Ready" && one["status"] == "True")
 }
 
 #[cfg(test)]
