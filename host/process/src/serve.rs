@@ -5,6 +5,7 @@
 
 mod connection;
 mod idle;
+mod patience;
 mod prefixed;
 pub mod proxy_header;
 

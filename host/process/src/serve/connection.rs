@@ -1,6 +1,7 @@
 //! One connection: how it begins, who is at its other end, and the exchanges on it.
 
 use super::{Choice, Handle, Handshake, Limits, Peer, Prefixed, Security, Stream, Then};
+use super::patience::Patience;
 use super::{idle, proxy_header};
 use crate::body::{self, Body};
 use crate::{CancellationToken, Tasks};
@@ -107,28 +108,31 @@ impl<H: Handle> Connections<H> {
     }
 
     pub(super) async fn exchange<S: Stream + 'static>(self, stream: S, peer: Peer) {
-        let stopping = self.tasks.stopping();
-        let peer = Arc::new(peer);
+        // A token of its own: to look at one, or to copy it, takes a lock that all connections would share.
+        let stopping = self.tasks.stopping().child_token();
         let builder = self.builder();
-        let idle = self.limits.body_idle;
+        let lame_duck = self.limits.lame_duck;
+        let exchanges = Arc::new(Exchanges {
+            handle: self.handle,
+            peer: Arc::new(peer),
+            stopping: stopping.clone(),
+            body_idle: self.limits.body_idle,
+        });
         let service = hyper::service::service_fn(|request: Request<Incoming>| {
-            let (handle, peer, stopping) = (self.handle.clone(), peer.clone(), stopping.clone());
-            async move {
-                let request = received(request, idle);
-                Ok::<_, std::convert::Infallible>(answer(&handle, &peer, &stopping, request).await)
-            }
+            let exchanges = Arc::clone(&exchanges);
+            async move { Ok::<_, std::convert::Infallible>(exchanges.answer(request).await) }
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = lame_duck_over(&stopping, self.limits.lame_duck) => {
+            () = lame_duck_over(&stopping, lame_duck) => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(address = %peer.address, %error, "connection ended early");
+            tracing::debug!(address = %exchanges.peer.address, %error, "connection ended early");
         }
     }
 
@@ -136,7 +140,7 @@ impl<H: Handle> Connections<H> {
         let mut builder = auto::Builder::new(self.tasks.clone());
         builder
             .http1()
-            .timer(TokioTimer::new())
+            .timer(Patience::default())
             .header_read_timeout(self.limits.head_timeout)
             .max_buf_size(self.limits.head_bytes);
         builder
@@ -269,19 +273,24 @@ async fn lame_duck_over(stopping: &CancellationToken, wait: Duration) {
     tokio::time::sleep(wait).await;
 }
 
-async fn answer<H: Handle>(
-    handle: &H,
-    peer: &Arc<Peer>,
-    stopping: &CancellationToken,
-    request: Request<Body>,
-) -> Response<Body> {
-    let one = request.version() < Version::HTTP_2;
-    let mut response = handle.handle(peer, request).await;
-    if one && stopping.is_cancelled() && response.status() != http::StatusCode::SWITCHING_PROTOCOLS
-    {
+/// What the exchanges on one connection share.
+struct Exchanges<H> {
+    handle: H,
+    peer: Arc<Peer>,
+    stopping: CancellationToken,
+    body_idle: Duration,
+}
+
+impl<H: Handle> Exchanges<H> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let request = received(request, self.body_idle);
+        let one = request.version() < Version::HTTP_2;
+        let mut response = self.handle.handle(&self.peer, request).await;
+        let switches = response.status() == http::StatusCode::SWITCHING_PROTOCOLS;
+        if one && !switches && self.stopping.is_cancelled() {
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response
 }

@@ -31,7 +31,7 @@ use super::{Batch, Engine, EngineError, Visit};
 
 /// Memory for pages; sled really uses about three times as much. The store above keeps every object, so that the engine reads
 /// little but the pages that it writes.
-const CACHE: u64 = 8 << 20;
+const CACHE: u64 = 2 << 20;
 /// How long a closed sled of the same process may take to let go of its file.
 const RELEASE: Duration = Duration::from_secs(5);
 
