@@ -5,6 +5,7 @@ mod cluster;
 mod definitions;
 mod extensions;
 pub mod gateway_api;
+mod istio;
 mod metrics;
 pub mod networking;
 mod workloads;
@@ -17,6 +18,7 @@ pub use access::*;
 pub use cluster::*;
 pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
 pub use extensions::*;
+pub use istio::*;
 pub use metrics::{CUSTOM_METRICS, NODE_METRICS, POD_METRICS, REQUESTS_PER_SECOND};
 pub use workloads::*;
 
@@ -355,8 +357,9 @@ static OWN: &[&Resource] = &[
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
     // Metrics come last: who says `pods` means the pods.
-    let tables: [&[&Resource]; 5] = [
+    let tables: [&[&Resource]; 6] = [
         OWN,
+        istio::TABLE,
         workloads::TABLE,
         cluster::TABLE,
         access::TABLE,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
@@ -21,6 +21,7 @@ const SOURCES: [&str; 11] = [
     include_str!("../schemas/definitions.json"),
     include_str!("../schemas/policy.json"),
     include_str!("../schemas/istio.json"),
+    include_str!("../schemas/istio_more.json"),
     include_str!("../schemas/extensions.json"),
     include_str!("../schemas/gateway_api.json"),
     include_str!("../schemas/networking.json"),

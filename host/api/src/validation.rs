@@ -36,7 +36,7 @@ use crate::{Fault, Object, Resource};
 use at::At;
 
 pub use names::{label_1035, subdomain};
-pub use warnings::warnings;
+pub use warnings::{unenforced, warnings};
 
 /// Every fault of a new object.
 pub fn validate_create(resource: &Resource, object: &Object) -> Vec<Fault> {

@@ -153,6 +153,8 @@ fn layout(resource: &Resource) -> Layout {
         ("networking.istio.io", "virtualservices") => mesh::VIRTUAL_SERVICES,
         ("networking.istio.io", "destinationrules") => mesh::DESTINATION_RULES,
         ("networking.istio.io", "serviceentries") => mesh::SERVICE_ENTRIES,
+        ("security.istio.io", "authorizationpolicies") => mesh::AUTHORIZATION_POLICIES,
+        ("security.istio.io", "peerauthentications") => mesh::PEER_AUTHENTICATIONS,
         ("networking.istio.io", "workloadentries") => mesh::WORKLOAD_ENTRIES,
         _ => Layout {
             columns: &[NAME, AGE],

@@ -83,6 +83,35 @@ pub(super) const WORKLOAD_ENTRIES: Layout = Layout {
     },
 };
 
+pub(super) const PEER_AUTHENTICATIONS: Layout = Layout {
+    columns: &[
+        NAME,
+        text(
+            "Mode",
+            "Defines the mTLS mode used for peer authentication.",
+        ),
+        AGE,
+    ],
+    cells: |rule, now| {
+        vec![
+            rule.name().into(),
+            rule.text(&["spec", "mtls", "mode"]).into(),
+            since_creation(rule, now),
+        ]
+    },
+};
+
+pub(super) const AUTHORIZATION_POLICIES: Layout = Layout {
+    columns: &[NAME, text("Action", "The operation to take."), AGE],
+    cells: |policy, now| {
+        vec![
+            policy.name().into(),
+            policy.text(&["spec", "action"]).into(),
+            since_creation(policy, now),
+        ]
+    },
+};
+
 /// A list as a custom resource's column prints it: `["a","b"]`.
 fn list(object: &Object, field: &str) -> Value {
     object

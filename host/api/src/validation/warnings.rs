@@ -24,8 +24,27 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("networking.istio.io", "workloadgroups") => vec![GROUPS.to_owned()],
         ("networking.istio.io", "sidecars") => sidecar(&spec),
         ("security.istio.io", "peerauthentications") => peer_authentication(&spec),
-        _ => Vec::new(),
+        _ => unenforced(resource).map(str::to_owned).into_iter().collect(),
     }
+}
+
+/// Why nothing acts on the objects of a kind that is kept whole.
+pub fn unenforced(resource: &Resource) -> Option<&'static str> {
+    Some(match (resource.group, resource.plural) {
+        ("security.istio.io", "authorizationpolicies") => {
+            "an AuthorizationPolicy is kept, but NOT ENFORCED in this version: calls are allowed as if it were not there; a Policy with the plugin rbac enforces"
+        }
+        ("security.istio.io", "requestauthentications") => {
+            "a RequestAuthentication is kept, but tokens are NOT CHECKED by it in this version; a Policy with the plugin jwt checks them"
+        }
+        ("networking.istio.io", "envoyfilters") => {
+            "an EnvoyFilter is kept, but nothing acts on it: there is no Envoy between pods; a Policy or a WasmPlugin may do what it does"
+        }
+        ("telemetry.istio.io", "telemetries") => {
+            "a Telemetry is kept, but nothing acts on it in this version; report policies say what is told of calls"
+        }
+        _ => return None,
+    })
 }
 
 fn peer_authentication(spec: &At<'_>) -> Vec<String> {
