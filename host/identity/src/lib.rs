@@ -5,6 +5,7 @@
 
 mod authority;
 mod configuration;
+mod envelope;
 mod origin;
 mod pin;
 mod request;
@@ -16,6 +17,7 @@ mod verify;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, mutual_config, server_config, without_http2};
+pub use envelope::{EnvelopeError, KeyError, KeyRing, sealed_with};
 pub use origin::{Believe, Origin, origin_config};
 pub use pin::{Found, pin, pinned_config};
 pub use request::{Request, request, requested};
