@@ -10,6 +10,7 @@ pub mod curl;
 pub mod deadline;
 pub mod debian;
 pub mod envoy;
+pub mod etcd;
 pub mod http;
 pub mod kubectl;
 pub mod load;
