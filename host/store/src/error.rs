@@ -97,6 +97,42 @@ pub enum StoreError {
         /// What happened.
         reason: String,
     },
+    /// What a guarded write was decided by has changed.
+    #[error(
+        "{key} was not written: what its write was decided by has changed; look again and repeat it"
+    )]
+    Overtaken {
+        /// The key of the object.
+        key: String,
+    },
+    /// An object is encrypted, and cannot be read.
+    #[error(
+        "{key} cannot be read: {reason}. Nothing was changed: start again with the keys it was written with (--encryption-provider-config)"
+    )]
+    Sealed {
+        /// The key of the object.
+        key: String,
+        /// Why it does not open.
+        reason: String,
+    },
+    /// Nobody of an etcd answers, or not in time.
+    #[error(
+        "{store} does not answer: {reason}; see to its members, a majority of them must run and reach each other"
+    )]
+    Unreachable {
+        /// Where the store is.
+        store: String,
+        /// What was found.
+        reason: String,
+    },
+    /// An etcd answers, but not with what was asked for.
+    #[error("{store} cannot be used: {reason}")]
+    Refused {
+        /// Where the store is.
+        store: String,
+        /// What it said.
+        reason: String,
+    },
     /// The store is closed or closing.
     #[error("the store is closed")]
     Closed,
@@ -109,7 +145,7 @@ pub enum StoreError {
         owner: String,
     },
     /// The directory holds what another engine, or a newer version, wrote.
-    #[error("the store in {} is written as {found:?}, this process was asked for {asked:?}: choose that engine, or another data directory", directory.display())]
+    #[error("the store in {} is written as {found:?}, this process was asked for {asked:?}: choose that engine, or another place", directory.display())]
     OtherFormat {
         /// Where the store is.
         directory: PathBuf,

@@ -11,7 +11,8 @@ const BYTES: usize = 4 << 20;
 /// The most events in memory.
 const EVENTS: usize = 1024;
 
-/// A run of consecutive revisions that ends with the newest one.
+/// A run of changes without a gap that ends with the newest one. Their revisions rise, and where others write to the same etcd
+/// they leave numbers out.
 pub(super) struct Recent {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
@@ -49,7 +50,9 @@ impl Recent {
 
     /// The events after `revision`, which must not be before [`Recent::start`].
     pub(super) fn after(&self, revision: u64) -> impl Iterator<Item = &Arc<Event>> {
-        let skip = usize::try_from(revision.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        let skip = self
+            .events
+            .partition_point(|event| event.revision <= revision);
         self.events.iter().skip(skip)
     }
 }

@@ -1,4 +1,4 @@
-//! Reading the past: events after a revision, from memory where they are new and from the log on disk where they are not.
+//! Reading the past: events after a revision, from memory where they are new, from the log on disk or from etcd where they are not.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,20 +10,8 @@ use super::engine::{Engine, EngineError};
 use super::entry::{Entry, Event, EventKind, Key};
 use super::error::StoreError;
 use super::layout::{Assembly, Damage, Record, log_key};
-use super::shared::Shared;
-
-/// The events after which a page from the disk ends.
-const PAGE_EVENTS: usize = 256;
-/// The bytes after which a page from the disk ends.
-const PAGE_BYTES: usize = 1 << 20;
-
-/// A run of the past.
-pub(super) struct Page {
-    /// The events under the prefix.
-    pub(super) events: Vec<Arc<Event>>,
-    /// Every event up to this revision is in this page or an earlier one.
-    pub(super) reached: u64,
-}
+use super::page::{PAGE_BYTES, PAGE_EVENTS, Page};
+use super::shared::{Past, Shared};
 
 /// The next events under `prefix` after one revision, up to another that has been published.
 pub(super) async fn replay(
@@ -51,6 +39,10 @@ pub(super) async fn replay(
         }
         until.min(state.recent().start())
     };
+    if let Past::Etcd(keys) = &shared.past {
+        let read = keys.page(prefix, after, until).await;
+        return read.map_err(|error| shared.forgotten(error));
+    }
     let (shared, prefix) = (Arc::clone(shared), Arc::clone(prefix));
     let read = tokio::task::spawn_blocking(move || from_disk(&shared, &prefix, after, until));
     read.await.unwrap_or(Err(StoreError::Closed))
@@ -69,6 +61,10 @@ pub(super) async fn list_at(
     };
     if now == revision {
         return Ok(entries);
+    }
+    if let Past::Etcd(keys) = &shared.past {
+        let read = keys.list(prefix, revision).await;
+        return read.map_err(|error| shared.forgotten(error));
     }
     let prefix = Arc::from(prefix);
     let mut before = BTreeMap::new();
@@ -103,12 +99,15 @@ fn undo(entries: Vec<Entry>, before: BTreeMap<Key, Option<Entry>>) -> Vec<Entry>
 /// Reads a page of the log. Compaction may run at the same time: it says so before it removes anything, so whatever looks
 /// damaged here is judged after asking again.
 fn from_disk(shared: &Shared, prefix: &str, after: u64, until: u64) -> Result<Page, StoreError> {
-    let read = shared.read(|engine| Ok(read_page(engine, prefix, after, until)));
+    let Past::Disk(disk) = &shared.past else {
+        return Err(StoreError::Closed);
+    };
+    let read = disk.read(|engine| Ok(read_page(engine, prefix, after, until)));
     shared.state.read().check(after)?;
     match read? {
         Ok(page) => Ok(page),
-        Err(Trouble::Damage(damage)) => Err(shared.corrupt(&damage)),
-        Err(Trouble::Engine(error)) => Err(shared.corrupt(&error)),
+        Err(Trouble::Damage(damage)) => Err(disk.corrupt(&damage)),
+        Err(Trouble::Engine(error)) => Err(disk.corrupt(&error)),
     }
 }
 

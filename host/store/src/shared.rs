@@ -1,4 +1,4 @@
-//! What the writer, the readers and the watches of one store have in common: the cache, the engine for older history, and
+//! What the writer, the readers and the watches of one store have in common: the cache, where older history is, and
 //! whether writing has failed.
 
 use std::path::{Path, PathBuf};
@@ -9,26 +9,90 @@ use tokio::sync::watch;
 
 use super::engine::{Batch, Engine, EngineError, guard};
 use super::error::StoreError;
+use super::keyspace::Keyspace;
 use super::state::State;
 
 /// One open store.
 pub(super) struct Shared {
     pub(super) state: RwLock<State>,
+    /// What is not in the cache any more.
+    pub(super) past: Past,
+    failure: watch::Sender<Option<Arc<str>>>,
+}
+
+/// Where older history is.
+pub(super) enum Past {
+    /// In a file of this machine.
+    Disk(Disk),
+    /// In an etcd.
+    Etcd(Keyspace),
+}
+
+/// The engine of a store of this machine.
+pub(super) struct Disk {
     /// None once the store is closed.
     engine: RwLock<Option<Box<dyn Engine>>>,
     directory: PathBuf,
-    failure: watch::Sender<Option<Arc<str>>>,
 }
 
 impl Shared {
     /// Of a store that was just loaded.
-    pub(super) fn new(state: State, engine: Box<dyn Engine>, directory: &Path) -> Self {
-        let (engine, directory) = (RwLock::new(Some(engine)), directory.to_owned());
+    pub(super) fn new(state: State, past: Past) -> Self {
         Self {
             state: RwLock::new(state),
-            engine,
-            directory,
+            past,
             failure: watch::Sender::new(None),
+        }
+    }
+
+    /// Writing failed: from here on the store only reads.
+    pub(super) fn fail(&self, reason: &str) {
+        tracing::error!(reason, "the store failed and takes no more writes");
+        self.failure.send_replace(Some(reason.into()));
+    }
+
+    /// The error of every write after a failed one.
+    pub(super) fn health(&self) -> Result<(), StoreError> {
+        match &*self.failure.borrow() {
+            None => Ok(()),
+            Some(reason) => Err(StoreError::Failed {
+                reason: reason.to_string(),
+            }),
+        }
+    }
+
+    /// An error of a look into the past; what it says of compaction is kept.
+    pub(super) fn forgotten(&self, error: StoreError) -> StoreError {
+        let StoreError::Compacted { requested, oldest } = error else {
+            return error;
+        };
+        let mut state = self.state.write();
+        let newest = state.revision();
+        state.compact(oldest.min(newest));
+        StoreError::Compacted {
+            requested,
+            oldest: state.compacted(),
+        }
+    }
+
+    /// Resolves when writing has failed.
+    pub(super) async fn failed(&self) -> StoreError {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => StoreError::Failed {
+                reason: reason.as_deref().unwrap_or_default().to_owned(),
+            },
+            Err(_) => StoreError::Closed,
+        }
+    }
+}
+
+impl Disk {
+    /// An engine whose files are in `directory`.
+    pub(super) fn new(engine: Box<dyn Engine>, directory: &Path) -> Self {
+        Self {
+            engine: RwLock::new(Some(engine)),
+            directory: directory.to_owned(),
         }
     }
 
@@ -60,33 +124,6 @@ impl Shared {
         StoreError::Corrupt {
             directory: self.directory.clone(),
             reason: reason.to_string(),
-        }
-    }
-
-    /// Writing failed: from here on the store only reads.
-    pub(super) fn fail(&self, reason: &str) {
-        tracing::error!(directory = %self.directory.display(), reason, "the store failed and takes no more writes");
-        self.failure.send_replace(Some(reason.into()));
-    }
-
-    /// The error of every write after a failed one.
-    pub(super) fn health(&self) -> Result<(), StoreError> {
-        match &*self.failure.borrow() {
-            None => Ok(()),
-            Some(reason) => Err(StoreError::Failed {
-                reason: reason.to_string(),
-            }),
-        }
-    }
-
-    /// Resolves when writing has failed.
-    pub(super) async fn failed(&self) -> StoreError {
-        let mut failure = self.failure.subscribe();
-        match failure.wait_for(Option::is_some).await {
-            Ok(reason) => StoreError::Failed {
-                reason: reason.as_deref().unwrap_or_default().to_owned(),
-            },
-            Err(_) => StoreError::Closed,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::entry::{Entry, Event, EventKind, Key};
 use super::error::StoreError;
 use super::recent::Recent;
@@ -18,8 +20,14 @@ pub(super) struct State {
     bytes: usize,
     recent: Recent,
     subscribers: Subscribers,
+    observers: Vec<(Box<str>, Observer)>,
+    /// Tells of each new revision.
+    reached: watch::Sender<u64>,
     closed: bool,
 }
+
+/// Is told of a change before anybody can read it.
+pub(super) type Observer = Box<dyn Fn(&Event) + Send + Sync>;
 
 impl State {
     /// The state that the disk holds.
@@ -33,6 +41,8 @@ impl State {
             bytes,
             recent,
             subscribers,
+            observers: Vec::new(),
+            reached: watch::Sender::new(revision),
             closed: false,
         }
     }
@@ -116,18 +126,96 @@ impl State {
         };
         self.bytes -= before.as_ref().map_or(0, Entry::weight);
         self.revision = event.revision;
+        self.inform(&event);
         self.subscribers.tell(&event);
         self.recent.push(event);
+        self.reached.send_replace(self.revision);
+    }
+
+    fn inform(&self, event: &Event) {
+        for (prefix, observer) in &self.observers {
+            if event.key.starts_with(&**prefix) {
+                observer(event);
+            }
+        }
+    }
+
+    /// Tells `observer` of every object under a prefix, and from now on of every change.
+    pub(super) fn observe(&mut self, prefix: &str, observer: Observer) {
+        for entry in self.list(prefix) {
+            observer(&appeared(entry));
+        }
+        self.observers.push((prefix.into(), observer));
+    }
+
+    /// The newest revision, as it grows.
+    pub(super) fn reached(&self) -> watch::Receiver<u64> {
+        self.reached.subscribe()
+    }
+
+    /// Takes a state in place of this one when the way between them is not known. Whoever watches has to list again.
+    pub(super) fn replace(&mut self, revision: u64, objects: BTreeMap<Key, Entry>) {
+        self.subscribers.overflow();
+        for entry in self.objects.values() {
+            if !objects.contains_key(&entry.key) {
+                self.inform(&vanished(entry, revision));
+            }
+        }
+        let changed = objects.values().filter(|entry| {
+            let before = self.objects.get(&entry.key);
+            before.is_none_or(|before| before.modified != entry.modified)
+        });
+        for entry in changed {
+            self.inform(&appeared(entry.clone()));
+        }
+        self.bytes = objects.values().map(Entry::weight).sum();
+        self.objects = objects;
+        self.revision = revision;
+        self.compacted = revision;
+        self.recent = Recent::new(revision);
+        self.reached.send_replace(revision);
     }
 
     /// From now on revisions before this one are refused. Called before their records leave the disk.
     pub(super) fn compact(&mut self, target: u64) {
-        self.compacted = target;
+        self.compacted = self.compacted.max(target);
+    }
+
+    /// The revision up to which history is gone, as far as it is known here.
+    pub(super) fn compacted(&self) -> u64 {
+        self.compacted
     }
 
     /// Ends every watch.
     pub(super) fn close(&mut self) {
         self.closed = true;
         self.subscribers.close();
+    }
+}
+
+/// An object of which nobody was told yet.
+fn appeared(entry: Entry) -> Event {
+    Event {
+        revision: entry.modified,
+        key: entry.key,
+        created: entry.created,
+        replaced: 0,
+        kind: EventKind::Put {
+            value: entry.value,
+            previous: None,
+        },
+    }
+}
+
+/// An object that went while nobody could see it.
+fn vanished(entry: &Entry, revision: u64) -> Event {
+    Event {
+        revision,
+        key: entry.key.clone(),
+        created: entry.created,
+        replaced: entry.modified,
+        kind: EventKind::Delete {
+            previous: entry.value.clone(),
+        },
     }
 }

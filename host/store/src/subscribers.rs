@@ -108,6 +108,14 @@ impl Subscribers {
         }
     }
 
+    /// Closes every queue as if its reader had not kept up.
+    pub(super) fn overflow(&mut self) {
+        for subscriber in self.by_prefix.values().flatten() {
+            subscriber.backlog.overflowed.store(true, Ordering::Release);
+        }
+        self.close();
+    }
+
     /// Closes every queue: each subscriber reads what is in its queue and then learns that there is no more.
     pub(super) fn close(&mut self) {
         self.by_prefix.clear();

@@ -1,12 +1,15 @@
-//! One suite for every engine: what the store promises is checked on sled and on redb by the same code.
+//! One suite for every store: what it promises is checked on sled, on redb and on a real etcd by the same code.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod bounds;
 mod crash;
 mod damage;
+mod encryption;
+mod home;
 mod model;
 mod opening;
+mod remote;
 mod speed;
 mod watching;
 mod writing;
@@ -18,6 +21,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::layout::{INDEX_RANGE, LOG_RANGE};
+use super::shared::Past;
 use super::{Expect, Key, Limits, Store, StoreError, StoreKind};
 
 /// Makes a test of each scenario for each engine.
@@ -28,6 +32,20 @@ macro_rules! on_each_engine {
         }
         mod redb {
             $(#[test] fn $scenario() { super::$scenario(crate::StoreKind::Redb) })*
+        }
+    };
+}
+/// Makes a test of each scenario for each store.
+macro_rules! on_each_store {
+    ($($scenario:ident),* $(,)?) => {
+        mod sled {
+            $(#[test] fn $scenario() { super::$scenario(crate::tests::home::Ground::Sled) })*
+        }
+        mod redb {
+            $(#[test] fn $scenario() { super::$scenario(crate::tests::home::Ground::Redb) })*
+        }
+        mod etcd {
+            $(#[test] fn $scenario() { super::$scenario(crate::tests::home::Ground::Etcd) })*
         }
     };
 }
@@ -42,7 +60,8 @@ macro_rules! on_ignored_engines {
         }
     };
 }
-use {on_each_engine, on_ignored_engines};
+use home::{Ground, Home};
+use {on_each_engine, on_each_store, on_ignored_engines};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
@@ -53,10 +72,13 @@ fn run<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// A scenario on a new store in a directory of its own.
-fn with_store<F: Future<Output = ()>>(kind: StoreKind, scenario: impl FnOnce(Store) -> F) {
-    let directory = tempfile::tempdir().unwrap();
-    run(async { scenario(open(directory.path(), kind).unwrap()).await });
+/// A scenario on a new store of its own.
+fn with_store<F: Future<Output = ()>>(
+    ground: impl Into<Ground>,
+    scenario: impl FnOnce(Store) -> F,
+) {
+    let home = Home::new(ground.into());
+    run(async { scenario(home.open(Limits::default()).await).await });
 }
 
 fn open(directory: &Path, kind: StoreKind) -> Result<Store, StoreError> {
@@ -98,10 +120,10 @@ fn keys_on_disk(store: &Store) -> (usize, usize) {
             count += 1;
             ControlFlow::Continue(())
         };
-        store
-            .handle
-            .shared
-            .read(|engine| engine.range(&from, &to, &mut visit))
+        let Past::Disk(disk) = &store.handle.shared.past else {
+            panic!("not on a disk");
+        };
+        disk.read(|engine| engine.range(&from, &to, &mut visit))
             .unwrap();
         count
     };

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use super::entry::Event;
 use super::error::StoreError;
 use super::replay::replay;
+use super::sealing::Sealing;
 use super::shared::Shared;
 use super::subscribers::Subscription;
 
 /// Every change under a prefix after a revision, in order.
 pub struct Watch {
     shared: Arc<Shared>,
+    sealing: Arc<Sealing>,
     prefix: Arc<str>,
     subscription: Subscription,
     /// What was read of the past and not yet handed out.
@@ -28,6 +30,7 @@ impl Watch {
     /// Starts after a revision that is not compacted.
     pub(super) fn start(
         shared: &Arc<Shared>,
+        sealing: &Arc<Sealing>,
         prefix: &str,
         after: u64,
     ) -> Result<Self, StoreError> {
@@ -40,6 +43,7 @@ impl Watch {
         let (shared, past) = (Arc::clone(shared), VecDeque::new());
         Ok(Self {
             shared,
+            sealing: Arc::clone(sealing),
             prefix,
             subscription,
             past,
@@ -55,6 +59,11 @@ impl Watch {
     /// `Overflow` when the reader did not keep up, `Compacted` when the past was compacted before it was read, `Closed` when
     /// the store closed.
     pub async fn next(&mut self) -> Result<Arc<Event>, StoreError> {
+        let event = self.take().await?;
+        Ok(self.sealing.open_shared(event))
+    }
+
+    async fn take(&mut self) -> Result<Arc<Event>, StoreError> {
         loop {
             if let Some(event) = self.past.pop_front() {
                 self.delivered = event.revision;

@@ -14,7 +14,7 @@ use super::group::{Commit, Group};
 use super::layout::{Progress, progress_key};
 use super::limits::{COMPACT_IDLE, COMPACT_PER_WRITE, Limits};
 use super::queue::{Queue, Request, Taken};
-use super::shared::Shared;
+use super::shared::{Disk, Past, Shared};
 
 /// How long the store must be idle before it compacts on its own account.
 const IDLE: Duration = Duration::from_millis(20);
@@ -113,7 +113,8 @@ impl Writer {
         }
         self.shared.state.write().compact(progress.compacted);
         batch.put(progress_key(), progress.encode());
-        let made = self.shared.apply(batch).map_err(|error| error.to_string());
+        let made = self.disk().and_then(|disk| disk.apply(batch));
+        let made = made.map_err(|error| error.to_string());
         let noted = made.and_then(|()| {
             let noted = self.directory.acknowledge(progress.revision);
             noted.map_err(|error| format!("the file acknowledged could not be written: {error}"))
@@ -126,10 +127,18 @@ impl Writer {
 
     fn close(&self) -> Result<(), StoreError> {
         self.shared.state.write().close();
-        let closed = self.shared.close();
+        let closed = self.disk().and_then(Disk::close);
         if let Err(error) = self.directory.sync() {
             tracing::warn!(%error, "the last acknowledged revision could not be synced");
         }
         self.shared.health().and(closed)
+    }
+
+    /// Only a store of this machine has a writer.
+    fn disk(&self) -> Result<&Disk, StoreError> {
+        match &self.shared.past {
+            Past::Disk(disk) => Ok(disk),
+            Past::Etcd(_) => Err(StoreError::Closed),
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{history, key, on_each_engine, run};
-use crate::{Entry, Expect, Store, StoreError, StoreKind};
+use super::{Ground, Home, history, key, on_each_store, run};
+use crate::{Entry, Expect, Store, StoreError};
 
-on_each_engine!(the_store_agrees_with_a_model);
+on_each_store!(the_store_agrees_with_a_model);
 
 /// How many revisions the store keeps.
 const HISTORY: usize = 40;
@@ -58,6 +58,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// What is stored, now and at each revision before.
 struct Model {
     past: Vec<BTreeMap<String, Entry>>,
+    /// The revision of the new store.
+    base: u64,
 }
 
 impl Model {
@@ -66,12 +68,15 @@ impl Model {
     }
 
     fn revision(&self) -> u64 {
-        self.past.len() as u64
+        self.base + self.past.len() as u64 - 1
     }
 
     /// What the write really asks for, given what stands.
     fn expect(&self, name: &str, wish: Wish) -> Expect {
-        let current = self.now().get(name).map_or(1, |entry| entry.modified);
+        let current = self
+            .now()
+            .get(name)
+            .map_or(self.base, |entry| entry.modified);
         match wish {
             Wish::Absent => Expect::Absent,
             Wish::Current => Expect::Revision(current),
@@ -131,27 +136,27 @@ impl Model {
     }
 
     fn entries(&self, revision: u64) -> Vec<Entry> {
-        self.past[usize::try_from(revision).unwrap() - 1]
+        self.past[usize::try_from(revision - self.base).unwrap()]
             .values()
             .cloned()
             .collect()
     }
 }
 
-async fn compare(kind: StoreKind, steps: Vec<Step>) {
-    let directory = tempfile::tempdir().unwrap();
-    let open = || Store::open(directory.path(), kind, history(HISTORY)).unwrap();
-    let mut store = open();
+async fn compare(ground: Ground, steps: Vec<Step>) {
+    let home = Home::new(ground);
+    let mut store = home.open(history(HISTORY)).await;
     let mut model = Model {
         past: vec![BTreeMap::new()],
+        base: store.revision(),
     };
     for step in steps {
         match step {
-            Step::Writes(writes) => write(&store, &mut model, writes).await,
+            Step::Writes(writes) => write(ground, &store, (&mut model, writes)).await,
             Step::ListAt(back) => list_at(&store, &model, back).await,
             Step::Reopen => {
                 store.close().await.unwrap();
-                store = open();
+                store = home.open(history(HISTORY)).await;
             }
         }
         assert_eq!(
@@ -164,7 +169,7 @@ async fn compare(kind: StoreKind, steps: Vec<Step>) {
     }
 }
 
-async fn write(store: &Store, model: &mut Model, writes: Vec<Write>) {
+async fn write(ground: Ground, store: &Store, (model, writes): (&mut Model, Vec<Write>)) {
     let (mut pending, mut expected) = (Vec::new(), Vec::new());
     for Write { name, value, wish } in writes {
         let name = format!("a/{name}");
@@ -179,12 +184,12 @@ async fn write(store: &Store, model: &mut Model, writes: Vec<Write>) {
             }
         });
     }
-    assert_eq!(futures::future::join_all(pending).await, expected);
+    assert_eq!(ground.in_order(pending).await, expected);
 }
 
 async fn list_at(store: &Store, model: &Model, back: u64) {
     let now = model.revision();
-    let revision = now.saturating_sub(back).max(1);
+    let revision = now.saturating_sub(back).max(model.base);
     match store.list_at("", revision).await {
         Ok(entries) => assert_eq!(entries, model.entries(revision)),
         Err(error) => {
@@ -197,11 +202,11 @@ async fn list_at(store: &Store, model: &Model, back: u64) {
     }
 }
 
-fn the_store_agrees_with_a_model(kind: StoreKind) {
+fn the_store_agrees_with_a_model(ground: Ground) {
     let config = ProptestConfig {
         cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(steps in steps())| run(compare(kind, steps)));
+    proptest!(config, |(steps in steps())| run(compare(ground, steps)));
 }

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures::FutureExt;
 use proptest::prelude::*;
 
-use super::{delete, history, key, on_each_engine, open, put, run, with_store};
-use crate::{Event, EventKind, Expect, Store, StoreError, StoreKind, Watch};
+use super::{Ground, Home, delete, history, key, on_each_store, put, run, with_store};
+use crate::{Event, EventKind, Expect, Limits, Store, StoreError, Watch};
 
-on_each_engine!(
+on_each_store!(
     a_watch_goes_from_the_past_into_the_present,
     a_watch_reads_the_log_of_an_earlier_process,
     a_watch_hears_only_its_prefix,
@@ -20,8 +20,8 @@ on_each_engine!(
     no_interleaving_of_lists_watches_and_writes_has_a_gap,
 );
 
-fn a_watch_goes_from_the_past_into_the_present(kind: StoreKind) {
-    with_store(kind, |store| async move {
+fn a_watch_goes_from_the_past_into_the_present(ground: Ground) {
+    with_store(ground, |store| async move {
         let first = put(&store, "a/1", "one").await;
         put(&store, "a/1", "two").await;
         let mut watch = store.watch("a/", first).unwrap();
@@ -68,20 +68,21 @@ fn a_watch_goes_from_the_past_into_the_present(kind: StoreKind) {
     });
 }
 
-fn a_watch_reads_the_log_of_an_earlier_process(kind: StoreKind) {
-    let directory = tempfile::tempdir().unwrap();
+fn a_watch_reads_the_log_of_an_earlier_process(ground: Ground) {
+    let home = Home::new(ground);
     run(async {
-        let store = open(directory.path(), kind).unwrap();
+        let store = home.open(Limits::default()).await;
+        let base = store.revision();
         for group in 0..40 {
             let puts = (group * 25..group * 25 + 25).map(|i| {
                 let value = Bytes::from(vec![b'x'; i * 10]);
                 store.put(key(&format!("a/{}", i % 10)), value, Expect::Any)
             });
-            futures::future::join_all(puts).await;
+            ground.in_order(puts).await;
         }
         store.close().await.unwrap();
-        let store = open(directory.path(), kind).unwrap();
-        let mut watch = store.watch("a/3", 1).unwrap();
+        let store = home.open(Limits::default()).await;
+        let mut watch = store.watch("a/3", base).unwrap();
         put(&store, "a/3", "now").await;
         for i in 0..100 {
             let event = watch.next().await.unwrap();
@@ -95,21 +96,23 @@ fn a_watch_reads_the_log_of_an_earlier_process(kind: StoreKind) {
             );
         }
         assert_eq!(watch.next().await.unwrap().revision, store.revision());
-        let (then, now) = (store.list_at("a/", 11).await.unwrap(), store.list("a/").1);
+        let then = store.list_at("a/", base + 10).await.unwrap();
+        let (now, first) = (store.list("a/").1, base + 1..base + 11);
         assert_eq!(
             then.iter().map(|entry| entry.modified).collect::<Vec<_>>(),
-            (2..12).collect::<Vec<_>>()
+            first.clone().collect::<Vec<_>>()
         );
         assert_eq!(
             now.iter().map(|entry| entry.created).collect::<Vec<_>>(),
-            (2..12).collect::<Vec<_>>()
+            first.collect::<Vec<_>>()
         );
     });
 }
 
-fn a_watch_hears_only_its_prefix(kind: StoreKind) {
-    with_store(kind, |store| async move {
-        let mut watches = ["a/", "a/b/", "a/b/c"].map(|prefix| store.watch(prefix, 1).unwrap());
+fn a_watch_hears_only_its_prefix(ground: Ground) {
+    with_store(ground, |store| async move {
+        let now = store.revision();
+        let mut watches = ["a/", "a/b/", "a/b/c"].map(|prefix| store.watch(prefix, now).unwrap());
         for name in ["a/x", "a/b/x", "b/a/", "a/b/c", "a/bc"] {
             put(&store, name, "v").await;
         }
@@ -120,9 +123,11 @@ fn a_watch_hears_only_its_prefix(kind: StoreKind) {
     });
 }
 
-fn a_slow_watch_is_closed_and_says_so(kind: StoreKind) {
-    with_store(kind, |store| async move {
-        let (mut slow, mut heavy) = (store.watch("a/", 1).unwrap(), store.watch("b/", 1).unwrap());
+fn a_slow_watch_is_closed_and_says_so(ground: Ground) {
+    with_store(ground, |store| async move {
+        let now = store.revision();
+        let mut slow = store.watch("a/", now).unwrap();
+        let mut heavy = store.watch("b/", now).unwrap();
         let small = (0..1100).map(|i| store.put(key(&format!("a/{i}")), "v".into(), Expect::Any));
         futures::future::join_all(small).await;
         let large =
@@ -144,33 +149,33 @@ fn a_slow_watch_is_closed_and_says_so(kind: StoreKind) {
     });
 }
 
-fn a_watch_that_compaction_overtakes_says_so(kind: StoreKind) {
-    let directory = tempfile::tempdir().unwrap();
+fn a_watch_that_compaction_overtakes_says_so(ground: Ground) {
+    let home = Home::new(ground);
     run(async {
-        let store = Store::open(directory.path(), kind, history(50)).unwrap();
-        let mut watch = store
-            .watch("a/", put(&store, "a/0", "v").await - 1)
-            .unwrap();
+        let store = home.open(history(50)).await;
+        let first = put(&store, "a/0", "v").await - 1;
+        let mut watch = store.watch("a/", first).unwrap();
         for i in 0..200 {
             put(&store, "a/0", &i.to_string()).await;
         }
+        store.compacted_beyond(first).await;
         let error = watch.next().await.unwrap_err();
         assert!(
-            matches!(error, StoreError::Compacted { requested: 1, .. }),
+            matches!(error, StoreError::Compacted { requested, .. } if requested == first),
             "{error}"
         );
     });
 }
 
-fn a_closed_store_ends_its_watches(kind: StoreKind) {
-    with_store(kind, |store| async move {
-        let mut watch = store.watch("a/", 1).unwrap();
-        put(&store, "a/1", "v").await;
+fn a_closed_store_ends_its_watches(ground: Ground) {
+    with_store(ground, |store| async move {
+        let mut watch = store.watch("a/", store.revision()).unwrap();
+        let made = put(&store, "a/1", "v").await;
         let other = store.clone();
         store.close().await.unwrap();
         assert_eq!(
             watch.next().await.unwrap().revision,
-            2,
+            made,
             "what was published is still handed out"
         );
         assert_eq!(watch.next().await.unwrap_err(), StoreError::Closed);
@@ -178,10 +183,10 @@ fn a_closed_store_ends_its_watches(kind: StoreKind) {
             other.put(key("a/2"), "v".into(), Expect::Any).await,
             Err(StoreError::Closed)
         );
-        assert_eq!(other.watch("a/", 2).err(), Some(StoreError::Closed));
+        assert_eq!(other.watch("a/", made).err(), Some(StoreError::Closed));
         assert_eq!(
             other.get("a/1").unwrap().modified,
-            2,
+            made,
             "the cache still answers"
         );
     });
@@ -269,9 +274,10 @@ impl Follower {
     }
 }
 
-async fn interleave(kind: StoreKind, steps: Vec<Step>) {
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = open(directory.path(), kind).unwrap();
+async fn interleave(ground: Ground, steps: Vec<Step>) {
+    let home = Home::new(ground);
+    let mut store = home.open(Limits::default()).await;
+    let base = store.revision();
     let mut log: Vec<(u64, String)> = Vec::new();
     let mut followers: Vec<Follower> = Vec::new();
     for step in steps {
@@ -303,7 +309,7 @@ async fn interleave(kind: StoreKind, steps: Vec<Step>) {
                 });
             }
             Step::Resume { back } => {
-                let after = store.revision().saturating_sub(back).max(1);
+                let after = store.revision().saturating_sub(back).max(base);
                 let watch = store.watch("a/", after).unwrap();
                 followers.push(Follower {
                     watch,
@@ -322,7 +328,7 @@ async fn interleave(kind: StoreKind, steps: Vec<Step>) {
             Step::Reopen => {
                 finish(&store, &log, followers.drain(..)).await;
                 store.close().await.unwrap();
-                store = open(directory.path(), kind).unwrap();
+                store = home.open(Limits::default()).await;
             }
         }
     }
@@ -365,11 +371,11 @@ async fn finish(store: &Store, log: &[(u64, String)], followers: impl Iterator<I
     }
 }
 
-fn no_interleaving_of_lists_watches_and_writes_has_a_gap(kind: StoreKind) {
+fn no_interleaving_of_lists_watches_and_writes_has_a_gap(ground: Ground) {
     let config = ProptestConfig {
         cases: 24,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
-    proptest!(config, |(steps in steps())| run(interleave(kind, steps)));
+    proptest!(config, |(steps in steps())| run(interleave(ground, steps)));
 }
