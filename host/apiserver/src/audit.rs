@@ -1,9 +1,11 @@
 //! The audit log: one JSON line a request, with who did what to which object and how it ended.
 //!
-//! Lines are `audit.k8s.io/v1` Events of the level Metadata
-//! (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>). The log never slows a request down: lines wait in a
+//! Lines are `audit.k8s.io/v1` Events (<https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/>), of the level Metadata unless
+//! a policy says otherwise. The log never slows a request down: lines wait in a
 //! bounded queue, and when the disk is slower than the callers the next line says how many were lost. Two files of a
 //! bounded size are kept.
+
+mod policy;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -12,21 +14,29 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Request, Response};
 use osier_access::User;
-use osier_process::body::Body;
+use osier_process::body::{self, Body};
 use osier_process::{Tasks, clock};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use crate::authorize;
+use crate::decode::{self, Format};
 use crate::target::{Address, Target};
 
 /// Lines that wait for the disk.
 const WAITING: usize = 4096;
 /// Lines that are written at once.
 const BATCH: usize = 256;
+/// The largest body that is noted; a request may not be larger, and of an answer that is no object is noted.
+const LARGEST: usize = 3 * 1024 * 1024;
+
+pub use policy::AuditPolicy;
+pub(crate) use policy::{Level, Noted};
 
 /// Where the audit log is, and how much of it is kept.
 #[derive(Clone, Debug)]
@@ -35,6 +45,8 @@ pub struct AuditSettings {
     pub path: PathBuf,
     /// The file is changed for a new one when it is as large as this, in bytes.
     pub limit: u64,
+    /// What is noted; without one the metadata of all but what the cluster's own parts do all the time.
+    pub policy: Option<AuditPolicy>,
 }
 
 /// The sending end.
@@ -42,53 +54,91 @@ pub struct AuditSettings {
 pub(crate) struct AuditLog {
     lines: mpsc::Sender<String>,
     lost: Arc<AtomicU64>,
+    policy: Option<Arc<AuditPolicy>>,
 }
 
 /// What is known of a request before it is answered.
 pub(crate) struct Begun {
     event: Value,
+    noted: Noted,
 }
 
 impl AuditLog {
     /// Opens the log, and writes it as a task.
     pub(crate) fn open(settings: AuditSettings, tasks: &Tasks) -> io::Result<Self> {
+        let policy = settings.policy.clone().map(Arc::new);
         let log = LogFile::open(settings)?;
         let (lines, waiting) = mpsc::channel::<String>(WAITING);
         tasks.spawn("audit log", write_lines(log, waiting, tasks.clone()));
         Ok(Self {
             lines,
             lost: Arc::new(AtomicU64::new(0)),
+            policy,
         })
     }
 
-    /// Notes a request.
-    pub(crate) fn begin(&self, user: &User, target: &Target, head: &Parts) -> Begun {
-        let header = |name: &str| {
-            let value = head.headers.get(name);
-            value.and_then(|value| value.to_str().ok()).unwrap_or("")
-        };
-        let mut event = json!({
-            "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "stage": "ResponseComplete",
-            "auditID": uuid::Uuid::new_v4().to_string(),
-            "requestURI": head.uri.path_and_query().map_or("/", |path| path.as_str()),
-            "verb": verb(target, head),
-            "user": user.to_value(),
-            "userAgent": header("user-agent"),
-            "requestReceivedTimestamp": clock::micros(clock::now()),
-        });
-        let other = header("impersonate-user");
-        if !other.is_empty() {
-            event["impersonatedUser"] = json!({"username": other});
+    /// How much of a request is noted, if anything.
+    pub(crate) fn notes(&self, user: &User, target: &Target, head: &Parts) -> Option<Noted> {
+        match &self.policy {
+            Some(policy) => policy.noted(user, target, head),
+            None => worth(user, target, &head.method).then_some(Noted {
+                level: Level::Metadata,
+                received: false,
+                unmanaged: false,
+            }),
         }
-        if let Target::Resource(address) = target {
-            event["objectRef"] = reference(address);
-        }
-        Begun { event }
     }
 
-    /// Writes the line of a request that is answered.
-    pub(crate) fn end(&self, begun: Begun, allowed: bool, response: &Response<Body>) {
-        let mut event = begun.event;
+    /// Notes a request; its body comes back, read where it is noted.
+    pub(crate) async fn begin(
+        &self,
+        noted: Noted,
+        (user, target): (&User, &Target),
+        request: Request<Body>,
+    ) -> (Begun, Request<Body>) {
+        let (head, mut body) = request.into_parts();
+        let mut event = metadata(user, target, &head);
+        event["level"] = json!(format!("{:?}", noted.level));
+        if noted.received {
+            let mut received = event.clone();
+            received["stage"] = json!("RequestReceived");
+            received["stageTimestamp"] = json!(clock::micros(clock::now()));
+            self.send(received);
+        }
+        let reads = matches!(head.method, Method::GET | Method::HEAD);
+        if noted.level >= Level::Request && !reads {
+            let bytes = body::read(std::mem::replace(&mut body, body::empty()), LARGEST).await;
+            if let Ok(bytes) = &bytes
+                && let Some(object) = object(bytes, &head.headers, noted)
+            {
+                event["requestObject"] = object;
+            }
+            // In place of a body that is too large, or broke off, one that whoever reads it next refuses too.
+            let refused = |_| Bytes::from(vec![0; LARGEST + 1]);
+            body = body::full(bytes.unwrap_or_else(refused));
+        }
+        (Begun { event, noted }, Request::from_parts(head, body))
+    }
+
+    /// Writes the line of a request that is answered; the answer comes back, read where it is noted.
+    pub(crate) async fn end(
+        &self,
+        begun: Begun,
+        allowed: bool,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
+        let Begun { mut event, noted } = begun;
+        let streams = event["verb"] == "watch" || response.status().as_u16() == 101;
+        let size = http_body::Body::size_hint(response.body()).exact();
+        let small = size.is_some_and(|size| size <= LARGEST as u64);
+        if noted.level == Level::RequestResponse && !streams && small {
+            let (head, body) = response.into_parts();
+            let bytes = body::read(body, LARGEST).await.unwrap_or_default();
+            if let Some(object) = object(&bytes, &head.headers, noted) {
+                event["responseObject"] = object;
+            }
+            response = Response::from_parts(head, body::full(bytes));
+        }
         let code = response.status().as_u16();
         event["responseStatus"] = json!({"code": code});
         if event["verb"] == "watch" {
@@ -97,6 +147,11 @@ impl AuditLog {
         event["stageTimestamp"] = json!(clock::micros(clock::now()));
         let decision = if allowed { "allow" } else { "forbid" };
         event["annotations"] = json!({"authorization.k8s.io/decision": decision});
+        self.send(event);
+        response
+    }
+
+    fn send(&self, mut event: Value) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             event["annotations"]["audit.osier.dev/lost-before"] = json!(lost.to_string());
@@ -105,6 +160,51 @@ impl AuditLog {
             self.lost.fetch_add(lost + 1, Ordering::Relaxed);
         }
     }
+}
+
+/// Who does what to which object.
+fn metadata(user: &User, target: &Target, head: &Parts) -> Value {
+    let header = |name: &str| {
+        let value = head.headers.get(name);
+        value.and_then(|value| value.to_str().ok()).unwrap_or("")
+    };
+    let mut event = json!({
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "Metadata", "stage": "ResponseComplete",
+        "auditID": uuid::Uuid::new_v4().to_string(),
+        "requestURI": head.uri.path_and_query().map_or("/", |path| path.as_str()),
+        "verb": verb(target, head),
+        "user": user.to_value(),
+        "userAgent": header("user-agent"),
+        "requestReceivedTimestamp": clock::micros(clock::now()),
+    });
+    let other = header("impersonate-user");
+    if !other.is_empty() {
+        event["impersonatedUser"] = json!({"username": other});
+    }
+    if let Target::Resource(address) = target {
+        event["objectRef"] = reference(address);
+    }
+    event
+}
+
+/// A body as an object, if it is one.
+fn object(bytes: &Bytes, headers: &HeaderMap, noted: Noted) -> Option<Value> {
+    let media = headers
+        .get(CONTENT_TYPE)
+        .and_then(|media| media.to_str().ok());
+    let format = match media.unwrap_or("application/json") {
+        yaml if yaml.contains("yaml") => Format::Yaml,
+        _ => Format::Json,
+    };
+    let mut object = decode::parse(bytes, format).ok()?.value;
+    if noted.unmanaged
+        && let Some(metadata) = object
+            .pointer_mut("/metadata")
+            .and_then(Value::as_object_mut)
+    {
+        metadata.remove("managedFields");
+    }
+    Some(object)
 }
 
 /// Writes what waits until the tasks are to stop, and then the rest.
@@ -154,7 +254,7 @@ fn verb(target: &Target, head: &Parts) -> String {
 }
 
 /// Whether a request of the node's own parts is worth a line: they read all the time, and tell that they live.
-pub(crate) fn worth(user: &User, target: &Target, method: &Method) -> bool {
+fn worth(user: &User, target: &Target, method: &Method) -> bool {
     let own = user.is_in("system:nodes") || user.is_in("osier:components");
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let ticks = |target: &Target| match target {
@@ -225,6 +325,7 @@ mod tests {
         let settings = AuditSettings {
             path: path.clone(),
             limit: 20,
+            policy: None,
         };
         let mut log = LogFile::open(settings.clone()).unwrap();
         for number in 0..5 {

@@ -95,7 +95,11 @@ impl ApiServer {
                 let collection = address(resource, "");
                 let mut write = Write::new(&user, &collection, OPTIONS);
                 let created = self.registry.create(&mut write, object, &[]).await;
-                return created.map(drop);
+                return match created {
+                    // Another server of the same store starts too.
+                    Err(there) if there.is("AlreadyExists") => Ok(()),
+                    created => created.map(drop),
+                };
             }
             Err(error) => return Err(error),
         };

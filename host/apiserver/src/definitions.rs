@@ -10,10 +10,12 @@ use osier_process::clock;
 
 use crate::admit::Read;
 use crate::catalogue::Catalogue;
+use crate::objects;
 use crate::query::{FieldValidation, WriteOptions};
 use crate::registry::{Change, Part, Write};
 use crate::server::ApiServer;
 use crate::target::Address;
+use osier_store::{StoreError, Watch};
 
 /// The parts of a definition's status that are found out here.
 const FOUND: [&str; 2] = ["acceptedNames", "conditions"];
@@ -31,6 +33,45 @@ impl ApiServer {
             self.tell(&one.definition).await?;
         }
         Ok(())
+    }
+
+    /// Serves what definitions say that were written through other servers too.
+    pub(crate) fn follow_definitions(self: &Arc<Self>) -> Result<(), Status> {
+        let store = &self.registry.store;
+        if !store.is_shared() {
+            return Ok(());
+        }
+        let prefix = objects::prefix(&CUSTOM_RESOURCE_DEFINITIONS, "");
+        let watch = store.watch(&prefix, store.revision());
+        let watch = watch.map_err(|error| objects::unavailable(&error))?;
+        let (server, stopping) = (Arc::clone(self), self.registry.tasks.stopping());
+        self.registry.tasks.spawn("definitions", async move {
+            tokio::select! {
+                () = server.settle_again(watch, &prefix) => {}
+                () = stopping.cancelled() => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// Settles after each change, until the store closes.
+    async fn settle_again(&self, mut watch: Watch, prefix: &str) {
+        let store = &self.registry.store;
+        loop {
+            let changed = watch.next().await;
+            if matches!(changed, Err(StoreError::Closed)) {
+                return;
+            }
+            if changed.is_err() {
+                match store.watch(prefix, store.revision()) {
+                    Ok(again) => watch = again,
+                    Err(error) => return tracing::warn!(%error, "definitions are not followed"),
+                }
+            }
+            if let Err(status) = self.settle().await {
+                tracing::warn!(%status, "definitions could not be settled");
+            }
+        }
     }
 
     fn publish(&self, settled: &[Settled]) {

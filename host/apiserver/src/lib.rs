@@ -29,9 +29,12 @@ mod target;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
 pub use agents::NodeAgents;
-pub use audit::AuditSettings;
+pub use audit::{AuditPolicy, AuditSettings};
 pub use images::{Image, Images};
 pub use listener::Listener;
 pub use osier_access::User;
-pub use osier_store::{Limits as StoreLimits, StoreError, StoreKind, UnknownStore};
-pub use server::{ApiServer, NodeDoors, OpenError, Settings};
+pub use osier_store::{
+    BadLocation, ClientConfig, Limits as StoreLimits, Location, Sealing, SealingRule, StoreError,
+    StoreKind,
+};
+pub use server::{ApiServer, NodeDoors, OpenError, Settings, StorePlace};

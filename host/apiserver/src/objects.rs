@@ -96,9 +96,10 @@ pub(crate) fn unavailable(error: &StoreError) -> Status {
     match error {
         StoreError::TooLarge { .. } => Status::new(413, "RequestEntityTooLarge", words),
         StoreError::TooManyWatches { .. } => Status::too_many_requests(words, 1),
-        StoreError::Failed { .. } | StoreError::Full { .. } | StoreError::Closed => {
-            Status::unavailable(words)
-        }
+        StoreError::Failed { .. }
+        | StoreError::Full { .. }
+        | StoreError::Unreachable { .. }
+        | StoreError::Closed => Status::unavailable(words),
         _ => Status::internal(words),
     }
 }

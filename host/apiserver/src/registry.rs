@@ -5,6 +5,7 @@
 
 mod create;
 mod delete;
+mod guard;
 mod list;
 mod page;
 mod quota;
@@ -42,6 +43,8 @@ pub(crate) struct Registry {
     pub(crate) admission: Vec<Arc<dyn Admit>>,
     pub(crate) tasks: Tasks,
     pub(crate) quotas: Quotas,
+    /// Held by the one guarded write under way: others of this process would only be overtaken by it.
+    pub(crate) guarded: tokio::sync::Mutex<()>,
     /// The kinds that are served now.
     pub(crate) catalogue: ArcSwap<Catalogue>,
     /// Tells watches of a new catalogue.

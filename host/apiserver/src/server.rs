@@ -4,36 +4,48 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use osier_access::{Rules, Tokens, User, check_node_read, impersonated};
-use osier_api::{Object, Status, resources};
+use osier_api::{Status, resources};
 use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
 
 use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters};
 use crate::agents::NodeAgents;
-use crate::audit::{self, AuditLog, AuditSettings};
+use crate::audit::{AuditLog, AuditSettings};
 use crate::authorize::{self, authorize};
 use crate::catalogue::Catalogue;
 use crate::images::Images;
 use crate::objects;
+use crate::query::Query;
 use crate::registry::{Quotas, Registry};
 use crate::respond;
 use crate::serve;
 use crate::strategy::{BadRange, Strategies};
 use crate::target::{self, Target};
-use osier_store::{Limits as StoreLimits, Store, StoreError, StoreKind};
+use osier_store::{
+    ClientConfig, EventKind, Limits as StoreLimits, Location, Sealing, Store, StoreError, StoreKind,
+};
+
+/// Where the store is.
+#[derive(Clone, Debug)]
+pub enum StorePlace {
+    /// In a directory of this machine, by this engine.
+    Directory(PathBuf, StoreKind),
+    /// In an etcd, over TLS where there is a configuration. Other servers may have it too.
+    Etcd(Location, Option<Arc<ClientConfig>>),
+}
 
 /// What a server needs to know.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Settings {
-    /// The folder of the store.
-    pub store_dir: PathBuf,
-    /// The engine of the store.
-    pub store: StoreKind,
+    /// The store.
+    pub store: StorePlace,
     /// What the store may hold, and how much history it keeps.
     pub store_limits: StoreLimits,
+    /// What is encrypted where it is stored.
+    pub sealing: Sealing,
     /// Where services get their addresses, as `10.96.0.0/12`.
     pub service_cidr: String,
     /// Signs the tokens of service accounts.
@@ -79,20 +91,45 @@ pub struct ApiServer {
     audit: Option<AuditLog>,
 }
 
-/// Takes the roles and bindings of the store.
-fn restore_rules(store: &Store, rules: &Rules) -> Result<(), Status> {
+/// Keeps the rules as the roles and bindings of the store have them, before a write is answered.
+fn follow_rules(store: &Store, rules: &Arc<Rules>) {
     for resource in [
         &resources::ROLES,
         &resources::CLUSTER_ROLES,
         &resources::ROLE_BINDINGS,
         &resources::CLUSTER_ROLE_BINDINGS,
     ] {
-        let (_, entries) = store.list(&objects::prefix(resource, ""));
-        for entry in &entries {
-            rules.put(&objects::read(entry)?);
-        }
+        let rules = Arc::clone(rules);
+        store.observe(&objects::prefix(resource, ""), move |event| {
+            let (bytes, gone) = match &event.kind {
+                EventKind::Put { value, .. } => (value, false),
+                EventKind::Delete { previous } => (previous, true),
+            };
+            match objects::decode(bytes, event.revision) {
+                Ok(object) if gone => rules.remove(&object),
+                Ok(object) => rules.put(&object),
+                Err(error) => tracing::error!(key = %event.key, %error, "a rule cannot be read"),
+            }
+        });
     }
-    Ok(())
+}
+
+async fn open_store(
+    place: StorePlace,
+    limits: StoreLimits,
+    tasks: &Tasks,
+) -> Result<Store, OpenError> {
+    let (directory, kind) = match place {
+        StorePlace::Directory(directory, kind) => (directory, kind),
+        StorePlace::Etcd(location, tls) => {
+            return Ok(Store::connect(&location, tls, limits).await?);
+        }
+    };
+    let opened = tasks.spawn_blocking("open the store", move || {
+        Store::open(&directory, kind, limits)
+    });
+    let opened = opened.await;
+    Ok(opened.map_err(|error| Status::internal(format!("opening the store: {error}")))??)
 }
 
 impl ApiServer {
@@ -107,24 +144,16 @@ impl ApiServer {
         tasks: Tasks,
     ) -> Result<Arc<Self>, OpenError> {
         let rules = Arc::new(Rules::default());
-        let strategies = Strategies::new(&settings.service_cidr, rules.clone())?;
+        let strategies = Strategies::new(&settings.service_cidr)?;
         let tokens = Tokens::new(settings.token_key);
         let audit = settings
             .audit
             .map(|audit| AuditLog::open(audit, &tasks))
             .transpose()?;
-        let (directory, kind, limits) = (settings.store_dir, settings.store, settings.store_limits);
-        let opened = tasks
-            .spawn_blocking("open the store", move || {
-                Store::open(&directory, kind, limits)
-            })
-            .await;
-        let store =
-            opened.map_err(|error| Status::internal(format!("opening the store: {error}")))??;
-        let (_, entries) = store.list(&objects::prefix(&resources::SERVICES, ""));
-        let services: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
-        strategies.restore(services?.iter());
-        restore_rules(&store, &rules)?;
+        let store = open_store(settings.store, settings.store_limits, &tasks).await?;
+        let store = store.sealed(settings.sealing)?;
+        strategies.follow(&store);
+        follow_rules(&store, &rules);
         let mut steps: Vec<Arc<dyn Admit>> = vec![
             Arc::new(NodeRestriction),
             Arc::new(Requesters),
@@ -138,6 +167,7 @@ impl ApiServer {
             admission: steps,
             tasks,
             quotas: Quotas::default(),
+            guarded: tokio::sync::Mutex::default(),
             published: tokio::sync::watch::Sender::new(None),
             catalogue: Arc::new(Catalogue::new(Vec::new(), None)).into(),
         });
@@ -151,34 +181,79 @@ impl ApiServer {
         };
         server.bootstrap().await?;
         server.settle().await?;
-        Ok(Arc::new(server))
+        let server = Arc::new(server);
+        server.follow_definitions()?;
+        server.seal_anew();
+        Ok(server)
+    }
+
+    /// Encrypts in the background what is not stored as the rules of encryption say, such as after a new key came.
+    fn seal_anew(&self) {
+        let (store, stopping) = (self.registry.store.clone(), self.registry.tasks.stopping());
+        self.registry.tasks.spawn("encryption", async move {
+            let sealed = tokio::select! {
+                sealed = store.seal_anew() => sealed,
+                () = stopping.cancelled() => return,
+            };
+            match sealed {
+                Ok(0) => {}
+                Ok(objects) => tracing::info!(objects, "all objects are stored as the encryption configuration says; keys that are not first in it are no longer needed"),
+                Err(error) => tracing::error!(%error, "not all objects are stored as the encryption configuration says; it will be tried at the next start"),
+            }
+        });
+    }
+
+    /// Whether other servers have the same store.
+    #[must_use]
+    pub fn shares_its_store(&self) -> bool {
+        self.registry.store.is_shared()
     }
 
     /// Answers one request of an authenticated caller. Every failure is a response with a Status in it.
     pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
-        let (head, body) = request.into_parts();
         let target = {
             let catalogue = self.registry.catalogue.load();
-            target::parse(head.uri.path(), &|group, version, plural| {
+            target::parse(request.uri().path(), &|group, version, plural| {
                 catalogue.by_plural(group, version, plural)
             })
         };
-        let noted = self
-            .audit
-            .as_ref()
-            .filter(|_| audit::worth(user, &target, &head.method));
-        let begun = noted.map(|log| log.begin(user, &target, &head));
-        let admitted = self.admitted(user, &target, &head);
+        let (head, body) = request.into_parts();
+        let noted = self.audit.as_ref();
+        let noted = noted.and_then(|log| Some((log, log.notes(user, &target, &head)?)));
+        let request = Request::from_parts(head, body);
+        let (noted, request) = match noted {
+            None => (None, request),
+            Some((log, noted)) => {
+                let (begun, request) = log.begin(noted, (user, &target), request).await;
+                (Some((log, begun)), request)
+            }
+        };
+        let (head, body) = request.into_parts();
+        let current = self.current(&target, &head).await;
+        let admitted = current.and_then(|()| self.admitted(user, &target, &head));
         let allowed = admitted.is_ok();
         let answer = match admitted {
             Ok(user) => serve::answer(self, &user, target, serve::Incoming::new(head, body)).await,
             Err(refusal) => Err(refusal),
         };
         let response = answer.unwrap_or_else(|status| respond::status(&status));
-        if let Some((log, begun)) = noted.zip(begun) {
-            log.end(begun, allowed, &response);
+        match noted {
+            Some((log, begun)) => log.end(begun, allowed, response).await,
+            None => response,
         }
-        response
+    }
+
+    /// Waits until this server knows what any server acknowledged before; who reads with `resourceVersion=0` takes what there is.
+    async fn current(&self, target: &Target, head: &Parts) -> Result<(), Status> {
+        let any = || {
+            let query = head.uri.query().unwrap_or_default();
+            head.method == Method::GET && Query::parse(query).get("resourceVersion") == Some("0")
+        };
+        if !matches!(target, Target::Resource(_)) || any() {
+            return Ok(());
+        }
+        let caught_up = self.registry.store.catch_up().await;
+        caught_up.map_err(|error| objects::unavailable(&error))
     }
 
     /// The caller as whom the request is answered, if the rules allow it.

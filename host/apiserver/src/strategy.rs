@@ -2,20 +2,17 @@
 //!
 //! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
 
-mod access;
 mod definitions;
 mod jobs;
+mod kept;
 mod namespaces;
 mod pods;
 mod requests;
 mod services;
 
-use std::sync::Arc;
+use osier_api::{Object, Resource, Status, resources, validation};
+use osier_store::Store;
 
-use osier_access::Rules;
-use osier_api::{Object, Resource, Status, resources};
-
-use access::Access;
 pub(crate) use services::{BadRange, Claim};
 
 /// What a kind does at the steps of a write.
@@ -26,19 +23,10 @@ pub(crate) trait Strategy: Send + Sync {
     /// Keeps what a write of the object itself may not change.
     fn prepare_update(&self, _old: &Object, _new: &mut Object) {}
 
-    /// Takes what must be unique in the cluster. The claim lasts only when it is kept.
+    /// Takes what must be unique in the cluster, until the claim is dropped; from then on the stored object has it.
     fn claim(&self, _old: Option<&Object>, _object: &mut Object) -> Result<Claim, Status> {
         Ok(Claim::none())
     }
-
-    /// The object is new in the store.
-    fn created(&self, _object: &Object) {}
-
-    /// The object changed in the store.
-    fn replaced(&self, _old: &Object, _new: &Object) {}
-
-    /// The object is gone from the store.
-    fn removed(&self, _object: &Object) {}
 
     /// Whether the object may be deleted at all.
     fn may_delete(&self, _object: &Object) -> Result<(), Status> {
@@ -106,21 +94,19 @@ const COUNTED: [&str; 6] = [
 /// The strategies of one server.
 pub(crate) struct Strategies {
     services: services::Services,
-    access: Access,
 }
 
 impl Strategies {
-    /// Cluster addresses come from `service_cidr`; roles and bindings go into `rules`.
-    pub(crate) fn new(service_cidr: &str, rules: Arc<Rules>) -> Result<Self, BadRange> {
+    /// Cluster addresses come from `service_cidr`.
+    pub(crate) fn new(service_cidr: &str) -> Result<Self, BadRange> {
         Ok(Self {
             services: services::Services::new(service_cidr)?,
-            access: Access(rules),
         })
     }
 
-    /// Takes back the addresses of the services that exist when the server starts.
-    pub(crate) fn restore<'a>(&self, existing: impl Iterator<Item = &'a Object>) {
-        self.services.restore(existing);
+    /// From now on what is unique in the cluster is known from what is stored, whoever stored it.
+    pub(crate) fn follow(&self, store: &Store) {
+        self.services.follow(store);
     }
 
     pub(crate) fn of(&self, resource: &'static Resource) -> &dyn Strategy {
@@ -135,7 +121,8 @@ impl Strategies {
             kinds if *kinds == resources::CUSTOM_RESOURCE_DEFINITIONS => &definitions::Definitions,
             asks if *asks == resources::CERTIFICATE_SIGNING_REQUESTS => &requests::Requests,
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
-            access if access.group == resources::ROLES.group => &self.access,
+            access if access.group == resources::ROLES.group => &Plain { generations: false },
+            kept if validation::unenforced(kept).is_some() => &kept::Kept,
             _ if generations => &Plain { generations: true },
             _ => &Plain { generations: false },
         }

@@ -9,7 +9,7 @@ use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
 use crate::target::Address;
-use osier_store::{Expect, StoreError};
+use osier_store::{Expect, Key, StoreError};
 
 /// The letters of a generated name: no vowels, so that no words appear.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
@@ -17,7 +17,7 @@ const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const GENERATED: usize = 5;
 /// The longest prefix that is kept of `generateName`.
 const LONGEST_PREFIX: usize = 63 - GENERATED;
-/// How often a generated name that exists already is replaced by another.
+/// How often a generated name that exists already is replaced by another, and a write made again that was overtaken.
 const ATTEMPTS: usize = 8;
 
 /// Fields that only the server sets.
@@ -86,24 +86,48 @@ impl Registry {
         if self.store.get(&key).is_some() {
             return Err(Status::already_exists(resource, object.name()));
         }
-        let _place = self.reserve(resource, None, &object)?;
-        let claim = strategy.claim(None, &mut object)?;
-        if write.options.dry_run {
-            return Ok(object);
+        for _ in 0..ATTEMPTS {
+            if self.store_new(write, &key, &mut object).await? {
+                if !write.options.dry_run {
+                    self.recount(&object).await;
+                }
+                return Ok(object);
+            }
         }
+        Err(Status::conflict(resource, object.name()))
+    }
+
+    /// Stores an object that is new, with what it gets in the cluster. False if another server decided something meanwhile on
+    /// which that depends.
+    async fn store_new(
+        &self,
+        write: &Write<'_>,
+        key: &Key,
+        object: &mut Object,
+    ) -> Result<bool, Status> {
+        let resource = write.resource();
+        let mut placed = object.clone();
+        let guards = self.guards(resource, None, &placed).await?;
+        let _place = self.reserve(resource, None, &placed)?;
+        let _claim = self.strategies.of(resource).claim(None, &mut placed)?;
+        if write.options.dry_run {
+            *object = placed;
+            return Ok(true);
+        }
+        let bytes = objects::encode(&placed)?;
         let written = self
             .store
-            .put(key, objects::encode(&object)?, Expect::Absent)
-            .await;
-        let revision = written.map_err(|error| match error {
-            StoreError::AlreadyExists { .. } => Status::already_exists(resource, object.name()),
-            error => objects::unavailable(&error),
-        })?;
-        claim.keep();
-        strategy.created(&object);
-        self.recount(&object).await;
-        object.set_resource_version(revision);
-        Ok(object)
+            .put_guarded(key.clone(), bytes, Expect::Absent, &guards.all);
+        match written.await {
+            Ok(revision) => placed.set_resource_version(revision),
+            Err(StoreError::Overtaken { .. }) => return Ok(false),
+            Err(StoreError::AlreadyExists { .. }) => {
+                return Err(Status::already_exists(resource, object.name()));
+            }
+            Err(error) => return Err(objects::unavailable(&error)),
+        }
+        *object = placed;
+        Ok(true)
     }
 
     /// Nothing is created in a namespace that is not there, or on its way out.

@@ -153,7 +153,6 @@ impl Registry {
                 Ok(revision) => object.set_resource_version(revision),
             }
             if gone {
-                strategy.removed(&object);
                 self.recount(&object).await;
                 return Ok(Deleted::Gone(write.shown(object)));
             }

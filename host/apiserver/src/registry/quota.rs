@@ -69,7 +69,17 @@ fn grows(resource: &Resource) -> bool {
     [&resources::SERVICES, &resources::PERSISTENT_VOLUME_CLAIMS].contains(&resource)
 }
 
+/// Whether a write can use more than before.
+pub(super) fn may_charge(resource: &Resource, old: Option<&Object>) -> bool {
+    resource.namespaced && (old.is_none() || grows(resource))
+}
+
 impl Registry {
+    /// Whether anything is limited in a namespace.
+    pub(super) fn has_quotas(&self, namespace: &str) -> bool {
+        !self.quotas_of(namespace).is_empty()
+    }
+
     fn quotas_of(&self, namespace: &str) -> Vec<Object> {
         Read::list(self, &resources::RESOURCE_QUOTAS, namespace)
     }
@@ -81,7 +91,7 @@ impl Registry {
         old: Option<&Object>,
         new: &Object,
     ) -> Result<Option<Hold<'_>>, Status> {
-        if !resource.namespaced || (old.is_some() && !grows(resource)) {
+        if !may_charge(resource, old) {
             return Ok(None);
         }
         let wanted = quota::charge(resource, new);

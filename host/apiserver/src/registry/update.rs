@@ -5,6 +5,7 @@ use osier_limits::quota;
 use serde_json::{Value, json};
 
 use super::create::place;
+use super::guard::Guards;
 use super::{Registry, Write, sign, validate};
 use crate::draft;
 use crate::objects;
@@ -89,7 +90,11 @@ impl Registry {
         }
         sign::put(&mut new, submitted);
         new = self.admit(write, Some(&old), new).await?;
-        let _place = self.reserve(resource, Some(&old), &new)?;
+        let guards = match change.part {
+            Part::Main => self.guards(resource, Some(&old), &new).await?,
+            _ => Guards::default(),
+        };
+        let place = self.reserve(resource, Some(&old), &new)?;
         let claim = strategy.claim(Some(&old), &mut new)?;
         if strategy.generations() && wanted_state_changed(write.address, &old, &new) {
             new.set(&["metadata", "generation"], json!(old.generation() + 1));
@@ -103,25 +108,24 @@ impl Registry {
         let written = if over {
             self.store.delete(entry.key, expect).await
         } else {
-            self.store
-                .put(entry.key, objects::encode(&new)?, expect)
-                .await
+            let bytes = objects::encode(&new)?;
+            let (key, guards) = (entry.key, &guards.all);
+            self.store.put_guarded(key, bytes, expect, guards).await
         };
+        drop((claim, place, guards));
         match written {
             Ok(revision) => {
-                claim.keep();
-                if over {
-                    strategy.removed(&new)
-                } else {
-                    strategy.replaced(&old, &new)
-                }
                 new.set_resource_version(revision);
                 if over || counts_anew(resource, &old, &new) {
                     self.recount(&new).await;
                 }
                 Ok(Some(new))
             }
-            Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(None),
+            Err(
+                StoreError::Conflict { .. }
+                | StoreError::NotFound { .. }
+                | StoreError::Overtaken { .. },
+            ) => Ok(None),
             Err(error) => Err(objects::unavailable(&error)),
         }
     }

@@ -5,10 +5,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use osier_api::{Fault, Object, Status, resources};
+use osier_store::{EventKind, Store};
 use parking_lot::Mutex;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Strategy;
+use crate::objects;
 
 /// The range for service addresses cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,22 @@ struct Pool {
     first: u32,
     /// One past the last.
     end: u32,
-    taken: Mutex<BTreeSet<u32>>,
+    taken: Mutex<Taken>,
+}
+
+/// Addresses that cannot be given out.
+#[derive(Debug, Default)]
+struct Taken {
+    /// Stored services have them.
+    stored: BTreeSet<u32>,
+    /// Writes under way of this process hold them.
+    claimed: BTreeSet<u32>,
+}
+
+impl Taken {
+    fn has(&self, number: u32) -> bool {
+        self.stored.contains(&number) || self.claimed.contains(&number)
+    }
 }
 
 impl Pool {
@@ -46,21 +64,18 @@ impl Pool {
     fn lowest_free(&self) -> Option<u32> {
         let mut taken = self.taken.lock();
         let mut candidate = self.first;
-        for used in taken.range(self.first..) {
-            if *used != candidate {
-                break;
-            }
+        while taken.has(candidate) {
             candidate += 1;
         }
         if candidate >= self.end {
             return None;
         }
-        taken.insert(candidate);
+        taken.claimed.insert(candidate);
         Some(candidate)
     }
 }
 
-/// An address that is held for a write in progress; given back on drop unless kept.
+/// An address that is held for a write in progress; given back on drop, when a stored service has it or none does.
 #[derive(Debug)]
 pub(crate) struct Claim(Option<(Arc<Pool>, u32)>);
 
@@ -68,17 +83,12 @@ impl Claim {
     pub(crate) fn none() -> Self {
         Self(None)
     }
-
-    /// The write is done.
-    pub(crate) fn keep(mut self) {
-        self.0 = None;
-    }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some((pool, address)) = self.0.take() {
-            pool.taken.lock().remove(&address);
+            pool.taken.lock().claimed.remove(&address);
         }
     }
 }
@@ -90,11 +100,22 @@ impl Services {
         Ok(Self(Arc::new(Pool::new(range)?)))
     }
 
-    pub(super) fn restore<'a>(&self, existing: impl Iterator<Item = &'a Object>) {
-        self.0
-            .taken
-            .lock()
-            .extend(existing.filter_map(address).map(u32::from));
+    /// Knows from now on which addresses stored services have.
+    pub(super) fn follow(&self, store: &Store) {
+        let pool = Arc::clone(&self.0);
+        store.observe(&objects::prefix(&resources::SERVICES, ""), move |event| {
+            let (before, now) = match &event.kind {
+                EventKind::Put { value, previous } => (previous.as_ref(), Some(value)),
+                EventKind::Delete { previous } => (Some(previous), None),
+            };
+            let mut taken = pool.taken.lock();
+            if let Some(before) = before.and_then(|bytes| stored_address(bytes)) {
+                taken.stored.remove(&before);
+            }
+            if let Some(now) = now.and_then(|bytes| stored_address(bytes)) {
+                taken.stored.insert(now);
+            }
+        });
     }
 
     fn take(&self, object: &Object, wanted: &str) -> Result<Claim, Status> {
@@ -116,9 +137,11 @@ impl Services {
                 "the provided IP is not in the valid range {first} to {last}"
             )));
         }
-        if !self.0.taken.lock().insert(number) {
+        let mut taken = self.0.taken.lock();
+        if taken.has(number) {
             return Err(refuse("provided IP is already allocated".to_owned()));
         }
+        taken.claimed.insert(number);
         Ok(Claim(Some((self.0.clone(), number))))
     }
 }
@@ -165,18 +188,6 @@ impl Strategy for Services {
         Ok(claim)
     }
 
-    fn replaced(&self, old: &Object, new: &Object) {
-        if address(old) != address(new) {
-            self.removed(old);
-        }
-    }
-
-    fn removed(&self, object: &Object) {
-        if let Some(address) = address(object) {
-            self.0.taken.lock().remove(&u32::from(address));
-        }
-    }
-
     fn generations(&self) -> bool {
         false
     }
@@ -189,6 +200,20 @@ fn text<'a>(object: &'a Object, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-fn address(object: &Object) -> Option<Ipv4Addr> {
-    text(object, "clusterIP").parse().ok()
+/// The little of a stored service that is read here.
+#[derive(Deserialize)]
+struct Stored {
+    spec: Option<Spec>,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(rename = "clusterIP")]
+    cluster_ip: Option<String>,
+}
+
+fn stored_address(bytes: &[u8]) -> Option<u32> {
+    let stored: Stored = serde_json::from_slice(bytes).ok()?;
+    let address: Ipv4Addr = stored.spec?.cluster_ip?.parse().ok()?;
+    Some(u32::from(address))
 }

@@ -60,3 +60,53 @@ async fn every_request_leaves_a_line() {
         (&"Event".into(), &"Metadata".into())
     );
 }
+
+#[tokio::test]
+async fn a_policy_says_how_much_is_noted() {
+    let server = Server::auditing(serde_json::json!([
+        {"level": "None", "verbs": ["list"]},
+        {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets"]}], "omitStages": ["RequestReceived"]},
+        {"level": "RequestResponse", "verbs": ["create"], "omitManagedFields": true, "omitStages": ["RequestReceived"]},
+        {"level": "Request"},
+    ]))
+    .await;
+    let secrets = "/api/v1/namespaces/default/secrets";
+    server.get(MAPS).await.good();
+    let secret = serde_json::json!({"metadata": {"name": "s"}, "stringData": {"a": "hunter2"}});
+    server.post(secrets, secret).await.good();
+    server.post(MAPS, map("m")).await.good();
+    let patch = serde_json::json!({"data": {"b": "2"}});
+    server
+        .merge(&format!("{MAPS}/m"), patch.clone())
+        .await
+        .good();
+    server.tasks.drained(Duration::from_secs(30)).await.unwrap();
+    let text = std::fs::read_to_string(server.folder.path().join("audit.log")).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| ["level", "stage", "verb"].map(|field| line[field].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["Metadata", "ResponseComplete", "create"],
+            ["RequestResponse", "ResponseComplete", "create"],
+            ["Request", "RequestReceived", "patch"],
+            ["Request", "ResponseComplete", "patch"],
+        ]
+    );
+    assert_eq!(lines[1]["requestObject"]["data"]["a"], "1");
+    let answered = &lines[1]["responseObject"];
+    assert!(answered["metadata"]["uid"].is_string(), "{answered}");
+    assert!(
+        answered["metadata"]["managedFields"].is_null(),
+        "{answered}"
+    );
+    assert_eq!(lines[3]["requestObject"], patch);
+    assert!(lines[3]["responseObject"].is_null());
+}

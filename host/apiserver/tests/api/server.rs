@@ -5,14 +5,15 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, Response};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    Admit, Admitted, ApiServer, AuditSettings, Image, Images, NodeAgents, NodeDoors, Operation,
-    Review, Settings, StoreKind, StoreLimits, User,
+    Admit, Admitted, ApiServer, AuditPolicy, AuditSettings, Image, Images, NodeAgents, NodeDoors,
+    Operation, Review, Sealing, Settings, StoreKind, StoreLimits, StorePlace, User,
 };
 use osier_identity::TokenKey;
 use osier_kubelet::Question;
 use osier_process::body::{self, Body};
 use osier_process::clock;
 use osier_process::{Boxed, Tasks};
+use osier_tests::etcd::Etcd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -143,16 +144,36 @@ impl Server {
     }
 
     pub(crate) async fn at(folder: TempDir) -> Self {
+        let store = StorePlace::Directory(folder.path().join("store"), StoreKind::Redb);
+        Self::with(folder, store, None).await
+    }
+
+    /// A server that notes what a policy says.
+    pub(crate) async fn auditing(rules: Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = StorePlace::Directory(folder.path().join("store"), StoreKind::Redb);
+        let file = json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules});
+        Self::with(folder, store, Some(AuditPolicy::from_value(file).unwrap())).await
+    }
+
+    /// A server that may have others beside it.
+    pub(crate) async fn on(etcd: &Etcd) -> Self {
+        let store = StorePlace::Etcd(etcd.location().parse().unwrap(), None);
+        Self::with(tempfile::tempdir().unwrap(), store, None).await
+    }
+
+    async fn with(folder: TempDir, store: StorePlace, policy: Option<AuditPolicy>) -> Self {
         let tasks = Tasks::new();
         let settings = Settings {
-            store_dir: folder.path().join("store"),
-            store: StoreKind::Redb,
+            store,
             store_limits: StoreLimits::default(),
+            sealing: Sealing::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
             audit: Some(AuditSettings {
                 path: folder.path().join("audit.log"),
                 limit: 1024 * 1024,
+                policy,
             }),
         };
         let api = ApiServer::open(

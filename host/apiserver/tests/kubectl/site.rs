@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::{Request, Response};
 use osier_api::{Object, Status};
 use osier_apiserver::{
-    ApiServer, Image, Images, Listener, NodeAgents, NodeDoors, Settings, StoreKind, StoreLimits,
-    User,
+    ApiServer, Image, Images, Listener, NodeAgents, NodeDoors, Sealing, Settings, StoreKind,
+    StoreLimits, StorePlace, User,
 };
 use osier_identity::{Authority, Credential, Subject, TokenKey};
 use osier_kubelet::Question;
@@ -71,9 +71,9 @@ impl Site {
         let admin = credential(&authority, "admin", &["system:masters"], &[]);
         let tasks = Tasks::new();
         let settings = Settings {
-            store_dir: folder.path().join("store"),
-            store: StoreKind::Sled,
+            store: StorePlace::Directory(folder.path().join("store"), StoreKind::Sled),
             store_limits: StoreLimits::default(),
+            sealing: Sealing::default(),
             service_cidr: "10.96.0.0/12".to_owned(),
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).unwrap()),
             audit: None,
