@@ -3,6 +3,7 @@
 mod image;
 mod join;
 mod plugin;
+mod store;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
@@ -11,6 +12,7 @@ pub(crate) use plugin::{
     Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
 };
 use std::path::PathBuf;
+pub(crate) use store::{Keeping, StoreName};
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
 #[derive(Debug, Parser)]
@@ -54,6 +56,14 @@ pub(crate) enum Command {
         after_help = "Examples:\n  osier get pods -A -o wide\n  osier get pods -l app=hello -o name\n  osier get plugin/denier -o yaml"
     )]
     Get(Get),
+    /// Tell of an object field by field, and what happened to it.
+    #[command(after_help = "Examples:\n  osier describe pod hello\n  osier describe policy/limit")]
+    Describe(Describe),
+    /// Tell what the fields of a kind mean.
+    #[command(
+        after_help = "Examples:\n  osier explain deployment.spec.strategy\n  osier explain policy.spec"
+    )]
+    Explain(Explain),
     /// Print what the containers of a pod wrote.
     #[command(after_help = "Example:\n  osier logs hello --follow --tail 10")]
     Logs(Logs),
@@ -80,6 +90,7 @@ pub(crate) enum Command {
 const UP_EXAMPLES: &str = "Examples:
   osier up
   osier up --data-dir /var/lib/osier --gateway-listen 0.0.0.0:80
+  osier up --store etcd://10.0.0.1,10.0.0.2,10.0.0.3 --cert-dir /etc/osier/pki
   osier up --data-dir \"$(mktemp -d)\" --api-listen 127.0.0.1:0 --gateway-listen 127.0.0.1:0 --admin-listen 127.0.0.1:0
 
 Addresses with port 0 are chosen by the system, printed, and written to DIR/addresses.json.
@@ -116,25 +127,15 @@ pub(crate) struct Up {
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The embedded store [default: sled].
-    #[arg(long, value_name = "ENGINE")]
-    pub(crate) store: Option<StoreName>,
+    /// Where objects are kept.
+    #[command(flatten)]
+    pub(crate) keeping: Keeping,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,
     /// Which log lines are written, as tracing directives [default: info].
     #[arg(long, value_name = "FILTER", env = "OSIER_LOG")]
     pub(crate) log: Option<String>,
-}
-
-/// The embedded stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum StoreName {
-    /// sled 0.34, synced before every answer.
-    Sled,
-    /// redb 4.
-    Redb,
 }
 
 /// Forms of a log line.
@@ -201,6 +202,31 @@ pub(crate) enum Form {
     Name,
     /// The table with all its columns.
     Wide,
+}
+
+/// `osier describe`.
+#[derive(Args, Debug)]
+pub(crate) struct Describe {
+    /// The resource; or RESOURCE/NAME.
+    pub(crate) resource: String,
+    /// One object of it; all if it is not given.
+    pub(crate) name: Option<String>,
+    /// Only objects with these labels, such as `app=hello,tier!=front`.
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "name")]
+    pub(crate) selector: Option<String>,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `osier explain`.
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The resource, and the way to a field behind dots: `pod.spec.containers`.
+    pub(crate) field: String,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
 }
 
 /// `osier logs`.

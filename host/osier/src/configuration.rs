@@ -1,13 +1,18 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
+mod encryption;
+mod store;
+
 use crate::arguments::{LogFormat, Node, Pulling, StoreName, Up};
 use anyhow::Context as _;
+use osier_apiserver::AuditPolicy;
 use osier_distribution::Credentials;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub(crate) use store::Stored;
 
 const API: &str = "127.0.0.1:6443";
 const GATEWAY: &str = "0.0.0.0:8080";
@@ -28,6 +33,11 @@ struct File {
     policy_listen: Option<String>,
     node_name: Option<String>,
     store: Option<StoreName>,
+    etcd_cafile: Option<PathBuf>,
+    etcd_certfile: Option<PathBuf>,
+    etcd_keyfile: Option<PathBuf>,
+    encryption_provider_config: Option<PathBuf>,
+    cert_dir: Option<PathBuf>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     drain_seconds: Option<u64>,
@@ -35,6 +45,7 @@ struct File {
     store_history: Option<u32>,
     audit_log: Option<PathBuf>,
     audit_megabytes: Option<u64>,
+    audit_policy_file: Option<PathBuf>,
     node_grace_seconds: Option<u64>,
     insecure_registries: Vec<String>,
     image_keys: Vec<String>,
@@ -60,8 +71,9 @@ pub(crate) struct Settings {
     pub(crate) policy_listen: Option<SocketAddr>,
     /// This node's name.
     pub(crate) node_name: String,
-    /// The embedded store.
-    pub(crate) store: StoreName,
+    /// Where objects are kept.
+    #[serde(flatten)]
+    pub(crate) stored: Stored,
     /// The form of log lines.
     pub(crate) log_format: LogFormat,
     /// Which log lines are written.
@@ -74,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) store_history: u32,
     /// Where requests to the API are noted, one JSON line each; nowhere if absent. Relative to the data directory.
     pub(crate) audit_log: Option<PathBuf>,
+    /// What is noted there, as an audit policy; the metadata of requests if absent.
+    pub(crate) audit_policy_file: Option<PathBuf>,
     /// How large the audit log grows before it is put aside; two files are kept.
     pub(crate) audit_megabytes: u64,
     /// A node that does not renew its Lease for this long is lost, in seconds. Nodes renew every 10.
@@ -119,8 +133,10 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         .as_deref()
         .map_or_else(|| Ok(File::default()), read)?;
     let mut faults = Faults(Vec::new());
+    let data_dir = faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref()));
     let settings = Settings {
-        data_dir: faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref())),
+        stored: Stored::of(&up.keeping, &file, (&data_dir, &mut faults)),
+        data_dir,
         api_listen: faults.address("api-listen", &up.api_listen, &file.api_listen, API),
         gateway_listen: faults.address(
             "gateway-listen",
@@ -132,7 +148,6 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         mesh_listen: faults.address("mesh-listen", &up.mesh_listen, &file.mesh_listen, MESH),
         policy_listen: faults.wished("policy-listen", &up.policy_listen, &file.policy_listen),
         node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
-        store: up.store.or(file.store).unwrap_or(StoreName::Sled),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         log: up.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
         drain_seconds: faults.within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600),
@@ -143,6 +158,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             100..=1_000_000,
         ),
         audit_log: file.audit_log,
+        audit_policy_file: file.audit_policy_file,
         audit_megabytes: faults.within(
             "auditMegabytes",
             file.audit_megabytes.unwrap_or(100),
@@ -255,6 +271,15 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         images: Images::of(&node.pulling, Default::default()),
     };
     faults.none(joined)
+}
+
+/// The rules of an audit policy file.
+pub(crate) fn audit_policy(path: &Path) -> anyhow::Result<AuditPolicy> {
+    let place = || format!("auditPolicyFile {}", path.display());
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    let value: serde_json::Value = serde_saphyr::from_str(&text).with_context(place)?;
+    let read = AuditPolicy::from_value(value).map_err(anyhow::Error::msg);
+    read.with_context(place)
 }
 
 /// The logins to registries of a Docker configuration file.
@@ -409,7 +434,7 @@ mod tests {
         assert_eq!(settings.api_listen.port(), 9);
         assert_eq!(settings.gateway_listen.port(), 2);
         assert_eq!(settings.admin_listen.port(), 15020);
-        assert_eq!(settings.store, StoreName::Redb);
+        assert_eq!(settings.stored.store, StoreName::Redb);
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use super::admin::Admin;
 use super::directory::DataDirectory;
 use super::{Listeners, directory, images, policy};
-use crate::arguments::StoreName;
 use crate::bundled::Plugins;
-use crate::configuration::Settings;
+use crate::configuration::{self, Settings};
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
@@ -17,8 +16,8 @@ use crate::join::reviews::PluginReviews;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
-use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreKind, StoreLimits, User};
-use osier_client::Client;
+use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, User};
+use osier_client::{Candidacy, Client};
 use osier_control::Doors;
 use osier_engine::Engine;
 use osier_identity::{Authority, Subject, TokenKey};
@@ -67,7 +66,7 @@ impl Rooms {
         let (edge, plane, api, admin) = (Tasks::new(), Tasks::new(), Tasks::new(), Tasks::new());
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let starting = readiness.wait_for("node");
-        let authority = authority(data)?;
+        let authority = authority(settings)?;
         let security = identities(settings, data, &listeners, &authority)?;
         let page = Admin::of(&metrics, &readiness);
         open(&admin, "admin", (listeners.admin, Security::Plain), page);
@@ -83,7 +82,7 @@ impl Rooms {
         let questions = PolicyQuestions::new(policy.clone(), reviews.clone(), api.clone());
         let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies, Arc::new(questions)];
         let joined = (admission, doors(&agents, given));
-        let server = open_api(settings, data, joined, api.clone()).await?;
+        let server = open_api(settings, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
 
@@ -183,7 +182,7 @@ fn certify(client: &Client, settings: &Settings, authority: &Authority) -> Arc<d
     Arc::new(certify)
 }
 
-/// Starts the controllers.
+/// Starts the controllers; where other control planes have the same store, on the one that leads.
 fn control(
     settings: &Settings,
     server: &Arc<ApiServer>,
@@ -196,15 +195,29 @@ fn control(
         authority: authority.certificate_pem().to_owned(),
         ..osier_control::Settings::default()
     };
-    let doors = Doors {
-        signer: Arc::new(AuthoritySigner(authority.clone())),
-        extender: Arc::new(PolicyExtender(reviews)),
+    let (client, authority) = (client(server, user), authority.clone());
+    let speaks = client.clone();
+    let start = move |tasks: &Tasks| {
+        let doors = Doors {
+            signer: Arc::new(AuthoritySigner(authority.clone())),
+            extender: Arc::new(PolicyExtender(reviews.clone())),
+        };
+        osier_control::start(speaks.clone(), tasks, control.clone(), doors);
     };
-    osier_control::start(client(server, user), tasks, control, doors);
+    if !server.shares_its_store() {
+        return start(tasks);
+    }
+    let candidacy = Candidacy {
+        namespace: "kube-system",
+        name: "osier-controllers",
+        identity: settings.node_name.clone(),
+    };
+    let standing = osier_client::lead(client, candidacy, tasks.clone(), start);
+    tasks.spawn("election", standing);
 }
 
-fn authority(data: &DataDirectory) -> Result<Arc<Authority>, Failure> {
-    let opened = Authority::open(&data.join("pki"));
+fn authority(settings: &Settings) -> Result<Arc<Authority>, Failure> {
+    let opened = Authority::open(&settings.stored.cert_dir);
     opened
         .map(Arc::new)
         .map_err(|error| Failure::Data(error.to_string()))
@@ -277,28 +290,26 @@ fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>) -> NodeDoors {
 
 async fn open_api(
     settings: &Settings,
-    data: &DataDirectory,
     (admission, doors): (Vec<Arc<dyn Admit>>, NodeDoors),
     tasks: Tasks,
 ) -> Result<Arc<ApiServer>, Failure> {
-    let key =
-        TokenKey::open(&data.join("pki")).map_err(|error| Failure::Data(error.to_string()))?;
-    let store = match settings.store {
-        StoreName::Sled => StoreKind::Sled,
-        StoreName::Redb => StoreKind::Redb,
-    };
+    let key = TokenKey::open(&settings.stored.cert_dir)
+        .map_err(|error| Failure::Data(error.to_string()))?;
+    let policy = settings.audit_policy_file.as_deref();
+    let policy = policy.map(configuration::audit_policy).transpose()?;
     let api = osier_apiserver::Settings {
-        store_dir: data.join("store"),
-        store,
+        store: settings.stored.place(&settings.data_dir)?,
         store_limits: StoreLimits {
             history: settings.store_history as usize,
             ..StoreLimits::default()
         },
+        sealing: settings.stored.sealing()?,
         service_cidr: SERVICE_RANGE.to_owned(),
         token_key: Arc::new(key),
         audit: settings.audit_log.as_ref().map(|path| AuditSettings {
             path: settings.data_dir.join(path),
             limit: settings.audit_megabytes * 1024 * 1024,
+            policy,
         }),
     };
     let opened = ApiServer::open(api, admission, doors, tasks).await;
