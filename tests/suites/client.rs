@@ -65,7 +65,13 @@ fn objects_are_shown_in_every_form() {
     assert_eq!(list["items"].as_array().unwrap().len(), 2);
 
     let refused = person.fails("get things");
-    assert!(refused.contains("no such resource; one of"), "{refused}");
+    assert!(
+        refused.contains("the server doesn't have a resource type \"things\""),
+        "{refused}"
+    );
+    assert!(refused.len() < 200, "{refused}");
+    let refused = person.fails("get deploymnets");
+    assert!(refused.contains("did you mean deployments?"), "{refused}");
     let refused = person.fails("get pod/server -l app=server");
     assert!(refused.contains("exclude each other"), "{refused}");
 }
@@ -121,4 +127,184 @@ fn logs_are_followed_to_the_end_of_the_container() {
     );
     let missing = person.fails("logs nobody");
     assert!(missing.contains("pods \"nobody\" not found"), "{missing}");
+}
+
+#[test]
+fn objects_are_described_and_kinds_explained() {
+    let person = Person::start();
+    person.ok("wait pod/server --for condition=Ready --timeout 90");
+    let told = person.ok("describe pod server");
+    for line in [
+        "Name:         server\n",
+        "Namespace:    default\n",
+        "Kind:         Pod\n",
+        "  Phase:",
+        "Events:\n",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(told.contains("Started"), "{told}");
+    assert!(person.fails("describe pod none").contains("not found"));
+
+    let told = person.ok("explain deployment.spec.strategy");
+    for line in [
+        "GROUP:      apps\n",
+        "KIND:       Deployment\n",
+        "FIELD: strategy <DeploymentStrategy>",
+        "  rollingUpdate\t<",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(
+        person
+            .ok("explain pod.spec.containers")
+            .contains("  image\t<string>")
+    );
+    let refused = person.fails("explain pod.spec.colour");
+    assert!(
+        refused.contains("field \"colour\" does not exist in pod.spec"),
+        "{refused}"
+    );
+}
+
+const WIDGETS: &str = r#"
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: first}
+spec: {size: 3}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}
+"#;
+
+#[test]
+fn a_definition_and_its_objects_are_applied_out_of_one_file() {
+    let person = Person(Node::start().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("widgets.yaml");
+    std::fs::write(&file, WIDGETS).unwrap();
+    let line = format!("apply -f {}", file.display());
+    let told = person.ok(&line);
+    let expected = "customresourcedefinition.apiextensions.k8s.io/widgets.example.com created\nwidget.example.com/first created\n";
+    assert_eq!(told, expected);
+    let again = person.ok(&line);
+    assert_eq!(again.matches("unchanged").count(), 2, "{again}");
+    assert_eq!(
+        person.ok("get widgets -o name"),
+        "widget.example.com/first\n"
+    );
+
+    // What nobody defines is told before anything is changed.
+    let stray = WIDGETS.replace("first", "second")
+        + "---\napiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: a}\n";
+    std::fs::write(&file, stray).unwrap();
+    let refused = person.fails(&line);
+    assert!(
+        refused.contains("document 3") && refused.contains("Gadget"),
+        "{refused}"
+    );
+    assert_eq!(
+        person.ok("get widgets -o name"),
+        "widget.example.com/first\n"
+    );
+}
+
+const KEPT: &str = r#"
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: deny-all}
+spec:
+  action: DENY
+  rules:
+  - from: [{source: {notNamespaces: [default]}}]
+    to: [{operation: {methods: [POST], paths: ["/admin*"]}}]
+    when: [{key: "request.headers[x]", values: ["1"]}]
+---
+apiVersion: security.istio.io/v1beta1
+kind: RequestAuthentication
+metadata: {name: tokens}
+spec: {jwtRules: [{issuer: "https://issuer", jwksUri: "https://issuer/keys", forwardOriginalToken: true}]}
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: lua}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match: {context: SIDECAR_INBOUND, listener: {portNumber: 80}}
+    patch: {operation: INSERT_BEFORE, value: {name: lua, typed_config: {"@type": a}}}
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: traces}
+spec: {tracing: [{randomSamplingPercentage: 10.5}], accessLogging: [{filter: {expression: "response.code >= 400"}}]}
+"#;
+
+#[test]
+fn what_is_kept_and_not_enforced_says_so() {
+    let node = Node::start().unwrap();
+    let kubectl = osier_tests::kubectl::installed();
+    let person = Person(node);
+    person.0.apply_text(KEPT).unwrap();
+    let list: Value = serde_saphyr::from_str(&person.ok("get ap -o yaml")).unwrap();
+    let policy = &list["items"][0];
+    assert_eq!(
+        policy["spec"]["rules"][0]["to"][0]["operation"]["paths"][0],
+        "/admin*"
+    );
+    let condition = &policy["status"]["conditions"][0];
+    assert_eq!(
+        (&condition["type"], &condition["status"]),
+        (&"Reconciled".into(), &"False".into())
+    );
+    assert!(
+        condition["message"]
+            .as_str()
+            .unwrap()
+            .contains("NOT ENFORCED"),
+        "{condition}"
+    );
+    for (kind, name) in [
+        ("ra", "tokens"),
+        ("envoyfilters", "lua"),
+        ("telemetry", "traces"),
+    ] {
+        let named = person.ok(&format!("get {kind} -o name"));
+        assert!(named.trim().ends_with(&format!("/{name}")), "{named}");
+    }
+    let table = person.ok("get authorizationpolicies");
+    assert!(
+        table.starts_with("NAME       ACTION   AGE\ndeny-all   DENY"),
+        "{table}"
+    );
+    if let Some(kubectl) = kubectl {
+        let output = Command::new(&kubectl.path)
+            .arg("--kubeconfig")
+            .arg(person.0.kubeconfig())
+            .args([
+                "patch",
+                "ap",
+                "deny-all",
+                "--type=merge",
+                "-p",
+                "{\"spec\":{\"action\":\"ALLOW\"}}",
+            ])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.success() && told.contains("NOT ENFORCED"),
+            "{told}"
+        );
+    }
 }

@@ -1,6 +1,8 @@
 //! The subcommands: each is a short story told with the rooms' own words.
 
 mod apply;
+mod describe;
+mod explain;
 mod get;
 mod image;
 mod kinds;
@@ -35,6 +37,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Apply(files) => block_on(apply::apply(&files)),
         Command::Delete(files) => block_on(apply::delete(&files)),
         Command::Get(get) => block_on(get::get(&get)),
+        Command::Describe(describe) => block_on(describe::describe(&describe)),
+        Command::Explain(explain) => block_on(explain::explain(&explain)),
         Command::Logs(logs) => block_on(logs::logs(&logs)),
         Command::Wait(wait) => block_on(wait::wait(&wait)),
         Command::Why(why) => block_on(why::why(&why)),

@@ -1,44 +1,104 @@
 //! `osier apply` and `osier delete`: for those without `kubectl`.
 
 use super::kinds;
-use super::manifests::{self, Manifest};
+use super::manifests::{self, Document, Manifest};
 use crate::arguments::Files;
 use anyhow::{Context as _, bail};
 use osier_api::Resource;
+use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
 use osier_client::{Client, DeleteOptions, Part};
+use serde_json::Value;
+use std::time::{Duration, Instant};
 
-/// Creates what is missing and merges the manifest into what is there (RFC 7386).
+/// How long a definition may take until its kind is served.
+const ESTABLISHED: Duration = Duration::from_secs(30);
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Creates what is missing and merges the manifest into what is there (RFC 7386). Definitions of kinds come first, so that objects
+/// of these kinds can stand in the same files.
 pub(crate) async fn apply(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
-    each(&client, files, async |manifest| {
-        apply_one(&client, manifest).await
-    })
-    .await
+    let place = files.connection.namespace.as_str();
+    let documents = manifests::open(&files.files)?;
+    let (definitions, others): (Vec<_>, Vec<_>) =
+        documents.into_iter().partition(Document::is_definition);
+    let kinds = kinds::served(&client).await?;
+    let mut awaited = Vec::new();
+    for other in &others {
+        // What is neither served nor defined here is told before anything is changed.
+        if let Err(unknown) = other.resolve(place, &kinds) {
+            let mut defining = definitions.iter().filter(|one| one.defines(other));
+            awaited.push(defining.next().ok_or(unknown)?);
+        }
+    }
+    let resolved = |documents: &[Document], kinds: &[&'static Resource]| {
+        let resolved = documents.iter().map(|one| one.resolve(place, kinds));
+        resolved.collect::<anyhow::Result<Vec<_>>>()
+    };
+    let apply = async |manifest: &Manifest| apply_one(&client, manifest).await;
+    let mut refused = each(resolved(&definitions, &kinds)?, apply).await;
+    for definition in &awaited {
+        established(&client, definition.object.name()).await?;
+    }
+    let kinds = match awaited.is_empty() {
+        true => kinds,
+        false => kinds::served(&client).await?,
+    };
+    refused += each(resolved(&others, &kinds)?, apply).await;
+    none_of(refused)
 }
 
-/// Deletes what the manifests name, last first.
+/// Waits until the kind of a definition is served.
+async fn established(client: &Client, name: &str) -> anyhow::Result<()> {
+    let end = Instant::now() + ESTABLISHED;
+    loop {
+        let definition = client.get(&CUSTOM_RESOURCE_DEFINITIONS, "", name).await;
+        let definition = definition.with_context(|| format!("customresourcedefinition/{name}"))?;
+        let conditions = definition.get(&["status", "conditions"]);
+        let conditions = conditions.and_then(Value::as_array);
+        let is = |name: &str, status: &str| {
+            let mut all = conditions.into_iter().flatten();
+            all.find(|one| one["type"] == name && one["status"] == status)
+        };
+        if is("Established", "True").is_some() {
+            return Ok(());
+        }
+        if let Some(taken) = is("NamesAccepted", "False") {
+            bail!(
+                "customresourcedefinition/{name}: its names are not accepted: {}",
+                taken["message"]
+            );
+        }
+        if Instant::now() > end {
+            bail!(
+                "customresourcedefinition/{name} was not established within {} s; its status says why",
+                ESTABLISHED.as_secs()
+            );
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Deletes what the manifests name.
 pub(crate) async fn delete(files: &Files) -> anyhow::Result<()> {
     let client = super::connect(&files.connection)?;
-    each(&client, files, async |manifest| {
-        delete_one(&client, manifest).await
-    })
-    .await
+    let kinds = kinds::served(&client).await?;
+    let place = files.connection.namespace.as_str();
+    let manifests = manifests::read(&files.files, place, &kinds)?;
+    let delete = async |manifest: &Manifest| delete_one(&client, manifest).await;
+    none_of(each(manifests, delete).await)
 }
 
+/// Does something to each and says so; how many were refused.
 async fn each(
-    client: &Client,
-    files: &Files,
+    manifests: Vec<Manifest>,
     act: impl AsyncFn(&Manifest) -> anyhow::Result<&'static str>,
-) -> anyhow::Result<()> {
+) -> usize {
     let mut refused = 0;
-    let kinds = kinds::served(client).await?;
-    let place = files.connection.namespace.as_str();
-    for manifest in manifests::read(&files.files, place, &kinds)? {
-        let name = format!(
-            "{}/{}",
-            full_name(manifest.resource),
-            manifest.object.name()
-        );
+    for manifest in manifests {
+        let kind = full_name(manifest.resource);
+        let name = format!("{kind}/{}", manifest.object.name());
         match act(&manifest).await {
             Ok(done) => println!("{name} {done}"),
             Err(error) => {
@@ -47,10 +107,14 @@ async fn each(
             }
         }
     }
-    if refused > 0 {
-        bail!("{refused} of the objects were refused; the others are as told above");
+    refused
+}
+
+fn none_of(refused: usize) -> anyhow::Result<()> {
+    match refused {
+        0 => Ok(()),
+        refused => bail!("{refused} of the objects were refused; the others are as told above"),
     }
-    Ok(())
 }
 
 /// Creates or merges one object, and says which in the past tense.

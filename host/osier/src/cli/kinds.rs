@@ -26,8 +26,37 @@ pub(super) async fn named(client: &Client, name: &str) -> anyhow::Result<&'stati
     if let Some(found) = among(&served, name) {
         return Ok(found);
     }
-    let known: Vec<&str> = served.iter().map(|resource| resource.plural).collect();
-    bail!("{name}: no such resource; one of {}", known.join(", "))
+    // As kubectl says it, and then what may have been meant.
+    let told = format!("the server doesn't have a resource type {name:?}");
+    match nearest(&served, name) {
+        Some(near) => bail!("{told}; did you mean {near}?"),
+        None => bail!("{told}; `kubectl api-resources` lists what it has"),
+    }
+}
+
+/// The plural that differs the least from a word, if it differs by little.
+fn nearest(kinds: &[&'static Resource], word: &str) -> Option<&'static str> {
+    let plurals = kinds
+        .iter()
+        .map(|kind| (edits(kind.plural, word), kind.plural));
+    let allowed = (word.len() / 3).clamp(1, 3);
+    let (edits, nearest) = plurals.min()?;
+    (edits <= allowed).then_some(nearest)
+}
+
+/// How many letters have to be put in, taken out or replaced to make one word of the other.
+fn edits(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
+    for (place, letter) in one.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = place + 1;
+        for (column, second) in other.chars().enumerate() {
+            let replaced = corner + usize::from(letter != second);
+            corner = row[column + 1];
+            row[column + 1] = replaced.min(corner + 1).min(row[column] + 1);
+        }
+    }
+    row[row.len() - 1]
 }
 
 fn among(kinds: &[&'static Resource], name: &str) -> Option<&'static Resource> {
@@ -55,5 +84,14 @@ mod tests {
         }
         assert_eq!(plural("deployment.apps"), Some("deployments"));
         assert_eq!(plural("deployment.batch"), None);
+    }
+
+    #[test]
+    fn a_word_that_is_nearly_right_is_guessed() {
+        let guess = |word: &str| nearest(resources::all(), word);
+        assert_eq!(guess("deploymnets"), Some("deployments"));
+        assert_eq!(guess("podss"), Some("pods"));
+        assert_eq!(guess("widgets"), None);
+        assert_eq!(edits("kitten", "sitting"), 3);
     }
 }

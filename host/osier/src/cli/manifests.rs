@@ -1,7 +1,7 @@
 //! Reading manifests: files, directories and standard input, YAML or JSON, several documents each, `List` kinds opened.
 
 use anyhow::{Context as _, bail};
-use osier_api::{Object, Resource};
+use osier_api::{Object, Resource, resources};
 use serde::Deserialize as _;
 use serde_json::Value;
 use std::io::Read as _;
@@ -15,6 +15,64 @@ pub(crate) struct Manifest {
     pub(crate) object: Object,
 }
 
+/// One object of a manifest, of whatever kind.
+pub(crate) struct Document {
+    /// Where it stands.
+    place: String,
+    /// The object as it is written.
+    pub(crate) object: Object,
+}
+
+impl Document {
+    /// Group and version, and kind.
+    fn names(&self) -> (&str, &str, &str) {
+        let version = self.object.api_version();
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+        (group, version, self.object.kind())
+    }
+
+    /// Whether this is the definition of the kind of another document.
+    pub(crate) fn defines(&self, other: &Self) -> bool {
+        let (group, _, kind) = other.names();
+        self.is_definition()
+            && self.object.text(&["spec", "group"]) == group
+            && self.object.text(&["spec", "names", "kind"]) == kind
+    }
+
+    /// Whether this is the definition of some kind.
+    pub(crate) fn is_definition(&self) -> bool {
+        let (group, _, kind) = self.names();
+        let definitions = &resources::CUSTOM_RESOURCE_DEFINITIONS;
+        group == definitions.group && kind == definitions.kind
+    }
+
+    /// The manifest, if its kind is among those that there are.
+    ///
+    /// # Errors
+    /// Names the file, the document and the kind that is not.
+    pub(crate) fn resolve(
+        &self,
+        namespace: &str,
+        kinds: &[&'static Resource],
+    ) -> anyhow::Result<Manifest> {
+        let (group, version, kind) = self.names();
+        let mut named = kinds.iter().copied();
+        let named = named.find(|found| found.group == group && found.kind == kind);
+        let Some(resource) = named.filter(|found| found.versions.contains(&version)) else {
+            bail!(
+                "{}: apiVersion {}, kind {kind}: not served here; `kubectl api-resources` lists what is",
+                self.place,
+                self.object.api_version(),
+            );
+        };
+        let mut object = self.object.clone();
+        if resource.namespaced && object.namespace().is_empty() {
+            object.set(&["metadata", "namespace"], namespace.into());
+        }
+        Ok(Manifest { resource, object })
+    }
+}
+
 /// Everything in `files`, in the order of files and documents; `kinds` are those that there are.
 ///
 /// # Errors
@@ -24,23 +82,30 @@ pub(crate) fn read(
     namespace: &str,
     kinds: &[&'static Resource],
 ) -> anyhow::Result<Vec<Manifest>> {
-    let mut manifests = Vec::new();
+    let documents = open(files)?;
+    let resolved = documents.iter().map(|one| one.resolve(namespace, kinds));
+    resolved.collect()
+}
+
+/// The same, of kinds that there may not be yet.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn open(files: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
+    let mut opened = Vec::new();
     for path in files {
         for (name, text) in texts(path)? {
-            for (index, value) in documents(&text)
-                .with_context(|| name.clone())?
-                .into_iter()
-                .enumerate()
-            {
-                let place = || format!("{name}, document {}", index + 1);
-                collect(value, (namespace, kinds), &mut manifests).with_context(place)?;
+            let values = documents(&text).with_context(|| name.clone())?;
+            for (index, value) in values.into_iter().enumerate() {
+                let place = format!("{name}, document {}", index + 1);
+                collect(value, &place, &mut opened).context(place.clone())?;
             }
         }
     }
-    if manifests.is_empty() {
+    if opened.is_empty() {
         bail!("no object found in the given files");
     }
-    Ok(manifests)
+    Ok(opened)
 }
 
 fn texts(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
@@ -77,43 +142,20 @@ fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
         .collect())
 }
 
-fn collect(
-    value: Value,
-    (namespace, kinds): (&str, &[&'static Resource]),
-    into: &mut Vec<Manifest>,
-) -> anyhow::Result<()> {
+fn collect(value: Value, place: &str, into: &mut Vec<Document>) -> anyhow::Result<()> {
     if value.get("kind").and_then(Value::as_str) == Some("List") {
         let items = Vec::<Value>::deserialize(value.get("items").unwrap_or(&Value::Null))?;
-        return items
-            .into_iter()
-            .try_for_each(|item| collect(item, (namespace, kinds), into));
+        let mut items = items.into_iter();
+        return items.try_for_each(|item| collect(item, place, into));
     }
-    let mut object = Object::from_value(value)?;
-    let (group, version) = object
-        .api_version()
-        .rsplit_once('/')
-        .unwrap_or(("", object.api_version()));
-    let mut named = kinds.iter().copied();
-    let named = named.find(|found| found.group == group && found.kind == object.kind());
-    let Some(resource) = named.filter(|found| found.versions.contains(&version)) else {
-        bail!(
-            "apiVersion {}, kind {}: not served here; `kubectl api-resources` lists what is",
-            object.api_version(),
-            object.kind()
-        );
-    };
-    if resource.namespaced && object.namespace().is_empty() {
-        object.set(&["metadata", "namespace"], namespace.into());
-    }
-    into.push(Manifest { resource, object });
+    let (place, object) = (place.to_owned(), Object::from_value(value)?);
+    into.push(Document { place, object });
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use osier_api::resources;
-
     use super::*;
 
     #[test]
