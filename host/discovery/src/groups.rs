@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use osier_api::resources::by_priority;
+use osier_api::resources::{CUSTOM_METRICS, REQUESTS_PER_SECOND, by_priority};
 use osier_api::{Resource, Subresource};
 use serde_json::{Value, json};
 
@@ -220,8 +220,13 @@ fn resource_list(group: &str, version: &str, members: &[Entry<'_>]) -> Value {
 }
 
 fn legacy(resource: &Resource) -> Value {
+    // Of custom metrics, what can be asked for is a metric of pods.
+    let name = match *resource == CUSTOM_METRICS {
+        true => format!("{}/{REQUESTS_PER_SECOND}", resource.plural),
+        false => resource.plural.to_owned(),
+    };
     let mut entry = json!({
-        "name": resource.plural,
+        "name": name,
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
@@ -283,7 +288,7 @@ fn aggregated_resource(resource: &Resource, version: &str) -> Value {
         "Cluster"
     };
     let kind = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
-    let parts: Vec<Value> = resource
+    let mut parts: Vec<Value> = resource
         .subresources
         .iter()
         .map(|named| {
@@ -300,6 +305,11 @@ fn aggregated_resource(resource: &Resource, version: &str) -> Value {
         "singularResource": resource.singular,
         "verbs": resource.verbs,
     });
+    if *resource == CUSTOM_METRICS {
+        let of = kind(resource.group, version, resource.kind);
+        parts.push(json!({"subresource": REQUESTS_PER_SECOND, "responseKind": of, "verbs": resource.verbs}));
+        entry["verbs"] = json!([]);
+    }
     for (field, list) in [
         ("shortNames", json!(resource.short_names)),
         ("categories", json!(resource.categories)),
