@@ -186,7 +186,10 @@ async fn replicas_follow_the_requests_of_the_mesh_without_a_failed_one() {
     let items = told["items"].as_array().unwrap();
     assert!(items.iter().any(|item| item["value"] != "0"), "{told}");
     let listed = person.ok("get --raw /apis/custom.metrics.k8s.io/v1beta2");
-    assert!(listed.contains("\"pods/istio_requests_per_second\""), "{listed}");
+    assert!(
+        listed.contains("\"pods/istio_requests_per_second\""),
+        "{listed}"
+    );
     let shown = person.ok("get hpa echo");
     assert!(shown.contains("/2 "), "{shown}");
     let outcome = load.finish().await;

@@ -31,13 +31,9 @@ async fn what_one_server_acknowledged_the_other_shows() {
         assert_eq!(seen["metadata"], made["metadata"]);
         // The version of one server means the same to the other.
         let revision = made["metadata"]["resourceVersion"].as_str().unwrap();
-        let list = reader.get(&format!(
-            "{MAPS}?resourceVersion={revision}&resourceVersionMatch=Exact"
-        ));
-        assert_eq!(
-            list.await.good()["items"].as_array().unwrap().len(),
-            round + 1
-        );
+        let path = format!("{MAPS}?resourceVersion={revision}&resourceVersionMatch=Exact");
+        let list = reader.get(&path).await.good();
+        assert_eq!(list["items"].as_array().unwrap().len(), round + 1);
         let mut changed = seen.clone();
         changed["data"]["a"] = json!("2");
         reader
