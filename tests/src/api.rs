@@ -9,44 +9,90 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use osier_identity::{Credential, client_config};
 use rustls::pki_types::ServerName;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// One kept connection to the API.
 pub struct Api {
     sender: SendRequest<Full<Bytes>>,
 }
 
+/// One connection with many streams, for calls that take long.
+#[derive(Clone)]
+pub struct Streams {
+    sender: http2::SendRequest<Full<Bytes>>,
+    authority: String,
+}
+
+impl Streams {
+    /// Connects as the kubeconfig's user.
+    pub async fn open(node: &Node) -> Result<Self> {
+        let (authority, credential) = user(node)?;
+        let config = client_config(&authority, Some(&credential))?;
+        let stream = connected(node, config).await?;
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+        let (sender, connection) = handshake.await?;
+        tokio::spawn(connection);
+        Ok(Self {
+            sender,
+            authority: node.address("api")?,
+        })
+    }
+
+    /// Asks; the body of the answer is read by the caller.
+    pub async fn get(&self, path: &str) -> Result<http::Response<hyper::body::Incoming>> {
+        let url = format!("https://{}{path}", self.authority);
+        let request = Request::get(url)
+            .header("accept", "application/json")
+            .body(Full::default())?;
+        let mut sender = self.sender.clone();
+        sender.ready().await?;
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+/// The authority and the user of a node's kubeconfig.
+fn user(node: &Node) -> Result<(String, Credential)> {
+    let text = std::fs::read_to_string(node.kubeconfig())?;
+    let config: Value = serde_saphyr::from_str(&text).context("kubeconfig")?;
+    let cluster = &config["clusters"][0]["cluster"];
+    let user = &config["users"][0]["user"];
+    let credential = Credential {
+        certificate_pem: field(user, "client-certificate-data")?,
+        key_pem: field(user, "client-key-data")?,
+    };
+    Ok((field(cluster, "certificate-authority-data")?, credential))
+}
+
+async fn connected(
+    node: &Node,
+    config: std::sync::Arc<rustls::ClientConfig>,
+) -> Result<TlsStream<TcpStream>> {
+    let address = node.address("api")?;
+    let host = address
+        .rsplit_once(':')
+        .map_or(address.as_str(), |(host, _)| host)
+        .to_owned();
+    let stream = TcpStream::connect(&address)
+        .await
+        .with_context(|| format!("connect to {address}"))?;
+    stream.set_nodelay(true)?;
+    let connecting = TlsConnector::from(config).connect(ServerName::try_from(host)?, stream);
+    Ok(connecting.await?)
+}
+
 impl Api {
     /// Connects as the kubeconfig's user.
     pub async fn open(node: &Node) -> Result<Self> {
-        let address = node.address("api")?;
-        let text = std::fs::read_to_string(node.kubeconfig())?;
-        let config: Value = serde_saphyr::from_str(&text).context("kubeconfig")?;
-        let authority = field(
-            &config["clusters"][0]["cluster"],
-            "certificate-authority-data",
-        )?;
-        let user = &config["users"][0]["user"];
-        let credential = Credential {
-            certificate_pem: field(user, "client-certificate-data")?,
-            key_pem: field(user, "client-key-data")?,
-        };
-        let tls = TlsConnector::from(http1_only(&authority, &credential)?);
-        let host = address
-            .rsplit_once(':')
-            .map_or(address.as_str(), |(host, _)| host)
-            .to_owned();
-        let stream = TcpStream::connect(&address)
-            .await
-            .with_context(|| format!("connect to {address}"))?;
-        stream.set_nodelay(true)?;
-        let stream = tls.connect(ServerName::try_from(host)?, stream).await?;
+        let (authority, credential) = user(node)?;
+        let stream = connected(node, http1_only(&authority, &credential)?).await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(Self { sender })

@@ -3,6 +3,7 @@
 //! Every figure comes from one run on one machine. Where it has two cores, traffic is measured twice: with a core for the server and one
 //! for the load, and with all cores for both.
 
+mod api;
 mod cores;
 mod h2load;
 mod peer;
@@ -41,6 +42,12 @@ struct Bench {
     /// Idle pods whose memory is measured.
     #[arg(long, default_value_t = 1000)]
     pods: usize,
+    /// Watches that are told of the same changes.
+    #[arg(long, default_value_t = 9_900)]
+    watches: usize,
+    /// Stored pods whose memory is measured.
+    #[arg(long, default_value_t = 150_000)]
+    objects: usize,
     /// Where the figures go as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
@@ -57,6 +64,8 @@ enum Part {
     Pods,
     /// The data plane as a reverse proxy, beside its peers.
     Proxy,
+    /// The API server: writes, reads, watches, memory.
+    Api,
 }
 
 #[tokio::main]
@@ -81,6 +90,14 @@ impl Bench {
         }
         if self.wants(Part::Proxy) {
             figures.insert("proxy".into(), proxy::compare(self).await?);
+        }
+        if self.wants(Part::Api) {
+            let mut node = Node::start_with(&Options {
+                binary: Some(self.binary.clone()),
+                ..Options::default()
+            })?;
+            figures.insert("api".into(), api::measure(&node, self).await?);
+            node.terminate()?;
         }
         std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
         println!("\n  as JSON: {}", self.json.display());

@@ -1,0 +1,266 @@
+//! The API server: how long writes, reads and the news of a change take, and what objects hold in memory.
+
+use crate::Bench;
+use crate::process::resident;
+use anyhow::{Result, ensure};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use osier_tests::api::{Api, Streams};
+use osier_tests::{Node, objects};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+/// Callers at the same time.
+const CALLERS: usize = 16;
+/// Watches on one connection.
+const ON_ONE: usize = 100;
+/// Changes in a second that all watches are told of.
+const CHANGES: u32 = 5;
+
+/// Everything that is measured of the API.
+pub(crate) async fn measure(node: &Node, bench: &Bench) -> Result<Value> {
+    let writes = calls(node, bench.seconds, Call::Write).await?;
+    println!("\n  {CALLERS} callers create ConfigMaps of 2 KB: {writes}");
+    let reads = calls(node, bench.seconds, Call::Read).await?;
+    println!("  {CALLERS} callers read one: {reads}");
+    let news = fan_out(node, bench).await?;
+    println!(
+        "  {} watches hear of {CHANGES} changes in a second: {news}",
+        bench.watches
+    );
+    let memory = memory(node, bench.objects).await?;
+    Ok(
+        json!({"writes": writes.json(), "reads": reads.json(), "fan_out": news.json(), "memory": memory}),
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Write,
+    Read,
+}
+
+/// Times of one kind, in milliseconds.
+struct Times {
+    sorted: Vec<f64>,
+    seconds: f64,
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>, took: Duration) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self {
+            sorted: times,
+            seconds: took.as_secs_f64(),
+        }
+    }
+
+    /// The time that so many of a thousand did not exceed.
+    fn at(&self, thousandth: usize) -> f64 {
+        let last = self.sorted.len().saturating_sub(1);
+        let place = (self.sorted.len() * thousandth / 1000).min(last);
+        self.sorted.get(place).copied().unwrap_or(f64::NAN)
+    }
+
+    fn rate(&self) -> f64 {
+        self.sorted.len() as f64 / self.seconds
+    }
+
+    fn json(&self) -> Value {
+        json!({"per_second": self.rate(), "p50_ms": self.at(500), "p99_ms": self.at(990), "max_ms": self.at(1000)})
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rate, half, most, all) = (self.rate(), self.at(500), self.at(990), self.at(1000));
+        write!(
+            formatter,
+            "{rate:.0}/s, p50 {half:.2} ms, p99 {most:.2} ms, max {all:.1} ms"
+        )
+    }
+}
+
+fn map(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"filler": "x".repeat(2000)}})
+}
+
+/// Calls for some seconds.
+async fn calls(node: &Node, seconds: u64, call: Call) -> Result<Times> {
+    let (began, end) = (
+        Instant::now(),
+        Instant::now() + Duration::from_secs(seconds),
+    );
+    let mut callers = Vec::new();
+    for caller in 0..CALLERS {
+        let mut api = Api::open(node).await?;
+        callers.push(tokio::spawn(async move {
+            let mut times = Vec::new();
+            while Instant::now() < end {
+                let name = format!("w{caller}-{}", times.len());
+                let asked = Instant::now();
+                let answer = match call {
+                    Call::Write => api.send("POST", MAPS, Some(&map(&name))).await?,
+                    Call::Read => {
+                        api.send("GET", &format!("{MAPS}/w{caller}-0"), None)
+                            .await?
+                    }
+                };
+                ensure!(answer.status.is_success(), "{}", answer.text());
+                times.push(asked.elapsed().as_secs_f64() * 1e3);
+            }
+            anyhow::Ok(times)
+        }));
+    }
+    let mut all = Vec::new();
+    for caller in callers {
+        all.extend(caller.await??);
+    }
+    Ok(Times::of(all, began.elapsed()))
+}
+
+/// How long after a change was asked for each of many watches has it.
+async fn fan_out(node: &Node, bench: &Bench) -> Result<Times> {
+    let mut api = Api::open(node).await?;
+    api.send("POST", MAPS, Some(&map("news"))).await?;
+    let list = objects::get(node, &format!("{MAPS}?limit=1")).await?;
+    let from = list["metadata"]["resourceVersion"].as_str().unwrap_or("0");
+    let path = format!("{MAPS}?watch=1&fieldSelector=metadata.name=news&resourceVersion={from}");
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let (started, origin) = (Arc::new(AtomicUsize::new(0)), Instant::now());
+    let mut watches = Vec::new();
+    while watches.len() < bench.watches {
+        let streams = Streams::open(node).await?;
+        for _ in 0..ON_ONE.min(bench.watches - watches.len()) {
+            let (times, started) = (times.clone(), started.clone());
+            let (streams, path) = (streams.clone(), path.clone());
+            watches.push(tokio::spawn(async move {
+                let response = streams.get(&path).await?;
+                ensure!(response.status() == StatusCode::OK, "{}", response.status());
+                started.fetch_add(1, Ordering::SeqCst);
+                let mut body = response.into_body();
+                while let Some(Ok(frame)) = body.frame().await {
+                    let now = origin.elapsed().as_secs_f64() * 1e3;
+                    let data = frame.into_data().unwrap_or_default();
+                    let own: Vec<f64> = asked(&data).map(|asked| now - asked).collect();
+                    times.lock().await.extend(own);
+                }
+                anyhow::Ok(())
+            }));
+        }
+    }
+    let begun = || async { Ok((started.load(Ordering::SeqCst) == bench.watches).then_some(())) };
+    osier_tests::until("all watches", Duration::from_secs(120), begun).await?;
+    let began = Instant::now();
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / CHANGES);
+    let mut changes = 0;
+    while began.elapsed() < Duration::from_secs(bench.seconds) {
+        pace.tick().await;
+        let at = origin.elapsed().as_secs_f64() * 1e3;
+        let change = json!({"data": {"at": format!("{at:.3}")}}).to_string();
+        let path = format!("{MAPS}/news");
+        let kind = "application/merge-patch+json";
+        let answer = api.send_as("PATCH", &path, kind, change).await?;
+        ensure!(answer.status.is_success(), "{}", answer.text());
+        changes += 1;
+    }
+    let took = began.elapsed();
+    let wanted = changes * bench.watches;
+    let heard = || async { Ok((times.lock().await.len() >= wanted).then_some(())) };
+    osier_tests::until("all news", Duration::from_secs(60), heard).await?;
+    for watch in watches {
+        watch.abort();
+    }
+    let all = std::mem::take(&mut *times.lock().await);
+    Ok(Times::of(all, took))
+}
+
+/// The moments that the events in some bytes say they were asked for at.
+fn asked(data: &[u8]) -> impl Iterator<Item = f64> {
+    const FIELD: &[u8] = b"\"data\":{\"at\":\"";
+    let places = data.windows(FIELD.len()).enumerate();
+    let places = places
+        .filter(|(_, part)| *part == FIELD)
+        .map(|(place, _)| place + FIELD.len());
+    places.filter_map(|place| {
+        let rest = &data[place..];
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+    })
+}
+
+/// What pods and nodes hold that are stored and on which nothing acts: nobody schedules them.
+async fn memory(node: &Node, count: usize) -> Result<Value> {
+    let before = resident(node.pid()?)?;
+    let pod = |number: usize| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("pod-{number}"), "labels": {"app": format!("app-{}", number % 100)}},
+            "spec": {"schedulerName": "nobody", "containers": [{"name": "main", "image": "registry.example/app:1.0",
+                "env": [{"name": "ZONE", "value": "a"}], "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}]}})
+    };
+    let machine = |number: usize| {
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("machine-{number}")},
+            "status": {"capacity": {"cpu": "8", "memory": "32Gi", "pods": "110"}}})
+    };
+    let began = Instant::now();
+    let mut callers = Vec::new();
+    for caller in 0..CALLERS {
+        let mut api = Api::open(node).await?;
+        callers.push(tokio::spawn(async move {
+            for number in (caller..count).step_by(CALLERS) {
+                // A node for every thirty pods, as in a cluster of 5,000 nodes and 150,000 pods.
+                if number % 30 == 0 {
+                    let made = api
+                        .send("POST", "/api/v1/nodes", Some(&machine(number)))
+                        .await?;
+                    ensure!(made.status.is_success(), "{}", made.text());
+                }
+                let path = "/api/v1/namespaces/default/pods";
+                let made = api.send("POST", path, Some(&pod(number))).await?;
+                ensure!(made.status.is_success(), "{}", made.text());
+            }
+            anyhow::Ok(())
+        }));
+    }
+    for caller in callers {
+        caller.await??;
+    }
+    let took = began.elapsed().as_secs_f64();
+    let after = resident(node.pid()?)?;
+    let (rate, mib) = (count as f64 / took, |kib: u64| kib / 1024);
+    println!(
+        "  {count} pods and {} nodes: {} MiB before, {} MiB after; created at {rate:.0}/s",
+        count / 30,
+        mib(before),
+        mib(after)
+    );
+    Ok(
+        json!({"pods": count, "nodes": count / 30, "before_kib": before, "after_kib": after, "created_per_second": rate}),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_found_in_events() {
+        let data = br#"{"object":{"data":{"at":"12.500","filler":"x"}}}
+{"object":{"data":{"at":"13.000"}}}"#;
+        assert_eq!(asked(data).collect::<Vec<_>>(), [12.5, 13.0]);
+        assert_eq!(asked(b"{}").count(), 0);
+    }
+
+    #[test]
+    fn hundredths_are_of_what_was_measured() {
+        let times = Times::of((1..=1000).map(f64::from).collect(), Duration::from_secs(2));
+        assert_eq!(
+            (times.at(500), times.at(990), times.at(1000)),
+            (501.0, 991.0, 1000.0)
+        );
+        assert!((times.rate() - 500.0).abs() < 0.1);
+    }
+}
