@@ -256,12 +256,12 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 
 /// Debt of issue #4: policy took in hooks and reports; the records of hooks are to move to engine, the VMs and streams of proxy-wasm to a
 /// crate of their own with them. Debt of issue #3: snapshot took in two
-/// front ends more and the balancing; the front ends are to move to a crate of their own above the route model.
+/// front ends more; they are to move to a crate of their own above `routing`.
 /// Debt of issue #6: api has every kind, with its defaults and rules.
 fn owed_lines(name: &str) -> usize {
     match name {
         "policy" => 2_600,
-        "snapshot" => 2000,
+        "snapshot" => 1000,
         "api" => 1500,
         _ => 0,
     }
@@ -346,12 +346,13 @@ fn pure_crates_are_pure() {
         source.path.starts_with("host/structured/")
             || source.path.starts_with("host/api/")
             || source.path.starts_with("host/snapshot/")
+            || source.path.starts_with("host/routing/")
             || source.path.starts_with("host/balancing/")
             || source.path.starts_with("host/scheduling/")
             || source.path.starts_with("host/autoscaling/")
     });
     none(
-        "api, snapshot, balancing, scheduling and autoscaling touch nothing outside their arguments",
+        "api, snapshot, routing, balancing, scheduling and autoscaling touch nothing outside their arguments",
         sources
             .flat_map(|source| {
                 needles

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use osier_balancing::{ConsistentHash, LoadBalancer, Origination, Speaks, Upstream};
 
 use self::made::{Before, Made};
-use crate::endpoint::Endpoint;
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
@@ -16,8 +15,9 @@ use crate::istio::upstream::UpstreamPolicy;
 use crate::policies::Rules;
 use crate::secret::Secrets;
 use crate::seen::Seen;
-use crate::serves::{Key, Port, Serves, key};
-use crate::service::{Cluster, Protocol, Service, ServicePort, ServiceRef, View};
+use osier_routing::endpoint::Endpoint;
+use osier_routing::serves::{Key, Port, Serves, key};
+use osier_routing::service::{Cluster, Protocol, Service, ServicePort, ServiceRef, View};
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {

@@ -14,14 +14,14 @@ use crate::inputs::Inputs;
 use crate::kubernetes::{self, Parts};
 use crate::listeners::{Wishes, listeners};
 use crate::memory::{Memory, key};
-use crate::names;
 use crate::policies::Policies;
 use crate::references;
 use crate::scope::Scopes;
-use crate::service::Service;
 use crate::snapshot::{Names, Snapshot};
 use crate::standing::{ParentStanding, RouteStanding, Standings};
 use crate::table::RouteSet;
+use osier_routing::names;
+use osier_routing::service::Service;
 
 /// Compiles the mesh. `previous` is only a source of parts to share; the result does not depend on it.
 pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {

@@ -10,20 +10,20 @@ use ipnet::IpNet;
 use osier_balancing::Check;
 
 use crate::clusters::Clusters;
-use crate::endpoint::Place;
 use crate::finding::{Finding, FindingKind};
-use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::service_entry::{EntryPort, Outside, Resolution, ServiceEntry};
 use crate::istio::workload_group::WorkloadGroup;
 use crate::kubernetes;
 use crate::memory::Kept;
-use crate::names;
 use crate::policies::{self, Policies};
-use crate::route::ServiceName;
 use crate::secret::Secrets;
-use crate::serves::Serves;
-use crate::service::{Service, ServiceRef};
-use crate::workload::Workload;
+use osier_routing::endpoint::Place;
+use osier_routing::hosts::{HostIndex, HostPattern};
+use osier_routing::names;
+use osier_routing::route::ServiceName;
+use osier_routing::serves::Serves;
+use osier_routing::service::{Service, ServiceRef};
+use osier_routing::workload::Workload;
 
 /// Services outside. Of several for one host, a caller gets its own namespace's, else the oldest that it sees.
 #[derive(Debug, Default)]

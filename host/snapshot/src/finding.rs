@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::kind::Kind;
+use osier_routing::kind::Kind;
 
 /// Why a part of an object is not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,7 +14,7 @@ mod stream_route;
 
 use osier_api::resources::gateway_api as resources;
 
-use crate::kind::Kind;
+use osier_routing::kind::Kind;
 use references::References;
 
 pub(crate) const GATEWAY: Kind = Kind::new(resources::GROUP, "Gateway");

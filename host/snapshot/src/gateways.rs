@@ -1,10 +1,10 @@
 //! What gateway objects ask for, whatever their kind: front ends produce it, `listeners` turns it into listeners.
 
 use crate::finding::Finding;
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
 use crate::listener::{TlsMode, TlsVersion};
 use crate::table::About;
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
 
 /// What one gateway object asks for.
 #[derive(Debug)]

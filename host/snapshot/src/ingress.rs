@@ -13,15 +13,15 @@ use crate::finding::{FindingKind, Findings};
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
-use crate::hosts::HostPattern;
 use crate::inputs::Inputs;
-use crate::kind::Kind;
 use crate::listener::TlsMode;
-use crate::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 use crate::read::Fields;
-use crate::route::{Destination, Route, ServiceName};
-use crate::rules::Rule;
 use crate::table::{About, Binding, HostName, Order, RouteSet};
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
+use osier_routing::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
+use osier_routing::route::{Destination, Route, ServiceName};
+use osier_routing::rules::Rule;
 
 /// The controller that serves ingresses here, as IngressClasses name it.
 pub const INGRESS_CONTROLLER: &str = "osier.dev/ingress-controller";

@@ -22,8 +22,8 @@ pub(crate) mod workload_group;
 
 use osier_api::Object;
 
-use crate::export::Export;
 use crate::read::Fields;
+use osier_routing::export::Export;
 
 /// The group of Istio's traffic kinds.
 const GROUP: &str = "networking.istio.io";

@@ -9,18 +9,18 @@ use osier_api::{Object, duration};
 use serde_json::Value;
 
 use crate::clusters::Clusters;
-use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateway_api::backend_tls::BackendTls;
-use crate::kind::Kind;
-use crate::names;
 use crate::policies::Rules;
 use crate::ready::Ready;
-use crate::route::{Destination, Route, ServiceName};
 use crate::secret::Secrets;
 use crate::seen::Seen;
-use crate::service::{Service, ServicePort, ServiceRef};
-use crate::workload::Workload;
+use osier_routing::export::Export;
+use osier_routing::kind::Kind;
+use osier_routing::names;
+use osier_routing::route::{Destination, Route, ServiceName};
+use osier_routing::service::{Service, ServicePort, ServiceRef};
+use osier_routing::workload::Workload;
 
 /// What a service is made of besides its own object.
 pub(crate) struct Parts<'a> {

@@ -12,59 +12,40 @@ mod assemble;
 mod claims;
 mod clusters;
 mod compile;
-mod cors;
-mod endpoint;
-mod export;
 mod externals;
 mod finding;
 mod gateway_api;
 mod gateways;
-mod headers;
-mod hosts;
 mod ingress;
 mod inputs;
 mod istio;
-mod kind;
 mod kubernetes;
 mod listener;
 mod listeners;
-mod matcher;
 mod memory;
-mod miss;
-mod names;
 mod nodes;
 mod policies;
 mod read;
 mod ready;
 mod references;
-mod route;
-mod rules;
 mod scope;
 mod secret;
 mod seen;
-mod serves;
-mod service;
 mod service_routes;
 mod snapshot;
 mod standing;
 mod table;
-mod workload;
 
 pub use compile::compile;
-pub use cors::{Cors, CorsPolicy};
-pub use endpoint::{Endpoint, InFlight, Place};
 pub use finding::{Finding, FindingKind};
 pub use gateway_api::gateway::CONTROLLER;
 pub use gateways::Refused;
-pub use headers::{HeaderEdits, HeaderOperation};
 pub use ingress::INGRESS_CONTROLLER;
 pub use inputs::{GatewayApi, Inputs};
-pub use kind::Kind;
 pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
-pub use miss::{Miss, Missing};
 pub use nodes::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
@@ -72,17 +53,22 @@ pub use osier_balancing::{
     LocalityRule, Origination, OutlierPolicy, Places, Probe, RetryBudget, Sign, Soundness, Speaks,
     Stand, Trust, Upstream, Warmup, hash_of, is_panic, loads,
 };
-pub use route::{
+pub use osier_routing::cors::{Cors, CorsPolicy};
+pub use osier_routing::endpoint::{Endpoint, InFlight, Place};
+pub use osier_routing::headers::{HeaderEdits, HeaderOperation};
+pub use osier_routing::kind::Kind;
+pub use osier_routing::miss::{Miss, Missing};
+pub use osier_routing::route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
-pub use service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
+pub use osier_routing::service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
+pub use osier_routing::workload::{Workload, workload};
 pub use snapshot::{Origin, RouteMatch, Snapshot};
 pub use standing::{
     Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
     ParentStanding, PolicyFault, PolicyStanding, RouteStanding, Standings, Subject,
 };
-pub use workload::{Workload, workload};
 
 #[cfg(test)]
 mod tests;

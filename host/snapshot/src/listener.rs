@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::hosts::{HostIndex, HostPattern};
-use crate::kind::Kind;
-use crate::route::Forward;
 use crate::table::HostRoutes;
+use osier_routing::hosts::{HostIndex, HostPattern};
+use osier_routing::kind::Kind;
+use osier_routing::route::Forward;
 
 /// Which socket a listener is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateways::{GatewaySet, ServedHost, ServerProtocol, ServerSpec};
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
 use crate::listener::{Application, Listener, ListenerKey};
 use crate::secret::Secrets;
 use crate::standing::{Attachment, GatewayStanding, ParentStanding};
 use crate::table::{About, Binding, HostName, RouteSet};
 use draft::{Draft, ServerDraft};
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
 use redirect::redirect;
 
 /// What listeners are made of.

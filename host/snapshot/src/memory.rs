@@ -25,7 +25,7 @@ use crate::scope::Sidecar;
 use crate::secret::{self, Secrets, TlsSecret};
 use crate::standing::Subject;
 use crate::table::RouteSet;
-use crate::workload::Workload;
+use osier_routing::workload::Workload;
 
 /// What was read from each object, so that an unchanged object is not read again and its value stays shared.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_balancing::Locality;
 
-use crate::workload;
+use osier_routing::workload;
 
 /// Nodes by name.
 #[derive(Debug, Default)]

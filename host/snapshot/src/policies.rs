@@ -8,10 +8,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::hosts::{HostIndex, HostPattern};
 use crate::istio::destination_rule::DestinationPolicy;
-use crate::route::ServiceName;
 use crate::seen::Seen;
+use osier_routing::hosts::{HostIndex, HostPattern};
+use osier_routing::route::ServiceName;
 
 /// The rules that hold for a service, oldest first.
 pub(crate) type Rules = Vec<Arc<DestinationPolicy>>;

@@ -218,7 +218,7 @@ fn seconds(unit: &str) -> Option<f64> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::kind::Kind;
+    use osier_routing::kind::Kind;
     use serde_json::json;
 
     #[test]

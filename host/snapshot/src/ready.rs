@@ -6,11 +6,11 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::endpoint::Place;
 use crate::finding::{FindingKind, Findings};
-use crate::serves::{Port, Serves};
-use crate::service::Protocol;
-use crate::workload::Workload;
+use osier_routing::endpoint::Place;
+use osier_routing::serves::{Port, Serves};
+use osier_routing::service::Protocol;
+use osier_routing::workload::Workload;
 
 /// Where the endpoints of one Service are looked up.
 pub(crate) struct Ready<'a> {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use osier_balancing::Upstream;
 
-use crate::endpoint::Place;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::istio::destination_rule::{self, DestinationPolicy};
-use crate::miss::Missing;
-use crate::route::{Action, Destination, Route, ServiceName};
 use crate::secret::Secrets;
-use crate::service::Cluster;
 use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
+use osier_routing::endpoint::Place;
+use osier_routing::miss::Missing;
+use osier_routing::route::{Action, Destination, Route, ServiceName};
+use osier_routing::service::Cluster;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
 pub(crate) fn check<'a>(

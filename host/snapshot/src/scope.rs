@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::finding::{Finding, FindingKind};
-use crate::hosts::{HostIndex, HostPattern};
 use crate::table::About;
-use crate::workload::Workload;
+use osier_routing::hosts::{HostIndex, HostPattern};
+use osier_routing::workload::Workload;
 
 /// Hosts by port; those without one are for every port that stands nowhere else.
 pub(crate) type Ports = HashMap<Option<u16>, Hosts>;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::matcher::{Matcher, SourceMatch};
-use crate::route::{Action, DirectResponse, Route};
-use crate::rules::{Rule, Rules};
 use crate::table::{Binding, Filed, HostRoutes};
+use osier_routing::matcher::{Matcher, SourceMatch};
+use osier_routing::route::{Action, DirectResponse, Route};
+use osier_routing::rules::{Rule, Rules};
 
 /// For whom a route holds: the callers of a namespace, or everyone; on a port, or every one.
 type Scope<'a> = (Option<&'a str>, Option<u16>);

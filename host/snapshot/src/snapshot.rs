@@ -11,21 +11,21 @@ use http::request::Parts;
 
 use osier_balancing::Locality;
 
-use crate::endpoint::Endpoint;
 use crate::externals::Externals;
-use crate::hosts::HostIndex;
 use crate::listener::{Listener, ListenerKey, Server};
-use crate::matcher::Ask;
 use crate::memory::Memory;
-use crate::miss::{Miss, Missing};
-use crate::names;
-use crate::route::{Destination, Route, ServiceName};
-use crate::rules::Rule;
 use crate::scope::{Scope, Scopes};
-use crate::service::{Cluster, ClusterIp, Service, ServicePort};
 use crate::standing::Standings;
 use crate::table::{HostRoutes, HostSeen};
-use crate::workload::Workload;
+use osier_routing::endpoint::Endpoint;
+use osier_routing::hosts::HostIndex;
+use osier_routing::matcher::Ask;
+use osier_routing::miss::{Miss, Missing};
+use osier_routing::names;
+use osier_routing::route::{Destination, Route, ServiceName};
+use osier_routing::rules::Rule;
+use osier_routing::service::{Cluster, ClusterIp, Service, ServicePort};
+use osier_routing::workload::Workload;
 
 /// Services of one namespace by name; a pod with a host name behind a headless one stands here as `host.name`.
 pub(crate) type Names = HashMap<Arc<str>, Arc<Service>>;
@@ -381,21 +381,6 @@ impl Snapshot {
         let services = self.services().chain(self.externals.services());
         let ports = services.flat_map(|service| &service.ports);
         ports.flat_map(|port| &port.cluster.endpoints)
-    }
-}
-
-impl Service {
-    /// The port that callers call by this number.
-    pub fn port(&self, port: u16) -> Option<&ServicePort> {
-        self.ports.iter().find(|p| p.port == port)
-    }
-
-    fn port_for(&self, wanted: Option<u16>, used: u16) -> Option<&ServicePort> {
-        match (wanted, self.ports.as_slice()) {
-            (Some(port), _) => self.port(port),
-            (None, [only]) => Some(only),
-            (None, _) => self.port(used),
-        }
     }
 }
 

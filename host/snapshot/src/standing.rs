@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::gateways::Refused;
-use crate::kind::Kind;
 use crate::listener::ListenerKey;
+use osier_routing::kind::Kind;
 
 pub use conditions::{Condition, GatewayConditions, Opening};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use osier_balancing::{Balancing, Ejections, OutlierPolicy, Upstream};
 
-use crate::service::{Cluster, Manner};
+use osier_routing::service::{Cluster, Manner};
 
 /// Clusters of one subset.
 #[derive(Default)]

@@ -8,11 +8,11 @@ use osier_balancing::Trust;
 
 use super::GATEWAY;
 use super::backend_tls::BackendTls;
-use crate::endpoint::Place;
-use crate::route::{Action, ServiceName};
 use crate::snapshot::Snapshot;
 use crate::standing::{Attachment, ParentStanding, PolicyFault, PolicyStanding};
 use crate::table::{Binding, RouteSet};
+use osier_routing::endpoint::Place;
+use osier_routing::route::{Action, ServiceName};
 
 /// What became of each policy. `parents` are those of the route sets, in their order.
 pub(crate) fn standings(

@@ -9,12 +9,12 @@ use http::{HeaderValue, StatusCode};
 
 use super::Context;
 use super::routes::destination;
-use crate::cors::CorsPolicy;
 use crate::finding::FindingKind;
-use crate::headers::{HeaderEdits, HeaderOperation};
-use crate::matcher::StringMatch;
 use crate::read::Fields;
-use crate::route::{
+use osier_routing::cors::CorsPolicy;
+use osier_routing::headers::{HeaderEdits, HeaderOperation};
+use osier_routing::matcher::StringMatch;
+use osier_routing::route::{
     DerivePort, Destination, Mirror, PathRewrite, Percentage, Redirect, Retries, Rewrite, Route,
 };
 

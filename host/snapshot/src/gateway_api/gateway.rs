@@ -15,11 +15,11 @@ use crate::finding::FindingKind;
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, Refused, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
 use crate::listener::TlsMode;
 use crate::read::Fields;
 use crate::table::About;
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
 
 /// The controller that serves gateways here, as GatewayClasses name it.
 pub const CONTROLLER: &str = "osier.dev/gateway-controller";

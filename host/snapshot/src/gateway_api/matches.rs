@@ -2,8 +2,8 @@
 
 use http::HeaderName;
 
-use crate::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 use crate::read::Fields;
+use osier_routing::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 
 /// The source of rules for whoever their object binds to.
 pub(super) fn everywhere() -> SourceMatch {

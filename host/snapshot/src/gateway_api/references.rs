@@ -8,7 +8,7 @@ use osier_api::Object;
 use serde_json::Value;
 
 use crate::inputs::Inputs;
-use crate::kind::Kind;
+use osier_routing::kind::Kind;
 
 /// Objects that others refer to.
 pub(crate) struct References<'a> {

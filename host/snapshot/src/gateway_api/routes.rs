@@ -11,10 +11,10 @@ use super::{
     stream_route,
 };
 use crate::finding::FindingKind;
-use crate::kind::Kind;
 use crate::read::Fields;
-use crate::route::{Action, Destination, Forward, ServiceName, Weighted};
 use crate::table::{About, Order, RouteSet};
+use osier_routing::kind::Kind;
+use osier_routing::route::{Action, Destination, Forward, ServiceName, Weighted};
 
 /// The most that one backend may weigh, by the API's definition.
 const MOST_WEIGHT: u32 = 1_000_000;
@@ -101,7 +101,7 @@ pub(super) fn refusal(reason: &str) -> Action {
     let only = Weighted {
         destination: Destination::nowhere(reason),
         weight: 1,
-        headers: crate::headers::HeaderEdits::default(),
+        headers: osier_routing::headers::HeaderEdits::default(),
     };
     Action::Forward(Forward {
         destinations: vec![only],

@@ -2,8 +2,8 @@
 
 use super::{Context, matches, routes};
 use crate::read::Fields;
-use crate::route::Action;
 use crate::table::{RouteSet, StreamRule};
+use osier_routing::route::Action;
 
 /// Reads the rules. Nothing tells connections of one listener and host apart, so that the first rule takes them.
 pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {

@@ -9,9 +9,9 @@ use super::destinations::{self, percentage};
 use super::headers::edits;
 use super::matches::find_regex;
 use super::{Context, cors, retries};
-use crate::headers::{HeaderEdits, HeaderOperation};
 use crate::read::Fields;
-use crate::route::{
+use osier_routing::headers::{HeaderEdits, HeaderOperation};
+use osier_routing::route::{
     Abort, Action, Delay, DerivePort, DirectResponse, Fault, PathRewrite, Redirect, Rewrite, Route,
     Weighted,
 };

@@ -3,9 +3,9 @@
 use http::HeaderValue;
 
 use super::matches::string_match;
-use crate::cors::CorsPolicy;
-use crate::matcher::StringMatch;
 use crate::read::Fields;
+use osier_routing::cors::CorsPolicy;
+use osier_routing::matcher::StringMatch;
 
 pub(super) fn compile(fields: &mut Fields<'_>) -> CorsPolicy {
     CorsPolicy {

@@ -9,11 +9,11 @@ use crate::finding::{FindingKind, Findings};
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
 use crate::listener::{TlsMode, TlsVersion};
 use crate::read::Fields;
 use crate::table::About;
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "Gateway");
 

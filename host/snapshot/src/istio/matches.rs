@@ -5,8 +5,8 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::finding::FindingKind;
-use crate::matcher::{Matcher, PathMatch, REGEX_BYTES, SourceMatch, StringMatch};
 use crate::read::Fields;
+use osier_routing::matcher::{Matcher, PathMatch, REGEX_BYTES, SourceMatch, StringMatch};
 
 /// The reserved gateway name that stands for calls between pods.
 pub(super) const MESH: &str = "mesh";

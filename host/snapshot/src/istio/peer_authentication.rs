@@ -6,8 +6,8 @@
 use osier_api::Object;
 
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::kind::Kind;
 use crate::read::Fields;
+use osier_routing::kind::Kind;
 
 const KIND: Kind = Kind::new("security.istio.io", "PeerAuthentication");
 

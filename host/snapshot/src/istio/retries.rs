@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use crate::read::Fields;
-use crate::route::{Retries, RetryOn};
+use osier_routing::route::{Retries, RetryOn};
 
 /// What Istio retries on when the object does not say.
 const DEFAULT_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,503";

@@ -9,15 +9,15 @@ use osier_api::Object;
 use osier_balancing::Locality;
 
 use super::{GROUP, workload_group};
-use crate::endpoint::Place;
-use crate::export::Export;
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::kind::Kind;
 use crate::read::Fields;
 use crate::ready;
-use crate::serves::{Port, Serves};
 use crate::table::About;
-use crate::workload::Workload;
+use osier_routing::endpoint::Place;
+use osier_routing::export::Export;
+use osier_routing::kind::Kind;
+use osier_routing::serves::{Port, Serves};
+use osier_routing::workload::Workload;
 
 const ENTRY: Kind = Kind::new(GROUP, "ServiceEntry");
 const WORKLOAD: Kind = Kind::new(GROUP, "WorkloadEntry");

@@ -6,12 +6,12 @@ use osier_api::Object;
 
 use super::GROUP;
 use crate::finding::FindingKind;
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
-use crate::names;
 use crate::read::Fields;
 use crate::scope::{Hosts, Ports, Scope, Sidecar};
 use crate::table::About;
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
+use osier_routing::names;
 
 const KIND: Kind = Kind::new(GROUP, "Sidecar");
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Context, destinations, matches};
 use crate::finding::FindingKind;
-use crate::hosts::HostPattern;
-use crate::matcher::SourceMatch;
 use crate::read::Fields;
-use crate::route::Forward;
 use crate::table::StreamRule;
+use osier_routing::hosts::HostPattern;
+use osier_routing::matcher::SourceMatch;
+use osier_routing::route::Forward;
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]

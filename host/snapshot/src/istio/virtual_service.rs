@@ -9,12 +9,12 @@ use super::matches::{MESH, gateway_name};
 use super::streams::{self, Place};
 use super::{Context, GROUP, actions, gateway, matches};
 use crate::finding::{FindingKind, Findings};
-use crate::hosts::HostPattern;
-use crate::kind::Kind;
-use crate::matcher::{Matcher, SourceMatch};
 use crate::read::Fields;
-use crate::rules::Rule;
 use crate::table::{About, Binding, HostName, RouteSet};
+use osier_routing::hosts::HostPattern;
+use osier_routing::kind::Kind;
+use osier_routing::matcher::{Matcher, SourceMatch};
+use osier_routing::rules::Rule;
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "VirtualService");
 

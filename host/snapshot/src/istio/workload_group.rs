@@ -9,8 +9,8 @@ use osier_balancing::{Check, Probe};
 
 use super::GROUP;
 use crate::finding::{Finding, Findings};
-use crate::kind::Kind;
 use crate::read::Fields;
+use osier_routing::kind::Kind;
 
 pub(crate) const NAME: &str = "WorkloadGroup";
 const KIND: Kind = Kind::new(GROUP, NAME);

@@ -2,9 +2,9 @@
 
 use super::{Drafts, Placed, common};
 use crate::gateways::{GatewaySet, ServerSpec};
-use crate::kind::Kind;
 use crate::standing::{Attachment, GatewayStanding, ListenerStanding};
 use crate::table::{About, RouteSet};
+use osier_routing::kind::Kind;
 
 /// Attaches a route to the servers that it names; says why not, if to none.
 pub(super) fn attach(set: &RouteSet, placed: &mut [&mut Placed]) -> Attachment {

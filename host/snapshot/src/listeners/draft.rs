@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::tls;
 use crate::finding::{FindingKind, Findings};
 use crate::gateways::{ServerProtocol, ServerSpec};
-use crate::hosts::{HostIndex, HostPattern};
 use crate::listener::{
     Application, Listener, ListenerKey, Server, ServerOrigin, StreamRoute, Tls, Transport,
 };
 use crate::secret::Secrets;
 use crate::table::{About, Binding, ByHost, Filed, RouteSet, index};
+use osier_routing::hosts::{HostIndex, HostPattern};
 
 /// A socket, and who wants what on it.
 pub(super) struct Draft {

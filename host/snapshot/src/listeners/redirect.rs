@@ -6,10 +6,10 @@ use http::StatusCode;
 use http::uri::Scheme;
 
 use crate::gateways::{GatewaySet, ServedHost, ServerProtocol, ServerSpec};
-use crate::matcher::{Matcher, SourceMatch};
-use crate::route::{Action, DerivePort, Redirect, Route};
-use crate::rules::Rule;
 use crate::table::{Binding, RouteSet};
+use osier_routing::matcher::{Matcher, SourceMatch};
+use osier_routing::route::{Action, DerivePort, Redirect, Route};
+use osier_routing::rules::Rule;
 
 /// A route that sends every request of a server to `https`: to the port of the gateway that takes the same hosts there.
 pub(super) fn redirect(gateway: &GatewaySet, spec: &ServerSpec) -> (Arc<RouteSet>, Binding) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::route::ServiceName;
 
 /// Splits an authority into a lower-case host (no trailing dot, no brackets) and a port.
-pub(crate) fn split_authority(authority: &str) -> (Cow<'_, str>, Option<u16>) {
+pub fn split_authority(authority: &str) -> (Cow<'_, str>, Option<u16>) {
     let authority = authority
         .rsplit_once('@')
         .map_or(authority, |(_, rest)| rest);
@@ -35,7 +35,7 @@ fn lower(host: &str) -> Cow<'_, str> {
 }
 
 /// Reads `name`, `name.namespace`, `name.namespace.svc` and the full name as (name, namespace); the first is relative.
-pub(crate) fn service_of<'a>(
+pub fn service_of<'a>(
     host: &'a str,
     relative_to: Option<&'a str>,
     domain: &str,
@@ -60,10 +60,7 @@ pub(crate) fn service_of<'a>(
 
 /// Reads `host.name` and `host.name.namespace` as the host of a pod behind a headless service, (`host.name`, namespace); the first
 /// is relative.
-pub(crate) fn pod_of<'a>(
-    host: &'a str,
-    relative_to: Option<&'a str>,
-) -> Option<(&'a str, &'a str)> {
+pub fn pod_of<'a>(host: &'a str, relative_to: Option<&'a str>) -> Option<(&'a str, &'a str)> {
     match host.bytes().filter(|byte| *byte == b'.').count() {
         1 => Some((host, relative_to?)),
         2 => host.rsplit_once('.'),
@@ -72,13 +69,13 @@ pub(crate) fn pod_of<'a>(
 }
 
 /// A service's full name.
-pub(crate) fn full_name(name: &str, namespace: &str, domain: &str) -> String {
+pub fn full_name(name: &str, namespace: &str, domain: &str) -> String {
     format!("{name}.{namespace}.svc.{domain}")
 }
 
 /// What a host in a manifest of `namespace` stands for. `a.b` may be a service or a site; it is read as a service, and if there is
 /// none the reference check says so.
-pub(crate) fn meaning(host: &str, namespace: &str, domain: &str) -> ServiceName {
+pub fn meaning(host: &str, namespace: &str, domain: &str) -> ServiceName {
     let host = host.to_ascii_lowercase();
     match service_of(&host, Some(namespace), domain) {
         Some((name, of)) => ServiceName::Mesh {

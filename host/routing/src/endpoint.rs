@@ -47,7 +47,7 @@ impl Endpoint {
     }
 
     /// An endpoint without load. One that is checked gets no calls before its first success.
-    pub(crate) fn at(
+    pub fn at(
         (place, port): (Place, u16),
         workload: Arc<Workload>,
         (weight, check): (u32, Option<Arc<Check>>),
@@ -86,7 +86,7 @@ impl Endpoint {
     }
 
     /// A name that no other endpoint of the cluster has, and the weight: what consistent hashing knows of it.
-    pub(crate) fn seat(&self) -> Seat {
+    pub fn seat(&self) -> Seat {
         let Workload {
             namespace, name, ..
         } = &*self.workload;

@@ -14,9 +14,11 @@ use crate::route::Route;
 
 /// A condition and what happens when it holds.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) matcher: Matcher,
-    pub(crate) route: Arc<Route>,
+pub struct Rule {
+    /// The condition.
+    pub matcher: Matcher,
+    /// What happens.
+    pub route: Arc<Route>,
 }
 
 /// Positions of rules, ascending.
@@ -27,7 +29,7 @@ type ByValue = HashMap<Box<[u8]>, Positions>;
 
 /// Ordered rules with their index.
 #[derive(Debug, Default)]
-pub(crate) struct Rules {
+pub struct Rules {
     rules: Vec<Rule>,
     exact: HashMap<Box<str>, Positions>,
     prefix: HashMap<Box<str>, Positions>,
@@ -37,7 +39,8 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn new(rules: Vec<Rule>) -> Self {
+    /// Indexes rules; the first that matches wins.
+    pub fn new(rules: Vec<Rule>) -> Self {
         let mut this = Self::default();
         for (position, rule) in (0..).zip(&rules) {
             this.file(position, &rule.matcher);
@@ -87,7 +90,7 @@ impl Rules {
     }
 
     /// The first rule that matches.
-    pub(crate) fn find(&self, ask: &Ask<'_>) -> Option<&Rule> {
+    pub fn find(&self, ask: &Ask<'_>) -> Option<&Rule> {
         let path = ask.path();
         let mut best = None;
         self.search(self.exact.get(path), ask, &mut best);
@@ -140,10 +143,9 @@ impl Rules {
         }
     }
 
-    /// What [`Rules::find`] must equal.
-    #[cfg(test)]
-    pub(crate) fn find_slowly(&self, ask: &Ask<'_>) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.matcher.matches(ask))
+    /// The rules, in order.
+    pub fn all(&self) -> &[Rule] {
+        &self.rules
     }
 }
 

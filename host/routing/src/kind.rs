@@ -14,9 +14,11 @@ pub struct Kind {
 }
 
 impl Kind {
-    pub(crate) const SERVICE: Self = Self::new("", "Service");
+    /// A Service of the core group.
+    pub const SERVICE: Self = Self::new("", "Service");
 
-    pub(crate) const fn new(group: &'static str, name: &'static str) -> Self {
+    /// A kind by its group and name.
+    pub const fn new(group: &'static str, name: &'static str) -> Self {
         Self { group, name }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 /// The namespaces that see an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Export {
+pub enum Export {
     /// All.
     #[default]
     Everywhere,
@@ -15,7 +15,7 @@ pub(crate) enum Export {
 impl Export {
     /// Reads the words of an object in namespace `own`: `.` is its own namespace, `*` is every one, `~` is none. Nothing said is
     /// every one (<https://istio.io/latest/docs/reference/config/networking/virtual-service/#VirtualService>).
-    pub(crate) fn read<'a>(words: impl IntoIterator<Item = &'a str>, own: &str) -> Self {
+    pub fn read<'a>(words: impl IntoIterator<Item = &'a str>, own: &str) -> Self {
         let mut words = words.into_iter().peekable();
         if words.peek().is_none() {
             return Self::Everywhere;
@@ -36,7 +36,7 @@ impl Export {
     }
 
     /// Whether a namespace sees the object.
-    pub(crate) fn reaches(&self, namespace: &str) -> bool {
+    pub fn reaches(&self, namespace: &str) -> bool {
         match self {
             Self::Everywhere => true,
             Self::To(namespaces) => namespaces.iter().any(|name| **name == *namespace),
@@ -44,12 +44,12 @@ impl Export {
     }
 
     /// Whether every namespace sees the object, those too that nobody has named.
-    pub(crate) fn is_everywhere(&self) -> bool {
+    pub fn is_everywhere(&self) -> bool {
         *self == Self::Everywhere
     }
 
     /// The namespaces that are named one by one.
-    pub(crate) fn named(&self) -> &[Arc<str>] {
+    pub fn named(&self) -> &[Arc<str>] {
         match self {
             Self::Everywhere => &[],
             Self::To(namespaces) => namespaces,

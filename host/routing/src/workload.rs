@@ -69,10 +69,7 @@ impl Workload {
     }
 
     /// What is known of a workload that is no pod: its name in a namespace. It has no identity of the mesh, hence no principal.
-    pub(crate) fn outside(
-        (namespace, name): (&str, &str),
-        labels: BTreeMap<String, String>,
-    ) -> Self {
+    pub fn outside((namespace, name): (&str, &str), labels: BTreeMap<String, String>) -> Self {
         let none: Arc<str> = Arc::from("");
         let mut this = Self {
             namespace: namespace.into(),
@@ -113,7 +110,7 @@ pub fn workload(pod: &Object, trust_domain: &str) -> Arc<Workload> {
 }
 
 /// The labels of an object.
-pub(crate) fn labels(pod: &Object) -> BTreeMap<String, String> {
+pub fn labels(pod: &Object) -> BTreeMap<String, String> {
     let map = pod.get(&["metadata", "labels"]).and_then(|v| v.as_object());
     let pairs = map.into_iter().flatten();
     pairs

@@ -18,19 +18,19 @@ use crate::matcher::StringMatch;
 #[derive(Clone, Debug, Default)]
 pub struct CorsPolicy {
     /// Allowed origins; the exact text `*` allows every one.
-    pub(crate) origins: Vec<StringMatch>,
+    pub origins: Vec<StringMatch>,
     /// Whether a call may carry credentials.
-    pub(crate) credentials: bool,
+    pub credentials: bool,
     /// `Access-Control-Allow-Methods` of a preflight's answer.
-    pub(crate) methods: Option<HeaderValue>,
+    pub methods: Option<HeaderValue>,
     /// `Access-Control-Allow-Headers` of a preflight's answer.
-    pub(crate) headers: Option<HeaderValue>,
+    pub headers: Option<HeaderValue>,
     /// `Access-Control-Expose-Headers` of a call's answer.
-    pub(crate) expose: Option<HeaderValue>,
+    pub expose: Option<HeaderValue>,
     /// `Access-Control-Max-Age` of a preflight's answer.
-    pub(crate) max_age: Option<HeaderValue>,
+    pub max_age: Option<HeaderValue>,
     /// Whether the preflight of an origin that is not allowed is answered here, without any permission, instead of going on.
-    pub(crate) ignore_unmatched: bool,
+    pub ignore_unmatched: bool,
 }
 
 /// What a policy says to one request.

@@ -43,9 +43,25 @@ pub struct Service {
     /// How long calls wait for a pod when there is none, if they do.
     pub hold: Option<Duration>,
     /// Which namespaces may call it.
-    pub(crate) export: Export,
+    pub export: Export,
     /// Where a request goes when no route object speaks of this service: to itself.
     pub default_route: Arc<Route>,
+}
+
+impl Service {
+    /// The port that callers call by this number.
+    pub fn port(&self, port: u16) -> Option<&ServicePort> {
+        self.ports.iter().find(|p| p.port == port)
+    }
+
+    /// The port that a destination means: the one that it names, the only one, or the one that the caller used.
+    pub fn port_for(&self, wanted: Option<u16>, used: u16) -> Option<&ServicePort> {
+        match (wanted, self.ports.as_slice()) {
+            (Some(port), _) => self.port(port),
+            (None, [only]) => Some(only),
+            (None, _) => self.port(used),
+        }
+    }
 }
 
 /// One port of a service.
@@ -62,21 +78,21 @@ pub struct ServicePort {
     /// The endpoints by subset name.
     pub subsets: HashMap<Arc<str>, Arc<Cluster>>,
     /// What it is to callers of namespaces for which other DestinationRules hold.
-    pub(crate) views: HashMap<Arc<str>, Arc<View>>,
+    pub views: HashMap<Arc<str>, Arc<View>>,
 }
 
 /// A port as some callers see it.
 #[derive(Debug)]
-pub(crate) struct View {
+pub struct View {
     /// Every ready endpoint.
-    pub(crate) cluster: Arc<Cluster>,
+    pub cluster: Arc<Cluster>,
     /// The endpoints by subset name.
-    pub(crate) subsets: HashMap<Arc<str>, Arc<Cluster>>,
+    pub subsets: HashMap<Arc<str>, Arc<Cluster>>,
 }
 
 impl View {
     /// Every cluster.
-    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         std::iter::once(&self.cluster).chain(self.subsets.values())
     }
 
@@ -87,7 +103,7 @@ impl View {
 
 impl ServicePort {
     /// The endpoints of a subset, or all, as the callers of a namespace see them.
-    pub(crate) fn seen_by(&self, namespace: &str, subset: Option<&str>) -> Option<&Arc<Cluster>> {
+    pub fn seen_by(&self, namespace: &str, subset: Option<&str>) -> Option<&Arc<Cluster>> {
         let view = self.views.get(namespace);
         match subset {
             None => Some(view.map_or(&self.cluster, |view| &view.cluster)),
@@ -96,13 +112,14 @@ impl ServicePort {
     }
 
     /// Every cluster, whoever sees it.
-    pub(crate) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
+    pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         let views = self.views.values().flat_map(|view| view.clusters());
         let own = std::iter::once(&self.cluster).chain(self.subsets.values());
         own.chain(views)
     }
 
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    /// Whether nothing changed.
+    pub fn same(&self, other: &Self) -> bool {
         let view = |(name, view): (&Arc<str>, &Arc<View>)| {
             let other = other.views.get(name);
             other.is_some_and(|other| view.same(other))
@@ -166,11 +183,11 @@ pub struct Cluster {
 }
 
 /// How a cluster is called.
-pub(crate) type Manner = (Arc<Balancing>, Arc<Upstream>);
+pub type Manner = (Arc<Balancing>, Arc<Upstream>);
 
 impl Cluster {
     /// A cluster of which nothing is known yet; [`Cluster::finish`] makes it whole.
-    pub(crate) fn new(
+    pub fn new(
         name: Arc<str>,
         service: Arc<ServiceRef>,
         endpoints: Vec<Arc<Endpoint>>,
@@ -220,7 +237,7 @@ impl Cluster {
     }
 
     /// Continues where `previous` stood, so that recompiling does not restart the round, or forget the load and who failed.
-    pub(crate) fn finish(&mut self, previous: Option<&Cluster>) {
+    pub fn finish(&mut self, previous: Option<&Cluster>) {
         if let Some(previous) = previous {
             self.turn = AtomicUsize::new(previous.turn.load(Ordering::Relaxed));
             self.load = Arc::clone(&previous.load);
@@ -231,13 +248,13 @@ impl Cluster {
     }
 
     /// Begins with what `before` knew of who failed, and learns by itself from now on.
-    pub(crate) fn learn_apart(&mut self, before: &Cluster) {
+    pub fn learn_apart(&mut self, before: &Cluster) {
         self.ejections = Arc::new(before.ejections.fork());
         self.health = self.known(Some(before), |health| Arc::new(health.fork()));
     }
 
     /// Learns who fails together with `other`, which judges the same endpoints by the same policy.
-    pub(crate) fn learn_with(&mut self, other: &Cluster) {
+    pub fn learn_with(&mut self, other: &Cluster) {
         self.ejections = Arc::clone(&other.ejections);
         self.health = other.health.clone();
     }
@@ -269,7 +286,8 @@ impl Cluster {
         Some(kept.unwrap_or_else(|| Arc::new(HashTable::build(method, &own))))
     }
 
-    pub(crate) fn same(&self, other: &Self) -> bool {
+    /// Whether nothing changed but the load.
+    pub fn same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.balancing == other.balancing
             && self.upstream == other.upstream
@@ -277,7 +295,7 @@ impl Cluster {
     }
 
     /// Whether both have the same endpoints, in the same order.
-    pub(crate) fn has_the_endpoints_of(&self, other: &Self) -> bool {
+    pub fn has_the_endpoints_of(&self, other: &Self) -> bool {
         let pair = |(a, b): (&Arc<Endpoint>, &Arc<Endpoint>)| Arc::ptr_eq(a, b);
         self.endpoints.len() == other.endpoints.len()
             && self.endpoints.iter().zip(&other.endpoints).all(pair)

@@ -10,11 +10,11 @@ use regex::{Regex, RegexBuilder};
 use crate::workload::Workload;
 
 /// The compiled size that one expression may take.
-pub(crate) const REGEX_BYTES: usize = 1 << 20;
+pub const REGEX_BYTES: usize = 1 << 20;
 
 /// A condition on one string.
 #[derive(Clone, Debug)]
-pub(crate) enum StringMatch {
+pub enum StringMatch {
     /// Any value, as long as there is one.
     Present,
     /// This value.
@@ -30,17 +30,18 @@ pub(crate) enum StringMatch {
 
 impl StringMatch {
     /// An expression in RE2's syntax that matches the whole value.
-    pub(crate) fn whole(text: &str) -> Result<Self, regex::Error> {
+    pub fn whole(text: &str) -> Result<Self, regex::Error> {
         let mut builder = RegexBuilder::new(&format!("^(?:{text})$"));
         builder.size_limit(REGEX_BYTES).build().map(Self::Regex)
     }
 
     /// A path's first segments, with or without a slash at the end.
-    pub(crate) fn segments(path: &str) -> Self {
+    pub fn segments(path: &str) -> Self {
         Self::Segments(path.strip_suffix('/').unwrap_or(path).into())
     }
 
-    pub(crate) fn matches(&self, value: &str) -> bool {
+    /// Whether a value fulfils the condition.
+    pub fn matches(&self, value: &str) -> bool {
         match self {
             Self::Present => true,
             Self::Exact(text) => **text == *value,
@@ -55,9 +56,11 @@ impl StringMatch {
 
 /// A condition on the path, with the choice to ignore ASCII case.
 #[derive(Clone, Debug)]
-pub(crate) struct PathMatch {
-    pub(crate) text: StringMatch,
-    pub(crate) ignore_case: bool,
+pub struct PathMatch {
+    /// The condition.
+    pub text: StringMatch,
+    /// Whether upper and lower case are the same.
+    pub ignore_case: bool,
 }
 
 impl PathMatch {
@@ -72,7 +75,7 @@ impl PathMatch {
     }
 
     /// How many bytes of a matching path are "the matched prefix".
-    pub(crate) fn prefix_length(&self) -> Option<usize> {
+    pub fn prefix_length(&self) -> Option<usize> {
         match &self.text {
             StringMatch::Prefix(text) | StringMatch::Segments(text) => Some(text.len()),
             _ => None,
@@ -92,50 +95,67 @@ impl PathMatch {
 
 /// The conditions of one rule: all must hold; an absent one always does.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Matcher {
-    pub(crate) path: Option<PathMatch>,
-    pub(crate) method: Option<StringMatch>,
-    pub(crate) scheme: Option<StringMatch>,
-    pub(crate) authority: Option<StringMatch>,
-    pub(crate) headers: Vec<(HeaderName, StringMatch)>,
-    pub(crate) without_headers: Vec<(HeaderName, StringMatch)>,
-    pub(crate) query: Vec<(Box<str>, StringMatch)>,
-    pub(crate) port: Option<u16>,
-    pub(crate) source: SourceMatch,
+pub struct Matcher {
+    /// On the path.
+    pub path: Option<PathMatch>,
+    /// On the method.
+    pub method: Option<StringMatch>,
+    /// On the scheme.
+    pub scheme: Option<StringMatch>,
+    /// On the authority, without its port.
+    pub authority: Option<StringMatch>,
+    /// On headers that must be there.
+    pub headers: Vec<(HeaderName, StringMatch)>,
+    /// On headers: none of these may hold.
+    pub without_headers: Vec<(HeaderName, StringMatch)>,
+    /// On parameters of the query.
+    pub query: Vec<(Box<str>, StringMatch)>,
+    /// On the port that the request came to.
+    pub port: Option<u16>,
+    /// On where it comes from.
+    pub source: SourceMatch,
 }
 
 /// Conditions on where a request comes from.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SourceMatch {
-    pub(crate) labels: Vec<(String, String)>,
-    pub(crate) namespace: Option<Box<str>>,
+pub struct SourceMatch {
+    /// Labels of the calling pod.
+    pub labels: Vec<(String, String)>,
+    /// The namespace of the calling pod.
+    pub namespace: Option<Box<str>>,
     /// Whether the rule is for calls between pods.
-    pub(crate) mesh: bool,
+    pub mesh: bool,
     /// Whether the rule is for gateways.
-    pub(crate) gateway: bool,
+    pub gateway: bool,
     /// Only for these gateways of the object, as (namespace, name); empty is all of them.
-    pub(crate) gateways: Vec<(String, String)>,
+    pub gateways: Vec<(String, String)>,
 }
 
 /// A request, as conditions see it.
 #[derive(Debug)]
-pub(crate) struct Ask<'a> {
-    pub(crate) head: &'a Parts,
-    pub(crate) host: Cow<'a, str>,
-    pub(crate) port: u16,
-    pub(crate) source: Option<&'a Workload>,
+pub struct Ask<'a> {
+    /// Its head.
+    pub head: &'a Parts,
+    /// Its host, in lower case.
+    pub host: Cow<'a, str>,
+    /// The port that it came to.
+    pub port: u16,
+    /// The calling pod, if it is one.
+    pub source: Option<&'a Workload>,
     /// Rules compared so far: the work of a lookup, held by tests.
-    pub(crate) compared: Cell<u32>,
+    pub compared: Cell<u32>,
 }
 
 impl Ask<'_> {
-    pub(crate) fn path(&self) -> &str {
+    /// Its path, without the query.
+    pub fn path(&self) -> &str {
         self.head.uri.path()
     }
 }
 
 impl Matcher {
-    pub(crate) fn matches(&self, ask: &Ask<'_>) -> bool {
+    /// Whether all conditions hold.
+    pub fn matches(&self, ask: &Ask<'_>) -> bool {
         ask.compared.set(ask.compared.get() + 1);
         let holds = |condition: &Option<StringMatch>, value: &str| {
             condition.as_ref().is_none_or(|c| c.matches(value))
@@ -168,7 +188,7 @@ impl Matcher {
 
     /// How narrow the conditions are, by the Gateway API's precedence: the path, a method, the number of headers, the number of query
     /// parameters. The greater one comes first.
-    pub(crate) fn narrowness(&self) -> ((u8, usize), bool, usize, usize) {
+    pub fn narrowness(&self) -> ((u8, usize), bool, usize, usize) {
         let path = self.path.as_ref().map(PathMatch::narrowness);
         (
             path.unwrap_or_default(),
@@ -179,7 +199,7 @@ impl Matcher {
     }
 
     /// True if every request matches.
-    pub(crate) fn is_catch_all(&self) -> bool {
+    pub fn is_catch_all(&self) -> bool {
         let any_path = match &self.path {
             None => true,
             Some(PathMatch {
@@ -207,7 +227,7 @@ impl Matcher {
 
 impl SourceMatch {
     /// Whether the rule is for this one of its object's gateways.
-    pub(crate) fn is_for(&self, namespace: &str, name: &str) -> bool {
+    pub fn is_for(&self, namespace: &str, name: &str) -> bool {
         let named = |(of, gateway): &(String, String)| of == namespace && gateway == name;
         self.gateway && (self.gateways.is_empty() || self.gateways.iter().any(named))
     }

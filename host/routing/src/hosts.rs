@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// A host name as routes write it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum HostPattern {
+pub enum HostPattern {
     /// This name.
     Exact(Box<str>),
     /// Every name that ends so; the text begins with `.` or `-`.
@@ -15,7 +15,7 @@ pub(crate) enum HostPattern {
 
 impl HostPattern {
     /// Reads `name`, `*.suffix`, `*-suffix` or `*`. Anything else with a star is no pattern.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         match text.strip_prefix('*') {
             Some("") => Some(Self::Any),
@@ -30,7 +30,7 @@ impl HostPattern {
     }
 
     /// What both patterns cover: the narrower one, or nothing.
-    pub(crate) fn intersect(&self, other: &Self) -> Option<Self> {
+    pub fn intersect(&self, other: &Self) -> Option<Self> {
         if self.covers(other) {
             Some(other.clone())
         } else if other.covers(self) {
@@ -40,7 +40,8 @@ impl HostPattern {
         }
     }
 
-    pub(crate) fn covers(&self, other: &Self) -> bool {
+    /// Whether every name of the other pattern is one of this.
+    pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) => true,
             (Self::Suffix(wide), Self::Exact(narrow)) => {
@@ -55,7 +56,7 @@ impl HostPattern {
 
 /// Values by host pattern: the exact name wins, then the longest suffix, then `*`.
 #[derive(Clone, Debug)]
-pub(crate) struct HostIndex<T> {
+pub struct HostIndex<T> {
     exact: HashMap<Box<str>, T>,
     suffix: HashMap<Box<str>, T>,
     any: Option<T>,
@@ -72,7 +73,8 @@ impl<T> Default for HostIndex<T> {
 }
 
 impl<T> HostIndex<T> {
-    pub(crate) fn insert(&mut self, pattern: HostPattern, value: T) {
+    /// Files a value; one under the same pattern is replaced.
+    pub fn insert(&mut self, pattern: HostPattern, value: T) {
         match pattern {
             HostPattern::Exact(name) => drop(self.exact.insert(name, value)),
             HostPattern::Suffix(suffix) => drop(self.suffix.insert(suffix, value)),
@@ -80,7 +82,8 @@ impl<T> HostIndex<T> {
         }
     }
 
-    pub(crate) fn get(&self, pattern: &HostPattern) -> Option<&T> {
+    /// The value under exactly this pattern.
+    pub fn get(&self, pattern: &HostPattern) -> Option<&T> {
         match pattern {
             HostPattern::Exact(name) => self.exact.get(name),
             HostPattern::Suffix(suffix) => self.suffix.get(suffix),
@@ -89,7 +92,7 @@ impl<T> HostIndex<T> {
     }
 
     /// Every value for a lower-case host name, the most specific first.
-    pub(crate) fn candidates(&self, host: &str) -> impl Iterator<Item = &T> {
+    pub fn candidates(&self, host: &str) -> impl Iterator<Item = &T> {
         // Where nothing is filed by suffix, nothing is looked for.
         let cut = if self.suffix.is_empty() { "" } else { host };
         let starts = cut
@@ -105,7 +108,7 @@ impl<T> HostIndex<T> {
     }
 
     /// The value for a lower-case host name: one look per label at most.
-    pub(crate) fn find(&self, host: &str) -> Option<&T> {
+    pub fn find(&self, host: &str) -> Option<&T> {
         self.exact
             .get(host)
             .or_else(|| self.find_suffix(host))
@@ -125,7 +128,8 @@ impl<T> HostIndex<T> {
             .find_map(|suffix| self.suffix.get(suffix))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there is no value at all.
+    pub fn is_empty(&self) -> bool {
         self.exact.is_empty() && self.suffix.is_empty() && self.any.is_none()
     }
 }

@@ -62,7 +62,7 @@ impl Route {
     }
 
     /// The route that does this and nothing more.
-    pub(crate) fn doing(name: Arc<str>, action: Action) -> Self {
+    pub fn doing(name: Arc<str>, action: Action) -> Self {
         Self {
             name,
             action,
@@ -143,7 +143,7 @@ pub struct Destination {
 
 impl Destination {
     /// What cannot be called, for this reason.
-    pub(crate) fn nowhere(reason: &str) -> Self {
+    pub fn nowhere(reason: &str) -> Self {
         Self {
             service: ServiceName::Nothing(reason.into()),
             subset: None,
