@@ -7,6 +7,7 @@
 mod authenticate;
 mod bootstrap;
 mod bootstrap_token;
+pub mod certificates;
 mod grants;
 mod nodes;
 pub mod rbac;
@@ -17,6 +18,7 @@ mod user;
 pub use authenticate::{ISSUER, Tokens, Wanted, bindable, by_token, impersonated};
 pub use bootstrap::{bindings, missing_rules, roles};
 pub use bootstrap_token::{TOKEN_NAMESPACE, TOKEN_PREFIX, TOKEN_TYPE};
+pub use certificates::Requested;
 pub use grants::check_grant;
 pub use nodes::{NodeWrite, check_node_read, node_of, refused_write};
 pub use refusal::refusal;

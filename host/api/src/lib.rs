@@ -6,6 +6,7 @@
 //!
 //! The way of an object through a write: [`schema::check`] (structure), [`defaults::apply`], [`validation`] (meaning).
 
+pub mod companion;
 pub mod defaults;
 pub mod duration;
 mod fault;

@@ -1,14 +1,14 @@
 //! Certificates of nodes and workloads: requests are judged, signed by the cluster's authority, and forgotten.
 
-mod decide;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use osier_api::Object;
-use osier_api::resources::{CERTIFICATE_SIGNING_REQUESTS, NODES, PODS};
+use osier_access::Requested;
+use osier_access::certificates::{self, Asked, Facts, Verdict, decide, node_of};
+use osier_api::resources::{CERTIFICATE_SIGNING_REQUESTS, NODES, PODS, WORKLOAD_ENTRIES};
+use osier_api::{Object, companion};
 use osier_client::{Backoff, Client, ClientError, DeleteOptions, Informer, Part, WorkQueue};
 use osier_process::clock;
 use serde_json::{Value, json};
@@ -16,25 +16,11 @@ use serde_json::{Value, json};
 use crate::conditions::{self, Condition};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 use crate::{Context, facts};
-use decide::{Asked, Facts, Verdict, decide, node_of};
 
 const WORKERS: usize = 2;
 /// A request is kept this long, for people to see what became of it.
 const KEPT: Duration = Duration::from_secs(3600);
 const RESOURCE: &osier_api::Resource = &CERTIFICATE_SIGNING_REQUESTS;
-
-/// Whom a request for a certificate is about.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requested {
-    /// `CN`.
-    pub common_name: String,
-    /// `O`.
-    pub organizations: Vec<String>,
-    /// DNS names and addresses.
-    pub names: Vec<String>,
-    /// The identity of a workload.
-    pub spiffe: Option<String>,
-}
 
 /// The cluster's authority.
 pub trait Signer: Send + Sync {
@@ -63,12 +49,16 @@ struct Certificates {
     requests: Arc<Informer>,
     nodes: Arc<Informer>,
     pods: Arc<Informer>,
+    entries: Arc<Informer>,
 }
 
 /// Starts the controller.
 pub(crate) fn start(context: &Context, signer: Arc<dyn Signer>, domain: &str) {
     let of = |resource| context.informers.of(resource).cloned();
-    let (Some(requests), Some(nodes), Some(pods)) = (of(RESOURCE), of(&NODES), of(&PODS)) else {
+    let (Some(requests), Some(nodes)) = (of(RESOURCE), of(&NODES)) else {
+        return;
+    };
+    let (Some(pods), Some(entries)) = (of(&PODS), of(&WORKLOAD_ENTRIES)) else {
         return;
     };
     let this = Arc::new(Certificates {
@@ -78,6 +68,7 @@ pub(crate) fn start(context: &Context, signer: Arc<dyn Signer>, domain: &str) {
         requests: Arc::clone(&requests),
         nodes,
         pods,
+        entries,
     });
     let queue = WorkQueue::new(Backoff::new(
         Duration::from_millis(50),
@@ -131,7 +122,8 @@ impl Certificates {
         let pem = pem.and_then(|bytes| String::from_utf8(bytes).ok());
         let pem = pem.unwrap_or_default();
         let verdict = match self.signer.requested(&pem) {
-            Err(reason) => (asked.signer == decide::KUBELET || asked.signer == decide::MESH)
+            Err(reason) => (asked.signer == certificates::KUBELET
+                || asked.signer == certificates::MESH)
                 .then(|| (Verdict::Deny(reason), Requested::default())),
             Ok(requested) => {
                 let facts = self.facts(&asked).await;
@@ -153,19 +145,23 @@ impl Certificates {
     async fn facts(&self, asked: &Asked<'_>) -> Facts {
         self.nodes.synced().await;
         self.pods.synced().await;
+        self.entries.synced().await;
         let nodes = self.nodes.list();
         let ready = nodes.iter().filter(|node| facts::is_true(node, "Ready"));
-        let account = |pod: &Arc<Object>| {
-            let named = pod.text(&["spec", "serviceAccountName"]);
+        let account_at = |pod: &Arc<Object>, field: &str| {
+            let named = pod.text(&["spec", field]);
             let account = if named.is_empty() { "default" } else { named };
             (pod.namespace().to_owned(), account.to_owned())
         };
         let node = node_of(asked).unwrap_or_default();
         let pods = self.pods.list();
         let bound = pods.iter().filter(|pod| facts::node(pod) == node);
+        let bound = bound.map(|pod| account_at(pod, "serviceAccountName"));
+        let entry = companion::entry(node).and_then(|(of, name)| self.entries.get(of, name));
+        let spoken_for = entry.map(|entry| account_at(&entry, "serviceAccount"));
         Facts {
             ready: ready.map(|node| node.name().to_owned()).collect(),
-            accounts: bound.map(account).collect(),
+            accounts: bound.chain(spoken_for).collect(),
             domain: self.domain.clone(),
         }
     }

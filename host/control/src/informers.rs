@@ -8,7 +8,7 @@ use osier_api::resources::{
     CERTIFICATE_SIGNING_REQUESTS, CONTROLLER_REVISIONS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS,
     DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS,
     LEASES, NAMESPACES, NODES, PLUGINS, POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS,
-    REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS, WASM_PLUGINS,
+    REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS, WASM_PLUGINS, WORKLOAD_ENTRIES,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -20,7 +20,7 @@ use custom::Custom;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 18] = [
+static WHOLE: [&Resource; 19] = [
     &HORIZONTAL_POD_AUTOSCALERS,
     &LEASES,
     &CERTIFICATE_SIGNING_REQUESTS,
@@ -39,6 +39,7 @@ static WHOLE: [&Resource; 18] = [
     &PLUGINS,
     &POLICIES,
     &WASM_PLUGINS,
+    &WORKLOAD_ENTRIES,
 ];
 
 fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {

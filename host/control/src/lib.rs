@@ -45,8 +45,9 @@ use osier_api::resources::PODS;
 use osier_client::{Client, Recorder};
 use osier_process::Tasks;
 
-pub use certificates::{Requested, Signer};
+pub use certificates::Signer;
 use informers::Informers;
+pub use osier_access::Requested;
 pub use osier_scheduling::{Candidate, Extender, Opinion};
 use owned::OwnedPods;
 

@@ -1,7 +1,8 @@
 //! What a node may write: its Node, its Lease, the status and the end of the pods that are bound to it
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction>).
 
-use osier_api::{Object, Resource, resources};
+use osier_api::{Object, Resource, companion, resources};
+use serde_json::json;
 
 /// The group of the kinds whose status every node tells for itself.
 const PER_NODE: &str = "policy.osier.dev";
@@ -27,7 +28,13 @@ pub struct NodeWrite<'a> {
 pub fn refused_write(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
     let object = write.new.or(write.old)?;
     let resource = write.resource;
+    if *resource == resources::WORKLOAD_ENTRIES && write.subresource.is_none() {
+        return own_entry(node, write);
+    }
     if *resource == resources::NODES {
+        if companion::entry(node).is_some() {
+            return Some("speaks for a WorkloadEntry and is no Node");
+        }
         return own_node(node, object, write);
     }
     if *resource == resources::LEASES {
@@ -45,6 +52,29 @@ pub fn refused_write(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> 
     told.then_some(
         "does not tell the status of what concerns the whole mesh: the control plane's node does",
     )
+}
+
+/// A companion says where its workload is reached, and nothing else.
+fn own_entry(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
+    let (Some(old), Some(new)) = (write.old, write.new) else {
+        return Some("may not create or delete WorkloadEntries");
+    };
+    if companion::entry(node) != Some((old.namespace(), old.name())) {
+        return Some("may write only the WorkloadEntry that it speaks for");
+    }
+    let without = |object: &Object| {
+        let mut rest = object.clone();
+        rest.remove(&["metadata", "annotations", companion::MESH_ADDRESS]);
+        for own in ["managedFields", "resourceVersion", "generation"] {
+            rest.remove(&["metadata", own]);
+        }
+        if rest.get(&["metadata", "annotations"]) == Some(&json!({})) {
+            rest.remove(&["metadata", "annotations"]);
+        }
+        rest
+    };
+    (without(old) != without(new))
+        .then_some("may write only the annotation osier.dev/mesh-address of its WorkloadEntry")
 }
 
 fn own_node(node: &str, object: &Object, write: &NodeWrite<'_>) -> Option<&'static str> {
@@ -66,7 +96,7 @@ fn own_node(node: &str, object: &Object, write: &NodeWrite<'_>) -> Option<&'stat
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     fn judged(
         (resource, subresource): (&'static Resource, Option<&'static str>),
@@ -109,6 +139,50 @@ mod tests {
         let pods = (&resources::PODS, None);
         assert!(judged(pods, (None, Some(pod("b")))).is_some());
         assert!(judged(pods, (Some(pod("a")), None)).is_some());
+    }
+
+    #[test]
+    fn a_companion_says_where_its_workload_is_and_nothing_else() {
+        let entry = |name: &str, address: Option<&str>, account: &str| {
+            let mut object = Object::from_value(json!({
+                "metadata": {"name": name, "namespace": "shop"},
+                "spec": {"address": "192.0.2.1", "serviceAccount": account},
+            }))
+            .unwrap();
+            if let Some(address) = address {
+                let field = ["metadata", "annotations", companion::MESH_ADDRESS];
+                object.set(&field, json!(address));
+            }
+            object
+        };
+        let judge = |node: &str, old: &Object, new: Option<&Object>| {
+            let write = NodeWrite {
+                resource: &resources::WORKLOAD_ENTRIES,
+                subresource: None,
+                old: Some(old),
+                new,
+            };
+            refused_write(node, &write)
+        };
+        let (plain, told) = (
+            entry("vm", None, "web"),
+            entry("vm", Some("192.0.2.1:15008"), "web"),
+        );
+        assert_eq!(judge("vm.shop.workload", &plain, Some(&told)), None);
+        assert_eq!(judge("vm.shop.workload", &told, Some(&plain)), None);
+        assert!(judge("b", &plain, Some(&told)).is_some());
+        assert!(judge("other.shop.workload", &plain, Some(&told)).is_some());
+        let greedy = entry("vm", Some("192.0.2.1:15008"), "admin");
+        assert!(judge("vm.shop.workload", &plain, Some(&greedy)).is_some());
+        assert!(judge("vm.shop.workload", &told, None).is_some());
+        let node = Object::from_value(json!({"metadata": {"name": "vm.shop.workload"}})).unwrap();
+        let write = NodeWrite {
+            resource: &resources::NODES,
+            subresource: None,
+            old: None,
+            new: Some(&node),
+        };
+        assert!(refused_write("vm.shop.workload", &write).is_some());
     }
 
     #[test]
