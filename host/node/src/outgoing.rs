@@ -45,7 +45,7 @@ fn own_port(request: &Request<Body>) -> Option<u16> {
 
 fn failure(error: &PodError) -> OutgoingError {
     match error {
-        PodError::NotHere => OutgoingError::Refused,
+        PodError::NotHere | PodError::Unreachable { .. } => OutgoingError::Refused,
         PodError::Overloaded => OutgoingError::Unavailable,
         PodError::Timeout => OutgoingError::ResponseTimeout,
         PodError::Failed { .. } => OutgoingError::Terminated,

@@ -32,6 +32,8 @@ pub struct Peer {
     pub address: SocketAddr,
     /// What the peer said in its TLS handshake; `None` on a plain connection.
     pub handshake: Option<Handshake>,
+    /// Where a connection that the machine redirected here wanted to go; `None` on other listeners, and where nobody knows.
+    pub asked: Option<SocketAddr>,
     /// The certificate that the peer proved to own; `None` on plain connections and for anonymous TLS clients.
     pub certificate: Option<CertificateDer<'static>>,
     /// What the listener's [`Handle`] writes of the certificate into requests: made once for a connection.
@@ -47,6 +49,7 @@ impl Peer {
         Self {
             address,
             handshake: None,
+            asked: None,
             certificate: None,
             described: OnceLock::new(),
             named: OnceLock::new(),
@@ -106,6 +109,11 @@ pub enum Security {
 pub trait Choose: Send + Sync {
     /// What a new connection begins with.
     fn opening(&self) -> Opening;
+
+    /// Whether the machine redirects connections here that wanted to go elsewhere (nftables, iptables).
+    fn takes_redirected(&self) -> bool {
+        false
+    }
 
     /// How a TLS connection goes on, given the bytes that have come so far.
     fn choose(&self, so_far: &[u8]) -> Choice;

@@ -1,12 +1,10 @@
 //! The access log: one structured event for each request and each raw connection, with target `osier::access`.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_snapshot::ListenerKey;
-
 use crate::gate::Record;
+use crate::source::Source;
 
 /// The target of access events, for filters.
 pub const ACCESS_TARGET: &str = "osier::access";
@@ -49,9 +47,8 @@ pub(crate) fn log(record: &Record<'_>) {
 
 /// What is told of a raw connection.
 pub(crate) struct Tunnelled<'a> {
-    pub(crate) listener: ListenerKey,
+    pub(crate) source: &'a Source,
     pub(crate) server_name: &'a str,
-    pub(crate) peer: SocketAddr,
     pub(crate) route: Arc<str>,
     pub(crate) cluster: Arc<str>,
     pub(crate) flags: &'static str,
@@ -62,13 +59,12 @@ pub(crate) struct Tunnelled<'a> {
     pub(crate) duration: Duration,
 }
 
-impl Tunnelled<'_> {
+impl<'a> Tunnelled<'a> {
     /// One of which nothing is known yet.
-    pub(crate) fn new(listener: ListenerKey, peer: SocketAddr) -> Self {
+    pub(crate) fn new(source: &'a Source) -> Self {
         Self {
-            listener,
+            source,
             server_name: "",
-            peer,
             route: Arc::from(""),
             cluster: Arc::from(""),
             flags: "-",
@@ -82,12 +78,18 @@ impl Tunnelled<'_> {
 
 /// One event for a raw connection that has ended.
 pub(crate) fn tunnelled(it: &Tunnelled<'_>) {
+    let source = it.source.name();
+    let listener = match it.source {
+        Source::Gateway { listener, .. } => Some(listener),
+        Source::Pod(_) | Source::Mesh(_) => None,
+    };
     tracing::info!(
         target: ACCESS_TARGET,
         protocol = "tcp",
-        listener = %it.listener,
+        source = &*source,
+        listener = listener.map(tracing::field::display),
         server_name = it.server_name,
-        peer = %it.peer,
+        peer = it.source.address().map(tracing::field::display),
         route = &*it.route,
         cluster = &*it.cluster,
         flags = it.flags,

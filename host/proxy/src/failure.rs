@@ -52,7 +52,7 @@ impl From<PodError> for Failure {
     fn from(error: PodError) -> Self {
         let reason = error.to_string().into();
         match error {
-            PodError::NotHere => Self::Unreachable(reason),
+            PodError::NotHere | PodError::Unreachable { .. } => Self::Unreachable(reason),
             PodError::Overloaded => Self::Overloaded(reason),
             PodError::Failed { .. } => Self::Reset(reason),
             PodError::Timeout => Self::Timeout(reason),

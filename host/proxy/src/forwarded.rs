@@ -56,15 +56,25 @@ impl Proxy {
             listener: ListenerKey::Main,
             peer: Arc::new(Peer::plain(address)),
         };
-        let handle = Forwarded {
-            proxy: Arc::clone(self),
-            arrival: Arc::new(Arrival {
-                caller,
-                cluster,
-                endpoint,
-            }),
+        let arrival = Arrival {
+            caller,
+            cluster,
+            endpoint,
         };
-        serve_stream(connection, Peer::plain(address), handle, self.tasks()).await;
+        requests(self, Arc::new(arrival), connection).await;
         Ok(())
     }
+}
+
+/// Serves HTTP on a connection whose requests all go to one endpoint here.
+pub(crate) async fn requests(
+    proxy: &Arc<Proxy>,
+    arrival: Arc<Arrival>,
+    connection: impl Stream + 'static,
+) {
+    let address = arrival.caller.address();
+    let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let (proxy, tasks) = (Arc::clone(proxy), proxy.tasks());
+    let handle = Forwarded { proxy, arrival };
+    serve_stream(connection, Peer::plain(address), handle, tasks).await;
 }

@@ -43,9 +43,16 @@ impl Handle for GatewayListener {
     }
 
     async fn stream(&self, peer: Arc<Peer>, stream: Box<dyn Stream>) {
-        let incoming = Incoming {
+        let server_name = peer.server_name().map(Into::into);
+        let source = Source::Gateway {
+            name: self.proxy.gateway_name(),
             listener: self.key,
             peer,
+        };
+        let incoming = Incoming {
+            source,
+            to: None,
+            server_name,
             stream,
             stopping: self.stopping.clone(),
         };

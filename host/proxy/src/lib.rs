@@ -10,6 +10,7 @@ mod access;
 mod affinity;
 mod answer;
 mod balance;
+mod beside;
 mod breaker;
 mod carry;
 mod checks;
@@ -30,6 +31,7 @@ mod mesh_listener;
 mod metrics;
 mod mirror;
 mod opened;
+mod outbound;
 mod outlier_metrics;
 mod plan;
 mod pods;
@@ -50,6 +52,7 @@ mod uptime;
 mod ways;
 
 pub use access::ACCESS_TARGET;
+pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{
     Approval, BodyVerdict, Call, Change, Choice, Chosen, ChunkVerdict, Decision, Denial, Direction,
@@ -60,6 +63,7 @@ pub use listeners::serve_gateways;
 pub use mesh::{Certified, Certify, server_name};
 pub use mesh_listener::{Agent, MeshListener};
 pub use opened::Opened;
+pub use outbound::{Expected, Wished};
 pub use pods::{PodError, Pods};
 pub use proxy::{Proxy, Settings};
 pub use source::{Arrival, Source};

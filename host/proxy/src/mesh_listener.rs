@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use futures::StreamExt;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use osier_identity::{Hello, subject};
 use osier_process::body::{self, Body};
@@ -15,9 +15,11 @@ use osier_snapshot::{Cluster, Endpoint, ListenerKey, Snapshot};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
+use crate::flags::Flag;
 use crate::mesh::{Certify, Said, UNSTARTED, Wanted, gateway, lifetime, said, strip, wanted};
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
+use crate::tunnel::{self, Refused};
 
 /// A listener without a certificate asks again after this long.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -135,6 +137,9 @@ impl Handle for MeshListener {
             Err(answer) => return *answer,
         };
         strip(request.headers_mut());
+        if request.method() == Method::CONNECT {
+            return self.connected(arrival, request).await;
+        }
         let source = Source::Mesh(Arc::new(arrival));
         self.proxy.handle(source, request).await
     }
@@ -149,6 +154,20 @@ impl MeshListener {
             return answer;
         }
         answer.map(|body| body::stream(body.into_data_stream().take_until(stopped)))
+    }
+
+    /// Answers a CONNECT, behind which bytes follow.
+    async fn connected(&self, arrival: Arrival, request: Request<Body>) -> Response<Body> {
+        let answer = tunnel::arrived(&self.proxy, arrival, request, self.stopping.clone()).await;
+        answer.unwrap_or_else(|Refused { flag, reason }| match flag {
+            Flag::Denied => *refused(StatusCode::FORBIDDEN, &reason, None),
+            Flag::BadRequest => *refused(StatusCode::BAD_REQUEST, &reason, None),
+            _ => *refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &reason,
+                Some(reason.as_str()),
+            ),
+        })
     }
 
     fn arrival(

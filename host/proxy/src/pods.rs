@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use osier_process::Boxed;
 use osier_process::body::Body;
+use osier_process::serve::Stream;
 use osier_snapshot::Endpoint;
 
 /// The pods that this proxy can hand a request to.
@@ -14,6 +15,19 @@ pub trait Pods: Send + Sync {
         endpoint: &Arc<Endpoint>,
         request: http::Request<Body>,
     ) -> Boxed<'static, Result<http::Response<Body>, PodError>>;
+
+    /// Whether an endpoint takes connections of any protocol. What takes requests only is spoken to in HTTP.
+    fn takes_connections(&self, _endpoint: &Arc<Endpoint>) -> bool {
+        false
+    }
+
+    /// Opens a connection to an endpoint that takes them.
+    fn connect(
+        &self,
+        _endpoint: &Arc<Endpoint>,
+    ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
+        Box::pin(std::future::ready(Err(PodError::NotHere)))
+    }
 }
 
 /// Why a pod gave no response.
@@ -22,6 +36,12 @@ pub enum PodError {
     /// The pod is not running where it was looked for; the request was not started.
     #[error("the pod is not running")]
     NotHere,
+    /// No connection could be opened to it; the request was not started.
+    #[error("{reason}")]
+    Unreachable {
+        /// What the system said.
+        reason: String,
+    },
     /// The pod's queue is full; the request was not started.
     #[error("the pod is overloaded")]
     Overloaded,

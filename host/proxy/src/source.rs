@@ -56,6 +56,15 @@ impl Source {
         }
     }
 
+    /// What it is called in metrics and logs.
+    pub(crate) fn name(&self) -> Arc<str> {
+        match self {
+            Self::Gateway { name, .. } => Arc::clone(name),
+            Self::Pod(workload) => Arc::clone(&workload.name),
+            Self::Mesh(arrival) => arrival.caller.name(),
+        }
+    }
+
     pub(crate) fn gateway(&self) -> Option<&str> {
         match self {
             Self::Gateway { name, .. } => Some(name),

@@ -57,10 +57,29 @@ impl TcpMetrics {
         this
     }
 
-    /// Counts a connection from a gateway to a service's endpoint.
+    /// Counts a connection from a gateway or workload to a service's endpoint.
     pub(crate) fn open(
         &self,
-        gateway: &str,
+        source: &str,
+        service: &ServiceRef,
+        destination: &Workload,
+    ) -> Connection {
+        self.count(("source", source), service, destination)
+    }
+
+    /// Counts a connection that came from another node.
+    pub(crate) fn arrived(
+        &self,
+        source: &str,
+        service: &ServiceRef,
+        destination: &Workload,
+    ) -> Connection {
+        self.count(("destination", source), service, destination)
+    }
+
+    fn count(
+        &self,
+        (reporter, source): (&str, &str),
         service: &ServiceRef,
         destination: &Workload,
     ) -> Connection {
@@ -69,8 +88,8 @@ impl TcpMetrics {
             value => value.to_owned(),
         };
         let labels: Labels = vec![
-            ("reporter", "source".to_owned()),
-            ("source_workload", known(gateway)),
+            ("reporter", reporter.to_owned()),
+            ("source_workload", known(source)),
             ("destination_workload", known(&destination.workload)),
             (
                 "destination_workload_namespace",
@@ -80,7 +99,14 @@ impl TcpMetrics {
             ("destination_service_name", known(&service.name)),
             ("destination_service_namespace", known(&service.namespace)),
             ("request_protocol", "tcp".to_owned()),
-            ("connection_security_policy", "unknown".to_owned()),
+            (
+                "connection_security_policy",
+                match reporter {
+                    "destination" => "mutual_tls",
+                    _ => "unknown",
+                }
+                .to_owned(),
+            ),
         ];
         self.opened.get_or_create(&labels).inc();
         Connection {

@@ -1,17 +1,21 @@
-//! Raw connections from a gateway: one route, one question to policy, one endpoint; then bytes.
+//! Raw connections, from a gateway or a workload: one route, one question to policy, one endpoint; then bytes.
 //!
-//! They reach hosts outside only. A pod takes requests, not connections, so nothing here passes it by the one door.
+//! A host outside and a workload beside a companion take them as they are; to another node they go through a CONNECT tunnel. A pod
+//! takes requests, not connections: what is said to it must be HTTP, and each request passes the one door.
 
-use std::net::IpAddr;
+mod arrival;
+mod line;
+mod question;
+
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::request::Parts;
-use http::{Method, Request, Uri};
 use osier_process::CancellationToken;
-use osier_process::serve::{Peer, Stream};
-use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, Place, StreamRoute};
+use osier_process::serve::Stream;
+use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, StreamRoute};
 use rand::Rng;
 
 use crate::access::{self, Tunnelled};
@@ -19,11 +23,16 @@ use crate::affinity;
 use crate::balance::{self, Wish};
 use crate::carry::{Bounds, Count, End, carry};
 use crate::flags::Flag;
-use crate::gate::{Call, Direction, Verdict};
+use crate::forwarded;
+use crate::gate::Direction;
 use crate::judge::{self, Ended};
 use crate::proxy::Proxy;
-use crate::source;
+use crate::source::{Arrival, Source};
 use crate::tcp_metrics::Connection;
+pub(crate) use arrival::arrived;
+pub(crate) use line::Line;
+pub(crate) use question::connecting;
+use question::{Question, ask};
 
 /// Time without a byte, as Istio's proxies have it.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -32,16 +41,20 @@ const MOST_TRIES: usize = 3;
 
 /// A connection that came in.
 pub(crate) struct Incoming {
-    pub(crate) listener: ListenerKey,
-    pub(crate) peer: Arc<Peer>,
+    /// From where.
+    pub(crate) source: Source,
+    /// Where a workload wants it to go, in the form of a CONNECT; a gateway's listener says that by itself.
+    pub(crate) to: Option<Parts>,
+    /// The server name of the TLS handshake that it begins with, if it does.
+    pub(crate) server_name: Option<Box<str>>,
     pub(crate) stream: Box<dyn Stream>,
     pub(crate) stopping: CancellationToken,
 }
 
 /// Why a connection goes nowhere.
-struct Refused {
-    flag: Flag,
-    reason: String,
+pub(crate) struct Refused {
+    pub(crate) flag: Flag,
+    pub(crate) reason: String,
 }
 
 impl Refused {
@@ -52,14 +65,12 @@ impl Refused {
 }
 
 /// Carries one connection to its end, and reports it.
-pub(crate) async fn serve(proxy: &Proxy, incoming: Incoming) {
+pub(crate) async fn serve(proxy: &Arc<Proxy>, incoming: Incoming) {
     let began = std::time::Instant::now();
-    let (listener, peer) = (incoming.listener, Arc::clone(&incoming.peer));
+    let (source, server_name) = (incoming.source.clone(), incoming.server_name.clone());
     let mut log = Tunnelled {
-        listener,
-        server_name: peer.server_name().unwrap_or_default(),
-        peer: peer.address,
-        ..Tunnelled::new(listener, peer.address)
+        server_name: server_name.as_deref().unwrap_or_default(),
+        ..Tunnelled::new(&source)
     };
     let outcome = forward(proxy, incoming, &mut log).await;
     if let Err(refused) = outcome {
@@ -71,42 +82,55 @@ pub(crate) async fn serve(proxy: &Proxy, incoming: Incoming) {
 }
 
 async fn forward(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     incoming: Incoming,
     log: &mut Tunnelled<'_>,
 ) -> Result<(), Refused> {
-    let server_name = incoming.peer.server_name();
-    let (route, cluster) = plan(proxy, incoming.listener, server_name)?;
+    let (route, cluster) = plan(proxy, &incoming)?;
     log.route = Arc::clone(&route.name);
     log.cluster = Arc::clone(&cluster.name);
-    ask(proxy, &incoming, &cluster)?;
-    if !cluster
-        .load
-        .connections
-        .enter(cluster.upstream.pool.max_connections)
-    {
-        let reason = "too many connections are open already (maxConnections)";
-        return Err(Refused::new(Flag::Overflow, reason));
-    }
-    let _open = Entered(&cluster);
-    let caller = (incoming.peer.address.ip(), server_name.unwrap_or_default());
-    let (endpoint, upstream) = connect(proxy, &cluster, caller).await?;
-    let _load = endpoint.enter();
-    let gateway = proxy.gateway_name();
-    let counted = Counted {
-        metrics: proxy
-            .tcp
-            .open(&gateway, &cluster.service, &endpoint.workload),
-        received: AtomicU64::new(0),
-        sent: AtomicU64::new(0),
+    let host = incoming.server_name.as_deref();
+    let own = || connecting(host.unwrap_or(&cluster.service.host));
+    let head = incoming.to.clone().or_else(own);
+    let head = head.ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
+    let question = Question {
+        direction: Direction::Outbound,
+        source: &incoming.source,
+        service: &cluster.service,
+        endpoint: None,
+        head: &head,
+        server_name: host,
     };
+    ask(proxy, &question)?;
+    let _open = Entered::enter(&cluster)?;
+    let (endpoint, line) = connect(proxy, &cluster, &question).await?;
+    let _load = endpoint.enter();
+    let source = incoming.source.name();
+    let metrics = proxy
+        .tcp
+        .open(&source, &cluster.service, &endpoint.workload);
+    let counted = Counted::new(metrics);
     let bounds = Bounds {
         idle: IDLE,
         stopping: incoming.stopping,
     };
-    let end = carry((incoming.stream, upstream), &counted, &bounds).await;
-    log.received = counted.received.into_inner();
-    log.sent = counted.sent.into_inner();
+    let end = match line {
+        Line::Bytes(upstream) => carry((incoming.stream, upstream), &counted, &bounds).await,
+        Line::Requests => {
+            let arrival = Arrival {
+                caller: incoming.source.clone(),
+                cluster: Arc::clone(&cluster),
+                endpoint: Arc::clone(&endpoint),
+            };
+            forwarded::requests(proxy, Arc::new(arrival), incoming.stream).await;
+            End::Done
+        }
+    };
+    counted.told(log);
+    ended(end)
+}
+
+fn ended(end: End) -> Result<(), Refused> {
     match end {
         End::Done => Ok(()),
         End::Cut => Err(Refused::new(
@@ -118,79 +142,58 @@ async fn forward(
 }
 
 /// The connection's route, and the cluster that one of its destinations stands for.
-fn plan(
-    proxy: &Proxy,
-    listener: ListenerKey,
-    server_name: Option<&str>,
-) -> Result<(Arc<StreamRoute>, Arc<Cluster>), Refused> {
+fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<(StreamRoute, Arc<Cluster>), Refused> {
     let snapshot = proxy.snapshot();
-    let server = snapshot.server(listener, server_name);
-    let route = server.and_then(|server| server.stream(server_name));
-    let route = route.ok_or_else(|| Refused::new(Flag::NoRoute, "no route takes it"))?;
+    let server_name = incoming.server_name.as_deref();
+    let origin = incoming.source.origin();
+    let (route, port) = match (&origin, &incoming.to) {
+        (Origin::Workload(workload), Some(to)) => {
+            let route = snapshot.stream(workload, to, server_name);
+            let missed = || Refused::new(Flag::NoRoute, snapshot.miss(&origin, to).to_string());
+            let port = to.uri.port_u16().unwrap_or_default();
+            (route.ok_or_else(missed)?, port)
+        }
+        _ => {
+            let server = incoming.source.server(&snapshot);
+            let route = server
+                .as_ref()
+                .and_then(|server| server.stream(server_name));
+            let route = route.ok_or_else(|| Refused::new(Flag::NoRoute, "no route takes it"))?;
+            (StreamRoute::clone(route), port_of(&origin))
+        }
+    };
     let point = rand::rng().random_range(0..route.forward.total.max(1));
     let chosen = route.forward.choose(point);
     let chosen = chosen.ok_or_else(|| Refused::new(Flag::NoCluster, "its route goes nowhere"))?;
-    let port = match listener {
-        ListenerKey::Port(port) => port,
-        ListenerKey::Main => 80,
-    };
-    let origin = Origin::Gateway {
-        listener,
-        server_name,
-    };
     let namespace = origin.namespace(&route.name);
     let cluster = snapshot.cluster(&chosen.destination, port, namespace);
     let cluster = cluster.map_err(|missing| Refused::new(Flag::NoCluster, missing.to_string()))?;
-    Ok((Arc::clone(route), Arc::clone(cluster)))
+    let cluster = Arc::clone(cluster);
+    Ok((route, cluster))
 }
 
-/// Asks policy once, with the connection in the form of a CONNECT: `tcp` is its scheme.
-fn ask(proxy: &Proxy, incoming: &Incoming, cluster: &Cluster) -> Result<(), Refused> {
-    let host = incoming.peer.server_name().unwrap_or(&cluster.service.host);
-    let head = head(host).ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
-    let gateway = proxy.gateway_name();
-    let snapshot = proxy.snapshot();
-    let server = snapshot.server(incoming.listener, incoming.peer.server_name());
-    let call = Call {
-        direction: Direction::Outbound,
-        source: None,
-        destination: None,
-        port: head.uri.port_u16(),
-        service: Some(&cluster.service),
-        gateway: Some(&gateway),
-        gateways: server.map_or(&[], |server| &server.gateways),
-        head: &head,
-        request_id: "",
-        peer: Some(incoming.peer.address),
-        proven: incoming.peer.certificate.is_some(),
-        server_name: incoming.peer.server_name(),
-        received: SystemTime::from(osier_process::clock::now()),
-        before: &[],
-    };
-    match proxy.gate().check(&call) {
-        Verdict::Allow(_) => Ok(()),
-        Verdict::Deny(denial) => {
-            let reason = format!("policy {} refused it: {}", denial.policy, denial.reason);
-            Err(Refused::new(Flag::Denied, reason))
-        }
+fn port_of(origin: &Origin<'_>) -> u16 {
+    match origin {
+        Origin::Gateway {
+            listener: ListenerKey::Port(port),
+            ..
+        } => *port,
+        _ => 80,
     }
-}
-
-fn head(host: &str) -> Option<Parts> {
-    let uri = Uri::builder().scheme("tcp").authority(host);
-    let uri = uri.path_and_query("/").build().ok()?;
-    let request = Request::builder().method(Method::CONNECT).uri(uri);
-    Some(request.body(()).ok()?.into_parts().0)
 }
 
 /// A connection to an endpoint, another one after each that cannot be reached.
 async fn connect(
     proxy: &Proxy,
     cluster: &Arc<Cluster>,
-    (caller, asked): (IpAddr, &str),
-) -> Result<(Arc<Endpoint>, tokio::net::TcpStream), Refused> {
+    question: &Question<'_>,
+) -> Result<(Arc<Endpoint>, Line), Refused> {
     let mut tried = Vec::new();
     let here = Arc::clone(proxy.snapshot().locality());
+    let source = question.source;
+    let address = source.address().map(|address| address.ip());
+    let address = address.or_else(|| Some(source.workload()?.address));
+    let caller = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let hash = affinity::of_address(cluster, caller);
     let mut failed = String::from("the service has no endpoint");
     let mut flag = Flag::NoEndpoint;
@@ -199,7 +202,7 @@ async fn connect(
         let wish = Wish {
             now,
             hash,
-            caller: Some(source::at_gateway(&here)),
+            caller: Some(source.stand(&here)),
             tried: &tried,
             elsewhere: false,
         };
@@ -208,17 +211,13 @@ async fn connect(
         let Some((place, endpoint)) = found else {
             break;
         };
-        if endpoint.place == Place::Pod {
-            let reason = "its destination is a pod, which takes requests and no raw connections";
-            return Err(Refused::new(Flag::Unreachable, reason));
-        }
-        let connected = proxy.ways().connect(cluster, endpoint, asked).await;
+        let connected = line::open(proxy, (cluster.as_ref(), endpoint), question).await?;
         let ended = connected
             .as_ref()
             .map_or_else(Ended::Failed, |_| Ended::Connected);
         judge::judge(cluster, place, ended, || proxy.ways().now());
         match connected {
-            Ok(stream) => return Ok((Arc::clone(endpoint), stream)),
+            Ok(line) => return Ok((Arc::clone(endpoint), line)),
             Err(failure) => (failed, flag) = (failure.to_string(), Flag::Unreachable),
         }
         tried.push(place);
@@ -228,6 +227,19 @@ async fn connect(
 
 /// A connection that counts in its cluster's load.
 struct Entered<'a>(&'a Cluster);
+
+impl<'a> Entered<'a> {
+    fn enter(cluster: &'a Cluster) -> Result<Self, Refused> {
+        let most = cluster.upstream.pool.max_connections;
+        match cluster.load.connections.enter(most) {
+            true => Ok(Self(cluster)),
+            false => {
+                let reason = "too many connections are open already (maxConnections)";
+                Err(Refused::new(Flag::Overflow, reason))
+            }
+        }
+    }
+}
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
@@ -240,6 +252,21 @@ struct Counted {
     metrics: Connection,
     received: AtomicU64,
     sent: AtomicU64,
+}
+
+impl Counted {
+    fn new(metrics: Connection) -> Self {
+        Self {
+            metrics,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    fn told(self, log: &mut Tunnelled<'_>) {
+        log.received = self.received.into_inner();
+        log.sent = self.sent.into_inner();
+    }
 }
 
 impl Count for Counted {

@@ -80,6 +80,15 @@ fn place_of(endpoint: &Endpoint) -> (&Place, u16) {
     (&endpoint.place, endpoint.port)
 }
 
+/// What the client of a raw connection asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Raw<'a> {
+    /// The host that it names, if any.
+    pub(crate) host: &'a str,
+    /// It speaks TLS by itself.
+    pub(crate) encrypted: bool,
+}
+
 /// A request that waits for a connection.
 struct Pending<'a>(&'a Load);
 
@@ -148,15 +157,15 @@ impl Upstreams {
         &self,
         cluster: &Cluster,
         endpoint: &Endpoint,
-        asked: &str,
+        asked: &Raw<'_>,
     ) -> Result<TcpStream, Failure> {
-        if cluster.upstream.tls.is_some() {
+        if cluster.upstream.tls.is_some() && !asked.encrypted {
             let reason = "the destination asks for TLS, which is not begun for raw connections";
             return Err(Failure::Unreachable(reason.into()));
         }
         let time = cluster.upstream.pool.connect_timeout;
         self.connector
-            .connect(place_of(endpoint), asked, time)
+            .connect(place_of(endpoint), asked.host, time)
             .await
     }
 

@@ -14,7 +14,8 @@ use crate::failure::Failure;
 use crate::mesh::Mesh;
 use crate::pods::Pods;
 use crate::source::Source;
-use crate::upstream::Upstreams;
+use crate::tunnel::Line;
+use crate::upstream::{Raw, Upstreams};
 use crate::uptime::Uptime;
 
 /// How endpoints are reached.
@@ -80,13 +81,33 @@ impl Ways {
         self.upstreams.probe(endpoint, port, time).await
     }
 
-    /// A raw connection to an endpoint outside. `asked` is the host that the client named, if any.
+    /// Whether an endpoint is here and takes connections, not only requests.
+    pub(crate) fn takes_bytes_here(&self, endpoint: &Arc<Endpoint>) -> bool {
+        endpoint.place == Place::Pod
+            && self.elsewhere(endpoint).is_none()
+            && self.pods.takes_connections(endpoint)
+    }
+
+    /// A raw connection to an endpoint. `asked` is the host that the client named, if any.
     pub(crate) async fn connect(
         &self,
         cluster: &Cluster,
-        endpoint: &Endpoint,
-        asked: &str,
-    ) -> Result<TcpStream, Failure> {
-        self.upstreams.connect(cluster, endpoint, asked).await
+        endpoint: &Arc<Endpoint>,
+        (source, asked): (&Source, &Raw<'_>),
+    ) -> Result<Line, Failure> {
+        if let Some(mesh) = self.elsewhere(endpoint) {
+            let tunnel = mesh.tunnel(source, (cluster, endpoint)).await?;
+            return Ok(Line::Bytes(tunnel));
+        }
+        match &endpoint.place {
+            Place::Pod if self.pods.takes_connections(endpoint) => {
+                Ok(Line::Bytes(self.pods.connect(endpoint).await?))
+            }
+            Place::Pod => Ok(Line::Requests),
+            _ => {
+                let stream = self.upstreams.connect(cluster, endpoint, asked).await?;
+                Ok(Line::Bytes(Box::new(stream)))
+            }
+        }
     }
 }

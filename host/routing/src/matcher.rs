@@ -232,7 +232,8 @@ impl SourceMatch {
         self.gateway && (self.gateways.is_empty() || self.gateways.iter().any(named))
     }
 
-    fn matches(&self, source: Option<&Workload>) -> bool {
+    /// Whether the conditions on the caller hold.
+    pub fn matches(&self, source: Option<&Workload>) -> bool {
         if self.labels.is_empty() && self.namespace.is_none() {
             return true;
         }

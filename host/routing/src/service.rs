@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use osier_balancing::{Balancing, Ejections, HashTable, Health, Load, Upstream};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Place};
 use crate::export::Export;
 use crate::route::Route;
 use crate::workload::Workload;
@@ -226,6 +226,31 @@ impl Cluster {
             Arc::new(service),
             vec![Arc::clone(&endpoint)],
             Manner::default(),
+        );
+        cluster.finish(None);
+        (Arc::new(cluster), endpoint)
+    }
+
+    /// A port of an address on which a workload listens, called through no service.
+    pub fn of_address(
+        workload: &Arc<Workload>,
+        (address, port): (IpAddr, u16),
+        upstream: Upstream,
+    ) -> (Arc<Self>, Arc<Endpoint>) {
+        let service = ServiceRef {
+            namespace: Arc::clone(&workload.namespace),
+            name: Arc::clone(&workload.name),
+            host: address.to_string().into(),
+            fingerprint: workload.fingerprint,
+        };
+        let place = (Place::Address(address), port);
+        let endpoint = Endpoint::at(place, Arc::clone(workload), (1, None));
+        let endpoint = Arc::new(endpoint);
+        let mut cluster = Self::new(
+            format!("inbound|{port}||{address}").into(),
+            Arc::new(service),
+            vec![Arc::clone(&endpoint)],
+            (Arc::default(), Arc::new(upstream)),
         );
         cluster.finish(None);
         (Arc::new(cluster), endpoint)

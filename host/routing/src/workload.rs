@@ -90,6 +90,23 @@ impl Workload {
         this
     }
 
+    /// The same with an identity of the mesh, which a proxy beside it speaks for: `node` is what that is called.
+    #[must_use]
+    pub fn identified(
+        mut self,
+        trust_domain: &str,
+        account: &str,
+        (node, uid): (&str, &str),
+    ) -> Self {
+        let namespace = &self.namespace;
+        self.principal = format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}").into();
+        self.service_account = account.into();
+        self.node = node.into();
+        self.uid = uid.into();
+        self.fingerprint = self.telemetry_fingerprint();
+        self
+    }
+
     fn telemetry_fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         (

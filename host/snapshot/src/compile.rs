@@ -101,6 +101,9 @@ fn routes(sets: &[Arc<RouteSet>], parents: Vec<Vec<ParentStanding>>) -> Vec<Rout
 }
 
 fn index_workloads(pods: &[Arc<Object>], memory: &Memory, snapshot: &mut Snapshot) {
+    let beside = memory.accompanied();
+    let beside = beside.map(|workload| (Arc::clone(&workload.uid), Arc::clone(workload)));
+    snapshot.workloads.extend(beside);
     for pod in pods {
         let Some(reading) = memory.workloads.get(&*key(pod)) else {
             continue;

@@ -34,6 +34,7 @@ mod seen;
 mod service_routes;
 mod snapshot;
 mod standing;
+mod streams;
 mod table;
 
 pub use compile::compile;
@@ -46,7 +47,7 @@ pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
-pub use nodes::MESH_ADDRESS;
+pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
     HashKey, HashMethod, HashTable, Health, Judgement, LEVELS, Level, Load, LoadBalancer, Locality,

@@ -81,7 +81,7 @@ impl Memory {
         let policies = read_all(inputs.destination_rules, &previous.policies, |o| {
             destination_rule::compile(o, domain)
         });
-        let nodes = Nodes::read(inputs.nodes, &previous.nodes);
+        let nodes = Nodes::read(inputs.nodes, inputs.workload_entries, &previous.nodes);
         let gateways = read_all(inputs.gateways, &previous.gateways, gateway::compile);
         let references = References::of(inputs);
         let api_gateways = read_api_gateways(inputs, &previous.api_gateways, &references);
@@ -121,11 +121,9 @@ impl Memory {
             sidecars: read_all(inputs.sidecars, &previous.sidecars, |o| {
                 sidecar::compile(o, domain)
             }),
-            outsides: read_all(
-                inputs.workload_entries,
-                &previous.outsides,
-                service_entry::compile_workload,
-            ),
+            outsides: read_all(inputs.workload_entries, &previous.outsides, |o| {
+                service_entry::compile_workload(o, domain)
+            }),
             gateways,
             api_gateways,
             api_routes,
@@ -255,6 +253,14 @@ impl Memory {
             all.sort_by(|a, b| a.workload.name.cmp(&b.workload.name));
         }
         by_namespace
+    }
+
+    /// The workloads outside beside which a companion stands.
+    pub(crate) fn accompanied(&self) -> impl Iterator<Item = &Arc<Workload>> {
+        let all = self.outsides.values();
+        let all = all.filter_map(|reading| reading.value.as_ref().as_ref());
+        all.map(|outside| &outside.workload)
+            .filter(|workload| !workload.uid.is_empty())
     }
 
     /// What gateways ask for, oldest first.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_balancing::Locality;
 
+use osier_api::companion::{self, MESH_ADDRESS};
 use osier_routing::workload;
 
 /// Nodes by name.
@@ -22,11 +23,13 @@ struct Node {
     mesh: Option<SocketAddr>,
 }
 
-/// The annotation of a Node that says where its pods are reached from other nodes, as `ADDRESS:PORT`.
-pub const MESH_ADDRESS: &str = "osier.dev/mesh-address";
-
 impl Nodes {
-    pub(crate) fn read(objects: &[Arc<Object>], previous: &Self) -> Self {
+    /// Reads Nodes, and of WorkloadEntries those that have a companion.
+    pub(crate) fn read(
+        objects: &[Arc<Object>],
+        workloads: &[Arc<Object>],
+        previous: &Self,
+    ) -> Self {
         let read = |object: &Arc<Object>| {
             let locality = Locality::of(&workload::labels(object));
             let before = previous.0.get(object.name());
@@ -38,9 +41,14 @@ impl Nodes {
                 locality: Arc::new(locality),
                 mesh,
             });
-            (object.name().into(), node)
+            (Box::<str>::from(object.name()), node)
         };
-        Self(objects.iter().map(read).collect())
+        let nodes = objects.iter().map(read);
+        Self(
+            nodes
+                .chain(workloads.iter().filter_map(companion))
+                .collect(),
+        )
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -61,4 +69,17 @@ impl Nodes {
     pub(crate) fn object(&self, node: &str) -> Option<Arc<Object>> {
         Some(Arc::clone(&self.0.get(node)?.object))
     }
+}
+
+/// The companion of a WorkloadEntry, if it has one.
+fn companion(object: &Arc<Object>) -> Option<(Box<str>, Node)> {
+    let mesh = object.annotation(MESH_ADDRESS)?;
+    let name = companion::name((object.namespace(), object.name()));
+    let locality = Locality::parse(object.text(&["spec", "locality"]));
+    let node = Node {
+        object: Arc::clone(object),
+        locality: Arc::new(locality),
+        mesh: mesh.parse().ok(),
+    };
+    Some((name.into(), node))
 }

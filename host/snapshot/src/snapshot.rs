@@ -385,7 +385,7 @@ impl Snapshot {
 }
 
 /// Whether a pod with this scope calls the service that the request names.
-fn in_scope(scope: Option<&Scope>, service: &Service, ask: &Ask<'_>) -> bool {
+pub(crate) fn in_scope(scope: Option<&Scope>, service: &Service, ask: &Ask<'_>) -> bool {
     let names = &service.names;
     let called = (&*names.namespace, [&*names.host, &*ask.host]);
     scope.is_none_or(|scope| scope.holds(ask.port, called))

@@ -13,7 +13,7 @@ use crate::standing::Subject;
 use osier_routing::export::Export;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::kind::Kind;
-use osier_routing::matcher::SourceMatch;
+use osier_routing::matcher::{Ask, SourceMatch};
 use osier_routing::route::Forward;
 use osier_routing::rules::{Rule, Rules};
 
@@ -114,6 +114,17 @@ pub(crate) struct StreamRule {
     pub(crate) forward: Forward,
 }
 
+impl StreamRule {
+    /// Whether it takes a connection whose TLS handshake names this server.
+    fn takes(&self, server_name: Option<&str>) -> bool {
+        let named = |name: &str| {
+            let name = HostPattern::Exact(name.into());
+            self.server_names.iter().any(|taken| taken.covers(&name))
+        };
+        self.server_names.is_empty() || server_name.is_some_and(named)
+    }
+}
+
 /// Which object a route set came from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct About {
@@ -211,6 +222,23 @@ impl HostRoutes {
             [filed] if filed.through.is_empty() => Some(&filed.set.about),
             _ => None,
         }
+    }
+
+    /// The first rule for whole connections between workloads that takes this one.
+    pub(crate) fn stream(&self, ask: &Ask<'_>, server_name: Option<&str>) -> Option<&StreamRule> {
+        let port = |wanted: Option<u16>| wanted.is_none_or(|wanted| wanted == ask.port);
+        let reaches = |filed: &&Filed| {
+            let mut through = filed.through.iter();
+            filed.through.is_empty() || through.any(|binding| port(binding.port))
+        };
+        let sets = self.sets.iter().filter(reaches);
+        let mut rules = sets.flat_map(|filed| &filed.set.streams);
+        rules.find(|rule| {
+            rule.source.mesh
+                && port(rule.port)
+                && rule.takes(server_name)
+                && rule.source.matches(ask.source)
+        })
     }
 
     fn is_made_of(&self, sets: &[Filed]) -> bool {

@@ -1,6 +1,7 @@
 //! Objects in, answers out: the crate's behaviour as its users see it.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod companions;
 mod exports;
 mod externals;
 mod findings;

@@ -73,6 +73,10 @@ impl<H: Handle> Connections<H> {
 
     async fn serve(self, stream: TcpStream, mut address: SocketAddr) {
         let _best_effort = stream.set_nodelay(true);
+        let asked = match &self.security {
+            Security::Chosen(choose) if choose.takes_redirected() => wanted(&stream),
+            _ => None,
+        };
         let stream = Prefixed::new(stream);
         // Plain HTTP has its own limit for the head; everything before it has this one.
         let begun = tokio::time::timeout(
@@ -80,13 +84,13 @@ impl<H: Handle> Connections<H> {
             begin(&self.security, stream, &mut address),
         );
         match begun.await {
-            Ok(Ok(begun)) => self.go_on(begun, address).await,
+            Ok(Ok(begun)) => self.go_on(begun, (address, asked)).await,
             Ok(Err(error)) => tracing::debug!(%address, %error, "a connection did not begin"),
             Err(_) => tracing::debug!(%address, "a connection took too long to begin"),
         }
     }
 
-    async fn go_on(self, begun: Begun, address: SocketAddr) {
+    async fn go_on(self, begun: Begun, (address, asked): (SocketAddr, Option<SocketAddr>)) {
         match begun {
             Begun::Http(stream) => self.exchange(stream, Peer::plain(address)).await,
             Begun::TlsHttp(stream) => {
@@ -96,6 +100,7 @@ impl<H: Handle> Connections<H> {
             Begun::Stream(stream, handshake) => {
                 let peer = Peer {
                     handshake,
+                    asked,
                     ..Peer::plain(address)
                 };
                 self.handle.stream(Arc::new(peer), Box::new(stream)).await;
@@ -151,6 +156,17 @@ impl<H: Handle> Connections<H> {
             .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX));
         builder
     }
+}
+
+/// Where a redirected connection wanted to go, as the kernel remembers it. One that came here by itself wanted nothing else.
+fn wanted(stream: &TcpStream) -> Option<SocketAddr> {
+    let socket = socket2::SockRef::from(stream);
+    let found = socket
+        .original_dst_v4()
+        .or_else(|_| socket.original_dst_v6());
+    let found = found.ok()?.as_socket()?;
+    let own = stream.local_addr().ok()?;
+    (found != own).then_some(found)
 }
 
 /// Reads what stands before the first byte of the application.

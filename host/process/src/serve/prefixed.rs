@@ -23,6 +23,12 @@ impl<S> Prefixed<S> {
         }
     }
 
+    /// A stream whose first bytes were read already.
+    #[must_use]
+    pub fn beginning(prefix: BytesMut, stream: S) -> Self {
+        Self { prefix, stream }
+    }
+
     /// What was read so far.
     pub(super) fn prefix(&self) -> &[u8] {
         &self.prefix

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use http::header::{HOST, UPGRADE};
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use osier_process::Tasks;
 use osier_process::body::{self, Body};
+use osier_process::serve::Stream;
 use osier_snapshot::{Cluster, Endpoint, Place, Snapshot};
 use parking_lot::RwLock;
 use rustls::pki_types::ServerName;
@@ -32,6 +33,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes under way on one stream and on one connection before the other side must say that it read them.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
+/// A tunnel must stand after this long: the other node connects to its workload meanwhile.
+const TUNNEL: Duration = Duration::from_secs(15);
 /// Behind a node's name, what its certificate calls it.
 const DOMAIN: &str = "nodes.osier.internal";
 
@@ -126,6 +129,35 @@ impl Mesh {
         Err(Failure::Unreachable(
             format!("node {node} takes no requests").into(),
         ))
+    }
+
+    /// Opens a raw connection to a pod of another node: a stream that begins with CONNECT (RFC 9113, 8.5).
+    pub(crate) async fn tunnel(
+        &self,
+        source: &Source,
+        (cluster, endpoint): (&Cluster, &Endpoint),
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let mut request = Request::new(body::empty());
+        *request.method_mut() = Method::CONNECT;
+        let authority = format!("{}:{}", cluster.service.host, endpoint.port);
+        let authority = authority.parse::<Uri>();
+        *request.uri_mut() = authority.map_err(|error| {
+            Failure::Unreachable(
+                format!("{} is no authority: {error}", cluster.service.host).into(),
+            )
+        })?;
+        let opened = tokio::time::timeout(TUNNEL, self.call(source, (cluster, endpoint), request));
+        let late = |_| Failure::Unreachable("its node opened no tunnel in time".into());
+        let response = opened.await.map_err(late)??;
+        if response.status() != StatusCode::OK {
+            let reason = format!("its node refused the tunnel with {}", response.status());
+            return Err(Failure::Unreachable(reason.into()));
+        }
+        let stream = hyper::upgrade::on(response).await;
+        let stream = stream.map_err(|error| {
+            Failure::Unreachable(format!("its node broke the tunnel off: {error}").into())
+        })?;
+        Ok(Box::new(TokioIo::new(stream)))
     }
 
     fn slot(&self, node: &Arc<str>, identity: &Arc<str>) -> Arc<Slot> {

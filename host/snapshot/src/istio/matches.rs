@@ -51,7 +51,12 @@ pub(crate) fn compile(
     })
 }
 
-fn source_match(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> SourceMatch {
+/// Conditions on the caller: its labels and namespace, and the gateways that narrow those of the object.
+pub(super) fn source_match(
+    fields: &mut Fields<'_>,
+    everywhere: &SourceMatch,
+    of: &str,
+) -> SourceMatch {
     let labels = fields.entries("sourceLabels").into_iter();
     let labels = labels
         .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
@@ -65,7 +70,7 @@ fn source_match(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> 
 }
 
 /// `gateways` of a match, which narrow those of the object; `of` is the object's namespace.
-pub(super) fn gateways(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> SourceMatch {
+fn gateways(fields: &mut Fields<'_>, everywhere: &SourceMatch, of: &str) -> SourceMatch {
     let named = fields.texts("gateways");
     if named.is_empty() {
         return everywhere.clone();

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use osier_api::Object;
+use osier_api::{Object, companion};
 use osier_balancing::Locality;
 
 use super::{GROUP, workload_group};
@@ -123,7 +123,7 @@ pub(crate) fn compile(object: &Object) -> ServiceEntry {
 }
 
 fn read_spec(spec: &mut Fields<'_>, entry: &mut ServiceEntry) {
-    // Both locations are called alike: nothing outside has an identity of the mesh yet.
+    // Both locations are called alike: whether a workload has an identity of the mesh, its companion says.
     let _location = spec.text("location");
     let hosts = spec.texts("hosts").into_iter();
     entry.hosts = hosts
@@ -197,15 +197,33 @@ fn endpoints(spec: &mut Fields<'_>, namespace: &str) -> Vec<Outside> {
     all
 }
 
-/// Reads one WorkloadEntry.
-pub(crate) fn compile_workload(object: &Object) -> Option<Outside> {
+/// Reads one WorkloadEntry; `None` if it cannot be called now.
+pub(crate) fn compile_workload(object: &Object, domain: &str) -> Option<Outside> {
     let named = (object.namespace(), object.name());
     let findings = Findings::about(WORKLOAD, named.0, named.1);
     let spec = Fields::spec(object, &findings);
     let mut outside = spec.and_then(|mut spec| outside(&mut spec, named))?;
     outside.group = group(object);
     outside.findings = findings.into_vec();
-    Some(outside)
+    match object.annotation(companion::MESH_ADDRESS) {
+        None => Some(outside),
+        Some("") => None,
+        Some(_) => Some(accompanied(outside, object, domain)),
+    }
+}
+
+/// A workload beside which a companion stands: it has an identity, and is called as a pod of its companion is.
+fn accompanied(outside: Outside, object: &Object, domain: &str) -> Outside {
+    let account = Some(object.text(&["spec", "serviceAccount"]));
+    let account = account.filter(|name| !name.is_empty());
+    let node = companion::name((object.namespace(), object.name()));
+    let workload = Workload::clone(&outside.workload);
+    let workload = workload.identified(domain, account.unwrap_or("default"), (&node, object.uid()));
+    Outside {
+        place: Some(Place::Pod),
+        workload: Arc::new(workload),
+        ..outside
+    }
 }
 
 /// The group of a WorkloadEntry: Istio notes it when a workload registers itself.

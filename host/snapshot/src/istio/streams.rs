@@ -1,4 +1,4 @@
-//! `tls[]` and `tcp[]` of a VirtualService: routes for whole connections at gateways.
+//! `tls[]` and `tcp[]` of a VirtualService: routes for whole connections, at gateways and between workloads.
 
 use std::sync::Arc;
 
@@ -31,12 +31,6 @@ pub(super) fn read(
     let Some(forward) = forward(entry, context) else {
         return;
     };
-    if everywhere.mesh {
-        entry.not_applied(
-            "",
-            "between pods every call is HTTP; the rule is for gateways only",
-        );
-    }
     if conditions.is_empty() && list == "tls" {
         entry.invalid("match", "is missing: name the server names in sniHosts");
         return;
@@ -58,7 +52,7 @@ pub(super) fn read(
             Some(Vec::new())
         };
         let port = fields.number("port");
-        let source = matches::gateways(fields, everywhere, context.namespace);
+        let source = matches::source_match(fields, everywhere, context.namespace);
         // A condition that cannot be read makes its rule unreachable rather than wider than it was meant.
         if let Some(server_names) = server_names {
             rules.push(StreamRule {
