@@ -30,6 +30,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// It joins a cluster in place of being one.
     pub joins: bool,
+    /// It stands beside a workload of a cluster in place of being one.
+    pub accompanies: bool,
     /// More environment.
     pub env: Vec<(String, String)>,
 }
@@ -65,10 +67,15 @@ impl Node {
 
     /// What a machine joins this node's cluster with: the arguments that `osier token create` prints.
     pub fn invitation(&self) -> Result<Vec<String>> {
+        self.invited("osier node ", &[])
+    }
+
+    fn invited(&self, command: &str, more: &[&str]) -> Result<Vec<String>> {
         let kubeconfig = self.kubeconfig();
         let output = Command::new(artifacts::binary()?)
             .args(["token", "create", "--kubeconfig"])
             .arg(kubeconfig)
+            .args(more)
             .output()?;
         ensure!(
             output.status.success(),
@@ -76,9 +83,7 @@ impl Node {
             String::from_utf8_lossy(&output.stderr)
         );
         let printed = String::from_utf8(output.stdout)?;
-        let words = printed
-            .strip_prefix("osier node ")
-            .context(printed.clone())?;
+        let words = printed.strip_prefix(command).context(printed.clone())?;
         Ok(words.split_whitespace().map(ToOwned::to_owned).collect())
     }
 
@@ -96,6 +101,17 @@ impl Node {
             args,
             joins: true,
             ..Options::default()
+        })
+    }
+
+    /// Starts the proxy of a workload, `NAMESPACE/NAME`, and waits until it is ready.
+    pub fn companion(&self, workload: &str, options: Options) -> Result<Self> {
+        let mut args = self.invited("osier proxy ", &["--workload", workload])?;
+        args.extend(options.args);
+        Self::start_with(&Options {
+            args,
+            accompanies: true,
+            ..options
         })
     }
 
@@ -147,7 +163,7 @@ impl Node {
         Ok(ready(admin)?.then_some(addresses))
     }
 
-    /// An address by its name in addresses.json: `api`, `gateway` or `admin`.
+    /// An address by its name in addresses.json, such as `api`, `gateway`, `admin`, `mesh`, `outbound` or `dns`.
     pub fn address(&self, name: &str) -> Result<String> {
         match &self.addresses {
             Value::String(left) => bail!("osier up {left}:\n{}", self.log_tail(40)),
@@ -342,9 +358,13 @@ fn up(data_dir: &Path, options: &Options) -> Result<Command> {
             command
         }
     };
-    let (verb, flags): (_, &[&str]) = match options.joins {
-        true => ("node", &["--listen", "--admin-listen"]),
-        false => (
+    let (verb, flags): (_, &[&str]) = match (options.joins, options.accompanies) {
+        (_, true) => (
+            "proxy",
+            &["--listen", "--admin-listen", "--outbound-listen"],
+        ),
+        (true, false) => ("node", &["--listen", "--admin-listen"]),
+        (false, false) => (
             "up",
             &["--api-listen", "--gateway-listen", "--admin-listen"],
         ),

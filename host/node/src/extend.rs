@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{ATTRIBUTE_MANIFESTS, PLUGINS, POLICIES};
-use osier_client::{Backoff, Informer, Recorder, Reference, Scope};
+use osier_client::{Backoff, Client, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
 use osier_policy::{
     CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable,
 };
-use osier_process::clock;
+use osier_process::{Tasks, clock};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::components::Components;
 use crate::gate::PolicyGate;
 use crate::pod::Shared;
 use course::{Course, Entry};
@@ -41,9 +42,33 @@ struct Loaded {
     result: Result<Arc<Plugin>, String>,
 }
 
+/// What the extensions of a data plane work with.
+pub(crate) struct Room {
+    pub(crate) client: Client,
+    pub(crate) components: Arc<Components>,
+    pub(crate) recorder: Recorder,
+    pub(crate) node_name: String,
+    pub(crate) root_namespace: String,
+    pub(crate) tasks: Tasks,
+}
+
+impl Room {
+    /// That of a node.
+    pub(crate) fn of(shared: &Shared) -> Self {
+        Self {
+            client: shared.client.clone(),
+            components: Arc::clone(&shared.components),
+            recorder: shared.recorder.clone(),
+            node_name: shared.settings.node_name.clone(),
+            root_namespace: shared.settings.root_namespace.clone(),
+            tasks: shared.tasks.clone(),
+        }
+    }
+}
+
 /// Keeps the gate's policies up to date.
 pub(crate) struct Extensions {
-    shared: Arc<Shared>,
+    room: Room,
     host: PolicyHost,
     gate: Arc<PolicyGate>,
     plugins: Arc<Informer>,
@@ -80,19 +105,14 @@ fn key_of(object: &Object) -> ObjectKey {
 
 impl Extensions {
     pub(crate) fn new(
-        shared: &Arc<Shared>,
+        room: Room,
         host: PolicyHost,
         gate: Arc<PolicyGate>,
         ready: watch::Sender<bool>,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(16);
         let mirror = |resource| {
-            Informer::start(
-                shared.client.clone(),
-                resource,
-                Scope::default(),
-                &shared.tasks,
-            )
+            Informer::start(room.client.clone(), resource, Scope::default(), &room.tasks)
         };
         Self {
             plugins: mirror(&PLUGINS),
@@ -100,9 +120,9 @@ impl Extensions {
             manifests: mirror(&ATTRIBUTE_MANIFESTS),
             spoken: Vec::new(),
             learned: false,
-            statuses: Writer::new(shared.client.clone(), &shared.settings.node_name),
-            recorder: shared.recorder.clone(),
-            shared: Arc::clone(shared),
+            statuses: Writer::new(room.client.clone(), &room.node_name),
+            recorder: room.recorder.clone(),
+            room,
             host,
             gate,
             known: BTreeMap::new(),
@@ -188,11 +208,11 @@ impl Extensions {
     fn spawn(&self, key: ObjectKey, version: Version, object: Arc<Object>) {
         let (host, components, sender) = (
             self.host.clone(),
-            Arc::clone(&self.shared.components),
+            Arc::clone(&self.room.components),
             self.sender.clone(),
         );
-        let tasks = self.shared.tasks.clone();
-        self.shared.tasks.spawn("load-plugin", async move {
+        let tasks = self.room.tasks.clone();
+        self.room.tasks.spawn("load-plugin", async move {
             let of = key.clone();
             let image = object.text(&["spec", "image"]).to_owned();
             let pulled = components
@@ -281,7 +301,7 @@ impl Extensions {
                 .values()
                 .filter_map(|known| known.policy.clone())
                 .collect();
-            let set = PolicySet::new(policies, &self.shared.settings.root_namespace);
+            let set = PolicySet::new(policies, &self.room.root_namespace);
             let set = set.speaking(Arc::clone(self.host.vocabulary()));
             self.gate.publish(Arc::new(set));
             self.ready.send_replace(true);
@@ -293,10 +313,7 @@ impl Extensions {
     fn compile(&mut self, object: &Object) -> bool {
         let key = key_of(object);
         let spec = object.get(&["spec"]).cloned().unwrap_or_default();
-        let namespaces = [
-            key.namespace.as_str(),
-            self.shared.settings.root_namespace.as_str(),
-        ];
+        let namespaces = [key.namespace.as_str(), self.room.root_namespace.as_str()];
         let entry = self.compiled.entry(key.clone()).or_default();
         if entry.policy.is_none() && waits(&spec, namespaces, &self.known) {
             return false;
@@ -348,7 +365,7 @@ impl Extensions {
             let known = self.compiled.get(&key_of(&object));
             // A policy that waits for its plugins has nothing to say yet.
             if let Some(known) = known.filter(|known| known.made_of.is_some()) {
-                let root = &self.shared.settings.root_namespace;
+                let root = &self.room.root_namespace;
                 let standing = Standing {
                     in_force: known.policy.is_some(),
                     faults: &known.faults,

@@ -18,7 +18,7 @@ use crate::api::AgentApi;
 use crate::callout::PluginEgress;
 use crate::components::Components;
 use crate::error::NodeError;
-use crate::extend::Extensions;
+use crate::extend::{Extensions, Room};
 use crate::gate::{Policies, PolicyGate};
 use crate::held;
 use crate::logs::Logs;
@@ -179,7 +179,7 @@ impl Node {
 }
 
 /// Joins the proxy to what calls through it and to other nodes.
-fn join(proxy: &Arc<Proxy>, settings: &Settings, parts: &Parts) {
+pub(crate) fn join(proxy: &Arc<Proxy>, settings: &Settings, parts: &Parts) {
     parts.policy.join_callout(Arc::new(PluginEgress {
         proxy: Arc::clone(proxy),
         trust_domain: settings.domain.clone(),
@@ -213,7 +213,7 @@ fn run(
     until_stopped(
         &shared.tasks,
         "policy",
-        Extensions::new(shared, policy, gate, decides).run(),
+        Extensions::new(Room::of(shared), policy, gate, decides).run(),
     );
     let (resumed, is_resumed) = watch::channel(false);
     let agent = run_pods(Arc::clone(shared), mirrors, (block, addressed), resumed);
@@ -250,7 +250,7 @@ async fn run_pods(
     resumed.send_replace(true);
 }
 
-fn until_stopped(
+pub(crate) fn until_stopped(
     tasks: &Tasks,
     name: &'static str,
     work: impl Future<Output = ()> + Send + 'static,

@@ -4,6 +4,7 @@ mod image;
 mod join;
 mod plugin;
 mod store;
+mod workload;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
@@ -13,6 +14,7 @@ pub(crate) use plugin::{
 };
 use std::path::PathBuf;
 pub(crate) use store::{Keeping, StoreName};
+pub(crate) use workload::{PROXY_EXAMPLES, Proxy};
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
 #[derive(Debug, Parser)]
@@ -39,6 +41,9 @@ pub(crate) enum Command {
     /// Join this machine to a cluster as a node that runs pods.
     #[command(after_help = NODE_EXAMPLES)]
     Node(Node),
+    /// Stand beside a workload that is no pod: it becomes a member of the mesh.
+    #[command(after_help = PROXY_EXAMPLES)]
+    Proxy(Proxy),
     /// Make, list and delete the tokens with which machines join.
     Token(Token),
     /// Work with the node's own images, and with registries.

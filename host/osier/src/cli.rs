@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(up) => crate::up::up(&up),
         Command::Node(node) => crate::up::join(&node),
+        Command::Proxy(proxy) => crate::up::beside(&proxy),
         Command::Token(token) => block_on(token::run(&token.command)),
         Command::Image(image) => image::run(&image.command),
         Command::Plugin(plugin) => plugin::run(&plugin.command),

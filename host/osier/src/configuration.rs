@@ -2,6 +2,7 @@
 
 mod encryption;
 mod store;
+mod workload;
 
 use crate::arguments::{LogFormat, Node, Pulling, StoreName, Up};
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 pub(crate) use store::Stored;
+pub(crate) use workload::{Beside, entry, resolve_proxy};
 
 const API: &str = "127.0.0.1:6443";
 const GATEWAY: &str = "0.0.0.0:8080";
@@ -253,12 +255,7 @@ pub(crate) struct Joined {
 /// [`Faults`] with every fault that was found.
 pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
     let mut faults = Faults(Vec::new());
-    let server = node.join.trim_end_matches('/').to_owned();
-    if !server.starts_with("https://") {
-        let fault =
-            format!("--join {server}: expected the URL of the API, such as https://10.0.0.1:6443");
-        faults.0.push(fault);
-    }
+    let server = faults.server(&node.join);
     let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
     let joined = Joined {
         mesh_listen: address("listen", &node.listen),
@@ -296,6 +293,17 @@ impl Faults {
         } else {
             Err(self)
         }
+    }
+
+    fn server(&mut self, given: &str) -> String {
+        let server = given.trim_end_matches('/').to_owned();
+        if !server.starts_with("https://") {
+            let fault = format!(
+                "--join {server}: expected the URL of the API, such as https://10.0.0.1:6443"
+            );
+            self.0.push(fault);
+        }
+        server
     }
 
     fn data_dir(&mut self, given: Option<&Path>) -> PathBuf {

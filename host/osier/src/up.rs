@@ -8,8 +8,9 @@ mod joined;
 mod membership;
 mod policy;
 mod rooms;
+mod workload;
 
-use crate::arguments::{LogFormat, Node, Up};
+use crate::arguments::{LogFormat, Node, Proxy, Up};
 use crate::configuration::{self, Settings};
 use crate::exit::Failure;
 use anyhow::Context as _;
@@ -46,6 +47,18 @@ pub(crate) fn join(arguments: &Node) -> Result<(), Failure> {
     let format = arguments.log_format.unwrap_or(LogFormat::Text);
     let log = arguments.log.as_deref().unwrap_or("info");
     enter((format, log), joined::run(&settings, began))
+}
+
+/// Runs the proxy of a workload until a signal ends it.
+///
+/// # Errors
+/// See [`Failure`].
+pub(crate) fn beside(arguments: &Proxy) -> Result<(), Failure> {
+    let began = Instant::now();
+    let settings = configuration::resolve_proxy(arguments)?;
+    let format = arguments.log_format.unwrap_or(LogFormat::Text);
+    let log = arguments.log.as_deref().unwrap_or("info");
+    enter((format, log), workload::run(&settings, began))
 }
 
 /// Runs a process with its log and its runtime.

@@ -69,6 +69,9 @@ pub(crate) enum TokenCommand {
         /// How long it can be used: hours, at least one.
         #[arg(long, value_name = "HOURS", default_value_t = 24)]
         ttl_hours: u32,
+        /// Make a token for the proxy of this workload only, NAMESPACE/NAME of its WorkloadEntry, and print its command.
+        #[arg(long, value_name = "WORKLOAD")]
+        workload: Option<String>,
         /// How to reach the API.
         #[command(flatten)]
         connection: Connection,

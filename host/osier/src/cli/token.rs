@@ -5,7 +5,7 @@ use crate::arguments::{Connection, TokenCommand};
 use crate::configuration;
 use anyhow::{Context as _, bail};
 use osier_api::resources::SECRETS;
-use osier_api::{Object, Resource};
+use osier_api::{Object, Resource, companion};
 use osier_client::{Client, DeleteOptions, Kubeconfig, Query};
 use serde_json::json;
 use std::io::Read as _;
@@ -25,24 +25,31 @@ pub(crate) async fn run(command: &TokenCommand) -> anyhow::Result<()> {
     match command {
         TokenCommand::Create {
             ttl_hours,
+            workload,
             connection,
-        } => create(connection, *ttl_hours).await,
+        } => create(connection, *ttl_hours, workload.as_deref()).await,
         TokenCommand::List { connection } => list(&connect(connection)?).await,
         TokenCommand::Delete { token, connection } => delete(&connect(connection)?, token).await,
     }
 }
 
-async fn create(connection: &Connection, hours: u32) -> anyhow::Result<()> {
+async fn create(connection: &Connection, hours: u32, workload: Option<&str>) -> anyhow::Result<()> {
     let (id, secret) = (random(6)?, random(16)?);
+    let entry = workload.map(configuration::entry).transpose()?;
     let end = osier_process::clock::now() + lasting(hours.max(1));
     let mut object = Object::new(RESOURCE, NAMESPACE, &format!("{PREFIX}{id}"));
     object.set(&["type"], json!(TYPE));
-    let data = json!({
+    let mut data = json!({
         "token-id": id, "token-secret": secret,
         "expiration": osier_process::clock::seconds(end),
         "usage-bootstrap-authentication": "true",
         "description": "made by osier token create",
     });
+    if let Some((namespace, name)) = &entry {
+        let group = format!("{}{namespace}:{name}", companion::BOOTSTRAPPERS);
+        data["auth-extra-groups"] = json!(group);
+        data["description"] = json!(format!("for the proxy of workload {namespace}/{name}"));
+    }
     object.set(&["stringData"], data);
     connect(connection)?.create(RESOURCE, &object).await?;
     let path = match &connection.kubeconfig {
@@ -52,7 +59,11 @@ async fn create(connection: &Connection, hours: u32) -> anyhow::Result<()> {
     let kubeconfig = Kubeconfig::read(&path)?;
     let pin = osier_identity::pin(&kubeconfig.authority_pem)?;
     let server = &kubeconfig.server;
-    println!("osier node --join {server} --token {id}.{secret} --ca-cert-hash {pin}");
+    let command = match &entry {
+        Some((namespace, name)) => format!("proxy --workload {namespace}/{name}"),
+        None => "node".to_owned(),
+    };
+    println!("osier {command} --join {server} --token {id}.{secret} --ca-cert-hash {pin}");
     Ok(())
 }
 

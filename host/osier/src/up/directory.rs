@@ -94,6 +94,18 @@ impl DataDirectory {
         self.replace("addresses.json", &format!("{text}\n"), 0o644)
     }
 
+    /// Writes `addresses.json` of a workload's proxy.
+    ///
+    /// # Errors
+    /// [`Failure::Data`].
+    pub(crate) fn write_named(
+        &self,
+        addresses: &BTreeMap<&str, SocketAddr>,
+    ) -> Result<(), Failure> {
+        let text = serde_json::to_string(addresses).unwrap_or_default();
+        self.replace("addresses.json", &format!("{text}\n"), 0o644)
+    }
+
     /// Writes `kubeconfig`: the API's address and authority, and the administrator's certificate.
     ///
     /// # Errors

@@ -53,6 +53,32 @@ pub(crate) async fn drain_node(
     }
 }
 
+/// The same for a proxy that has no pods.
+///
+/// # Errors
+/// As [`drain`].
+pub(crate) async fn drain_sets(
+    sets: [(&str, &Tasks); 3],
+    deadline: Duration,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + deadline;
+    let in_order = async {
+        let mut stuck = Vec::new();
+        for (name, tasks) in sets {
+            stuck.extend(ended(name, tasks, deadline).await);
+        }
+        match stuck.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::NotDrained(stuck.join("; "))),
+        }
+    };
+    tokio::select! {
+        drained = in_order => drained,
+        _ = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
 async fn in_order(rooms: Rooms, deadline: Instant) -> Result<(), Failure> {
     let _draining = rooms.unready();
     let mut stuck = Vec::new();

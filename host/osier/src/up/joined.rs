@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a stop waits for requests in flight.
-const DRAIN: Duration = Duration::from_secs(30);
+pub(super) const DRAIN: Duration = Duration::from_secs(30);
 
 /// Runs a joined node until a signal ends it.
 ///
@@ -141,7 +141,7 @@ impl JoinedRooms {
 }
 
 /// The address that other nodes are told: of a listener on every address, the one from which this machine reaches the API.
-fn advertised(bound: SocketAddr, server: &str) -> SocketAddr {
+pub(super) fn advertised(bound: SocketAddr, server: &str) -> SocketAddr {
     if !bound.ip().is_unspecified() {
         return bound;
     }

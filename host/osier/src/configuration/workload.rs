@@ -1,0 +1,70 @@
+//! What the proxy of a workload needs to know.
+
+use super::{Faults, Images, Joined};
+use crate::arguments::Proxy;
+use anyhow::bail;
+use osier_api::companion;
+use std::net::{IpAddr, SocketAddr};
+
+/// Resolved arguments of `osier proxy`.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside {
+    /// What it has in common with a joined node.
+    pub(crate) joined: Joined,
+    /// The WorkloadEntry, as namespace and name.
+    pub(crate) entry: (String, String),
+    /// The address of the explicit proxy.
+    pub(crate) outbound_listen: SocketAddr,
+    /// The address of redirected connections.
+    pub(crate) redirect_listen: Option<SocketAddr>,
+    /// Where the workload listens.
+    pub(crate) workload_address: IpAddr,
+}
+
+/// Resolves the arguments of `osier proxy`.
+///
+/// # Errors
+/// [`Faults`] with every fault that was found.
+pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
+    let mut faults = Faults(Vec::new());
+    let server = faults.server(&proxy.join);
+    let entry = entry(&proxy.workload).unwrap_or_else(|error| {
+        faults.0.push(format!("--workload {error}"));
+        Default::default()
+    });
+    let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
+    let redirect = proxy.redirect_listen.as_deref();
+    let beside = Beside {
+        redirect_listen: redirect.map(|given| address("redirect-listen", given)),
+        outbound_listen: address("outbound-listen", &proxy.outbound_listen),
+        workload_address: proxy.workload_address,
+        joined: Joined {
+            mesh_listen: address("listen", &proxy.listen),
+            admin_listen: address("admin-listen", &proxy.admin_listen),
+            data_dir: faults.data_dir(proxy.data_dir.as_deref()),
+            node_name: companion::name((entry.0.as_str(), entry.1.as_str())),
+            server,
+            token: proxy.token.clone(),
+            pin: proxy.ca_cert_hash.clone(),
+            images: Images::of(&proxy.pulling, Default::default()),
+        },
+        entry,
+    };
+    faults.none(beside)
+}
+
+/// Reads `NAMESPACE/NAME`, or `NAME` in the namespace `default`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn entry(text: &str) -> anyhow::Result<(String, String)> {
+    let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+    let plain = |text: &str, more: &str| {
+        let usual = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !text.is_empty() && text.chars().all(|c| usual(c) || more.contains(c))
+    };
+    if !plain(namespace, "") || !plain(name, ".") {
+        bail!("{text:?}: expected NAMESPACE/NAME of a WorkloadEntry, such as shop/vm");
+    }
+    Ok((namespace.to_owned(), name.to_owned()))
+}
