@@ -11,6 +11,7 @@ use osier_tests::{Node, http, objects, until};
 use serde_json::{Value, json};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SOON: Duration = Duration::from_secs(20);
 const GATEWAY: &str = r#"
@@ -334,4 +335,73 @@ impl Drop for Nginx {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// A server that answers with the hexadecimal bytes that stand before the request.
+async fn beginnings() -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer_beginning(stream));
+        }
+    });
+    port
+}
+
+async fn answer_beginning(mut stream: tokio::net::TcpStream) -> Result<()> {
+    let (mut read, mut before) = (Vec::new(), None);
+    loop {
+        ensure!(stream.read_buf(&mut read).await? > 0, "closed");
+        let found = |what: &[u8]| read.windows(what.len()).position(|part| part == what);
+        let Some(start) = found(b"GET ") else {
+            continue;
+        };
+        if !read.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let hex: String = read[..start]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let hex = before.get_or_insert(hex).clone();
+        let length = hex.len();
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{hex}");
+        stream.write_all(answer.as_bytes()).await?;
+        read.clear();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_wants_it_is_told_who_calls() {
+    let node = Node::start().unwrap();
+    node.apply_text(GATEWAY).unwrap();
+    let host = "told.example.com";
+    let port = beginnings().await;
+    apply(&node, &[entry(host, port, &json!({})), route(host)]);
+    assert_eq!(answered(&node, host, 200).await, "");
+    let begins = |version: &str, with: String| {
+        apply(
+            &node,
+            &[rule(host, &json!({"proxyProtocol": {"version": version}}))],
+        );
+        let node = &node;
+        async move {
+            let told = || async {
+                let (_, text) = ask(node, host, "/x").await?;
+                ensure!(text.starts_with(&with), "{text}");
+                Ok(Some(()))
+            };
+            until("the header stands before the request", SOON, told)
+                .await
+                .unwrap();
+        }
+    };
+    let line: String = b"PROXY TCP4 127.0.0.1 127.0.0.1 "
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    begins("V1", line).await;
+    let binary = "0d0a0d0a000d0a515549540a2111000c7f0000017f000001";
+    begins("V2", binary.to_owned()).await;
 }

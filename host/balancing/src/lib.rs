@@ -18,4 +18,6 @@ pub use hashing::{
 pub use locality::{LEVELS, Level, Locality, LocalityRule, Places, SharedLabel, Stand, loads};
 pub use outlier::{Detector, Ejections, Health, Judgement, OutlierPolicy, Sign, is_panic};
 pub use policy::{Balancing, LoadBalancer, RetryBudget, Warmup};
-pub use upstream::{ConnectionPool, Credential, Gauge, Load, Origination, Speaks, Trust, Upstream};
+pub use upstream::{
+    ConnectionPool, Credential, Gauge, Load, Origination, ProxyVersion, Speaks, Trust, Upstream,
+};

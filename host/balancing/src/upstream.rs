@@ -13,6 +13,17 @@ pub struct Upstream {
     pub pool: ConnectionPool,
     /// Encryption; `None` is plain text.
     pub tls: Option<Origination>,
+    /// Connections begin with a header that says who the client is.
+    pub proxy_protocol: Option<ProxyVersion>,
+}
+
+/// A version of the PROXY protocol's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProxyVersion {
+    /// A line of text.
+    V1,
+    /// Binary.
+    V2,
 }
 
 /// The version of HTTP that is spoken to an endpoint.

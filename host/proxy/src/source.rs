@@ -88,6 +88,15 @@ impl Source {
         }
     }
 
+    /// Where the call comes from: the client outside, else the workload, whose port is not known.
+    pub(crate) fn client(&self) -> Option<SocketAddr> {
+        let workload = || {
+            let address = self.workload()?.address;
+            (!address.is_unspecified()).then(|| SocketAddr::new(address, 0))
+        };
+        self.address().or_else(workload)
+    }
+
     /// What came from another node, if it did.
     pub(crate) fn arrival(&self) -> Option<&Arc<Arrival>> {
         match self {

@@ -6,10 +6,12 @@
 
 mod connect;
 mod exchange;
+mod header;
 mod pool;
 mod resolve;
 mod secure;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use tokio::time::Instant;
 use crate::failure::Failure;
 use connect::Connector;
 use exchange::{Asked, Broken};
+pub(crate) use header::Client;
 use pool::{Lease, Open, Pool, Purpose};
 use secure::Secure;
 
@@ -61,6 +64,8 @@ struct Way<'a> {
     endpoint: &'a Endpoint,
     pool: &'a Arc<Pool>,
     asked: &'a Asked,
+    /// Whom a PROXY header names.
+    client: Option<SocketAddr>,
 }
 
 impl Way<'_> {
@@ -71,6 +76,7 @@ impl Way<'_> {
         Purpose {
             upstream: &self.cluster.upstream,
             host: matters.then(|| self.asked.authority.host()),
+            client: self.client,
         }
     }
 }
@@ -87,6 +93,8 @@ pub(crate) struct Raw<'a> {
     pub(crate) host: &'a str,
     /// It speaks TLS by itself.
     pub(crate) encrypted: bool,
+    /// Where it comes from.
+    pub(crate) client: Option<SocketAddr>,
 }
 
 /// A request that waits for a connection.
@@ -123,6 +131,7 @@ impl Upstreams {
             endpoint,
             pool,
             asked: &asked,
+            client: header::client(cluster, request.extensions()),
         };
         let mut last = Failure::Unreachable("its connections end at once".into());
         for _ in 0..MOST_LINES {
@@ -164,9 +173,11 @@ impl Upstreams {
             return Err(Failure::Unreachable(reason.into()));
         }
         let time = cluster.upstream.pool.connect_timeout;
-        self.connector
+        let stream = self
+            .connector
             .connect(place_of(endpoint), asked.host, time)
-            .await
+            .await?;
+        header::begin(stream, &cluster.upstream, asked.client).await
     }
 
     /// A connection for one request: an open one, else a new one, else the next that is free.
@@ -218,6 +229,7 @@ impl Upstreams {
             .connector
             .connect(place_of(way.endpoint), host, time)
             .await?;
+        let stream = header::begin(stream, upstream, way.client).await?;
         let Some(tls) = &upstream.tls else {
             let second = upstream.speaks != Speaks::Http1;
             return self.shake(stream, second, way, open).await;

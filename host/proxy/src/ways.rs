@@ -15,7 +15,7 @@ use crate::mesh::Mesh;
 use crate::pods::Pods;
 use crate::source::Source;
 use crate::tunnel::Line;
-use crate::upstream::{Raw, Upstreams};
+use crate::upstream::{Client, Raw, Upstreams};
 use crate::uptime::Uptime;
 
 /// How endpoints are reached.
@@ -66,6 +66,13 @@ impl Ways {
         }
         match &endpoint.place {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
+            _ if cluster.upstream.proxy_protocol.is_some() => {
+                let mut request = request;
+                if let Some(client) = source.client() {
+                    request.extensions_mut().insert(Client(client));
+                }
+                Box::pin(self.upstreams.call(cluster, endpoint, request)).await
+            }
             // Boxed: connecting needs much room, and a call in memory should not carry it along.
             _ => Box::pin(self.upstreams.call(cluster, endpoint, request)).await,
         }

@@ -51,8 +51,8 @@ pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
     HashKey, HashMethod, HashTable, Health, Judgement, LEVELS, Level, Load, LoadBalancer, Locality,
-    LocalityRule, Origination, OutlierPolicy, Places, Probe, RetryBudget, Sign, Soundness, Speaks,
-    Stand, Trust, Upstream, Warmup, hash_of, is_panic, loads,
+    LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion, RetryBudget, Sign,
+    Soundness, Speaks, Stand, Trust, Upstream, Warmup, hash_of, is_panic, loads,
 };
 pub use osier_routing::cors::{Cors, CorsPolicy};
 pub use osier_routing::endpoint::{Endpoint, InFlight, Place};

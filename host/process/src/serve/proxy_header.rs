@@ -85,6 +85,62 @@ fn text(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     }))
 }
 
+/// Writes a header of version 1. Without a client, or where the families of both addresses differ, it says that nobody is known.
+#[must_use]
+pub fn text_of(client: Option<SocketAddr>, server: SocketAddr) -> Vec<u8> {
+    let line = match ends(client, server) {
+        None => "PROXY UNKNOWN\r\n".to_owned(),
+        Some((from, to)) => {
+            let family = if from.is_ipv4() { "TCP4" } else { "TCP6" };
+            format!(
+                "PROXY {family} {} {} {} {}\r\n",
+                from.ip(),
+                to.ip(),
+                from.port(),
+                to.port()
+            )
+        }
+    };
+    line.into_bytes()
+}
+
+/// Writes a header of version 2. Without a client, or where the families of both addresses differ, it is a LOCAL one.
+#[must_use]
+pub fn binary_of(client: Option<SocketAddr>, server: SocketAddr) -> Vec<u8> {
+    let mut header = SIGNATURE.to_vec();
+    let Some((from, to)) = ends(client, server) else {
+        header.extend([0x20, 0, 0, 0]);
+        return header;
+    };
+    match (from.ip(), to.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            header.extend([0x21, 0x11, 0, 12]);
+            header.extend(from.octets().iter().chain(&to.octets()));
+        }
+        (from, to) => {
+            header.extend([0x21, 0x21, 0, 36]);
+            header.extend(six_of(from).octets().iter().chain(&six_of(to).octets()));
+        }
+    }
+    header.extend(from.port().to_be_bytes());
+    header.extend(to.port().to_be_bytes());
+    header
+}
+
+/// Both ends in one family.
+fn ends(client: Option<SocketAddr>, server: SocketAddr) -> Option<(SocketAddr, SocketAddr)> {
+    let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    let (from, to) = (plain(client?), plain(server));
+    (from.is_ipv4() == to.is_ipv4()).then_some((from, to))
+}
+
+fn six_of(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(four) => four.to_ipv6_mapped(),
+        IpAddr::V6(six) => six,
+    }
+}
+
 fn address(family: &str, text: &str) -> Result<IpAddr, HeaderError> {
     let parsed = match family {
         "TCP4" => text.parse::<Ipv4Addr>().map(IpAddr::V4),
@@ -152,6 +208,34 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let cases = [
+            ("192.0.2.1:5", "198.51.100.1:80", Some("192.0.2.1:5")),
+            (
+                "[2001:db8::1]:5",
+                "[2001:db8::2]:80",
+                Some("[2001:db8::1]:5"),
+            ),
+            (
+                "[::ffff:192.0.2.1]:5",
+                "198.51.100.1:80",
+                Some("192.0.2.1:5"),
+            ),
+            ("192.0.2.1:5", "[2001:db8::2]:80", None),
+        ];
+        for (client, server, read_back) in cases {
+            let (client, server) = (client.parse().ok(), server.parse().unwrap());
+            let expected: Option<SocketAddr> = read_back.map(|text| text.parse().unwrap());
+            for written in [text_of(client, server), binary_of(client, server)] {
+                let header = read(&written).unwrap().unwrap();
+                assert_eq!((header.length, header.source), (written.len(), expected));
+            }
+        }
+        let nobody = read(&binary_of(None, "198.51.100.1:80".parse().unwrap()));
+        assert_eq!(nobody.unwrap().unwrap().source, None);
+    }
 
     fn v2(command: u8, source: SocketAddr, extension: &[u8]) -> Vec<u8> {
         let mut body = Vec::new();

@@ -39,6 +39,7 @@ pub(super) async fn open(
     let asked = Raw {
         host: question.server_name.unwrap_or(host),
         // At a gateway TLS may have ended here.
+        client: question.source.client(),
         encrypted: question.server_name.is_some() && question.source.peer().is_none(),
     };
     let call = (question.source, &asked);

@@ -3,6 +3,7 @@
 //! An HTTP/1.1 connection is in the pool while nobody uses it, the latest used on top. An HTTP/2 connection stays in the pool and is
 //! shared. How many there are is bounded twice: by the cluster's circuit breaker, and here by how many are kept idle.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,12 +23,15 @@ const MOST_IDLE: usize = 512;
 pub(super) struct Purpose<'a> {
     pub(super) upstream: &'a Arc<Upstream>,
     pub(super) host: Option<&'a str>,
+    /// The client that a PROXY header names: such a connection is its alone.
+    pub(super) client: Option<SocketAddr>,
 }
 
 /// What a connection was made for, and since when.
 pub(super) struct Made {
     upstream: Arc<Upstream>,
     host: Option<Box<str>>,
+    client: Option<SocketAddr>,
     opened: Instant,
     used: Instant,
     served: u32,
@@ -39,6 +43,7 @@ impl Made {
         Self {
             upstream: Arc::clone(purpose.upstream),
             host: purpose.host.map(Into::into),
+            client: purpose.client,
             opened: now,
             used: now,
             served: 0,
@@ -46,7 +51,9 @@ impl Made {
     }
 
     fn is_for(&self, purpose: Purpose<'_>) -> bool {
-        Arc::ptr_eq(&self.upstream, purpose.upstream) && self.host.as_deref() == purpose.host
+        Arc::ptr_eq(&self.upstream, purpose.upstream)
+            && self.host.as_deref() == purpose.host
+            && self.client == purpose.client
     }
 
     /// May not take another request.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use osier_balancing::{ConnectionPool, Credential, Origination, Speaks, Trust, Upstream};
+use osier_balancing::{
+    ConnectionPool, Credential, Origination, ProxyVersion, Speaks, Trust, Upstream,
+};
 
 use crate::read::Fields;
 use crate::secret::Secrets;
@@ -13,6 +15,7 @@ pub(crate) struct UpstreamPolicy {
     pool: Option<ConnectionPool>,
     upgrade: bool,
     tls: Option<Tls>,
+    proxy_protocol: Option<ProxyVersion>,
     /// The path of a field that speaks of connections, which calls in memory do not have.
     pub(crate) of_connections: Option<String>,
     /// The path of the field that names the Secret.
@@ -38,6 +41,7 @@ impl UpstreamPolicy {
         if other.tls.is_some() {
             self.tls = other.tls.clone();
         }
+        self.proxy_protocol = other.proxy_protocol.or(self.proxy_protocol);
     }
 
     /// The Secret that it names.
@@ -58,6 +62,7 @@ impl UpstreamPolicy {
         if let Some(pool) = &self.pool {
             upstream.pool = pool.clone();
         }
+        upstream.proxy_protocol = self.proxy_protocol.or(upstream.proxy_protocol);
         let mut result = Ok(());
         match &self.tls {
             None => {}
@@ -135,11 +140,27 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
     said.tls = policy
         .object("tls")
         .and_then(|mut fields| tls(&mut fields, namespace));
+    if let Some(mut fields) = policy.object("proxyProtocol") {
+        said.proxy_protocol = proxy_version(&mut fields);
+        said.of_connections = Some(fields.at(""));
+    }
     if matches!(said.tls, Some(Tls::Originate(_) | Tls::Secret(..))) {
         said.of_connections = Some(policy.at("tls"));
     }
     said.names_secret = policy.at("tls.credentialName");
     said
+}
+
+/// `version` of `proxyProtocol`; Istio's default is the first.
+fn proxy_version(fields: &mut Fields<'_>) -> Option<ProxyVersion> {
+    match fields.text("version").unwrap_or("V1") {
+        "V1" => Some(ProxyVersion::V1),
+        "V2" => Some(ProxyVersion::V2),
+        _ => {
+            fields.invalid("version", "must be V1 or V2; no header is sent");
+            None
+        }
+    }
 }
 
 fn pool(fields: &mut Fields<'_>) -> (ConnectionPool, bool) {

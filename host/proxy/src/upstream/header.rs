@@ -1,0 +1,42 @@
+//! The PROXY header before everything else on a connection to a host that wants one: it says who the client is.
+
+use std::net::SocketAddr;
+
+use http::Extensions;
+use osier_process::serve::proxy_header;
+use osier_snapshot::{Cluster, ProxyVersion, Upstream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::failure::Failure;
+
+/// Where a request comes from; beside the request on its way to a host that is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client(pub(crate) SocketAddr);
+
+/// Whom the header names, if there is to be one.
+pub(super) fn client(cluster: &Cluster, beside: &Extensions) -> Option<SocketAddr> {
+    cluster.upstream.proxy_protocol?;
+    beside.get::<Client>().map(|client| client.0)
+}
+
+/// Writes the header, if the settings ask for one.
+pub(super) async fn begin(
+    mut stream: TcpStream,
+    upstream: &Upstream,
+    client: Option<SocketAddr>,
+) -> Result<TcpStream, Failure> {
+    let Some(version) = upstream.proxy_protocol else {
+        return Ok(stream);
+    };
+    let broken = |error: std::io::Error| {
+        Failure::Unreachable(format!("its connection takes no PROXY header: {error}").into())
+    };
+    let server = stream.peer_addr().map_err(broken)?;
+    let header = match version {
+        ProxyVersion::V1 => proxy_header::text_of(client, server),
+        ProxyVersion::V2 => proxy_header::binary_of(client, server),
+    };
+    stream.write_all(&header).await.map_err(broken)?;
+    Ok(stream)
+}
