@@ -151,7 +151,7 @@ impl ApiServer {
             .map(|audit| AuditLog::open(audit, &tasks))
             .transpose()?;
         let store = open_store(settings.store, settings.store_limits, &tasks).await?;
-        let store = store.sealed(settings.sealing)?;
+        let store = store.sealed(settings.sealing).await?;
         strategies.follow(&store);
         follow_rules(&store, &rules);
         let mut steps: Vec<Arc<dyn Admit>> = vec![

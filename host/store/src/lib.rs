@@ -152,9 +152,13 @@ impl Store {
     /// The store with encryption: what is written from now on is encrypted by these rules, and what they open is read.
     ///
     /// # Errors
-    /// `Sealed` when an object is stored that they do not open; nothing is changed then.
-    pub fn sealed(self, sealing: Sealing) -> Result<Self, StoreError> {
-        sealing.check(&self.handle.shared.state.read().list(""))?;
+    /// `Sealed` when an object is stored that they do not open; nothing is changed then, and the store is closed.
+    pub async fn sealed(self, sealing: Sealing) -> Result<Self, StoreError> {
+        let checked = sealing.check(&self.handle.shared.state.read().list(""));
+        if let Err(error) = checked {
+            let closed = self.close().await;
+            return Err(closed.err().unwrap_or(error));
+        }
         Ok(Self {
             sealing: Arc::new(sealing),
             ..self

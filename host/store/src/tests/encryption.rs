@@ -32,7 +32,7 @@ fn sealing(keys: &[(&str, u8)]) -> Sealing {
 }
 
 async fn open(home: &Home, sealing: Sealing) -> Result<Store, StoreError> {
-    home.open(Limits::default()).await.sealed(sealing)
+    home.open(Limits::default()).await.sealed(sealing).await
 }
 
 /// What the store holds of an object.

@@ -26,6 +26,14 @@ impl From<StoreKind> for Ground {
 }
 
 impl Ground {
+    /// How many cases of a property are tried: each needs a store of its own, and an etcd starts more slowly.
+    pub(super) fn cases(self, most: u32) -> u32 {
+        match self {
+            Self::Etcd => most / 8,
+            _ => most,
+        }
+    }
+
     /// Makes writes that are to be made in this order: at once where the store has one queue, one by one in an etcd.
     pub(super) async fn in_order<F: Future>(
         self,

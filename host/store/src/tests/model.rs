@@ -204,7 +204,7 @@ async fn list_at(store: &Store, model: &Model, back: u64) {
 
 fn the_store_agrees_with_a_model(ground: Ground) {
     let config = ProptestConfig {
-        cases: 32,
+        cases: ground.cases(32),
         failure_persistence: None,
         ..ProptestConfig::default()
     };

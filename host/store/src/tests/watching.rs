@@ -373,7 +373,7 @@ async fn finish(store: &Store, log: &[(u64, String)], followers: impl Iterator<I
 
 fn no_interleaving_of_lists_watches_and_writes_has_a_gap(ground: Ground) {
     let config = ProptestConfig {
-        cases: 24,
+        cases: ground.cases(24),
         failure_persistence: None,
         ..ProptestConfig::default()
     };
