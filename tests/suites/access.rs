@@ -170,3 +170,36 @@ async fn settled(gateway: &str, before: u64) {
     };
     until("a settlement", LIMIT, asked).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_generator_tells_is_an_attribute_of_the_call() {
+    let (node, gateway) = hello().await;
+    node.apply(&example("access/teams.yaml")).unwrap();
+    let named = || async {
+        let answer = call(&gateway, "GET", "/hello", &[]).await?;
+        let team = answer.headers.get("x-team");
+        Ok(team.is_some_and(|team| team == "local").then_some(()))
+    };
+    until("the caller's team is told", LIMIT, named)
+        .await
+        .unwrap();
+    let refused = answered(&gateway, 403, ("POST", "/hello/notes/1"), "").await;
+    assert_eq!(refused.text(), "Only teams that are known write here.\n");
+    let id = refused.headers["x-request-id"].to_str().unwrap();
+    let told = why(&node, id);
+    assert!(
+        told.contains("policy default/callers asks default/machines (kubernetes)"),
+        "{told}"
+    );
+    assert!(told.contains("generate: caller.team"), "{told}");
+    // A caller's own word is nobody's attribute, and a generator that has gone is a failure, not a hole.
+    let unknown = "apiVersion: policy.osier.dev/v1alpha1\nkind: Policy\nmetadata: {name: wrong}\nspec:\n  actions:\n  - {plugin: machines, template: kubernetes, attributes: {caller.tema: 'output.source_owner', source.ip: 'origin.ip'}}\n";
+    let error = format!("{:#}", node.apply_text(unknown).unwrap_err());
+    for words in [
+        "spec.actions[0].attributes[caller.tema]",
+        "did you mean `caller.team`?",
+        "which only the host states",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+}

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use osier_policy::PolicySet;
+use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
-    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Gate, Record, Verdict,
+    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Record, Verdict,
 };
 use osier_snapshot::{Endpoint, HeaderOperation, Weighted};
 
@@ -94,19 +94,16 @@ impl Gate for PolicyGate {
         )
     }
 
-    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn osier_proxy::Filter>>, Box<Denial>> {
+    fn filters(&self, call: &Call<'_>) -> Result<Chosen<Filters>, Box<Denial>> {
         let policies = self.policies.load();
-        let Some(policies) = policies.as_deref() else {
-            return Ok(Vec::new());
+        let side = facts::direction(call.direction);
+        let Some(policies) = policies.as_deref().filter(|set| set.has_filters(side)) else {
+            return Ok(Chosen::default());
         };
-        if !policies.has_filters(facts::direction(call.direction)) {
-            return Ok(Vec::new());
-        }
-        let facts = Facts::of_call(call);
-        let found = policies.filters(&facts.scope(), &facts.attributes());
-        found
-            .map(|filters| filters.into_iter().map(filters::joined).collect())
-            .map_err(|denial| Box::new(denied(*denial, call.direction)))
+        let (facts, mut trail) = (Facts::of_call(call), Vec::new());
+        let found = policies.filters(&facts.scope(), &facts.attributes(), &mut trail);
+        let found = found.map(|filters| filters.into_iter().map(filters::joined).collect());
+        choices::told(found.map(Some), trail, call.direction)
     }
 
     fn report(&self, record: &Record<'_>) {
@@ -211,9 +208,15 @@ fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Ve
         cached: decision.cached,
         began: decision.began,
         took: decision.took,
-        memo: decision.identity.map(|identity| identity as Memo),
+        memo: memo(decision.identity, decision.generated),
     });
     joined.collect()
+}
+
+/// What is found again by its type: no action both finds out who calls and generates attributes.
+fn memo(identity: Option<Arc<Output>>, generated: Option<Arc<Generated>>) -> Option<Memo> {
+    let identity = identity.map(|identity| identity as Memo);
+    identity.or_else(|| generated.map(|generated| Arc::new(generated) as Memo))
 }
 
 fn operation(operation: osier_policy::HeaderOperation) -> HeaderOperation {

@@ -1,6 +1,7 @@
 //! What is known about a call: Mixer's standard vocabulary as a borrowed view. Building one copies references and allocates nothing;
 //! composed attributes (`source.uid`) are formatted only when an expression reads them.
 
+mod generated;
 mod manifest;
 mod read;
 mod standard;
@@ -10,6 +11,7 @@ use std::net::IpAddr;
 use std::time::SystemTime;
 
 use crate::value::Texts;
+pub use generated::Generated;
 pub(crate) use manifest::Places;
 pub(crate) use read::Slot;
 pub use vocabulary::{AttributeInfo, Vocabulary};

@@ -26,7 +26,7 @@ mod verdict;
 
 pub use attributes::{
     Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
-    Extra, Peer, Request, Response, Vocabulary,
+    Extra, Generated, Peer, Request, Response, Vocabulary,
 };
 pub use callout::{Callout, CalloutAnswer, CalloutBounds, caller_name};
 pub use expression::{CompileError, Condition, nanoseconds};

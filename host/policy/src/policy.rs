@@ -1,7 +1,9 @@
 //! A compiled policy: whom it concerns, when, what is asked, and what a missing answer means.
 
+mod answered;
 mod compile;
 mod filter;
+mod generator;
 mod headers;
 mod hooks;
 mod known;
@@ -9,12 +11,12 @@ mod outputs;
 mod rollout;
 mod selector;
 mod stream;
+mod targets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
 use osier_engine::plugin::hooks::Hook;
 
 use crate::attributes::Attributes;
@@ -24,11 +26,11 @@ use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
 use crate::output::Output;
 use crate::plugin::{Binding, Plugin, Reporting, Unanswered};
-use crate::template::Answer;
 use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
 
 pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
+use generator::Generator;
 use headers::HeaderRule;
 use known::Known;
 pub(crate) use rollout::Rollout;
@@ -88,6 +90,8 @@ pub struct CompiledPolicy {
     pub(crate) actions: Vec<Action>,
     /// Actions with a hook.
     pub(crate) steps: Vec<Step>,
+    /// Actions that generate attributes.
+    pub(crate) generators: Vec<Generator>,
     /// What the policy itself changes in calls that its checks let pass: in the request, in the response.
     pub(crate) headers: [Vec<HeaderRule>; 2],
     pub(crate) mode: Mode,
@@ -144,6 +148,7 @@ impl CompiledPolicy {
                 Asked::Plugin { plugin, .. } => Some(plugin),
                 Asked::Unavailable { .. } => None,
             }))
+            .chain(self.generators.iter().filter_map(Generator::plugin))
             .collect()
     }
 
@@ -180,6 +185,11 @@ impl CompiledPolicy {
             .iter()
             .any(|action| !matches!(action, Action::Tell(_)))
             || self.headers.iter().any(|rules| !rules.is_empty())
+    }
+
+    /// True if it adds to what is known of calls.
+    pub(crate) fn generates(&self) -> bool {
+        !self.generators.is_empty()
     }
 
     /// True if it tells of calls that have ended.
@@ -298,6 +308,7 @@ impl CompiledPolicy {
             began: None,
             took: Duration::ZERO,
             identity: None,
+            generated: None,
         }
     }
 
@@ -365,46 +376,6 @@ impl CompiledPolicy {
         Err(denial)
     }
 
-    /// What the permission brings along, or the denial.
-    fn verdict(&self, plugin: &Plugin, answer: Answer) -> Result<Permission, Box<Denial>> {
-        match answer {
-            Answer::Allow {
-                request,
-                response,
-                output,
-                ..
-            } => Ok(([request, response], output)),
-            Answer::Granted {
-                amount: 1..,
-                response,
-            } => Ok(([Vec::new(), response], None)),
-            Answer::Granted { .. } => {
-                Err(self.refused(plugin, "nothing was granted".into(), None, Vec::new()))
-            }
-            Answer::Refused {
-                reason,
-                retry_after,
-                headers,
-            } => Err(self.refused(plugin, reason, retry_after, headers)),
-            Answer::Deny {
-                status,
-                reason,
-                headers,
-                body,
-                ..
-            } => Err(Box::new(Denial {
-                status,
-                headers,
-                body: Bytes::from(body),
-                policy: self.label.clone(),
-                plugin: plugin.label().clone(),
-                reason,
-                failed: false,
-                decisions: Vec::new(),
-            })),
-        }
-    }
-
     fn allowed(
         &self,
         decision: Decision,
@@ -417,32 +388,6 @@ impl CompiledPolicy {
         }
         approval.request_headers.extend(request);
         approval.response_headers.extend(response);
-    }
-
-    /// Quota's refusal: 429, and when to come back.
-    fn refused(
-        &self,
-        plugin: &Plugin,
-        reason: String,
-        retry_after: Option<Duration>,
-        mut headers: Vec<(HeaderName, HeaderValue)>,
-    ) -> Box<Denial> {
-        if let Some(time) = retry_after {
-            // Whole seconds, rounded up: coming back early would only be refused again.
-            let seconds = time.as_millis().div_ceil(1000).max(1);
-            let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-            headers.push((header::RETRY_AFTER, seconds));
-        }
-        Box::new(Denial {
-            status: 429,
-            headers,
-            body: Bytes::from_static(b"Too many requests.\n"),
-            policy: self.label.clone(),
-            plugin: plugin.label().clone(),
-            reason,
-            failed: false,
-            decisions: Vec::new(),
-        })
     }
 
     /// A question without an answer goes by the failure policy.

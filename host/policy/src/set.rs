@@ -1,5 +1,6 @@
 //! All policies in force, indexed by whom they concern. Immutable: a change builds a new set, which replaces the old one whole.
 
+mod generate;
 mod hooks;
 
 use std::collections::HashMap;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 
 use osier_engine::plugin::hooks::Hook;
 
-use crate::attributes::{Attributes, Vocabulary};
+use crate::attributes::{Attributes, Generated, Vocabulary};
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
 use crate::value::Texts;
-use crate::verdict::{Approval, Verdict};
+use crate::verdict::{Approval, Denial, Verdict};
 
 pub use hooks::FilterKind;
 
@@ -30,6 +31,8 @@ pub struct Scope<'a> {
     pub gateways: &'a [Arc<str>],
     /// Labels of the pod on that side.
     pub labels: Texts<'a>,
+    /// What generating plugins have told of this call before, at this side of it; none: they are asked.
+    pub generated: Option<&'a Arc<Generated>>,
 }
 
 /// The policies in force.
@@ -38,6 +41,7 @@ pub struct PolicySet {
     policies: Vec<Arc<CompiledPolicy>>,
     checks: [Side; 2],
     reports: [Side; 2],
+    generators: [Side; 2],
     filters: [Side; 2],
     routes: Side,
     balances: Side,
@@ -100,6 +104,9 @@ impl PolicySet {
         if policy.tells() {
             sides.push(&mut self.reports[side]);
         }
+        if policy.generates() {
+            sides.push(&mut self.generators[side]);
+        }
         if policy.has(Hook::Filter) {
             sides.push(&mut self.filters[side]);
         }
@@ -149,23 +156,40 @@ impl PolicySet {
         if self.policies.is_empty() {
             return Verdict::Allow(approval);
         }
-        match self.checks[scope.direction as usize].each(scope, &mut |place| {
-            let policy = &self.policies[place];
-            match approval.identity().cloned() {
-                None => policy.check(attributes, &mut approval, charged),
-                Some(identity) => {
-                    let mut attributes = *attributes;
-                    attributes.request.auth = identity.authentication();
-                    policy.check(&attributes, &mut approval, charged)
-                }
-            }
-        }) {
+        let generated = self.generated(scope, attributes, &mut approval.decisions);
+        let checked = generated.and_then(|generated| {
+            generate::with(generated.as_deref(), attributes, |attributes| {
+                self.checked(scope, attributes, &mut approval, charged)
+            })
+        });
+        match checked {
             Ok(()) => Verdict::Allow(approval),
             Err(mut denial) => {
                 denial.decisions = approval.decisions;
                 Verdict::Deny(denial)
             }
         }
+    }
+
+    /// Asks every policy that concerns the call; each knows whom those before it have found to be behind it.
+    fn checked(
+        &self,
+        scope: &Scope<'_>,
+        attributes: &Attributes<'_>,
+        approval: &mut Approval,
+        charged: &dyn Fn(&str, usize) -> bool,
+    ) -> Result<(), Box<Denial>> {
+        self.checks[scope.direction as usize].each(scope, &mut |place| {
+            let policy = &self.policies[place];
+            match approval.identity().cloned() {
+                None => policy.check(attributes, approval, charged),
+                Some(identity) => {
+                    let mut attributes = *attributes;
+                    attributes.request.auth = identity.authentication();
+                    policy.check(&attributes, approval, charged)
+                }
+            }
+        })
     }
 
     /// True if any policy tells of calls that have ended.
@@ -176,12 +200,18 @@ impl PolicySet {
 
     /// A call has ended on this side. Records are built at once and delivered later; nothing waits.
     pub fn report<'a>(&'a self, scope: &Scope<'a>, attributes: &'a Attributes<'a>) {
-        let Ok(()) = self.reports[scope.direction as usize].each(scope, &mut |place| -> Result<
-            (),
-            Infallible,
-        > {
-            self.policies[place].report(attributes);
-            Ok(())
+        let side = &self.reports[scope.direction as usize];
+        if side.is_empty() {
+            return;
+        }
+        // Generators that give no answer are counted; the call is told all the same.
+        let generated = self.generated(scope, attributes, &mut Vec::new());
+        let generated = generated.unwrap_or_default();
+        generate::with(generated.as_deref(), attributes, |attributes| {
+            let Ok(()) = side.each(scope, &mut |place| -> Result<(), Infallible> {
+                self.policies[place].report(attributes);
+                Ok(())
+            });
         });
     }
 }

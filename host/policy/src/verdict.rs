@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use crate::attributes::Generated;
 use crate::output::Output;
 
 /// A change to a message's headers.
@@ -85,6 +86,8 @@ pub struct Decision {
     pub took: Duration,
     /// Who was found to be behind the call, by a plugin that was asked for that.
     pub identity: Option<Arc<Output>>,
+    /// What generating plugins have added so far to what is known of the call.
+    pub generated: Option<Arc<Generated>>,
 }
 
 /// What came of one question.
@@ -100,6 +103,8 @@ pub enum Outcome {
     Chosen,
     /// The plugin left the choice to others.
     Left,
+    /// The plugin told attributes.
+    Generated,
     /// There was no answer, and the failure policy refused the call.
     Failed,
     /// There was no answer, and the failure policy let the call pass.
@@ -115,7 +120,7 @@ impl Approval {
 }
 
 impl Outcome {
-    /// One word for people: `allow`, `deny`, `shadow-deny`, `choose`, `leave`, `fail`, `ignore`.
+    /// One word for people: `allow`, `deny`, `shadow-deny`, `choose`, `leave`, `generate`, `fail`, `ignore`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Allowed => "allow",
@@ -123,6 +128,7 @@ impl Outcome {
             Self::Shadowed => "shadow-deny",
             Self::Chosen => "choose",
             Self::Left => "leave",
+            Self::Generated => "generate",
             Self::Failed => "fail",
             Self::Ignored => "ignore",
         }

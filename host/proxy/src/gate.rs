@@ -45,8 +45,8 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// Which filters concern the call could not be told.
-    fn filters(&self, _call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Box<Denial>> {
-        Ok(Vec::new())
+    fn filters(&self, _call: &Call<'_>) -> Result<Chosen<Filters>, Box<Denial>> {
+        Ok(Chosen::default())
     }
 
     /// One call has ended. Runs where the last byte passed; must not block.
@@ -57,6 +57,9 @@ pub trait Gate: Send + Sync {
         false
     }
 }
+
+/// Filters around a call, in the order in which its request meets them.
+pub type Filters = Vec<Arc<dyn Filter>>;
 
 /// What one policy decided about a call.
 #[derive(Clone, Debug)]

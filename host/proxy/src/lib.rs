@@ -56,7 +56,7 @@ pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{
     Approval, BodyVerdict, Call, Change, Choice, Chosen, ChunkVerdict, Decision, Denial, Direction,
-    Exchange, Filter, Gate, HeadVerdict, Heads, Record, Reply, Sides, Verdict,
+    Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Record, Reply, Sides, Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;

@@ -118,8 +118,11 @@ impl Gate for TestGate {
         })
     }
 
-    fn filters(&self, call: &Call<'_>) -> Result<Vec<Arc<dyn Filter>>, Box<Denial>> {
-        Ok((self.filters.lock())(call))
+    fn filters(&self, call: &Call<'_>) -> Result<Chosen<crate::Filters>, Box<Denial>> {
+        Ok(Chosen {
+            choice: Some((self.filters.lock())(call)),
+            decisions: Vec::new(),
+        })
     }
 
     fn report(&self, record: &Record<'_>) {

@@ -23,7 +23,7 @@ use crate::answer::{self, Refusal};
 use crate::breaker::Counted;
 use crate::flags::Flag;
 use crate::gate::{
-    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filter, Gate, Heads, Record,
+    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Heads, Record,
     Sides, Verdict,
 };
 use crate::metrics::{RequestMetrics, Sample};
@@ -270,12 +270,12 @@ impl Trace {
         direction: Direction,
         destination: Option<&Endpoint>,
         head: &Parts,
-    ) -> Result<Vec<Arc<dyn Filter>>, Refusal> {
+    ) -> Result<Filters, Refusal> {
         let found = self
             .ears
             .gate
             .filters(&self.call(direction, destination, head));
-        found.map_err(|denial| self.refused(*denial))
+        self.chosen(found).map(Option::unwrap_or_default)
     }
 
     /// The response that a refusal is, noted as what the caller got.

@@ -119,5 +119,11 @@ fn decision(decision: &Decision) -> Json {
     if decision.cached {
         told["cached"] = true.into();
     }
+    if let Some(generated) = &decision.generated {
+        let values = generated
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.into()));
+        told["attributes"] = Json::Object(values.collect());
+    }
     told
 }

@@ -149,6 +149,7 @@ impl Question {
             gateway: None,
             gateways: &self.gateways,
             labels: Texts::Tree(&self.labels),
+            generated: None,
         }
     }
 }

@@ -65,6 +65,17 @@ pub mod authenticator {
     });
 }
 
+pub mod surveyor {
+    wit_bindgen::generate!({
+        path: "../../wit/policy",
+        world: "surveyor",
+        pub_export_macro: true,
+        export_macro_name: "export_surveyor",
+        default_bindings_module: "osier_plugin::bindings::surveyor",
+        with: { "osier:policy/types@0.1.0": crate::bindings::host::osier::policy::types },
+    });
+}
+
 pub mod gatekeeper {
     wit_bindgen::generate!({
         path: "../../wit/policy",

@@ -11,7 +11,7 @@ pub fn make<P: Plugin>(json: &str) -> Result<P, String> {
 /// Exports a plugin: its type, then the templates that it answers.
 ///
 /// `osier_plugin::export!(Denier: checknothing, listentry);` Templates: `authorization`, `authentication`, `listentry`, `apikey`,
-/// `checknothing`, `quota`;
+/// `checknothing`, `quota`; asked before all of them: `kubernetes`;
 /// told afterwards: `settlement`, `metric`, `logentry`, `tracespan`, `edge`, `reportnothing`.
 /// Hooks: `request_filter`, `response_filter`, `trailer_filter`, `route`, `balance`, `admit`, `schedule`.
 #[macro_export]
@@ -111,6 +111,19 @@ macro_rules! __osier_template {
             }
         }
         $crate::bindings::quota_keeper::export_quota_keeper!(Exported with_types_in $crate::bindings::quota_keeper);
+    };
+    (kubernetes, $plugin:ty) => {
+        impl $crate::bindings::surveyor::exports::osier::policy::kubernetes::Guest for Exported {
+            fn generate(
+                instance: $crate::types::KubernetesInstance,
+            ) -> ::std::result::Result<
+                $crate::bindings::surveyor::exports::osier::policy::kubernetes::Generated,
+                ::std::string::String,
+            > {
+                ask(|plugin| <$plugin as $crate::Kubernetes>::generate(plugin, &instance)).map(Into::into)
+            }
+        }
+        $crate::bindings::surveyor::export_surveyor!(Exported with_types_in $crate::bindings::surveyor);
     };
     (settlement, $plugin:ty) => {
         impl $crate::bindings::settler::exports::osier::policy::settlement::Guest for Exported {
@@ -357,6 +370,13 @@ macro_rules! __osier_promise {
     (quota, $plugin:ty) => {
         const _: fn(&$plugin, &$crate::types::QuotaInstance) -> $crate::Outcome =
             <$plugin as $crate::Quota>::allocate;
+    };
+    (kubernetes, $plugin:ty) => {
+        const _: fn(
+            &$plugin,
+            &$crate::types::KubernetesInstance,
+        ) -> ::std::result::Result<$crate::Facts, ::std::string::String> =
+            <$plugin as $crate::Kubernetes>::generate;
     };
     (settlement, $plugin:ty) => {
         const _: fn(

@@ -33,6 +33,7 @@ mod decision;
 pub mod export;
 pub mod extension;
 pub mod filter;
+mod kubernetes;
 pub mod log;
 pub mod metrics;
 mod period;
@@ -41,6 +42,7 @@ mod template;
 
 pub use authentication::{Authenticated, Authentication, Identity};
 pub use decision::Decision;
+pub use kubernetes::{Facts, Kubernetes, PodFacts};
 pub use period::Period;
 pub use report::{Edge, LogEntry, Metric, ReportNothing, Settlement, TraceSpan};
 pub use serde;
@@ -61,6 +63,7 @@ pub mod types {
     pub use crate::bindings::meter::exports::osier::policy::metric::Instance as MetricInstance;
     pub use crate::bindings::quota_keeper::exports::osier::policy::quota::Instance as QuotaInstance;
     pub use crate::bindings::settler::exports::osier::policy::settlement::Instance as SettlementInstance;
+    pub use crate::bindings::surveyor::exports::osier::policy::kubernetes::Instance as KubernetesInstance;
     pub use crate::bindings::tracer::exports::osier::policy::tracespan::Instance as TraceSpanInstance;
 }
 

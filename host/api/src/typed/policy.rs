@@ -139,6 +139,8 @@ views! {
         kinds: Vec<PolicyKind>,
         /// CEL per field of the template's record.
         fields: BTreeMap<String, String>,
+        /// CEL per attribute that the action generates.
+        attributes: Option<BTreeMap<String, String>>,
         /// CEL for the amount of a quota.
         amount: Option<String>,
         /// CEL for what the call really used of a quota, once it has ended.

@@ -186,6 +186,11 @@ fn action(action: &At<'_>) -> Vec<Fault> {
             faults.push(field.invalid("must be a field name with an expression"));
         }
     }
+    for (name, value) in action.at("attributes").entries() {
+        if name.is_empty() || value.text().trim().is_empty() {
+            faults.push(value.invalid("must be the name of an attribute with an expression"));
+        }
+    }
     let amount = action.at("amount");
     if amount
         .value

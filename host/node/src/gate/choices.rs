@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use osier_policy::{Candidate, ChoiceRequest, PolicySet, Scope, Texts};
+use osier_policy::{Candidate, ChoiceRequest, Generated, PolicySet, Scope, Texts};
 use osier_proxy::{Call, Choice, Chosen, Denial, Direction};
 use osier_snapshot::{Endpoint, ServiceName, Weighted};
 
@@ -28,13 +28,17 @@ pub(super) fn route(
             weight: one.weight,
         })
         .collect();
-    let (scope, attributes) = (scope(call), Facts::of_call(call).attributes());
+    let (facts, mut trail) = (Facts::of_call(call), Vec::new());
+    let known = match generated(policies, &facts, &mut trail) {
+        Ok(known) => known,
+        Err(denial) => return told(Err(denial), trail, Direction::Outbound),
+    };
+    let (scope, attributes) = (scope(call, &known), facts.attributes());
     let (authority, request) = (authority(call), request(call));
     let request = ChoiceRequest {
         authority: &authority,
         ..request
     };
-    let mut trail = Vec::new();
     let chosen = policies.route(
         (&scope, &attributes),
         (&request, &call.head.headers),
@@ -51,7 +55,7 @@ pub(super) fn route(
                 .collect(),
         })
     });
-    told(chosen, trail)
+    told(chosen, trail, Direction::Outbound)
 }
 
 /// Which endpoint gets the call.
@@ -68,40 +72,55 @@ pub(super) fn balance(
             in_flight: one.in_flight(),
         })
         .collect();
-    let (scope, attributes) = (scope(call), Facts::of_call(call).attributes());
+    let (facts, mut trail) = (Facts::of_call(call), Vec::new());
+    let known = match generated(policies, &facts, &mut trail) {
+        Ok(known) => known,
+        Err(denial) => return told(Err(denial), trail, Direction::Outbound),
+    };
+    let (scope, attributes) = (scope(call, &known), facts.attributes());
     let (authority, request) = (authority(call), request(call));
     let request = ChoiceRequest {
         authority: &authority,
         ..request
     };
-    let mut trail = Vec::new();
     let chosen = policies.balance(
         (&scope, &attributes),
         (&request, &call.head.headers),
         &endpoints,
         &mut trail,
     );
-    told(chosen, trail)
+    told(chosen, trail, Direction::Outbound)
 }
 
 /// A choice, or the refusal for want of one, with all that was decided.
-fn told<T>(
+pub(super) fn told<T>(
     chosen: Result<Option<T>, Box<osier_policy::Denial>>,
     trail: Vec<osier_policy::Decision>,
+    direction: Direction,
 ) -> Result<Chosen<T>, Box<Denial>> {
     match chosen {
         Ok(choice) => Ok(Chosen {
             choice,
-            decisions: super::decisions(trail, Direction::Outbound),
+            decisions: super::decisions(trail, direction),
         }),
         Err(mut denial) => {
             denial.decisions = trail;
-            Err(Box::new(super::denied(*denial, Direction::Outbound)))
+            Err(Box::new(super::denied(*denial, direction)))
         }
     }
 }
 
-fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
+/// What generators told on the caller's side, where the choice is made: those of the called service's namespace have no say there.
+fn generated(
+    policies: &PolicySet,
+    facts: &Facts<'_>,
+    trail: &mut Vec<osier_policy::Decision>,
+) -> Result<Arc<Generated>, Box<osier_policy::Denial>> {
+    let known = policies.generated(&facts.scope(), &facts.attributes(), trail)?;
+    Ok(known.unwrap_or_default())
+}
+
+fn scope<'a>(call: &Call<'a>, known: &'a Arc<Generated>) -> Scope<'a> {
     Scope {
         direction: osier_policy::Direction::Outbound,
         namespace: call
@@ -111,6 +130,7 @@ fn scope<'a>(call: &Call<'a>) -> Scope<'a> {
         gateway: call.gateway,
         gateways: call.gateways,
         labels: Texts::Empty,
+        generated: Some(known),
     }
 }
 

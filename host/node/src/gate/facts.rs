@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use osier_policy::{
-    Attributes, Authentication, Checked, Connection, Context, Destination, Output, Peer, Request,
-    Response, Scope, Texts,
+    Attributes, Authentication, Checked, Connection, Context, Destination, Generated, Output, Peer,
+    Request, Response, Scope, Texts,
 };
 use osier_proxy::{Call, Decision, Direction, Record};
 use osier_snapshot::{ServiceRef, Workload};
@@ -105,6 +105,7 @@ impl<'a> Facts<'a> {
             gateway: self.gateway,
             gateways: self.gateways,
             labels: side.map_or(Texts::Empty, |side| Texts::Tree(&side.labels)),
+            generated: generated(self.decided, self.direction),
         }
     }
 
@@ -189,6 +190,13 @@ impl<'a> Facts<'a> {
             .map(Output::authentication)
             .unwrap_or_default()
     }
+}
+
+/// What generating plugins told on one side of the call. What the other side was told is not believed here: its policies are others'.
+fn generated(decided: &[Decision], side: Direction) -> Option<&Arc<Generated>> {
+    let own = decided.iter().rev().filter(|one| one.direction == side);
+    let mut memos = own.filter_map(|one| one.memo.as_deref());
+    memos.find_map(|memo| memo.downcast_ref::<Arc<Generated>>())
 }
 
 /// The side, as policy calls it.

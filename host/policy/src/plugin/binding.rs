@@ -13,7 +13,7 @@ use crate::attributes::{Attributes, Vocabulary};
 use crate::cache::Cache;
 use crate::fault::Fault;
 use crate::metrics::{FailureKind, Families, VerdictMetrics};
-use crate::template::{Answer, Plan, Template, Validity, compile, decode};
+use crate::template::{Answer, Plan, Template, Validity, Variety, compile, decode};
 use crate::value::Type;
 
 /// Why there is no answer; never a permission.
@@ -38,6 +38,7 @@ pub(crate) struct Binding {
     function: FunctionHandle,
     plan: Option<Plan>,
     output: Vec<(String, Type)>,
+    variety: Variety,
     cache: Cache,
     pub(crate) verdicts: VerdictMetrics,
 }
@@ -73,6 +74,7 @@ impl Binding {
             function,
             plan,
             output: template.output.clone(),
+            variety: template.variety,
             cache: Cache::new(),
             verdicts: families.verdicts(plugin.label(), template.short()),
             plugin,
@@ -91,6 +93,11 @@ impl Binding {
     /// The template's own name.
     pub(crate) fn template(&self) -> &Arc<str> {
         &self.label
+    }
+
+    /// True if it generates attributes; it decides nothing then.
+    pub(crate) fn generates(&self) -> bool {
+        self.variety == Variety::Generate
     }
 
     /// True if asking takes something away, so that one request must not ask twice.
@@ -182,7 +189,9 @@ impl Binding {
     /// Puts an answer with a validity into the cache.
     fn keep<'a>(&'a self, answer: &Answer, attributes: &'a Attributes<'a>, key: Option<&[u8]>) {
         let validity = match answer {
-            Answer::Allow { validity, .. } | Answer::Deny { validity, .. } => *validity,
+            Answer::Allow { validity, .. }
+            | Answer::Deny { validity, .. }
+            | Answer::Generated { validity, .. } => *validity,
             _ => Validity::default(),
         };
         if validity.time.is_none() {

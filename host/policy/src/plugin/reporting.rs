@@ -90,7 +90,8 @@ impl Reporting {
 
     /// True if an action of this plugin and template is told rather than asked.
     pub(crate) fn is_meant(plugin: &Plugin, wanted: &str) -> bool {
-        find(plugin, wanted).is_ok_and(|(template, _)| template.variety != Variety::Check)
+        find(plugin, wanted)
+            .is_ok_and(|(template, _)| matches!(template.variety, Variety::Report | Variety::Count))
     }
 
     pub(crate) fn plugin(&self) -> &Arc<Plugin> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use super::generator::Generator;
 use super::outputs::Names;
 use super::{
-    Action, CompiledPolicy, Direction, HeaderRule, Missing, Mode, Rollout, Selector, Target,
-    headers, hooks,
+    Action, CompiledPolicy, HeaderRule, Missing, Mode, Rollout, generator, headers, hooks, targets,
 };
 use crate::attributes::Vocabulary;
 use crate::expression::Condition;
@@ -30,6 +30,14 @@ const TOLD: [&str; 6] = [
     "reportnothing",
     "settlement",
 ];
+
+/// What a policy does, by plugins: with a template, with a hook, to what is known of calls.
+#[derive(Default)]
+pub(super) struct Deeds {
+    pub(super) actions: Vec<Action>,
+    pub(super) steps: Vec<Step>,
+    generators: Vec<Generator>,
+}
 
 /// Compiles one policy.
 pub(crate) struct Compiler<'c> {
@@ -62,10 +70,15 @@ impl Compiler<'_> {
             "rollout",
         ];
         unknown(&mut faults, "spec", root, &known);
-        let targets = targets(root, &mut faults);
-        let direction = direction(root.get("direction"), &targets, &mut faults);
+        let targets = targets::targets(root, &mut faults);
+        let direction = targets::direction(root.get("direction"), &targets, &mut faults);
         let condition = self.condition(root.get("match"), &mut faults);
-        let (headers, actions, steps) = self.deeds(root, &mut faults);
+        let (headers, deeds) = self.deeds(root, &mut faults);
+        let Deeds {
+            actions,
+            steps,
+            generators,
+        } = deeds;
         let rollout = Rollout::compile(self, root, (&actions, &steps), &mut faults);
         let mode = mode(root.get("mode"), &mut faults);
         let failure: Option<FailurePolicy> =
@@ -81,6 +94,7 @@ impl Compiler<'_> {
             condition,
             actions,
             steps,
+            generators,
             headers,
             mode,
             failure,
@@ -93,24 +107,27 @@ impl Compiler<'_> {
         &self,
         root: &Map<String, Json>,
         faults: &mut Vec<Fault>,
-    ) -> ([Vec<HeaderRule>; 2], Vec<Action>, Vec<Step>) {
+    ) -> ([Vec<HeaderRule>; 2], Deeds) {
         let fields = ["requestHeaders", "responseHeaders"];
         let mut own = Vec::new();
         let mut names = Names::new(self.vocabulary);
-        let (actions, steps) = match root.get("actions") {
+        let deeds = match root.get("actions") {
             None | Some(Json::Null) if fields.iter().any(|field| headers::some(root, field)) => {
-                (Vec::new(), Vec::new())
+                Deeds::default()
             }
             actions => self.actions(actions, &mut names, &mut own),
         };
         // Headers may name what actions tell; their faults are told first.
         let headers = fields.map(|field| headers::read(root, field, &names, faults));
         faults.append(&mut own);
-        hooks::suit(root, (&actions, &steps), faults);
+        let (actions, steps) = (&deeds.actions, &deeds.steps);
+        hooks::suit(root, (actions, steps), faults);
+        let others = !actions.is_empty() || !steps.is_empty();
+        generator::suit(root, &deeds.generators, others, faults);
         if headers.iter().all(Vec::is_empty) {
-            told_only(root, &actions, &steps, faults);
+            told_only(root, actions, steps, faults);
         }
-        (headers, actions, steps)
+        (headers, deeds)
     }
 
     fn condition(&self, source: Option<&Json>, faults: &mut Vec<Fault>) -> Option<Condition> {
@@ -135,7 +152,8 @@ impl Compiler<'_> {
         actions: Option<&Json>,
         names: &mut Names<'_>,
         faults: &mut Vec<Fault>,
-    ) -> (Vec<Action>, Vec<Step>) {
+    ) -> Deeds {
+        let mut deeds = Deeds::default();
         let actions = match actions.and_then(Json::as_array).map(Vec::as_slice) {
             Some(actions @ [_, ..]) => actions,
             _ => {
@@ -143,7 +161,7 @@ impl Compiler<'_> {
                     "spec.actions",
                     "name at least one plugin and template or hook",
                 ));
-                return (Vec::new(), Vec::new());
+                return deeds;
             }
         };
         if actions.len() > MAX_ACTIONS {
@@ -152,29 +170,38 @@ impl Compiler<'_> {
                 format!("has more than {MAX_ACTIONS} entries"),
             ));
         }
-        let (mut questions, mut steps) = (Vec::new(), Vec::new());
         for (place, action) in actions.iter().enumerate() {
             let path = format!("spec.actions[{place}]");
             if action.get("hook").is_some_and(|hook| !hook.is_null()) {
                 match hooks::step((self.plugin_of, self.families), &path, action) {
-                    Ok(step) => steps.push(step),
+                    Ok(step) => deeds.steps.push(step),
+                    Err(own) => faults.extend(own),
+                }
+                continue;
+            }
+            if action
+                .get("attributes")
+                .is_some_and(|names| !names.is_null())
+            {
+                match Generator::compile(self, &path, action) {
+                    Ok(generator) => deeds.generators.push(generator),
                     Err(own) => faults.extend(own),
                 }
                 continue;
             }
             match self.action(&path, action, names) {
-                Ok(own) => questions.extend(own),
+                Ok(own) => deeds.actions.extend(own),
                 Err(own) => {
                     faults.extend(own);
                     continue;
                 }
             }
             match self.settling(&path, action) {
-                Ok(own) => questions.extend(own),
+                Ok(own) => deeds.actions.extend(own),
                 Err(own) => faults.extend(own),
             }
         }
-        (questions, steps)
+        deeds
     }
 
     /// None for a report to a plugin that is not there: no call is refused for it.
@@ -280,8 +307,14 @@ impl Compiler<'_> {
                 format!("{path}.queue"),
                 format!("template {template} answers at once; only reports wait in a queue"),
             )]),
-            Ok(plugin) => Binding::new(plugin, template, given, path, (vocabulary, self.families))
-                .map(|binding| Some(Action::Ask(Box::new(binding), None))),
+            Ok(plugin) => {
+                let known = (vocabulary, self.families);
+                let binding = Binding::new(plugin, template, given, path, known)?;
+                match binding.generates() {
+                    true => Err(vec![generator::unnamed(path, template)]),
+                    false => Ok(Some(Action::Ask(Box::new(binding), None))),
+                }
+            }
             Err(Missing::Fault(detail)) => Err(vec![Fault::new(format!("{path}.plugin"), detail)]),
             Err(Missing::Unavailable(_)) if TOLD.contains(&short(template)) => Ok(None),
             Err(Missing::Unavailable(missing)) => Ok(Some(Action::Unavailable {
@@ -403,92 +436,4 @@ fn expand(fields: &Map<String, Json>) -> Map<String, Json> {
         }
     }
     nested
-}
-
-/// What a reference names; the field at fault if nothing. Both APIs that have a Gateway may be meant.
-fn target((group, kind): (&str, &str), name: String) -> Result<Target, (&'static str, String)> {
-    match (group, kind) {
-        ("", "Service") => Ok(Target::Service(name)),
-        ("", "Namespace") => Ok(Target::Namespace(name)),
-        ("" | "networking.istio.io" | "gateway.networking.k8s.io", "Gateway") => {
-            Ok(Target::Gateway(name))
-        }
-        (_, "Service" | "Gateway" | "Namespace") => Err((
-            "group",
-            format!(
-                "`{group}` must be empty, or for a Gateway networking.istio.io or gateway.networking.k8s.io"
-            ),
-        )),
-        (_, kind) => Err((
-            "kind",
-            format!("`{kind}` must be Service, Gateway or Namespace"),
-        )),
-    }
-}
-
-fn targets(root: &Map<String, Json>, faults: &mut Vec<Fault>) -> Vec<Target> {
-    let mut targets = Vec::new();
-    let references = root.get("targetRefs").and_then(Json::as_array);
-    for (place, reference) in references.into_iter().flatten().enumerate() {
-        let path = format!("spec.targetRefs[{place}]");
-        let text = |name: &str| {
-            reference
-                .get(name)
-                .and_then(Json::as_str)
-                .unwrap_or_default()
-        };
-        let name = text("name").to_owned();
-        if name.is_empty() {
-            faults.push(Fault::new(format!("{path}.name"), "is required"));
-        }
-        if !text("sectionName").is_empty() {
-            faults.push(Fault::new(
-                format!("{path}.sectionName"),
-                "is not supported by this version; use match: destination.port == ..",
-            ));
-        }
-        match target((text("group"), text("kind")), name) {
-            Ok(target) => targets.push(target),
-            Err((field, words)) => faults.push(Fault::new(format!("{path}.{field}"), words)),
-        }
-    }
-    if let Some(selector) = root.get("selector").filter(|selector| !selector.is_null()) {
-        if !targets.is_empty() {
-            faults.push(Fault::new(
-                "spec.selector",
-                "does not go with targetRefs; use one of them",
-            ));
-        }
-        targets.push(Target::Workloads(Selector::read(
-            selector,
-            "spec.selector",
-            faults,
-        )));
-    }
-    if targets.is_empty() {
-        targets.push(Target::Everything);
-    }
-    targets
-}
-
-/// Inbound unless said otherwise; a gateway is always the caller's side.
-fn direction(given: Option<&Json>, targets: &[Target], faults: &mut Vec<Fault>) -> Direction {
-    let direction = match given.map(Json::as_str) {
-        None | Some(Some("Inbound")) => Direction::Inbound,
-        Some(Some("Outbound")) => Direction::Outbound,
-        Some(_) => {
-            faults.push(Fault::new("spec.direction", "must be Inbound or Outbound"));
-            Direction::Inbound
-        }
-    };
-    let gateway = |target: &Target| matches!(target, Target::Gateway(_));
-    let through = targets.iter().filter(|target| gateway(target)).count();
-    if through > 0 && through < targets.len() {
-        faults.push(Fault::new("spec.targetRefs", "a Gateway and other targets need one policy each, because they are checked at different ends of a call"));
-    }
-    if through > 0 {
-        Direction::Outbound
-    } else {
-        direction
-    }
 }

@@ -253,7 +253,8 @@ fn stand_ins(
         ..*compiler
     };
     let (mut names, mut faults) = (Names::new(compiler.vocabulary), Vec::new());
-    let (others, _) = compiler.actions(root.get("actions"), &mut names, &mut faults);
+    let others = compiler.actions(root.get("actions"), &mut names, &mut faults);
+    let others = others.actions;
     if let Some(fault) = faults.first() {
         return Err(format!("cannot answer in place of the other: {fault}"));
     }

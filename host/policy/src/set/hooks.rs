@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::HeaderMap;
 use osier_engine::plugin::hooks::Hook;
 
-use super::{PolicySet, Scope, Side};
+use super::{PolicySet, Scope, Side, generate};
 use crate::attributes::Attributes;
 use crate::fault::FailurePolicy;
 use crate::hook::{
@@ -59,20 +59,20 @@ impl PolicySet {
     /// The filters that concern a call, in their order.
     ///
     /// # Errors
-    /// A policy's `match` could not be computed, and its failure policy is Fail.
+    /// A policy's `match` could not be computed, or a generator gave no answer, and the failure policy is Fail.
     pub fn filters<'a>(
         &'a self,
         scope: &Scope<'a>,
         attributes: &'a Attributes<'a>,
+        trail: &mut Vec<Decision>,
     ) -> Result<Vec<FilterKind>, Box<Denial>> {
         let side = &self.filters[scope.direction as usize];
         let mut filters = Vec::new();
         self.applying(
-            side,
-            scope,
-            attributes,
-            Hook::Filter,
-            &mut |policy, place, _| {
+            (side, Hook::Filter),
+            (scope, attributes),
+            trail,
+            &mut |(policy, place, _), attributes, _| {
                 match FilterStream::new(policy, place, attributes) {
                     // What a filter asks others may not come back to it.
                     Some(stream) if stream.is_called_by(attributes) => {}
@@ -101,11 +101,10 @@ impl PolicySet {
     ) -> Result<Option<Choice>, Box<Denial>> {
         let mut chosen = None;
         self.applying(
-            &self.routes,
-            scope,
-            attributes,
-            Hook::Route,
-            &mut |policy, _, step| {
+            (&self.routes, Hook::Route),
+            (scope, attributes),
+            trail,
+            &mut |(policy, _, step), _, trail| {
                 if chosen.is_none() {
                     let began = Instant::now();
                     let choice = step.route(request, headers, candidates);
@@ -132,11 +131,10 @@ impl PolicySet {
     ) -> Result<Option<usize>, Box<Denial>> {
         let mut chosen = None;
         self.applying(
-            &self.balances,
-            scope,
-            attributes,
-            Hook::Balance,
-            &mut |policy, _, step| {
+            (&self.balances, Hook::Balance),
+            (scope, attributes),
+            trail,
+            &mut |(policy, _, step), _, trail| {
                 if chosen.is_none() {
                     let began = Instant::now();
                     let place = step.balance(request, headers, endpoints);
@@ -235,35 +233,45 @@ impl PolicySet {
         Ok(opinions)
     }
 
-    /// Visits the steps of one hook whose policies concern a call and match it.
+    /// Visits the steps of one hook whose policies concern a call and match it, with what generators told of it.
     fn applying<'a>(
         &'a self,
-        side: &'a Side,
-        scope: &Scope<'a>,
-        attributes: &'a Attributes<'a>,
-        hook: Hook,
-        visit: &mut dyn FnMut(&'a Arc<CompiledPolicy>, usize, &'a Step) -> Result<(), Box<Denial>>,
+        (side, hook): (&'a Side, Hook),
+        (scope, attributes): (&Scope<'a>, &'a Attributes<'a>),
+        trail: &mut Vec<Decision>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Box<Denial>> {
-        side.each(scope, &mut |place| {
-            let policy = &self.policies[place];
-            let applies = policy.applies(attributes);
-            for (number, step) in policy.steps.iter().enumerate() {
-                if step.hook != hook {
-                    continue;
-                }
-                match &applies {
-                    Ok(true) => visit(policy, number, step)?,
-                    Ok(false) => {}
-                    Err(reason) => {
-                        let unanswered = Err(Unanswered(reason.clone()));
-                        heeded::<()>(policy, step, unanswered)?;
+        let generated = self.generated(scope, attributes, trail)?;
+        generate::with(generated.as_deref(), attributes, |attributes| {
+            side.each(scope, &mut |place| {
+                let policy = &self.policies[place];
+                let applies = policy.applies(attributes);
+                for (number, step) in policy.steps.iter().enumerate() {
+                    if step.hook != hook {
+                        continue;
+                    }
+                    match &applies {
+                        Ok(true) => visit((policy, number, step), attributes, trail)?,
+                        Ok(false) => {}
+                        Err(reason) => {
+                            let unanswered = Err(Unanswered(reason.clone()));
+                            heeded::<()>(policy, step, unanswered)?;
+                        }
                     }
                 }
-            }
-            Ok(())
+                Ok(())
+            })
         })
     }
 }
+
+/// What is done with a step, its policy and its place there: with what is known of the call, and for those who want to know what was decided.
+type Visit<'v> = dyn FnMut(
+        (&Arc<CompiledPolicy>, usize, &Step),
+        &Attributes<'_>,
+        &mut Vec<Decision>,
+    ) -> Result<(), Box<Denial>>
+    + 'v;
 
 /// What was answered to a question about a choice, and how a chosen one is named.
 type Answered<'a, T> = (&'a Result<Option<T>, Unanswered>, &'a dyn Fn(&T) -> String);
@@ -298,6 +306,7 @@ fn decision<T>(
         began: Some(began),
         took: began.elapsed(),
         identity: None,
+        generated: None,
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) enum Answer {
         body: String,
         validity: Validity,
     },
+    Generated {
+        output: Arc<Output>,
+        validity: Validity,
+    },
     Granted {
         amount: u64,
         response: Vec<HeaderOperation>,
@@ -84,6 +88,7 @@ pub(crate) fn decode(place: &mut Val) -> Read<Answer> {
         Val::Variant(case, None) => Err(format!(
             "the plugin answered `{case}`, which means nothing here"
         )),
+        Val::Record(fields) => generated(Fields(fields)),
         _ => Err("the plugin's answer is no decision".into()),
     }
 }
@@ -93,6 +98,15 @@ fn allow(mut fields: Fields) -> Read<Answer> {
         request: operations(fields.list("request-headers"))?,
         response: operations(fields.list("response-headers"))?,
         output: fields.take("output").and_then(Output::read).map(Arc::new),
+        validity: fields.validity(),
+    })
+}
+
+fn generated(mut fields: Fields) -> Read<Answer> {
+    let output = fields.take("output").and_then(Output::read);
+    let output = output.ok_or("the plugin's answer has no output")?;
+    Ok(Answer::Generated {
+        output: Arc::new(output),
         validity: fields.validity(),
     })
 }

@@ -102,6 +102,23 @@ const DEFAULTS: &[(&str, &str, &str)] = &[
         "api-protocol",
         "api.protocol.orValue(context.protocol)",
     ),
+    ("kubernetes", "source-uid", "source.uid.orValue('')"),
+    (
+        "kubernetes",
+        "source-ip",
+        "has(source.ip) ? string(source.ip) : ''",
+    ),
+    ("kubernetes", "destination-uid", "destination.uid.orValue('')"),
+    (
+        "kubernetes",
+        "destination-ip",
+        "has(destination.ip) ? string(destination.ip) : ''",
+    ),
+    (
+        "kubernetes",
+        "destination-port",
+        "destination.port.orValue(0)",
+    ),
     ("edge", "timestamp", "request.time"),
     (
         "edge",

@@ -1,7 +1,7 @@
 //! Which exported interfaces are templates.
 
 use osier_engine::plugin::hooks::is_hook;
-use osier_engine::plugin::{Function, Interface, Type};
+use osier_engine::plugin::{Function, Interface, Record, Type};
 
 use crate::output;
 use crate::value;
@@ -15,6 +15,8 @@ pub(crate) enum Variety {
     Report,
     /// As `Report`, but told only how many: `report: func(u32)`.
     Count,
+    /// Asked before all others: one record or nothing, answered by a record with an `output`, which becomes attributes.
+    Generate,
 }
 
 /// An interface that policies can name in an action.
@@ -79,7 +81,7 @@ fn read(interface: &Interface) -> Result<Template, String> {
         .collect();
     let function = match asked[..] {
         [function] => function,
-        [] => return told(interface),
+        [] => return generator(interface).unwrap_or_else(|| told(interface)),
         _ => {
             return Err(format!(
                 "{} of its functions answer a decision, not one",
@@ -87,17 +89,48 @@ fn read(interface: &Interface) -> Result<Template, String> {
             ));
         }
     };
-    let record = match function.params.as_slice() {
-        [] => None,
-        [(_, record @ Type::Record(_))] => Some(record.clone()),
-        _ => {
-            return Err(format!(
-                "`{}` must take one record or nothing",
-                function.name
-            ));
-        }
+    template(interface, function, record(function)?, Variety::Check)
+}
+
+/// The one record that a function takes, or nothing.
+fn record(function: &Function) -> Result<Option<Type>, String> {
+    match function.params.as_slice() {
+        [] => Ok(None),
+        [(_, record @ Type::Record(_))] => Ok(Some(record.clone())),
+        _ => Err(format!(
+            "`{}` must take one record or nothing",
+            function.name
+        )),
+    }
+}
+
+/// An interface whose one function answers with an `output` generates attributes.
+fn generator(interface: &Interface) -> Option<Result<Template, String>> {
+    let tells = |function: &&Function| {
+        let result = function.results.as_ref();
+        result.is_some_and(|result| generated(result).is_some())
     };
-    template(interface, function, record, Variety::Check)
+    let mut fitting = interface.functions.iter().filter(tells);
+    let function = fitting.next()?;
+    if fitting.next().is_some() {
+        return Some(Err(
+            "more than one of its functions answers with an output".into()
+        ));
+    }
+    let made = |record| template(interface, function, record, Variety::Generate);
+    Some(record(function).and_then(made))
+}
+
+/// The record of a generator's answer: one with a record `output`.
+fn generated(result: &Type) -> Option<Record> {
+    match result {
+        Type::Record(record) => {
+            let output = record.fields().find(|field| field.name == "output")?;
+            matches!(output.ty, Type::Record(_)).then(|| record.clone())
+        }
+        Type::Result(result) if result.err() == Some(Type::String) => generated(&result.ok()?),
+        _ => None,
+    }
 }
 
 /// An interface without a question may take reports.
@@ -178,15 +211,18 @@ fn told_by(result: &Type) -> Vec<(String, value::Type)> {
                 Some(Type::Record(record)) if case.name == "allow-with" => Some(record),
                 _ => None,
             });
-            let permission = permissions.next();
-            let field = permission
-                .as_ref()
-                .and_then(|record| record.fields().find(|field| field.name == "output"));
-            match field.map(|field| field.ty) {
-                Some(Type::Record(record)) => output::fields(&record),
-                _ => Vec::new(),
-            }
+            permissions.next().as_ref().map(tells).unwrap_or_default()
         }
+        Type::Record(record) => tells(record),
+        _ => Vec::new(),
+    }
+}
+
+/// The fields of a record's `output`.
+fn tells(record: &Record) -> Vec<(String, value::Type)> {
+    let output = record.fields().find(|field| field.name == "output");
+    match output.map(|field| field.ty) {
+        Some(Type::Record(output)) => output::fields(&output),
         _ => Vec::new(),
     }
 }

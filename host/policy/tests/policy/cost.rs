@@ -149,7 +149,10 @@ fn filters() {
             &json!({"actions": [{"plugin": name, "hook": "filter"}]}),
         );
         let cost = nanoseconds(|| {
-            for filter in set.filters(&scope(), black_box(&attributes)).unwrap() {
+            for filter in set
+                .filters(&scope(), black_box(&attributes), &mut Vec::new())
+                .unwrap()
+            {
                 exchange(&filter, &headers);
             }
         });

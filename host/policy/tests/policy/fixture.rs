@@ -17,6 +17,7 @@ pub(crate) const DENIER: &str = "osier_plugin_denier";
 pub(crate) const LIST: &str = "osier_plugin_list";
 pub(crate) const RATE_LIMIT: &str = "osier_plugin_rate_limit";
 pub(crate) const APIKEY: &str = "osier_plugin_apikey";
+pub(crate) const INVENTORY: &str = "osier_plugin_inventory";
 pub(crate) const QUOTA: &str = "osier_plugin_quota";
 pub(crate) const JWT: &str = "osier_plugin_jwt";
 pub(crate) const RBAC: &str = "osier_plugin_rbac";
@@ -69,6 +70,7 @@ fn build() {
         "osier-plugin-apikey",
         "osier-plugin-jwt",
         "osier-plugin-quota",
+        "osier-plugin-inventory",
         "osier-plugin-rbac",
         "osier-plugin-header-rewrite",
         "osier-plugin-waf-lite",
@@ -222,6 +224,7 @@ pub(crate) fn scope() -> Scope<'static> {
         gateway: None,
         gateways: &[],
         labels: Texts::Empty,
+        generated: None,
     }
 }
 

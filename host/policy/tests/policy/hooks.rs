@@ -25,7 +25,7 @@ fn exchange() -> Exchange<'static> {
 fn filter(set: &PolicySet) -> Filter {
     let headers = HeaderMap::new();
     let attributes = attributes(&headers);
-    let mut filters = set.filters(&scope(), &attributes).unwrap();
+    let mut filters = set.filters(&scope(), &attributes, &mut Vec::new()).unwrap();
     assert_eq!(filters.len(), 1);
     match filters.remove(0) {
         FilterKind::Messages(filter) => filter,
@@ -124,7 +124,11 @@ fn a_policy_that_does_not_match_filters_nothing() {
     assert!(!set.has_filters(osier_policy::Direction::Outbound));
     let headers = HeaderMap::new();
     let attributes = attributes(&headers);
-    assert!(set.filters(&scope(), &attributes).unwrap().is_empty());
+    assert!(
+        set.filters(&scope(), &attributes, &mut Vec::new())
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]

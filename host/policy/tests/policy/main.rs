@@ -4,6 +4,7 @@
 mod access;
 mod cost;
 mod fixture;
+mod generators;
 mod headers;
 mod hooks;
 mod hostile;

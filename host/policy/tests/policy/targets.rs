@@ -45,6 +45,7 @@ fn inbound<'a>(namespace: &'a str, service: &'a str) -> Scope<'a> {
         gateway: None,
         gateways: &[],
         labels: Texts::Empty,
+        generated: None,
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Fixture {
     /// `spec` of a Plugin object, without the image.
     #[serde(default)]
     pub(super) plugin: Map<String, Value>,
+    /// `spec.attributes` of an AttributeManifest.
+    #[serde(default)]
+    pub(super) manifest: Map<String, Value>,
     /// An entry of `spec.actions` of a Policy object, without the plugin.
     pub(super) action: Option<Map<String, Value>>,
     /// `spec.match` of a Policy object.
@@ -69,6 +72,9 @@ pub(super) struct Expect {
     /// Headers that are set on the request; `*` is any value, null is none.
     #[serde(default)]
     pub(super) request_headers: BTreeMap<String, Option<String>>,
+    /// Attributes that are generated, as text; `*` is any value, null is none.
+    #[serde(default)]
+    pub(super) attributes: BTreeMap<String, Option<String>>,
 }
 
 /// Verdicts.

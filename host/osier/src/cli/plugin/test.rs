@@ -5,8 +5,8 @@ use super::{project, workbench};
 use crate::arguments::{Output, Test};
 use anyhow::{Context as _, bail};
 use osier_policy::{
-    Direction, Fault, HeaderOperation, ObjectKey, Plugin, PolicyHost, PolicySet, Scope, Texts,
-    Verdict,
+    Direction, Fault, Generated, HeaderOperation, ObjectKey, Plugin, PolicyHost, PolicySet, Scope,
+    Texts, Verdict,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -163,9 +163,12 @@ impl Trial {
             spec["match"] = matched.as_str().into();
         }
         let key = ObjectKey::new("default", &file.name);
-        let policy = self
-            .room
-            .check_policy(&key, &spec, &|_| Some(plugin.clone()));
+        let manifest = json!({"attributes": file.fixture.manifest});
+        let (room, faults) = self.room.knowing([("manifest", &manifest)]);
+        if let Some((_, fault)) = faults.first() {
+            bail!("manifest: {fault}");
+        }
+        let policy = room.check_policy(&key, &spec, &|_| Some(plugin.clone()));
         let policy = policy.map_err(|faults| anyhow::anyhow!(words(&faults)))?;
         let set = PolicySet::new(vec![Arc::new(policy)], "osier-system");
         if set.has_reports() {
@@ -185,6 +188,7 @@ pub(super) const SCOPE: Scope<'static> = Scope {
     gateway: None,
     gateways: &[],
     labels: Texts::Empty,
+    generated: None,
 };
 
 fn words(faults: &[Fault]) -> String {
@@ -235,6 +239,13 @@ fn compare(expect: &Expect, verdict: &Verdict) -> Vec<String> {
                 &expect.request_headers,
                 &after(&approval.request_headers),
             ));
+            let told = approval.decisions.iter();
+            let told = told.filter_map(|one| one.generated.as_deref());
+            let told: Vec<(String, String)> = told
+                .flat_map(Generated::iter)
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
+            faults.extend(headers("attributes", &expect.attributes, &told));
         }
         Verdict::Deny(denial) => {
             if let Some(status) = expect.status.filter(|status| *status != denial.status) {
