@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use osier_tests::artifacts::example;
+use osier_tests::artifacts::{binary, example};
 use osier_tests::curl::{Answer, Ask};
 use osier_tests::envoy::{self, Envoy};
 use osier_tests::node::Options;
@@ -130,6 +130,34 @@ async fn the_services_speak_as_envoys_expect() {
         refused.contains("grpc-status: 0") && refused.contains("policy default/visitors refused"),
         "{refused}"
     );
+    // Whoever was refused can ask why, by the id on the answer; the access log has it too.
+    let id = refused.split("x-request-id").nth(1).unwrap();
+    let id: String = id.chars().skip(2).take(36).collect();
+    let why = Command::new(binary().unwrap())
+        .args(["why", &id, "--kubeconfig"])
+        .arg(node.kubeconfig())
+        .output()
+        .unwrap();
+    let why = String::from_utf8_lossy(&why.stdout).into_owned();
+    for words in [
+        "GET checkout.example/cart?full=1",
+        "policy default/visitors asks default/visitors (listentry)",
+        "deny: `mallory` is on the list",
+        "/envoy.service.auth.v3.Authorization/Check -> default/checkout",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let logged = || async {
+        Ok(node
+            .log()
+            .lines()
+            .any(|line| line.contains(&id) && line.contains("status=403"))
+            .then_some(()))
+    };
+    until("the refusal is in the access log", LIMIT, logged)
+        .await
+        .unwrap();
+    assert!(allowed.contains("x-request-id"), "{allowed}");
     // Three are free; the fourth answer says OVER_LIMIT (2) and why.
     let code = |answer: &str| answer.contains("\u{8}\u{2}");
     for round in 0..4 {

@@ -87,6 +87,28 @@ async fn seconds_of_a_gpu_are_reserved_refused_settled_and_released() {
         (&refused["code"], &refused["plugin"]),
         (&json!(429), &json!("default/gpu"))
     );
+    let reason = refused["reason"].as_str().unwrap();
+    assert!(reason.contains(" for team=vision, and "), "{reason}");
+    let negative = person
+        .ask(&json!({"attributes": {"request.id": "n", "job.team": "vision", "gpu.seconds": -5}}))
+        .unwrap();
+    let told = negative["reason"].as_str().unwrap();
+    assert_eq!(
+        told,
+        "field amount of template quota cannot be computed: -5 is negative, which the template's field cannot be"
+    );
+    let nobody = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "PolicyReview", "metadata": {"name": "r"},
+        "spec": {"phase": "Report", "attributes": {"gpu.seconds": 1, "job.team": "vision"}}});
+    let output = person
+        .kubectl
+        .run(
+            &person.node.kubeconfig(),
+            &["create", "-f", "-"],
+            Some(&nobody.to_string()),
+        )
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("request.id is not stated"), "{told}");
     assert_eq!(
         person.job("done.yaml", "train-1"),
         json!({"requestId": "train-1"})

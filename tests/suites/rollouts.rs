@@ -113,4 +113,31 @@ async fn a_bad_version_stops_itself_and_a_good_one_takes_its_part() {
     until("the first version decides again", LIMIT, mallory)
         .await
         .unwrap();
+
+    // A rollout of nothing, or to nobody, is said when it is applied.
+    for (canary, percent, words) in [
+        (
+            "good",
+            0,
+            "spec.rollout.percent is 0: no call goes to plugin good",
+        ),
+        (
+            "nobody",
+            5,
+            "Plugin default/nobody does not exist: until it is there, no call goes to the rollout",
+        ),
+    ] {
+        let mut idle = policy.clone();
+        idle["spec"]["rollout"] = json!({"plugin": canary, "percent": percent});
+        let output = installed()
+            .unwrap()
+            .run(
+                &node.kubeconfig(),
+                &["apply", "-f", "-"],
+                Some(&idle.to_string()),
+            )
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && told.contains(words), "{told}");
+    }
 }

@@ -1,22 +1,33 @@
 //! `envoy.service.auth.v3.Authorization/Check`: may a request, or a connection, pass?
 //! (<https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/auth/v3/external_auth.proto>)
 
+use std::time::{Instant, SystemTime};
+
 use osier_policy::{Approval, Denial, HeaderOperation, PolicySet, Verdict, Vocabulary};
 use osier_review::{Phase, Question, Recorded};
 use tonic::Status;
 
 use crate::concern::Concern;
+use crate::judged::{Judged, REQUEST_ID};
 use crate::messages::{
     AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValue,
     HeaderValueOption, HttpRequest, HttpStatus, OkHttpResponse, Peer, RpcStatus, Truth,
 };
 use crate::stated::{Stated, protocol};
 
+/// Where it is served.
+pub(crate) const METHOD: &str = "/envoy.service.auth.v3.Authorization/Check";
+
 /// What the route's own extensions are for; all others state attributes that manifests declare.
 const OWN: [&str; 3] = ["namespace", "service", "direction"];
 
 /// Asks the policies that the Envoy's configuration names.
-pub(crate) fn check(policies: &PolicySet, request: CheckRequest) -> Result<CheckResponse, Status> {
+pub(crate) fn check(
+    policies: &PolicySet,
+    request: CheckRequest,
+    tell: &dyn Fn(&Judged<'_>),
+) -> Result<CheckResponse, Status> {
+    let asked = (SystemTime::now(), Instant::now());
     let context = request
         .attributes
         .ok_or_else(|| Status::invalid_argument("attributes: nothing is said of the request"))?;
@@ -24,11 +35,27 @@ pub(crate) fn check(policies: &PolicySet, request: CheckRequest) -> Result<Check
     let recorded = attributes(&context, policies.vocabulary())?;
     let question = Question::about(concern.direction, concern.place(), Phase::Check, recorded);
     let answer = question.ask(policies, policies.vocabulary());
+    let name = concern.name();
+    if let Some(judged) = Judged::new(METHOD, &name, &question, &answer, asked) {
+        tell(&judged);
+    }
+    let id = question.request_id();
     Ok(match answer.verdict() {
-        Some(Verdict::Deny(denial)) => denied(denial),
-        Some(Verdict::Allow(approval)) => allowed(approval),
-        None => allowed(&Approval::default()),
+        Some(Verdict::Deny(denial)) => denied(denial, id),
+        Some(Verdict::Allow(approval)) => allowed(approval, id),
+        None => allowed(&Approval::default(), id),
     })
+}
+
+/// The id of a request, replacing what stands there: who asks `osier why` about it finds it on every answer.
+fn identified(id: &str) -> HeaderValueOption {
+    HeaderValueOption {
+        header: Some(HeaderValue {
+            key: REQUEST_ID.to_owned(),
+            value: id.to_owned(),
+        }),
+        append: Some(Truth { value: false }),
+    }
 }
 
 fn attributes(context: &AttributeContext, vocabulary: &Vocabulary) -> Result<Recorded, Status> {
@@ -96,8 +123,12 @@ fn http(stated: &mut Stated, http: &HttpRequest) {
     }
 }
 
-fn allowed(approval: &Approval) -> CheckResponse {
-    let mut ok = OkHttpResponse::default();
+fn allowed(approval: &Approval, id: &str) -> CheckResponse {
+    // Where the Envoy makes no ids the log entry that settles quotas is found by this one.
+    let mut ok = OkHttpResponse {
+        headers: vec![identified(id)],
+        ..OkHttpResponse::default()
+    };
     for operation in &approval.request_headers {
         match operation {
             HeaderOperation::Remove(name) => ok.headers_to_remove.push(name.as_str().to_owned()),
@@ -105,11 +136,8 @@ fn allowed(approval: &Approval) -> CheckResponse {
         }
     }
     // A header of the response cannot be removed this way: Envoy's answer has no field for it.
-    ok.response_headers_to_add = approval
-        .response_headers
-        .iter()
-        .filter_map(option)
-        .collect();
+    let own = approval.response_headers.iter().filter_map(option);
+    ok.response_headers_to_add = [identified(id)].into_iter().chain(own).collect();
     CheckResponse {
         status: Some(RpcStatus::default()),
         ok_response: Some(ok),
@@ -117,8 +145,8 @@ fn allowed(approval: &Approval) -> CheckResponse {
     }
 }
 
-fn denied(denial: &Denial) -> CheckResponse {
-    let headers = denial
+fn denied(denial: &Denial, id: &str) -> CheckResponse {
+    let own = denial
         .headers
         .iter()
         .map(|(name, value)| HeaderValueOption {
@@ -134,7 +162,7 @@ fn denied(denial: &Denial) -> CheckResponse {
             status: Some(HttpStatus {
                 code: denial.status.into(),
             }),
-            headers: headers.collect(),
+            headers: [identified(id)].into_iter().chain(own).collect(),
             body: String::from_utf8_lossy(&denial.body).into_owned(),
         }),
         ok_response: None,

@@ -48,6 +48,14 @@ impl Concern {
         }
     }
 
+    /// `NAMESPACE` or `NAMESPACE/SERVICE`.
+    pub(crate) fn name(&self) -> String {
+        match &self.service {
+            Some(service) => format!("{}/{service}", self.namespace),
+            None => self.namespace.clone(),
+        }
+    }
+
     /// Namespace and service, as a question takes them.
     pub(crate) fn place(&self) -> (&str, Option<&str>) {
         (&self.namespace, self.service.as_deref())

@@ -8,9 +8,11 @@
 mod access_log;
 mod authorization;
 mod concern;
+mod judged;
 mod messages;
 mod rate_limit;
 mod service;
 mod stated;
 
+pub use judged::Judged;
 pub use service::{PolicyService, Rulebook};

@@ -4,6 +4,8 @@
 //! Each descriptor is a question of its own, with the attributes `ratelimit.domain`, `ratelimit.entries` and `ratelimit.hits` where a manifest
 //! declares them. The domain says whose policies are asked: `NAMESPACE` or `NAMESPACE/SERVICE`.
 
+use std::time::{Instant, SystemTime};
+
 use osier_policy::{Approval, Denial, HeaderOperation, PolicySet, Verdict};
 use osier_review::{Phase, Question};
 use serde_json::{Map, Value as Json};
@@ -11,10 +13,14 @@ use tonic::Status;
 
 use crate::authorization::header;
 use crate::concern::Concern;
+use crate::judged::Judged;
 use crate::messages::{
     Code, DescriptorStatus, RateLimitDescriptor, RateLimitRequest, RateLimitResponse,
 };
 use crate::stated::Stated;
+
+/// Where it is served.
+pub(crate) const METHOD: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 
 /// Descriptors of one request that are answered.
 const MOST: usize = 64;
@@ -23,6 +29,7 @@ const MOST: usize = 64;
 pub(crate) fn limit(
     policies: &PolicySet,
     request: &RateLimitRequest,
+    tell: &dyn Fn(&Judged<'_>),
 ) -> Result<RateLimitResponse, Status> {
     if request.descriptors.len() > MOST {
         let words = format!(
@@ -36,7 +43,7 @@ pub(crate) fn limit(
         ..RateLimitResponse::default()
     };
     for descriptor in &request.descriptors {
-        let code = match ask(policies, request, descriptor)? {
+        let code = match ask(policies, request, descriptor, tell)? {
             Verdict::Allow(approval) => {
                 pass(&mut response, &approval);
                 Code::Ok
@@ -62,7 +69,9 @@ fn ask(
     policies: &PolicySet,
     request: &RateLimitRequest,
     descriptor: &RateLimitDescriptor,
+    tell: &dyn Fn(&Judged<'_>),
 ) -> Result<Verdict, Status> {
+    let asked = (SystemTime::now(), Instant::now());
     let vocabulary = policies.vocabulary();
     let own = descriptor.hits_addend.as_ref().map(|hits| hits.value);
     // Zero means one, as upstream has it.
@@ -84,6 +93,13 @@ fn ask(
     let recorded = stated.read(vocabulary)?;
     let question = Question::about(concern.direction, concern.place(), Phase::Check, recorded);
     let answer = question.ask(policies, vocabulary);
+    let name = concern.name();
+    if let Some(judged) = Judged::new(METHOD, &name, &question, &answer, asked) {
+        tell(&Judged {
+            authority: &request.domain,
+            ..judged
+        });
+    }
     Ok(answer
         .into_verdict()
         .unwrap_or(Verdict::Allow(Approval::default())))

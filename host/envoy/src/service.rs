@@ -13,15 +13,16 @@ use tonic::server::{ClientStreamingService, Grpc, UnaryService};
 use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
+use crate::access_log;
+use crate::authorization::{self, METHOD as CHECK};
 use crate::concern::Concern;
+use crate::judged::Judged;
 use crate::messages::{
     CheckRequest, CheckResponse, RateLimitRequest, RateLimitResponse, StreamAccessLogsMessage,
     StreamAccessLogsResponse,
 };
-use crate::{access_log, authorization, rate_limit};
+use crate::rate_limit::{self, METHOD as LIMIT};
 
-const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
-const LIMIT: &str = "/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit";
 const LOG: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 
 /// The largest message that is taken: a request with a body that Envoy was told to send along, or a batch of log entries.
@@ -31,6 +32,9 @@ const LARGEST: usize = 4 << 20;
 pub trait Rulebook: Send + Sync {
     /// The policies in force; none until they are loaded.
     fn current(&self) -> Option<Arc<PolicySet>>;
+
+    /// The policies were asked about a request; called before the Envoy has the answer, and must not block.
+    fn judged(&self, request: &Judged<'_>);
 }
 
 /// Answers Envoys.
@@ -52,11 +56,15 @@ impl PolicyService {
     }
 
     fn check(&self, request: CheckRequest) -> Result<CheckResponse, Status> {
-        authorization::check(&*self.current()?, request)
+        authorization::check(&*self.current()?, request, &|judged| {
+            self.rules.judged(judged);
+        })
     }
 
     fn limit(&self, request: &RateLimitRequest) -> Result<RateLimitResponse, Status> {
-        rate_limit::limit(&*self.current()?, request)
+        rate_limit::limit(&*self.current()?, request, &|judged| {
+            self.rules.judged(judged);
+        })
     }
 
     /// Takes a stream of logs until the Envoy ends it or this process stops.

@@ -51,6 +51,12 @@ impl Policies {
     pub fn current(&self) -> Option<Arc<PolicySet>> {
         self.0.policies.load_full()
     }
+
+    /// A request was judged that another proxy carries: it is logged and remembered like a call of the mesh.
+    pub fn judged(&self, record: &Record<'_>) {
+        osier_proxy::log(record);
+        self.0.decisions.remember(record);
+    }
 }
 
 impl Gate for PolicyGate {
@@ -196,7 +202,8 @@ fn denied(denial: osier_policy::Denial, direction: Direction) -> Denial {
 /// As the proxy carries it.
 type Memo = Arc<dyn std::any::Any + Send + Sync>;
 
-fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Vec<Decision> {
+/// Decisions of policies, as the proxy carries them.
+pub fn decisions(decisions: Vec<osier_policy::Decision>, direction: Direction) -> Vec<Decision> {
     let joined = decisions.into_iter().map(|decision| Decision {
         direction,
         policy: decision.policy,

@@ -35,7 +35,7 @@ mod usage;
 mod volumes;
 
 pub use error::NodeError;
-pub use gate::Policies;
+pub use gate::{Policies, decisions};
 pub use node::{Node, Parts};
 pub use plane::Plane;
 pub use settings::{Capacity, Settings};

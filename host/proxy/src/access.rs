@@ -9,7 +9,8 @@ use crate::source::Source;
 /// The target of access events, for filters.
 pub const ACCESS_TARGET: &str = "osier::access";
 
-pub(crate) fn log(record: &Record<'_>) {
+/// One event for a request that has ended.
+pub fn log(record: &Record<'_>) {
     let source = record
         .source
         .map_or(record.gateway.unwrap_or_default(), |workload| {

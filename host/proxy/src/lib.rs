@@ -51,7 +51,7 @@ mod upstream;
 mod uptime;
 mod ways;
 
-pub use access::ACCESS_TARGET;
+pub use access::{ACCESS_TARGET, log};
 pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{

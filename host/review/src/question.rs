@@ -119,6 +119,21 @@ impl Question {
         }
     }
 
+    /// Whose side is asked.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// What is stated, but for attributes of manifests.
+    pub fn attributes(&self) -> Attributes<'_> {
+        self.recorded.attributes()
+    }
+
+    /// A text as it was stated; empty if it was not.
+    pub fn text(&self, name: &str) -> &str {
+        self.recorded.text(name).unwrap_or_default()
+    }
+
     /// The id that quotas are charged and settled by.
     pub fn request_id(&self) -> &str {
         self.recorded.text("request.id").unwrap_or_default()

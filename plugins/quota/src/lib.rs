@@ -109,8 +109,10 @@ impl Quotas {
             },
             Ok(reserved) => Outcome::Refused {
                 reason: format!(
-                    "{} of {limit} are left for {key}, and {} are wanted",
-                    reserved.remaining, request.amount
+                    "{} of {limit} are left{}, and {} are wanted",
+                    reserved.remaining,
+                    whose(&dimensions),
+                    request.amount
                 ),
                 retry_after: Some(reserved.until_next),
                 headers: headers(limit, reserved.remaining),
@@ -174,6 +176,18 @@ fn texts(dimensions: &[(String, Value)]) -> BTreeMap<&str, String> {
     texts
         .map(|(name, value)| (name.as_str(), value.to_text()))
         .collect()
+}
+
+/// Whose allowance it is, for people; nothing if all share one.
+fn whose(dimensions: &BTreeMap<&str, String>) -> String {
+    let each = dimensions.iter();
+    let words: Vec<String> = each
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!(" for {}", words.join(", ")),
+    }
 }
 
 /// One text per combination of dimensions; lengths keep `a=b,c` and `a`, `b,c` apart.

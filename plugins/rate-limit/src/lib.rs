@@ -105,8 +105,10 @@ impl RateLimit {
             },
             Ok(taken) => Outcome::Refused {
                 reason: format!(
-                    "{} in {:?} are used up for {key}",
-                    limit.amount, limit.window
+                    "{} in {:?} are used up{}",
+                    limit.amount,
+                    limit.window,
+                    whose(&dimensions)
                 ),
                 retry_after: Some(taken.retry_after),
                 headers: limit.headers(taken.remaining),
@@ -148,6 +150,18 @@ impl Counters for Bucket {
 
     fn now(&self) -> Duration {
         counters::now()
+    }
+}
+
+/// Whose allowance it is, for people; nothing if all share one.
+fn whose(dimensions: &BTreeMap<&str, String>) -> String {
+    let each = dimensions.iter();
+    let words: Vec<String> = each
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    match words.is_empty() {
+        true => String::new(),
+        false => format!(" for {}", words.join(", ")),
     }
 }
 

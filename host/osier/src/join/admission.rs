@@ -49,7 +49,8 @@ impl PolicyAdmission {
 
     async fn policy(&self, object: &Object, objects: &dyn Read) -> Result<Admitted, Status> {
         let mut plugins = BTreeMap::new();
-        for name in plugin_names(object) {
+        let (names, canary) = (plugin_names(object), canary(object));
+        for name in names.into_iter().chain(canary.clone()) {
             let found = [object.namespace(), ROOT_NAMESPACE]
                 .iter()
                 .find_map(|namespace| objects.get(&resources::PLUGINS, namespace, &name));
@@ -81,7 +82,7 @@ impl PolicyAdmission {
         match policy.enforce_policy(&key_of(object), &spec, &known) {
             Ok(_) => Ok(Admitted {
                 object: None,
-                warnings: plugins.into_values().filter_map(warning).collect(),
+                warnings: warnings(object, plugins, canary.as_deref()),
             }),
             Err(faults) => {
                 let faults: Vec<Fault> = faults
@@ -211,12 +212,36 @@ fn plugin_names(policy: &Object) -> Vec<String> {
     names
 }
 
-/// A plugin that is not there does not refuse the policy, so that manifests may come in any order; but it is said.
-fn warning(loaded: Result<Arc<Plugin>, String>) -> Option<String> {
-    let reason = loaded.err()?;
-    Some(format!(
-        "{reason}: until it is there, calls that this policy matches go by its failure policy"
-    ))
+/// The plugin that `spec.rollout` names.
+fn canary(policy: &Object) -> Option<String> {
+    let name = policy.text(&["spec", "rollout", "plugin"]);
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// A plugin that is not there does not refuse the policy, so that manifests may come in any order; but it is said. So is a rollout of nothing.
+fn warnings(
+    policy: &Object,
+    plugins: BTreeMap<String, Result<Arc<Plugin>, String>>,
+    canary: Option<&str>,
+) -> Vec<String> {
+    let lost = plugins.into_iter().filter_map(|(name, loaded)| {
+        let reason = loaded.err()?;
+        let meanwhile = match canary == Some(name.as_str()) {
+            true => "no call goes to the rollout",
+            false => "calls that this policy matches go by its failure policy",
+        };
+        Some(format!("{reason}: until it is there, {meanwhile}"))
+    });
+    let mut warnings: Vec<String> = lost.collect();
+    let percent = policy.get(&["spec", "rollout", "percent"]);
+    if let Some(canary) =
+        canary.filter(|_| percent.and_then(Value::as_u64).unwrap_or_default() == 0)
+    {
+        warnings.push(format!(
+            "spec.rollout.percent is 0: no call goes to plugin {canary}; raise it to 1 or more"
+        ));
+    }
+    warnings
 }
 
 fn faults_of(error: &LoadError) -> Vec<Fault> {
@@ -266,11 +291,16 @@ fn shown(mut faults: Vec<Fault>, object: &Object) -> Vec<Fault> {
     faults
 }
 
-/// What stands at a dotted path with list indices in brackets.
+/// What stands at a dotted path with list indices, and names that have dots, in brackets.
 fn at<'a>(object: &'a Object, path: &str) -> Option<&'a Value> {
-    let mut steps = path
-        .split(['.', '['])
-        .map(|step| step.trim_end_matches(']'));
+    let mut steps = path.split_inclusive(']').flat_map(|part| {
+        let (dotted, key) = match part.split_once('[') {
+            Some((dotted, key)) => (dotted, key.strip_suffix(']')),
+            None => (part, None),
+        };
+        let dotted = dotted.split('.').filter(|step| !step.is_empty());
+        dotted.chain(key)
+    });
     let first = object.get(&[steps.next()?])?;
     steps.try_fold(first, |value, step| match value {
         Value::Array(items) => items.get(step.parse::<usize>().ok()?),

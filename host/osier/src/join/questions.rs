@@ -57,10 +57,21 @@ impl Admit for PolicyQuestions {
             };
             Ok(Admitted {
                 object: Some(self.answer(review, object).await?),
-                warnings: Vec::new(),
+                warnings: unjoined(object).into_iter().collect(),
             })
         })
     }
+}
+
+/// A report is joined to its check by the request's id; one without is a report of nothing that was asked before.
+fn unjoined(object: &Object) -> Option<String> {
+    let spec = object
+        .get(&["spec"])
+        .filter(|spec| spec["phase"] == "Report")?;
+    let named = stated(spec, "spec.attributes.request.id").is_some();
+    (!named).then(|| {
+        "spec.attributes.request.id is not stated: this report settles no quota; state the status.requestId that the check was answered with".to_owned()
+    })
 }
 
 fn read(object: &Object, vocabulary: &Vocabulary) -> Result<Question, Status> {
@@ -98,6 +109,30 @@ fn stated<'s>(spec: &'s Value, path: &str) -> Option<&'s Value> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_report_of_nobody_is_told_so() -> Result<(), Box<dyn std::error::Error>> {
+        for (spec, told) in [
+            (
+                json!({"phase": "Report", "attributes": {"gpu.seconds": 1}}),
+                true,
+            ),
+            (json!({"phase": "Report"}), true),
+            (
+                json!({"phase": "Report", "attributes": {"request": {"id": "a"}}}),
+                false,
+            ),
+            (
+                json!({"phase": "Report", "attributes": {"request.id": "a"}}),
+                false,
+            ),
+            (json!({"attributes": {"gpu.seconds": 1}}), false),
+        ] {
+            let object = Object::from_value(json!({"metadata": {"name": "r"}, "spec": spec}))?;
+            assert_eq!(unjoined(&object).is_some(), told, "{spec}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn what_was_stated_is_found_however_it_was_written() {

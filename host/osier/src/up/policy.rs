@@ -4,8 +4,9 @@ use super::directory::reachable;
 use super::rooms::open;
 use crate::configuration::Settings;
 use crate::exit::Failure;
+use crate::join::judged;
 use anyhow::Context as _;
-use osier_envoy::{PolicyService, Rulebook};
+use osier_envoy::{Judged, PolicyService, Rulebook};
 use osier_identity::{Authority, IdentityError, Subject};
 use osier_node::{Node, Policies};
 use osier_policy::PolicySet;
@@ -21,6 +22,10 @@ struct InForce(Policies);
 impl Rulebook for InForce {
     fn current(&self) -> Option<Arc<PolicySet>> {
         self.0.current()
+    }
+
+    fn judged(&self, request: &Judged<'_>) {
+        judged::remember(&self.0, request);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::cache::Cache;
 use crate::fault::Fault;
 use crate::metrics::{FailureKind, Families, VerdictMetrics};
 use crate::template::{Answer, Plan, Template, Validity, Variety, compile, decode};
-use crate::value::Type;
+use crate::value::{EvaluationError, Type};
 
 /// Why there is no answer; never a permission.
 #[derive(Clone, Debug)]
@@ -119,7 +119,7 @@ impl Binding {
             key.clear();
             if let Some(plan) = &self.plan {
                 plan.encode(attributes, key)
-                    .map_err(|error| self.unevaluated(&error))?;
+                    .map_err(|error| self.unevaluated(&error, attributes))?;
             }
             let began = Instant::now();
             if let Some(answer) = self.cache.get(key, began) {
@@ -135,10 +135,15 @@ impl Binding {
         })
     }
 
-    fn unevaluated(&self, error: &crate::value::EvaluationError) -> Unanswered {
+    fn unevaluated(&self, error: &EvaluationError, attributes: &Attributes<'_>) -> Unanswered {
+        let culprit = self.plan.as_ref().map(|plan| plan.culprit(attributes));
+        let field = match culprit.filter(|path| !path.is_empty()) {
+            Some(path) => format!("field {path}"),
+            None => "a field".to_owned(),
+        };
         let what = format!(
-            "a field of template {} cannot be computed: {error}",
-            self.template
+            "{field} of template {} cannot be computed: {error}",
+            self.label
         );
         self.plugin.failed(FailureKind::Expression, &what);
         Unanswered(what)
@@ -160,7 +165,7 @@ impl Binding {
             if let Err(error) = plan.fill(attributes, &mut tree[0]) {
                 // The guest has not seen the call; only the half-filled tree is of no more use.
                 plugin.give(instance);
-                return Err(self.unevaluated(&error));
+                return Err(self.unevaluated(&error, attributes));
             }
         }
         let began = Instant::now();

@@ -67,6 +67,24 @@ impl Plan {
         Ok(())
     }
 
+    /// The dotted path of the first field that cannot be computed for a call; empty if there is none.
+    pub(crate) fn culprit<'a>(&'a self, attributes: &'a Attributes<'a>) -> String {
+        let (Plan::Record(fields) | Plan::Entries(fields)) = self else {
+            return String::new();
+        };
+        let fails =
+            |(_, plan): &&(String, Plan)| plan.fill(attributes, &mut EMPTY.clone()).is_err();
+        fields
+            .iter()
+            .find(fails)
+            .map_or_else(String::new, |(name, plan)| {
+                match plan.culprit(attributes).as_str() {
+                    "" => name.clone(),
+                    below => format!("{name}.{below}"),
+                }
+            })
+    }
+
     /// Appends everything that the plugin would see to a cache key; constants are the same for every call of this plan.
     pub(crate) fn encode<'a>(&'a self, attributes: &'a Attributes<'a>, key: &mut Vec<u8>) -> Done {
         match self {
@@ -187,7 +205,12 @@ fn pairs(of: &Leaf, value: &Value<'_>, place: &mut Val) -> Done {
 }
 
 fn whole(width: Whole, number: i64) -> Result<Val, EvaluationError> {
-    let range = |_| EvaluationError::Range;
+    let range = |_| match (width, number) {
+        (Whole::U8 | Whole::U16 | Whole::U32 | Whole::U64, ..0) => {
+            EvaluationError::Negative(number)
+        }
+        _ => EvaluationError::Range(number),
+    };
     Ok(match width {
         Whole::S8 => Val::S8(number.try_into().map_err(range)?),
         Whole::U8 => Val::U8(number.try_into().map_err(range)?),
@@ -218,10 +241,10 @@ fn time(nanos: i64, unsigned: bool) -> Result<[Val; 2], EvaluationError> {
         nanos.rem_euclid(1_000_000_000),
     );
     let seconds = match unsigned {
-        true => Val::U64(u64::try_from(seconds).map_err(|_| EvaluationError::Range)?),
+        true => Val::U64(u64::try_from(seconds).map_err(|_| EvaluationError::Negative(seconds))?),
         false => Val::S64(seconds),
     };
-    let rest = u32::try_from(rest).map_err(|_| EvaluationError::Range)?;
+    let rest = u32::try_from(rest).map_err(|_| EvaluationError::Range(rest))?;
     Ok([seconds, Val::U32(rest)])
 }
 

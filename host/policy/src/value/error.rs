@@ -16,8 +16,11 @@ pub enum EvaluationError {
     #[error("a text is not a valid {0}")]
     Conversion(&'static str),
     /// A number does not fit into the template's field.
-    #[error("a number does not fit into the template's field")]
-    Range,
+    #[error("{0} does not fit into the template's field")]
+    Range(i64),
+    /// A number is negative where the template counts.
+    #[error("{0} is negative, which the template's field cannot be")]
+    Negative(i64),
     /// A value is absent; only reachable beside another error.
     #[error("an attribute is absent")]
     Absent,
