@@ -17,6 +17,7 @@ pub mod load;
 pub mod mirror;
 pub mod node;
 pub mod objects;
+pub mod redis;
 pub mod registry;
 pub mod server;
 pub mod tls;

@@ -14,10 +14,10 @@ mod metering;
 mod prompt;
 mod reflect;
 
-pub use counters::{Counters, Granted};
+pub use counters::Counters;
 pub use grants::Need;
 pub use instance::{PluginInstance, PreparedPlugin};
-pub use keyvalue::{KeyValue, KeyValueError, Taken, Terms};
+pub use keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
 pub use logging::{LogError, LogStreams};
 pub use metering::{MeterDefinition, MeterError, MeterKind, Meters};
 pub use wasmtime::component::types::Record;

@@ -1,5 +1,6 @@
 //! The command line as it is typed: raw values, checked by `configuration`.
 
+mod counting;
 mod image;
 mod join;
 mod plugin;
@@ -7,6 +8,7 @@ mod store;
 mod workload;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use counting::Counting;
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
 pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use plugin::{
@@ -129,6 +131,9 @@ pub(crate) struct Up {
     /// How images are pulled.
     #[command(flatten)]
     pub(crate) pulling: Pulling,
+    /// Where plugins count.
+    #[command(flatten)]
+    pub(crate) counting: Counting,
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

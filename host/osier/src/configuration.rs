@@ -1,10 +1,11 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
 mod encryption;
+mod sharing;
 mod store;
 mod workload;
 
-use crate::arguments::{LogFormat, Node, Pulling, StoreName, Up};
+use crate::arguments::{Counting, LogFormat, Node, Pulling, StoreName, Up};
 use anyhow::Context as _;
 use osier_apiserver::AuditPolicy;
 use osier_distribution::Credentials;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+pub(crate) use sharing::Sharing;
 pub(crate) use store::Stored;
 pub(crate) use workload::{Beside, entry, resolve_proxy};
 
@@ -53,6 +55,9 @@ struct File {
     image_keys: Vec<String>,
     registry_config: Option<PathBuf>,
     image_megabytes: Option<u64>,
+    redis_url: Option<String>,
+    redis_ca: Option<PathBuf>,
+    redis_timeout_millis: Option<u64>,
 }
 
 /// A configuration that can be used.
@@ -97,6 +102,9 @@ pub(crate) struct Settings {
     /// How images are pulled.
     #[serde(flatten)]
     pub(crate) images: Images,
+    /// Where plugins count.
+    #[serde(flatten)]
+    pub(crate) sharing: Sharing,
 }
 
 impl Settings {
@@ -171,12 +179,12 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             file.node_grace_seconds.unwrap_or(40),
             15..=3600,
         ),
+        sharing: faults.sharing(
+            &up.counting,
+            (file.redis_url, file.redis_ca, file.redis_timeout_millis),
+        ),
         images: Images {
-            image_megabytes: faults.within(
-                "imageMegabytes",
-                file.image_megabytes.unwrap_or(IMAGE_MEGABYTES),
-                1..=1_000_000,
-            ),
+            image_megabytes: faults.image_megabytes(file.image_megabytes),
             ..Images::of(
                 &up.pulling,
                 (
@@ -247,6 +255,8 @@ pub(crate) struct Joined {
     pub(crate) node_name: String,
     /// How images are pulled.
     pub(crate) images: Images,
+    /// Where plugins count.
+    pub(crate) sharing: Sharing,
 }
 
 /// Resolves the arguments of `osier node`.
@@ -266,6 +276,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         token: node.token.clone(),
         pin: node.ca_cert_hash.clone(),
         images: Images::of(&node.pulling, Default::default()),
+        sharing: faults.sharing(&node.counting, Default::default()),
     };
     faults.none(joined)
 }
@@ -351,6 +362,22 @@ impl Faults {
     ) -> Option<SocketAddr> {
         let text = given.as_deref().or(file.as_deref())?;
         Some(self.address(flag, &None, &None, text))
+    }
+
+    fn sharing(
+        &mut self,
+        given: &Counting,
+        file: (Option<String>, Option<PathBuf>, Option<u64>),
+    ) -> Sharing {
+        Sharing::of(given, file).unwrap_or_else(|fault| {
+            self.0.push(fault);
+            Sharing::default()
+        })
+    }
+
+    fn image_megabytes(&mut self, given: Option<u64>) -> u64 {
+        let megabytes = given.unwrap_or(IMAGE_MEGABYTES);
+        self.within("imageMegabytes", megabytes, 1..=1_000_000)
     }
 
     fn node_name(&mut self, given: Option<&String>) -> String {

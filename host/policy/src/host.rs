@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use osier_engine::Engine;
-use osier_engine::plugin::Counters;
+use osier_engine::plugin::{CounterStore, Counters};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use parking_lot::Mutex;
@@ -31,7 +31,7 @@ struct Inner {
     engine: Engine,
     families: Families,
     tasks: Tasks,
-    counters: Counters,
+    counters: Arc<dyn CounterStore>,
     meters: MeterBook,
     spaces: Spaces,
     callouts: Callouts,
@@ -46,13 +46,23 @@ struct Loaded {
 }
 
 impl PolicyHost {
-    /// An empty host.
+    /// An empty host, whose plugins count on this node.
     pub fn new(engine: Engine, metrics: &Metrics, tasks: Tasks) -> Self {
+        Self::counting(engine, metrics, tasks, Arc::new(Counters::default()))
+    }
+
+    /// An empty host, whose plugins count into `counters`.
+    pub fn counting(
+        engine: Engine,
+        metrics: &Metrics,
+        tasks: Tasks,
+        counters: Arc<dyn CounterStore>,
+    ) -> Self {
         let inner = Inner {
             engine,
             families: Families::new(metrics),
             tasks,
-            counters: Counters::default(),
+            counters,
             meters: MeterBook::new(metrics),
             spaces: Spaces::new(metrics),
             callouts: Callouts::default(),
@@ -104,7 +114,7 @@ impl PolicyHost {
         let host = &*self.inner;
         let loader = Loader {
             engine: &host.engine,
-            counters: &host.counters,
+            counters: &*host.counters,
             meters: &host.meters,
             families: &host.families,
             tasks: &host.tasks,

@@ -62,16 +62,18 @@ pub(crate) enum FailureKind {
     Overload,
     Answer,
     Expression,
+    Counters,
 }
 
 impl FailureKind {
-    const ALL: [FailureKind; 6] = [
+    const ALL: [FailureKind; 7] = [
         FailureKind::Trap,
         FailureKind::Deadline,
         FailureKind::Memory,
         FailureKind::Overload,
         FailureKind::Answer,
         FailureKind::Expression,
+        FailureKind::Counters,
     ];
 
     fn label(self) -> &'static str {
@@ -82,6 +84,7 @@ impl FailureKind {
             FailureKind::Overload => "overload",
             FailureKind::Answer => "answer",
             FailureKind::Expression => "expression",
+            FailureKind::Counters => "counters",
         }
     }
 }
@@ -89,10 +92,10 @@ impl FailureKind {
 /// Counters of one plugin.
 #[derive(Clone)]
 pub(crate) struct PluginMetrics {
-    failures: [Counter; 6],
+    failures: [Counter; 7],
     pub(crate) hits: Counter,
     /// Where the counters stood when this version of the plugin was loaded; they count for the object, whatever its version.
-    before: [u64; 7],
+    before: [u64; 8],
     pub(crate) latency: Histogram,
 }
 
@@ -107,7 +110,7 @@ impl PluginMetrics {
     }
 
     pub(crate) fn cache_hits(&self) -> u64 {
-        self.hits.get().saturating_sub(self.before[6])
+        self.hits.get().saturating_sub(self.before[7])
     }
 }
 
@@ -178,7 +181,7 @@ impl Families {
             self.0.failures.get_or_create(&labels).clone()
         });
         let hits = self.0.hits.get_or_create(&labels).clone();
-        let mut before = [0; 7];
+        let mut before = [0; 8];
         for (place, counter) in before.iter_mut().zip(failures.iter().chain([&hits])) {
             *place = counter.get();
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use super::keyvalue::{KeyValue, KeyValueError, Taken, Terms};
+use super::keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
 
 /// Shards; a power of two.
 const SHARDS: usize = 64;
@@ -59,7 +59,7 @@ impl Counters {
     }
 
     /// The counters of one Plugin object, in the buckets that it is granted.
-    pub fn granted(&self, plugin: &str, buckets: Vec<String>) -> Granted {
+    fn of(&self, plugin: &str, buckets: Vec<String>) -> Granted {
         Granted {
             counters: self.clone(),
             plugin: plugin.to_owned(),
@@ -94,8 +94,14 @@ impl Counters {
     }
 }
 
+impl CounterStore for Counters {
+    fn granted(&self, plugin: &str, buckets: Vec<String>) -> Arc<dyn KeyValue> {
+        Arc::new(self.of(plugin, buckets))
+    }
+}
+
 /// The counters as one plugin sees them.
-pub struct Granted {
+struct Granted {
     counters: Counters,
     plugin: String,
     buckets: Vec<String>,
@@ -242,7 +248,7 @@ mod tests {
     use super::*;
 
     fn granted() -> Granted {
-        Counters::default().granted("default/a", vec!["b".into()])
+        Counters::default().of("default/a", vec!["b".into()])
     }
 
     #[test]
@@ -263,8 +269,8 @@ mod tests {
     #[test]
     fn only_granted_buckets_and_only_ones_own() {
         let store = Counters::default();
-        let own = store.granted("default/a", vec!["b".into()]);
-        let other = store.granted("default/c", vec!["b".into()]);
+        let own = store.of("default/a", vec!["b".into()]);
+        let other = store.of("default/c", vec!["b".into()]);
         assert_eq!(own.increment("b", "k", 5, None), Ok(5));
         assert_eq!(other.get("b", "k"), Ok(None));
         assert_eq!(own.get("b", "k"), Ok(Some(5)));
@@ -324,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_number_of_counters_is_bounded_and_dead_ones_make_room() {
-        let counters = Counters::bounded(16).granted("default/a", vec!["b".into()]);
+        let counters = Counters::bounded(16).of("default/a", vec!["b".into()]);
         let start = Instant::now();
         let second = Some(Duration::from_secs(1));
         let add = |n: usize, at| {

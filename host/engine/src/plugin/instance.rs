@@ -42,9 +42,15 @@ pub(super) struct Host {
     counters: Option<Arc<dyn KeyValue>>,
     streams: Option<Arc<dyn LogStreams>>,
     meters: Option<Arc<dyn Meters>>,
+    /// Counters did not answer during this call.
+    lost_counters: bool,
 }
 
 impl Host {
+    pub(super) fn lose_counters(&mut self) {
+        self.lost_counters = true;
+    }
+
     pub(super) fn table(&mut self) -> &mut ResourceTable {
         &mut self.table
     }
@@ -114,6 +120,7 @@ impl PreparedPlugin {
             counters: self.0.grants.keyvalue.clone(),
             streams: self.0.grants.streams.clone(),
             meters: self.0.grants.meters.clone(),
+            lost_counters: false,
         };
         let mut store = Store::new(&side.engine, host);
         store.limiter(|host| &mut host.memory);
@@ -235,6 +242,12 @@ impl PluginInstance {
             })
     }
 
+    /// True if its counters did not answer during the last call: what it said then may be for want of them.
+    #[must_use]
+    pub fn lost_counters(&self) -> bool {
+        self.store.data().lost_counters
+    }
+
     /// Bytes of linear memory that it holds.
     #[must_use]
     pub fn memory(&self) -> u64 {
@@ -261,6 +274,7 @@ impl PluginInstance {
     ) -> Result<R, CallError> {
         let host = self.store.data_mut();
         host.memory.forget();
+        host.lost_counters = false;
         host.watch = Watch::Coarse { limit };
         self.store.set_epoch_deadline(ticks);
         let running = self.clock.enter();

@@ -1,11 +1,12 @@
 //! The host capability `osier:policy/counters`, as the host implements it.
 
 use super::instance::Host;
+use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 
-/// Counters that outlive an instance. Every function is atomic and does not block.
+/// Counters that outlive an instance. Every function is atomic, and bounded in the time that it waits.
 pub trait KeyValue: Send + Sync {
     /// The value of a counter; none if it does not exist or has expired.
     ///
@@ -40,6 +41,12 @@ pub trait KeyValue: Send + Sync {
 
     /// The counters' own clock, in nanoseconds since 1970.
     fn now(&self) -> u64;
+}
+
+/// Where counters are kept: on the node, or where nodes share them.
+pub trait CounterStore: Send + Sync {
+    /// The counters of one Plugin object (`NAMESPACE/NAME`), in the buckets that it is granted.
+    fn granted(&self, plugin: &str, buckets: Vec<String>) -> Arc<dyn KeyValue>;
 }
 
 /// The terms of a token bucket.
@@ -115,7 +122,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     counters.func_wrap(
         "get",
         |host: Asked<'_>, (bucket, key): (String, String)| -> wasmtime::Result<Wire<Option<i64>>> {
-            Ok(answer(&host, |counters| counters.get(&bucket, &key)))
+            Ok(answer(host, |counters| counters.get(&bucket, &key)))
         },
     )?;
     counters.func_wrap(
@@ -124,7 +131,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
          (bucket, key, delta, ttl): (String, String, i64, Option<u64>)|
          -> wasmtime::Result<Wire<i64>> {
             let ttl = ttl.map(Duration::from_nanos);
-            Ok(answer(&host, |counters| {
+            Ok(answer(host, |counters| {
                 counters.increment(&bucket, &key, delta, ttl)
             }))
         },
@@ -144,7 +151,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 refill,
                 interval,
             };
-            let (taken,) = answer(&host, |counters| {
+            let (taken,) = answer(host, |counters| {
                 counters.take(&bucket, &key, amount, terms, best)
             });
             let wire = |Taken {
@@ -167,10 +174,15 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     )
 }
 
+/// Asks the counters of the store. Where they are lost, whoever called the guest learns it too.
 fn answer<T>(
-    host: &Asked<'_>,
+    mut host: Asked<'_>,
     ask: impl FnOnce(&dyn KeyValue) -> Result<T, KeyValueError>,
 ) -> Wire<T> {
     let counters = host.data().counters().ok_or(KeyValueError::NotGranted);
-    (counters.and_then(|counters| ask(counters.as_ref())),)
+    let answered = counters.and_then(|counters| ask(counters.as_ref()));
+    if matches!(answered, Err(KeyValueError::Unavailable)) {
+        host.data_mut().lose_counters();
+    }
+    (answered,)
 }

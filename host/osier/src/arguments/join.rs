@@ -1,6 +1,6 @@
 //! The arguments with which machines join.
 
-use super::{Connection, LogFormat, Pulling};
+use super::{Connection, Counting, LogFormat, Pulling};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -45,6 +45,9 @@ pub(crate) struct Node {
     /// How images are pulled.
     #[command(flatten)]
     pub(crate) pulling: Pulling,
+    /// Where plugins count.
+    #[command(flatten)]
+    pub(crate) counting: Counting,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,

@@ -95,7 +95,8 @@ impl JoinedRooms {
         let https = Https::new(&settings.server, config, plane.clone()).context("--join")?;
         let engine = osier_engine::Settings::new(data.join("cache"), plane.clone());
         let engine = Engine::start(engine).context("the WebAssembly engine did not start")?;
-        let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
+        let counters = super::rooms::counters(&settings.sharing, &metrics, &plane);
+        let policy = PolicyHost::counting(engine.clone(), &metrics, plane.clone(), counters);
         let place = (settings.data_dir.as_path(), &settings.images);
         let images = super::images::puller(place, plane.clone())?;
         let client = Client::new(Arc::new(https.clone()));

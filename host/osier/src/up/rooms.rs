@@ -4,7 +4,7 @@ use super::admin::Admin;
 use super::directory::DataDirectory;
 use super::{Listeners, directory, images, policy};
 use crate::bundled::Plugins;
-use crate::configuration::{self, Settings};
+use crate::configuration::{self, Settings, Sharing};
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
@@ -20,6 +20,7 @@ use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, U
 use osier_client::{Candidacy, Client};
 use osier_control::Doors;
 use osier_engine::Engine;
+use osier_engine::plugin::{CounterStore, Counters};
 use osier_identity::{Authority, Subject, TokenKey};
 use osier_node::{Capacity, Node, Parts};
 use osier_policy::PolicyHost;
@@ -28,6 +29,7 @@ use osier_process::metrics::Metrics;
 use osier_process::readiness::{Guard, Readiness};
 use osier_process::serve::{Handle, Limits, Security, serve};
 use osier_proxy::{Certify, Opened};
+use osier_redis::SharedCounters;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -72,7 +74,8 @@ impl Rooms {
         open(&admin, "admin", (listeners.admin, Security::Plain), page);
 
         let engine = engine(settings, data, plane.clone())?;
-        let policy = PolicyHost::new(engine.clone(), &metrics, plane.clone());
+        let counters = counters(&settings.sharing, &metrics, &plane);
+        let policy = PolicyHost::counting(engine.clone(), &metrics, plane.clone(), counters);
         let images = images::puller((&settings.data_dir, &settings.images), plane.clone())?;
         let agents = Arc::new(Agents::new(authority.clone(), api.clone()));
         let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
@@ -136,6 +139,18 @@ impl Rooms {
     /// Returns when the store can no longer be trusted with writes, and says why.
     pub(crate) async fn store_failed(&self) -> String {
         self.server.failed().await.to_string()
+    }
+}
+
+/// Where plugins count: in the Redis that nodes share, or on this node.
+pub(super) fn counters(
+    sharing: &Sharing,
+    metrics: &Metrics,
+    tasks: &Tasks,
+) -> Arc<dyn CounterStore> {
+    match &sharing.redis {
+        Some(redis) => Arc::new(SharedCounters::start(redis.clone(), metrics, tasks)),
+        None => Arc::new(Counters::default()),
     }
 }
 

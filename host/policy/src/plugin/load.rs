@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use osier_engine::plugin::hooks::Handles;
-use osier_engine::plugin::{Counters, KeyValue, LogStreams, Meters, PluginComponent, PluginGrants};
+use osier_engine::plugin::{CounterStore, LogStreams, Meters, PluginComponent, PluginGrants};
 use osier_engine::proxy_wasm::{self, Module, Terms};
 use osier_engine::{ComponentError, Engine};
 use osier_process::Tasks;
@@ -32,7 +32,7 @@ pub(crate) const CONFIGURATION: &str = "osier:policy/configuration@";
 /// What loading needs.
 pub(crate) struct Loader<'l> {
     pub(crate) engine: &'l Engine,
-    pub(crate) counters: &'l Counters,
+    pub(crate) counters: &'l dyn CounterStore,
     pub(crate) meters: &'l MeterBook,
     pub(crate) families: &'l Families,
     pub(crate) tasks: &'l Tasks,
@@ -231,8 +231,7 @@ impl Loader<'_> {
         PluginGrants {
             clock: spec.clock,
             random: spec.random,
-            keyvalue: some(&spec.buckets)
-                .map(|buckets| Arc::new(self.counters.granted(name, buckets)) as Arc<dyn KeyValue>),
+            keyvalue: some(&spec.buckets).map(|buckets| self.counters.granted(name, buckets)),
             streams: some(&spec.streams)
                 .map(|streams| Arc::new(Streams::granted(name, streams)) as Arc<dyn LogStreams>),
             meters: some(&spec.meters)
