@@ -83,6 +83,103 @@ export interface Quota {
   deduplicationId: string;
 }
 
+/** Template `kubernetes`, an attribute generator. */
+export interface Kubernetes {
+  sourceUid: string;
+  sourceIp: string;
+  destinationUid: string;
+  destinationIp: string;
+  destinationPort: number;
+}
+
+/** What a generator knows of one end of a call; what is not said is absent. */
+type PodFacts<End extends "source" | "destination"> = {
+  [Fact in
+    | "PodIp"
+    | "PodName"
+    | "Namespace"
+    | "ServiceAccountName"
+    | "HostIp"
+    | "WorkloadUid"
+    | "WorkloadName"
+    | "WorkloadNamespace"
+    | "Owner" as `${End}${Fact}`]?: string;
+} & { [Fact in "Labels" as `${End}${Fact}`]?: [string, string][] };
+
+/** What a generator knows of a call. */
+export type Facts = PodFacts<"source"> & PodFacts<"destination"> & { destinationContainerName?: string };
+
+/** What a plugin of template `kubernetes` answers. */
+export interface Generated {
+  output: Facts & { sourceLabels: [string, string][]; destinationLabels: [string, string][] };
+  validFor?: Duration;
+  validUses?: number;
+}
+
+/** Template `settlement`: what a call used of what a quota reserved. */
+export interface Settlement {
+  dimensions: [string, Value][];
+  deduplicationId: string;
+  used: number;
+}
+
+/** Template `logentry`: a line about a call that has ended. */
+export interface LogEntry {
+  name: string;
+  variables: [string, Value][];
+  timestamp: Timestamp;
+  severity: string;
+  monitoredResourceType: string;
+  monitoredResourceDimensions: [string, Value][];
+}
+
+/** Template `metric`: a number about a call that has ended. */
+export interface Metric {
+  name: string;
+  value: Value;
+  dimensions: [string, Value][];
+  timestamp: Timestamp;
+  monitoredResourceType: string;
+  monitoredResourceDimensions: [string, Value][];
+}
+
+/** Template `tracespan`: a span of a trace. */
+export interface TraceSpan {
+  traceId: string;
+  spanId: string;
+  parentSpanId: string;
+  spanName: string;
+  startTime: Timestamp;
+  endTime: Timestamp;
+  spanTags: [string, Value][];
+  httpStatusCode: number;
+  clientSpan: boolean;
+  sourceName: string;
+  sourceIp: string;
+  destinationName: string;
+  destinationIp: string;
+  requestSize: number;
+  responseSize: number;
+  apiProtocol: string;
+}
+
+/** Template `edge`: who called whom. */
+export interface Edge {
+  timestamp: Timestamp;
+  sourceWorkloadNamespace: string;
+  sourceWorkloadName: string;
+  sourceOwner: string;
+  sourceUid: string;
+  destinationWorkloadNamespace: string;
+  destinationWorkloadName: string;
+  destinationOwner: string;
+  destinationUid: string;
+  destinationServiceNamespace: string;
+  destinationServiceName: string;
+  contextProtocol: string;
+  apiProtocol: string;
+}
+
 /** Headers to set, by name. */
 export type Headers = Record<string, string>;
 
@@ -117,6 +214,42 @@ export function granted(amount: number, responseHeaders: Headers = {}): Outcome 
 /** Nothing is granted: the caller gets 429. */
 export function refused(reason: string, answer: { retryAfter?: Duration; headers?: Headers } = {}): Outcome {
   return { tag: "refused", val: { reason, retryAfter: answer.retryAfter, headers: pairs(answer.headers) } };
+}
+
+/** What is known of the two ends of a call. */
+export function generated(facts: Facts, valid: Validity = {}): Generated {
+  return { output: { sourceLabels: [], destinationLabels: [], ...facts }, ...validity(valid) };
+}
+
+/**
+ * The function of a template that is told of calls that have ended (`report`, of `settlement`: `settle`): `take` gets each batch. What it throws loses
+ * the batch, and is counted and logged in its words.
+ */
+export function reporting<Instance>(take: (batch: Instance[]) => void): (batch: Instance[]) => void {
+  return (batch) => {
+    try {
+      take(batch);
+    } catch (error) {
+      // The component model wants the error value itself.
+      throw error instanceof Error ? error.message : String(error);
+    }
+  };
+}
+
+/** A value as text, as logs and labels have it; empty if it is absent. */
+export function textOf(value: Value): string {
+  switch (value.tag) {
+    case "absent":
+      return "";
+    case "time":
+      return new Date(value.val.seconds * 1000 + value.val.nanoseconds / 1e6).toISOString();
+    case "span":
+      return `${value.val.nanoseconds}ns`;
+    case "texts":
+      return value.val.map(([name, text]) => `${name}=${text}`).join(",");
+    default:
+      return String(value.val);
+  }
 }
 
 /** The export `configuration`: `read` gets `spec.config` of the Plugin object; what it throws refuses the object, in its words. */

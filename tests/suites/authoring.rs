@@ -49,18 +49,20 @@ fn done(dir: &Path, arguments: &[&str]) -> String {
 
 /// A new project; Rust gets this repository's locked versions, so that nothing else is fetched.
 fn project(folder: &Path, name: &str, language: &str) -> PathBuf {
-    done(
-        folder,
-        &[
-            "plugin",
-            "new",
-            name,
-            "--template",
-            "listentry",
-            "--lang",
-            language,
-        ],
-    );
+    project_of(folder, name, ("listentry", language))
+}
+
+fn project_of(folder: &Path, name: &str, (template, language): (&str, &str)) -> PathBuf {
+    let new = [
+        "plugin",
+        "new",
+        name,
+        "--template",
+        template,
+        "--lang",
+        language,
+    ];
+    done(folder, &new);
     let dir = folder.join(name);
     if language == "rust" {
         std::fs::copy(workspace().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
@@ -417,4 +419,26 @@ fn the_examples_in_python_conform() {
     examples("python", "python3")
         .iter()
         .for_each(|file| conforms(file));
+}
+
+#[test]
+fn an_attribute_generator_is_made_in_each_language() {
+    for (language, tool) in [("rust", "cargo"), ("js", "npm"), ("python", "python3")] {
+        if !has(tool, language) {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let dir = project_of(folder.path(), "teams", ("kubernetes", language));
+        let output = osier(&dir, &["plugin", "build"]);
+        let words = words(&output);
+        if !output.status.success() && unfetchable(&words) {
+            println!(
+                "skipped: a generator in {language}, because its tools cannot be fetched:\n{words}"
+            );
+            continue;
+        }
+        assert!(output.status.success(), "{words}");
+        let told = done(&dir, &["plugin", "test"]);
+        assert!(told.contains("4 cases"), "{language}: {told}");
+    }
 }

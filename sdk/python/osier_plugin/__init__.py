@@ -2,6 +2,7 @@
 """Osier policy plugins in Python: functions that build answers, and the configuration of a plugin."""
 
 import json
+from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Optional
 
 from componentize_py_types import Err
@@ -84,3 +85,33 @@ def set_all(headers: Optional[Headers]) -> List[HeaderOperation]:
 def span(seconds: Optional[float]) -> Optional[Duration]:
     """A span of time."""
     return None if seconds is None else Duration(round(seconds * 1e9))
+
+
+def reporting(take: Callable[[List[Any]], None]) -> Callable[[Any, List[Any]], None]:
+    """The method `report` (or `settle`) of a class that is told of calls that have ended: `take` gets each batch; what it raises loses the
+    batch, and is counted and logged in its words."""
+
+    def told(_plugin: Any, batch: List[Any]) -> None:
+        try:
+            take(batch)
+        except Exception as error:
+            raise Err(str(error) or type(error).__name__)
+
+    return told
+
+
+def text_of(value: Any) -> str:
+    """A value as text, as logs and labels have it; empty if it is absent."""
+    content = getattr(value, "value", None)
+    if content is None:
+        return ""
+    if isinstance(content, bool):
+        return str(content).lower()
+    if hasattr(content, "seconds"):
+        moment = datetime.fromtimestamp(content.seconds, timezone.utc).replace(tzinfo=None)
+        return f"{moment.isoformat()}.{content.nanoseconds:09}Z"
+    if hasattr(content, "nanoseconds"):
+        return f"{content.nanoseconds}ns"
+    if isinstance(content, list):
+        return ",".join(f"{name}={text}" for name, text in content)
+    return str(content)

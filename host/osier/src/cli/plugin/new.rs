@@ -51,6 +51,8 @@ const KITS: [Kit; 3] = [
             ("wit/policy/", "wit/deps/policy/"),
             ("sdk/js/index.ts", "vendor/osier-plugin/index.ts"),
             ("sdk/js/counters.ts", "vendor/osier-plugin/counters.ts"),
+            ("sdk/js/log.ts", "vendor/osier-plugin/log.ts"),
+            ("sdk/js/metrics.ts", "vendor/osier-plugin/metrics.ts"),
             ("sdk/js/package.json", "vendor/osier-plugin/package.json"),
             ("sdk/templates/project/js/package.json", "package.json"),
             ("sdk/templates/project/js/gitignore", ".gitignore"),
@@ -162,15 +164,20 @@ fn files(name: &str, template: &str, language: Language) -> anyhow::Result<Vec<(
 
 /// The world of a plugin in a language whose tools want one. What it imports must be granted, so it imports no more than the source uses.
 fn world(template: &str, source: &str) -> String {
-    let counters = if source.contains("counters") || source.contains("quota import") {
-        "    import osier:policy/counters@0.1.0;\n"
-    } else {
-        ""
-    };
+    let used = |(_, signs): &&(&str, &[&str])| signs.iter().any(|sign| source.contains(sign));
+    let import = |(name, _): &(&str, &[&str])| format!("    import osier:policy/{name}@0.1.0;\n");
+    let imports: String = CAPABILITIES.iter().filter(used).map(import).collect();
     format!(
-        "package local:plugin;\n\n/// What this plugin imports (each needs a grant) and exports.\nworld plugin {{\n{counters}    export osier:policy/configuration@0.1.0;\n    export osier:policy/{template}@0.1.0;\n}}\n"
+        "package local:plugin;\n\n/// What this plugin imports (each needs a grant) and exports.\nworld plugin {{\n{imports}    export osier:policy/configuration@0.1.0;\n    export osier:policy/{template}@0.1.0;\n}}\n"
     )
 }
+
+/// What the host offers, and by what a source shows that it uses it.
+const CAPABILITIES: [(&str, &[&str]); 3] = [
+    ("counters", &["counters", "quota import"]),
+    ("log", &["osier-plugin/log", "osier_plugin.log"]),
+    ("metrics", &["osier-plugin/metrics", "osier_plugin.metrics"]),
+];
 
 fn embedded(path: &str) -> Option<&'static str> {
     FILES
