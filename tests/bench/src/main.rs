@@ -8,6 +8,7 @@ mod cores;
 mod h2load;
 mod peer;
 mod pods;
+mod policy;
 mod process;
 mod proxy;
 mod traffic;
@@ -66,6 +67,8 @@ enum Part {
     Proxy,
     /// The API server: writes, reads, watches, memory.
     Api,
+    /// Plugins: the cost of a call, memory, bad neighbours, swaps.
+    Policy,
 }
 
 #[tokio::main]
@@ -98,6 +101,9 @@ impl Bench {
             })?;
             figures.insert("api".into(), api::measure(&node, self).await?);
             node.terminate()?;
+        }
+        if self.wants(Part::Policy) {
+            figures.insert("policy".into(), policy::measure(self).await?);
         }
         std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
         println!("\n  as JSON: {}", self.json.display());

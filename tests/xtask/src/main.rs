@@ -60,7 +60,7 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         rounds: u64,
         /// Only these parts, separated by commas.
-        #[arg(long, value_delimiter = ',', value_parser = ["hello", "hop", "pods", "proxy", "api"])]
+        #[arg(long, value_delimiter = ',', value_parser = ["hello", "hop", "pods", "proxy", "policy", "api"])]
         only: Vec<String>,
     },
 }
