@@ -260,7 +260,7 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 /// Debt of issue #6: api has every kind, with its defaults and rules.
 fn owed_lines(name: &str) -> usize {
     match name {
-        "policy" => 2_600,
+        "policy" => 2_500,
         "snapshot" => 1000,
         "api" => 1500,
         _ => 0,

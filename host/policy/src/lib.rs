@@ -15,7 +15,6 @@ mod host;
 mod inspect;
 mod key;
 mod metrics;
-mod nearest;
 mod output;
 mod plugin;
 mod policy;

@@ -5,7 +5,6 @@ mod load;
 mod pool;
 mod queue;
 mod reporting;
-mod schema;
 mod spec;
 mod status;
 mod vms;

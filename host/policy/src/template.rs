@@ -2,14 +2,13 @@
 //! built-in one; the fields of a policy compile to a plan that fills a kept tree of arguments in place.
 
 mod answer;
-mod defaults;
 mod fill;
 mod leaf;
 mod plan;
 mod shape;
 
 pub(crate) use answer::{Answer, Validity, decode};
-pub(crate) use defaults::default_expression;
 pub(crate) use fill::EMPTY;
+pub(crate) use osier_spec::default_expression;
 pub(crate) use plan::{Plan, compile};
 pub(crate) use shape::{Template, Variety, recognise, show};

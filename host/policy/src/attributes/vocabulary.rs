@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::read::Slot;
 use super::standard::standard;
-use crate::nearest::nearest;
 use crate::value::Type;
+use osier_spec::nearest;
 
 /// One attribute of the vocabulary.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use super::pool::{NoInstance, Pool};
 use super::spec::{self, Spec};
 use super::status::Health;
 use super::vms::{Callouts, Vms};
-use super::{Plugin, Runtime, schema};
+use super::{Plugin, Runtime};
 use crate::fault::{Fault, LoadError};
 use crate::key::ObjectKey;
 use crate::metrics::Families;
@@ -125,7 +125,7 @@ impl Loader<'_> {
         let templates = templates(&name, component, &hooks)?;
         let schema = read_schema(component);
         if let Some(schema) = &schema {
-            let faults = schema::check(schema, &spec.config, "spec.config");
+            let faults = osier_spec::check_configuration(schema, &spec.config, "spec.config");
             if !faults.is_empty() {
                 return Err(refuse(faults));
             }

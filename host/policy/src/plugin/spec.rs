@@ -7,8 +7,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::expression::nanoseconds;
 use crate::fault::{FailurePolicy, Fault};
-use crate::nearest::nearest;
 use osier_capabilities::unusable;
+use osier_spec::nearest;
 
 /// What a Plugin object says.
 #[derive(Clone, Debug)]

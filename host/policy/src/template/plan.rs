@@ -9,7 +9,7 @@ use super::shape::{Template, show};
 use crate::attributes::Vocabulary;
 use crate::expression::{Expression, Kind, Literal, Node, parse};
 use crate::fault::Fault;
-use crate::nearest::nearest;
+use osier_spec::nearest;
 
 /// How to build one value of the record.
 #[derive(Debug)]

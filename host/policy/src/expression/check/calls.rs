@@ -5,9 +5,9 @@ use regex::RegexBuilder;
 use super::{Checker, Outcome, loops};
 use crate::expression::functions::{FUNCTIONS, Function, Style};
 use crate::expression::typed::{Arithmetic, Op, Order, Typed};
-use crate::nearest::nearest;
 use crate::value::{Type, Value};
 use osier_cel::{Node, Span};
+use osier_spec::nearest;
 
 /// Compiled size of one pattern, in bytes.
 const MAX_PATTERN: usize = 1 << 20;

@@ -1,10 +1,7 @@
 //! Did-you-mean.
 
 /// The candidate closest to a mistyped name, if any is close enough to be meant.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let bound = (name.chars().count() / 3).max(1);
     candidates
         .map(|known| (distance(name, known), known))

@@ -108,7 +108,11 @@ const DEFAULTS: &[(&str, &str, &str)] = &[
         "source-ip",
         "has(source.ip) ? string(source.ip) : ''",
     ),
-    ("kubernetes", "destination-uid", "destination.uid.orValue('')"),
+    (
+        "kubernetes",
+        "destination-uid",
+        "destination.uid.orValue('')",
+    ),
     (
         "kubernetes",
         "destination-ip",
@@ -159,7 +163,7 @@ const DEFAULTS: &[(&str, &str, &str)] = &[
 ];
 
 /// The expression for a field of a standard template that a policy leaves out.
-pub(crate) fn default_expression(template: &str, field: &str) -> Option<&'static str> {
+pub fn default_expression(template: &str, field: &str) -> Option<&'static str> {
     DEFAULTS
         .iter()
         .find(|(name, path, _)| *name == template && *path == field)

@@ -10,7 +10,7 @@ use crate::nearest::nearest;
 const MAX_DEPTH: usize = 32;
 
 /// Every way in which `value` breaks `schema`.
-pub(crate) fn check(schema: &Json, value: &Json, path: &str) -> Vec<Fault> {
+pub fn check(schema: &Json, value: &Json, path: &str) -> Vec<Fault> {
     let mut faults = Vec::new();
     let root = schema;
     Checker { root }.value(schema, value, path, 0, &mut faults);
