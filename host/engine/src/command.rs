@@ -1,7 +1,7 @@
 //! Containers that run once and exit.
 
 use crate::engine::Core;
-use crate::guest::{self, Guest, Ledger};
+use crate::guest::{self, Account, Guest, Ledger};
 use crate::metered::Metered;
 use crate::{CallError, Container, Exit, Usage, trap};
 use osier_process::CancellationToken;
@@ -41,12 +41,7 @@ impl CommandContainer {
         let made = guest::store(&side.engine, &side.clock, &self.0.container, &self.0.ledger);
         let (mut store, slice) = match made {
             Ok(made) => made,
-            Err(error) => {
-                return Exit::Trap {
-                    reason: error.to_string(),
-                    backtrace: String::new(),
-                };
-            }
+            Err(error) => return unmade(&error),
         };
         let pre = self.0.pre.clone();
         let run = async move {
@@ -60,7 +55,7 @@ impl CommandContainer {
         tokio::select! {
             biased;
             () = self.0.killed.cancelled() => Exit::Killed,
-            (store, ended) = Metered::new(run, slice, self.0.ledger.clone()) => self.exit(&store, ended),
+            (store, ended) = Metered::new(run, slice, self.0.ledger.clone()) => exit(&self.0.ledger, &store, ended),
         }
     }
 
@@ -75,23 +70,48 @@ impl CommandContainer {
         self.0.ledger.usage()
     }
 
-    fn exit(&self, store: &Store<Guest>, ended: wasmtime::Result<Result<(), ()>>) -> Exit {
-        let error = match ended {
-            Ok(Ok(())) => return Exit::Code(0),
-            Ok(Err(())) => return Exit::Code(1),
-            Err(error) => error,
-        };
-        if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return Exit::Code(exit.0);
-        }
-        self.0.ledger.traps.fetch_add(1, Ordering::Relaxed);
-        match trap::classify(&error, &store.data().memory) {
-            CallError::OutOfMemory { .. } => Exit::OutOfMemory,
-            CallError::Trap { reason, backtrace } => Exit::Trap { reason, backtrace },
-            other => Exit::Trap {
-                reason: other.to_string(),
-                backtrace: String::new(),
-            },
-        }
+    /// To which what runs beside it is accounted.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account(self.0.ledger.clone())
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn container(&self) -> &Container {
+        &self.0.container
+    }
+}
+
+/// The end of a run that did not begin.
+pub(crate) fn unmade(error: &wasmtime::Error) -> Exit {
+    Exit::Trap {
+        reason: error.to_string(),
+        backtrace: String::new(),
+    }
+}
+
+/// How a run ended.
+pub(crate) fn exit(
+    ledger: &Ledger,
+    store: &Store<Guest>,
+    ended: wasmtime::Result<Result<(), ()>>,
+) -> Exit {
+    let error = match ended {
+        Ok(Ok(())) => return Exit::Code(0),
+        Ok(Err(())) => return Exit::Code(1),
+        Err(error) => error,
+    };
+    if let Some(exit) = error.downcast_ref::<I32Exit>() {
+        return Exit::Code(exit.0);
+    }
+    ledger.traps.fetch_add(1, Ordering::Relaxed);
+    match trap::classify(&error, &store.data().memory) {
+        CallError::OutOfMemory { .. } => Exit::OutOfMemory,
+        CallError::Trap { reason, backtrace } => Exit::Trap { reason, backtrace },
+        other => Exit::Trap {
+            reason: other.to_string(),
+            backtrace: String::new(),
+        },
     }
 }

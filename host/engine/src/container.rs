@@ -1,9 +1,11 @@
 //! What a container is given by its owner: limits, arguments, and the two ways out of the sandbox.
 
+use crate::stdio::Stdin;
 use http::{Request, Response};
 use osier_process::Boxed;
 use osier_process::body::Body;
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +25,10 @@ pub struct Container {
     pub memory_limit: u64,
     /// Epoch ticks in one slice of processor time; a container with twice the share computes twice as long. At least 1.
     pub cpu_share: u32,
+    /// Where standard input comes from; without it, it ends at once.
+    pub stdin: Option<Stdin>,
+    /// Whether the standard streams are said to be a terminal's.
+    pub terminal: bool,
     /// Where standard output goes.
     pub stdout: Arc<dyn Output>,
     /// Where standard error goes.
@@ -41,10 +47,12 @@ pub struct Container {
 
 /// A directory of the host as the guest sees it. What lies outside it cannot be reached through it, by no path and by
 /// no symbolic link (the preopened directories of WASI).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Mount {
     /// On the host; it must exist whenever an instance starts.
     pub directory: PathBuf,
+    /// Kept open where `directory` names it by its descriptor: what a path leads to may be changed by who writes above it.
+    pub held: Option<Arc<OwnedFd>>,
     /// Absolute path by which the guest finds it.
     pub path: String,
     /// Whether the guest may only read.

@@ -3,14 +3,14 @@
 use crate::container::Container;
 use crate::memory::{Budget, Meter};
 use crate::network::Hooks;
-use crate::stdio::Sink;
+use crate::stdio::{self, Console};
 use crate::ticker::Clock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Engine, Store, UpdateDeadline};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Bytes that one call from the guest may make the host copy.
@@ -28,6 +28,10 @@ pub(crate) struct Ledger {
     pub(crate) traps: AtomicU64,
     cpu: AtomicU64,
 }
+
+/// To whom memory and processor time are accounted: a container with all that runs beside it.
+#[derive(Clone)]
+pub struct Account(pub(crate) Arc<Ledger>);
 
 impl Ledger {
     pub(crate) fn new(memory_limit: u64) -> Arc<Self> {
@@ -155,7 +159,32 @@ pub(crate) fn store(
     container: &Container,
     ledger: &Arc<Ledger>,
 ) -> wasmtime::Result<(Store<Guest>, Arc<Slice>)> {
-    let wasi = context(container)?;
+    let mut wasi = context(container)?;
+    stdio::give(container, &mut wasi);
+    Ok(sandbox((engine, clock), wasi.build(), container, ledger))
+}
+
+/// A store for one run beside the instances of `container`, with standard streams of its own.
+///
+/// # Errors
+/// If a directory that it mounts cannot be opened.
+pub(crate) fn store_beside(
+    (engine, clock): (&Engine, &Clock),
+    container: &Container,
+    ledger: &Arc<Ledger>,
+    console: Console,
+) -> wasmtime::Result<(Store<Guest>, Arc<Slice>)> {
+    let mut wasi = context(container)?;
+    console.give(&mut wasi);
+    Ok(sandbox((engine, clock), wasi.build(), container, ledger))
+}
+
+fn sandbox(
+    (engine, clock): (&Engine, &Clock),
+    wasi: WasiCtx,
+    container: &Container,
+    ledger: &Arc<Ledger>,
+) -> (Store<Guest>, Arc<Slice>) {
     ledger.instances.fetch_add(1, Ordering::Relaxed);
     let mut table = ResourceTable::new();
     table.set_max_capacity(RESOURCES);
@@ -180,10 +209,10 @@ pub(crate) fn store(
     store.set_epoch_deadline(share);
     let asked = slice.clone();
     store.epoch_deadline_callback(move |_| Ok(asked.on_deadline()));
-    Ok((store, slice))
+    (store, slice)
 }
 
-fn context(container: &Container) -> wasmtime::Result<WasiCtx> {
+fn context(container: &Container) -> wasmtime::Result<WasiCtxBuilder> {
     let mut builder = WasiCtx::builder();
     for mount in &container.mounts {
         let perms = if mount.read_only {
@@ -200,14 +229,12 @@ fn context(container: &Container) -> wasmtime::Result<WasiCtx> {
                 ))
             })?;
     }
-    Ok(builder
+    builder
         .args(&container.args)
         .envs(&container.env)
-        .stdout(Sink(container.stdout.clone()))
-        .stderr(Sink(container.stderr.clone()))
         .allow_tcp(false)
-        .allow_udp(false)
-        .build())
+        .allow_udp(false);
+    Ok(builder)
 }
 
 #[cfg(test)]

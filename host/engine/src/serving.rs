@@ -10,7 +10,7 @@ mod instance;
 mod pool;
 
 use crate::engine::Core;
-use crate::guest::Guest;
+use crate::guest::{Account, Guest};
 use crate::{CallError, Container, Usage};
 use exchange::Exchange;
 use http::{Request, Response};
@@ -58,6 +58,18 @@ impl HttpContainer {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.usage()
+    }
+
+    /// To which what runs beside it is accounted.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account(self.0.ledger.clone())
+    }
+
+    /// What it was made with.
+    #[must_use]
+    pub fn container(&self) -> &Container {
+        &self.0.container
     }
 
     /// Refuses new requests, lets those in flight finish for `grace`, then stops them.

@@ -1,7 +1,8 @@
 //! A compiled workload: what it is and what can be made of it.
 
 use crate::engine::{Compiled, Core};
-use crate::guest::Guest;
+use crate::execution::{self, Execution, Program};
+use crate::guest::{Account, Guest};
 use crate::imports;
 use crate::{CommandContainer, ComponentError, Container, Digest, HttpContainer};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ struct Inner {
     core: Arc<Core>,
     compiled: Arc<Compiled>,
     imports: Vec<String>,
+    pre: InstancePre<Guest>,
     http: Option<ProxyPre<Guest>>,
     command: Option<CommandPre<Guest>>,
 }
@@ -48,11 +50,12 @@ impl Workload {
             .instantiate_pre(&compiled.component)
             .map_err(|error| imports::unlinked(&error))?;
         let http = ProxyPre::new(pre.clone()).ok();
-        let command = CommandPre::new(pre).ok();
+        let command = CommandPre::new(pre.clone()).ok();
         Ok(Self(Arc::new(Inner {
             core,
             compiled,
             imports,
+            pre,
             http,
             command,
         })))
@@ -118,6 +121,26 @@ impl Workload {
             pre.clone(),
             container,
         ))
+    }
+
+    /// What can be run of it beside a container: in the container's sandbox, within its limits, and accounted to it.
+    ///
+    /// # Errors
+    /// If the component does not export it.
+    pub fn beside(
+        &self,
+        container: Container,
+        account: &Account,
+        program: &Program,
+    ) -> Result<Execution, ComponentError> {
+        let parts = (self.0.core.clone(), self.0.pre.clone());
+        Execution::new(parts, container, account, program)
+    }
+
+    /// Full names of the functions that it exports, `INTERFACE#FUNCTION` for those of an interface.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        execution::functions(&self.0.compiled.component)
     }
 
     /// One instance must fit into the container's memory, or no request would ever be served.

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::Receiver;
 
-use crate::Stream;
+use crate::idle::Idle;
+use crate::{BUFFER, SessionError, Stream, Transport, spdy, websocket};
 
 /// The protocol's name.
 pub const PROTOCOL: &str = "portforward.k8s.io";
@@ -23,8 +24,34 @@ pub struct Forwarded {
     pub bytes: DuplexStream,
 }
 
+/// Serves a connection that has changed its protocol, until the client goes.
+///
+/// # Errors
+/// What the client did wrong, or how the connection broke.
+pub async fn serve<S, F>(
+    connection: S,
+    transport: Transport,
+    connect: impl Fn(Forwarded) -> F,
+) -> Result<(), SessionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = Result<(), String>>,
+{
+    let connection = Idle::new(connection);
+    let handle = |streams| forward(streams, connect);
+    if transport == Transport::Spdy {
+        return spdy::serve(connection, handle).await;
+    }
+    let (near, far) = tokio::io::duplex(BUFFER);
+    let (served, tunnelled) = tokio::join!(
+        spdy::serve(near, handle),
+        websocket::tunnel(connection, far)
+    );
+    served.and(tunnelled.map_err(SessionError::WebSocket))
+}
+
 /// Pairs the streams and hands each connection to `connect`; its reason for failing is told to the client.
-pub async fn forward<F>(mut streams: Receiver<Stream>, connect: impl Fn(Forwarded) -> F)
+async fn forward<F>(mut streams: Receiver<Stream>, connect: impl Fn(Forwarded) -> F)
 where
     F: Future<Output = Result<(), String>>,
 {
@@ -46,7 +73,7 @@ where
         };
         match waiting.remove(&half.id) {
             Some(other) if other.is_error != half.is_error => {
-                connected.push(serve(other, half, &connect));
+                connected.push(join(other, half, &connect));
             }
             _ if waiting.len() < WAITING => drop(waiting.insert(half.id.clone(), half)),
             _ => tell(half.bytes, "too many connections are half open").await,
@@ -88,7 +115,7 @@ impl Half {
     }
 }
 
-async fn serve<F>(one: Half, other: Half, connect: &impl Fn(Forwarded) -> F)
+async fn join<F>(one: Half, other: Half, connect: &impl Fn(Forwarded) -> F)
 where
     F: Future<Output = Result<(), String>>,
 {

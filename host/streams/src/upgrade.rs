@@ -23,8 +23,10 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 pub enum Transport {
     /// The connection itself.
     Spdy,
-    /// WebSocket messages.
+    /// WebSocket messages with frames of SPDY in them.
     Tunnel,
+    /// WebSocket messages, each with the number of its channel before its bytes.
+    Channels,
 }
 
 /// A change that was agreed on.
@@ -45,10 +47,12 @@ pub enum UpgradeError {
     )]
     Protocol(String),
     /// The streams would be for something else.
-    #[error("unable to upgrade: the streams must carry {wanted:?}, and {offered:?} is offered")]
+    #[error(
+        "unable to upgrade: the streams must carry one of {wanted:?}, and {offered:?} is offered"
+    )]
     Streams {
         /// What is served.
-        wanted: String,
+        wanted: Vec<String>,
         /// What was offered.
         offered: Vec<String>,
     },
@@ -58,26 +62,43 @@ pub enum UpgradeError {
 }
 
 impl Upgrade {
-    /// Agrees on streams of this protocol, such as `portforward.k8s.io`.
+    /// Agrees on streams of this protocol, such as `portforward.k8s.io`, inside SPDY.
     ///
     /// # Errors
     /// What is asked for instead.
     pub fn agree(asked: &HeaderMap, protocol: &str) -> Result<Self, UpgradeError> {
+        let tunnelled = format!("{TUNNELLED}{protocol}");
+        let inside = [tunnelled.as_str()];
+        Self::choose(asked, &[protocol], (Transport::Tunnel, &inside))
+    }
+
+    /// Agrees on the streams of a command, by one of these protocols, the best first.
+    ///
+    /// # Errors
+    /// What is asked for instead.
+    pub fn agree_channels(asked: &HeaderMap, protocols: &[&str]) -> Result<Self, UpgradeError> {
+        Self::choose(asked, protocols, (Transport::Channels, protocols))
+    }
+
+    fn choose(
+        asked: &HeaderMap,
+        over_spdy: &[&str],
+        (inside, over_websocket): (Transport, &[&str]),
+    ) -> Result<Self, UpgradeError> {
         let wanted = words(asked, &UPGRADE).concat();
         let mut headers = HeaderMap::new();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         let transport = if wanted.eq_ignore_ascii_case(SPDY) {
-            let agreed = choose(asked, &STREAM_PROTOCOL, protocol)?;
+            let agreed = choose(asked, &STREAM_PROTOCOL, over_spdy)?;
             headers.insert(UPGRADE, HeaderValue::from_static(SPDY));
             headers.insert(STREAM_PROTOCOL, agreed);
             Transport::Spdy
         } else if wanted.eq_ignore_ascii_case("websocket") {
-            let tunnelled = format!("{TUNNELLED}{protocol}");
-            let agreed = choose(asked, &SEC_WEBSOCKET_PROTOCOL, &tunnelled)?;
+            let agreed = choose(asked, &SEC_WEBSOCKET_PROTOCOL, over_websocket)?;
             headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept(asked)?);
             headers.insert(SEC_WEBSOCKET_PROTOCOL, agreed);
-            Transport::Tunnel
+            inside
         } else {
             return Err(UpgradeError::Protocol(wanted));
         };
@@ -100,16 +121,19 @@ fn accept(asked: &HeaderMap) -> Result<HeaderValue, UpgradeError> {
     HeaderValue::try_from(STANDARD.encode(hash.finish())).map_err(|_| wrong(SEC_WEBSOCKET_KEY))
 }
 
-fn choose(asked: &HeaderMap, name: &HeaderName, wanted: &str) -> Result<HeaderValue, UpgradeError> {
+fn choose(
+    asked: &HeaderMap,
+    name: &HeaderName,
+    served: &[&str],
+) -> Result<HeaderValue, UpgradeError> {
     let offered = words(asked, name);
+    let best = served.iter().find(|protocol| offered.contains(protocol));
+    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let refused = || UpgradeError::Streams {
-        wanted: wanted.to_owned(),
-        offered: offered.iter().map(|word| (*word).to_owned()).collect(),
+        wanted: owned(served),
+        offered: owned(&offered),
     };
-    if !offered.contains(&wanted) {
-        return Err(refused());
-    }
-    HeaderValue::try_from(wanted).map_err(|_| refused())
+    HeaderValue::try_from(*best.ok_or_else(refused)?).map_err(|_| refused())
 }
 
 /// The words of a header that is a list, on one line or several.
@@ -168,6 +192,38 @@ mod tests {
         asked.remove(SEC_WEBSOCKET_KEY);
         let refused = Upgrade::agree(&asked, "portforward.k8s.io").unwrap_err();
         assert_eq!(refused, UpgradeError::Handshake(SEC_WEBSOCKET_KEY));
+    }
+
+    #[test]
+    fn the_best_of_what_a_client_offers_is_taken() {
+        let served = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+        let mut old = HeaderMap::new();
+        old.insert(UPGRADE, HeaderValue::from_static(SPDY));
+        for protocol in ["v4.channel.k8s.io", "v3.channel.k8s.io", "channel.k8s.io"] {
+            old.append(STREAM_PROTOCOL, HeaderValue::from_static(protocol));
+        }
+        let agreed = Upgrade::agree_channels(&old, &served).unwrap();
+        assert_eq!(agreed.transport, Transport::Spdy);
+        assert_eq!(agreed.headers[STREAM_PROTOCOL], "v4.channel.k8s.io");
+        let mut new = asked(&[
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            (
+                "sec-websocket-protocol",
+                "v4.channel.k8s.io,v5.channel.k8s.io",
+            ),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ]);
+        let agreed = Upgrade::agree_channels(&new, &served).unwrap();
+        assert_eq!(agreed.transport, Transport::Channels);
+        assert_eq!(agreed.headers[SEC_WEBSOCKET_PROTOCOL], "v5.channel.k8s.io");
+        let ancient = HeaderValue::from_static("base64.channel.k8s.io");
+        new.insert(SEC_WEBSOCKET_PROTOCOL, ancient);
+        let refused = Upgrade::agree_channels(&new, &served).unwrap_err();
+        assert!(
+            refused.to_string().contains("v4.channel.k8s.io"),
+            "{refused}"
+        );
     }
 
     #[test]

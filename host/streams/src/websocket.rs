@@ -12,16 +12,23 @@ use crate::BUFFER;
 /// Bytes of one message: kubectl sends what it was handed at once, some ten thousand.
 const LARGEST: usize = 4 << 20;
 
-/// Carries bytes between a WebSocket, whose handshake is done, and `inside`, until either ends.
-pub(crate) async fn tunnel<S>(connection: S, inside: DuplexStream) -> Result<(), Box<Error>>
+/// A WebSocket whose handshake is done.
+pub(crate) async fn accepted<S>(connection: S) -> WebSocketStream<S>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let config = WebSocketConfig::default()
         .max_message_size(Some(LARGEST))
         .max_frame_size(Some(LARGEST));
-    let socket = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
-    let (mut sink, mut messages) = socket.split();
+    WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await
+}
+
+/// Carries bytes between a WebSocket, whose handshake is done, and `inside`, until either ends.
+pub(crate) async fn tunnel<S>(connection: S, inside: DuplexStream) -> Result<(), Box<Error>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sink, mut messages) = accepted(connection).await.split();
     let (mut read, mut write) = tokio::io::split(inside);
     let inwards = async {
         while let Some(message) = messages.next().await {

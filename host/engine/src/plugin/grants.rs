@@ -167,8 +167,8 @@ pub(super) fn context(grants: &PluginGrants) -> WasiCtx {
     context.insecure_random(wasmtime_wasi::Deterministic::new(vec![0]));
     if let Some(logs) = &grants.logs {
         context
-            .stdout(Sink(logs.clone()))
-            .stderr(Sink(logs.clone()));
+            .stdout(Sink::new(logs.clone(), false))
+            .stderr(Sink::new(logs.clone(), false));
     }
     context.build()
 }

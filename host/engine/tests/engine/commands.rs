@@ -1,7 +1,9 @@
 //! Programs that run once.
 
-use crate::guests::{COMMAND, HTTP, Paper, container, engine, eventually, workload};
-use osier_engine::{CommandContainer, ComponentError, Container, Exit};
+use crate::guests::{COMMAND, HTTP, Paper, container, engine, eventually, serve, workload};
+use osier_engine::{
+    Account, CommandContainer, ComponentError, Console, Container, Exit, Program, Stdin,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -186,4 +188,79 @@ fn exit_with_7() -> Vec<u8> {
         section(10, vec![1, 6, 0, 0x41, 7, 0x10, 0, 0x0b]),
     ]
     .concat()
+}
+
+/// Runs something of a guest beside a container, and says how it ended and what it wrote.
+async fn beside(
+    guest: &str,
+    (given, account): (Container, &Account),
+    program: Program,
+) -> (Exit, String) {
+    let execution = workload(guest).beside(given, account, &program).unwrap();
+    let (stdout, mut written) = tokio::sync::mpsc::channel(1);
+    let console = Console {
+        stdin: Some(Stdin::new(&b"one\ntwo\n"[..], false)),
+        stderr: stdout.clone(),
+        stdout,
+        terminal: false,
+    };
+    let reading = async {
+        let mut text = String::new();
+        while let Some(bytes) = written.recv().await {
+            text += std::str::from_utf8(&bytes).unwrap();
+            // The guest waits for a slow reader.
+            tokio::task::yield_now().await;
+        }
+        text
+    };
+    tokio::join!(execution.run(console), reading)
+}
+
+fn arguments(words: &[&str]) -> Container {
+    Container {
+        args: words.iter().map(ToString::to_string).collect(),
+        ..container()
+    }
+}
+
+#[tokio::test]
+async fn a_function_runs_beside_a_service_and_is_accounted_to_it() {
+    let service = serve(container());
+    let run = async |words: &[&str]| {
+        let program = Program::Function(words[0].to_owned());
+        beside(HTTP, (arguments(words), &service.account()), program).await
+    };
+    let greeted = run(&["greet", "Ada", "1"]).await;
+    assert_eq!(greeted, (Exit::Code(0), "hello Ada, \n".to_owned()));
+    let refused = run(&["tidy", "desk"]).await;
+    assert_eq!(refused, (Exit::Code(1), "not the desk\n".to_owned()));
+    let (exit, told) = run(&["greet", "Ada"]).await;
+    assert_eq!(
+        (exit, told.as_str()),
+        (Exit::Code(1), "the argument times is missing\n")
+    );
+    let usage = service.usage();
+    assert!(
+        usage.cpu > Duration::ZERO && usage.instances == 0,
+        "{usage:?}"
+    );
+    let names = workload(HTTP).functions();
+    assert!(names.iter().any(|name| name == "greet"), "{names:?}");
+    let missing = workload(HTTP).beside(container(), &service.account(), &Program::Run);
+    assert!(matches!(missing, Err(ComponentError::Export { .. })));
+}
+
+#[tokio::test]
+async fn a_program_beside_a_container_has_streams_of_its_own_and_shares_its_memory() {
+    let account = command(&[], container()).account();
+    let heard = beside(COMMAND, (arguments(&["x", "hear"]), &account), Program::Run).await;
+    assert_eq!(
+        heard,
+        (
+            Exit::Code(0),
+            "listening\nheard one\nheard two\nover\n".to_owned()
+        )
+    );
+    let (exit, _) = beside(COMMAND, (arguments(&["x", "bomb"]), &account), Program::Run).await;
+    assert_eq!(exit, Exit::OutOfMemory);
 }

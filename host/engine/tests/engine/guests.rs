@@ -127,6 +127,8 @@ pub(crate) fn container() -> Container {
         memory_limit: 32 << 20,
         cpu_share: 1,
         mounts: Vec::new(),
+        stdin: None,
+        terminal: false,
         stdout: Arc::new(Paper::default()),
         stderr: Arc::new(Paper::default()),
         outgoing: Arc::new(Net(nowhere)),

@@ -46,8 +46,8 @@ pub enum SessionError {
     #[error(transparent)]
     Headers(#[from] HeadersError),
     /// The WebSocket around it broke.
-    #[error("the tunnel broke: {0}")]
-    Tunnel(Box<tokio_tungstenite::tungstenite::Error>),
+    #[error("the WebSocket broke: {0}")]
+    WebSocket(Box<tokio_tungstenite::tungstenite::Error>),
 }
 
 /// What is to be sent.
@@ -59,7 +59,7 @@ enum Out {
 /// The side of a stream that is read to be sent, and its number.
 type Pipe = (u32, ReadHalf<DuplexStream>);
 
-/// Serves a connection; see [`crate::serve`].
+/// Serves a connection; see [`crate::port_forward::serve`].
 pub(crate) async fn serve<S, F>(
     connection: S,
     handle: impl FnOnce(mpsc::Receiver<Stream>) -> F,
