@@ -15,6 +15,8 @@ fn main() {
         Some("trap") => std::process::abort(),
         Some("cat") => cat(&args[2..]),
         Some("write") => println!("write {}", written(std::fs::write(&args[2], &args[3]))),
+        Some("fill") => fill(&args[2], args[3].parse().unwrap()),
+        Some("hear") => hear(),
         Some("follow") => follow(&args[2]),
         Some("bomb") => bomb(),
         Some("spin") => spin(),
@@ -55,6 +57,21 @@ fn cat(paths: &[String]) {
             Err(error) => println!("{path}: {:?}", error.kind()),
         }
     }
+}
+
+/// Writes so many bytes, and goes on.
+fn fill(path: &str, bytes: usize) {
+    std::fs::write(path, vec![7; bytes]).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(3600));
+}
+
+/// Says back what it is told, line by line, to the end.
+fn hear() {
+    println!("listening");
+    for line in std::io::stdin().lines() {
+        println!("heard {}", line.unwrap());
+    }
+    eprintln!("over");
 }
 
 /// Prints a file whenever it says something new.
