@@ -46,6 +46,10 @@ pub enum Subresource {
     Token,
     /// `/portforward`: connections to a pod's ports.
     PortForward,
+    /// `/exec`: something is run beside a container.
+    Exec,
+    /// `/attach`: the streams of a container.
+    Attach,
     /// `/approval`: says whether a certificate is to be signed.
     Approval,
 }
@@ -62,13 +66,15 @@ impl Subresource {
             Self::Eviction => "eviction",
             Self::Token => "token",
             Self::PortForward => "portforward",
+            Self::Exec => "exec",
+            Self::Attach => "attach",
             Self::Approval => "approval",
         }
     }
 
     /// The subresource of a path segment.
     pub fn from_segment(segment: &str) -> Option<Self> {
-        const ALL: [Subresource; 9] = [
+        const ALL: [Subresource; 11] = [
             Subresource::Status,
             Subresource::Scale,
             Subresource::Log,
@@ -77,6 +83,8 @@ impl Subresource {
             Subresource::Eviction,
             Subresource::Token,
             Subresource::PortForward,
+            Subresource::Exec,
+            Subresource::Attach,
             Subresource::Approval,
         ];
         ALL.into_iter()

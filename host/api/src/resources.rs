@@ -13,7 +13,9 @@ mod workloads;
 use std::sync::LazyLock;
 
 use crate::resource::{Resource, Subresource};
-use Subresource::{Binding, Eviction, Finalize, Log, PortForward, Scale, Status, Token};
+use Subresource::{
+    Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status, Token,
+};
 pub use access::*;
 pub use cluster::*;
 pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
@@ -63,7 +65,7 @@ pub static PODS: Resource = Resource {
     singular: "pod",
     short_names: &["po"],
     categories: &["all"],
-    subresources: &[Binding, Eviction, Log, PortForward, Status],
+    subresources: &[Attach, Binding, Eviction, Exec, Log, PortForward, Status],
     schema: "io.k8s.api.core.v1.Pod",
     ..BASE
 };

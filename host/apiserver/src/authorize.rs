@@ -44,6 +44,10 @@ pub(crate) fn of_resource<'a>(address: &'a Address, head: &Parts) -> Action<'a> 
 
 pub(crate) fn verb(address: &Address, head: &Parts) -> &'static str {
     let whole = address.name.is_empty();
+    // A session is begun, whatever the method: who may only read shall not run things by a GET that becomes a WebSocket (upstream since 1.35).
+    if ["exec", "attach", "portforward"].contains(&address.subresource.as_str()) {
+        return "create";
+    }
     let watch = || Query::parse(head.uri.query().unwrap_or_default()).flag("watch");
     match head.method {
         Method::GET | Method::HEAD if address.subresource.is_empty() && watch() => "watch",

@@ -211,9 +211,21 @@ fn going() -> Status {
     Status::new(405, "MethodNotAllowed", words)
 }
 
-/// `kubectl exec`, `attach`, `port-forward` and their like come here.
+/// What old and new clients ask for and nothing serves.
 fn no_such_part(address: &Address) -> Status {
     let (plural, part) = (address.resource.plural, &address.subresource);
+    if (plural, part.as_str()) == ("pods", "ephemeralcontainers") {
+        // Not 404: kubectl would hide the words behind its own.
+        let name = &address.name;
+        return Status::new(
+            405,
+            "MethodNotAllowed",
+            format!(
+                "a pod of components takes no ephemeral container: look into the pod with `kubectl exec {name} -- ls /` \
+             (also cat, env, stat, tar and others), or run a copy of it with `kubectl debug {name} --copy-to=NAME --set-image=CONTAINER=IMAGE`"
+            ),
+        );
+    }
     Status::new(
         404,
         "NotFound",

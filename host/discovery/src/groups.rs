@@ -148,6 +148,7 @@ pub(crate) struct PartOf {
 
 /// How a part is described; group and version are empty where they are those of the resource.
 pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
+    let connect: &[&str] = &["create", "get"];
     let (name, kind, group, version, verbs): (_, _, _, _, &[&str]) = match part {
         Subresource::Status => ("status", resource.kind, "", "", &["get", "patch", "update"]),
         Subresource::Scale => (
@@ -165,13 +166,9 @@ pub(crate) fn part(resource: &Resource, part: Subresource) -> PartOf {
             &["get", "patch", "update"],
         ),
         Subresource::Log => ("log", resource.kind, "", "", &["get"]),
-        Subresource::PortForward => (
-            "portforward",
-            "PodPortForwardOptions",
-            "",
-            "",
-            &["create", "get"],
-        ),
+        Subresource::PortForward => ("portforward", "PodPortForwardOptions", "", "", connect),
+        Subresource::Exec => ("exec", "PodExecOptions", "", "", connect),
+        Subresource::Attach => ("attach", "PodAttachOptions", "", "", connect),
         Subresource::Binding => ("binding", "Binding", "", "", &["create"]),
         Subresource::Finalize => ("finalize", resource.kind, "", "", &["update"]),
         Subresource::Eviction => ("eviction", "Eviction", "policy", "v1", &["create"]),

@@ -6,6 +6,7 @@
 
 mod answer;
 mod container;
+mod exec;
 mod logs;
 mod metrics;
 mod question;
@@ -13,9 +14,12 @@ mod rate;
 mod summary;
 
 pub use answer::{json, refusal, text};
+pub use exec::ExecOptions;
 pub use logs::LogOptions;
 pub use metrics::Measured;
-pub use question::{PodKey, Question, decisions, logs, port_forward, summary, unescaped};
+pub use question::{
+    PodKey, Question, attach, decisions, exec, logs, port_forward, summary, unescaped,
+};
 pub use rate::{Rate, Reading, Use};
 pub use summary::{
     ContainerStats, CpuStats, MemoryStats, NodeStats, PodReference, PodStats, Summary,

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use osier_api::{Object, Status};
 
-use crate::LogOptions;
 use crate::container::container;
+use crate::{ExecOptions, LogOptions};
 
 /// What a node agent is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,24 @@ pub enum Question {
     },
     /// `/stats/summary`: what the node and its pods use.
     Summary,
+    /// `/exec/NAMESPACE/POD/UID/CONTAINER`: something is run beside a container; the connection becomes its streams.
+    Exec {
+        /// The pod.
+        pod: PodKey,
+        /// One of its containers.
+        container: String,
+        /// What, and which streams.
+        options: ExecOptions,
+    },
+    /// `/attach/NAMESPACE/POD/UID/CONTAINER`: the connection becomes the streams of a container.
+    Attach {
+        /// The pod.
+        pod: PodKey,
+        /// One of its containers.
+        container: String,
+        /// Which streams.
+        options: ExecOptions,
+    },
     /// `/portForward/NAMESPACE/POD/UID`: the connection becomes streams to the pod's ports.
     PortForward(PodKey),
     /// `/decisions/REQUEST-ID`: what the data plane decided about a request.
@@ -56,6 +74,16 @@ impl Question {
                 container: (*container).to_owned(),
                 options: LogOptions::read(query, now)?,
             }),
+            ["exec", namespace, name, uid, container] => Ok(Self::Exec {
+                pod: pod(namespace, name, uid),
+                container: (*container).to_owned(),
+                options: ExecOptions::read(query)?,
+            }),
+            ["attach", namespace, name, uid, container] => Ok(Self::Attach {
+                pod: pod(namespace, name, uid),
+                container: (*container).to_owned(),
+                options: ExecOptions::read(query)?,
+            }),
             ["portForward", namespace, name, uid] => {
                 Ok(Self::PortForward(pod(namespace, name, uid)))
             }
@@ -74,12 +102,43 @@ impl Question {
 /// # Errors
 /// What is wrong with the query.
 pub fn logs(pod: &Object, query: &str, now: Timestamp) -> Result<String, Status> {
-    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "container");
-    let container = container(pod, named.as_ref().map(|(_, value)| &**value))?;
     let options = LogOptions::read(query, now)?;
+    about_container("containerLogs", (pod, query), &options.query())
+}
+
+/// Asks for a command to be run, as the query of `kubectl exec` says it.
+///
+/// # Errors
+/// What is wrong with the query.
+pub fn exec(pod: &Object, query: &str) -> Result<String, Status> {
+    let options = ExecOptions::read(query)?;
+    if options.command.is_empty() {
+        return Err(Status::bad_request("you must specify at least one command"));
+    }
+    about_container("exec", (pod, query), &options.query())
+}
+
+/// Asks for the streams of a container, as the query of `kubectl attach` says it.
+///
+/// # Errors
+/// What is wrong with the query.
+pub fn attach(pod: &Object, query: &str) -> Result<String, Status> {
+    let options = ExecOptions::read(query)?;
+    about_container("attach", (pod, query), &options.query())
+}
+
+/// A question about the container that a query names.
+fn about_container(
+    what: &str,
+    (pod, query): (&Object, &str),
+    options: &str,
+) -> Result<String, Status> {
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "container");
+    let named = named.as_ref().map(|(_, value)| &**value);
+    let container = container(pod, named.filter(|name| !name.is_empty()))?;
     let (namespace, name, uid) = (pod.namespace(), pod.name(), pod.uid());
-    let segments = ["containerLogs", namespace, name, uid, &container];
-    Ok(format!("{}?{}", path(&segments), options.query()))
+    let segments = [what, namespace, name, uid, &container];
+    Ok(format!("{}?{options}", path(&segments)))
 }
 
 /// Asks for streams to ports.
@@ -154,8 +213,17 @@ mod tests {
             prop_assert_eq!(read(&port_forward(&pod)), Ok(Question::PortForward(key.clone())));
             let asked = logs(&pod, "follow=true", Timestamp::UNIX_EPOCH).unwrap();
             let options = LogOptions { follow: true, ..LogOptions::default() };
-            let expected = Question::Logs { pod: key, container: name, options };
+            let expected = Question::Logs { pod: key.clone(), container: name.clone(), options };
             prop_assert_eq!(read(&asked), Ok(expected));
+            let asked = exec(&pod, "command=cat&command=%2Fa%26b&stdin=true&stdout=true").unwrap();
+            let command = vec!["cat".to_owned(), "/a&b".to_owned()];
+            let options = ExecOptions { command, stdin: true, stdout: true, ..ExecOptions::default() };
+            let expected = Question::Exec { pod: key.clone(), container: name.clone(), options };
+            prop_assert_eq!(read(&asked), Ok(expected));
+            let asked = attach(&pod, "container=&stderr=true").unwrap();
+            let options = ExecOptions { stderr: true, ..ExecOptions::default() };
+            prop_assert_eq!(read(&asked), Ok(Question::Attach { pod: key, container: name, options }));
+            prop_assert_eq!(exec(&pod, "stdout=true").unwrap_err().code, 400);
         }
 
         #[test]

@@ -11,7 +11,7 @@ import re
 import sys
 
 ROOTS = ["api.apps.v1.Deployment", "api.apps.v1.ReplicaSet", "api.apps.v1.StatefulSet", "api.apps.v1.DaemonSet",
-         "api.batch.v1.Job", "api.batch.v1.CronJob", "api.policy.v1.PodDisruptionBudget",
+         "api.batch.v1.Job", "api.batch.v1.CronJob", "api.core.v1.Pod", "api.policy.v1.PodDisruptionBudget",
          "api.autoscaling.v2.HorizontalPodAutoscaler"]
 SPECIAL = {"Time": "time", "MicroTime": "time", "IntOrString": "int-or-string", "Quantity": "quantity"}
 # Go writes a number or a bool that is not a pointer even if it is zero or false: that says nothing. These are pointers.

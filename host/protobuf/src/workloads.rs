@@ -8,9 +8,9 @@ use crate::messages::{Field, Kind, Shape};
 
 const TABLE: &str = include_str!("workloads.txt");
 
-/// The fields of a kind of a named group: `apps/v1`, `Deployment`.
+/// The fields of a kind: `apps/v1`, `Deployment`, or `v1`, `Pod`.
 pub(super) fn kind(api_version: &str, kind: &str) -> Option<Shape> {
-    let (group, version) = api_version.split_once('/')?;
+    let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
     let package = group.split('.').next()?;
     let shape = message(&format!("api.{package}.{version}.{kind}"))?;
     let is_object = shape.iter().any(|field| field.name == "metadata");

@@ -841,7 +841,7 @@ fn what_has_no_effect_is_said() {
     );
     let spec = json!({"hostNetwork": true, "hostPID": false, "securityContext": {}, "containers": [
         {"securityContext": {"privileged": true, "allowPrivilegeEscalation": false}, "tty": true, "livenessProbe": {"exec": {"command": ["x"]}},
-        "readinessProbe": {"tcpSocket": {"port": 1}}, "startupProbe": {"httpGet": {"port": 1}}}]});
+        "readinessProbe": {"tcpSocket": {"port": 1}}, "lifecycle": {"preStop": {"sleep": {"seconds": 1}}, "postStart": {"tcpSocket": {"port": 1}}}}]});
     let found = warned(&PODS, json!({"spec": spec}));
     let heads: Vec<&str> = found
         .iter()
@@ -852,9 +852,7 @@ fn what_has_no_effect_is_said() {
         [
             "spec.hostNetwork",
             "spec.containers[0].securityContext.privileged",
-            "spec.containers[0].tty",
-            "spec.containers[0].livenessProbe.exec",
-            "spec.containers[0].readinessProbe.tcpSocket"
+            "spec.containers[0].lifecycle.postStart.tcpSocket"
         ]
     );
     let template = warned(
@@ -872,20 +870,19 @@ fn volumes_that_no_container_can_mount_are_said() {
     let spec = json!({
         "volumes": [
             {"name": "a", "emptyDir": {}}, {"name": "b", "configMap": {"name": "c"}},
-            {"name": "c", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "d", "hostPath": {"path": "/"}},
+            {"name": "c", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "d", "nfs": {"path": "/", "server": "s"}},
             {"name": "e", "projected": {"sources": [{"secret": {"name": "s"}}, {"serviceAccountToken": {"path": "t"}}, {"clusterTrustBundle": {"path": "t"}}]}},
         ],
-        "containers": [{"volumeMounts": [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/b", "subPath": "x"}]}],
+        "containers": [{"volumeMounts": [{"name": "a", "mountPath": "/a"}, {"name": "b", "mountPath": "/b", "subPathExpr": "x"}]}],
     });
     let found = warnings(&PODS, &object(&PODS, json!({"spec": spec})));
     let heads = found.iter().filter_map(|text| text.split(": ").next());
     assert_eq!(
         heads.collect::<Vec<_>>(),
         [
-            "spec.volumes[2].emptyDir.sizeLimit",
-            "spec.volumes[3].hostPath",
+            "spec.volumes[3].nfs",
             "spec.volumes[4].projected.sources[2].clusterTrustBundle",
-            "spec.containers[0].volumeMounts[1].subPath",
+            "spec.containers[0].volumeMounts[1].subPathExpr",
         ]
     );
 }

@@ -38,6 +38,12 @@ impl Exchange<'_> {
             (Subresource::Eviction, Method::POST) => self.evict().await,
             (Subresource::Log, Method::GET) => self.log().await,
             (Subresource::PortForward, Method::GET | Method::POST) => self.port_forward().await,
+            (Subresource::Exec, Method::GET | Method::POST) => {
+                self.stream_of(osier_kubelet::exec).await
+            }
+            (Subresource::Attach, Method::GET | Method::POST) => {
+                self.stream_of(osier_kubelet::attach).await
+            }
             (Subresource::Token, Method::POST) => self.token().await,
             _ => Err(not_allowed()),
         }
@@ -193,8 +199,18 @@ impl Exchange<'_> {
     }
 
     async fn port_forward(self) -> Result<Response<Body>, Status> {
+        self.stream_of(|pod, _| Ok(osier_kubelet::port_forward(pod)))
+            .await
+    }
+
+    /// Streams to the pod, for what is asked of its node with this query.
+    async fn stream_of(
+        self,
+        asked: impl Fn(&Object, &str) -> Result<String, Status>,
+    ) -> Result<Response<Body>, Status> {
         let pod = self.server.registry.get(self.address)?;
-        let (question, head) = (osier_kubelet::port_forward(&pod), self.incoming.head);
+        let head = self.incoming.head;
+        let question = asked(&pod, head.uri.query().unwrap_or_default())?;
         match pod.text(&["spec", "nodeName"]) {
             "" => Err(Status::bad_request("the pod does not have a host assigned")),
             node => self.server.stream(node, &question, head).await,

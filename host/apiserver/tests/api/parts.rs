@@ -319,3 +319,42 @@ async fn ports_are_forwarded_only_of_pods_that_are_on_a_node() {
     );
     assert_eq!(server.get(&format!("{PODS}/x/portforward")).await.code, 404);
 }
+
+#[tokio::test]
+async fn commands_are_asked_of_the_node_of_the_pod() {
+    let server = Server::new().await;
+    let mut body = pod("p");
+    server.post(PODS, body.clone()).await.good();
+    let command = "command=cat&command=%2Fa&stdout=true&stdin=true";
+    let nowhere = server.get(&format!("{PODS}/p/exec?{command}")).await;
+    assert_eq!(
+        (nowhere.code, nowhere.message().as_str()),
+        (400, "the pod does not have a host assigned")
+    );
+    body["metadata"]["name"] = json!("q");
+    body["spec"]["nodeName"] = json!("n1");
+    server.post(PODS, body).await.good();
+    for method in ["exec", "attach"] {
+        let asked = server.get(&format!("{PODS}/q/{method}?{command}")).await;
+        let told = asked.text;
+        assert!(
+            told.starts_with(&format!("{method} c ExecOptions")),
+            "{told}"
+        );
+        assert!(told.contains(r#"["cat", "/a"]"#), "{told}");
+        let nothing = server.get(&format!("{PODS}/q/{method}")).await;
+        assert_eq!(nothing.code, 400);
+        let other = format!("{PODS}/q/{method}?container=x&{command}");
+        assert_eq!(server.get(&other).await.code, 400);
+    }
+    assert_eq!(
+        server
+            .get(&format!("{PODS}/q/exec?stdout=true"))
+            .await
+            .message(),
+        "you must specify at least one command"
+    );
+    let debug = server.get(&format!("{PODS}/q/ephemeralcontainers")).await;
+    assert_eq!(debug.code, 405);
+    assert!(debug.message().contains("--copy-to"), "{}", debug.message());
+}

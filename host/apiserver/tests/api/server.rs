@@ -98,6 +98,12 @@ impl NodeAgents for Agents {
                 }
                 Question::Summary => osier_kubelet::json(&summary()),
                 Question::PortForward(pod) => osier_kubelet::json(&pod.name),
+                Question::Exec {
+                    container, options, ..
+                } => osier_kubelet::text(body::full(format!("exec {container} {options:?}"))),
+                Question::Attach {
+                    container, options, ..
+                } => osier_kubelet::text(body::full(format!("attach {container} {options:?}"))),
             })
         })
     }
