@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::decisions::Decisions;
 use crate::pod::Shared;
-use crate::port_forward;
+use crate::{attach, exec, port_forward};
 
 /// Answers questions about this node. Clones share the node.
 #[derive(Clone)]
@@ -56,6 +56,22 @@ impl AgentApi {
                 container,
                 options,
             } => self.log(&pod, &container, options).await,
+            Question::Exec {
+                pod,
+                container,
+                options,
+            } => {
+                let pod = self.pod(&pod)?;
+                exec::begin(&self.shared, (&pod, &container), options, question).await
+            }
+            Question::Attach {
+                pod,
+                container,
+                options,
+            } => {
+                let pod = self.pod(&pod)?;
+                attach::begin(&self.shared, (&pod, &container), &options, question)
+            }
             Question::PortForward(pod) => {
                 let pod = self.pod(&pod)?;
                 port_forward::begin(&self.shared, &pod, question)

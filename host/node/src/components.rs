@@ -6,10 +6,13 @@ use std::sync::Arc;
 use osier_engine::{ComponentError, Digest, Engine, Workload};
 use osier_process::Tasks;
 use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::remote::{Remote, RemoteError};
 use osier_images::{Bundled, ImageError, ImageStore, Puller};
 
+/// The image of the tools that run beside containers.
+const TOOLBOX: &str = "builtin://toolbox";
 /// Compiled workloads kept ready; pods that run keep theirs anyway.
 const KEPT: usize = 64;
 
@@ -44,6 +47,8 @@ pub(crate) struct Components {
     remote: Option<Remote>,
     tasks: Tasks,
     kept: Mutex<VecDeque<(String, Workload)>>,
+    /// What probes run again and again does not wait for the compilation of something else.
+    toolbox: OnceCell<Workload>,
     /// One compilation at a time: each uses all cores, and two of the same would be one too many.
     loading: tokio::sync::Mutex<()>,
 }
@@ -63,6 +68,7 @@ impl Components {
             remote,
             tasks,
             kept: Mutex::new(VecDeque::new()),
+            toolbox: OnceCell::new(),
             loading: tokio::sync::Mutex::new(()),
         })
     }
@@ -83,6 +89,12 @@ impl Components {
             .tasks
             .spawn_blocking("load-component", move || this.load(&image));
         loaded.await.map_err(|_| LoadError::Stopping)?
+    }
+
+    /// The tools that run beside containers.
+    pub(crate) async fn toolbox(self: &Arc<Self>) -> Result<Workload, LoadError> {
+        let loaded = self.toolbox.get_or_try_init(|| self.workload(TOOLBOX));
+        loaded.await.cloned()
     }
 
     /// Brings an image here that is not, if it can be had elsewhere.

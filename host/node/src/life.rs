@@ -6,5 +6,5 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use container::{After, BACKOFF, Ended, Life, Record, RestartPolicy, after_end};
+pub(crate) use container::{After, BACKOFF, Ended, Life, Record, after_end};
 pub(crate) use status::{Phase, Report, phase};

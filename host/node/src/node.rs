@@ -1,10 +1,12 @@
 //! The node: everything of it, put together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_client::{Client, Recorder};
 use osier_engine::Engine;
+use osier_logs::Logs;
 use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
@@ -21,12 +23,13 @@ use crate::error::NodeError;
 use crate::extend::{Extensions, Room};
 use crate::gate::{Policies, PolicyGate};
 use crate::held;
-use crate::logs::Logs;
+use crate::live::Live;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
 use crate::register::Registrar;
 use crate::remote::Remote;
 use crate::served::Served;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
@@ -77,10 +80,7 @@ impl Node {
     pub fn start(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
         let images = parts.images.store().clone();
         let folder = settings.data_dir.join("pods");
-        std::fs::create_dir_all(&folder).map_err(|source| NodeError::Folder {
-            path: folder.clone(),
-            source,
-        })?;
+        make_folder(&folder)?;
         let served = Arc::new(Served::default());
         let gate = Arc::new(PolicyGate::default());
         let proxy = Proxy::new(
@@ -111,9 +111,11 @@ impl Node {
             ),
             logs: Logs::start(&folder, tasks),
             meters: Meters::start(tasks),
-            volumes: Volumes::new(&settings.data_dir),
+            volumes: Volumes::new(&settings.data_dir, settings.host_paths.clone()),
             tokens: TokenKeeper::new(parts.client.clone()),
             served,
+            live: Live::default(),
+            sessions: Sessions::new(&parts.metrics, tasks.clone()),
             statuses: Statuses::start(parts.client.clone(), tasks),
             addresses: Mutex::default(),
             proxy,
@@ -122,8 +124,8 @@ impl Node {
             client: parts.client,
             settings,
         });
-        let policies = Policies(Arc::clone(&gate));
         let api = Arc::new(AgentApi::new(&shared, &mirrors.pods, gate.decisions()));
+        let policies = Policies(Arc::clone(&gate));
         let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
         Ok(Arc::new(Self {
             shared,
@@ -176,6 +178,13 @@ impl Node {
     pub async fn drain(&self, deadline: Duration) {
         self.shared.served.stop(deadline).await;
     }
+}
+
+fn make_folder(folder: &Path) -> Result<(), NodeError> {
+    std::fs::create_dir_all(folder).map_err(|source| NodeError::Folder {
+        path: folder.to_owned(),
+        source,
+    })
 }
 
 /// Joins the proxy to what calls through it and to other nodes.

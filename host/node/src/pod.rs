@@ -2,10 +2,11 @@
 //! here until it is gone from the API.
 
 mod create;
+mod doing;
+mod exceeding;
 mod follow;
 mod probe;
 mod pull;
-mod spec;
 mod worker;
 
 use std::net::Ipv4Addr;
@@ -13,17 +14,19 @@ use std::sync::Arc;
 
 use osier_client::{Client, Recorder};
 use osier_engine::CallError;
+use osier_logs::Logs;
+use osier_podspec::{DEFAULT_MEMORY, Place, Slot};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
 use parking_lot::Mutex;
 
 use crate::addresses::Addresses;
 use crate::components::Components;
-use crate::environment::Place;
 use crate::life::Ended;
-use crate::logs::Logs;
+use crate::live::Live;
 use crate::mesh::Published;
 use crate::served::Served;
+use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
@@ -44,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) volumes: Arc<Volumes>,
     pub(crate) tokens: Arc<TokenKeeper>,
     pub(crate) served: Arc<Served>,
+    pub(crate) live: Live,
+    pub(crate) sessions: Sessions,
     pub(crate) statuses: Statuses,
     pub(crate) addresses: Mutex<Addresses>,
     pub(crate) proxy: Arc<Proxy>,
@@ -58,7 +63,7 @@ impl Shared {
             pod_ip,
             host_ip: self.settings.host_ip.clone(),
             allocatable_cpu: self.settings.capacity.cpu_millis,
-            allocatable_memory: spec::DEFAULT_MEMORY,
+            allocatable_memory: DEFAULT_MEMORY,
         }
     }
 }
@@ -73,29 +78,18 @@ pub(crate) enum Event {
         ended: Box<Ended>,
     },
     /// An instance of a serving container failed and was replaced.
-    Fault { index: usize, ended: Box<Ended> },
+    Fault { slot: Slot, ended: Box<Ended> },
+    /// The pod uses more than it may.
+    Exceeded { message: String },
     /// A probe has a new verdict.
-    Probed {
-        index: usize,
-        life: u32,
-        check: Check,
-    },
-}
-
-/// A container's place in the pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Slot {
-    /// One of `initContainers`.
-    Init(usize),
-    /// One of `containers`.
-    Main(usize),
+    Probed { slot: Slot, life: u32, check: Check },
 }
 
 impl Event {
     /// The fault behind a failed call, if the guest is to blame.
-    pub(crate) fn fault(index: usize, error: &CallError) -> Option<Self> {
+    pub(crate) fn fault(slot: Slot, error: &CallError) -> Option<Self> {
         failed_call(error).map(|ended| Self::Fault {
-            index,
+            slot,
             ended: Box::new(ended),
         })
     }

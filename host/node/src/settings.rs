@@ -12,6 +12,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// What pods may use together.
     pub capacity: Capacity,
+    /// Directories whose contents pods may mount as `hostPath`.
+    pub host_paths: Vec<PathBuf>,
     /// The node's address, as pods and people see it.
     pub host_ip: String,
     /// The port of the main gateway listener; 0 if the kernel chooses it.
@@ -46,6 +48,7 @@ impl Settings {
             node_name: node_name.into(),
             data_dir: data_dir.into(),
             capacity: Capacity::of_machine(),
+            host_paths: Vec::new(),
             host_ip: "127.0.0.1".to_owned(),
             gateway_port: 0,
             edge: true,

@@ -6,29 +6,15 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_client::{Client, ClientError};
+use osier_podspec::Wish;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 /// A token is replaced when this much of a hundred of its life is over, as kubelet does.
 const WORN: u32 = 80;
 /// No token is used longer than this before it is replaced.
 const OLDEST: Duration = Duration::from_secs(24 * 3600);
-/// How long a token lasts if nobody says so, in seconds.
-const USUAL: u64 = 3600;
-
-/// What kind of token a volume asks for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Wish {
-    /// For whom it is; empty for the API server.
-    pub(crate) audience: String,
-    /// How long it lasts.
-    pub(crate) seconds: u64,
-}
-
-/// The tokens of one container's volumes.
-pub(crate) type Tokens = BTreeMap<Wish, String>;
-
 /// Keeps the tokens of the pods of a node.
 pub(crate) struct TokenKeeper {
     client: Client,
@@ -41,28 +27,6 @@ struct Kept {
     token: String,
     since: Instant,
     lasts: Duration,
-}
-
-impl Wish {
-    /// Of a `serviceAccountToken` projection.
-    pub(crate) fn of(source: &Value) -> Self {
-        Self {
-            audience: source["audience"].as_str().unwrap_or_default().to_owned(),
-            seconds: source["expirationSeconds"].as_u64().unwrap_or(USUAL),
-        }
-    }
-
-    /// The spec of the TokenRequest, for a token that ends with the pod.
-    fn spec(&self, pod: &Object) -> Value {
-        let mut spec = json!({
-            "expirationSeconds": self.seconds,
-            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": pod.name(), "uid": pod.uid()},
-        });
-        if !self.audience.is_empty() {
-            spec["audiences"] = json!([self.audience]);
-        }
-        spec
-    }
 }
 
 impl Kept {
@@ -141,25 +105,8 @@ impl TokenKeeper {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wish_becomes_a_request_for_a_token_that_ends_with_the_pod() {
-        let pod = json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u"}});
-        let pod = Object::from_value(pod).unwrap();
-        let usual = Wish::of(&json!({"path": "token"})).spec(&pod);
-        assert_eq!(
-            usual,
-            json!({"expirationSeconds": 3600,
-                "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "web", "uid": "u"}})
-        );
-        let vault = json!({"path": "token", "audience": "vault", "expirationSeconds": 600});
-        let vault = Wish::of(&vault).spec(&pod);
-        assert_eq!(vault["audiences"], json!(["vault"]));
-        assert_eq!(vault["expirationSeconds"], 600);
-    }
 
     #[test]
     fn a_token_is_worn_before_it_is_over() {

@@ -1,355 +1,376 @@
-//! The volumes of a pod: what each holds, by its spec and what it refers to (pure), and how that comes to be a directory
-//! that a component is given ([`disk`]).
+//! Volumes on the node's disk, one folder a pod uid and in it one a volume.
+//!
+//! Files that follow objects are changed all at once, as kubelet does (its AtomicWriter): they lie in a folder named by
+//! their content, the link `..data` says which folder is meant, and each name in the volume is a link through it.
 
-mod disk;
-#[cfg(test)]
-mod tests;
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path};
+use osier_engine::Mount;
+use osier_podspec::volumes::{Content, Files, Mounted};
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use osier_api::Object;
-use serde_json::Value;
+const DATA: &str = "..data";
+/// The unit of `st_blocks`.
+const BLOCK: u64 = 512;
+/// A directory that is opened to be named, not to be read.
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
-use crate::tokens::{Tokens, Wish};
-
-pub(crate) use disk::Volumes;
-
-/// Files by their path in the volume.
-pub(crate) type Files = BTreeMap<String, Vec<u8>>;
-
-/// What a volume holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// What the pod writes; it lives as long as the pod.
-    Empty,
-    /// What objects say, read-only; it follows them.
-    Files(Files),
-}
-
-/// A volume as one container sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mounted {
-    pub(crate) volume: String,
-    pub(crate) path: String,
-    pub(crate) read_only: bool,
-    pub(crate) content: Content,
-}
-
-/// A container cannot be given its volumes; shown as CreateContainerConfigError.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum VolumeError {
-    #[error("volume {volume:?}: {kind} {name:?} not found")]
-    NoObject {
+/// A volume cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DiskError {
+    #[error("volume {volume:?} could not be written at {path}: {source}; is the disk full?")]
+    Write {
         volume: String,
-        kind: &'static str,
-        name: String,
-    },
-    #[error("volume {volume:?}: references non-existent key {key:?} of {kind} {name:?}")]
-    NoKey {
-        volume: String,
-        key: String,
-        kind: &'static str,
-        name: String,
+        path: PathBuf,
+        source: io::Error,
     },
     #[error(
-        "volume {volume:?}: {path:?} is not a path in a volume: write one that is relative, without `..`"
+        "volume {volume:?}: hostPath {path} is not allowed on this node; who runs the node allows it by --host-path DIR"
     )]
-    Path { volume: String, path: String },
+    NotAllowed { volume: String, path: PathBuf },
     #[error(
-        "volume {volume:?}: {kind} cannot be mounted in this version; use emptyDir, configMap, secret, downwardAPI or projected"
+        "volume {volume:?}: {path} cannot be opened: {source}; it must be a directory, and no part of its path a symbolic link"
     )]
-    Kind { volume: String, kind: String },
-    #[error(
-        "volume {volume:?}: a {field} cannot be mounted in this version; mount the whole volume"
-    )]
-    SubPath { volume: String, field: &'static str },
-    #[error("volume {volume:?}: {error}")]
-    Value { volume: String, error: ConfigError },
-    #[error("volume {volume:?}: the key {key:?} of a Secret is not base64: {detail}")]
-    Base64 {
+    Open {
         volume: String,
-        key: String,
-        detail: String,
+        path: PathBuf,
+        source: io::Error,
     },
 }
 
-/// The objects that the volumes of a container come from.
-pub(crate) fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKind, String)> {
-    let mounts = list(&container["volumeMounts"]);
-    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    mounted.flat_map(parts).filter_map(reference).collect()
+/// The folder with the volumes of all pods of a node.
+#[derive(Debug)]
+pub(crate) struct Volumes {
+    root: PathBuf,
+    /// What pods may mount of the machine.
+    host_paths: Vec<PathBuf>,
+    /// Files are published by one writer at a time: two containers may mount one volume.
+    publishing: Mutex<()>,
 }
 
-/// The tokens that the volumes of a container hold.
-pub(crate) fn tokens(pod: &Object, container: &Value) -> BTreeSet<Wish> {
-    let mounts = list(&container["volumeMounts"]);
-    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    let tokens = mounted.flat_map(parts).filter(|part| part.kind == TOKEN);
-    tokens.map(|part| Wish::of(part.source)).collect()
-}
-
-/// Whether any volume of the pod holds what objects say, which may change while the pod runs.
-pub(crate) fn follows(pod: &Object) -> bool {
-    volumes(pod).flat_map(parts).next().is_some()
-}
-
-/// Whether the container mounts such a volume.
-pub(crate) fn references_files(pod: &Object, container: &Value) -> bool {
-    let mounts = list(&container["volumeMounts"]);
-    let mut mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    mounted.any(|volume| !parts(volume).is_empty())
-}
-
-/// The volumes that a container mounts, with what they hold now.
-pub(crate) fn mounts(
-    pod: &Object,
-    container: &Value,
-    (sources, tokens): (&Sources, &Tokens),
-    place: &Place,
-) -> Result<Vec<Mounted>, VolumeError> {
-    let scope = Scope {
-        pod,
-        sources,
-        tokens,
-        place,
-    };
-    list(&container["volumeMounts"])
-        .map(|mount| scope.mounted(mount))
-        .collect()
-}
-
-/// A token of the pod's service account, which only a projected volume holds.
-const TOKEN: &str = "serviceAccountToken";
-
-/// One source of files: a configMap, secret or downwardAPI, alone or projected, or a token.
-struct Part<'a> {
-    kind: &'a str,
-    source: &'a Value,
-}
-
-fn volumes(pod: &Object) -> impl Iterator<Item = &Value> {
-    let volumes = pod.get(&["spec", "volumes"]).and_then(Value::as_array);
-    volumes.into_iter().flatten()
-}
-
-fn volume<'a>(pod: &'a Object, name: &str) -> Option<&'a Value> {
-    volumes(pod).find(|volume| volume["name"] == name)
-}
-
-fn parts(volume: &Value) -> Vec<Part<'_>> {
-    let projected = list(&volume["projected"]["sources"]);
-    std::iter::once(volume)
-        .chain(projected)
-        .flat_map(|volume| {
-            let kinds = ["configMap", "secret", "downwardAPI", TOKEN];
-            kinds.map(|kind| Part {
-                kind,
-                source: &volume[kind],
-            })
-        })
-        .filter(|part| part.source.is_object())
-        .collect()
-}
-
-fn reference(part: Part<'_>) -> Option<(SourceKind, String)> {
-    let kind = source_kind(part.kind)?;
-    Some((kind, object_name(part.source)?.to_owned()))
-}
-
-fn source_kind(kind: &str) -> Option<SourceKind> {
-    match kind {
-        "configMap" => Some(SourceKind::ConfigMap),
-        "secret" => Some(SourceKind::Secret),
-        _ => None,
-    }
-}
-
-/// A volume calls a Secret `secretName`, a projection calls it `name`.
-fn object_name(source: &Value) -> Option<&str> {
-    source["secretName"].as_str().or(source["name"].as_str())
-}
-
-/// Relative, and naming nothing above it. What begins with two dots is the volume's own.
-fn within(path: &str) -> bool {
-    !path.is_empty()
-        && !path.starts_with("..")
-        && Path::new(path)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-}
-
-struct Scope<'a> {
-    pod: &'a Object,
-    sources: &'a Sources,
-    tokens: &'a Tokens,
-    place: &'a Place,
-}
-
-impl Scope<'_> {
-    fn mounted(&self, mount: &Value) -> Result<Mounted, VolumeError> {
-        let name = mount["name"].as_str().unwrap_or_default();
-        for field in ["subPath", "subPathExpr"] {
-            if mount[field].as_str().is_some_and(|path| !path.is_empty()) {
-                let volume = name.to_owned();
-                return Err(VolumeError::SubPath { volume, field });
-            }
-        }
-        let content = self.content(name)?;
-        let written = matches!(content, Content::Empty);
-        Ok(Mounted {
-            volume: name.to_owned(),
-            path: mount["mountPath"].as_str().unwrap_or_default().to_owned(),
-            read_only: !written || mount["readOnly"] == true,
-            content,
+impl Volumes {
+    pub(crate) fn new(data_dir: &Path, host_paths: Vec<PathBuf>) -> Arc<Self> {
+        Arc::new(Self {
+            root: data_dir.join("volumes"),
+            host_paths,
+            publishing: Mutex::new(()),
         })
     }
 
-    fn content(&self, name: &str) -> Result<Content, VolumeError> {
-        let volume = volume(self.pod, name).unwrap_or(&Value::Null);
-        if volume["emptyDir"].is_object() {
-            return Ok(Content::Empty);
-        }
-        self.mountable(name, volume)?;
-        let mut files = Files::new();
-        for part in parts(volume) {
-            match source_kind(part.kind) {
-                Some(kind) => self.keys((name, kind), part.source, &mut files)?,
-                None if part.kind == TOKEN => self.token(name, part.source, &mut files)?,
-                None => self.fields(name, part.source, &mut files)?,
-            }
-        }
-        Ok(Content::Files(files))
+    /// Makes the directories of these mounts, with what they hold now. Blocks.
+    pub(crate) fn prepare(&self, uid: &str, mounts: &[Mounted]) -> Result<Vec<Mount>, DiskError> {
+        let mount = |mounted: &Mounted| self.mount(uid, mounted);
+        mounts.iter().map(mount).collect()
     }
 
-    /// Refuses what is none of the kinds above, alone or projected.
-    fn mountable(&self, name: &str, volume: &Value) -> Result<(), VolumeError> {
-        let known = [
-            "name",
-            "projected",
-            "configMap",
-            "secret",
-            "downwardAPI",
-            TOKEN,
-        ];
-        let all = std::iter::once(volume).chain(list(&volume["projected"]["sources"]));
-        let mut kinds = all.filter_map(Value::as_object).flatten();
-        match kinds.find(|(kind, value)| !value.is_null() && !known.contains(&kind.as_str())) {
-            Some((kind, _)) => Err(VolumeError::Kind {
-                volume: name.to_owned(),
-                kind: kind.clone(),
+    fn mount(&self, uid: &str, mounted: &Mounted) -> Result<Mount, DiskError> {
+        let directory = self.root.join(uid).join(&mounted.volume);
+        let made = match &mounted.content {
+            Content::Host { path, make } => return self.host(mounted, Path::new(path), *make),
+            Content::Empty => folder(&directory),
+            Content::Files(files) => folder(&directory).and_then(|()| {
+                let _one = self.publishing.lock();
+                publish(&directory, files)
             }),
-            None => Ok(()),
+        };
+        made.map_err(|source| DiskError::Write {
+            volume: mounted.volume.clone(),
+            path: directory.clone(),
+            source,
+        })?;
+        if mounted.within.is_empty() {
+            return Ok(Mount {
+                directory,
+                held: None,
+                path: mounted.path.clone(),
+                read_only: mounted.read_only,
+            });
+        }
+        opened(mounted, (&directory, Path::new("")), true)
+    }
+
+    /// A directory of the machine, if it is in one that is allowed.
+    fn host(&self, mounted: &Mounted, path: &Path, make: bool) -> Result<Mount, DiskError> {
+        let mut allowed = self.host_paths.iter();
+        let found = allowed.find_map(|base| Some((base, path.strip_prefix(base).ok()?)));
+        match found {
+            Some((base, below)) => opened(mounted, (base, below), make),
+            None => Err(DiskError::NotAllowed {
+                volume: mounted.volume.clone(),
+                path: path.to_owned(),
+            }),
         }
     }
 
-    /// All keys of an object, or those that `items` names, at the paths that it says.
-    fn keys(
-        &self,
-        (volume, kind): (&str, SourceKind),
-        source: &Value,
-        files: &mut Files,
-    ) -> Result<(), VolumeError> {
-        let name = object_name(source).unwrap_or_default();
-        let optional = source["optional"] == true;
-        let Some(object) = self.sources.get(&(kind, name.to_owned())) else {
-            let missing = VolumeError::NoObject {
-                volume: volume.to_owned(),
-                kind: kind.title(),
-                name: name.to_owned(),
-            };
-            return if optional { Ok(()) } else { Err(missing) };
-        };
-        let data = contents((volume, kind), object)?;
-        let Some(items) = source["items"].as_array().filter(|items| !items.is_empty()) else {
-            return data
-                .into_iter()
-                .try_for_each(|(key, bytes)| put(volume, files, (key, bytes)));
-        };
-        for item in items {
-            let key = item["key"].as_str().unwrap_or_default();
-            let path = item["path"].as_str().unwrap_or_default();
-            match data.get(key) {
-                Some(bytes) => put(volume, files, (path.to_owned(), bytes.clone()))?,
-                None if optional => {}
-                None => {
-                    return Err(VolumeError::NoKey {
-                        volume: volume.to_owned(),
-                        key: key.to_owned(),
-                        kind: kind.title(),
-                        name: name.to_owned(),
-                    });
+    /// Bytes on the disk of a pod's volume. Blocks.
+    pub(crate) fn size(&self, uid: &str, volume: &str) -> u64 {
+        let (mut sum, mut folders) = (0, vec![self.root.join(uid).join(volume)]);
+        while let Some(folder) = folders.pop() {
+            // What goes away meanwhile takes no room.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                    Ok(metadata) => sum += metadata.blocks() * BLOCK,
+                    Err(_) => {}
                 }
             }
         }
-        Ok(())
+        sum
     }
 
-    fn token(&self, volume: &str, source: &Value, files: &mut Files) -> Result<(), VolumeError> {
-        let path = source["path"].as_str().unwrap_or_default().to_owned();
-        let token = self.tokens.get(&Wish::of(source)).cloned();
-        put(
-            volume,
-            files,
-            (path, token.unwrap_or_default().into_bytes()),
-        )
-    }
-
-    fn fields(&self, volume: &str, source: &Value, files: &mut Files) -> Result<(), VolumeError> {
-        for item in list(&source["items"]) {
-            let path = item["path"].as_str().unwrap_or_default();
-            let text = environment::downward(self.pod, item, self.place).map_err(|error| {
-                let volume = volume.to_owned();
-                VolumeError::Value { volume, error }
-            })?;
-            put(volume, files, (path.to_owned(), text.into_bytes()))?;
+    /// Removes all that a pod has written. Blocks.
+    pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.root.join(uid)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The uids of pods that have volumes.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.root)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect()
     }
 }
 
-fn put(
-    volume: &str,
-    files: &mut Files,
-    (path, bytes): (String, Vec<u8>),
-) -> Result<(), VolumeError> {
-    if !within(&path) {
-        let volume = volume.to_owned();
-        return Err(VolumeError::Path { volume, path });
+/// Opens what is mounted below a directory, and its part that is asked for, following no symbolic link: a container that writes there
+/// could lead the next one out by it.
+fn opened(
+    mounted: &Mounted,
+    (base, below): (&Path, &Path),
+    make: bool,
+) -> Result<Mount, DiskError> {
+    let part = Path::new(&mounted.within);
+    let found = descend((base, below), make).and_then(|found| enter(found, part, true));
+    let held = found.map_err(|source| DiskError::Open {
+        volume: mounted.volume.clone(),
+        path: base.join(below).join(part),
+        source,
+    })?;
+    Ok(Mount {
+        directory: PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd())),
+        held: Some(Arc::new(held)),
+        path: mounted.path.clone(),
+        read_only: mounted.read_only,
+    })
+}
+
+fn descend((base, below): (&Path, &Path), make: bool) -> io::Result<OwnedFd> {
+    let opened = rustix::fs::open(base, FOLDER, Mode::empty())?;
+    enter(opened, below, make)
+}
+
+/// Goes into a directory name by name.
+fn enter(mut at: OwnedFd, below: &Path, make: bool) -> io::Result<OwnedFd> {
+    for part in below.components() {
+        let Component::Normal(name) = part else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if make {
+            match rustix::fs::mkdirat(&at, name, Mode::RWXU) {
+                Err(Errno::EXIST) | Ok(()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        at = rustix::fs::openat(&at, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
     }
-    files.insert(path, bytes);
+    Ok(at)
+}
+
+fn folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+}
+
+/// Makes `files` the content of the volume in one step; a reader sees the old files or the new ones.
+fn publish(volume: &Path, files: &Files) -> io::Result<()> {
+    let fresh = format!("..{}", digest(files));
+    let data = volume.join(DATA);
+    let before = std::fs::read_link(&data).ok();
+    if before.as_deref() == Some(Path::new(&fresh)) {
+        return Ok(());
+    }
+    for (path, bytes) in files {
+        let file = volume.join(&fresh).join(path);
+        file.parent().map_or(Ok(()), folder)?;
+        std::fs::write(file, bytes)?;
+    }
+    folder(&volume.join(&fresh))?;
+    replace_link(&fresh, &data)?;
+    let names = link_names(volume, files)?;
+    remove_others(volume, &names)?;
+    match before {
+        Some(before) => std::fs::remove_dir_all(volume.join(before)),
+        None => Ok(()),
+    }
+}
+
+/// Links each first name of the files through [`DATA`].
+fn link_names(volume: &Path, files: &Files) -> io::Result<BTreeSet<String>> {
+    let first = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
+    let names: BTreeSet<String> = files.keys().map(first).collect();
+    for name in &names {
+        let link = volume.join(name);
+        if link.symlink_metadata().is_err() {
+            replace_link(&format!("{DATA}/{name}"), &link)?;
+        }
+    }
+    Ok(names)
+}
+
+/// Removes the links of files that are no more.
+fn remove_others(volume: &Path, names: &BTreeSet<String>) -> io::Result<()> {
+    for entry in std::fs::read_dir(volume)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("..") && !names.contains(&name) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
 
-/// The keys of a ConfigMap or Secret with their bytes.
-fn contents((volume, kind): (&str, SourceKind), object: &Object) -> Result<Files, VolumeError> {
-    let map = |field: &str| {
-        let map = object.get(&[field]).and_then(Value::as_object);
-        map.into_iter().flatten()
-    };
-    let plain = |(key, value): (&String, &Value)| {
-        let bytes = value.as_str().unwrap_or_default().as_bytes().to_vec();
-        (key.clone(), bytes)
-    };
-    let encoded = |(key, value): (&String, &Value)| {
-        let bytes = STANDARD.decode(value.as_str().unwrap_or_default());
-        let bytes = bytes.map_err(|error| VolumeError::Base64 {
-            volume: volume.to_owned(),
-            key: key.clone(),
-            detail: error.to_string(),
-        })?;
-        Ok((key.clone(), bytes))
-    };
-    if kind == SourceKind::Secret {
-        return map("data").map(encoded).collect();
+/// A link cannot be changed, but another can be renamed over it.
+fn replace_link(to: &str, link: &Path) -> io::Result<()> {
+    let fresh = link.with_file_name("..link");
+    // Left by a process that was killed here.
+    if fresh.symlink_metadata().is_ok() {
+        std::fs::remove_file(&fresh)?;
     }
-    let binary: Files = map("binaryData").map(encoded).collect::<Result<_, _>>()?;
-    Ok(map("data").map(plain).chain(binary).collect())
+    symlink(to, &fresh)?;
+    std::fs::rename(fresh, link)
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
+/// Names the folder of these files: the same for the same content.
+fn digest(files: &Files) -> String {
+    let mut hash = Sha256::new();
+    for (path, bytes) in files {
+        for part in [path.as_bytes(), bytes.as_slice()] {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+    }
+    let bytes = hash.finalize();
+    bytes[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn files_follow_their_object_and_leave_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let publish = |files: &[(&str, &str)]| {
+            let files = files
+                .iter()
+                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
+                .collect();
+            super::publish(folder.path(), &files).unwrap();
+        };
+        let text = |path: &str| std::fs::read_to_string(folder.path().join(path)).ok();
+        publish(&[("a", "1"), ("d/b", "2")]);
+        assert_eq!(
+            (text("a").unwrap(), text("d/b").unwrap()),
+            ("1".into(), "2".into())
+        );
+        publish(&[("a", "3"), ("c", "4")]);
+        assert_eq!(
+            (text("a").unwrap(), text("c").unwrap()),
+            ("3".into(), "4".into())
+        );
+        assert_eq!(text("d/b"), None);
+        publish(&[("a", "3"), ("c", "4")]);
+        // `..data`, the folder that it names, and a link for each file.
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
+        publish(&[]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    fn mounted(content: Content, within: &str) -> Mounted {
+        Mounted {
+            volume: "v".to_owned(),
+            within: within.to_owned(),
+            path: "/v".to_owned(),
+            read_only: false,
+            content,
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_volume_never_leads_out_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let volumes = Volumes::new(folder.path(), Vec::new());
+        let part = mounted(Content::Empty, "a/b");
+        let made = volumes.prepare("u", std::slice::from_ref(&part)).unwrap();
+        std::fs::write(made[0].directory.join("f"), "x").unwrap();
+        let volume = folder.path().join("volumes/u/v");
+        assert!(volume.join("a/b/f").is_file());
+        assert!(volumes.size("u", "v") > 0);
+        symlink("/etc", volume.join("out")).unwrap();
+        let out = volumes.prepare("u", &[mounted(Content::Empty, "out")]);
+        assert!(out.unwrap_err().to_string().contains("symbolic link"));
+        // Who has the directory keeps it, whatever its path comes to be.
+        std::fs::rename(volume.join("a"), volume.join("c")).unwrap();
+        symlink("/etc", volume.join("a")).unwrap();
+        assert!(made[0].directory.join("f").is_file());
+    }
+
+    #[test]
+    fn only_directories_that_are_allowed_are_mounted_of_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let allowed = folder.path().join("allowed");
+        std::fs::create_dir(&allowed).unwrap();
+        symlink("/etc", allowed.join("out")).unwrap();
+        let volumes = Volumes::new(folder.path(), vec![allowed.clone()]);
+        let host = |path: &Path, make| {
+            let path = path.to_str().unwrap().to_owned();
+            let wanted = mounted(Content::Host { path, make }, "");
+            volumes
+                .prepare("u", &[wanted])
+                .map_err(|error| error.to_string())
+        };
+        assert!(host(&allowed, false).is_ok());
+        assert!(host(&allowed.join("new"), false).is_err());
+        assert!(host(&allowed.join("new"), true).is_ok());
+        assert!(
+            host(Path::new("/etc"), false)
+                .unwrap_err()
+                .contains("--host-path")
+        );
+        assert!(
+            host(&folder.path().join("allowed-too"), true)
+                .unwrap_err()
+                .contains("--host-path")
+        );
+        assert!(
+            host(&allowed.join("../x"), true)
+                .unwrap_err()
+                .contains("cannot be opened")
+        );
+        assert!(
+            host(&allowed.join("out"), false)
+                .unwrap_err()
+                .contains("symbolic link")
+        );
+    }
 }

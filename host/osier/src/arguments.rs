@@ -134,6 +134,9 @@ pub(crate) struct Up {
     /// Where plugins count.
     #[command(flatten)]
     pub(crate) counting: Counting,
+    /// A directory of this machine whose contents pods may mount as `hostPath`; may be repeated. Without it none may.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) host_path: Vec<PathBuf>,
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -51,6 +51,7 @@ struct File {
     audit_megabytes: Option<u64>,
     audit_policy_file: Option<PathBuf>,
     node_grace_seconds: Option<u64>,
+    host_paths: Vec<PathBuf>,
     insecure_registries: Vec<String>,
     image_keys: Vec<String>,
     registry_config: Option<PathBuf>,
@@ -99,6 +100,8 @@ pub(crate) struct Settings {
     pub(crate) audit_megabytes: u64,
     /// A node that does not renew its Lease for this long is lost, in seconds. Nodes renew every 10.
     pub(crate) node_grace_seconds: u64,
+    /// Directories whose contents pods may mount as `hostPath`.
+    pub(crate) host_paths: Vec<PathBuf>,
     /// How images are pulled.
     #[serde(flatten)]
     pub(crate) images: Images,
@@ -183,6 +186,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             &up.counting,
             (file.redis_url, file.redis_ca, file.redis_timeout_millis),
         ),
+        host_paths: faults.directories([up.host_path.as_slice(), &file.host_paths].concat()),
         images: Images {
             image_megabytes: faults.image_megabytes(file.image_megabytes),
             ..Images::of(
@@ -253,6 +257,8 @@ pub(crate) struct Joined {
     pub(crate) admin_listen: SocketAddr,
     /// This node's name.
     pub(crate) node_name: String,
+    /// Directories whose contents pods may mount as `hostPath`.
+    pub(crate) host_paths: Vec<PathBuf>,
     /// How images are pulled.
     pub(crate) images: Images,
     /// Where plugins count.
@@ -266,6 +272,7 @@ pub(crate) struct Joined {
 pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
     let mut faults = Faults(Vec::new());
     let server = faults.server(&node.join);
+    let host_paths = faults.directories(node.host_path.clone());
     let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
     let joined = Joined {
         mesh_listen: address("listen", &node.listen),
@@ -275,6 +282,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         server,
         token: node.token.clone(),
         pin: node.ca_cert_hash.clone(),
+        host_paths,
         images: Images::of(&node.pulling, Default::default()),
         sharing: faults.sharing(&node.counting, Default::default()),
     };
@@ -329,6 +337,18 @@ impl Faults {
             },
             |home| home.join(".osier"),
         )
+    }
+
+    fn directories(&mut self, given: Vec<PathBuf>) -> Vec<PathBuf> {
+        let missing = given
+            .iter()
+            .filter(|path| !(path.is_absolute() && path.is_dir()));
+        let fault = |path: &PathBuf| {
+            let path = path.display();
+            format!("--host-path {path}: expected a directory that is there, by its whole path")
+        };
+        self.0.extend(missing.map(fault));
+        given
     }
 
     fn address(

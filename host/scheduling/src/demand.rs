@@ -15,19 +15,23 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// The requests of a pod: its containers together, or its largest init container if that is more.
+    /// The requests of a pod: its containers and sidecars together, or its largest init container with the sidecars before it, if that
+    /// is more.
     pub fn of(pod: &Object) -> Self {
         let sum = containers(pod, "containers").fold(Self::default(), |sum, one| Self {
             cpu: sum.cpu.saturating_add(one.cpu),
             memory: sum.memory.saturating_add(one.memory),
             pods: 0,
         });
-        let largest = |sum: Self, one: Self| Self {
-            cpu: sum.cpu.max(one.cpu),
-            memory: sum.memory.max(one.memory),
-            pods: 0,
-        };
-        let most = containers(pod, "initContainers").fold(sum, largest);
+        let (mut sidecars, mut most) = (Self::default(), Self::default());
+        for (one, sidecar) in init_containers(pod) {
+            let beside = sidecars.plus(one);
+            most = most.larger(beside);
+            if sidecar {
+                sidecars = beside;
+            }
+        }
+        let most = most.larger(sum.plus(sidecars));
         Self { pods: 1, ..most }
     }
 
@@ -39,6 +43,15 @@ impl Demand {
             cpu: read("cpu", |text| quantity::millicores(text).ok()),
             memory: read("memory", |text| quantity::bytes(text).ok()),
             pods: read("pods", |text| quantity::bytes(text).ok()),
+        }
+    }
+
+    /// What satisfies either.
+    fn larger(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            pods: self.pods.max(other.pods),
         }
     }
 
@@ -61,6 +74,17 @@ impl Demand {
             pods: self.pods.saturating_sub(other.pods),
         }
     }
+}
+
+/// The init containers, and whether each goes on beside the containers.
+fn init_containers(pod: &Object) -> impl Iterator<Item = (Demand, bool)> + '_ {
+    let containers = pod
+        .get(&["spec", "initContainers"])
+        .and_then(Value::as_array);
+    containers.into_iter().flatten().map(|container| {
+        let demand = Demand::from_quantities(&container["resources"]["requests"]);
+        (demand, container["restartPolicy"] == "Always")
+    })
 }
 
 fn containers<'a>(pod: &'a Object, field: &'a str) -> impl Iterator<Item = Demand> + 'a {
@@ -90,5 +114,14 @@ mod tests {
             pods: 1,
         };
         assert_eq!(Demand::of(&pod), demand);
+    }
+
+    #[test]
+    fn sidecars_are_there_with_the_containers_and_with_what_starts_after_them() {
+        let of = |cpu: &str| json!({"requests": {"cpu": cpu}});
+        let spec = json!({"containers": [{"resources": of("100m")}], "initContainers": [
+            {"resources": of("300m")}, {"resources": of("50m"), "restartPolicy": "Always"}, {"resources": of("280m")}]});
+        let pod = Object::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap();
+        assert_eq!(Demand::of(&pod).cpu, 330, "the last one beside the sidecar");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use osier_client::Backoff;
 use osier_engine::Exit;
+use osier_podspec::{RestartPolicy, is_sidecar};
 use osier_process::clock;
 use serde_json::{Value, json};
 
@@ -58,15 +59,11 @@ pub(crate) struct Record {
     /// Failures in a row, for the back-off.
     pub(crate) failures: u32,
     pub(crate) ready: bool,
+    /// Its startup probe has passed, or it runs and has none.
+    pub(crate) started: bool,
+    /// An init container that goes on beside the containers.
+    pub(crate) sidecar: bool,
     pub(crate) container_id: String,
-}
-
-/// `spec.restartPolicy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RestartPolicy {
-    Always,
-    OnFailure,
-    Never,
 }
 
 /// What follows from the end of a container.
@@ -76,16 +73,6 @@ pub(crate) enum After {
     Stay,
     /// It is started again after this long.
     Restart(Duration),
-}
-
-impl RestartPolicy {
-    pub(crate) fn parse(text: &str) -> Self {
-        match text {
-            "Never" => Self::Never,
-            "OnFailure" => Self::OnFailure,
-            _ => Self::Always,
-        }
-    }
 }
 
 impl Ended {
@@ -163,7 +150,17 @@ impl Record {
             restarts: 0,
             failures: 0,
             ready: false,
+            started: false,
+            sidecar: false,
             container_id: String::new(),
+        }
+    }
+
+    /// The same of an init container.
+    pub(crate) fn new_init(container: &Value, reason: &'static str) -> Self {
+        Self {
+            sidecar: is_sidecar(container),
+            ..Self::new(container, reason)
         }
     }
 
@@ -220,7 +217,7 @@ impl Record {
         ended.finished = Some(now);
         ended.container_id.clone_from(&self.container_id);
         self.failures = self.failures.saturating_add(1);
-        self.ready = false;
+        (self.ready, self.started) = (false, false);
         self.life = Life::Terminated(ended);
     }
 
@@ -241,7 +238,7 @@ impl Record {
         if let Life::Terminated(ended) = &self.life {
             self.last = Some(ended.clone());
         }
-        self.ready = false;
+        (self.ready, self.started) = (false, false);
         self.life = Life::Waiting {
             reason,
             message: message.into(),
@@ -250,6 +247,19 @@ impl Record {
 
     pub(crate) fn is_running(&self) -> bool {
         matches!(self.life, Life::Running { .. })
+    }
+
+    /// It was started, now or before.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.is_running() || self.last.is_some() || self.ended().is_some()
+    }
+
+    /// What comes after it in its pod may begin: an init container has done its work, a sidecar is up.
+    pub(crate) fn is_past(&self) -> bool {
+        match self.sidecar {
+            true => self.started,
+            false => self.ended().is_some_and(|ended| ended.exit_code == 0),
+        }
     }
 
     /// Its end, if it ended and is not waiting to be started again.
@@ -279,7 +289,7 @@ impl Record {
         let mut status = json!({
             "name": self.name, "image": self.image, "imageID": self.image_id,
             "state": state, "lastState": last,
-            "restartCount": self.restarts, "ready": self.ready, "started": self.is_running(),
+            "restartCount": self.restarts, "ready": self.ready, "started": self.started,
         });
         if !self.container_id.is_empty() {
             status["containerID"] = self.container_id.as_str().into();
@@ -288,13 +298,14 @@ impl Record {
     }
 }
 
-/// What follows from a container's end. An init container that succeeded is done under any policy.
+/// What follows from a container's end. An init container that succeeded is done under any policy; a sidecar is started again under any.
 pub(crate) fn after_end(policy: RestartPolicy, init: bool, record: &Record) -> After {
     let Some(ended) = record.ended() else {
         return After::Stay;
     };
     let succeeded = ended.exit_code == 0;
     let again = match policy {
+        _ if record.sidecar => true,
         RestartPolicy::Always => !(init && succeeded),
         RestartPolicy::OnFailure => !succeeded,
         RestartPolicy::Never => false,

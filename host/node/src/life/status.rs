@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use osier_api::Object;
+use osier_podspec::RestartPolicy;
 use osier_process::clock;
 use serde_json::{Value, json};
 
-use super::container::{Life, Record, RestartPolicy};
+use super::container::{Life, Record};
 
 /// `status.phase`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +39,15 @@ pub(crate) struct Report<'a> {
 
 /// kubelet's rules: a container that waits to be restarted counts as stopped, not as waiting.
 pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record]) -> Phase {
-    if let Some(ended) = init
-        .iter()
-        .find_map(|record| record.ended().filter(|ended| ended.exit_code != 0))
-    {
-        let final_failure = policy == RestartPolicy::Never && ended.exit_code != 0;
-        return if final_failure {
-            Phase::Failed
-        } else {
-            Phase::Pending
+    let failed =
+        |record: &&Record| !record.sidecar && record.ended().is_some() && !record.is_past();
+    if init.iter().any(|record| failed(&record)) {
+        return match policy {
+            RestartPolicy::Never => Phase::Failed,
+            _ => Phase::Pending,
         };
     }
-    if init.iter().any(|record| record.ended().is_none()) {
+    if init.iter().any(|record| is_awaited(record, containers)) {
         return Phase::Pending;
     }
     let mut stopped_well = true;
@@ -89,6 +87,12 @@ pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record
         }
         _ => Phase::Running,
     }
+}
+
+/// Whether the containers cannot begin before this init container. A sidecar that fails later holds up nobody.
+fn is_awaited(init: &Record, containers: &[Record]) -> bool {
+    let begun = init.sidecar && containers.iter().any(Record::has_begun);
+    !init.is_past() && !begun
 }
 
 /// While one container was never started, a pod counts as running only if another one has ended.
@@ -132,9 +136,10 @@ impl Report<'_> {
     }
 
     fn conditions(&self, now: Timestamp) -> Vec<Value> {
-        let unready = names(self.containers, |record| !record.ready);
-        let incomplete = names(self.init, |record| {
-            record.ended().is_none_or(|ended| ended.exit_code != 0)
+        let sidecars = self.init.iter().filter(|record| record.sidecar);
+        let unready = names(sidecars.chain(self.containers), |record| !record.ready);
+        let incomplete = names(self.init.iter(), |record| {
+            is_awaited(record, self.containers)
         });
         let finished = matches!(self.phase(), Phase::Succeeded | Phase::Failed);
         let initialized = if incomplete.is_empty() {
@@ -218,9 +223,8 @@ impl Condition {
     }
 }
 
-fn names(records: &[Record], which: impl Fn(&Record) -> bool) -> String {
+fn names<'a>(records: impl Iterator<Item = &'a Record>, which: impl Fn(&Record) -> bool) -> String {
     let names: Vec<&str> = records
-        .iter()
         .filter(|record| which(record))
         .map(|record| record.name.as_str())
         .collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use osier_api::Object;
 use osier_engine::Exit;
+use osier_podspec::RestartPolicy;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -61,6 +62,11 @@ fn policies_decide_who_is_started_again() {
     assert!(again(RestartPolicy::Always, false, 0) && again(RestartPolicy::OnFailure, false, 1));
     assert!(!again(RestartPolicy::OnFailure, false, 0) && !again(RestartPolicy::Never, false, 1));
     assert!(!again(RestartPolicy::Always, true, 0) && again(RestartPolicy::Always, true, 1));
+    let sidecar = Record {
+        sidecar: true,
+        ..ended(0)
+    };
+    assert_ne!(after_end(RestartPolicy::Never, true, &sidecar), After::Stay);
 }
 
 #[test]
@@ -68,7 +74,28 @@ fn phases_follow_kubelet() {
     use RestartPolicy::{Always, Never, OnFailure};
     let mut looping = ended(1);
     looping.wait("CrashLoopBackOff", "");
+    let sidecar = |started, record| Record {
+        started,
+        sidecar: true,
+        ..record
+    };
+    let mut fallen = sidecar(true, running());
+    fallen.end(Ended::of(&Exit::Code(1)), at(1));
     let cases = [
+        (
+            Never,
+            vec![sidecar(false, running())],
+            vec![fresh()],
+            Phase::Pending,
+        ),
+        (
+            Never,
+            vec![sidecar(true, running())],
+            vec![running()],
+            Phase::Running,
+        ),
+        (Never, vec![fallen.clone()], vec![running()], Phase::Running),
+        (Never, vec![fallen], vec![ended(0)], Phase::Succeeded),
         (Always, vec![], vec![fresh()], Phase::Pending),
         (Always, vec![], vec![running(), running()], Phase::Running),
         (Always, vec![], vec![looping.clone()], Phase::Running),

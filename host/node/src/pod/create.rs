@@ -6,47 +6,33 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, SECRETS};
 use osier_client::Reference;
-use osier_engine::{CommandContainer, Container, HttpContainer, Mount, Usage, Workload};
+use osier_engine::{Container, Mount, Stdin, Workload};
+use osier_podspec::{self as podspec, Limits, Place, Slot, SourceKind, Sources, Tokens, volumes};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::spec::{self, Limits};
-use super::{Shared, Slot, pull};
+use super::{Shared, pull};
 use crate::components::LoadError;
-use crate::environment::{self, Place, SourceKind, Sources};
+use crate::live::{Input, Running};
 use crate::outgoing::Egress;
-use crate::tokens::Tokens;
-use crate::volumes;
 use osier_images::{ImageError, InUse, PullFailure, Pulled};
+
+/// Bytes that wait for a container that reads its standard input slowly.
+const INPUT: usize = 64 * 1024;
 
 /// A container that can be started.
 pub(super) struct Created {
     pub(super) body: Running,
+    /// What it is made of.
+    pub(super) workload: Workload,
+    /// Its standard input, if it wants one.
+    pub(super) input: Option<Arc<Input>>,
     /// What was done to have its image; nothing if it was there.
     pub(super) pulled: Option<Pulled>,
     /// Keeps its image in the store.
     pub(super) image: InUse,
     pub(super) image_id: String,
     pub(super) container_id: String,
-}
-
-/// The two forms of a container.
-#[derive(Clone)]
-pub(super) enum Running {
-    /// Serves HTTP until it is stopped.
-    Serves(HttpContainer),
-    /// Runs to its end.
-    Runs(CommandContainer),
-}
-
-impl Running {
-    /// What it has used.
-    pub(super) fn usage(&self) -> Usage {
-        match self {
-            Self::Serves(container) => container.usage(),
-            Self::Runs(container) => container.usage(),
-        }
-    }
 }
 
 /// Why a container cannot be made (now).
@@ -100,22 +86,28 @@ impl Refusal {
 
 /// Makes the container.
 pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Created, Refusal> {
-    let Some(container) = spec::container(&order.pod, order.slot) else {
+    let Some(container) = podspec::container(&order.pod, order.slot) else {
         return Err(Refusal::config("the container is not in the pod's spec"));
     };
     let pulled = pull::pull(shared, order, container).await?;
     let workload = load(shared, container).await?;
     let sources = sources(shared, &order.pod, container).await?;
     let mounts = write((shared, &sources), &order.pod, container, &order.place).await?;
-    let variables = environment::variables(&order.pod, container, &sources, &order.place)
+    let variables = podspec::variables(&order.pod, container, &sources, &order.place)
         .map_err(Refusal::config)?;
-    let arguments = environment::arguments(container, &variables);
+    let arguments = podspec::arguments(container, &variables);
     let image_id = workload.digest().as_str().to_owned();
-    let sandbox = sandbox(shared, order, container, (arguments, variables, mounts));
+    let (stdin, input) = input(container);
+    let sandbox = Container {
+        stdin,
+        ..sandbox(shared, order, container, (arguments, variables, mounts))
+    };
     let image = container["image"].as_str().unwrap_or_default();
     let body = build(&workload, image, sandbox)?;
     Ok(Created {
         body,
+        workload,
+        input,
         pulled,
         image: shared.components.puller.hold(image),
         image_id,
@@ -150,7 +142,7 @@ async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
 
 async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sources, Refusal> {
     let mut found = Sources::new();
-    let mut referenced = environment::references(container);
+    let mut referenced = podspec::references(container);
     referenced.extend(volumes::references(pod, container));
     for (kind, name) in referenced {
         let resource = match kind {
@@ -229,6 +221,8 @@ fn sandbox(
         mounts: given.2,
         memory_limit: limits.memory,
         cpu_share: limits.cpu_share,
+        stdin: None,
+        terminal: container["tty"] == true,
         stdout: log.stream("stdout"),
         stderr: log.stream("stderr"),
         outgoing: Arc::new(egress),
@@ -237,6 +231,17 @@ fn sandbox(
         max_queued: limits.queued,
         request_deadline: limits.deadline,
     }
+}
+
+/// Standard input, if the container wants one: its end in the guest and the one for who is attached.
+fn input(container: &Value) -> (Option<Stdin>, Option<Arc<Input>>) {
+    if container["stdin"] != true {
+        return (None, None);
+    }
+    let (near, far) = tokio::io::duplex(INPUT);
+    let stdin = Stdin::new(far, container["tty"] == true);
+    let once = container["stdinOnce"] == true;
+    (Some(stdin), Some(Input::new(near, once)))
 }
 
 fn build(workload: &Workload, image: &str, sandbox: Container) -> Result<Running, Refusal> {

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_client::Reference;
+use osier_podspec::{containers, volumes};
 use tokio::sync::watch;
 
-use super::{Shared, create, spec};
-use crate::volumes;
+use super::{Shared, create};
 
 /// How old the files may be; kubelet's is a minute.
 const PERIOD: Duration = Duration::from_secs(20);
@@ -31,7 +31,7 @@ async fn refresh(shared: &Arc<Shared>, pod: &Object) {
     let ip = pod.text(&["status", "podIP"]).parse();
     let place = shared.place(ip.unwrap_or(Ipv4Addr::UNSPECIFIED));
     for field in ["initContainers", "containers"] {
-        for container in spec::containers(pod, field) {
+        for container in containers(pod, field) {
             if volumes::references_files(pod, container)
                 && let Err(refusal) = create::mounts(shared, pod, container, &place).await
             {

@@ -3,6 +3,8 @@
 
 mod ending;
 mod health;
+mod hooks;
+mod order;
 mod starting;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,25 +16,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 use osier_api::Object;
 use osier_client::Reference;
+use osier_podspec::{self as spec, Place, Slot, volumes};
 use osier_process::{CancellationToken, clock};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::create::Running;
 use super::follow::follow;
-use super::{Event, Shared, Slot, spec};
+use super::{Event, Shared, exceeding};
 use crate::components::Components;
-use crate::environment::Place;
 use crate::kept;
-use crate::life::{After, Ended, Life, Phase, Record, Report, after_end};
-use crate::volumes;
+use crate::life::{Life, Phase, Record, Report};
+use crate::live::Running;
 use osier_images::InUse;
 
 /// Words of containers that may wait for the actor; faults beyond it are not told one by one.
 const WAITING: usize = 64;
 /// Instances that fail one after the other are reported together, at most this often.
 const FAULTS: Duration = Duration::from_secs(1);
+/// Why a pod was ended that used more than it may.
+const EVICTED: &str = "Evicted";
 /// How often a pod that waits for an image looks whether it was imported.
 const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 
@@ -45,6 +48,8 @@ pub(crate) struct Worker {
     events: mpsc::Receiver<Event>,
     sender: mpsc::Sender<Event>,
     init: Vec<Record>,
+    /// How many init containers are done, or up.
+    past: usize,
     containers: Vec<Record>,
     /// What runs, and what ends with it.
     alive: HashMap<Slot, Alive>,
@@ -52,6 +57,8 @@ pub(crate) struct Worker {
     due: BTreeMap<Slot, Instant>,
     ip: Option<Ipv4Addr>,
     started: Timestamp,
+    /// The pod as a whole was ended, and why.
+    failure: Option<(&'static str, String)>,
     /// The status as it was last told, as text: a pod lives long, and a tree of values is large.
     reported: Box<str>,
     /// When faults that were not reported yet will be.
@@ -77,8 +84,6 @@ struct Alive {
     life: u32,
     /// Ends the probes.
     stop: CancellationToken,
-    /// The startup probe has passed, or there is none.
-    up: bool,
 }
 
 impl Worker {
@@ -93,6 +98,7 @@ impl Worker {
         Self {
             shared,
             init: records((&pod, "initContainers"), &known["initContainerStatuses"]),
+            past: 0,
             containers: records((&pod, "containers"), &known["containerStatuses"]),
             pod,
             changes,
@@ -102,6 +108,7 @@ impl Worker {
             due: BTreeMap::new(),
             ip: None,
             started: started.unwrap_or_else(|_| clock::now()),
+            failure: failure(&known),
             reported: Box::default(),
             faults_due: None,
             resuming: None,
@@ -120,9 +127,14 @@ impl Worker {
         // Boxed: few pods have files to follow.
         let following = volumes::follows(&self.pod)
             .then(|| Box::pin(follow(Arc::clone(&self.shared), self.changes.clone())));
+        let bounded = volumes::bounded(&self.pod);
+        let place = (Arc::clone(&self.shared), self.pod.uid().to_owned());
+        let measuring = (!bounded.is_empty())
+            .then(|| Box::pin(exceeding::watch(place, bounded, self.sender.clone())));
         tokio::select! {
             () = self.live() => {}
             () = always(following) => {}
+            () = always(measuring) => {}
             () = stopping.cancelled() => self.kill_commands(),
         }
         self.stop_probes();
@@ -211,119 +223,25 @@ impl Worker {
         going
     }
 
-    /// Decides what is to be started first.
-    fn begin(&mut self) {
-        if matches!(self.phase(), Phase::Succeeded | Phase::Failed) {
-            return;
-        }
-        // What ran before does not run in this process: its init containers run again.
-        for record in &mut self.init {
-            if record.ended().is_some_and(|ended| ended.exit_code == 0) {
-                record.restarts = 0;
-            }
-        }
-        match self.init.is_empty() {
-            true => self.begin_containers(),
-            false => drop(self.due.insert(Slot::Init(0), Instant::now())),
-        }
-    }
-
-    fn begin_containers(&mut self) {
-        let policy = spec::restart_policy(&self.pod);
-        for (index, record) in self.containers.iter_mut().enumerate() {
-            let waits = match &record.life {
-                Life::Waiting { .. } => true,
-                Life::Running { .. } => false,
-                Life::Terminated(_) => after_end(policy, false, record) != After::Stay,
-            };
-            if waits {
-                if record.last.is_none() && record.ended().is_none() {
-                    record.wait("ContainerCreating", "");
-                }
-                self.due.insert(Slot::Main(index), Instant::now());
-            }
-        }
-    }
-
     fn hear(&mut self, event: Event) -> Step {
         match event {
             Event::Ended { slot, life, ended } if self.is_life(slot, life) => {
                 self.ended(slot, *ended);
             }
-            Event::Probed { index, life, check } if self.is_life(Slot::Main(index), life) => {
-                self.probed(index, life, check);
+            Event::Probed { slot, life, check } if self.is_life(slot, life) => {
+                self.probed((slot, life), check);
             }
-            Event::Fault { index, ended } => {
-                if let Some(record) = self.containers.get_mut(index) {
+            Event::Fault { slot, ended } => {
+                if let Some(record) = self.record_mut(slot) {
                     record.replace_instance(*ended, clock::now());
                 }
                 self.faults_due.get_or_insert(Instant::now() + FAULTS);
                 return Step::Quiet;
             }
+            Event::Exceeded { message } => self.evict(message),
             Event::Ended { .. } | Event::Probed { .. } => return Step::Quiet,
         }
         Step::Tell
-    }
-
-    /// A container ended: what serves no more is taken away, and the policy says what follows.
-    fn ended(&mut self, slot: Slot, ended: Ended) {
-        self.take_down(slot);
-        let now = clock::now();
-        let Some(record) = self.record_mut(slot) else {
-            return;
-        };
-        record.end(ended, now);
-        let policy = spec::restart_policy(&self.pod);
-        let after = self.record(slot).map_or(After::Stay, |record| {
-            after_end(policy, matches!(slot, Slot::Init(_)), record)
-        });
-        match after {
-            After::Restart(delay) => self.back_off(slot, delay),
-            After::Stay => self.advance(slot),
-        }
-    }
-
-    fn back_off(&mut self, slot: Slot, delay: Duration) {
-        self.due.insert(slot, Instant::now() + delay);
-        if delay.is_zero() {
-            return;
-        }
-        let about = self.about(slot);
-        let pod = format!(
-            "{}_{}({})",
-            self.pod.name(),
-            self.pod.namespace(),
-            self.pod.uid()
-        );
-        let Some(record) = self.record_mut(slot) else {
-            return;
-        };
-        let name = record.name.clone();
-        let message = format!(
-            "back-off {} restarting failed container={name} pod={pod}",
-            short(delay)
-        );
-        record.wait("CrashLoopBackOff", message);
-        let message = format!("Back-off restarting failed container {name} in pod {pod}");
-        self.shared.recorder.warning(&about, "BackOff", message);
-    }
-
-    /// An init container is done: the next one, or the containers.
-    fn advance(&mut self, slot: Slot) {
-        let Slot::Init(index) = slot else { return };
-        let succeeded = self
-            .init
-            .get(index)
-            .and_then(Record::ended)
-            .is_some_and(|ended| ended.exit_code == 0);
-        if !succeeded {
-            return;
-        }
-        if index + 1 < self.init.len() {
-            self.due.insert(Slot::Init(index + 1), Instant::now());
-        } else {
-            self.begin_containers();
-        }
     }
 
     fn take_down(&mut self, slot: Slot) {
@@ -335,13 +253,17 @@ impl Worker {
             .record(slot)
             .map_or_else(String::new, |record| record.name.clone());
         self.shared.meters.remove(self.pod.uid(), &name);
+        self.shared.live.remove(self.pod.uid(), &name);
         self.shared.logs.close_container(self.pod.uid(), &name);
-        if let Running::Serves(container) = alive.body {
-            self.shared.served.remove(self.pod.uid(), &name);
-            // What it was doing may end; the next life does not wait for it.
-            self.shared.tasks.spawn("container-stop", async move {
-                container.stop(Duration::from_secs(5)).await
-            });
+        match alive.body {
+            Running::Serves(container) => {
+                self.shared.served.remove(self.pod.uid(), &name);
+                // What it was doing may end; the next life does not wait for it.
+                self.shared.tasks.spawn("container-stop", async move {
+                    container.stop(Duration::from_secs(5)).await
+                });
+            }
+            Running::Runs(container) => container.kill(),
         }
     }
 
@@ -366,7 +288,7 @@ impl Worker {
             pod_ip: self.ip.map(|ip| ip.to_string()).unwrap_or_default(),
             host_ip: &self.shared.settings.host_ip,
             started: self.started,
-            failure: None,
+            failure: self.failure.clone(),
         };
         report.json(clock::now())
     }
@@ -415,6 +337,13 @@ impl Worker {
     }
 }
 
+/// The end of a pod that an earlier process of this node had told.
+fn failure(known: &Value) -> Option<(&'static str, String)> {
+    let evicted = known["phase"] == "Failed" && known["reason"] == EVICTED;
+    let message = known["message"].as_str().unwrap_or_default();
+    evicted.then(|| (EVICTED, message.to_owned()))
+}
+
 /// Waits until one of the images is in the store: whoever imports it wants to see the pod run, and
 /// not the rest of its back-off.
 async fn imported(components: Arc<Components>, waiting: Vec<(Slot, String)>) -> Slot {
@@ -458,7 +387,10 @@ fn records((pod, field): (&Object, &str), statuses: &Value) -> Vec<Record> {
     };
     let known = statuses.as_array();
     let resume = |container: &Value| {
-        let mut record = Record::new(container, reason);
+        let mut record = match field {
+            "initContainers" => Record::new_init(container, reason),
+            _ => Record::new(container, reason),
+        };
         let reported = known
             .into_iter()
             .flatten()
@@ -469,12 +401,4 @@ fn records((pod, field): (&Object, &str), statuses: &Value) -> Vec<Record> {
         record
     };
     spec::containers(pod, field).iter().map(resume).collect()
-}
-
-/// As Go prints durations: `10s`, `1m20s`, `5m0s`.
-fn short(delay: Duration) -> String {
-    match (delay.as_secs() / 60, delay.as_secs() % 60) {
-        (0, seconds) => format!("{seconds}s"),
-        (minutes, seconds) => format!("{minutes}m{seconds}s"),
-    }
 }

@@ -48,6 +48,9 @@ pub(crate) struct Node {
     /// Where plugins count.
     #[command(flatten)]
     pub(crate) counting: Counting,
+    /// A directory of this machine whose contents pods may mount as `hostPath`; may be repeated. Without it none may.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) host_path: Vec<PathBuf>,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,

@@ -118,6 +118,7 @@ impl JoinedRooms {
             host_ip: told.ip().to_string(),
             capacity: Capacity::of_machine(),
             edge: false,
+            host_paths: settings.host_paths.clone(),
             mesh: Some(told),
             ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
         };

@@ -184,6 +184,7 @@ fn agent(settings: &Settings, mesh: &TcpListener) -> Result<osier_node::Settings
     };
     Ok(osier_node::Settings {
         capacity,
+        host_paths: settings.host_paths.clone(),
         gateway_port: settings.gateway_listen.port(),
         mesh: Some(directory::reachable(mesh)),
         ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())

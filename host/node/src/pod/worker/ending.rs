@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use osier_api::resources::PODS;
 use osier_client::DeleteOptions;
+use osier_podspec::{self as spec, Slot};
 use osier_process::clock;
 use tokio::time::Instant;
 
-use super::{Running, Slot, Worker};
+use super::{Alive, Worker};
 use crate::life::Ended;
-use crate::pod::spec;
+use crate::live::Running;
 
+/// What a container gets that spent its grace in its hook, as kubelet has it.
+const MOMENT: Duration = Duration::from_secs(2);
 /// The proxies leave out a pod that is going within this; then it may refuse requests.
 const LEAVE: Duration = Duration::from_secs(3);
 
@@ -27,18 +30,33 @@ impl Worker {
         let deadline = Instant::now() + grace;
         self.due.clear();
         self.announce();
-        if self.serves() {
-            self.shared
-                .published
-                .without(self.pod.uid(), LEAVE.min(grace))
-                .await;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let main: Vec<Slot> = self.of_kind(|slot| matches!(slot, Slot::Main(_)));
+        tokio::join!(self.leave(grace), self.pre_stop(&main, grace));
+        self.stop(&main, left()).await;
+        // Sidecars serve the containers to their end, and those that started earlier the later ones.
+        let mut rest = self.of_kind(|_| true);
+        rest.sort();
+        for slot in rest.into_iter().rev() {
+            self.pre_stop(&[slot], left()).await;
+            self.stop(&[slot], left()).await;
         }
-        self.stop(deadline.saturating_duration_since(Instant::now()))
-            .await;
         if !forced {
             self.confirm().await;
         }
         self.clean().await;
+    }
+
+    fn of_kind(&self, kind: impl Fn(&Slot) -> bool) -> Vec<Slot> {
+        self.alive.keys().copied().filter(kind).collect()
+    }
+
+    /// Nobody routes to the pod any more.
+    async fn leave(&self, grace: Duration) {
+        if self.serves() {
+            let uid = self.pod.uid();
+            self.shared.published.without(uid, LEAVE.min(grace)).await;
+        }
     }
 
     fn serves(&self) -> bool {
@@ -58,30 +76,23 @@ impl Worker {
         }
     }
 
-    /// Serving containers get the grace to finish; a command has no signal to obey and is killed.
-    async fn stop(&mut self, grace: Duration) {
-        self.stop_probes();
-        let alive = std::mem::take(&mut self.alive);
-        let stops = alive.iter().map(|(slot, alive)| async move {
-            match &alive.body {
-                Running::Serves(container) => {
-                    let started = Instant::now();
-                    container.stop(grace).await;
-                    let in_time = started.elapsed() <= grace;
-                    (
-                        *slot,
-                        if in_time {
-                            Ended::new(0, "Completed", "")
-                        } else {
-                            Ended::new(137, "Error", "")
-                        },
-                    )
-                }
-                Running::Runs(container) => {
-                    container.kill();
-                    (*slot, Ended::new(137, "Error", ""))
-                }
-            }
+    /// Serving containers get the grace to finish, and a moment even if a hook has used it up; a command has no signal to obey and is killed.
+    async fn stop(&mut self, slots: &[Slot], grace: Duration) {
+        let taken = slots
+            .iter()
+            .filter_map(|slot| Some((*slot, self.alive.remove(slot)?)));
+        let alive: Vec<(Slot, Alive)> = taken.collect();
+        let hooked = |slot: Slot| {
+            let container = spec::container(&self.pod, slot);
+            container.is_some_and(|container| spec::hook(container, spec::Hook::PreStop).is_some())
+        };
+        let stops = alive.iter().map(|(slot, alive)| {
+            let grace = if hooked(*slot) {
+                grace.max(MOMENT)
+            } else {
+                grace
+            };
+            async move { (*slot, alive.stop(grace).await) }
         });
         let ends = futures::future::join_all(stops).await;
         for (slot, ended) in ends {
@@ -94,6 +105,7 @@ impl Worker {
             .record(slot)
             .map_or_else(String::new, |record| record.name.clone());
         self.shared.meters.remove(self.pod.uid(), &name);
+        self.shared.live.remove(self.pod.uid(), &name);
         self.shared.served.remove(self.pod.uid(), &name);
         self.shared.logs.close_container(self.pod.uid(), &name);
         if let Some(record) = self.record_mut(slot) {
@@ -161,5 +173,23 @@ impl Worker {
         for alive in self.alive.values() {
             alive.stop.cancel();
         }
+    }
+}
+
+impl Alive {
+    /// Stops it, and says how it ended.
+    async fn stop(&self, grace: Duration) -> Ended {
+        self.stop.cancel();
+        match &self.body {
+            Running::Serves(container) => {
+                let started = Instant::now();
+                container.stop(grace).await;
+                if started.elapsed() <= grace {
+                    return Ended::new(0, "Completed", "");
+                }
+            }
+            Running::Runs(container) => container.kill(),
+        }
+        Ended::new(137, "Error", "")
     }
 }

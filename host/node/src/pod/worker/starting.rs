@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_engine::HttpContainer;
+use osier_podspec::{self as spec, Slot};
 use osier_process::{CancellationToken, clock};
 use tokio::time::Instant;
 
 use super::{Alive, Worker};
 use crate::life::{BACKOFF, Ended};
-use crate::pod::create::{Created, Order, Refusal, Running, create};
-use crate::pod::{Event, Slot, failed_call, spec};
+use crate::live::{LiveContainer, Running};
+use crate::pod::create::{Created, Order, Refusal, create};
+use crate::pod::{Event, failed_call};
 use crate::served::{Calls, Serving};
 use osier_images::Pulled;
 
@@ -52,7 +54,7 @@ impl Worker {
             Ok(created) => self.launch(slot, life, created).await,
             Err(refusal) => self.refuse(slot, refusal),
         }
-        false
+        self.post_start(slot, life).await
     }
 
     async fn launch(&mut self, slot: Slot, life: u32, created: Created) {
@@ -75,23 +77,22 @@ impl Worker {
             }
             record.start(now, created.container_id);
         }
+        let stop = CancellationToken::new();
         let alive = Alive {
             body: created.body.clone(),
             _image: created.image,
             life,
-            stop: CancellationToken::new(),
-            up: true,
+            stop: stop.clone(),
         };
         self.alive.insert(slot, alive);
-        let body = created.body.clone();
-        let meters = &self.shared.meters;
-        let calls = Arc::new(Calls::default());
-        let counted = Arc::clone(&calls);
-        meters.add(self.pod.uid(), &name, move || osier_engine::Usage {
-            // What the mesh brought, without probes.
-            requests: counted.taken(),
-            ..body.usage()
-        });
+        let live = LiveContainer {
+            name: name.clone(),
+            body: created.body.clone(),
+            workload: created.workload,
+            input: created.input,
+            stop,
+        };
+        let calls = self.enroll(live);
         match created.body {
             Running::Serves(container) => {
                 if let Err(error) = container.start().await {
@@ -112,13 +113,27 @@ impl Worker {
             }
         }
         recorder.normal(&about, "Started", format!("Started container {name}"));
-        self.set_ready(slot, true);
-        self.probe(slot, life);
+    }
+
+    /// Others find the container, and its use is metered; the counter is for the calls that the mesh brings.
+    fn enroll(&self, live: LiveContainer) -> Arc<Calls> {
+        let (uid, body) = (self.pod.uid(), live.body.clone());
+        let calls = Arc::new(Calls::default());
+        let counted = Arc::clone(&calls);
+        let meters = &self.shared.meters;
+        meters.add(uid, &live.name, move || osier_engine::Usage {
+            // What the mesh brought, without probes.
+            requests: counted.taken(),
+            ..body.usage()
+        });
+        self.shared.live.add(uid, live);
+        calls
     }
 
     fn serve(&self, slot: Slot, life: u32, (container, calls): (HttpContainer, Arc<Calls>)) {
+        let sidecar = self.record(slot).is_some_and(|record| record.sidecar);
         // A serving init container has no end to wait for: it is done when it is up.
-        if let Slot::Init(_) = slot {
+        if matches!(slot, Slot::Init(_)) && !sidecar {
             let ended = Ended::new(
                 0,
                 "Completed",
@@ -128,7 +143,6 @@ impl Worker {
             let _full = self.sender.try_send(Event::Ended { slot, life, ended });
             return;
         }
-        let Slot::Main(index) = slot else { return };
         let Some(container_spec) = spec::container(&self.pod, slot) else {
             return;
         };
@@ -143,7 +157,7 @@ impl Worker {
             calls,
             failed: Arc::new(move |error| {
                 // A full channel means that the pod hears of more faults than it can tell anyway.
-                if let Some(fault) = Event::fault(index, error) {
+                if let Some(fault) = Event::fault(slot, error) {
                     let _told = faults.try_send(fault);
                 }
             }),

@@ -11,13 +11,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::file::{Appender, TURN_OVER};
 use super::line::{self, LONGEST};
+use super::tap::{Piece, Taps};
 
 /// Bytes of one container that may wait for the disk; what a guest writes beyond is dropped, and
 /// a line says how much.
 const WAITING: usize = 1 << 20;
 
 /// The log of one life of a container.
-pub(crate) struct LogFile {
+pub struct LogFile {
     life: u32,
     pending: Mutex<Pending>,
     appender: Mutex<Appender>,
@@ -26,6 +27,7 @@ pub(crate) struct LogFile {
     asked: AtomicU64,
     dirty: mpsc::UnboundedSender<Arc<LogFile>>,
     progress: watch::Sender<Progress>,
+    taps: Taps,
 }
 
 /// How far the log is, for followers.
@@ -47,7 +49,7 @@ struct Pending {
 }
 
 /// One of a container's two streams.
-pub(crate) struct Stream {
+pub struct Stream {
     log: Arc<LogFile>,
     name: &'static str,
     /// The begun line.
@@ -68,11 +70,12 @@ impl LogFile {
             asked: AtomicU64::new(0),
             dirty,
             progress: watch::Sender::default(),
+            taps: Taps::default(),
         }
     }
 
     /// The stream of that name.
-    pub(crate) fn stream(self: &Arc<Self>, name: &'static str) -> Arc<Stream> {
+    pub fn stream(self: &Arc<Self>, name: &'static str) -> Arc<Stream> {
         Arc::new(Stream {
             log: Arc::clone(self),
             name,
@@ -88,9 +91,16 @@ impl LogFile {
         self.progress.subscribe()
     }
 
+    /// What is written from now on; nothing when no more will be.
+    pub(super) fn tap(&self) -> Option<mpsc::Receiver<Piece>> {
+        let pending = self.pending.lock();
+        (!pending.closed).then(|| self.taps.open())
+    }
+
     /// No more is written; followers end when they have read all.
-    pub(crate) fn close(self: &Arc<Self>) {
+    pub fn close(self: &Arc<Self>) {
         self.pending.lock().closed = true;
+        self.taps.close();
         self.wake();
     }
 
@@ -155,6 +165,7 @@ impl LogFile {
 
 impl Output for Stream {
     fn write(&self, bytes: &[u8]) {
+        self.log.taps.give(self.name, bytes);
         let now = clock::now();
         let mut begun = self.begun.lock();
         let mut stored = Vec::with_capacity(bytes.len() + 64);

@@ -1,11 +1,13 @@
 //! Container logs: what guests write, in bounded files, and readers that can follow.
 //!
 //! A guest's write only copies into memory; one task writes to disk. A line is stored as the
-//! container runtime interface has it: `TIME STREAM F TEXT`, with `P` for a part of a long line.
+//! container runtime interface has it: `TIME STREAM F TEXT`, with `P` for a part of a long line. It knows of a pod only its uid, and
+//! never imports a client or a snapshot.
 
 mod file;
 mod line;
 mod reader;
+mod tap;
 mod writer;
 
 use std::collections::HashMap;
@@ -19,10 +21,11 @@ use osier_process::body::Body;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-pub(crate) use writer::LogFile;
+pub use tap::Piece;
+pub use writer::LogFile;
 
 /// The logs of one node.
-pub(crate) struct Logs {
+pub struct Logs {
     root: PathBuf,
     /// Containers that may still write, by pod uid and container name.
     open: Mutex<HashMap<(String, String), Arc<LogFile>>>,
@@ -39,7 +42,8 @@ impl std::fmt::Debug for Logs {
 
 impl Logs {
     /// Logs under `root`, one folder a pod uid.
-    pub(crate) fn start(root: &Path, tasks: &Tasks) -> Arc<Self> {
+    #[must_use]
+    pub fn start(root: &Path, tasks: &Tasks) -> Arc<Self> {
         // Unbounded, but each file stands in it at most once.
         let (dirty, receiver) = mpsc::unbounded_channel();
         tasks.spawn("logs", writer::run(receiver, tasks.stopping()));
@@ -51,7 +55,7 @@ impl Logs {
     }
 
     /// Opens the log of one life of a container; that of the life before stays readable.
-    pub(crate) fn open_container(&self, uid: &str, container: &str, life: u32) -> Arc<LogFile> {
+    pub fn open_container(&self, uid: &str, container: &str, life: u32) -> Arc<LogFile> {
         let folder = self.folder(uid, container);
         let log = Arc::new(LogFile::new(folder, life, self.dirty.clone()));
         let before = self
@@ -65,7 +69,7 @@ impl Logs {
     }
 
     /// The container has ended: followers come to their end. What it wrote stays readable.
-    pub(crate) fn close_container(&self, uid: &str, container: &str) {
+    pub fn close_container(&self, uid: &str, container: &str) {
         if let Some(log) = self
             .open
             .lock()
@@ -76,7 +80,10 @@ impl Logs {
     }
 
     /// The pod is gone, and its logs with it.
-    pub(crate) fn remove_pod(&self, uid: &str) -> std::io::Result<()> {
+    ///
+    /// # Errors
+    /// When its folder cannot be removed.
+    pub fn remove_pod(&self, uid: &str) -> std::io::Result<()> {
         self.open.lock().retain(|(pod, _), log| {
             if pod == uid {
                 log.close();
@@ -90,7 +97,8 @@ impl Logs {
     }
 
     /// The uids that have a folder.
-    pub(crate) fn pods(&self) -> Vec<String> {
+    #[must_use]
+    pub fn pods(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.root)
             .into_iter()
             .flatten()
@@ -100,8 +108,17 @@ impl Logs {
             .collect()
     }
 
+    /// What a container that runs writes from now on, as it writes it; ends with the container.
+    pub fn tap(&self, uid: &str, container: &str) -> Option<mpsc::Receiver<Piece>> {
+        let open = self.open.lock();
+        open.get(&(uid.to_owned(), container.to_owned()))?.tap()
+    }
+
     /// Reads the log of a container.
-    pub(crate) async fn read(
+    ///
+    /// # Errors
+    /// A bad request when there is no such log.
+    pub async fn read(
         &self,
         pod: &Object,
         container: &str,

@@ -1,4 +1,4 @@
-//! What volumes hold, and that their files change all at once.
+//! What volumes hold.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::net::Ipv4Addr;
@@ -47,7 +47,7 @@ fn read(volume: Value) -> Result<Vec<Mounted>, VolumeError> {
 fn files(volume: Value) -> Vec<(String, Vec<u8>)> {
     match read(volume).unwrap().remove(0).content {
         Content::Files(files) => files.into_iter().collect(),
-        Content::Empty => Vec::new(),
+        Content::Empty | Content::Host { .. } => Vec::new(),
     }
 }
 
@@ -117,8 +117,8 @@ fn what_is_missing_or_not_possible_is_told() {
         told(key),
         "volume \"v\": references non-existent key \"x\" of Secret \"s\""
     );
-    let host = json!({"name": "v", "hostPath": {"path": "/etc"}});
-    assert!(told(host).contains("hostPath cannot be mounted"));
+    let disk = json!({"name": "v", "nfs": {"path": "/etc"}});
+    assert!(told(disk).contains("nfs cannot be mounted"));
     let bundle =
         json!({"name": "v", "projected": {"sources": [{"clusterTrustBundle": {"path": "t"}}]}});
     assert!(told(bundle).contains("clusterTrustBundle cannot be mounted"));
@@ -139,27 +139,31 @@ fn only_an_empty_directory_is_written() {
 }
 
 #[test]
-fn files_follow_their_object_and_leave_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let publish = |files: &[(&str, &str)]| {
-        let files = files.iter().map(|(path, text)| file(path, text)).collect();
-        disk::publish(folder.path(), &files).unwrap();
-    };
-    let text = |path: &str| std::fs::read_to_string(folder.path().join(path)).ok();
-    publish(&[("a", "1"), ("d/b", "2")]);
-    assert_eq!(
-        (text("a").unwrap(), text("d/b").unwrap()),
-        ("1".into(), "2".into())
+fn a_part_of_a_volume_is_mounted_if_it_is_a_directory_that_stays() {
+    let mount = |part: &str, written| part_of("v", &json!({"subPath": part}), written);
+    assert_eq!(mount("a/b", true).unwrap(), "a/b");
+    assert_eq!(mount("", false).unwrap(), "");
+    for bad in ["../x", "/x", "..data"] {
+        assert!(mount(bad, true).is_err(), "{bad}");
+    }
+    assert!(
+        mount("a", false)
+            .unwrap_err()
+            .to_string()
+            .contains("mount the whole volume")
     );
-    publish(&[("a", "3"), ("c", "4")]);
+    let host = |kind: &str| host("v", &json!({"path": "/data", "type": kind}));
+    let path = "/data".to_owned();
     assert_eq!(
-        (text("a").unwrap(), text("c").unwrap()),
-        ("3".into(), "4".into())
+        host("DirectoryOrCreate").unwrap(),
+        Content::Host { path, make: true }
     );
-    assert_eq!(text("d/b"), None);
-    publish(&[("a", "3"), ("c", "4")]);
-    // `..data`, the folder that it names, and a link for each file.
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
-    publish(&[]);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    assert!(host("Socket").is_err());
+}
+
+#[test]
+fn limits_of_empty_directories_are_read() {
+    let limited = pod(json!({"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}));
+    assert_eq!(bounded(&limited), [("v".to_owned(), 1 << 20)]);
+    assert!(bounded(&pod(json!({"name": "v", "emptyDir": {}}))).is_empty());
 }

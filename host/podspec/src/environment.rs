@@ -10,45 +10,73 @@ use serde_json::Value;
 
 /// The two kinds of objects that variables come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum SourceKind {
+pub enum SourceKind {
+    /// A ConfigMap.
     ConfigMap,
+    /// A Secret.
     Secret,
 }
 
 /// What the containers of a pod refer to; an object that does not exist is missing here.
-pub(crate) type Sources = BTreeMap<(SourceKind, String), Object>;
+pub type Sources = BTreeMap<(SourceKind, String), Object>;
 
 /// What a container can learn about where it runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
-    pub(crate) pod_ip: Ipv4Addr,
-    pub(crate) host_ip: String,
-    /// Used where a container has no limit of its own.
-    pub(crate) allocatable_cpu: u64,
-    pub(crate) allocatable_memory: u64,
+pub struct Place {
+    /// The pod's address.
+    pub pod_ip: Ipv4Addr,
+    /// The node's address.
+    pub host_ip: String,
+    /// Used where a container has no limit of its own; thousandths of a processor.
+    pub allocatable_cpu: u64,
+    /// Likewise; bytes.
+    pub allocatable_memory: u64,
 }
 
 /// A container cannot be configured; kubelet's words, as CreateContainerConfigError shows them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
+    /// An object that is referred to is not there.
     #[error("{kind} {name:?} not found")]
-    NoObject { kind: &'static str, name: String },
+    NoObject {
+        /// `configmap` or `secret`.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// It is there without the key.
     #[error("couldn't find key {key} in {kind} {of}")]
     NoKey {
+        /// The key.
         key: String,
+        /// `ConfigMap` or `Secret`.
         kind: &'static str,
+        /// `NAMESPACE/NAME`.
         of: String,
     },
+    /// A field of the pod that nobody is told.
     #[error(
         "{name:?}: {path:?} is not a field that a container can be given; see `kubectl explain pod.spec.containers.env.valueFrom`"
     )]
-    NoField { name: String, path: String },
+    NoField {
+        /// The variable.
+        name: String,
+        /// The field.
+        path: String,
+    },
+    /// A value that cannot be used.
     #[error("{name:?}: {detail}")]
-    Value { name: String, detail: String },
+    Value {
+        /// The variable or key.
+        name: String,
+        /// What is wrong with it.
+        detail: String,
+    },
 }
 
 /// The objects that a container's variables come from.
-pub(crate) fn references(container: &Value) -> BTreeSet<(SourceKind, String)> {
+#[must_use]
+pub fn references(container: &Value) -> BTreeSet<(SourceKind, String)> {
     let mut found = BTreeSet::new();
     let mut add = |kind, reference: &Value| {
         if let Some(name) = reference["name"].as_str() {
@@ -70,7 +98,10 @@ pub(crate) fn references(container: &Value) -> BTreeSet<(SourceKind, String)> {
 }
 
 /// The variables of a container, `env` over `envFrom`, in order of first appearance.
-pub(crate) fn variables(
+///
+/// # Errors
+/// What keeps the container from being configured.
+pub fn variables(
     pod: &Object,
     container: &Value,
     sources: &Sources,
@@ -115,7 +146,7 @@ fn host_name(pod: &Object) -> &str {
 }
 
 /// The arguments of a container: its command, or its own name, and its args, with variables expanded.
-pub(crate) fn arguments(container: &Value, variables: &[(String, String)]) -> Vec<String> {
+pub fn arguments(container: &Value, variables: &[(String, String)]) -> Vec<String> {
     let by_name: BTreeMap<String, String> = variables.iter().cloned().collect();
     let words = |field: &str| {
         list(&container[field])
@@ -373,7 +404,8 @@ impl SourceKind {
         }
     }
 
-    pub(crate) fn title(self) -> &'static str {
+    /// `ConfigMap` or `Secret`.
+    pub fn title(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",

@@ -5,11 +5,11 @@ use std::time::Duration;
 use osier_api::{Object, quantity};
 use serde_json::Value;
 
-use super::Slot;
-use crate::life::RestartPolicy;
+use crate::action::Action;
+use crate::slot::{RestartPolicy, Slot};
 
 /// Bytes of linear memory of a container that declares no limit.
-pub(crate) const DEFAULT_MEMORY: u64 = 128 << 20;
+pub const DEFAULT_MEMORY: u64 = 128 << 20;
 /// Instances of a serving container at once, unless the annotation says otherwise.
 const INSTANCES: u32 = 16;
 /// Requests that one instance serves before it is replaced.
@@ -25,33 +25,83 @@ pub(crate) const REQUEST_TIMEOUT: &str = "osier.dev/request-timeout-seconds";
 
 /// The limits of one container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    pub(super) memory: u64,
-    pub(super) cpu_share: u32,
-    pub(super) instances: u32,
-    pub(super) requests_per_instance: u32,
-    pub(super) queued: u32,
-    pub(super) deadline: Duration,
+pub struct Limits {
+    /// Bytes of linear memory of all its instances.
+    pub memory: u64,
+    /// Ticks of one slice of processor time.
+    pub cpu_share: u32,
+    /// Instances at once.
+    pub instances: u32,
+    /// Requests that one instance serves.
+    pub requests_per_instance: u32,
+    /// Requests that may wait.
+    pub queued: u32,
+    /// Of one request.
+    pub deadline: Duration,
 }
 
-pub(super) fn containers<'a>(pod: &'a Object, field: &str) -> &'a [Value] {
+/// The containers of a field of the spec.
+#[must_use]
+pub fn containers<'a>(pod: &'a Object, field: &str) -> &'a [Value] {
     let containers = pod.get(&["spec", field]).and_then(Value::as_array);
     containers.map_or(&[], Vec::as_slice)
 }
 
-pub(super) fn container(pod: &Object, slot: Slot) -> Option<&Value> {
+/// The container in that place.
+#[must_use]
+pub fn container(pod: &Object, slot: Slot) -> Option<&Value> {
     match slot {
         Slot::Init(index) => containers(pod, "initContainers").get(index),
         Slot::Main(index) => containers(pod, "containers").get(index),
     }
 }
 
-pub(super) fn restart_policy(pod: &Object) -> RestartPolicy {
+/// Of the pod.
+#[must_use]
+pub fn restart_policy(pod: &Object) -> RestartPolicy {
     RestartPolicy::parse(pod.text(&["spec", "restartPolicy"]))
 }
 
+/// Whether it is an init container that goes on beside the containers.
+#[must_use]
+pub fn is_sidecar(container: &Value) -> bool {
+    container["restartPolicy"] == "Always"
+}
+
+/// What is done when a container has started, or before it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// It is up once this is done.
+    PostStart,
+    /// It is stopped once this is done, or the grace is over.
+    PreStop,
+}
+
+impl Hook {
+    /// Its field, and what events begin with.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::PostStart => "PostStart",
+            Self::PreStop => "PreStop",
+        }
+    }
+}
+
+/// The hook of a container, if it has one. A `tcpSocket` is left out: upstream keeps the field and does nothing for it.
+#[must_use]
+pub fn hook(container: &Value, hook: Hook) -> Option<Action> {
+    let field = match hook {
+        Hook::PostStart => "postStart",
+        Hook::PreStop => "preStop",
+    };
+    let action = Action::of(&container["lifecycle"][field], container)?;
+    (!matches!(action, Action::TcpSocket(_))).then_some(action)
+}
+
 /// How long a pod that is being deleted may take.
-pub(super) fn grace(pod: &Object) -> Duration {
+#[must_use]
+pub fn grace(pod: &Object) -> Duration {
     let asked = pod
         .get(&["metadata", "deletionGracePeriodSeconds"])
         .and_then(Value::as_u64);
@@ -62,7 +112,8 @@ pub(super) fn grace(pod: &Object) -> Duration {
 }
 
 /// The declared ports of a container.
-pub(super) fn ports(container: &Value) -> Vec<u16> {
+#[must_use]
+pub fn ports(container: &Value) -> Vec<u16> {
     let ports = container["ports"].as_array().into_iter().flatten();
     ports
         .filter_map(|port| u16::try_from(port["containerPort"].as_u64()?).ok())
@@ -70,7 +121,8 @@ pub(super) fn ports(container: &Value) -> Vec<u16> {
 }
 
 /// kubelet's name for a container in events.
-pub(super) fn field_path(slot: Slot, name: &str) -> String {
+#[must_use]
+pub fn field_path(slot: Slot, name: &str) -> String {
     match slot {
         Slot::Init(_) => format!("spec.initContainers{{{name}}}"),
         Slot::Main(_) => format!("spec.containers{{{name}}}"),
@@ -78,7 +130,9 @@ pub(super) fn field_path(slot: Slot, name: &str) -> String {
 }
 
 impl Limits {
-    pub(super) fn of(pod: &Object, container: &Value) -> Self {
+    /// Of a container of the pod.
+    #[must_use]
+    pub fn of(pod: &Object, container: &Value) -> Self {
         let resources = &container["resources"];
         let memory = resources["limits"]["memory"]
             .as_str()
