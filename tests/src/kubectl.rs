@@ -31,17 +31,7 @@ pub fn all() -> (Vec<Kubectl>, Vec<String>) {
         None => skipped
             .push("no kubectl on the path: `apt-get install kubernetes-client` has one".to_owned()),
     }
-    let bundled = Path::new("/usr/lib/google-cloud-sdk/bin");
-    let others = bundled
-        .read_dir()
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let mut others: Vec<PathBuf> = others
-        .filter(|path| path.to_string_lossy().contains("/kubectl.1."))
-        .collect();
-    others.sort();
+    let mut others = others();
     let newest = others.pop();
     let oldest = (!others.is_empty()).then(|| others.swap_remove(0));
     found.extend(
@@ -55,6 +45,29 @@ pub fn all() -> (Vec<Kubectl>, Vec<String>) {
         Err(reason) => skipped.push(format!("Debian's kubectl 1.20: {reason:#}")),
     }
     (found, skipped)
+}
+
+/// The same with every version in between, for what each does in its own way.
+pub fn every() -> (Vec<Kubectl>, Vec<String>) {
+    let (mut found, skipped) = all();
+    for kubectl in others().iter().filter_map(|path| identify(path).ok()) {
+        if !found.iter().any(|known| known.version == kubectl.version) {
+            found.push(kubectl);
+        }
+    }
+    (found, skipped)
+}
+
+/// Those beside the one on the path, the oldest first.
+fn others() -> Vec<PathBuf> {
+    let folder = Path::new("/usr/lib/google-cloud-sdk/bin").read_dir();
+    let entries = folder.into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let mut others: Vec<PathBuf> = paths
+        .filter(|path| path.to_string_lossy().contains("/kubectl.1."))
+        .collect();
+    others.sort();
+    others
 }
 
 impl Kubectl {

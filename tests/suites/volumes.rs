@@ -5,7 +5,7 @@
 use anyhow::ensure;
 use osier_tests::api::Api;
 use osier_tests::artifacts::component;
-use osier_tests::{Node, objects, until};
+use osier_tests::{Node, Options, objects, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -95,9 +95,7 @@ async fn a_volume_that_cannot_be_had_is_told_and_goes_away_with_its_pod() {
     waits("no-map", "ConfigMap \"missing\" not found")
         .await
         .unwrap();
-    waits("host", "hostPath cannot be mounted in this version")
-        .await
-        .unwrap();
+    waits("host", "is not allowed on this node").await.unwrap();
 
     let reader = ended(&node, "reader", "Succeeded").await;
     let folder = node
@@ -112,4 +110,69 @@ async fn a_volume_that_cannot_be_had_is_told_and_goes_away_with_its_pod() {
     until("the pod's files are gone", LIMIT, gone)
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_outgrows_its_directory_is_evicted_and_stays_so() {
+    let mut node = node().await;
+    let glutton = ended(&node, "glutton", "Failed").await;
+    assert_eq!(
+        glutton["status"]["reason"], "Evicted",
+        "{}",
+        glutton["status"]
+    );
+    let told = "Usage of EmptyDir volume \"data\" exceeds the limit \"102400\".";
+    assert_eq!(glutton["status"]["message"], told);
+    let state = &glutton["status"]["containerStatuses"][0]["state"];
+    assert_eq!(state["terminated"]["exitCode"], 137, "{state}");
+    node.terminate().unwrap();
+    node.restart().unwrap();
+    let after = ended(&node, "glutton", "Failed").await;
+    assert_eq!(after["status"]["reason"], "Evicted", "{}", after["status"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directories_of_the_machine_are_mounted_where_the_node_allows_it() {
+    let shared = tempfile::tempdir().unwrap();
+    let options = Options {
+        args: ["--host-path", shared.path().to_str().unwrap()]
+            .map(str::to_owned)
+            .to_vec(),
+        ..Options::default()
+    };
+    let node = Node::start_with(&options).unwrap();
+    node.import("program:1.0", &component("tests/fixture-command").unwrap())
+        .unwrap();
+    let pod = |name: &str, args: Value, mount: Value| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+            "restartPolicy": "Never",
+            "containers": [{"name": "main", "image": "program:1.0", "args": args, "volumeMounts": [mount]}],
+            "volumes": [{"name": "disk", "hostPath": {"path": shared.path().join("made"), "type": "DirectoryOrCreate"}}]}})
+    };
+    let mount = |part: &str, read_only: bool| json!({"name": "disk", "mountPath": "/disk", "subPath": part, "readOnly": read_only});
+    let writes = pod(
+        "writes",
+        json!(["write", "/disk/note", "kept"]),
+        mount("a/b", false),
+    );
+    node.apply_text(&writes.to_string()).unwrap();
+    ended(&node, "writes", "Succeeded").await;
+    let note = shared.path().join("made/a/b/note");
+    assert_eq!(std::fs::read_to_string(note).unwrap(), "kept");
+    let reads = pod("reads", json!(["cat", "/disk/a/b/note"]), mount("", true));
+    node.apply_text(&reads.to_string()).unwrap();
+    ended(&node, "reads", "Succeeded").await;
+    assert_eq!(
+        log(&node, "reads", "main").await.unwrap(),
+        "/disk/a/b/note=kept\n"
+    );
+    let changes = pod(
+        "changes",
+        json!(["write", "/disk/a/b/note", "lost"]),
+        mount("", true),
+    );
+    node.apply_text(&changes.to_string()).unwrap();
+    ended(&node, "changes", "Succeeded").await;
+    let told = log(&node, "changes", "main").await.unwrap();
+    assert!(!told.contains("done"), "{told}");
 }
