@@ -48,11 +48,10 @@ pub(crate) struct Remote {
     asked: Mutex<Asked>,
 }
 
-/// The newest revision as it was found by a question that began after so many arrivals.
-#[derive(Default)]
+/// The newest revision as it was found, or not, by a question that began after so many arrivals.
 struct Asked {
     arrivals: u64,
-    newest: u64,
+    newest: Result<u64, StoreError>,
 }
 
 /// A place in the order of the writes under one name.
@@ -96,7 +95,10 @@ impl Remote {
             process: rand::random(),
             writes: AtomicU64::new(0),
             arrivals: AtomicU64::new(0),
-            asked: Mutex::default(),
+            asked: Mutex::new(Asked {
+                arrivals: 0,
+                newest: Ok(0),
+            }),
         }
     }
 
@@ -240,14 +242,14 @@ impl Remote {
         let keys = self.keys()?;
         let arrival = self.arrivals.fetch_add(1, Ordering::SeqCst) + 1;
         let newest = {
-            // One asks for all who wait meanwhile.
+            // One asks for all who wait meanwhile; a question that fails fails for all of them, or each would wait in turn.
             let mut asked = self.asked.lock().await;
             if asked.arrivals < arrival {
                 let arrivals = self.arrivals.load(Ordering::SeqCst);
-                let (newest, _) = keys.author(0).await?;
+                let newest = keys.author(0).await.map(|(newest, _)| newest);
                 *asked = Asked { arrivals, newest };
             }
-            asked.newest
+            asked.newest.clone()?
         };
         self.reach(newest).await
     }
