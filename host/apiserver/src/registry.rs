@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod guard;
 mod list;
+mod news;
 mod page;
 mod quota;
 mod sign;
@@ -32,6 +33,7 @@ use osier_access::User;
 use osier_store::{Entry, Store};
 
 pub(crate) use delete::{DeleteOptions, Deleted};
+pub(crate) use news::News;
 pub(crate) use page::fresh_token;
 pub(crate) use quota::Quotas;
 pub(crate) use update::{Change, Part};
@@ -43,6 +45,8 @@ pub(crate) struct Registry {
     pub(crate) admission: Vec<Arc<dyn Admit>>,
     pub(crate) tasks: Tasks,
     pub(crate) quotas: Quotas,
+    /// What watches tell at the moment.
+    pub(crate) news: Arc<News>,
     /// Held by the one guarded write under way: others of this process would only be overtaken by it.
     pub(crate) guarded: tokio::sync::Mutex<()>,
     /// The kinds that are served now.

@@ -167,6 +167,7 @@ impl ApiServer {
             admission: steps,
             tasks,
             quotas: Quotas::default(),
+            news: Arc::default(),
             guarded: tokio::sync::Mutex::default(),
             published: tokio::sync::watch::Sender::new(None),
             catalogue: Arc::new(Catalogue::new(Vec::new(), None)).into(),

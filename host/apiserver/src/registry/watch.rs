@@ -20,10 +20,12 @@ use tokio::time::Instant;
 
 use super::Registry;
 use super::list::{check_fields, matches};
+use super::news::{News, Telling};
 use crate::catalogue::Catalogue;
 use crate::objects;
 use crate::query::{ListOptions, Since};
 use crate::render::Renderer;
+use crate::representation::Representation;
 use crate::target::Address;
 use osier_store::{Entry, Event, EventKind, StoreError, Watch};
 
@@ -37,6 +39,7 @@ const LONGEST: u64 = 1800;
 
 /// A running watch.
 pub(crate) struct WatchStream {
+    news: Arc<News>,
     address: Address,
     options: ListOptions,
     renderer: Renderer,
@@ -94,6 +97,7 @@ impl Registry {
         let mut published = self.published.subscribe();
         published.mark_changed();
         Ok(WatchStream {
+            news: Arc::clone(&self.news),
             address: address.clone(),
             announce: options.send_initial && options.bookmarks,
             initial: initial.into(),
@@ -220,42 +224,62 @@ impl WatchStream {
         };
         self.revision = event.revision;
         match self.seen(&event) {
-            Ok(Some((kind, object))) => self.write(kind, object, buffer),
+            Ok(Some((kind, object))) => self.tell(event.revision, kind, &object, buffer),
             Ok(None) => {}
             Err(status) => self.fail(&status, buffer),
         }
     }
 
     /// What the event is to this watch: an object that stops matching is deleted for it, one that begins to is added.
-    fn seen(&self, event: &Event) -> Result<Option<(&'static str, Object)>, Status> {
-        let decode = |bytes: &Bytes| objects::decode(bytes, event.revision);
+    fn seen(&self, event: &Event) -> Result<Option<(&'static str, Arc<Object>)>, Status> {
+        let before = |bytes: &Bytes| self.news.object((event.revision, true), bytes);
         let chosen = |object: &Object| matches(&self.address, &self.options, object);
         let everything = !self.options.selective && self.address.name.is_empty();
         match &event.kind {
             EventKind::Delete { previous } => {
-                let object = decode(previous)?;
+                let object = before(previous)?;
                 Ok(chosen(&object)?.then_some(("DELETED", object)))
             }
             EventKind::Put { value, previous } => {
-                let object = decode(value)?;
+                let object = self.news.object((event.revision, false), value)?;
                 let now = chosen(&object)?;
-                let before = match previous {
+                let then = match previous {
                     None => false,
                     Some(_) if everything => true,
-                    Some(previous) => chosen(&decode(previous)?)?,
+                    Some(previous) => chosen(&before(previous)?)?,
                 };
-                Ok(match (before, now) {
+                Ok(match (then, now) {
                     (false, false) => None,
                     (false, true) => Some(("ADDED", object)),
                     (true, true) => Some(("MODIFIED", object)),
                     (true, false) => {
-                        let mut last = previous.as_ref().map_or_else(|| Ok(object), decode)?;
-                        last.set_resource_version(event.revision);
+                        let last = previous.as_ref().map_or_else(|| Ok(object), before)?;
                         Some(("DELETED", last))
                     }
                 })
             }
         }
+    }
+
+    /// Writes an event, which others may have written already. Ages in tables, and kinds whose form depends on their definition,
+    /// are each watch's own.
+    fn tell(&self, revision: u64, kind: &'static str, object: &Arc<Object>, buffer: &mut Vec<u8>) {
+        let (custom, form) = (self.address.custom.is_some(), &self.renderer.representation);
+        if custom || matches!(form, Representation::Table(_)) {
+            return self.write(kind, Object::clone(object), buffer);
+        }
+        let telling = Telling {
+            revision,
+            kind,
+            api_version: self.renderer.api_version.clone(),
+            representation: form.clone(),
+        };
+        let written = self.news.line(telling, || {
+            let mut line = Vec::new();
+            self.write(kind, Object::clone(object), &mut line);
+            line
+        });
+        buffer.extend_from_slice(&written);
     }
 
     fn write(&self, kind: &str, object: Object, buffer: &mut Vec<u8>) {
