@@ -213,8 +213,9 @@ impl Remote {
         let key = write.key.to_string();
         let current = object.as_ref().map(KeyValue::modified);
         match (current, write.expect) {
-            (None, Expect::Absent) => StoreError::Overtaken { key },
-            (None, Expect::Any) if write.value.is_some() => StoreError::Overtaken { key },
+            (None, Expect::Absent | Expect::Any) if write.value.is_some() => {
+                StoreError::Overtaken { key }
+            }
             (None, _) => StoreError::NotFound { key },
             (Some(_), Expect::Absent) => StoreError::AlreadyExists { key },
             (Some(current), Expect::Revision(expected)) if current != expected => {
@@ -290,11 +291,15 @@ impl Write<'_> {
     /// What must hold, what is changed if it does, and what is looked at if not.
     fn transaction(&self, keys: &Keyspace) -> (Vec<Condition>, Vec<Operation>, Vec<Operation>) {
         let object = keys.objects(self.key);
-        let condition = match (self.expect, self.value) {
-            (Expect::Absent, _) => Some(Condition::Absent(object.clone())),
-            (Expect::Revision(revision), _) => Some(Condition::Modified(object.clone(), revision)),
-            (Expect::Any, None) => Some(Condition::Present(object.clone())),
-            (Expect::Any, Some(_)) => None,
+        // Every change that is made changes the object: a deletion demands that it is there, whatever else it expects.
+        let present = self
+            .value
+            .is_none()
+            .then(|| Condition::Present(object.clone()));
+        let expected = match self.expect {
+            Expect::Absent => Some(Condition::Absent(object.clone())),
+            Expect::Revision(revision) => Some(Condition::Modified(object.clone(), revision)),
+            Expect::Any => None,
         };
         let change = match self.value {
             Some(value) => Operation::Put(object.clone(), value.clone()),
@@ -302,7 +307,7 @@ impl Write<'_> {
         };
         let look = vec![Operation::Get(object), Operation::Get(keys.newest())];
         let mut changes = vec![change, keys.signed(&self.author)];
-        let mut conditions: Vec<Condition> = condition.into_iter().collect();
+        let mut conditions: Vec<Condition> = expected.into_iter().chain(present).collect();
         for guard in self.guards {
             let key = keys.guard(&guard.name);
             conditions.push(match guard.revision {
