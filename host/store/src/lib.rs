@@ -74,7 +74,7 @@ enum Writes {
         outcome: latest::Receiver<Option<Result<(), StoreError>>>,
     },
     /// An etcd.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Drop for Handle {
@@ -133,7 +133,7 @@ impl Store {
         Ok(Self::of(
             opened.shared,
             limits,
-            Writes::Remote(opened.remote),
+            Writes::Remote(Box::new(opened.remote)),
         ))
     }
 
