@@ -1,6 +1,6 @@
 //! The arguments of the proxy that stands beside a workload outside.
 
-use super::{LogFormat, Pulling};
+use super::{Counting, LogFormat, Pulling};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -57,6 +57,9 @@ pub(crate) struct Proxy {
     /// How images of plugins are pulled.
     #[command(flatten)]
     pub(crate) pulling: Pulling,
+    /// Where plugins count.
+    #[command(flatten)]
+    pub(crate) counting: Counting,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,

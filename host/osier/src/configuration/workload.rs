@@ -46,7 +46,10 @@ pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
             server,
             token: proxy.token.clone(),
             pin: proxy.ca_cert_hash.clone(),
+            // No pod runs here.
+            host_paths: Vec::new(),
             images: Images::of(&proxy.pulling, Default::default()),
+            sharing: faults.sharing(&proxy.counting, Default::default()),
         },
         entry,
     };

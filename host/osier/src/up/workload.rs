@@ -185,10 +185,11 @@ async fn join(
     let place = (settings.data_dir.as_path(), &settings.images);
     let client = Client::new(Arc::new(https.clone()));
     let certify = ApiCertify::new(client.clone(), &settings.node_name, &member.authority_pem);
+    let counters = super::rooms::counters(&settings.sharing, metrics, tasks);
     let parts = Parts {
         certify: Arc::new(certify),
         client: client.clone(),
-        policy: PolicyHost::new(engine.clone(), metrics, tasks.clone()),
+        policy: PolicyHost::counting(engine.clone(), metrics, tasks.clone(), counters),
         engine,
         metrics: metrics.clone(),
         images: super::images::puller(place, tasks.clone())?,
