@@ -238,15 +238,15 @@ impl WatchStream {
         match &event.kind {
             EventKind::Delete { previous } => {
                 let object = before(previous)?;
-                Ok(chosen(&object)?.then_some(("DELETED", object)))
+                Ok(chosen(object.as_ref())?.then_some(("DELETED", object)))
             }
             EventKind::Put { value, previous } => {
                 let object = self.news.object((event.revision, false), value)?;
-                let now = chosen(&object)?;
+                let now = chosen(object.as_ref())?;
                 let then = match previous {
                     None => false,
                     Some(_) if everything => true,
-                    Some(previous) => chosen(&before(previous)?)?,
+                    Some(previous) => chosen(before(previous)?.as_ref())?,
                 };
                 Ok(match (then, now) {
                     (false, false) => None,
