@@ -320,7 +320,7 @@ impl<'a> Journey<'a> {
                 .await
                 .unwrap_or_else(|_| Err(Failure::Timeout("no answer in time".into()))),
         };
-        if !trace.was_cut_off() {
+        if !trace.was_spoilt() {
             let ended = match &result {
                 Ok(response) => Ended::Answered(response.status(), response.headers()),
                 Err(failure) => Ended::Failed(failure),
@@ -341,7 +341,7 @@ impl<'a> Journey<'a> {
             Err(error) => Outcome::Failed(error),
         };
         let retries = &self.route.retries;
-        if trace.was_cut_off() || !retry::worth(&retries.on, outcome) {
+        if trace.was_spoilt() || !retry::worth(&retries.on, outcome) {
             return None;
         }
         let random = rand::rng().random();
@@ -362,6 +362,9 @@ impl<'a> Journey<'a> {
     ) -> Result<Response<Body>, Refusal> {
         if trace.was_cut_off() {
             return Err(prepare::too_large());
+        }
+        if tried.result.is_err() && trace.was_broken() {
+            return Err(prepare::broken());
         }
         let mut response = tried.result.map_err(|error| self.failed(&error))?;
         let changes = trace.upgrade && response.status() == StatusCode::SWITCHING_PROTOCOLS;

@@ -96,6 +96,8 @@ pub(crate) struct Meter {
     pub(crate) bytes: AtomicU64,
     /// The body is larger than the limit and was cut off.
     pub(crate) over: AtomicBool,
+    /// The caller broke the body off, or what it sent is none.
+    pub(crate) broken: AtomicBool,
 }
 
 impl Trace {
@@ -311,6 +313,16 @@ impl Trace {
         self.request_meter
             .as_ref()
             .is_some_and(|meter| meter.over.load(Ordering::Relaxed))
+    }
+
+    /// The caller itself spoilt the request: nothing is the endpoint's fault.
+    pub(crate) fn was_spoilt(&self) -> bool {
+        self.was_cut_off() || self.was_broken()
+    }
+
+    pub(crate) fn was_broken(&self) -> bool {
+        let meter = self.request_meter.as_ref();
+        meter.is_some_and(|meter| meter.broken.load(Ordering::Relaxed))
     }
 
     fn record(&self) -> Record<'_> {
