@@ -1,6 +1,6 @@
 //! Workloads that are no pods, as members of the mesh: a real nginx and a Python server beside `osier proxy`, called and calling.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use anyhow::{Context, Result, ensure};
 use osier_tests::artifacts::component;

@@ -1,6 +1,6 @@
 //! `kubectl exec`, `cp`, `attach` and `debug` with every kubectl: WebSocket of the new ones, SPDY of the old ones.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use osier_tests::artifacts::component;
 use osier_tests::kubectl::{Kubectl, every, installed};

@@ -66,15 +66,14 @@ impl Ways {
         }
         match &endpoint.place {
             Place::Pod => Ok(self.pods.call(endpoint, request).await?),
-            _ if cluster.upstream.proxy_protocol.is_some() => {
-                let mut request = request;
-                if let Some(client) = source.client() {
-                    request.extensions_mut().insert(Client(client));
-                }
-                Box::pin(self.upstreams.call(cluster, endpoint, request)).await
-            }
             // Boxed: connecting needs much room, and a call in memory should not carry it along.
-            _ => Box::pin(self.upstreams.call(cluster, endpoint, request)).await,
+            _ => {
+                Box::pin(
+                    self.upstreams
+                        .call(cluster, endpoint, told(cluster, source, request)),
+                )
+                .await
+            }
         }
     }
 
@@ -117,4 +116,13 @@ impl Ways {
             }
         }
     }
+}
+
+/// The request with the client beside it, if the host is told who that is.
+fn told(cluster: &Cluster, source: &Source, mut request: Request<Body>) -> Request<Body> {
+    let wanted = cluster.upstream.proxy_protocol;
+    if let Some(client) = wanted.and_then(|_| source.client()) {
+        request.extensions_mut().insert(Client(client));
+    }
+    request
 }

@@ -202,10 +202,17 @@ pub(crate) fn compile_workload(object: &Object, domain: &str) -> Option<Outside>
     let named = (object.namespace(), object.name());
     let findings = Findings::about(WORKLOAD, named.0, named.1);
     let spec = Fields::spec(object, &findings);
-    let mut outside = spec.and_then(|mut spec| outside(&mut spec, named))?;
+    let companion = object.annotation(companion::MESH_ADDRESS);
+    let mut outside = spec.and_then(|mut spec| {
+        if companion.is_some() {
+            // It is whom the workload calls as; without a companion it is nobody.
+            let _applied = spec.text("serviceAccount");
+        }
+        outside(&mut spec, named)
+    })?;
     outside.group = group(object);
     outside.findings = findings.into_vec();
-    match object.annotation(companion::MESH_ADDRESS) {
+    match companion {
         None => Some(outside),
         Some("") => None,
         Some(_) => Some(accompanied(outside, object, domain)),

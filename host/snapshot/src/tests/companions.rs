@@ -78,7 +78,7 @@ fn stream(
 
 #[test]
 fn connections_of_workloads_follow_rules_and_else_go_where_they_say() {
-    let mut world = world(None);
+    let mut world = world(Some(ADDRESS));
     world.service("db", "default", &["v1"]);
     world.virtual_service("db", json!({"hosts": ["db"], "tcp": [
         {"match": [{"port": 80, "sourceLabels": {"app": "caller"}}], "route": [{"destination": {"host": "vm.internal", "port": {"number": 9000}}}]}]}));
