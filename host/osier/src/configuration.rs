@@ -10,11 +10,11 @@ use anyhow::Context as _;
 use osier_apiserver::AuditPolicy;
 use osier_distribution::Credentials;
 use serde::{Deserialize, Serialize};
+pub(crate) use sharing::Sharing;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-pub(crate) use sharing::Sharing;
 pub(crate) use store::Stored;
 pub(crate) use workload::{Beside, entry, resolve_proxy};
 

@@ -16,12 +16,15 @@ const KEPT: usize = 64;
 /// None is larger than this, so that all of them are a few MiB.
 const LARGEST: usize = 32 * 1024;
 
+/// What was made of the newest changes, the newest last.
+type Kept<K, V> = Mutex<VecDeque<(K, V)>>;
+
 /// The newest changes.
 #[derive(Default)]
 pub(crate) struct News {
     /// By the revision of the change, and whether it is the object before it.
-    objects: Mutex<VecDeque<((u64, bool), Arc<Object>)>>,
-    lines: Mutex<VecDeque<(Telling, Bytes)>>,
+    objects: Kept<(u64, bool), Arc<Object>>,
+    lines: Kept<Telling, Bytes>,
 }
 
 /// What a line says, and how.
@@ -59,14 +62,14 @@ impl News {
     }
 }
 
-fn find<K: PartialEq, V: Clone>(kept: &Mutex<VecDeque<(K, V)>>, wanted: &K) -> Option<V> {
+fn find<K: PartialEq, V: Clone>(kept: &Kept<K, V>, wanted: &K) -> Option<V> {
     let kept = kept.lock();
     // The newest are asked for most.
     let found = kept.iter().rev().find(|(key, _)| key == wanted);
     found.map(|(_, value)| value.clone())
 }
 
-fn keep<K, V>(kept: &Mutex<VecDeque<(K, V)>>, key: K, value: V) {
+fn keep<K, V>(kept: &Kept<K, V>, key: K, value: V) {
     let mut kept = kept.lock();
     if kept.len() >= KEPT {
         kept.pop_front();

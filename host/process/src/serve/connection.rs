@@ -1,7 +1,7 @@
 //! One connection: how it begins, who is at its other end, and the exchanges on it.
 
-use super::{Choice, Handle, Handshake, Limits, Peer, Prefixed, Security, Stream, Then};
 use super::patience::Patience;
+use super::{Choice, Handle, Handshake, Limits, Peer, Prefixed, Security, Stream, Then};
 use super::{idle, proxy_header};
 use crate::body::{self, Body};
 use crate::{CancellationToken, Tasks};
