@@ -141,10 +141,8 @@ impl std::error::Error for Faults {}
 /// # Errors
 /// [`Faults`] with every fault that was found.
 pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
-    let file = up
-        .config
-        .as_deref()
-        .map_or_else(|| Ok(File::default()), read)?;
+    let given = up.config.as_deref();
+    let file = given.map_or_else(|| Ok(File::default()), read)?;
     let mut faults = Faults(Vec::new());
     let data_dir = faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref()));
     let settings = Settings {

@@ -326,7 +326,7 @@ impl Scope<'_> {
         if let Some(key) = quoted("metadata.annotations['") {
             return Ok(pod.annotation(key).unwrap_or_default().to_owned());
         }
-        let value = match path {
+        Ok(match path {
             "metadata.name" => pod.name().to_owned(),
             "metadata.namespace" => pod.namespace().to_owned(),
             "metadata.uid" => pod.uid().to_owned(),
@@ -340,8 +340,7 @@ impl Scope<'_> {
                     path: path.to_owned(),
                 });
             }
-        };
-        Ok(value)
+        })
     }
 
     fn resource(

@@ -189,14 +189,12 @@ impl Trace {
         destination: Option<&'a Endpoint>,
         head: &'a Parts,
     ) -> Call<'a> {
+        let port = destination.map(|endpoint| endpoint.port);
         Call {
             direction,
             source: self.workload(),
             destination: destination.map(|endpoint| &*endpoint.workload),
-            port: match destination {
-                Some(endpoint) => Some(endpoint.port),
-                None => head.uri.port_u16(),
-            },
+            port: port.or_else(|| head.uri.port_u16()),
             service: self.service.as_deref(),
             gateway: self.source.gateway(),
             gateways: self.gateways(),

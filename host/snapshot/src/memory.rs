@@ -189,10 +189,8 @@ impl Memory {
         let routes = self.all_route_sets().flat_map(|set| &set.findings);
         let policies = self.policies().flat_map(|policy| &policy.findings);
         let gateways = self.all_gateways().flat_map(|gateway| &gateway.findings);
-        let entries = self
-            .entries
-            .values()
-            .flat_map(|reading| &reading.value.findings);
+        let entries = self.entries.values();
+        let entries = entries.flat_map(|reading| &reading.value.findings);
         let outsides = self
             .outsides
             .values()

@@ -55,11 +55,10 @@ pub(crate) fn failure(path: &str, error: &Error) -> String {
         path.strip_prefix(mount.trim_end_matches('/'))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
+    let read_only = "permission denied: the volume is read-only";
     let words = match error.kind() {
         ErrorKind::NotFound => "no such file or directory".to_owned(),
-        ErrorKind::PermissionDenied if inside => {
-            "permission denied: the volume is read-only".to_owned()
-        }
+        ErrorKind::PermissionDenied if inside => read_only.to_owned(),
         _ => error.to_string(),
     };
     if inside || cfg!(not(target_arch = "wasm32")) {

@@ -95,12 +95,7 @@ impl Bench {
             figures.insert("proxy".into(), proxy::compare(self).await?);
         }
         if self.wants(Part::Api) {
-            let mut node = Node::start_with(&Options {
-                binary: Some(self.binary.clone()),
-                ..Options::default()
-            })?;
-            figures.insert("api".into(), api::measure(&node, self).await?);
-            node.terminate()?;
+            figures.insert("api".into(), self.api().await?);
         }
         if self.wants(Part::Policy) {
             figures.insert("policy".into(), policy::measure(self).await?);
@@ -108,6 +103,16 @@ impl Bench {
         std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
         println!("\n  as JSON: {}", self.json.display());
         Ok(())
+    }
+
+    async fn api(&self) -> Result<Value> {
+        let mut node = Node::start_with(&Options {
+            binary: Some(self.binary.clone()),
+            ..Options::default()
+        })?;
+        let figures = api::measure(&node, self).await?;
+        node.terminate()?;
+        Ok(figures)
     }
 
     fn wants(&self, part: Part) -> bool {

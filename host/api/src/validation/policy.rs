@@ -67,10 +67,9 @@ fn image(image: &At<'_>) -> Vec<Fault> {
             "must be the name of an imported image (see `osier image import`), or begin with oci://, file:// or builtin://"
         }
     };
-    if image.is_set() {
-        vec![image.invalid(words)]
-    } else {
-        vec![image.required(words)]
+    match image.is_set() {
+        true => vec![image.invalid(words)],
+        false => vec![image.required(words)],
     }
 }
 

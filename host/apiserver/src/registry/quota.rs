@@ -223,13 +223,11 @@ fn check(
             return Err(Status::forbidden(resource, new.name(), &words));
         }
     }
-    match quota::exceeded(&hard, used, wanted) {
-        None => Ok(()),
-        Some(words) => {
-            let words = format!("exceeded quota: {}, {words}", quota.name());
-            Err(Status::forbidden(resource, new.name(), &words))
-        }
-    }
+    let Some(words) = quota::exceeded(&hard, used, wanted) else {
+        return Ok(());
+    };
+    let words = format!("exceeded quota: {}, {words}", quota.name());
+    Err(Status::forbidden(resource, new.name(), &words))
 }
 
 /// Whether an amount of this name is one of objects of this kind.

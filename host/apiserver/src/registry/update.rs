@@ -159,7 +159,7 @@ fn merge(
     part: Part,
 ) -> Result<Object, Status> {
     check_identity(address, old, &mut proposed)?;
-    let new = match part {
+    Ok(match part {
         Part::Status => with(old, &proposed, &["status"]),
         Part::Finalize => with(old, &proposed, &["spec", "finalizers"]),
         Part::Main | Part::Scale | Part::Binding => {
@@ -175,8 +175,7 @@ fn merge(
             }
             new
         }
-    };
-    Ok(new)
+    })
 }
 
 fn with(old: &Object, proposed: &Object, path: &[&str]) -> Object {

@@ -124,9 +124,8 @@ impl Services {
             let fault = Fault::invalid("spec.clusterIPs", json!([wanted]), words);
             Status::invalid(&resources::SERVICES, object.name(), &[fault])
         };
-        let parsed: Ipv4Addr = wanted
-            .parse()
-            .map_err(|_| refuse("it is not an IPv4 address".to_owned()))?;
+        let parsed: Result<Ipv4Addr, _> = wanted.parse();
+        let parsed = parsed.map_err(|_| refuse("it is not an IPv4 address".to_owned()))?;
         let number = u32::from(parsed);
         if !(self.0.first - 1..self.0.end).contains(&number) {
             let (first, last) = (

@@ -167,9 +167,8 @@ impl Record {
     /// Takes over what an earlier process of this node had reported: the count of restarts, and
     /// that what ran then has ended with that process.
     pub(crate) fn resume(&mut self, reported: &Value) {
-        let restarts = reported["restartCount"]
-            .as_u64()
-            .and_then(|count| u32::try_from(count).ok());
+        let restarts = reported["restartCount"].as_u64();
+        let restarts = restarts.and_then(|count| u32::try_from(count).ok());
         self.restarts = restarts.unwrap_or(0);
         let last = &reported["lastState"]["terminated"];
         self.last = last.is_object().then(|| Ended::from_json(last));

@@ -123,10 +123,8 @@ pub(super) async fn apply_one(
     manifest: &Manifest,
 ) -> anyhow::Result<&'static str> {
     let (resource, object) = (manifest.resource, &manifest.object);
-    let before = match client
-        .get(resource, object.namespace(), object.name())
-        .await
-    {
+    let of = (object.namespace(), object.name());
+    let before = match client.get(resource, of.0, of.1).await {
         Ok(before) => before,
         Err(error) if error.is_not_found() => {
             client.create(resource, object).await?;
@@ -134,7 +132,6 @@ pub(super) async fn apply_one(
         }
         Err(error) => return Err(error.into()),
     };
-    let of = (object.namespace(), object.name());
     let after = client
         .patch(resource, of, object.clone().into_value(), Part::Whole)
         .await?;

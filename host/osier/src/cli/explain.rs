@@ -143,9 +143,8 @@ fn kind_of(schemas: &Value, schema: &Value) -> String {
         );
     }
     match schema["type"].as_str() {
-        Some("object") => "Object".to_owned(),
+        None | Some("object") => "Object".to_owned(),
         Some(plain) => plain.to_owned(),
-        None => "Object".to_owned(),
     }
 }
 

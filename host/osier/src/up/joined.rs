@@ -110,9 +110,8 @@ impl JoinedRooms {
             images,
             bundled: Arc::new(Plugins),
         };
-        let bound = mesh
-            .local_addr()
-            .context("the mesh listener has no address")?;
+        let bound = mesh.local_addr();
+        let bound = bound.context("the mesh listener has no address")?;
         let told = advertised(bound, &settings.server);
         let agent = osier_node::Settings {
             host_ip: told.ip().to_string(),

@@ -228,11 +228,8 @@ pub(super) fn find<'p>(
     plugin: &'p Plugin,
     wanted: &str,
 ) -> Result<(&'p Template, FunctionHandle), String> {
-    let fitting: Vec<_> = plugin
-        .templates
-        .iter()
-        .filter(|(template, _)| template.is_called(wanted))
-        .collect();
+    let mut fitting: Vec<_> = plugin.templates.iter().collect();
+    fitting.retain(|(template, _)| template.is_called(wanted));
     match fitting[..] {
         [(template, function)] => Ok((template, *function)),
         [] => Err(format!(

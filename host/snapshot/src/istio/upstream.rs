@@ -137,9 +137,8 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
         said.pool = Some(pool);
         said.upgrade = upgrade;
     }
-    said.tls = policy
-        .object("tls")
-        .and_then(|mut fields| tls(&mut fields, namespace));
+    let secured = policy.object("tls");
+    said.tls = secured.and_then(|mut fields| tls(&mut fields, namespace));
     if let Some(mut fields) = policy.object("proxyProtocol") {
         said.proxy_protocol = proxy_version(&mut fields);
         said.of_connections = Some(fields.at(""));

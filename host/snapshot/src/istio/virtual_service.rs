@@ -106,9 +106,8 @@ fn read_http(
     (context, everywhere): (Context<'_>, &SourceMatch),
     rules: &mut Vec<Rule>,
 ) {
-    let own_name = http
-        .text("name")
-        .map_or_else(|| format!("http[{index}]"), str::to_owned);
+    let own_name = http.text("name").map(str::to_owned);
+    let own_name = own_name.unwrap_or_else(|| format!("http[{index}]"));
     let name = format!("{}/{}/{own_name}", context.namespace, context.name);
     if http.has("delegate") {
         let root = (context.namespace, context.domain, own_name.as_str());

@@ -22,10 +22,9 @@ impl Worker {
     /// Ends the pod in the order in which no request is lost: nobody routes to it, then it drains.
     pub(super) async fn end(&mut self) {
         let forced = self.changes.borrow().is_none();
-        let grace = if forced {
-            Duration::ZERO
-        } else {
-            spec::grace(&self.pod)
+        let grace = match forced {
+            true => Duration::ZERO,
+            false => spec::grace(&self.pod),
         };
         let deadline = Instant::now() + grace;
         self.due.clear();
@@ -124,12 +123,8 @@ impl Worker {
         let of = (self.pod.namespace().to_owned(), self.pod.name().to_owned());
         let mut failures = 0;
         while self.changes.borrow().is_some() {
-            match self
-                .shared
-                .client
-                .delete(&PODS, (&of.0, &of.1), &options)
-                .await
-            {
+            let client = &self.shared.client;
+            match client.delete(&PODS, (&of.0, &of.1), &options).await {
                 Ok(()) => return,
                 Err(error) if error.is_not_found() || error.is_conflict() => return,
                 Err(error) => {
