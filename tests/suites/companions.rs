@@ -499,6 +499,13 @@ const RULES: &str = include_str!("manifests/redirect.nft");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_in_a_namespace_is_captured_without_knowing() {
+    for program in ["ip", "nft"] {
+        if Command::new(program).arg("-V").output().is_err() {
+            return eprintln!(
+                "skipped, for there is no {program} (apt-get install iproute2 nftables)"
+            );
+        }
+    }
     // Namespaces are the system's to give: whoever runs the suites without the right to make one sees here why it is skipped.
     let namespace = match Namespace::make() {
         Ok(namespace) => namespace,
