@@ -25,7 +25,7 @@ pub(super) struct Directory {
     path: PathBuf,
     kind: StoreKind,
     acknowledged: File,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Directory {
@@ -102,8 +102,18 @@ impl Directory {
     }
 }
 
+/// The kernel's lock, given back when the value is dropped. Closing the file would not always do that: a process that is being
+/// started (a fork before its exec) holds a copy of the descriptor, and with it the lock, for as long as that takes.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
 /// Takes the lock, or says who has it.
-fn lock(directory: &Path) -> Result<File, StoreError> {
+fn lock(directory: &Path) -> Result<Lock, StoreError> {
     let path = directory.join("lock");
     let mut options = File::options();
     let file = options
@@ -122,7 +132,7 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
         Err(error) => return Err(unusable("lock", &path, &error.into())),
     }
     write_pid(&mut file).map_err(|error| unusable("write", &path, &error))?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 fn owner(lock: &mut File) -> String {
