@@ -5,6 +5,7 @@ mod create;
 mod doing;
 mod exceeding;
 mod follow;
+mod mailbox;
 mod probe;
 mod pull;
 mod worker;
@@ -68,7 +69,7 @@ impl Shared {
     }
 }
 
-/// What a pod's actor hears from its containers. Small, because each pod's queue sets room aside for dozens.
+/// What a pod's actor hears from its containers.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A container ended by itself; `life` tells a late word of an earlier life.

@@ -1,6 +1,7 @@
 //! Decides whether an event is told anew, counted, or held back. Pure: time is passed in.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -34,9 +35,15 @@ pub(super) struct Count {
     pub(super) patch: Value,
 }
 
+/// Which fact, or which object. Thousands are remembered for a long time, and their words would take kilobytes each; that two of them
+/// have one key by chance is not to be expected, and would count one event for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Known(u64);
+
 #[derive(Debug)]
 struct Told {
-    name: String,
+    /// What its Event's name ends with.
+    stamp: u128,
     count: u64,
 }
 
@@ -51,9 +58,10 @@ struct Budget {
 pub(super) struct Correlator {
     component: &'static str,
     host: String,
-    told: HashMap<Fact, Told>,
-    order: VecDeque<Fact>,
-    budgets: HashMap<String, Budget>,
+    keys: RandomState,
+    told: HashMap<Known, Told>,
+    order: VecDeque<Known>,
+    budgets: HashMap<Known, Budget>,
     sequence: u64,
 }
 
@@ -62,6 +70,7 @@ impl Correlator {
         Self {
             component,
             host: host.to_owned(),
+            keys: RandomState::new(),
             told: HashMap::new(),
             order: VecDeque::new(),
             budgets: HashMap::new(),
@@ -74,39 +83,41 @@ impl Correlator {
         if !self.spend(&fact.about, at) {
             return None;
         }
-        if let Some(told) = self.told.get_mut(fact) {
+        let known = self.known(fact);
+        if let Some(told) = self.told.get_mut(&known) {
             told.count += 1;
             return Some(Write::Count(Count {
                 namespace: namespace(&fact.about).to_owned(),
-                name: told.name.clone(),
+                name: named(fact, told.stamp),
                 patch: json!({"count": told.count, "lastTimestamp": clock::seconds(at)}),
             }));
         }
         self.sequence += 1;
         let stamp = u128::try_from(at.as_nanosecond()).unwrap_or(0) + u128::from(self.sequence);
-        let name = format!("{}.{stamp:x}", fact.about.name);
-        self.remember(fact, &name);
+        self.remember(known, stamp);
+        let name = named(fact, stamp);
         Some(Write::Create(Box::new(self.event(fact, &name, at))))
     }
 
     /// The event of `fact` is gone.
     pub(super) fn forget(&mut self, fact: &Fact) {
-        self.told.remove(fact);
-        self.order.retain(|known| known != fact);
+        let gone = self.known(fact);
+        self.told.remove(&gone);
+        self.order.retain(|known| *known != gone);
     }
 
-    fn remember(&mut self, fact: &Fact, name: &str) {
+    fn known(&self, what: &impl Hash) -> Known {
+        Known(self.keys.hash_one(what))
+    }
+
+    fn remember(&mut self, known: Known, stamp: u128) {
         if self.order.len() >= REMEMBERED
             && let Some(oldest) = self.order.pop_front()
         {
             self.told.remove(&oldest);
         }
-        self.order.push_back(fact.clone());
-        let told = Told {
-            name: name.to_owned(),
-            count: 1,
-        };
-        self.told.insert(fact.clone(), told);
+        self.order.push_back(known);
+        self.told.insert(known, Told { stamp, count: 1 });
     }
 
     fn spend(&mut self, about: &Reference, at: Timestamp) -> bool {
@@ -114,10 +125,7 @@ impl Correlator {
             self.budgets
                 .retain(|_, budget| refilled(budget, at) < BURST);
         }
-        let key = format!(
-            "{}/{}/{}/{}",
-            about.kind, about.namespace, about.name, about.uid
-        );
+        let key = self.known(&(&about.kind, &about.namespace, &about.name, &about.uid));
         let budget = self
             .budgets
             .entry(key)
@@ -168,6 +176,11 @@ impl Correlator {
         event.set(&["reportingInstance"], self.host.as_str().into());
         event
     }
+}
+
+/// The name of the Event that tells of `fact`.
+fn named(fact: &Fact, stamp: u128) -> String {
+    format!("{}.{stamp:x}", fact.about.name)
 }
 
 /// Events about objects of the cluster live in the default namespace, as in Kubernetes.

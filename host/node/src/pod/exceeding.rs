@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Sender;
-
+use super::mailbox::Sender;
 use super::{Event, Shared};
 
 /// Time between two looks.

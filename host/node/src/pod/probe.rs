@@ -1,10 +1,10 @@
 //! Probes: asks a container how it is, beside the mesh and not through it, and says so when the answer changes.
 
 use osier_podspec::{Kind, Probe, Slot};
-use tokio::sync::mpsc;
 
 use super::Event;
 use super::doing::Doer;
+use super::mailbox::Sender;
 
 /// A verdict, or a failure that has no verdict yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Check {
 pub(super) struct Listener {
     pub(super) slot: Slot,
     pub(super) life: u32,
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) events: Sender<Event>,
 }
 
 impl Listener {

@@ -19,10 +19,11 @@ use osier_client::Reference;
 use osier_podspec::{self as spec, Place, Slot, volumes};
 use osier_process::{CancellationToken, clock};
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::follow::follow;
+use super::mailbox::{Receiver, Sender, mailbox};
 use super::{Event, Shared, exceeding};
 use crate::components::Components;
 use crate::kept;
@@ -45,8 +46,8 @@ pub(crate) struct Worker {
     pod: Arc<Object>,
     /// The pod as the API has it; `None` when it is gone.
     changes: watch::Receiver<Option<Arc<Object>>>,
-    events: mpsc::Receiver<Event>,
-    sender: mpsc::Sender<Event>,
+    events: Receiver<Event>,
+    sender: Sender<Event>,
     init: Vec<Record>,
     /// How many init containers are done, or up.
     past: usize,
@@ -92,7 +93,7 @@ impl Worker {
         pod: Arc<Object>,
         changes: watch::Receiver<Option<Arc<Object>>>,
     ) -> Self {
-        let (sender, events) = mpsc::channel(WAITING);
+        let (sender, events) = mailbox(WAITING);
         let known = kept::status(&pod);
         let started = known["startTime"].as_str().unwrap_or_default().parse();
         Self {
@@ -174,7 +175,7 @@ impl Worker {
                 let going = changed.is_err() || self.changed();
                 if going { Step::End } else { Step::Tell }
             }
-            event = self.events.recv() => event.map_or(Step::Quiet, |event| self.hear(event)),
+            event = self.events.recv() => self.hear(event),
             () = until(start_at) => match next {
                 Some((slot, _)) if Box::pin(self.start(slot)).await => Step::End,
                 _ => Step::Tell,
