@@ -1,5 +1,6 @@
 //! How every part of Osier speaks to its API: requests as values, one `Client` over any
-//! `Transport`, informers that mirror a collection, a work queue and an event recorder.
+//! `Transport`, informers that mirror a collection, a work queue, the loop
+//! that works it off, and an event recorder.
 //!
 //! It is not a controller framework: what to do with a change is decided by the crates above.
 //! It never imports the API server (an in-process transport is made in the binary), the engine
@@ -13,10 +14,12 @@ mod discovery;
 mod election;
 mod error;
 mod events;
+pub mod expectations;
 mod https;
 mod informer;
 mod kubeconfig;
 mod queue;
+pub mod reconcile;
 mod request;
 mod transport;
 mod watch;

@@ -13,7 +13,6 @@ mod definitions;
 mod deployment;
 mod disruption;
 mod endpoints;
-mod expectations;
 mod expiry;
 mod facts;
 mod garbage;
@@ -29,7 +28,6 @@ mod node_lifecycle;
 mod owned;
 mod ownership;
 mod pod_control;
-mod reconcile;
 mod replication;
 mod reporting;
 mod retire;
@@ -42,7 +40,7 @@ mod wasm_plugin;
 use std::sync::Arc;
 
 use osier_api::resources::PODS;
-use osier_client::{Client, Recorder};
+use osier_client::{Client, Recorder, expectations, reconcile};
 use osier_process::Tasks;
 
 pub use certificates::Signer;

@@ -1,8 +1,6 @@
 //! Notices nodes that fall silent or say that they are not ready: both are marked with taints, which their pods bear for a while before
 //! they leave (`taint_eviction`). A silent node is said to be unknown and its pods get no calls. Pods whose Node is gone are removed.
 
-mod decide;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +9,7 @@ use osier_api::Object;
 use osier_api::resources::{LEASES, NODES, PODS};
 use osier_client::{Client, ClientError, DeleteOptions, Informer, Part, Query};
 use osier_process::clock;
+use osier_scheduling::marks::{self, Step, decide};
 use osier_scheduling::taints::{NOT_READY, UNREACHABLE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -18,7 +17,6 @@ use tokio::time::Instant;
 use crate::conditions::{self, Condition};
 use crate::reconcile::gone_is_fine;
 use crate::{Context, facts};
-use decide::{Step, decide};
 
 /// Where nodes say that they live.
 const LEASES_IN: &str = "kube-node-lease";
@@ -108,11 +106,11 @@ impl Lifecycle {
             Step::Rest => Ok(()),
             Step::Welcome => {
                 tracing::info!(node = node.name(), "the node is back");
-                self.taint(node, decide::unmarked(node)).await
+                self.taint(node, marks::unmarked(node)).await
             }
             Step::Doubt => {
                 tracing::warn!(node = node.name(), "the node says that it is not ready");
-                let taints = decide::marked(node, NOT_READY, &clock::seconds(clock::now()));
+                let taints = marks::marked(node, NOT_READY, &clock::seconds(clock::now()));
                 self.taint(node, taints).await
             }
             Step::Lose => self.lose(node).await,
@@ -138,7 +136,7 @@ impl Lifecycle {
         conditions::put(&mut list, unknown, now);
         let (of, patch) = (("", node.name()), json!({"status": {"conditions": list}}));
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Status).await)?;
-        let taints = decide::marked(node, UNREACHABLE, &clock::seconds(now));
+        let taints = marks::marked(node, UNREACHABLE, &clock::seconds(now));
         self.taint(node, taints).await?;
         for pod in self.pods_on(node.name()).await? {
             if facts::is_true(&pod, "Ready") {

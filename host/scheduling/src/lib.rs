@@ -8,6 +8,7 @@ mod ask;
 mod demand;
 mod kinds;
 mod ledger;
+pub mod marks;
 mod neighbours;
 pub mod node_affinity;
 mod opinion;

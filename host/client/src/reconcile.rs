@@ -5,19 +5,23 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_client::{ClientError, WorkQueue};
 use osier_process::Tasks;
+
+use crate::error::ClientError;
+use crate::queue::WorkQueue;
 
 /// Namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
+pub struct Key {
+    /// Empty for what has none.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
 }
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// The world is as wanted, as far as this key goes.
     Done,
     /// Look again after this long even if nothing changes.
@@ -25,24 +29,27 @@ pub(crate) enum Outcome {
 }
 
 impl Key {
-    pub(crate) fn new(namespace: &str, name: &str) -> Self {
+    /// Of these two.
+    pub fn new(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
         }
     }
 
-    pub(crate) fn of(object: &Object) -> Self {
+    /// Of an object.
+    pub fn of(object: &Object) -> Self {
         Self::new(object.namespace(), object.name())
     }
 
-    pub(crate) fn pair(&self) -> (&str, &str) {
+    /// As the client takes it.
+    pub fn pair(&self) -> (&str, &str) {
         (&self.namespace, &self.name)
     }
 }
 
 /// Runs `workers` tasks that reconcile the queue's keys until the tasks stop.
-pub(crate) fn run<K, F, R>(
+pub fn run<K, F, R>(
     name: &'static str,
     queue: &WorkQueue<K>,
     (workers, tasks): (usize, &Tasks),
@@ -83,7 +90,7 @@ where
 }
 
 /// An object that is gone needs no more work: not found is success.
-pub(crate) fn gone_is_fine<T>(result: Result<T, ClientError>) -> Result<(), ClientError> {
+pub fn gone_is_fine<T>(result: Result<T, ClientError>) -> Result<(), ClientError> {
     match result {
         Ok(_) => Ok(()),
         Err(error) if error.is_not_found() => Ok(()),

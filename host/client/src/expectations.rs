@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use osier_client::Change;
+
+use crate::informer::Change;
 
 /// An order that was not seen to come true after this long is forgotten: a watch event may have
 /// been lost with its server, and the controller must go on.
@@ -20,11 +21,11 @@ struct Ordered {
 
 /// Open orders by the uid of the controller object.
 #[derive(Debug, Default)]
-pub(crate) struct Expectations(HashMap<String, Ordered>);
+pub struct Expectations(HashMap<String, Ordered>);
 
 impl Expectations {
     /// Everything ordered for `controller` has been seen, or is overdue.
-    pub(crate) fn fulfilled(&self, controller: &str, now: Timestamp) -> bool {
+    pub fn fulfilled(&self, controller: &str, now: Timestamp) -> bool {
         self.0.get(controller).is_none_or(|ordered| {
             let done = ordered.creations == 0 && ordered.deletions.is_empty();
             done || Duration::try_from(now.duration_since(ordered.at)).unwrap_or_default()
@@ -33,7 +34,7 @@ impl Expectations {
     }
 
     /// Orders `creations` and the deletion of `deletions`, in place of earlier orders.
-    pub(crate) fn order(
+    pub fn order(
         &mut self,
         controller: &str,
         creations: usize,
@@ -49,21 +50,21 @@ impl Expectations {
     }
 
     /// `count` creations were seen, or failed and will not come.
-    pub(crate) fn created(&mut self, controller: &str, count: usize) {
+    pub fn created(&mut self, controller: &str, count: usize) {
         if let Some(ordered) = self.0.get_mut(controller) {
             ordered.creations = ordered.creations.saturating_sub(count);
         }
     }
 
     /// A pod is going or gone, or its deletion failed.
-    pub(crate) fn deleted(&mut self, controller: &str, pod: &str) {
+    pub fn deleted(&mut self, controller: &str, pod: &str) {
         if let Some(ordered) = self.0.get_mut(controller) {
             ordered.deletions.remove(pod);
         }
     }
 
     /// Takes note of what a change of a pod fulfils.
-    pub(crate) fn note(&mut self, change: &Change) {
+    pub fn note(&mut self, change: &Change) {
         let pod = change.object();
         let Some(owner) = pod.controller_of() else {
             return;
@@ -77,7 +78,7 @@ impl Expectations {
     }
 
     /// The controller object is gone.
-    pub(crate) fn forget(&mut self, controller: &str) {
+    pub fn forget(&mut self, controller: &str) {
         self.0.remove(controller);
     }
 }

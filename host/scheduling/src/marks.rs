@@ -1,12 +1,13 @@
-//! What follows from a node's silence, and from what it says of itself. Pure.
+//! How a node is marked that is silent, or says of itself that it is not ready. Pure.
 
 use osier_api::Object;
-use osier_scheduling::taints::{NOT_READY, UNREACHABLE};
 use serde_json::{Value, json};
+
+use crate::taints::{NOT_READY, UNREACHABLE};
 
 /// What is to be done about a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum Step {
     /// It is said to be unknown, and its pods not to be ready.
     Lose,
     /// It says that it is not ready, and is marked so.
@@ -18,9 +19,13 @@ pub(super) enum Step {
 }
 
 /// Decides about a node that was silent for longer than the grace, or not.
-pub(super) fn decide(node: &Object, silent: bool) -> Step {
-    let condition = crate::facts::condition(node, "Ready");
-    let ready = condition.and_then(|condition| condition["status"].as_str());
+pub fn decide(node: &Object, silent: bool) -> Step {
+    let conditions = node
+        .get(&["status", "conditions"])
+        .and_then(Value::as_array);
+    let mut conditions = conditions.into_iter().flatten();
+    let ready = conditions.find(|condition| condition["type"] == "Ready");
+    let ready = ready.and_then(|condition| condition["status"].as_str());
     let marks: Vec<Value> = taints(node).into_iter().filter(is_ours).collect();
     let marked = |key: &str| {
         let drives_out = |taint: &&Value| taint["effect"] == "NoExecute";
@@ -46,7 +51,7 @@ fn is_ours(taint: &Value) -> bool {
 }
 
 /// The taints of a node that is marked with `key` as of `now`; marked as lost or not ready already, it is so since then.
-pub(super) fn marked(node: &Object, key: &str, now: &str) -> Vec<Value> {
+pub fn marked(node: &Object, key: &str, now: &str) -> Vec<Value> {
     let before = taints(node);
     let driving = |taint: &&Value| is_ours(taint) && taint["effect"] == "NoExecute";
     let since = before.iter().find(driving);
@@ -60,7 +65,7 @@ pub(super) fn marked(node: &Object, key: &str, now: &str) -> Vec<Value> {
 }
 
 /// The taints of a node that is not lost.
-pub(super) fn unmarked(node: &Object) -> Vec<Value> {
+pub fn unmarked(node: &Object) -> Vec<Value> {
     let mut all = taints(node);
     all.retain(|taint| !is_ours(taint));
     all
