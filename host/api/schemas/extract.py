@@ -25,7 +25,8 @@ SETS = {
             "authentication.v1.TokenReview", "authentication.v1.TokenRequest", "authentication.v1.SelfSubjectReview")],
     "cluster": [API + kind + suffix for suffix in ("", "List") for kind in (
         "core.v1.LimitRange", "core.v1.ResourceQuota", "core.v1.PodTemplate", "core.v1.PersistentVolume",
-        "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass")],
+        "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass",
+        "storage.v1.StorageClass")],
     "definitions": ["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" + suffix
                     for suffix in ("", "List")],
     "networking": [API + "networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")],
@@ -102,7 +103,7 @@ def main():
     found = closure(source, ROOTS)
     if sys.argv[2:]:
         GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
-                       "scheduling.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io",
+                       "scheduling.k8s.io", "storage.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io",
                        "apiextensions.k8s.io"})
         found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)

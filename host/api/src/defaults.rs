@@ -37,6 +37,7 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("", "podtemplates") => cluster::template(object),
         ("", "persistentvolumes") => cluster::volume(object),
         ("", "persistentvolumeclaims") => cluster::claim(object),
+        ("storage.k8s.io", "storageclasses") => cluster::class(object),
         ("networking.k8s.io", "networkpolicies") => cluster::network_policy(object),
         ("scheduling.k8s.io", "priorityclasses") => cluster::priority(object),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {

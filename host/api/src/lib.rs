@@ -10,6 +10,7 @@ pub mod companion;
 pub mod defaults;
 pub mod duration;
 mod fault;
+pub mod local_volume;
 pub mod managed;
 mod object;
 pub mod patch;

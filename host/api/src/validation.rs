@@ -26,6 +26,7 @@ mod service;
 mod service_entry;
 mod share;
 mod sidecar;
+mod storage;
 mod update;
 mod virtual_service;
 mod warnings;
@@ -77,8 +78,9 @@ fn body(resource: &Resource, object: &Object) -> Vec<Fault> {
         ("", "limitranges") => cluster::check_limits(&spec),
         ("", "resourcequotas") => cluster::check_quota(&spec),
         ("", "podtemplates") => cluster::check_template(object),
-        ("", "persistentvolumes") => cluster::check_volume(&spec),
-        ("", "persistentvolumeclaims") => cluster::check_claim(&spec),
+        ("", "persistentvolumes") => storage::check_volume(&spec),
+        ("", "persistentvolumeclaims") => storage::check_claim(&spec),
+        ("storage.k8s.io", "storageclasses") => storage::check_class(object),
         ("networking.k8s.io", "networkpolicies") => cluster::check_network_policy(&spec),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(object),
         ("autoscaling", "horizontalpodautoscalers") => autoscaler::check(&spec),

@@ -4,6 +4,7 @@ mod grants;
 mod limits;
 mod node_restriction;
 mod requesters;
+mod storage;
 
 use osier_api::{Object, Resource, Status};
 use osier_process::Boxed;
@@ -14,6 +15,7 @@ pub(crate) use grants::Grants;
 pub(crate) use limits::Limits;
 pub(crate) use node_restriction::NodeRestriction;
 pub(crate) use requesters::Requesters;
+pub(crate) use storage::Storage;
 
 /// What the write does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use futures::future::try_join_all;
 use osier_access::{User, bindings, missing_rules, roles};
 use osier_api::resources::{gateway_api, networking};
-use osier_api::{Object, Resource, Status, resources};
+use osier_api::{Object, Resource, Status, local_volume, resources};
 use serde_json::{Value, json};
 
 use crate::query::{FieldValidation, WriteOptions};
@@ -31,6 +31,9 @@ const INGRESS_CONTROLLER: &str = "osier.dev/ingress-controller";
 /// Marks the class of ingresses that name none.
 const DEFAULT_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
 
+/// Marks the class of claims that name none.
+const DEFAULT_STORAGE: &str = "storageclass.kubernetes.io/is-default-class";
+
 /// Sums of roles can be in sums of roles, not deeper than this.
 const DEEPEST: usize = 8;
 /// The name under which sums are written.
@@ -50,6 +53,17 @@ fn address(resource: &'static Resource, name: &str) -> Address {
         name: name.to_owned(),
         ..Address::of(resource)
     }
+}
+
+/// The class of claims that name none: directories on the disk of the node that the first pod comes to.
+fn storage_class() -> Object {
+    let mut class = Object::new(&resources::STORAGE_CLASSES, "", local_volume::CLASS);
+    class.set(&["metadata", "annotations", DEFAULT_STORAGE], "true".into());
+    class.set(&["provisioner"], local_volume::DRIVER.into());
+    class.set(&["reclaimPolicy"], "Delete".into());
+    class.set(&["volumeBindingMode"], "WaitForFirstConsumer".into());
+    class.set(&["allowVolumeExpansion"], true.into());
+    class
 }
 
 impl ApiServer {
@@ -73,7 +87,7 @@ impl ApiServer {
         self.aggregate().await
     }
 
-    /// The classes of gateways and of ingresses.
+    /// The classes of gateways, of ingresses and of volumes.
     async fn ensure_classes(&self) -> Result<(), Status> {
         let mut class = Object::new(&gateway_api::GATEWAY_CLASSES, "", CLASS);
         class.set(&["spec", "controllerName"], CONTROLLER.into());
@@ -82,7 +96,9 @@ impl ApiServer {
         class.set(&["spec", "controller"], INGRESS_CONTROLLER.into());
         // Ingresses that name no class are meant for who is there.
         class.set(&["metadata", "annotations", DEFAULT_CLASS], "true".into());
-        self.ensure(&networking::INGRESS_CLASSES, class).await
+        self.ensure(&networking::INGRESS_CLASSES, class).await?;
+        self.ensure(&resources::STORAGE_CLASSES, storage_class())
+            .await
     }
 
     /// Creates an object that is not there; a role that is gets the rules that it lacks.

@@ -11,7 +11,7 @@ use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
 
-use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters};
+use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters, Storage};
 use crate::agents::NodeAgents;
 use crate::audit::{AuditLog, AuditSettings};
 use crate::authorize::{self, authorize};
@@ -158,6 +158,7 @@ impl ApiServer {
             Arc::new(NodeRestriction),
             Arc::new(Requesters),
             Arc::new(Grants(rules.clone())),
+            Arc::new(Storage),
             Arc::new(Limits),
         ];
         steps.extend(admission);

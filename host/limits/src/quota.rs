@@ -41,6 +41,7 @@ pub fn charge(resource: &Resource, object: &Object) -> Usage {
         "persistentvolumeclaims" if core => {
             let asked = object.text(&["spec", "resources", "requests", "storage"]);
             add(&mut usage, "requests.storage", asked);
+            charge_class((object, asked), &mut usage);
         }
         _ => {}
     }
@@ -55,6 +56,16 @@ fn add(usage: &mut Usage, name: &str, amount: &str) {
         .get(name)
         .map_or_else(|| amount.to_owned(), |before| quantity::add(before, amount));
     usage.insert(name.to_owned(), sum);
+}
+
+/// What claims of one class may have together has that class before its name.
+fn charge_class((claim, asked): (&Object, &str), usage: &mut Usage) {
+    let class = claim.text(&["spec", "storageClassName"]);
+    if !class.is_empty() {
+        let of = |what: &str| format!("{class}.storageclass.storage.k8s.io/{what}");
+        add(usage, &of("requests.storage"), asked);
+        add(usage, &of("persistentvolumeclaims"), "1");
+    }
 }
 
 fn charge_pod(pod: &Object, usage: &mut Usage) {
@@ -203,7 +214,7 @@ pub fn unsaid(hard: &Usage, wanted: &Usage) -> Vec<String> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use osier_api::resources::{CONFIG_MAPS, PODS, SERVICES};
+    use osier_api::resources::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SERVICES};
     use serde_json::json;
 
     fn object(value: Value) -> Object {
@@ -238,6 +249,24 @@ mod tests {
             ("services.nodeports", "2"),
         ];
         assert_eq!(charge(&SERVICES, &balancer), usage(&expected));
+    }
+
+    #[test]
+    fn claims_count_for_their_class_too() {
+        let spec =
+            json!({"storageClassName": "local", "resources": {"requests": {"storage": "1Gi"}}});
+        let expected = [
+            ("count/persistentvolumeclaims", "1"),
+            ("persistentvolumeclaims", "1"),
+            ("requests.storage", "1Gi"),
+            ("local.storageclass.storage.k8s.io/requests.storage", "1Gi"),
+            (
+                "local.storageclass.storage.k8s.io/persistentvolumeclaims",
+                "1",
+            ),
+        ];
+        let claim = object(json!({"spec": spec}));
+        assert_eq!(charge(&PERSISTENT_VOLUME_CLAIMS, &claim), usage(&expected));
     }
 
     #[test]

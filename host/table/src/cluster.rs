@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{AGE, Layout, NAME, array, joined, number, since_creation, text, wide};
+use super::{AGE, Column, Layout, NAME, array, joined, number, since_creation, text, wide};
 use osier_api::Object;
 use osier_api::selector::LabelSelector;
 
@@ -131,6 +131,18 @@ fn phase(object: &Object) -> Value {
     }
 }
 
+const ATTRIBUTES: Column = text(
+    "VolumeAttributesClass",
+    "The class of what may change of it.",
+);
+
+fn attributes(object: &Object) -> Value {
+    match object.text(&["spec", "volumeAttributesClassName"]) {
+        "" => "<unset>".into(),
+        class => class.into(),
+    }
+}
+
 pub(super) const PERSISTENT_VOLUMES: Layout = Layout {
     columns: &[
         NAME,
@@ -140,6 +152,7 @@ pub(super) const PERSISTENT_VOLUMES: Layout = Layout {
         text("Status", "Whether it is free, bound or released."),
         text("Claim", "The claim that has it."),
         text("StorageClass", "Its class."),
+        ATTRIBUTES,
         text("Reason", "Why it is in this state."),
         AGE,
         wide("VolumeMode", "Whether it is a file system or a device."),
@@ -160,6 +173,7 @@ pub(super) const PERSISTENT_VOLUMES: Layout = Layout {
             phase(object),
             claim.into(),
             object.text(&["spec", "storageClassName"]).into(),
+            attributes(object),
             object.text(&["status", "reason"]).into(),
             since_creation(object, now),
             object.text(&["spec", "volumeMode"]).into(),
@@ -175,6 +189,7 @@ pub(super) const PERSISTENT_VOLUME_CLAIMS: Layout = Layout {
         text("Capacity", "How much the volume holds."),
         text("Access Modes", "How it can be mounted."),
         text("StorageClass", "Its class."),
+        ATTRIBUTES,
         AGE,
         wide("VolumeMode", "Whether it is a file system or a device."),
     ],
@@ -186,8 +201,36 @@ pub(super) const PERSISTENT_VOLUME_CLAIMS: Layout = Layout {
             object.text(&["status", "capacity", "storage"]).into(),
             modes(object).into(),
             object.text(&["spec", "storageClassName"]).into(),
+            attributes(object),
             since_creation(object, now),
             object.text(&["spec", "volumeMode"]).into(),
+        ]
+    },
+};
+
+/// Marks the class of claims that name none.
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+pub(super) const STORAGE_CLASSES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Provisioner", "Who makes the volumes."),
+        text("ReclaimPolicy", "What becomes of a volume after its claim."),
+        text("VolumeBindingMode", "When a claim gets its volume."),
+        text("AllowVolumeExpansion", "Whether a claim may grow."),
+        AGE,
+    ],
+    cells: |object, now| {
+        let default = object.annotation(DEFAULT_CLASS) == Some("true");
+        let mark = if default { " (default)" } else { "" };
+        let grows = object.get(&["allowVolumeExpansion"]) == Some(&Value::Bool(true));
+        vec![
+            format!("{}{mark}", object.name()).into(),
+            object.text(&["provisioner"]).into(),
+            object.text(&["reclaimPolicy"]).into(),
+            object.text(&["volumeBindingMode"]).into(),
+            grows.to_string().into(),
+            since_creation(object, now),
         ]
     },
 };

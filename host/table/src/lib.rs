@@ -135,6 +135,7 @@ fn layout(resource: &Resource) -> Layout {
         ("", "podtemplates") => cluster::POD_TEMPLATES,
         ("", "persistentvolumes") => cluster::PERSISTENT_VOLUMES,
         ("", "persistentvolumeclaims") => cluster::PERSISTENT_VOLUME_CLAIMS,
+        ("storage.k8s.io", "storageclasses") => cluster::STORAGE_CLASSES,
         ("networking.k8s.io", "networkpolicies") => cluster::NETWORK_POLICIES,
         ("scheduling.k8s.io", "priorityclasses") => cluster::PRIORITY_CLASSES,
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,

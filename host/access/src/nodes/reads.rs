@@ -1,4 +1,4 @@
-//! What a node may read beyond its role: of Secrets and ConfigMaps only those that a pod bound to it refers to, of Leases only its
+//! What a node may read beyond its role: of Secrets, ConfigMaps and claims only those that a pod bound to it refers to, of Leases only its
 //! own, tokens only for the accounts of its pods
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/node/>).
 //!
@@ -45,6 +45,7 @@ pub fn check_node_read(
         "token" if is(&resources::SERVICE_ACCOUNTS) => "serviceAccount",
         _ if is(&resources::SECRETS) => "secret",
         _ if is(&resources::CONFIG_MAPS) => "configMap",
+        _ if is(&resources::PERSISTENT_VOLUME_CLAIMS) => "claim",
         // A new one has its name in the body: admission looks at that.
         _ if is(&resources::LEASES) && verb != "create" && name != node => {
             return refuse("a node reads only its own Lease");
@@ -75,6 +76,7 @@ fn pod_refers(pod: &Object, kind: &str, name: &str) -> bool {
     }
     let volume = |volume: &Value| {
         let own = match kind {
+            "claim" => &volume["persistentVolumeClaim"]["claimName"],
             "secret" => &volume["secret"]["secretName"],
             _ => &volume["configMap"]["name"],
         };
@@ -119,5 +121,7 @@ mod tests {
         }
         let maps = pod(json!({"volumes": [{"configMap": {"name": "m"}}]}));
         assert!(pod_refers(&maps, "configMap", "m") && !pod_refers(&maps, "secret", "m"));
+        let claims = pod(json!({"volumes": [{"persistentVolumeClaim": {"claimName": "c"}}]}));
+        assert!(pod_refers(&claims, "claim", "c") && !pod_refers(&claims, "claim", "d"));
     }
 }

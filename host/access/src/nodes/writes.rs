@@ -1,7 +1,7 @@
 //! What a node may write: its Node, its Lease, the status and the end of the pods that are bound to it
 //! (<https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction>).
 
-use osier_api::{Object, Resource, companion, resources};
+use osier_api::{Object, Resource, companion, local_volume, resources};
 use serde_json::json;
 
 /// The group of the kinds whose status every node tells for itself.
@@ -41,17 +41,38 @@ pub fn refused_write(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> 
         let own = object.namespace() == LEASES_IN && object.name() == node;
         return (!own).then_some("may write only its own Lease, in kube-node-lease");
     }
+    if *resource == resources::PERSISTENT_VOLUMES {
+        return own_volume(node, write);
+    }
     if *resource == resources::PODS {
-        let Some(old) = write.old else {
-            return Some("may not create pods");
-        };
-        let own = old.text(&["spec", "nodeName"]) == node;
-        return (!own).then_some("may write only pods that are bound to it");
+        return own_pod(node, write);
     }
     let told = write.subresource == Some("status") && resource.group != PER_NODE;
     told.then_some(
         "does not tell the status of what concerns the whole mesh: the control plane's node does",
     )
+}
+
+fn own_pod(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
+    let Some(old) = write.old else {
+        return Some("may not create pods");
+    };
+    let own = old.text(&["spec", "nodeName"]) == node;
+    (!own).then_some("may write only pods that are bound to it")
+}
+
+/// A node takes away the volumes on its own disk, and lets go of them.
+fn own_volume(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
+    let own = write
+        .old
+        .filter(|volume| local_volume::node(volume) == Some(node));
+    let (Some(old), None) = (own, write.subresource) else {
+        return Some("may write only volumes on its own disk");
+    };
+    let changed = write
+        .new
+        .is_some_and(|new| new.get(&SPEC) != old.get(&SPEC));
+    changed.then_some("may not change the spec of a volume")
 }
 
 /// A companion says where its workload is reached, and nothing else.
@@ -139,6 +160,22 @@ mod tests {
         let pods = (&resources::PODS, None);
         assert!(judged(pods, (None, Some(pod("b")))).is_some());
         assert!(judged(pods, (Some(pod("a")), None)).is_some());
+    }
+
+    #[test]
+    fn a_node_takes_away_only_volumes_on_its_own_disk() {
+        let volume = |node: &str, capacity: &str| {
+            json!({"metadata": {"name": "v"}, "spec": {"csi": local_volume::source("v"),
+                "nodeAffinity": local_volume::affinity(node), "capacity": {"storage": capacity}}})
+        };
+        let write = |old, new| judged((&resources::PERSISTENT_VOLUMES, None), (old, new));
+        assert_eq!(write(Some(volume("b", "1")), None), None);
+        assert_eq!(write(Some(volume("b", "1")), Some(volume("b", "1"))), None);
+        assert!(write(Some(volume("b", "1")), Some(volume("b", "2"))).is_some());
+        assert!(write(Some(volume("a", "1")), None).is_some());
+        assert!(write(None, Some(volume("b", "1"))).is_some());
+        let shared = json!({"metadata": {"name": "v"}, "spec": {"hostPath": {"path": "/x"}}});
+        assert!(write(Some(shared), None).is_some());
     }
 
     #[test]

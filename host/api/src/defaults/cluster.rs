@@ -30,6 +30,12 @@ pub(super) fn claim(object: &mut Object) {
     }
 }
 
+pub(super) fn class(object: &mut Object) {
+    let class = object.as_map_mut();
+    default_text(class, "reclaimPolicy", "Delete");
+    default_text(class, "volumeBindingMode", "Immediate");
+}
+
 fn phase(object: &mut Object, phase: &str) {
     let map = object.as_map_mut();
     default(map, "status", json!({}));

@@ -1,4 +1,4 @@
-//! Kinds that bound and describe what runs: limits, quotas, priorities, templates, volumes, network policies.
+//! Kinds that bound and describe what runs: limits, quotas, priorities, templates, volumes and their classes, network policies.
 
 use super::BASE;
 use crate::resource::{Resource, Subresource::Status};
@@ -62,6 +62,17 @@ pub static PERSISTENT_VOLUME_CLAIMS: Resource = Resource {
     schema: "io.k8s.api.core.v1.PersistentVolumeClaim",
     ..BASE
 };
+/// How volumes are made for claims.
+pub static STORAGE_CLASSES: Resource = Resource {
+    group: "storage.k8s.io",
+    kind: "StorageClass",
+    plural: "storageclasses",
+    singular: "storageclass",
+    short_names: &["sc"],
+    namespaced: false,
+    schema: "io.k8s.api.storage.v1.StorageClass",
+    ..BASE
+};
 /// Who may talk to whom.
 pub static NETWORK_POLICIES: Resource = Resource {
     group: "networking.k8s.io",
@@ -81,4 +92,5 @@ pub(super) static TABLE: &[&Resource] = &[
     &RESOURCE_QUOTAS,
     &NETWORK_POLICIES,
     &PRIORITY_CLASSES,
+    &STORAGE_CLASSES,
 ];

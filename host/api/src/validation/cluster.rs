@@ -1,4 +1,4 @@
-//! Limits, quotas, priorities, volumes and network policies.
+//! Limits, quotas, priorities and network policies.
 
 use super::at::At;
 use super::{metadata, names, pod};
@@ -11,15 +11,8 @@ const SYSTEM: [(&str, i64); 2] = [
     ("system-cluster-critical", 2_000_000_000),
     ("system-node-critical", 2_000_001_000),
 ];
-const MODES: [&str; 4] = [
-    "ReadOnlyMany",
-    "ReadWriteMany",
-    "ReadWriteOnce",
-    "ReadWriteOncePod",
-];
-const VOLUME_MODES: [&str; 2] = ["Block", "Filesystem"];
 
-fn amounts(map: &At<'_>) -> Vec<Fault> {
+pub(super) fn amounts(map: &At<'_>) -> Vec<Fault> {
     let entries = map.entries().into_iter();
     entries
         .filter(|(_, amount)| quantity::negative(amount.text()) == Ok(true))
@@ -27,7 +20,7 @@ fn amounts(map: &At<'_>) -> Vec<Fault> {
         .collect()
 }
 
-fn above(a: &At<'_>, b: &At<'_>) -> bool {
+pub(super) fn above(a: &At<'_>, b: &At<'_>) -> bool {
     quantity::compare(a.text(), b.text()) == Ok(std::cmp::Ordering::Greater)
 }
 
@@ -160,118 +153,6 @@ pub(super) fn check_template(template: &Object) -> Vec<Fault> {
     let at = At::of(template, "template");
     let mut faults = metadata::labels(&at.at("metadata").at("labels"));
     faults.extend(pod::check(&at.at("spec")));
-    faults
-}
-
-fn modes(spec: &At<'_>) -> Vec<Fault> {
-    let list = spec.at("accessModes");
-    if !list.is_set() {
-        return vec![list.required("at least 1 access mode is required")];
-    }
-    let items = list.items();
-    let mut faults: Vec<Fault> = items
-        .iter()
-        .filter_map(|mode| mode.one_of(&MODES))
-        .collect();
-    if items.len() > 1 && items.iter().any(|mode| mode.text() == "ReadWriteOncePod") {
-        faults.push(list.forbidden("may not use ReadWriteOncePod with other access modes"));
-    }
-    faults.extend(spec.at("volumeMode").one_of(&VOLUME_MODES));
-    faults
-}
-
-pub(super) fn check_volume(spec: &At<'_>) -> Vec<Fault> {
-    let mut faults = modes(spec);
-    let storage = spec.at("capacity").at("storage");
-    if storage.is_set() {
-        faults.extend(amounts(&spec.at("capacity")));
-    } else {
-        faults.push(spec.at("capacity").required(""));
-    }
-    let sources: Vec<&str> = spec
-        .entries()
-        .into_iter()
-        .filter(|(name, at)| SOURCES.contains(name) && at.is_present())
-        .map(|(name, _)| name)
-        .collect();
-    match sources.as_slice() {
-        [] => faults.push(spec.required("must specify a volume type")),
-        [_] => {}
-        [_, more @ ..] => {
-            let more = more.iter();
-            faults.extend(more.map(|name| {
-                spec.at(name)
-                    .forbidden("may not specify more than 1 volume type")
-            }));
-        }
-    }
-    let reclaim = spec.at("persistentVolumeReclaimPolicy");
-    faults.extend(reclaim.one_of(&["Delete", "Recycle", "Retain"]));
-    faults
-}
-
-/// The fields of a volume that say where it is.
-const SOURCES: [&str; 22] = [
-    "awsElasticBlockStore",
-    "azureDisk",
-    "azureFile",
-    "cephfs",
-    "cinder",
-    "csi",
-    "fc",
-    "flexVolume",
-    "flocker",
-    "gcePersistentDisk",
-    "glusterfs",
-    "hostPath",
-    "iscsi",
-    "local",
-    "nfs",
-    "photonPersistentDisk",
-    "portworxVolume",
-    "quobyte",
-    "rbd",
-    "scaleIO",
-    "storageos",
-    "vsphereVolume",
-];
-
-pub(super) fn check_claim(spec: &At<'_>) -> Vec<Fault> {
-    let mut faults = modes(spec);
-    let storage = spec.at("resources").at("requests").at("storage");
-    if !storage.is_set() {
-        faults.push(storage.required(""));
-    } else if quantity::bytes(storage.text()).is_ok_and(|bytes| bytes == 0) {
-        faults.push(storage.invalid("must be greater than zero"));
-    }
-    faults.extend(amounts(&spec.at("resources").at("requests")));
-    faults.extend(spec.at("storageClassName").optional_name(names::subdomain));
-    faults
-}
-
-/// A claim may grow and be given a volume; the rest stays.
-pub(super) fn check_claim_update(old: &Object, new: &Object) -> Vec<Fault> {
-    let fixed = |claim: &Object| {
-        let mut claim = claim.clone();
-        claim.remove(&["spec", "resources", "requests", "storage"]);
-        claim.remove(&["spec", "volumeAttributesClassName"]);
-        claim.remove(&["spec", "volumeName"]);
-        claim.get(&["spec"]).cloned()
-    };
-    let spec = At::of(new, "spec");
-    let mut faults = Vec::new();
-    if fixed(old) != fixed(new) {
-        faults.push(spec.forbidden("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"));
-    }
-    let (before, after) = (At::of(old, "spec"), &spec);
-    let [was, is] = [&before, after].map(|spec| spec.at("resources").at("requests").at("storage"));
-    if above(&was, &is) {
-        faults.push(is.forbidden("field can not be less than previous value"));
-    }
-    let [was, is] = [&before, after].map(|spec| spec.at("volumeName"));
-    if was.is_set() && was.value != is.value {
-        faults.push(is.forbidden("may not change once set"));
-    }
     faults
 }
 

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::{share, workload};
-use crate::{Fault, Object};
+use super::{names, share, storage, workload};
+use crate::{Fault, FaultKind, Object};
 
 const STRATEGIES: [&str; 2] = ["OnDelete", "RollingUpdate"];
 const MANAGEMENT: [&str; 2] = ["OrderedReady", "Parallel"];
@@ -19,7 +19,6 @@ const MUTABLE: [&str; 7] = [
     "minReadySeconds",
 ];
 const UPDATE_WORDS: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
-const CLAIMS_WORDS: &str = "nodes do not serve PersistentVolumeClaims, so a pod with one could never start: use an emptyDir in `template`, or keep state in a service";
 const SURGE_WORDS: &str = "a second pod on a node before the first has left is not served: leave it 0 and set `maxUnavailable`";
 
 /// The spec of a StatefulSet.
@@ -36,11 +35,26 @@ pub(super) fn check_stateful_set(spec: &At<'_>) -> Vec<Fault> {
     if share::is_zero(&unavailable) {
         faults.push(unavailable.invalid("cannot be 0"));
     }
-    let claims = spec.at("volumeClaimTemplates");
-    if claims.is_set() {
-        faults.push(claims.forbidden(CLAIMS_WORDS));
+    claims(spec, &mut faults);
+    let retention = spec.at("persistentVolumeClaimRetentionPolicy");
+    for when in ["whenDeleted", "whenScaled"] {
+        faults.extend(retention.at(when).one_of(&["Delete", "Retain"]));
     }
     faults
+}
+
+/// Each pod gets a volume for each template of a claim, which its containers may mount.
+fn claims(spec: &At<'_>, faults: &mut Vec<Fault>) {
+    for claim in spec.at("volumeClaimTemplates").items() {
+        let name = claim.at("metadata").at("name");
+        faults.extend(name.name(names::subdomain));
+        faults.extend(storage::check_claim(&claim.at("spec")));
+        let missed = |fault: &Fault| {
+            let mount = fault.field.contains(".volumeMounts[");
+            mount && fault.kind == FaultKind::NotFound && fault.value.as_ref() == Some(name.value)
+        };
+        faults.retain(|fault| !missed(fault));
+    }
 }
 
 /// The spec of a DaemonSet.
@@ -129,6 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn containers_mount_the_claims_of_templates() {
+        let claim = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+        let mounts = |name: &str| {
+            let mount = json!({"name": name, "mountPath": "/x"});
+            faults(&STATEFUL_SETS, |spec| {
+                spec["volumeClaimTemplates"] = json!([claim]);
+                spec["template"]["spec"]["containers"][0]["volumeMounts"] = json!([mount]);
+            })
+        };
+        assert_eq!(mounts("data"), Vec::<String>::new());
+        assert!(mounts("other")[0].contains("volumeMounts[0].name: Not found"));
+    }
+
+    #[test]
     fn defaults_are_those_of_kubernetes() {
         let stateful = set(&STATEFUL_SETS, |_| {});
         let spec = stateful.get(&["spec"]).unwrap();
@@ -162,14 +190,15 @@ mod tests {
             spec["ordinals"] = json!({"start": -1});
             spec["updateStrategy"] =
                 json!({"rollingUpdate": {"partition": -1, "maxUnavailable": 0}});
-            spec["volumeClaimTemplates"] = json!([{"metadata": {"name": "data"}}]);
+            spec["volumeClaimTemplates"] =
+                json!([{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]);
         });
         let starts = [
             "spec.podManagementPolicy: Unsupported value: \"Random\"",
             "spec.ordinals.start: Invalid value: -1",
             "spec.updateStrategy.rollingUpdate.partition: Invalid value: -1",
             "spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: 0",
-            "spec.volumeClaimTemplates: Forbidden: nodes do not serve PersistentVolumeClaims",
+            "spec.volumeClaimTemplates[0].spec.resources.requests.storage: Required value",
         ];
         for start in starts {
             assert!(

@@ -882,8 +882,73 @@ fn volumes_that_no_container_can_mount_are_said() {
         [
             "spec.volumes[3].nfs",
             "spec.volumes[4].projected.sources[2].clusterTrustBundle",
-            "spec.containers[0].volumeMounts[1].subPathExpr",
         ]
+    );
+    let made = |spec: serde_json::Value| {
+        warnings(
+            &PERSISTENT_VOLUMES,
+            &object(&PERSISTENT_VOLUMES, json!({"spec": spec})),
+        )
+    };
+    let heads = made(
+        json!({"nfs": {"path": "/", "server": "s"}, "persistentVolumeReclaimPolicy": "Recycle", "mountOptions": ["hard"]}),
+    );
+    for (found, head) in heads.iter().zip([
+        "spec.nfs: ",
+        "spec.persistentVolumeReclaimPolicy: ",
+        "spec.mountOptions: ",
+    ]) {
+        assert!(found.starts_with(head), "{heads:?}");
+    }
+    assert!(
+        made(json!({"hostPath": {"path": "/x"}, "persistentVolumeReclaimPolicy": "Retain"}))
+            .is_empty()
+    );
+}
+
+#[test]
+fn volumes_and_their_classes_stay_as_they_are() {
+    let volume = |spec: serde_json::Value| {
+        let mut whole = json!({"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}});
+        whole
+            .as_object_mut()
+            .unwrap()
+            .extend(spec.as_object().unwrap().clone());
+        json!({"spec": whole})
+    };
+    finds(
+        &PERSISTENT_VOLUMES,
+        volume(json!({"local": {"path": "/x"}})),
+        &["spec.nodeAffinity: Required value: Local volume requires node affinity"],
+    );
+    let changes = |resource, old: serde_json::Value, new: serde_json::Value| {
+        let faults = validate_update(resource, &object(resource, old), &object(resource, new));
+        faults
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let [a, b] = ["/a", "/b"].map(|path| volume(json!({"hostPath": {"path": path}})));
+    assert!(changes(&PERSISTENT_VOLUMES, a, b).contains("persistentvolumesource is immutable"));
+    let class = |policy: &str, mode: &str| json!({"provisioner": "local.osier.dev", "reclaimPolicy": policy, "volumeBindingMode": mode});
+    let told = changes(
+        &STORAGE_CLASSES,
+        class("Delete", "Immediate"),
+        class("Retain", "WaitForFirstConsumer"),
+    );
+    assert!(
+        told.contains("updates to reclaimPolicy are forbidden.")
+            && told.contains("field is immutable"),
+        "{told}"
+    );
+    finds(
+        &STORAGE_CLASSES,
+        class("Recycle", "Later"),
+        &[
+            "reclaimPolicy: Unsupported value: \"Recycle\"",
+            "volumeBindingMode: Unsupported value: \"Later\"",
+        ],
     );
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::at::At;
-use super::{access, cluster, config, identity, job, service, workload};
+use super::{access, cluster, config, identity, job, service, storage, workload};
 use crate::{Fault, Object, Resource};
 
 const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -14,7 +14,9 @@ pub(super) fn check(resource: &Resource, old: &Object, new: &Object) -> Vec<Faul
         ("", "services") => addresses(old, new),
         ("", "configmaps" | "secrets") => config::check_update(old, new),
         ("", "nodes") => node(old, new),
-        ("", "persistentvolumeclaims") => cluster::check_claim_update(old, new),
+        ("", "persistentvolumes") => storage::check_volume_update(old, new),
+        ("", "persistentvolumeclaims") => storage::check_claim_update(old, new),
+        ("storage.k8s.io", "storageclasses") => storage::check_class_update(old, new),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority_update(old, new),
         ("gateway.networking.k8s.io", "gatewayclasses") => class(old, new),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {

@@ -1,8 +1,11 @@
 //! What is accepted but has no effect here, said openly: the texts become `Warning` headers.
 
 use super::at::At;
-use crate::{Object, Resource};
+use super::storage;
+use crate::{Object, Resource, local_volume};
 
+const MOUNTABLE: &str =
+    "use emptyDir, hostPath, persistentVolumeClaim, configMap, secret, downwardAPI or projected";
 const GROUPS: &str = "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup";
 
 /// Fields of the object that a Wasm pod, or this version of Osier, cannot honour.
@@ -18,9 +21,7 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
             "a NetworkPolicy is kept, but nothing acts on it in this version: pods reach each other through the mesh regardless"
                 .to_owned(),
         ],
-        ("", "persistentvolumes" | "persistentvolumeclaims") => vec![
-            "volumes and claims are kept, but nothing binds them and pods cannot mount them in this version".to_owned(),
-        ],
+        ("", "persistentvolumes") => persistent_volume(&spec),
         ("networking.istio.io", "workloadgroups") => vec![GROUPS.to_owned()],
         ("networking.istio.io", "sidecars") => sidecar(&spec),
         ("security.istio.io", "peerauthentications") => peer_authentication(&spec),
@@ -116,13 +117,43 @@ fn pod(spec: &At<'_>) -> Vec<String> {
     found
 }
 
+/// What nodes mount of volumes that people make: directories.
+fn persistent_volume(spec: &At<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, source) in spec.entries() {
+        let local = source.at("driver").text() == local_volume::DRIVER;
+        if storage::SOURCES.contains(&name) && !["hostPath", "local"].contains(&name) && !local {
+            said_unmountable(&mut found, &source, "use hostPath or local");
+        }
+    }
+    let recycled = |policy: &At<'_>| policy.text() == "Recycle";
+    let why = "use Retain, or claims of a class that makes their volumes";
+    said(
+        &mut found,
+        spec.at("persistentVolumeReclaimPolicy"),
+        recycled,
+        why,
+    );
+    said(
+        &mut found,
+        spec.at("mountOptions"),
+        At::is_set,
+        "a component is given a directory",
+    );
+    found
+}
+
 /// Volumes that no container here can mount: the pod waits, and shall not surprise.
 fn volumes(volumes: &At<'_>, found: &mut Vec<String>) {
-    let remedy = "use emptyDir, hostPath, configMap, secret, downwardAPI or projected";
     for volume in volumes.items() {
         for (kind, source) in volume.entries() {
             match kind {
-                "name" | "configMap" | "secret" | "downwardAPI" | "hostPath" => {}
+                "name"
+                | "configMap"
+                | "secret"
+                | "downwardAPI"
+                | "hostPath"
+                | "persistentVolumeClaim" => {}
                 "emptyDir" => {
                     let medium = "an emptyDir is on the node's disk";
                     said(found, source.at("medium"), At::is_set, medium);
@@ -134,7 +165,7 @@ fn volumes(volumes: &At<'_>, found: &mut Vec<String>) {
                         }
                     }
                 }
-                _ => said_unmountable(found, &source, remedy),
+                _ => said_unmountable(found, &source, MOUNTABLE),
             }
         }
     }
@@ -164,11 +195,6 @@ fn container(container: &At<'_>, found: &mut Vec<String>) {
         "WASI has no working directory; name files by their whole path",
     );
     for mount in container.at("volumeMounts").items() {
-        said_unmountable(
-            found,
-            &mount.at("subPathExpr"),
-            "use subPath, or mount the whole volume",
-        );
         let private = |field: &At<'_>| field.is_set() && field.text() != "None";
         let why = "a component sees what is in its directory and mounts nothing itself";
         said(found, mount.at("mountPropagation"), private, why);

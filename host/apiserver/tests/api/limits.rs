@@ -136,17 +136,36 @@ async fn pods_get_the_value_of_their_class() {
 }
 
 #[tokio::test]
-async fn volumes_and_network_policies_are_kept_with_a_warning() {
+async fn claims_get_their_class_and_network_policies_are_kept_with_a_warning() {
     let server = Server::new().await;
     let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
     let made = server.post(claims, claim).await;
-    assert!(
-        made.warnings()[0].contains("nothing binds them"),
-        "{:?}",
-        made.warnings()
+    assert!(made.warnings().is_empty(), "{:?}", made.warnings());
+    let made = made.good();
+    assert_eq!(made["status"]["phase"], "Pending");
+    assert_eq!(made["spec"]["storageClassName"], "local");
+    assert_eq!(
+        made["metadata"]["finalizers"],
+        json!(["kubernetes.io/pvc-protection"])
     );
-    assert_eq!(made.good()["status"]["phase"], "Pending");
+    let classes = "/apis/storage.k8s.io/v1/storageclasses";
+    let fixed = json!({"metadata": {"name": "fixed"}, "provisioner": "example.com/disk"});
+    assert_eq!(
+        server.post(classes, fixed).await.good()["volumeBindingMode"],
+        "Immediate"
+    );
+    let spec = json!({"accessModes": ["ReadWriteOnce"], "storageClassName": "fixed", "resources": {"requests": {"storage": "1Gi"}}});
+    let other = json!({"metadata": {"name": "d"}, "spec": spec});
+    server.post(claims, other).await.good();
+    let grows = json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}});
+    let told = server.merge(&format!("{claims}/d"), grows.clone()).await;
+    assert!(
+        told.message().contains("must support resize"),
+        "{}",
+        told.text
+    );
+    server.merge(&format!("{claims}/c"), grows).await.good();
     let smaller = json!({"spec": {"resources": {"requests": {"storage": "1Mi"}}}});
     assert_eq!(
         server.merge(&format!("{claims}/c"), smaller).await.code,
