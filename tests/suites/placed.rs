@@ -137,12 +137,6 @@ async fn a_stateful_set_is_scaled_from_its_end() {
     person.each("app=web", 4, "/metadata/name").await;
     person.ok("delete statefulset web");
     person.each("app=web", 0, "/metadata/name").await;
-    let claims = STATEFUL.replace("  replicas: 3", "  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]");
-    let told = person.refused("apply -f -", &claims);
-    assert!(
-        told.contains("nodes do not serve PersistentVolumeClaims"),
-        "{told}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,20 +7,21 @@ use std::sync::Arc;
 use osier_api::resources::{
     CERTIFICATE_SIGNING_REQUESTS, CONTROLLER_REVISIONS, CRON_JOBS, CUSTOM_RESOURCE_DEFINITIONS,
     DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS,
-    LEASES, NAMESPACES, NODES, PLUGINS, POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS,
-    REPLICATION_CONTROLLERS, SERVICES, STATEFUL_SETS, WASM_PLUGINS, WORKLOAD_ENTRIES,
+    LEASES, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PLUGINS,
+    POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
+    STATEFUL_SETS, STORAGE_CLASSES, WASM_PLUGINS, WORKLOAD_ENTRIES,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
 use osier_process::Tasks;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{endpoints, facts};
 use custom::Custom;
 
 /// What controllers read whole. Of everything else they need to know that it is there and whose it
 /// is: no secret is held in their memory.
-static WHOLE: [&Resource; 19] = [
+static WHOLE: [&Resource; 22] = [
     &HORIZONTAL_POD_AUTOSCALERS,
     &LEASES,
     &CERTIFICATE_SIGNING_REQUESTS,
@@ -40,6 +41,9 @@ static WHOLE: [&Resource; 19] = [
     &POLICIES,
     &WASM_PLUGINS,
     &WORKLOAD_ENTRIES,
+    &PERSISTENT_VOLUME_CLAIMS,
+    &PERSISTENT_VOLUMES,
+    &STORAGE_CLASSES,
 ];
 
 fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
@@ -79,6 +83,7 @@ fn keep_of_pod(pod: &mut Object) {
             continue;
         };
         part.retain(|field, _| fields.contains(&field.as_str()));
+        keep_of_volumes(part);
         if bound {
             part.retain(|field, _| !PLACING.contains(&field.as_str()));
             // What it says of its neighbours holds for those who come later.
@@ -106,6 +111,18 @@ fn keep_of_pod(pod: &mut Object) {
     }
 }
 
+/// Of volumes, only which claims they are matters.
+fn keep_of_volumes(spec: &mut Map<String, Value>) {
+    let Some(Value::Array(volumes)) = spec.get_mut("volumes") else {
+        return;
+    };
+    volumes.retain(|volume| volume["persistentVolumeClaim"].is_object());
+    volumes.shrink_to_fit();
+    if volumes.is_empty() {
+        spec.remove("volumes");
+    }
+}
+
 fn keep_metadata(object: &mut Object) {
     let fields = ["apiVersion", "kind", "metadata"];
     object
@@ -115,7 +132,8 @@ fn keep_metadata(object: &mut Object) {
 }
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SPEC: [&str; 13] = [
+const SPEC: [&str; 14] = [
+    "volumes",
     "serviceAccountName",
     "nodeName",
     "hostname",
@@ -227,7 +245,7 @@ mod tests {
     fn a_pod_keeps_what_controllers_read() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {"a": "b", DELETION_COST: "5"}},
             "spec": {"nodeName": "n", "priority": 5, "nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}, "podAntiAffinity": {"x": []}},
-                "volumes": [], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
+                "volumes": [{"name": "a", "emptyDir": {}}], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "hostIP": "h", "containerStatuses": [{"restartCount": 3, "image": "web"}]}});
         let mut pod = Object::from_value(pod).unwrap();
         keep_of_pod(&mut pod);
@@ -239,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_pod_without_a_node_keeps_what_the_scheduler_reads() {
-        let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"schedulerName": "s", "tolerations": []},
+        let claim = json!({"name": "c", "persistentVolumeClaim": {"claimName": "d"}});
+        let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"schedulerName": "s", "tolerations": [], "volumes": [claim]},
             "status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}});
         let whole = Object::from_value(pod).unwrap();
         let mut waiting = whole.clone();

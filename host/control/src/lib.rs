@@ -6,6 +6,7 @@
 
 mod autoscaler;
 mod certificates;
+mod claims;
 mod conditions;
 mod cron_job;
 mod daemon_set;
@@ -121,6 +122,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, doors: Doors) {
     node_lifecycle::start(&context, settings.node_grace);
     scheduler::start(&context, doors.extender);
     taint_eviction::start(&context);
+    claims::start(&context);
     endpoints::start(&context);
     wasm_plugin::start(&context);
     namespace::start(&context);

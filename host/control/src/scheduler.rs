@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{NAMESPACES, NODES, POD_DISRUPTION_BUDGETS, PODS};
+use osier_claims::{Reserved, Write};
 use osier_client::{
     Backoff, Change, Client, ClientError, Informer, Part, Recorder, Reference, WorkQueue,
 };
 use osier_process::clock;
+use osier_scheduling::node_affinity::Site;
 use osier_scheduling::{
     Budget, Evicted, Extender, Ledger, Opinions, Refusal, Refused, looks_at_neighbours,
 };
@@ -21,6 +23,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::Context;
+use crate::claims::{self, Mirrors};
 use crate::facts;
 use crate::leaving::{self, Why};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
@@ -32,6 +35,7 @@ const UNSCHEDULABLE: Duration = Duration::from_secs(60);
 /// Who has a say and gave no answer, or refused every node, is asked again after this long.
 const UNANSWERED: Duration = Duration::from_secs(5);
 const NAME: &str = "default-scheduler";
+const UNHELPFUL: &str = "Preemption is not helpful for scheduling.";
 
 struct Scheduler {
     client: Client,
@@ -40,6 +44,7 @@ struct Scheduler {
     nodes: Arc<Informer>,
     namespaces: Arc<Informer>,
     budgets: Arc<Informer>,
+    claims: Mirrors,
     extender: Arc<dyn Extender>,
     /// Held for a whole decision: what one pod gets, the next one's plugins see.
     turn: Mutex<()>,
@@ -61,6 +66,8 @@ struct Parked {
     priority: i32,
     /// A pod that comes to another place may make it fit.
     looks_at_neighbours: bool,
+    /// A volume may make it fit.
+    has_claims: bool,
 }
 
 /// What becomes of a pod.
@@ -68,6 +75,8 @@ enum Decision {
     /// It was given a node already.
     Given,
     Bind(String),
+    /// It is promised a node, for which its claims get their volumes first.
+    Reserve(Vec<Write>),
     /// It fits nowhere; perhaps others leave a node for it.
     Refuse(Refusal, Result<(String, Vec<Evicted>), Refused>),
     /// Somebody who has a say gives no answer.
@@ -77,11 +86,12 @@ enum Decision {
 /// Starts the scheduler.
 pub(crate) fn start(context: &Context, extender: Arc<dyn Extender>) {
     let of = |resource| context.informers.of(resource).cloned();
-    let (Some(pods), Some(nodes), Some(namespaces), Some(budgets)) = (
+    let (Some(pods), Some(nodes), Some(namespaces), Some(budgets), Some(claims)) = (
         of(&PODS),
         of(&NODES),
         of(&NAMESPACES),
         of(&POD_DISRUPTION_BUDGETS),
+        Mirrors::of(&context.informers),
     ) else {
         return;
     };
@@ -92,6 +102,7 @@ pub(crate) fn start(context: &Context, extender: Arc<dyn Extender>) {
         nodes,
         namespaces,
         budgets,
+        claims,
         extender,
         turn: Mutex::default(),
         ledger: Mutex::default(),
@@ -115,9 +126,13 @@ impl Scheduler {
         let (this, own) = (Arc::clone(self), queue.clone());
         self.nodes
             .on_change(move |change| this.node_changed(change, &own));
-        let (this, queue) = (Arc::clone(self), queue.clone());
+        let (this, own) = (Arc::clone(self), queue.clone());
         self.namespaces
-            .on_change(move |change| this.namespace_changed(change, &queue));
+            .on_change(move |change| this.namespace_changed(change, &own));
+        for mirror in self.claims.of_storage() {
+            let (this, own) = (Arc::clone(self), queue.clone());
+            mirror.on_change(move |_| this.unpark(&own, |parked| parked.has_claims));
+        }
     }
 
     fn pod_changed(&self, change: &Change, queue: &WorkQueue<Waiting>) {
@@ -196,8 +211,12 @@ impl Scheduler {
         let Some(pod) = pod.filter(|pod| is_ours(pod) && facts::node(pod).is_empty()) else {
             return Ok(Outcome::Done);
         };
+        self.claims.synced().await;
         match self.decide(&pod, waiting) {
             Decision::Given => return Ok(Outcome::Done),
+            Decision::Reserve(writes) => {
+                claims::execute(&self.client, writes).await?;
+            }
             Decision::Bind(node) => return self.bind(&pod, &node).await,
             Decision::Refuse(refusal, Ok((node, evicted))) => {
                 self.refuse(&pod, &refusal, Some(&node)).await?;
@@ -224,10 +243,11 @@ impl Scheduler {
         let parked = Parked {
             priority: waiting.priority,
             looks_at_neighbours: looks_at_neighbours(pod),
+            has_claims: osier_claims::claims(pod).next().is_some(),
         };
         self.parked.lock().insert(waiting.key.clone(), parked);
         let decision = self.look(pod);
-        if !matches!(decision, Decision::Refuse(..)) {
+        if !matches!(decision, Decision::Refuse(..) | Decision::Reserve(_)) {
             self.parked.lock().remove(&waiting.key);
         }
         decision
@@ -254,13 +274,20 @@ impl Scheduler {
         if self.ledger.lock().holds(pod.uid()) {
             return Decision::Given;
         }
-        let opinions = match self.opinions(pod) {
-            Ok(opinions) => opinions,
-            Err(refusal) => return Decision::Unanswered(refusal),
-        };
+        match osier_claims::reach(pod, &self.claims) {
+            Ok(reach) => self.ledger.lock().reaches(pod, reach),
+            Err(why) => return self.unreachable(pod, why),
+        }
+        match self.opinions(pod) {
+            Ok(opinions) => self.choose(pod, &opinions),
+            Err(refusal) => Decision::Unanswered(refusal),
+        }
+    }
+
+    fn choose(&self, pod: &Object, opinions: &Opinions) -> Decision {
         let mut ledger = self.ledger.lock();
-        let refusal = match ledger.choose(pod, &opinions) {
-            Ok(node) => return Decision::Bind(node),
+        let refusal = match ledger.choose(pod, opinions) {
+            Ok(node) => return self.reserve(&mut ledger, pod, node),
             Err(refusal) => refusal,
         };
         let budgets = self.budgets.list();
@@ -270,6 +297,32 @@ impl Scheduler {
             ledger.denominate(pod.uid());
         }
         Decision::Refuse(refusal, preempted)
+    }
+
+    /// No node will do as long as its claims are as they are.
+    fn unreachable(&self, pod: &Object, why: String) -> Decision {
+        let mut ledger = self.ledger.lock();
+        ledger.denominate(pod.uid());
+        let nodes = ledger.nodes();
+        let words = format!("0/{nodes} nodes are available: {nodes} {UNHELPFUL}");
+        Decision::Refuse(Refusal::everywhere(nodes, why), Err(Refused::No(words)))
+    }
+
+    /// A pod is bound when its claims have their volumes; until then its place is kept.
+    fn reserve(&self, ledger: &mut Ledger, pod: &Object, node: String) -> Decision {
+        let none = BTreeMap::new();
+        let site = Site {
+            name: &node,
+            labels: ledger.labels(&node).unwrap_or(&none),
+        };
+        match osier_claims::reserve(pod, site, &self.claims) {
+            Reserved::Ready => Decision::Bind(node),
+            Reserved::Waits(writes) => {
+                ledger.remove(pod.uid());
+                ledger.nominate(pod, &node);
+                Decision::Reserve(writes)
+            }
+        }
     }
 
     async fn bind(&self, pod: &Object, node: &str) -> Result<Outcome, ClientError> {

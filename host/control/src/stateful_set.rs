@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{PODS, STATEFUL_SETS};
+use osier_claims::Write;
 use osier_client::{CONTROLLER, Client, ClientError, Informer, WorkQueue};
 use osier_process::clock;
 use serde_json::{Value, json};
 
+use crate::claims::{self, Mirrors};
 use crate::history::{Histories, History, LABEL};
 use crate::owned::OwnedPods;
 use crate::pod_control::{Orders, PodControl};
 use crate::reconcile::{self, Key, Outcome};
-use crate::{Context, ownership, reporting};
+use crate::{Context, facts, ownership, reporting};
 use decide::{Plan, decide};
 use wanted::{Revisions, Wanted};
 
@@ -34,15 +36,17 @@ struct StatefulSets {
     pods: Arc<Informer>,
     owned: Arc<OwnedPods>,
     histories: Histories,
+    claims: Mirrors,
 }
 
 /// Starts the controller.
 pub(crate) fn start(context: &Context, owned: &Arc<OwnedPods>) {
     let informers = &context.informers;
-    let (Some(sets), Some(pods), Some(histories)) = (
+    let (Some(sets), Some(pods), Some(histories), Some(claims)) = (
         informers.of(&STATEFUL_SETS),
         informers.of(&PODS),
         Histories::new(context, &STATEFUL_SETS),
+        Mirrors::of(informers),
     ) else {
         return;
     };
@@ -53,6 +57,7 @@ pub(crate) fn start(context: &Context, owned: &Arc<OwnedPods>) {
         pods: Arc::clone(pods),
         owned: Arc::clone(owned),
         histories,
+        claims,
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
@@ -86,6 +91,7 @@ impl StatefulSets {
         self.sets.synced().await;
         self.pods.synced().await;
         self.histories.synced().await;
+        self.claims.synced().await;
         let Some(set) = self.sets.get(&key.namespace, &key.name) else {
             return Ok(Outcome::Done);
         };
@@ -103,6 +109,8 @@ impl StatefulSets {
         self.control.settle(&set, &plan.claim).await?;
         let managed = if fulfilled {
             let orders = orders(&set, &revisions, &plan);
+            let claims = self.claims_of(&wanted, &set, &plan);
+            claims::execute(&self.client, claims).await?;
             self.control.execute(&set, orders).await
         } else {
             Ok(())
@@ -113,6 +121,30 @@ impl StatefulSets {
         self.forget_history(&wanted, &history, (&revisions, &plan))
             .await?;
         Ok(plan.look_again.map_or(Outcome::Done, Outcome::Again))
+    }
+
+    /// The claims that new pods lack, and whose those of the others are.
+    fn claims_of(&self, wanted: &Wanted, set: &Object, plan: &Plan) -> Vec<Write> {
+        let new = plan.create.iter();
+        let mut writes: Vec<Write> = new
+            .flat_map(|new| osier_claims::wanted(set, new.ordinal, &self.claims))
+            .collect();
+        for pod in &plan.claim.mine {
+            if let Some(ordinal) = wanted.ordinal(pod.name()) {
+                let condemned = !wanted.has(ordinal);
+                writes.extend(self.claims_of_pod(set, (ordinal, pod), condemned));
+            }
+        }
+        writes
+    }
+
+    fn claims_of_pod(&self, set: &Object, of: (usize, &Object), condemned: bool) -> Vec<Write> {
+        let mut writes = osier_claims::owners(set, of, condemned, &self.claims);
+        // A claim that went while its pod was waiting comes again.
+        if facts::phase(of.1) == "Pending" && !condemned {
+            writes.extend(osier_claims::wanted(set, of.0, &self.claims));
+        }
+        writes
     }
 
     /// Takes away revisions that no pod is of.

@@ -27,6 +27,7 @@ mod outgoing;
 mod plane;
 mod pod;
 mod port_forward;
+mod reclaim;
 mod register;
 mod remote;
 mod served;

@@ -26,6 +26,7 @@ use crate::held;
 use crate::live::Live;
 use crate::mesh::{Mirrors, Publisher};
 use crate::pod::Shared;
+use crate::reclaim;
 use crate::register::Registrar;
 use crate::remote::Remote;
 use crate::served::Served;
@@ -225,6 +226,7 @@ fn run(
         Extensions::new(Room::of(shared), policy, gate, decides).run(),
     );
     let (resumed, is_resumed) = watch::channel(false);
+    reclaim::start(shared);
     let agent = run_pods(Arc::clone(shared), mirrors, (block, addressed), resumed);
     until_stopped(&shared.tasks, "agent", agent);
     [is_registered, is_routing, is_deciding, is_resumed]

@@ -1,4 +1,4 @@
-//! Volumes on the node's disk, one folder a pod uid and in it one a volume.
+//! Volumes on the node's disk, one folder a pod uid and in it one a volume; what claims keep has folders beside them.
 //!
 //! Files that follow objects are changed all at once, as kubelet does (its AtomicWriter): they lie in a folder named by
 //! their content, the link `..data` says which folder is meant, and each name in the volume is a link through it.
@@ -50,6 +50,8 @@ pub(crate) enum DiskError {
 #[derive(Debug)]
 pub(crate) struct Volumes {
     root: PathBuf,
+    /// What claims keep, by the name of their volume.
+    claims: PathBuf,
     /// What pods may mount of the machine.
     host_paths: Vec<PathBuf>,
     /// Files are published by one writer at a time: two containers may mount one volume.
@@ -60,6 +62,7 @@ impl Volumes {
     pub(crate) fn new(data_dir: &Path, host_paths: Vec<PathBuf>) -> Arc<Self> {
         Arc::new(Self {
             root: data_dir.join("volumes"),
+            claims: data_dir.join("claims"),
             host_paths,
             publishing: Mutex::new(()),
         })
@@ -72,10 +75,10 @@ impl Volumes {
     }
 
     fn mount(&self, uid: &str, mounted: &Mounted) -> Result<Mount, DiskError> {
-        let directory = self.root.join(uid).join(&mounted.volume);
+        let directory = self.place(uid, mounted);
         let made = match &mounted.content {
             Content::Host { path, make } => return self.host(mounted, Path::new(path), *make),
-            Content::Empty => folder(&directory),
+            Content::Empty | Content::Claim(_) => folder(&directory),
             Content::Files(files) => folder(&directory).and_then(|()| {
                 let _one = self.publishing.lock();
                 publish(&directory, files)
@@ -95,6 +98,14 @@ impl Volumes {
             });
         }
         opened(mounted, (&directory, Path::new("")), true)
+    }
+
+    /// Where a volume is that is kept here.
+    fn place(&self, uid: &str, mounted: &Mounted) -> PathBuf {
+        match &mounted.content {
+            Content::Claim(name) => self.claims.join(name),
+            _ => self.root.join(uid).join(&mounted.volume),
+        }
     }
 
     /// A directory of the machine, if it is in one that is allowed.
@@ -129,6 +140,14 @@ impl Volumes {
     /// Removes all that a pod has written. Blocks.
     pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
         match std::fs::remove_dir_all(self.root.join(uid)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what a claim has kept. Blocks.
+    pub(crate) fn remove_claim(&self, volume: &str) -> io::Result<()> {
+        match std::fs::remove_dir_all(self.claims.join(volume)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }

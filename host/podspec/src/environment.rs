@@ -8,13 +8,15 @@ use base64::engine::general_purpose::STANDARD;
 use osier_api::{Object, quantity};
 use serde_json::Value;
 
-/// The two kinds of objects that variables come from.
+/// The kinds of objects that variables and volumes come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceKind {
     /// A ConfigMap.
     ConfigMap,
     /// A Secret.
     Secret,
+    /// A PersistentVolumeClaim; what comes from it is in the volume that it has, which stands for it.
+    Claim,
 }
 
 /// What the containers of a pod refer to; an object that does not exist is missing here.
@@ -194,6 +196,15 @@ pub(crate) fn downward(pod: &Object, item: &Value, place: &Place) -> Result<Stri
 
 /// `$(NAME)` becomes the variable's value if there is one, `$$` becomes `$`.
 fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
+    expand_noting(text, variables, &mut None)
+}
+
+/// The same; the last name that no variable has is noted.
+pub(crate) fn expand_noting(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+    missing: &mut Option<String>,
+) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -208,7 +219,10 @@ fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
         {
             match variables.get(name) {
                 Some(value) => out.push_str(value),
-                None => out.extend(["$(", name, ")"]),
+                None => {
+                    *missing = Some(name.to_owned());
+                    out.extend(["$(", name, ")"]);
+                }
             }
             rest = after;
         } else {
@@ -400,14 +414,16 @@ impl SourceKind {
         match self {
             Self::ConfigMap => "configmap",
             Self::Secret => "secret",
+            Self::Claim => "persistentvolumeclaim",
         }
     }
 
-    /// `ConfigMap` or `Secret`.
+    /// `ConfigMap`, `Secret` or `PersistentVolumeClaim`.
     pub fn title(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
+            Self::Claim => "PersistentVolumeClaim",
         }
     }
 }

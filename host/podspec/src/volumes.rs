@@ -1,5 +1,7 @@
 //! The volumes of a pod: what each holds, by its spec and what it refers to.
 
+mod claimed;
+mod part;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +15,7 @@ use serde_json::Value;
 
 use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
 use crate::wish::{Tokens, Wish};
+use part::Variables;
 
 /// Files by their path in the volume.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -31,6 +34,8 @@ pub enum Content {
         /// It is made if it is not there.
         make: bool,
     },
+    /// What a claim keeps on the node's disk, by the name of its volume.
+    Claim(String),
 }
 
 /// A volume as one container sees it.
@@ -56,7 +61,7 @@ pub enum VolumeError {
     NoObject {
         /// The volume.
         volume: String,
-        /// `ConfigMap` or `Secret`.
+        /// `ConfigMap`, `Secret` or `PersistentVolumeClaim`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -85,7 +90,7 @@ pub enum VolumeError {
     },
     /// A kind of volume that is not known here.
     #[error(
-        "volume {volume:?}: {kind} cannot be mounted in this version; use emptyDir, hostPath, configMap, secret, downwardAPI or projected"
+        "volume {volume:?}: {kind} cannot be mounted in this version; use emptyDir, hostPath, persistentVolumeClaim, configMap, secret, downwardAPI or projected"
     )]
     Kind {
         /// The volume.
@@ -100,6 +105,28 @@ pub enum VolumeError {
         volume: String,
         /// What it is.
         what: &'static str,
+    },
+    /// A claim's volume that is not for this node.
+    #[error(
+        "volume {volume:?}: the claim {claim:?} has a volume on the node {node:?}, and the pod runs elsewhere; leave `nodeName` to the scheduler"
+    )]
+    Elsewhere {
+        /// The volume.
+        volume: String,
+        /// The claim.
+        claim: String,
+        /// Whose disk has it.
+        node: String,
+    },
+    /// A variable in a path that the container has not.
+    #[error(
+        "volume {volume:?}: subPathExpr: missing value for {variable:?}; give the container such an `env`"
+    )]
+    Variable {
+        /// The volume.
+        volume: String,
+        /// Its name.
+        variable: String,
     },
     /// A directory of the node that is none.
     #[error(
@@ -136,7 +163,14 @@ pub enum VolumeError {
 pub fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKind, String)> {
     let mounts = list(&container["volumeMounts"]);
     let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    mounted.flat_map(parts).filter_map(reference).collect()
+    let mounted: Vec<&Value> = mounted.collect();
+    let files = mounted
+        .iter()
+        .copied()
+        .flat_map(parts)
+        .filter_map(reference);
+    let claims = mounted.iter().copied().filter_map(claimed::reference);
+    files.chain(claims).collect()
 }
 
 /// The tokens that the volumes of a container hold.
@@ -178,8 +212,9 @@ pub fn mounts(
         tokens,
         place,
     };
+    let variables = part::variables((pod, container), sources, place)?;
     list(&container["volumeMounts"])
-        .map(|mount| scope.mounted(mount))
+        .map(|mount| scope.mounted(mount, &variables))
         .collect()
 }
 
@@ -251,16 +286,19 @@ struct Scope<'a> {
 }
 
 impl Scope<'_> {
-    fn mounted(&self, mount: &Value) -> Result<Mounted, VolumeError> {
+    fn mounted(&self, mount: &Value, variables: &Variables) -> Result<Mounted, VolumeError> {
         let name = mount["name"].as_str().unwrap_or_default();
         let content = self.content(name)?;
         let written = !matches!(content, Content::Files(_));
-        let part = part_of(name, mount, written)?;
+        let part = part::of(name, mount, (written, variables))?;
+        let claim =
+            volume(self.pod, name).map_or(&Value::Null, |one| &one["persistentVolumeClaim"]);
+        let read = claimed::is_read_only(claim, self.sources) || mount["readOnly"] == true;
         Ok(Mounted {
             volume: name.to_owned(),
             within: part,
             path: mount["mountPath"].as_str().unwrap_or_default().to_owned(),
-            read_only: !written || mount["readOnly"] == true,
+            read_only: !written || read,
             content,
         })
     }
@@ -272,6 +310,9 @@ impl Scope<'_> {
         }
         if volume["hostPath"].is_object() {
             return host(name, &volume["hostPath"]);
+        }
+        if volume["persistentVolumeClaim"].is_object() {
+            return claimed::content((name, volume), self.pod, self.sources);
         }
         self.mountable(name, volume)?;
         let mut files = Files::new();
@@ -369,29 +410,6 @@ impl Scope<'_> {
         }
         Ok(())
     }
-}
-
-/// The directory in a volume that a mount asks for.
-fn part_of(volume: &str, mount: &Value, written: bool) -> Result<String, VolumeError> {
-    let text = |field: &str| mount[field].as_str().unwrap_or_default();
-    let refuse = |what| {
-        let volume = volume.to_owned();
-        Err(VolumeError::SubPath { volume, what })
-    };
-    let part = text("subPath");
-    if !text("subPathExpr").is_empty() {
-        return refuse("a subPathExpr is not expanded in this version");
-    }
-    if !part.is_empty() && !written {
-        return refuse(
-            "files of objects are mounted all together, because they change all at once",
-        );
-    }
-    if !part.is_empty() && !within(part) {
-        let (volume, path) = (volume.to_owned(), part.to_owned());
-        return Err(VolumeError::Path { volume, path });
-    }
-    Ok(part.to_owned())
 }
 
 fn host(volume: &str, source: &Value) -> Result<Content, VolumeError> {

@@ -1,6 +1,6 @@
 //! What every node carries, kept by increments: a decision costs one look at each node, whatever the number of pods. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use osier_api::Object;
 
@@ -8,6 +8,7 @@ use crate::ask::Ask;
 use crate::demand::Demand;
 use crate::neighbours::Neighbours;
 use crate::opinion::{Candidate, Opinions};
+use crate::reach::Reach;
 use crate::refusal::{Reason, Reasons, Refusal, Tally, one};
 use crate::room::Room;
 use crate::score;
@@ -29,6 +30,8 @@ pub struct Ledger {
     pub(crate) topologies: Topologies,
     /// By uid of the pod.
     pub(crate) nominated: HashMap<String, Nomination>,
+    /// Where the volumes of pods without a node can be had, by uid of the pod.
+    pub(crate) reaches: HashMap<String, Reach>,
 }
 
 impl Ledger {
@@ -65,15 +68,37 @@ impl Ledger {
         self.world.namespaces.remove(name);
     }
 
+    /// From where the volumes of a pod that waits can be had, as of now.
+    pub fn reaches(&mut self, pod: &Object, reach: Reach) {
+        if reach == Reach::default() {
+            self.reaches.remove(pod.uid());
+        } else {
+            self.reaches.insert(pod.uid().to_owned(), reach);
+        }
+    }
+
+    /// How many nodes there are.
+    pub fn nodes(&self) -> usize {
+        self.world.known().count()
+    }
+
+    /// The labels of a node.
+    pub fn labels(&self, node: &str) -> Option<&BTreeMap<String, String>> {
+        let room = self.world.rooms.get(self.world.number(node)?)?;
+        Some(&room.labels)
+    }
+
     /// A pod stands on a node, by our decision or anybody's.
     pub fn place(&mut self, pod: &Object, node: &str) {
         self.nominated.remove(pod.uid());
+        self.reaches.remove(pod.uid());
         self.world.place(pod, node);
     }
 
     /// A pod is gone, finished, or was not bound after all; true if it had a place, or was promised one.
     pub fn remove(&mut self, uid: &str) -> bool {
         let promised = self.nominated.remove(uid).is_some();
+        self.reaches.remove(uid);
         self.world.remove(uid) || promised
     }
 
@@ -152,7 +177,12 @@ impl Ledger {
         let number = self.world.number(&nomination.node)?;
         let room = self.world.rooms.get(number).filter(|room| room.known)?;
         let reserved = self.reserved(ask);
-        let refused = refuse(ask, neighbours, (number, room), &reserved);
+        let refused = refuse(
+            (ask, self.reach(ask)),
+            neighbours,
+            (number, room),
+            &reserved,
+        );
         let free = refused.is_none() && opinions.refuse(&room.name).is_none();
         free.then_some(number)
     }
@@ -167,7 +197,12 @@ impl Ledger {
         let reserved = self.reserved(ask);
         let (mut fitting, mut tally) = (Vec::new(), Tally::default());
         for (number, room) in self.world.known() {
-            let own = refuse(ask, neighbours, (number, room), &reserved);
+            let own = refuse(
+                (ask, self.reach(ask)),
+                neighbours,
+                (number, room),
+                &reserved,
+            );
             let others = || {
                 opinions
                     .refuse(&room.name)
@@ -182,6 +217,11 @@ impl Ledger {
             return Err(tally.refusal());
         }
         Ok(fitting)
+    }
+
+    /// From where the volumes of a pod can be had, if it has any.
+    pub(crate) fn reach(&self, ask: &Ask<'_>) -> Option<&Reach> {
+        self.reaches.get(ask.uid)
     }
 
     /// What is kept on nodes for other pods that are as important at least.
@@ -202,7 +242,7 @@ impl Ledger {
 
 /// Why a pod cannot run on a node; `None` if it can.
 pub(crate) fn refuse<'a>(
-    ask: &Ask<'_>,
+    (ask, reach): (&Ask<'_>, Option<&Reach>),
     neighbours: &Neighbours,
     (number, room): (usize, &'a Room),
     reserved: &HashMap<usize, Demand>,
@@ -212,5 +252,7 @@ pub(crate) fn refuse<'a>(
         false => reserved.get(&number).copied().unwrap_or_default(),
     };
     let own = room.refuses(ask, kept);
-    own.or_else(|| neighbours.refuse(number).map(one))
+    let volumes = || reach?.refuses(room.site()).map(one);
+    let near = || neighbours.refuse(number).map(one);
+    own.or_else(volumes).or_else(near)
 }

@@ -21,8 +21,15 @@ pub fn admits(spec: &Value, site: Site<'_>) -> bool {
     if !pairs.all(|(key, value)| label(key) == value.as_str()) {
         return false;
     }
-    let required =
-        &spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let affinity = &spec["affinity"]["nodeAffinity"];
+    selects(
+        &affinity["requiredDuringSchedulingIgnoredDuringExecution"],
+        site,
+    )
+}
+
+/// A required node selector selects the node: one of its terms matches; one that is not there selects all.
+pub fn selects(required: &Value, site: Site<'_>) -> bool {
     let terms = required["nodeSelectorTerms"].as_array();
     terms.is_none_or(|terms| terms.iter().any(|term| matches(term, site)))
 }

@@ -141,7 +141,12 @@ impl Ledger {
         let reserved = self.reserved(ask);
         let known = self.world.known();
         let helps = |(number, room)| {
-            let reasons = refuse(ask, &neighbours, (number, room), &reserved)?;
+            let reasons = refuse(
+                (ask, self.reach(ask)),
+                &neighbours,
+                (number, room),
+                &reserved,
+            )?;
             let mut reasons = reasons.into_iter().flatten();
             reasons.all(Reason::yields_to_preemption).then_some(number)
         };
@@ -234,7 +239,15 @@ impl Ledger {
         let neighbours = Neighbours::of(ask, &self.world, &mut self.topologies);
         let reserved = self.reserved(ask);
         let room = self.world.rooms.get(number).filter(|room| room.known);
-        room.is_some_and(|room| refuse(ask, &neighbours, (number, room), &reserved).is_none())
+        room.is_some_and(|room| {
+            refuse(
+                (ask, self.reach(ask)),
+                &neighbours,
+                (number, room),
+                &reserved,
+            )
+            .is_none()
+        })
     }
 
     fn evicted(&self, uid: &Arc<str>) -> Option<Evicted> {

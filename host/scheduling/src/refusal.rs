@@ -32,6 +32,10 @@ pub(crate) enum Reason<'a> {
     AntiAffinity,
     /// It is near pods that do not want to be near this one.
     Guarded,
+    /// A volume of the pod cannot be had from there.
+    VolumeAffinity,
+    /// A claim of the pod gets no volume there.
+    NoVolume,
     /// Somebody who has a say does not want the pod there.
     Opinion(&'a str),
 }
@@ -63,12 +67,8 @@ impl fmt::Display for Reason<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unschedulable => "node(s) were unschedulable",
-            Self::Taint(taint) => {
-                return write!(
-                    f,
-                    "node(s) had untolerated taint {{{}: {}}}",
-                    taint.key, taint.value
-                );
+            Self::Taint(Taint { key, value, .. }) => {
+                return write!(f, "node(s) had untolerated taint {{{key}: {value}}}");
             }
             Self::NotReady => "node(s) were not ready",
             Self::NodeAffinity => "node(s) didn't match Pod's node affinity/selector",
@@ -82,6 +82,8 @@ impl fmt::Display for Reason<'_> {
             Self::Affinity => "node(s) didn't match pod affinity rules",
             Self::AntiAffinity => "node(s) didn't match pod anti-affinity rules",
             Self::Guarded => "node(s) didn't satisfy existing pods anti-affinity rules",
+            Self::VolumeAffinity => "node(s) didn't match PersistentVolume's node affinity",
+            Self::NoVolume => "node(s) didn't find available persistent volumes to bind",
             Self::Opinion(why) => why,
         })
     }
@@ -127,11 +129,26 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// `0/3 nodes are available: 1 this, 2 that.`
+impl Refusal {
+    /// Why a pod fits none of so many nodes, whatever they are like.
+    #[must_use]
+    pub fn everywhere(nodes: usize, why: String) -> Self {
+        Self {
+            nodes,
+            reasons: [(why, 0)].into(),
+            preemption: String::new(),
+        }
+    }
+}
+
+/// `0/3 nodes are available: 1 this, 2 that.` A reason that concerns no node has no number.
 pub(crate) fn sentence(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
     let mut words: Vec<String> = reasons
         .iter()
-        .map(|(reason, count)| format!("{count} {reason}"))
+        .map(|(reason, count)| match count {
+            0 => reason.clone(),
+            count => format!("{count} {reason}"),
+        })
         .collect();
     words.sort();
     format!("0/{nodes} nodes are available: {}.", words.join(", "))
@@ -170,6 +187,8 @@ mod tests {
         "not eligible due to preemptionPolicy=Never.".clone_into(&mut refusal.preemption);
         let more = format!("{words} preemption: not eligible due to preemptionPolicy=Never.");
         assert_eq!(refusal.to_string(), more);
+        let none = Refusal::everywhere(2, "it waits".to_owned()).to_string();
+        assert_eq!(none, "0/2 nodes are available: it waits.");
         assert_eq!(
             Refusal::default().to_string(),
             "no nodes available to schedule pods"

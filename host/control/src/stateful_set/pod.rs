@@ -1,4 +1,4 @@
-//! A pod with its place: the name, host name and labels that its number gives it. Pure.
+//! A pod with its place: the name, host name, labels and claims that its number gives it. Pure.
 
 use osier_api::Object;
 
@@ -22,5 +22,6 @@ pub(super) fn pod(set: &Object, revision: &Object, ordinal: usize) -> Object {
     if !service.is_empty() {
         pod.set(&["spec", "subdomain"], service.into());
     }
+    osier_claims::mount(&mut pod, set, ordinal);
     pod
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use osier_api::Object;
-use osier_api::resources::{CONFIG_MAPS, SECRETS};
-use osier_client::Reference;
+use osier_api::resources::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, SECRETS};
+use osier_client::{ClientError, Reference};
 use osier_engine::{Container, Mount, Stdin, Workload};
 use osier_podspec::{self as podspec, Limits, Place, Slot, SourceKind, Sources, Tokens, volumes};
 use serde_json::Value;
@@ -145,17 +145,41 @@ async fn sources(shared: &Shared, pod: &Object, container: &Value) -> Result<Sou
     let mut referenced = podspec::references(container);
     referenced.extend(volumes::references(pod, container));
     for (kind, name) in referenced {
-        let resource = match kind {
-            SourceKind::ConfigMap => &CONFIG_MAPS,
-            SourceKind::Secret => &SECRETS,
+        let get = |resource| shared.client.get(resource, pod.namespace(), &name);
+        let object = match kind {
+            SourceKind::ConfigMap => get(&CONFIG_MAPS).await,
+            SourceKind::Secret => get(&SECRETS).await,
+            SourceKind::Claim => match get(&PERSISTENT_VOLUME_CLAIMS).await {
+                Ok(claim) => volume_of(shared, &claim).await?,
+                Err(error) => Err(error),
+            },
         };
-        match shared.client.get(resource, pod.namespace(), &name).await {
+        match object {
             Ok(object) => drop(found.insert((kind, name), object)),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(Refusal::config(error)),
         }
     }
     Ok(found)
+}
+
+/// The volume that a claim has. Both must say so: a volume may be another's by now.
+async fn volume_of(
+    shared: &Shared,
+    claim: &Object,
+) -> Result<Result<Object, ClientError>, Refusal> {
+    let volume = claim.text(&["spec", "volumeName"]);
+    let unbound = || {
+        let name = claim.full_name();
+        Refusal::config(format!("error processing PVC {name}: PVC is not bound"))
+    };
+    if volume.is_empty() {
+        return Err(unbound());
+    }
+    match shared.client.get(&PERSISTENT_VOLUMES, "", volume).await {
+        Ok(found) if found.text(&["spec", "claimRef", "uid"]) != claim.uid() => Err(unbound()),
+        other => Ok(other),
+    }
 }
 
 /// The tokens that a container's volumes hold.

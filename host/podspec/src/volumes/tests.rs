@@ -47,7 +47,7 @@ fn read(volume: Value) -> Result<Vec<Mounted>, VolumeError> {
 fn files(volume: Value) -> Vec<(String, Vec<u8>)> {
     match read(volume).unwrap().remove(0).content {
         Content::Files(files) => files.into_iter().collect(),
-        Content::Empty | Content::Host { .. } => Vec::new(),
+        Content::Empty | Content::Host { .. } | Content::Claim(_) => Vec::new(),
     }
 }
 
@@ -140,7 +140,8 @@ fn only_an_empty_directory_is_written() {
 
 #[test]
 fn a_part_of_a_volume_is_mounted_if_it_is_a_directory_that_stays() {
-    let mount = |part: &str, written| part_of("v", &json!({"subPath": part}), written);
+    let none = Variables::new();
+    let mount = |path: &str, written| part::of("v", &json!({"subPath": path}), (written, &none));
     assert_eq!(mount("a/b", true).unwrap(), "a/b");
     assert_eq!(mount("", false).unwrap(), "");
     for bad in ["../x", "/x", "..data"] {
@@ -159,6 +160,86 @@ fn a_part_of_a_volume_is_mounted_if_it_is_a_directory_that_stays() {
         Content::Host { path, make: true }
     );
     assert!(host("Socket").is_err());
+}
+
+#[test]
+fn the_path_of_a_part_may_have_variables_that_are_there() {
+    let pod = pod(json!({"name": "v", "emptyDir": {}}));
+    let place = Place {
+        pod_ip: Ipv4Addr::LOCALHOST,
+        host_ip: String::new(),
+        allocatable_cpu: 1,
+        allocatable_memory: 1,
+    };
+    let mounted = |expression: &str, value: &str| {
+        let env = json!([{"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "DAY", "value": value}]);
+        let mount = json!({"name": "v", "mountPath": "/v", "subPathExpr": expression});
+        let container = json!({"name": "main", "env": env, "volumeMounts": [mount]});
+        let given = (&Sources::new(), &Tokens::new());
+        mounts(&pod, &container, given, &place).map(|mut all| all.remove(0).within)
+    };
+    assert_eq!(mounted("$(WHO)/$(DAY)", "monday").unwrap(), "web/monday");
+    assert_eq!(mounted("a$$b", "").unwrap(), "a$b");
+    let told = mounted("$(WHO)/$(NIGHT)", "x").unwrap_err().to_string();
+    assert!(told.contains("missing value for \"NIGHT\""), "{told}");
+    for out in ["../x", "/etc", ".."] {
+        let told = mounted("$(DAY)", out).unwrap_err().to_string();
+        assert!(told.contains("is not a path in a volume"), "{out}: {told}");
+    }
+}
+
+#[test]
+fn a_claim_is_where_its_volume_is() {
+    let mut pod = pod(json!({"name": "v", "persistentVolumeClaim": {"claimName": "data"}}));
+    pod.set(&["spec", "nodeName"], "a".into());
+    let place = Place {
+        pod_ip: Ipv4Addr::LOCALHOST,
+        host_ip: String::new(),
+        allocatable_cpu: 1,
+        allocatable_memory: 1,
+    };
+    let container = json!({"name": "main", "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+    let key = (SourceKind::Claim, "data".to_owned());
+    assert_eq!(references(&pod, &container), [key.clone()].into());
+    let mounted = |spec: Option<Value>| {
+        let volume = |spec| object(json!({"metadata": {"name": "pv"}, "spec": spec}));
+        let sources: Sources = spec
+            .map(|spec| (key.clone(), volume(spec)))
+            .into_iter()
+            .collect();
+        let mounted = mounts(&pod, &container, (&sources, &Tokens::new()), &place);
+        mounted
+            .map(|mut all| all.remove(0))
+            .map_err(|error| error.to_string())
+    };
+    let ours = |node: &str, mode: &str| {
+        json!({"csi": osier_api::local_volume::source("pv"), "accessModes": [mode],
+            "nodeAffinity": osier_api::local_volume::affinity(node)})
+    };
+    let here = mounted(Some(ours("a", "ReadWriteOnce"))).unwrap();
+    assert_eq!(
+        (here.content, here.read_only),
+        (Content::Claim("pv".to_owned()), false)
+    );
+    assert!(mounted(Some(ours("a", "ReadOnlyMany"))).unwrap().read_only);
+    assert!(
+        mounted(Some(ours("b", "ReadWriteOnce")))
+            .unwrap_err()
+            .contains("on the node \"b\"")
+    );
+    let path = "/d".to_owned();
+    let local = mounted(Some(json!({"local": {"path": "/d"}}))).unwrap();
+    assert_eq!(local.content, Content::Host { path, make: false });
+    assert!(
+        mounted(Some(json!({"nfs": {}})))
+            .unwrap_err()
+            .contains("cannot be mounted")
+    );
+    let told = mounted(None).unwrap_err();
+    assert!(
+        told.contains("PersistentVolumeClaim \"data\" not found"),
+        "{told}"
+    );
 }
 
 #[test]
