@@ -7,9 +7,12 @@ use crate::{CallError, Container, Exit, Usage, trap};
 use osier_process::CancellationToken;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use wasmtime::Store;
+use wasmtime::{PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::p2::bindings::CommandPre;
+use wasmtime_wasi::p2::bindings::{Command, CommandPre};
+
+/// Why a program does not start where the pool is full: each has an instance for as long as it runs.
+const FULL: &str = "the node has no room for another instance: stop other programs, join a node, or raise maxPods (and vm.max_map_count, if the node says at its start that this is too low)";
 
 /// A container that runs `wasi:cli/run`. Clones share the run.
 #[derive(Clone)]
@@ -43,9 +46,9 @@ impl CommandContainer {
             Ok(made) => made,
             Err(error) => return unmade(&error),
         };
-        let pre = self.0.pre.clone();
+        let inner = Arc::clone(&self.0);
         let run = async move {
-            let ended = match pre.instantiate_async(&mut store).await {
+            let ended = match inner.instance(&mut store).await {
                 Ok(command) => command.wasi_cli_run().call_run(&mut store).await,
                 Err(error) => Err(error),
             };
@@ -83,6 +86,19 @@ impl CommandContainer {
     }
 }
 
+impl Inner {
+    /// Instances that serve nobody give way to a program.
+    async fn instance(&self, store: &mut Store<Guest>) -> wasmtime::Result<Command> {
+        match self.pre.instantiate_async(&mut *store).await {
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => {
+                self.core.reaper().cool_all();
+                self.pre.instantiate_async(store).await
+            }
+            made => made,
+        }
+    }
+}
+
 /// The end of a run that did not begin.
 pub(crate) fn unmade(error: &wasmtime::Error) -> Exit {
     Exit::Trap {
@@ -104,6 +120,10 @@ pub(crate) fn exit(
     };
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Exit::Code(exit.0);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        let (reason, backtrace) = (FULL.to_owned(), String::new());
+        return Exit::Trap { reason, backtrace };
     }
     ledger.traps.fetch_add(1, Ordering::Relaxed);
     match trap::classify(&error, &store.data().memory) {

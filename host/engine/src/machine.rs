@@ -29,11 +29,17 @@ impl Pool {
     /// As much of `wanted` as the machine allows.
     pub(crate) fn fitting(wanted: u32, stacks: bool) -> Self {
         let instances = fit(wanted, max_map_count());
-        if instances < wanted {
+        if instances < wanted.min(MOST_INSTANCES) {
             tracing::warn!(
                 wanted,
                 instances,
                 "fewer instances than asked for: vm.max_map_count is too low; raise it with `sysctl vm.max_map_count=1048576`"
+            );
+        } else if instances < wanted {
+            tracing::info!(
+                wanted,
+                instances,
+                "fewer instances than asked for: the address space of a process holds no more; services share them, programs have one each"
             );
         }
         Self { instances, stacks }

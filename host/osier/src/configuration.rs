@@ -162,7 +162,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         log: up.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
         drain_seconds: faults.within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600),
-        max_pods: faults.within("maxPods", file.max_pods.unwrap_or(1100), 1..=10_000),
+        max_pods: faults.within("maxPods", file.max_pods.unwrap_or(1100), 1..=50_000),
         store_history: faults.within(
             "storeHistory",
             file.store_history.unwrap_or(10_000),

@@ -1,9 +1,13 @@
 //! Programs that run once.
 
-use crate::guests::{COMMAND, HTTP, Paper, container, engine, eventually, serve, workload};
-use osier_engine::{
-    Account, CommandContainer, ComponentError, Console, Container, Exit, Program, Stdin,
+use crate::guests::{
+    COMMAND, HTTP, Paper, container, engine, eventually, serve, text, wasm, workload,
 };
+use osier_engine::{
+    Account, CommandContainer, ComponentError, Console, Container, Engine, Exit, Program, Settings,
+    Stdin,
+};
+use osier_process::Tasks;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -263,4 +267,56 @@ async fn a_program_beside_a_container_has_streams_of_its_own_and_shares_its_memo
     );
     let (exit, _) = beside(COMMAND, (arguments(&["x", "bomb"]), &account), Program::Run).await;
     assert_eq!(exit, Exit::OutOfMemory);
+}
+
+#[tokio::test]
+async fn a_full_engine_says_so_and_what_serves_nobody_gives_way() {
+    const MOST: usize = 20;
+    let dir = tempfile::tempdir().unwrap();
+    let small = Engine::start(Settings {
+        max_instances: u32::try_from(MOST).unwrap(),
+        ..Settings::new(dir.path(), Tasks::new())
+    })
+    .unwrap();
+    let http = small
+        .workload(&wasm(HTTP))
+        .unwrap()
+        .http(container())
+        .unwrap();
+    text(&http, "/hello").await;
+    let program = small.workload(&wasm(COMMAND)).unwrap();
+    let sleeper = || {
+        let args = ["program", "sleep"].map(str::to_owned).to_vec();
+        program
+            .command(Container {
+                args,
+                ..container()
+            })
+            .unwrap()
+    };
+    let sleepers: Vec<CommandContainer> = (0..MOST).map(|_| sleeper()).collect();
+    let runs = sleepers.iter().map(|one| {
+        let one = one.clone();
+        tokio::spawn(async move { one.run().await })
+    });
+    let runs: Vec<_> = runs.collect();
+    let running = || {
+        sleepers
+            .iter()
+            .map(|one| one.usage().instances)
+            .sum::<u32>()
+    };
+    eventually("all have an instance", || running() == 20).await;
+    let Exit::Trap { reason, .. } = sleeper().run().await else {
+        panic!("there was room for one more")
+    };
+    assert!(reason.contains("no room for another instance"), "{reason}");
+    assert!(
+        runs.iter().all(|run| !run.is_finished()),
+        "the others go on"
+    );
+    sleepers[0].kill();
+    eventually("one has left", || runs[0].is_finished()).await;
+    text(&http, "/hello").await;
+    sleepers.iter().for_each(CommandContainer::kill);
 }
