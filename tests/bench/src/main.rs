@@ -4,7 +4,10 @@
 //! for the load, and with all cores for both.
 
 mod api;
+mod binds;
+mod containers;
 mod cores;
+mod density;
 mod h2load;
 mod peer;
 mod pods;
@@ -49,6 +52,12 @@ struct Bench {
     /// Stored pods whose memory is measured.
     #[arg(long, default_value_t = 150_000)]
     objects: usize,
+    /// Pods that live on one node at the same time.
+    #[arg(long, default_value_t = 10_000)]
+    live_pods: usize,
+    /// Simulated nodes among which pods are placed.
+    #[arg(long, default_value_t = 5_000)]
+    nodes: usize,
     /// Where the figures go as JSON.
     #[arg(long, default_value = "target/bench.json")]
     json: PathBuf,
@@ -67,6 +76,12 @@ enum Part {
     Proxy,
     /// The API server: writes, reads, watches, memory.
     Api,
+    /// Live pods on one node, each asked once.
+    Density,
+    /// The scheduler among thousands of nodes.
+    Binds,
+    /// Containers by crun, for comparison.
+    Containers,
     /// Plugins: the cost of a call, memory, bad neighbours, swaps.
     Policy,
 }
@@ -100,8 +115,23 @@ impl Bench {
         if self.wants(Part::Policy) {
             figures.insert("policy".into(), policy::measure(self).await?);
         }
+        self.crowds(&mut figures).await?;
         std::fs::write(&self.json, format!("{:#}\n", Value::Object(figures)))?;
         println!("\n  as JSON: {}", self.json.display());
+        Ok(())
+    }
+
+    /// What many pods and nodes cost, and what containers cost instead.
+    async fn crowds(&self, figures: &mut Map<String, Value>) -> Result<()> {
+        if self.wants(Part::Density) {
+            figures.insert("density".into(), density::measure(self).await?);
+        }
+        if self.wants(Part::Binds) {
+            figures.insert("binds".into(), binds::measure(self).await?);
+        }
+        if self.wants(Part::Containers) {
+            figures.insert("containers".into(), containers::measure(self).await?);
+        }
         Ok(())
     }
 

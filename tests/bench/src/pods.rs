@@ -76,18 +76,7 @@ pub(crate) async fn idle(node: &Node, count: usize) -> Result<Value> {
     let before = resident(node.pid()?)?;
     let began = Instant::now();
     objects::merge(node, CONTROLLER, &json!({"spec": {"replicas": count}})).await?;
-    until(
-        &format!("{count} ready pods"),
-        Duration::from_secs(300),
-        || async {
-            let controller = objects::get(node, CONTROLLER).await?;
-            Ok(
-                (controller["status"]["readyReplicas"].as_u64() == Some(count as u64))
-                    .then_some(()),
-            )
-        },
-    )
-    .await?;
+    until_ready(node, CONTROLLER, count).await?;
     let took = began.elapsed().as_secs_f64();
     let each = |now: u64| now.saturating_sub(before) as f64 / count as f64;
     let at_once = each(resident(node.pid()?)?);
@@ -101,4 +90,15 @@ pub(crate) async fn idle(node: &Node, count: usize) -> Result<Value> {
     Ok(
         json!({"pods": count, "kib_each": idle, "kib_each_warm": warm, "kib_each_at_ready": at_once, "ready_after_s": took}),
     )
+}
+
+/// Waits until a controller has so many ready pods.
+pub(crate) async fn until_ready(node: &Node, controller: &str, count: usize) -> Result<()> {
+    let limit = Duration::from_secs(300).max(Duration::from_millis(30) * u32::try_from(count)?);
+    let ready = || async {
+        let controller = objects::get(node, controller).await?;
+        let ready = controller["status"]["readyReplicas"].as_u64();
+        Ok((ready == Some(count as u64)).then_some(()))
+    };
+    until(&format!("{count} ready pods"), limit, ready).await
 }

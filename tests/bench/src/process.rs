@@ -13,6 +13,12 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
     family(pid).into_iter().map(resident_alone).sum()
 }
 
+/// How many memory maps a process has.
+pub(crate) fn maps(pid: u32) -> Result<usize> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    Ok(text.lines().count())
+}
+
 /// The process and those that it started: nginx works in a child.
 fn family(pid: u32) -> Vec<u32> {
     let mut all = vec![pid];

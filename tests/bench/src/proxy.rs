@@ -18,6 +18,7 @@ use osier_identity::Authority;
 use osier_tests::tls::{Client, certificate};
 use osier_tests::{http, until};
 use peers::Peer;
+pub(crate) use peers::bare;
 use program::{Ports, Running};
 use serde_json::{Map, Value};
 use std::path::PathBuf;

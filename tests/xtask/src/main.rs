@@ -60,10 +60,26 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         rounds: u64,
         /// Only these parts, separated by commas.
-        #[arg(long, value_delimiter = ',', value_parser = ["hello", "hop", "pods", "proxy", "policy", "api"])]
+        #[arg(long, value_delimiter = ',', value_parser = PARTS)]
         only: Vec<String>,
+        /// Pods that live on one node at the same time, for `density`.
+        #[arg(long, default_value_t = 10_000)]
+        live_pods: u64,
     },
 }
+
+/// What the benchmark measures.
+const PARTS: [&str; 9] = [
+    "hello",
+    "hop",
+    "pods",
+    "proxy",
+    "policy",
+    "api",
+    "density",
+    "binds",
+    "containers",
+];
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
@@ -75,7 +91,8 @@ fn main() -> ExitCode {
             connections,
             rounds,
             only,
-        } => run::bench((seconds, rounds), &connections, &only),
+            live_pods,
+        } => run::bench((seconds, rounds, live_pods), &connections, &only),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -45,12 +45,13 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
 
 /// Builds for release, then measures; `only` names the parts, all of them if it is empty.
 pub(crate) fn bench(
-    (seconds, rounds): (u64, u64),
+    (seconds, rounds, live_pods): (u64, u64, u64),
     connections: &str,
     only: &[String],
 ) -> Result<()> {
     build::run(true, false)?;
-    if only.is_empty() || only.iter().any(|part| part == "proxy") {
+    let compares = |part: &String| ["proxy", "containers"].contains(&part.as_str());
+    if only.is_empty() || only.iter().any(compares) {
         println!("== the bare proxy and the backend of the comparison, with optimisations");
         succeed(
             cargo()
@@ -65,6 +66,7 @@ pub(crate) fn bench(
     command.args(["--seconds", &seconds.to_string()]);
     command.args(["--rounds", &rounds.to_string()]);
     command.args(["--connections", connections]);
+    command.args(["--live-pods", &live_pods.to_string()]);
     if !only.is_empty() {
         command.args(["--only", &only.join(",")]);
     }

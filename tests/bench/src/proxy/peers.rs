@@ -131,7 +131,7 @@ impl Peer {
 }
 
 /// The bare proxy and backend, beside the binary that is measured: built like it.
-pub(super) fn bare(bench: &Bench) -> Result<PathBuf> {
+pub(crate) fn bare(bench: &Bench) -> Result<PathBuf> {
     let path = bench.binary.with_file_name("osier-bench-bare");
     ensure!(
         path.is_file(),
