@@ -15,7 +15,7 @@ use crate::known::{
 };
 use crate::provision;
 use crate::step::{Change, Write};
-use crate::used::{self, holds};
+use crate::used::{self, is_placed, mounts};
 use crate::view::View;
 
 const EXCLUSIVE: &str = "ReadWriteOncePod";
@@ -29,14 +29,14 @@ pub enum Reserved {
     Waits(Vec<Write>),
 }
 
-/// From where the volumes of a pod can be had.
+/// From where the volumes of a pod can be had. `given` knows the uids of pods that were given a node, whether or not they say so yet.
 ///
 /// # Errors
 /// Why no node will do for now, in kube-scheduler's words.
-pub fn reach(pod: &Object, view: &dyn View) -> Result<Reach, String> {
+pub fn reach(pod: &Object, view: &dyn View, given: &dyn Fn(&str) -> bool) -> Result<Reach, String> {
     let mut reach = Reach::default();
     for name in used::claims(pod) {
-        let claim = usable(pod, name, view)?;
+        let claim = usable((pod, name), view, given)?;
         if !is_complete(&claim) {
             open(&claim, view, &mut reach)?;
             continue;
@@ -53,7 +53,11 @@ pub fn reach(pod: &Object, view: &dyn View) -> Result<Reach, String> {
 }
 
 /// A claim that the pod may mount.
-fn usable(pod: &Object, name: &str, view: &dyn View) -> Result<Arc<Object>, String> {
+fn usable(
+    (pod, name): (&Object, &str),
+    view: &dyn View,
+    given: &dyn Fn(&str) -> bool,
+) -> Result<Arc<Object>, String> {
     let Some(claim) = view.claim(pod.namespace(), name) else {
         return Err(format!("persistentvolumeclaim \"{name}\" not found"));
     };
@@ -61,10 +65,11 @@ fn usable(pod: &Object, name: &str, view: &dyn View) -> Result<Arc<Object>, Stri
         return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
     }
     let alone = modes(&claim).any(|mode| mode == EXCLUSIVE);
+    let has = |other: &Object| is_placed(other) || given(other.uid());
     let others = || {
         let pods = view.pods(pod.namespace());
-        pods.iter()
-            .any(|other| other.uid() != pod.uid() && holds(other, name))
+        let mut pods = pods.iter().filter(|other| other.uid() != pod.uid());
+        pods.any(|other| mounts(other, name) && has(other))
     };
     if alone && others() {
         return Err("node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode".to_owned());

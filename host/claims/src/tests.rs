@@ -227,7 +227,7 @@ impl World {
     fn schedule(&mut self, pod: &str, nodes: &[&str]) -> Result<String, String> {
         for _ in 0..10 {
             let asked = self.object("pods", pod).unwrap();
-            let reach = reach(&asked, self)?;
+            let reach = reach(&asked, self, &|_| false)?;
             let labels = nodes.iter().map(|node| {
                 BTreeMap::from([("kubernetes.io/hostname".to_owned(), (*node).to_owned())])
             });
@@ -473,6 +473,13 @@ fn a_class_says_where_and_one_pod_alone_may_write() {
     world.pod("two", &["data"]);
     let told = world.schedule("two", &["c"]).unwrap_err();
     assert!(told.contains("ReadWriteOncePod"), "{told}");
+    // The first one was given its node a moment ago, and does not say so yet.
+    let nowhere = json!({"spec": {"nodeName": null}});
+    world.edit(&resources::PODS, "one", nowhere);
+    let first = world.get(&resources::PODS, "one").uid().to_owned();
+    let second = world.object("pods", "two").unwrap();
+    assert!(reach(&second, &world, &|uid| uid == first).is_err());
+    assert!(reach(&second, &world, &|_| false).is_ok());
     world.pod("three", &["missing"]);
     let told = world.schedule("three", &["c"]).unwrap_err();
     assert_eq!(told, "persistentvolumeclaim \"missing\" not found");

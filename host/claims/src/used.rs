@@ -14,14 +14,17 @@ pub fn claims(pod: &Object) -> impl Iterator<Item = &str> {
 
 /// A pod that has a node and has not ended uses the claim. One without a node gets none as long as the claim is going.
 pub fn is_used(claim: &Object, view: &dyn View) -> bool {
-    view.pods(claim.namespace())
-        .iter()
-        .any(|pod| holds(pod, claim.name()))
+    let pods = view.pods(claim.namespace());
+    let mut pods = pods.iter();
+    pods.any(|pod| is_placed(pod) && mounts(pod, claim.name()))
 }
 
-/// The pod is at work with the claim.
-pub(crate) fn holds(pod: &Object, claim: &str) -> bool {
-    let placed = !pod.text(&["spec", "nodeName"]).is_empty();
+pub(crate) fn is_placed(pod: &Object) -> bool {
+    !pod.text(&["spec", "nodeName"]).is_empty()
+}
+
+/// The pod mounts the claim, or will, and has not ended.
+pub(crate) fn mounts(pod: &Object, claim: &str) -> bool {
     let ended = matches!(pod.text(&["status", "phase"]), "Succeeded" | "Failed");
-    placed && !ended && claims(pod).any(|name| name == claim)
+    !ended && claims(pod).any(|name| name == claim)
 }

@@ -274,7 +274,8 @@ impl Scheduler {
         if self.ledger.lock().holds(pod.uid()) {
             return Decision::Given;
         }
-        match osier_claims::reach(pod, &self.claims) {
+        let given = |uid: &str| self.ledger.lock().holds(uid);
+        match osier_claims::reach(pod, &self.claims, &given) {
             Ok(reach) => self.ledger.lock().reaches(pod, reach),
             Err(why) => return self.unreachable(pod, why),
         }
