@@ -7,7 +7,7 @@ use osier_tests::artifacts::component;
 use osier_tests::{Node, Options, debian, http, objects, until};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -478,7 +478,15 @@ impl Namespace {
             let words: Vec<&str> = line.split(' ').collect();
             run(&words, "")?;
         }
+        // `ip netns exec` shows this file to the processes in the namespace; the resolver that it names does not exist.
+        let folder = this.resolving();
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("resolv.conf"), "nameserver 192.0.2.53\n")?;
         Ok(this)
+    }
+
+    fn resolving(&self) -> PathBuf {
+        Path::new("/etc/netns").join(&self.name)
     }
 
     fn inside(&self) -> Vec<String> {
@@ -491,6 +499,7 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         let _gone = run(&["ip", "netns", "delete", &self.name], "");
+        let _gone = std::fs::remove_dir_all(self.resolving());
     }
 }
 
@@ -543,6 +552,10 @@ async fn a_process_in_a_namespace_is_captured_without_knowing() {
         &inner,
         "--redirect-listen",
         "127.0.0.1:15006",
+        "--dns-listen",
+        "127.0.0.1:15053",
+        "--dns-forward",
+        "none",
     ];
     let _companion = control
         .companion(
@@ -564,11 +577,7 @@ async fn a_process_in_a_namespace_is_captured_without_knowing() {
     let ruled = word(&["nft", "-f", "-"]);
     let ruled: Vec<&str> = ruled.iter().map(String::as_str).collect();
     run(&ruled, RULES).unwrap();
-    // A process that knows nothing of the mesh, as the user whose connections are redirected.
-    let kubectl = osier_tests::kubectl::installed().unwrap();
-    let words = ["get", "service", "echo", "-o", "jsonpath={.spec.clusterIP}"];
-    let address = kubectl.ok(&control.kubeconfig(), &words, None).unwrap();
-    let resolve = format!("echo:80:{address}");
+    // A process that knows nothing of the mesh, as the user whose connections and questions are redirected.
     let ask = word(&[
         "setpriv",
         "--reuid",
@@ -579,8 +588,6 @@ async fn a_process_in_a_namespace_is_captured_without_knowing() {
         "--show-error",
         "--max-time",
         "10",
-        "--resolve",
-        &resolve,
         "http://echo/captured",
     ]);
     let ask: Vec<&str> = ask.iter().map(String::as_str).collect();

@@ -7,6 +7,7 @@ use osier_client::{Client, ClientError};
 use osier_node::Plane;
 use osier_process::Tasks;
 use osier_process::serve::{Limits, Security, serve};
+use osier_snapshot::{Snapshot, Workload};
 use parking_lot::RwLock;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -98,6 +99,16 @@ impl Companion {
         };
         let serving = serve(listener, security, handle, tasks.clone(), Limits::default());
         tasks.spawn(name, serving);
+    }
+
+    /// The workload that it speaks for, once the mesh knows it.
+    pub fn workload(&self) -> Option<Arc<Workload>> {
+        self.shared.workload()
+    }
+
+    /// The mesh of the moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.proxy.snapshot()
     }
 
     /// Waits until the mesh knows where the workload is.

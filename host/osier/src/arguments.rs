@@ -3,6 +3,7 @@
 mod counting;
 mod image;
 mod join;
+mod naming;
 mod plugin;
 mod store;
 mod workload;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use counting::Counting;
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
 pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
+pub(crate) use naming::Naming;
 pub(crate) use plugin::{
     Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
 };
@@ -125,6 +127,9 @@ pub(crate) struct Up {
     /// Where Envoys ask the policies (gRPC: authorization, rate limits, access logs). Not loopback: mutual TLS [default: nowhere].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) policy_listen: Option<String>,
+    /// Where names are answered.
+    #[command(flatten)]
+    pub(crate) naming: Naming,
     /// This node's name [default: the host's name].
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,

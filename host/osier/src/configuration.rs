@@ -1,12 +1,14 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
 mod encryption;
+mod naming;
 mod sharing;
 mod store;
 mod workload;
 
 use crate::arguments::{Counting, LogFormat, Node, Pulling, StoreName, Up};
 use anyhow::Context as _;
+pub(crate) use naming::Naming;
 use osier_apiserver::AuditPolicy;
 use osier_distribution::Credentials;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,8 @@ struct File {
     admin_listen: Option<String>,
     mesh_listen: Option<String>,
     policy_listen: Option<String>,
+    dns_listen: Option<String>,
+    dns_forward: Vec<String>,
     node_name: Option<String>,
     store: Option<StoreName>,
     etcd_cafile: Option<PathBuf>,
@@ -77,6 +81,9 @@ pub(crate) struct Settings {
     pub(crate) mesh_listen: SocketAddr,
     /// The address for Envoys that ask the policies; nowhere if absent.
     pub(crate) policy_listen: Option<SocketAddr>,
+    /// Where names are answered for workloads outside.
+    #[serde(flatten)]
+    pub(crate) naming: Naming,
     /// This node's name.
     pub(crate) node_name: String,
     /// Where objects are kept.
@@ -158,6 +165,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         admin_listen: faults.address("admin-listen", &up.admin_listen, &file.admin_listen, ADMIN),
         mesh_listen: faults.address("mesh-listen", &up.mesh_listen, &file.mesh_listen, MESH),
         policy_listen: faults.wished("policy-listen", &up.policy_listen, &file.policy_listen),
+        naming: Naming::of(&up.naming, (file.dns_listen, file.dns_forward), &mut faults),
         node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         log: up.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
@@ -253,6 +261,8 @@ pub(crate) struct Joined {
     pub(crate) mesh_listen: SocketAddr,
     /// The address of metrics and health.
     pub(crate) admin_listen: SocketAddr,
+    /// Where names are answered.
+    pub(crate) naming: Naming,
     /// This node's name.
     pub(crate) node_name: String,
     /// Directories whose contents pods may mount as `hostPath`.
@@ -275,6 +285,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
     let joined = Joined {
         mesh_listen: address("listen", &node.listen),
         admin_listen: address("admin-listen", &node.admin_listen),
+        naming: Naming::of(&node.naming, Default::default(), &mut faults),
         data_dir: faults.data_dir(node.data_dir.as_deref()),
         node_name: faults.node_name(node.node_name.as_ref()),
         server,

@@ -6,6 +6,7 @@ mod drain;
 mod images;
 mod joined;
 mod membership;
+mod names;
 mod policy;
 mod rooms;
 mod workload;
@@ -15,6 +16,7 @@ use crate::configuration::{self, Settings};
 use crate::exit::Failure;
 use anyhow::Context as _;
 use directory::{Addresses, DataDirectory};
+use names::Names;
 use osier_process::logs;
 use osier_process::signals::Signals;
 use osier_proxy::Opened;
@@ -152,6 +154,8 @@ pub(crate) struct Listeners {
     pub(crate) mesh: TcpListener,
     /// Envoys that ask the policies.
     pub(crate) policy: Option<TcpListener>,
+    /// Names of the mesh.
+    pub(crate) names: Option<Names>,
 }
 
 impl Listeners {
@@ -165,6 +169,7 @@ impl Listeners {
                 Some(address) => Some(bind("policy-listen", address).await?),
                 None => None,
             },
+            names: Names::bind(&settings.naming).await?,
         })
     }
 
@@ -177,6 +182,7 @@ impl Listeners {
             admin: address(&self.admin)?,
             mesh: address(&self.mesh)?,
             policy: self.policy.as_ref().map(address).transpose()?,
+            dns: self.names.as_ref().and_then(Names::address),
             listeners: BTreeMap::new(),
         })
     }
@@ -203,8 +209,10 @@ fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
     println!("  api      https://{}", directory::reachable(addresses.api));
     println!("  gateway  {}", plain(addresses.gateway));
     println!("  admin    {}", plain(addresses.admin));
-    if let Some(policy) = addresses.policy {
-        println!("  policy   {}", directory::reachable(policy));
+    for (name, address) in [("policy", addresses.policy), ("dns", addresses.dns)] {
+        if let Some(address) = address {
+            println!("  {name:8} {}", directory::reachable(address));
+        }
     }
     println!("  data     {}", directory.join("").display());
     println!(

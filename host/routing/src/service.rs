@@ -38,6 +38,8 @@ pub struct Service {
     pub outside: bool,
     /// Its virtual address; `None` for a headless service.
     pub address: Option<ClusterIp>,
+    /// Addresses that a ServiceEntry gives to a host outside.
+    pub given: Box<[IpAddr]>,
     /// Its ports, in the object's order.
     pub ports: Vec<ServicePort>,
     /// How long calls wait for a pod when there is none, if they do.

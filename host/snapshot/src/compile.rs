@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
+use crate::alias;
 use crate::assemble;
 use crate::externals::{Externals, Sources};
 use crate::finding::Finding;
@@ -30,13 +31,11 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     let previous = previous.filter(of_this_domain).unwrap_or(&empty);
     let mut findings = Vec::new();
     let memory = Memory::read(inputs, &previous.memory);
+    let here = memory.nodes.locality(inputs.node);
     let mut snapshot = Snapshot {
         domain: inputs.domain.into(),
-        locality: memory
-            .nodes
-            .locality(inputs.node)
-            .cloned()
-            .unwrap_or_default(),
+        aliases: alias::aliases(inputs.services),
+        locality: here.cloned().unwrap_or_default(),
         ..Snapshot::default()
     };
     index_workloads(inputs.pods, &memory, &mut snapshot);

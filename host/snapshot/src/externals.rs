@@ -171,8 +171,11 @@ impl Sources<'_> {
             let serving = self.serving(entry, port, host);
             clusters.port(port.port.clone(), serving.into_iter())
         });
+        let given = entry.ranges.iter();
+        let given = given.filter(|range| range.prefix_len() == range.max_prefix_len());
         let service = Service {
             address: None,
+            given: given.map(IpNet::addr).collect(),
             ports: ports.collect(),
             default_route: kubernetes::route_to(name, previous),
             names: Arc::clone(&names),

@@ -69,6 +69,7 @@ pub(crate) fn service(
                 .and_then(|said| duration::parse(said).ok()),
             export: export(object),
             address,
+            given: Box::default(),
             ports,
             default_route,
             names,
@@ -108,6 +109,7 @@ pub(crate) fn hosts<'a>(
             hold: None,
             export: export(object),
             address: address.parse().ok(),
+            given: Box::default(),
             ports: ports(&spec, parts, (&names, previous), &ready),
             default_route: default_route(object.namespace(), &key, previous),
             names,
@@ -119,7 +121,7 @@ pub(crate) fn hosts<'a>(
 
 /// Which namespaces may call a Service, as Istio has it said
 /// (<https://istio.io/latest/docs/reference/config/annotations/#NetworkingExportTo>).
-fn export(object: &Object) -> Export {
+pub(crate) fn export(object: &Object) -> Export {
     let said = object.get(&["metadata", "annotations", "networking.istio.io/exportTo"]);
     let said = said.and_then(Value::as_str).unwrap_or_default();
     let words = said.split(',').map(str::trim);
@@ -188,7 +190,10 @@ impl<'a> Spec<'a> {
             );
         };
         match self.text("type") {
-            "ExternalName" => refuse("spec.type", "ExternalName; calls to this name are refused"),
+            "ExternalName" => refuse(
+                "spec.type",
+                "ExternalName is an alias in DNS only; calls to this name are refused",
+            ),
             "NodePort" | "LoadBalancer" => refuse(
                 "spec.type",
                 "it is served inside the mesh only; use a VirtualService with `gateways`",
@@ -242,6 +247,7 @@ pub(crate) fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Se
         let mut ports = previous.ports.iter().zip(&service.ports);
         (previous.address, previous.hold) == (service.address, service.hold)
             && previous.export == service.export
+            && previous.given == service.given
             && previous.ports.len() == service.ports.len()
             && ports.all(|(a, b)| a.same(b))
     };

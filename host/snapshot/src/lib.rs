@@ -8,6 +8,7 @@
 //! snapshot are the load counters of an [`Endpoint`] and a [`Cluster`], and what is known of failing endpoints ([`Health`]), which live
 //! in it so that they survive recompiling.
 
+mod alias;
 mod assemble;
 mod claims;
 mod clusters;
@@ -23,6 +24,7 @@ mod kubernetes;
 mod listener;
 mod listeners;
 mod memory;
+mod naming;
 mod nodes;
 mod policies;
 mod read;
@@ -47,6 +49,7 @@ pub use listener::{
     Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
     TlsMode, TlsVersion, Transport,
 };
+pub use naming::Meaning;
 pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,

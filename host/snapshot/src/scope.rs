@@ -33,6 +33,15 @@ impl Scope {
         let hosts = ports.get(&Some(port)).or_else(|| ports.get(&None));
         hosts.is_some_and(|hosts| names.iter().any(|name| hosts.hold(namespace, name)))
     }
+
+    /// Whether something of a namespace, called by any of these names, may be called on some port.
+    pub(crate) fn knows(&self, (namespace, names): (&str, [&str; 2])) -> bool {
+        let Some(ports) = &self.ports else {
+            return true;
+        };
+        let mut all = ports.values();
+        all.any(|hosts| names.iter().any(|name| hosts.hold(namespace, name)))
+    }
 }
 
 /// What one Sidecar says.
@@ -125,6 +134,11 @@ impl Scopes {
         let own = self.by_pod.get(&pod.uid);
         let own = own.or_else(|| self.by_namespace.get(&pod.namespace));
         own.or(self.mesh.as_ref()).map(|scope| &**scope)
+    }
+
+    /// The scope of everyone who has no other.
+    pub(crate) fn of_mesh(&self) -> Option<&Scope> {
+        self.mesh.as_deref()
     }
 
     /// Whether there is any.

@@ -11,6 +11,7 @@ use http::request::Parts;
 
 use osier_balancing::Locality;
 
+use crate::alias::Aliases;
 use crate::externals::Externals;
 use crate::listener::{Listener, ListenerKey, Server};
 use crate::memory::Memory;
@@ -37,6 +38,7 @@ pub struct Snapshot {
     pub(crate) namespaces: HashMap<Arc<str>, Arc<Names>>,
     pub(crate) by_address: HashMap<IpAddr, Arc<Service>>,
     pub(crate) externals: Externals,
+    pub(crate) aliases: Aliases,
     pub(crate) workloads: HashMap<Arc<str>, Arc<Workload>>,
     pub(crate) pods_by_address: HashMap<IpAddr, Arc<Workload>>,
     /// Where the node stands, and hence its gateways.

@@ -1,6 +1,6 @@
 //! The arguments with which machines join.
 
-use super::{Connection, Counting, LogFormat, Pulling};
+use super::{Connection, Counting, LogFormat, Naming, Pulling};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -42,6 +42,9 @@ pub(crate) struct Node {
     /// Where metrics and health are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15020")]
     pub(crate) admin_listen: String,
+    /// Where names are answered.
+    #[command(flatten)]
+    pub(crate) naming: Naming,
     /// How images are pulled.
     #[command(flatten)]
     pub(crate) pulling: Pulling,

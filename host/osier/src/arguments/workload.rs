@@ -1,6 +1,6 @@
 //! The arguments of the proxy that stands beside a workload outside.
 
-use super::{Counting, LogFormat, Pulling};
+use super::{Counting, LogFormat, Naming, Pulling};
 use clap::Args;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -48,6 +48,9 @@ pub(crate) struct Proxy {
     /// Where the machine redirects connections of the workload (nftables `redirect to`) [default: nowhere].
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) redirect_listen: Option<String>,
+    /// Where names are answered, as the workload sees them.
+    #[command(flatten)]
+    pub(crate) naming: Naming,
     /// The address on which the workload listens.
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
     pub(crate) workload_address: IpAddr,

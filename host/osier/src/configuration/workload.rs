@@ -1,6 +1,6 @@
 //! What the proxy of a workload needs to know.
 
-use super::{Faults, Images, Joined};
+use super::{Faults, Images, Joined, Naming};
 use crate::arguments::Proxy;
 use anyhow::bail;
 use osier_api::companion;
@@ -41,6 +41,7 @@ pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
         joined: Joined {
             mesh_listen: address("listen", &proxy.listen),
             admin_listen: address("admin-listen", &proxy.admin_listen),
+            naming: Naming::of(&proxy.naming, Default::default(), &mut faults),
             data_dir: faults.data_dir(proxy.data_dir.as_deref()),
             node_name: companion::name((entry.0.as_str(), entry.1.as_str())),
             server,

@@ -31,6 +31,9 @@ pub(crate) struct Addresses {
     /// Where Envoys ask the policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<SocketAddr>,
+    /// Where names are answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dns: Option<SocketAddr>,
     /// Listeners that gateways asked for, by the port that they wrote.
     pub(crate) listeners: BTreeMap<u16, SocketAddr>,
 }
@@ -85,16 +88,7 @@ impl DataDirectory {
         self.replace("addresses.json", &format!("{text}\n"), 0o644)
     }
 
-    /// Writes `addresses.json` of a joined node.
-    ///
-    /// # Errors
-    /// [`Failure::Data`].
-    pub(crate) fn write_joined(&self, admin: SocketAddr, mesh: SocketAddr) -> Result<(), Failure> {
-        let text = serde_json::json!({"admin": admin, "mesh": mesh});
-        self.replace("addresses.json", &format!("{text}\n"), 0o644)
-    }
-
-    /// Writes `addresses.json` of a workload's proxy.
+    /// Writes `addresses.json` of a joined node, or of a workload's proxy.
     ///
     /// # Errors
     /// [`Failure::Data`].

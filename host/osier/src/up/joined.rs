@@ -2,25 +2,22 @@
 
 use super::admin::Admin;
 use super::directory::{self, DataDirectory};
-use super::membership::{self, Membership};
+use super::names::{self, Names};
 use super::{bind, drain};
-use crate::bundled::Plugins;
 use crate::configuration::Joined;
 use crate::exit::Failure;
-use crate::join::certify::ApiCertify;
 use anyhow::Context as _;
-use osier_client::{Client, Https};
-use osier_engine::Engine;
-use osier_node::{Capacity, Node, Parts};
-use osier_policy::PolicyHost;
+use osier_node::{Capacity, Node};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_process::readiness::Readiness;
 use osier_process::serve::Security;
 use osier_process::signals::Signals;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 
 /// How long a stop waits for requests in flight.
 pub(super) const DRAIN: Duration = Duration::from_secs(30);
@@ -32,27 +29,18 @@ pub(super) const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn run(settings: &Joined, began: Instant) -> Result<(), Failure> {
     let mut signals = Signals::listen().context("signals")?;
     let data = Arc::new(DataDirectory::open(&settings.data_dir)?);
-    let admin = bind("admin-listen", settings.admin_listen).await?;
-    let mesh = bind("listen", settings.mesh_listen).await?;
-    let at = |listener: &tokio::net::TcpListener| {
-        listener.local_addr().context("a listener has no address")
-    };
-    let (admin_address, mesh_address) = (at(&admin)?, at(&mesh)?);
+    let listeners = Listeners::bind(settings).await?;
+    let addresses = listeners.addresses()?;
     let rooms = tokio::select! {
-        rooms = JoinedRooms::build(settings, &data, (admin, mesh)) => rooms?,
+        rooms = JoinedRooms::build(settings, &data, listeners) => rooms?,
         signal = signals.next() => {
             tracing::info!(signal, "asked to stop while joining");
             return Ok(());
         }
     };
-    data.write_joined(admin_address, mesh_address)?;
+    data.write_named(&addresses)?;
     tokio::select! {
-        () = rooms.node.ready() => {
-            println!("osier {} is ready after {} ms", env!("CARGO_PKG_VERSION"), began.elapsed().as_millis());
-            println!("  node     {}", settings.node_name);
-            println!("  mesh     {}", directory::reachable(mesh_address));
-            println!("  admin    http://{}", directory::reachable(admin_address));
-        }
+        () = rooms.node.ready() => announce(&settings.node_name, &addresses, began),
         signal = signals.next() => tracing::info!(signal, "asked to stop while starting"),
     }
     let signal = signals.next().await;
@@ -65,6 +53,47 @@ pub(super) async fn run(settings: &Joined, began: Instant) -> Result<(), Failure
     drain::drain_node(&rooms.node, sets, DRAIN, &mut signals).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+fn announce(node_name: &str, addresses: &BTreeMap<&str, SocketAddr>, began: Instant) {
+    println!(
+        "osier {} is ready after {} ms",
+        env!("CARGO_PKG_VERSION"),
+        began.elapsed().as_millis()
+    );
+    println!("  node     {node_name}");
+    for (name, address) in addresses {
+        let scheme = if *name == "admin" { "http://" } else { "" };
+        println!("  {name:8} {scheme}{}", directory::reachable(*address));
+    }
+}
+
+/// Bound before anything is built.
+struct Listeners {
+    admin: TcpListener,
+    mesh: TcpListener,
+    names: Option<Names>,
+}
+
+impl Listeners {
+    async fn bind(settings: &Joined) -> Result<Self, Failure> {
+        Ok(Self {
+            admin: bind("admin-listen", settings.admin_listen).await?,
+            mesh: bind("listen", settings.mesh_listen).await?,
+            names: Names::bind(&settings.naming).await?,
+        })
+    }
+
+    fn addresses(&self) -> anyhow::Result<BTreeMap<&'static str, SocketAddr>> {
+        let at = |listener: &TcpListener| {
+            let address = listener.local_addr();
+            address.context("a listener has no address")
+        };
+        let own = BTreeMap::from([("admin", at(&self.admin)?), ("mesh", at(&self.mesh)?)]);
+        let names = self.names.as_ref().and_then(Names::address);
+        let names = names.map(|address| ("dns", address));
+        Ok(own.into_iter().chain(names).collect())
+    }
 }
 
 /// A running joined node.
@@ -82,35 +111,15 @@ impl JoinedRooms {
     async fn build(
         settings: &Joined,
         data: &Arc<DataDirectory>,
-        (admin_listener, mesh): (tokio::net::TcpListener, tokio::net::TcpListener),
+        listeners: Listeners,
     ) -> Result<Self, Failure> {
         let (edge, plane, admin) = (Tasks::new(), Tasks::new(), Tasks::new());
         let (metrics, readiness) = (Metrics::new(), Readiness::new());
         let starting = readiness.wait_for("node");
         let page = Admin::of(&metrics, &readiness);
-        super::rooms::open(&admin, "admin", (admin_listener, Security::Plain), page);
-        let member = Membership::open(settings, data, &plane).await?;
-        let config = osier_identity::client_config(&member.authority_pem, Some(&member.credential))
-            .map_err(|error| Failure::Data(error.to_string()))?;
-        let https = Https::new(&settings.server, config, plane.clone()).context("--join")?;
-        let engine = osier_engine::Settings::new(data.join("cache"), plane.clone());
-        let engine = Engine::start(engine).context("the WebAssembly engine did not start")?;
-        let counters = super::rooms::counters(&settings.sharing, &metrics, &plane);
-        let policy = PolicyHost::counting(engine.clone(), &metrics, plane.clone(), counters);
-        let place = (settings.data_dir.as_path(), &settings.images);
-        let images = super::images::puller(place, plane.clone())?;
-        let client = Client::new(Arc::new(https.clone()));
-        let certify = ApiCertify::new(client.clone(), &settings.node_name, &member.authority_pem);
-        let parts = Parts {
-            certify: Arc::new(certify),
-            client,
-            engine,
-            policy,
-            metrics,
-            images,
-            bundled: Arc::new(Plugins),
-        };
-        let bound = mesh.local_addr();
+        super::rooms::open(&admin, "admin", (listeners.admin, Security::Plain), page);
+        let (parts, _) = super::workload::join(settings, data, (&metrics, &plane)).await?;
+        let bound = listeners.mesh.local_addr();
         let bound = bound.context("the mesh listener has no address")?;
         let told = advertised(bound, &settings.server);
         let agent = osier_node::Settings {
@@ -122,15 +131,8 @@ impl JoinedRooms {
             ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
         };
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
-        node.serve_mesh(mesh, &edge);
-        let renewing = membership::renew(member, (https, settings.node_name.clone()), data.clone());
-        let stopping = plane.stopping();
-        plane.spawn("certificate", async move {
-            tokio::select! {
-                () = renewing => {}
-                () = stopping.cancelled() => {}
-            }
-        });
+        node.serve_mesh(listeners.mesh, &edge);
+        names::of_node(listeners.names, &node, (&metrics, &edge));
         super::rooms::when_ready(&plane, node.clone(), starting);
         Ok(Self {
             edge,

@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::directory::DataDirectory;
-use super::{Listeners, directory, images, policy};
+use super::{Listeners, directory, images, names, policy};
 use crate::bundled::Plugins;
 use crate::configuration::{self, Settings, Sharing};
 use crate::exit::Failure;
@@ -95,7 +95,7 @@ impl Rooms {
             client: speaks,
             engine,
             policy,
-            metrics,
+            metrics: metrics.clone(),
             images,
             bundled: Arc::new(Plugins),
         };
@@ -107,6 +107,7 @@ impl Rooms {
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         policy::serve((listeners.policy, settings), &authority, &node, &edge)?;
+        names::of_node(listeners.names, &node, (&metrics, &edge));
         osier_proxy::check_endpoints(&node.proxy(), &plane);
         node.serve_mesh(listeners.mesh, &edge);
         when_ready(&plane, node.clone(), starting);

@@ -4,6 +4,7 @@ use super::admin::Admin;
 use super::directory::{self, DataDirectory};
 use super::joined::{DRAIN, advertised};
 use super::membership::{self, Membership};
+use super::names::{self, Names};
 use super::{bind, drain};
 use crate::bundled::Plugins;
 use crate::configuration::{Beside, Joined};
@@ -78,6 +79,7 @@ struct Listeners {
     mesh: TcpListener,
     outbound: TcpListener,
     redirect: Option<TcpListener>,
+    names: Option<Names>,
 }
 
 impl Listeners {
@@ -91,6 +93,7 @@ impl Listeners {
                 Some(address) => Some(bind("redirect-listen", address).await?),
                 None => None,
             },
+            names: Names::bind(&joined.naming).await?,
         })
     }
 
@@ -105,7 +108,9 @@ impl Listeners {
             let address = listener?.local_addr().context("a listener has no address");
             Some(address.map(|address| (name, address)))
         });
-        bound.collect()
+        let names = self.names.as_ref().and_then(Names::address);
+        let names = names.map(|address| Ok(("dns", address)));
+        bound.chain(names).collect()
     }
 }
 
@@ -155,6 +160,7 @@ impl Rooms {
         if let Some(listener) = listeners.redirect {
             companion.serve_redirected(listener, &edge);
         }
+        names::of_workload(listeners.names, &companion, (&metrics, &edge));
         when_ready(&plane, (running, companion.clone()), starting);
         Ok(Self {
             edge,
@@ -170,8 +176,8 @@ impl Rooms {
     }
 }
 
-/// Becomes a member of the cluster, and makes what the data plane is made of.
-async fn join(
+/// Becomes a member of the cluster, and makes what its data plane is made of.
+pub(super) async fn join(
     settings: &Joined,
     data: &Arc<DataDirectory>,
     (metrics, tasks): (&Metrics, &Tasks),
