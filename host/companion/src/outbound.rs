@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{Method, Request, Response, StatusCode};
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use osier_process::Tasks;
@@ -177,8 +178,9 @@ impl Handle for Outbound {
             let reason = "the mesh does not know the workload yet";
             return answer(StatusCode::SERVICE_UNAVAILABLE, reason);
         };
+        let upgrades = request.extensions().get::<Protocol>().is_some();
         match *request.method() {
-            Method::CONNECT => self.connect(requests, peer, request),
+            Method::CONNECT if !upgrades => self.connect(requests, peer, request),
             _ => requests.handle(peer, request).await,
         }
     }

@@ -120,7 +120,8 @@ impl<'a> Journey<'a> {
         };
         loop {
             let picked = self.next_endpoint(&head, &before, trace)?;
-            upgrade::prepare(&mut head, self.cluster, &picked.endpoint)?;
+            let to = (&**self.cluster, &picked.endpoint);
+            upgrade::prepare(&mut head, to, self.ways)?;
             head.headers.insert(ATTEMPT, HeaderValue::from(number + 1));
             let kept = (left > 0).then(|| head.clone());
             let tried = self.arrive(&picked, (head, body), trace).await?;
@@ -153,9 +154,10 @@ impl<'a> Journey<'a> {
     pub(crate) async fn deliver(
         &self,
         endpoint: &Arc<Endpoint>,
-        (head, body): (Parts, Body),
+        (mut head, body): (Parts, Body),
         trace: &mut Trace,
     ) -> Result<Response<Body>, Refusal> {
+        upgrade::prepare(&mut head, (self.cluster, endpoint), self.ways)?;
         let mut all = self.cluster.endpoints.iter();
         let place = all.position(|one| Arc::ptr_eq(one, endpoint));
         trace.in_flight = Some(endpoint.enter());

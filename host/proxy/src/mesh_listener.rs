@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 use futures::StreamExt;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper::ext::Protocol;
 use osier_identity::{Hello, subject};
 use osier_process::body::{self, Body};
 use osier_process::serve::{Choice, Choose, Handle, Limits, Opening, Peer, Security, Then, serve};
@@ -137,7 +138,8 @@ impl Handle for MeshListener {
             Err(answer) => return *answer,
         };
         strip(request.headers_mut());
-        if request.method() == Method::CONNECT {
+        let upgrades = request.extensions().get::<Protocol>().is_some();
+        if request.method() == Method::CONNECT && !upgrades {
             return self.connected(arrival, request).await;
         }
         let source = Source::Mesh(Arc::new(arrival));

@@ -210,6 +210,11 @@ impl Proxy {
             (Ok(passed), Some(client)) if is_switching(&passed.response) => {
                 return upgrade::carried(client, passed.response, trace, &self.tasks);
             }
+            (Ok(mut passed), Some(client)) => {
+                let source = &trace.source;
+                passed.response = upgrade::unchanged(&client, source, passed.response);
+                Ok(passed)
+            }
             (answer, _) => answer,
         };
         let deadline = answer.as_ref().ok().and_then(|passed| passed.deadline);

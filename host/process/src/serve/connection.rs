@@ -151,6 +151,7 @@ impl<H: Handle> Connections<H> {
         builder
             .http2()
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .keep_alive_interval(Duration::from_secs(30))
             .max_concurrent_streams(self.limits.streams)
             .max_header_list_size(u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX));

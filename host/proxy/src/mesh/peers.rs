@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use http::header::{HOST, UPGRADE};
+use http::header::HOST;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -24,6 +24,7 @@ use super::identities::{Certify, Identities, Identity};
 use super::wire;
 use crate::failure::Failure;
 use crate::source::Source;
+use crate::upgrade;
 
 /// A connection must stand after this long: another node may have the pod too.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -98,22 +99,25 @@ impl Mesh {
         (cluster, endpoint): (&Cluster, &Endpoint),
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Failure> {
-        if request.headers().contains_key(UPGRADE) {
-            let reason = "a connection cannot change its protocol between nodes yet";
-            return Err(Failure::Protocol(reason.into()));
-        }
         let caller = source.workload().map(|workload| &workload.principal);
         let identity = self.identities.get(caller.unwrap_or(&self.gateway)).await?;
         let slot = self.slot(&endpoint.workload.node, caller.unwrap_or(&self.gateway));
         wire::write(request.headers_mut(), source, (cluster, endpoint));
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(HOST);
+        let upgrades = upgrade::between_nodes(&mut request);
         let node = &endpoint.workload.node;
         // A connection that ended while nobody used it is found out by the first request, which has then not left.
         for _ in 0..2 {
             let line = self.line(&slot, node, &identity).await?;
             match line.sender.clone().try_send_request(request).await {
-                Ok(response) => return answered(response.map(body::from_incoming)),
+                Ok(response) => {
+                    let response = answered(response.map(body::from_incoming))?;
+                    return Ok(match upgrades {
+                        true => upgrade::answered(response),
+                        false => response,
+                    });
+                }
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => {
                         slot.forget(&line);
