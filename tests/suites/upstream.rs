@@ -2,16 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use ::http::{Method, Request, Response, StatusCode};
 use anyhow::{Result, ensure};
+use bytes::Bytes;
+use http_body_util::{Either, Empty};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use osier_identity::Authority;
 use osier_tests::artifacts::component;
 use osier_tests::server::Server;
 use osier_tests::tls::{certificate, secret};
 use osier_tests::{Node, http, objects, until};
 use serde_json::{Value, json};
+use std::convert::Infallible;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 const SOON: Duration = Duration::from_secs(20);
 const GATEWAY: &str = r#"
@@ -404,4 +414,115 @@ async fn a_host_that_wants_it_is_told_who_calls() {
     begins("V1", line).await;
     let binary = "0d0a0d0a000d0a515549540a2111000c7f0000017f000001";
     begins("V2", binary.to_owned()).await;
+}
+
+/// A forward proxy over HTTP/1.1 that leads every tunnel back to its client, CONNECT or POST, and refuses those to `refused`; what it
+/// was asked for.
+async fn forward_proxy() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let noted = Arc::clone(&noted);
+            let service = service_fn(move |request: Request<Incoming>| {
+                let host = request.headers()["host"].to_str().unwrap();
+                noted.lock().unwrap().push(format!(
+                    "{} {} {host}",
+                    request.method(),
+                    request.uri()
+                ));
+                std::future::ready(Ok::<_, Infallible>(led_back(request)))
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            tokio::spawn(connection.with_upgrades());
+        }
+    });
+    (port, asked)
+}
+
+fn led_back(mut request: Request<Incoming>) -> Response<Either<Incoming, Empty<Bytes>>> {
+    if request.headers()["host"]
+        .to_str()
+        .unwrap()
+        .starts_with("refused")
+    {
+        let mut response = Response::new(Either::Right(Empty::new()));
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        return response;
+    }
+    if request.method() == Method::POST {
+        return Response::new(Either::Left(request.into_body()));
+    }
+    let stream = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(stream.await.unwrap()));
+        let _gone = tokio::io::copy(&mut read, &mut write).await;
+        let _gone = write.shutdown().await;
+    });
+    Response::new(Either::Right(Empty::new()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_connections_go_through_a_forward_proxy() {
+    let (node, (port, asked)) = (Node::start().unwrap(), forward_proxy().await);
+    let host = "proxy.example.com";
+    let ports =
+        json!({"ports": [{"number": 3128, "name": "tcp", "protocol": "TCP", "targetPort": port}]});
+    let group = "networking.istio.io/v1";
+    let edge = json!({"apiVersion": group, "kind": "Gateway", "metadata": {"name": "edge"}, "spec": {
+        "servers": [{"port": {"number": 9200, "name": "t", "protocol": "TCP"}, "hosts": ["*"]}]}});
+    let through = json!({"apiVersion": group, "kind": "VirtualService", "metadata": {"name": "edge"}, "spec": {"hosts": ["*"], "gateways": ["edge"],
+        "tcp": [{"match": [{"port": 9200}], "route": [{"destination": {"host": host, "port": {"number": 3128}}}]}]}});
+    let tunnel = |protocol: &str, target: &str| {
+        let tunnel = json!({"protocol": protocol, "targetHost": target, "targetPort": 7000});
+        rule(host, &json!({"tunnel": tunnel}))
+    };
+    apply(
+        &node,
+        &[
+            entry(host, port, &ports),
+            edge,
+            through,
+            tunnel("CONNECT", "Db.example.org"),
+        ],
+    );
+    let address = node.listener(9200).await.unwrap();
+    let carried = || async {
+        let mut stream = TcpStream::connect(&address).await?;
+        stream.write_all(b"hello").await?;
+        stream.shutdown().await?;
+        let mut said = String::new();
+        let reading = stream.read_to_string(&mut said);
+        tokio::time::timeout(SOON, reading).await??;
+        ensure!(said == "hello", "{said:?}");
+        Ok(Some(()))
+    };
+    until("by CONNECT", SOON, carried).await.unwrap();
+    assert!(
+        asked
+            .lock()
+            .unwrap()
+            .contains(&"CONNECT db.example.org:7000 db.example.org:7000".to_owned())
+    );
+    apply(&node, &[tunnel("POST", "2001:db8::1")]);
+    let posted = || async {
+        carried().await?;
+        let asked = asked.lock().unwrap();
+        Ok(asked
+            .contains(&"POST / [2001:db8::1]:7000".to_owned())
+            .then_some(()))
+    };
+    until("by POST", SOON, posted).await.unwrap();
+    apply(&node, &[tunnel("CONNECT", "refused.example.org")]);
+    let told = |line: &str| {
+        line.contains("opens no tunnel to refused.example.org:7000: it answered 403 Forbidden")
+    };
+    let refused = || async {
+        let went = carried().await;
+        ensure!(went.is_err(), "it went through");
+        Ok(node.log().lines().any(told).then_some(()))
+    };
+    until("a refusal is told", SOON, refused).await.unwrap();
 }

@@ -15,6 +15,17 @@ pub struct Upstream {
     pub tls: Option<Origination>,
     /// Connections begin with a header that says who the client is.
     pub proxy_protocol: Option<ProxyVersion>,
+    /// Raw connections go on through these endpoints, which are forward proxies, to somewhere else.
+    pub tunnel: Option<Tunnel>,
+}
+
+/// Where a forward proxy is asked to take a raw connection, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Tunnel {
+    /// `HOST:PORT`.
+    pub target: Arc<str>,
+    /// POST, whose bodies are the connection, in place of CONNECT.
+    pub posts: bool,
 }
 
 /// A version of the PROXY protocol's header.

@@ -1,4 +1,4 @@
-//! What every long-running part of Osier shares: named tasks that drain, the one accept loop, HTTP bodies, metrics,
+//! What every long-running part of Osier shares: named tasks that drain, the one accept loop, HTTP bodies, forward proxies, metrics,
 //! logs and the clock.
 //!
 //! It knows no product noun: nothing here says pod, service or plugin. It imports no other crate of ours, reads no
@@ -7,6 +7,7 @@
 pub mod body;
 pub mod clock;
 mod executor;
+pub mod forward_proxy;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;

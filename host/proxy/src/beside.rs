@@ -90,7 +90,7 @@ impl Pods for Beside {
             let stream = upstreams
                 .connect(&cluster, &endpoint, &Raw::default())
                 .await;
-            Ok(Box::new(stream.map_err(refusal)?) as Box<dyn Stream>)
+            stream.map_err(refusal)
         })
     }
 }

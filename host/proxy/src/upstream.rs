@@ -20,7 +20,9 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use osier_process::Tasks;
 use osier_process::body::Body;
-use osier_snapshot::{Cluster, Endpoint, Load, Place, Speaks};
+use osier_process::forward_proxy::through;
+use osier_process::serve::Stream;
+use osier_snapshot::{Cluster, Endpoint, Load, Place, Speaks, Tunnel};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -161,13 +163,24 @@ impl Upstreams {
         self.connector.connect(place, "", time).await
     }
 
-    /// A raw connection, for bytes that are not HTTP. Nothing is encrypted on the way: what passes is the client's own.
+    /// A raw connection, for bytes that are not HTTP. Nothing is encrypted on the way: what passes is the client's own. Only what is
+    /// said to a forward proxy, through which it may go, is.
     pub(crate) async fn connect(
         &self,
         cluster: &Cluster,
         endpoint: &Endpoint,
         asked: &Raw<'_>,
-    ) -> Result<TcpStream, Failure> {
+    ) -> Result<Box<dyn Stream>, Failure> {
+        if let Some(tunnel) = &cluster.upstream.tunnel {
+            let time = cluster.upstream.pool.connect_timeout;
+            let opening = self.through(cluster, endpoint, (asked, tunnel));
+            return tokio::time::timeout(time, opening)
+                .await
+                .unwrap_or_else(|_| {
+                    let reason = format!("the forward proxy opened no tunnel within {time:?}");
+                    Err(Failure::Unreachable(reason.into()))
+                });
+        }
         if cluster.upstream.tls.is_some() && !asked.encrypted {
             let reason = "the destination asks for TLS, which is not begun for raw connections";
             return Err(Failure::Unreachable(reason.into()));
@@ -177,7 +190,33 @@ impl Upstreams {
             .connector
             .connect(place_of(endpoint), asked.host, time)
             .await?;
-        header::begin(stream, &cluster.upstream, asked.client).await
+        let stream = header::begin(stream, &cluster.upstream, asked.client).await?;
+        Ok(Box::new(stream))
+    }
+
+    /// The same through an endpoint that is a forward proxy.
+    async fn through(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Endpoint,
+        (asked, tunnel): (&Raw<'_>, &Tunnel),
+    ) -> Result<Box<dyn Stream>, Failure> {
+        let (upstream, host) = (&cluster.upstream, &cluster.service.host);
+        let (place, time) = (place_of(endpoint), upstream.pool.connect_timeout);
+        let stream = self.connector.connect(place, host, time).await?;
+        let stream = header::begin(stream, upstream, asked.client).await?;
+        let to = (&*tunnel.target, tunnel.posts);
+        let asked = match &upstream.tls {
+            None => through(stream, to, &self.tasks).await,
+            Some(tls) => {
+                let stream = self.secure.shake(stream, tls, Speaks::Http1, host).await?;
+                through(stream, to, &self.tasks).await
+            }
+        };
+        asked.map_err(|error| {
+            let reason = format!("the forward proxy opens no tunnel to {}: {error}", to.0);
+            Failure::Unreachable(reason.into())
+        })
     }
 
     /// A connection for one request: an open one, else a new one, else the next that is free.

@@ -112,7 +112,7 @@ impl Ways {
             Place::Pod => Ok(Line::Requests),
             _ => {
                 let stream = self.upstreams.connect(cluster, endpoint, asked).await?;
-                Ok(Line::Bytes(Box::new(stream)))
+                Ok(Line::Bytes(stream))
             }
         }
     }

@@ -55,7 +55,7 @@ pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
     HashKey, HashMethod, HashTable, Health, Judgement, LEVELS, Level, Load, LoadBalancer, Locality,
     LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion, RetryBudget, Sign,
-    Soundness, Speaks, Stand, Trust, Upstream, Warmup, hash_of, is_panic, loads,
+    Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of, is_panic, loads,
 };
 pub use osier_routing::cors::{Cors, CorsPolicy};
 pub use osier_routing::endpoint::{Endpoint, InFlight, Place};

@@ -120,11 +120,8 @@ fn check_policy(
         findings.add(FindingKind::Reference, "spec.host", detail);
     }
     for said in policy.upstreams() {
-        if let Some(field) = said
-            .of_connections
-            .as_ref()
-            .filter(|_| is_in_memory(snapshot, &policy.service))
-        {
+        let unapplied = said.of_connections.iter();
+        for field in unapplied.filter(|_| is_in_memory(snapshot, &policy.service)) {
             let detail = "not applied: pods are called in memory, without connections; http2MaxRequests and maxRetries are applied";
             findings.add(FindingKind::NotApplied, field.as_str(), detail);
         }

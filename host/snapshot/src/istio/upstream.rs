@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use osier_balancing::{
-    ConnectionPool, Credential, Origination, ProxyVersion, Speaks, Trust, Upstream,
+    ConnectionPool, Credential, Origination, ProxyVersion, Speaks, Trust, Tunnel, Upstream,
 };
 
 use crate::read::Fields;
@@ -16,8 +16,9 @@ pub(crate) struct UpstreamPolicy {
     upgrade: bool,
     tls: Option<Tls>,
     proxy_protocol: Option<ProxyVersion>,
-    /// The path of a field that speaks of connections, which calls in memory do not have.
-    pub(crate) of_connections: Option<String>,
+    tunnel: Option<Tunnel>,
+    /// The paths of fields that speak of connections, which calls in memory do not have.
+    pub(crate) of_connections: Vec<String>,
     /// The path of the field that names the Secret.
     pub(crate) names_secret: String,
 }
@@ -42,6 +43,7 @@ impl UpstreamPolicy {
             self.tls = other.tls.clone();
         }
         self.proxy_protocol = other.proxy_protocol.or(self.proxy_protocol);
+        self.tunnel = other.tunnel.as_ref().or(self.tunnel.as_ref()).cloned();
     }
 
     /// The Secret that it names.
@@ -63,6 +65,7 @@ impl UpstreamPolicy {
             upstream.pool = pool.clone();
         }
         upstream.proxy_protocol = self.proxy_protocol.or(upstream.proxy_protocol);
+        upstream.tunnel = self.tunnel.clone().or(upstream.tunnel.take());
         let mut result = Ok(());
         match &self.tls {
             None => {}
@@ -133,7 +136,8 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
             max_retries: pool.max_retries,
             ..ConnectionPool::default()
         };
-        said.of_connections = (pool != without || upgrade).then(|| fields.at(""));
+        let speaks = pool != without || upgrade;
+        said.of_connections.extend(speaks.then(|| fields.at("")));
         said.pool = Some(pool);
         said.upgrade = upgrade;
     }
@@ -141,10 +145,14 @@ pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
     said.tls = secured.and_then(|mut fields| tls(&mut fields, namespace));
     if let Some(mut fields) = policy.object("proxyProtocol") {
         said.proxy_protocol = proxy_version(&mut fields);
-        said.of_connections = Some(fields.at(""));
+        said.of_connections.push(fields.at(""));
+    }
+    if let Some(mut fields) = policy.object("tunnel") {
+        said.tunnel = tunnel(&mut fields);
+        said.of_connections.push(fields.at(""));
     }
     if matches!(said.tls, Some(Tls::Originate(_) | Tls::Secret(..))) {
-        said.of_connections = Some(policy.at("tls"));
+        said.of_connections.push(policy.at("tls"));
     }
     said.names_secret = policy.at("tls.credentialName");
     said
@@ -160,6 +168,36 @@ fn proxy_version(fields: &mut Fields<'_>) -> Option<ProxyVersion> {
             None
         }
     }
+}
+
+/// `tunnel`: the forward proxy is asked by CONNECT unless POST is said.
+fn tunnel(fields: &mut Fields<'_>) -> Option<Tunnel> {
+    let host = fields.text("targetHost").map(str::to_ascii_lowercase);
+    let port = fields.number("targetPort");
+    let posts = match fields.text("protocol").unwrap_or("CONNECT") {
+        "CONNECT" => false,
+        "POST" => true,
+        _ => {
+            fields.invalid("protocol", "must be CONNECT or POST; nothing is tunnelled");
+            return None;
+        }
+    };
+    let (Some(host), Some(port)) = (host, port.filter(|port: &u16| *port > 0)) else {
+        fields.invalid(
+            "targetHost",
+            "and targetPort say where the forward proxy connects; nothing is tunnelled",
+        );
+        return None;
+    };
+    // An address of version 6 stands in brackets before a port.
+    let target = match host.contains(':') {
+        true => format!("[{}]:{port}", host.trim_matches(['[', ']'])),
+        false => format!("{host}:{port}"),
+    };
+    Some(Tunnel {
+        target: target.into(),
+        posts,
+    })
 }
 
 fn pool(fields: &mut Fields<'_>) -> (ConnectionPool, bool) {
