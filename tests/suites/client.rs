@@ -256,13 +256,10 @@ fn what_is_kept_and_not_enforced_says_so() {
     let kubectl = osier_tests::kubectl::installed();
     let person = Person(node);
     person.0.apply_text(KEPT).unwrap();
-    let list: Value = serde_saphyr::from_str(&person.ok("get ap -o yaml")).unwrap();
-    let policy = &list["items"][0];
-    assert_eq!(
-        policy["spec"]["rules"][0]["to"][0]["operation"]["paths"][0],
-        "/admin*"
-    );
-    let condition = &policy["status"]["conditions"][0];
+    let list: Value = serde_saphyr::from_str(&person.ok("get ra -o yaml")).unwrap();
+    let kept = &list["items"][0];
+    assert_eq!(kept["spec"]["jwtRules"][0]["issuer"], "https://issuer");
+    let condition = &kept["status"]["conditions"][0];
     assert_eq!(
         (&condition["type"], &condition["status"]),
         (&"Reconciled".into(), &"False".into())
@@ -271,11 +268,11 @@ fn what_is_kept_and_not_enforced_says_so() {
         condition["message"]
             .as_str()
             .unwrap()
-            .contains("NOT ENFORCED"),
+            .contains("NOT CHECKED"),
         "{condition}"
     );
     for (kind, name) in [
-        ("ra", "tokens"),
+        ("ap", "deny-all"),
         ("envoyfilters", "lua"),
         ("telemetry", "traces"),
     ] {
@@ -293,17 +290,17 @@ fn what_is_kept_and_not_enforced_says_so() {
             .arg(person.0.kubeconfig())
             .args([
                 "patch",
-                "ap",
-                "deny-all",
+                "ra",
+                "tokens",
                 "--type=merge",
                 "-p",
-                "{\"spec\":{\"action\":\"ALLOW\"}}",
+                "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}",
             ])
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.success() && told.contains("NOT ENFORCED"),
+            output.status.success() && told.contains("NOT CHECKED"),
             "{told}"
         );
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_api::resources::{ATTRIBUTE_MANIFESTS, PLUGINS, POLICIES};
+use osier_api::resources::{ATTRIBUTE_MANIFESTS, AUTHORIZATION_POLICIES, PLUGINS, POLICIES};
+use osier_authorization::Authorizations;
 use osier_client::{Backoff, Client, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
 use osier_policy::{
@@ -74,6 +75,7 @@ pub(crate) struct Extensions {
     plugins: Arc<Informer>,
     policies: Arc<Informer>,
     manifests: Arc<Informer>,
+    authorizations: Arc<Informer>,
     /// What the policies' expressions may name: the manifests that `host` knows.
     spoken: Vec<(String, Version)>,
     /// Since the last time that policies were published.
@@ -118,6 +120,7 @@ impl Extensions {
             plugins: mirror(&PLUGINS),
             policies: mirror(&POLICIES),
             manifests: mirror(&ATTRIBUTE_MANIFESTS),
+            authorizations: mirror(&AUTHORIZATION_POLICIES),
             spoken: Vec::new(),
             learned: false,
             statuses: Writer::new(room.client.clone(), &room.node_name),
@@ -137,9 +140,12 @@ impl Extensions {
     pub(crate) async fn run(mut self) {
         let (mut plugins, mut policies) = (self.plugins.changed(), self.policies.changed());
         let mut manifests = self.manifests.changed();
+        let mut authorizations = self.authorizations.changed();
         self.plugins.synced().await;
         self.policies.synced().await;
         self.manifests.synced().await;
+        self.authorizations.synced().await;
+        self.authorize();
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -154,12 +160,38 @@ impl Extensions {
                 _ = plugins.changed() => {}
                 _ = policies.changed() => {}
                 _ = manifests.changed() => {}
+                _ = authorizations.changed() => {
+                    authorizations.borrow_and_update();
+                    self.authorize();
+                }
                 loaded = self.receiver.recv() => if let Some(loaded) = loaded {
                     self.take(loaded);
                 },
                 _ = refresh.tick() => {}
             }
         }
+    }
+
+    /// Reads the AuthorizationPolicies, which need no plugin. Admission refuses those with faults; one that is there all the same denies
+    /// what it might have denied.
+    fn authorize(&self) {
+        let objects = self.authorizations.list();
+        let read = |object: &Arc<Object>| {
+            let (policy, faults) = osier_authorization::read(object);
+            for fault in faults {
+                let (field, detail) = (fault.field, fault.detail);
+                tracing::warn!(
+                    policy = &*policy.name,
+                    field,
+                    detail,
+                    "an AuthorizationPolicy cannot be read whole"
+                );
+            }
+            policy
+        };
+        let policies: Vec<_> = objects.iter().map(read).collect();
+        let root = &self.room.root_namespace;
+        self.gate.authorize(Authorizations::new(policies, root));
     }
 
     /// From now on expressions may name what the manifests declare. Admission refuses those that disagree; should two meet all the

@@ -1,5 +1,6 @@
 //! Joins policy to the proxy's gate: a call becomes attributes, a verdict becomes the proxy's, and what was decided is remembered for a while.
 
+mod authorize;
 mod choices;
 mod facts;
 mod filters;
@@ -7,9 +8,10 @@ mod streams;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use osier_authorization::Authorizations;
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
     Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Record, Verdict,
@@ -24,6 +26,7 @@ use facts::{Ended, Facts};
 #[derive(Default)]
 pub(crate) struct PolicyGate {
     policies: ArcSwapOption<PolicySet>,
+    authorizations: ArcSwap<Authorizations>,
     /// Stands for headers that nobody kept.
     nothing: HeaderMap,
     decisions: Arc<Decisions>,
@@ -33,6 +36,11 @@ impl PolicyGate {
     /// From now on these policies decide; calls that are being decided keep theirs.
     pub(crate) fn publish(&self, policies: Arc<PolicySet>) {
         self.policies.store(Some(policies));
+    }
+
+    /// From now on these AuthorizationPolicies decide as well. The gate stays closed until [`PolicyGate::publish`] opens it.
+    pub(crate) fn authorize(&self, authorizations: Authorizations) {
+        self.authorizations.store(Arc::new(authorizations));
     }
 
     /// What was decided lately.
@@ -59,8 +67,8 @@ impl Policies {
     }
 }
 
-impl Gate for PolicyGate {
-    fn check(&self, call: &Call<'_>) -> Verdict {
+impl PolicyGate {
+    fn check_policies(&self, call: &Call<'_>) -> Verdict {
         let policies = self.policies.load();
         match policies.as_deref() {
             None => Verdict::Deny(closed()),
@@ -71,6 +79,41 @@ impl Gate for PolicyGate {
                 let asked = policies.check_again(&facts.scope(), &facts.attributes(), &charged);
                 verdict(asked, call.direction)
             }
+        }
+    }
+}
+
+/// A verdict behind what was decided before it.
+fn after(mut decided: Vec<Decision>, verdict: Verdict) -> Verdict {
+    let by = decided.iter().rfind(|one| one.outcome == "allow");
+    let by = by.map(|one| (Arc::clone(&one.policy), Arc::clone(&one.plugin)));
+    match verdict {
+        Verdict::Allow(mut approval) => {
+            if let (None, Some((policy, plugin))) = (&approval.policy, by) {
+                (approval.policy, approval.plugin) = (Some(policy), Some(plugin));
+            }
+            decided.append(&mut approval.decisions);
+            approval.decisions = decided;
+            Verdict::Allow(approval)
+        }
+        Verdict::Deny(mut denial) => {
+            decided.append(&mut denial.decisions);
+            denial.decisions = decided;
+            Verdict::Deny(denial)
+        }
+    }
+}
+
+impl Gate for PolicyGate {
+    fn check(&self, call: &Call<'_>) -> Verdict {
+        let authorizations = self.authorizations.load();
+        if authorizations.is_empty() {
+            return self.check_policies(call);
+        }
+        match authorize::ask(&authorizations, call) {
+            Err(denial) if self.policies.load().is_some() => Verdict::Deny(*denial),
+            Err(_) => Verdict::Deny(closed()),
+            Ok(decisions) => after(decisions, self.check_policies(call)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod agents;
+pub(crate) mod authorizations;
 pub(crate) mod certify;
 pub(crate) mod extender;
 pub(crate) mod images;

@@ -32,9 +32,6 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
 /// Why nothing acts on the objects of a kind that is kept whole.
 pub fn unenforced(resource: &Resource) -> Option<&'static str> {
     Some(match (resource.group, resource.plural) {
-        ("security.istio.io", "authorizationpolicies") => {
-            "an AuthorizationPolicy is kept, but NOT ENFORCED in this version: calls are allowed as if it were not there; a Policy with the plugin rbac enforces"
-        }
         ("security.istio.io", "requestauthentications") => {
             "a RequestAuthentication is kept, but tokens are NOT CHECKED by it in this version; a Policy with the plugin jwt checks them"
         }

@@ -8,6 +8,7 @@ use crate::configuration::{self, Settings, Sharing};
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
+use crate::join::authorizations::AuthorizationAdmission;
 use crate::join::certify::ApiCertify;
 use crate::join::extender::PolicyExtender;
 use crate::join::images::NodeImages;
@@ -22,6 +23,7 @@ use osier_control::Doors;
 use osier_engine::Engine;
 use osier_engine::plugin::{CounterStore, Counters};
 use osier_identity::{Authority, Subject, TokenKey};
+use osier_images::Puller;
 use osier_node::{Capacity, Node, Parts};
 use osier_policy::PolicyHost;
 use osier_process::Tasks;
@@ -79,11 +81,8 @@ impl Rooms {
         let images = images::puller((&settings.data_dir, &settings.images), plane.clone())?;
         let agents = Arc::new(Agents::new(authority.clone(), api.clone()));
         let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
-        let room = (policy.clone(), images.clone());
-        let policies = Arc::new(PolicyAdmission::new(room, api.clone()));
         let reviews = Arc::new(PluginReviews::default());
-        let questions = PolicyQuestions::new(policy.clone(), reviews.clone(), api.clone());
-        let admission: Vec<Arc<dyn Admit>> = vec![reviews.clone(), policies, Arc::new(questions)];
+        let admission = admission(&policy, &images, (&reviews, &api));
         let joined = (admission, doors(&agents, given));
         let server = open_api(settings, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
@@ -296,6 +295,22 @@ pub(super) fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
         node.ready().await;
         drop(starting);
     });
+}
+
+/// What is asked before an object is stored.
+fn admission(
+    policy: &PolicyHost,
+    images: &Arc<Puller>,
+    (reviews, api): (&Arc<PluginReviews>, &Tasks),
+) -> Vec<Arc<dyn Admit>> {
+    let room = (policy.clone(), images.clone());
+    let questions = PolicyQuestions::new(policy.clone(), reviews.clone(), api.clone());
+    vec![
+        reviews.clone(),
+        Arc::new(PolicyAdmission::new(room, api.clone())),
+        Arc::new(questions),
+        Arc::new(AuthorizationAdmission),
+    ]
 }
 
 fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>) -> NodeDoors {

@@ -1,0 +1,246 @@
+//! An AuthorizationPolicy to a policy, with every fault that it has.
+
+use http::HeaderName;
+use osier_api::Object;
+use serde_json::Value;
+
+use crate::action::Action;
+use crate::addresses;
+use crate::fault::Fault;
+use crate::field::Field;
+use crate::policy::{Policy, Scope, Target};
+use crate::rule::{Attribute, Demand, Rule, Values};
+use crate::text::Pattern;
+
+/// Reads an object. With faults the policy is there all the same, and denies what it might have denied.
+pub fn read(object: &Object) -> (Policy, Vec<Fault>) {
+    let nothing = Value::Null;
+    let spec = Field {
+        value: object.get(&["spec"]).unwrap_or(&nothing),
+        path: "spec".to_owned(),
+    };
+    let mut faults = Vec::new();
+    let (action, scope) = (action(&spec, &mut faults), scope(&spec, &mut faults));
+    let rules = spec.at("rules").each();
+    let own = object.namespace();
+    let rules = rules.iter().map(|rule| self::rule(rule, own, &mut faults));
+    let policy = Policy {
+        name: format!("{own}/{}", object.name()).into(),
+        namespace: own.into(),
+        action,
+        scope,
+        rules: rules.collect(),
+        broken: !faults.is_empty(),
+    };
+    (policy, faults)
+}
+
+fn action(spec: &Field<'_>, faults: &mut Vec<Fault>) -> Action {
+    let field = spec.at("action");
+    let detail = match field.text() {
+        "" | "ALLOW" => return Action::Allow,
+        "DENY" => return Action::Deny,
+        "AUDIT" => return Action::Audit,
+        "CUSTOM" => {
+            "CUSTOM asks a provider of the mesh's configuration, which Osier has none of: a Policy with a plugin asks whom you like"
+        }
+        _ => "must be ALLOW, DENY or AUDIT",
+    };
+    faults.push(Fault::new(field.path, detail));
+    // Whatever it was to be, nothing that it speaks of passes.
+    Action::Deny
+}
+
+fn scope(spec: &Field<'_>, faults: &mut Vec<Fault>) -> Scope {
+    let (selector, one, many) = (
+        spec.at("selector"),
+        spec.at("targetRef"),
+        spec.at("targetRefs"),
+    );
+    let mut targets = many.each();
+    targets.extend((!one.value.is_null()).then_some(one));
+    if targets.is_empty() {
+        let labels = selector.at("matchLabels");
+        let labels = labels.value.as_object().into_iter().flatten();
+        let texts =
+            labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        let labels: Vec<(String, String)> = texts.collect();
+        return match labels.is_empty() {
+            true => Scope::All,
+            false => Scope::Labels(labels),
+        };
+    }
+    if !selector.value.is_null() {
+        faults.push(Fault::new(selector.path, "goes with no targetRefs"));
+    }
+    let read = targets.iter().map(|field| target(field, faults));
+    let read: Option<Vec<Target>> = read.collect();
+    // Whom it was to concern, nobody knows.
+    read.map_or(Scope::All, Scope::Targets)
+}
+
+fn target(field: &Field<'_>, faults: &mut Vec<Fault>) -> Option<Target> {
+    let text = |key: &str| field.value[key].as_str().unwrap_or_default();
+    let name = text("name");
+    if name.is_empty() {
+        faults.push(Fault::new(format!("{}.name", field.path), "is missing"));
+        return None;
+    }
+    match (text("group"), text("kind")) {
+        ("" | "core", "Service") => Some(Target::Service(name.into())),
+        ("gateway.networking.k8s.io" | "networking.istio.io", "Gateway") => {
+            Some(Target::Gateway(name.into()))
+        }
+        ("gateway.networking.k8s.io", "GatewayClass") => Some(Target::Gateways),
+        _ => {
+            let detail = "must be a Service, a Gateway or a GatewayClass";
+            faults.push(Fault::new(format!("{}.kind", field.path), detail));
+            None
+        }
+    }
+}
+
+/// A list of one element: what its key asks about.
+type Key = (&'static str, Attribute);
+
+fn rule(field: &Field<'_>, own: &str, faults: &mut Vec<Fault>) -> Rule {
+    faults.extend(field.unknown(&["from", "to", "when"]));
+    let account = Attribute::ServiceAccount { own: own.into() };
+    let sources: [Key; 7] = [
+        ("principals", Attribute::Principal),
+        ("requestPrincipals", Attribute::Token),
+        ("namespaces", Attribute::Namespace),
+        ("serviceAccounts", account),
+        ("ipBlocks", Attribute::Address),
+        ("remoteIpBlocks", Attribute::RemoteAddress),
+        ("trustDomains", Attribute::TrustDomain),
+    ];
+    let operations: [Key; 4] = [
+        ("hosts", Attribute::Host),
+        ("ports", Attribute::Port),
+        ("methods", Attribute::Method),
+        ("paths", Attribute::Path),
+    ];
+    let mut elements = |key: &str, inner: &str, keys: &[Key]| {
+        let all = field.at(key).each();
+        let read = all.iter().map(|one| element(&one.at(inner), keys, faults));
+        read.collect::<Vec<_>>()
+    };
+    let (from, to) = (
+        elements("from", "source", &sources),
+        elements("to", "operation", &operations),
+    );
+    let conditions = field.at("when").each();
+    let when = conditions
+        .iter()
+        .flat_map(|one| condition(one, own, faults));
+    Rule {
+        from,
+        to,
+        when: when.collect(),
+    }
+}
+
+fn element(field: &Field<'_>, keys: &[Key], faults: &mut Vec<Fault>) -> Vec<Demand> {
+    let negated = |key: &str| {
+        let (first, rest) = key.split_at(1);
+        format!("not{}{rest}", first.to_ascii_uppercase())
+    };
+    let known: Vec<String> = keys
+        .iter()
+        .flat_map(|(key, _)| [(*key).to_owned(), negated(key)])
+        .collect();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    faults.extend(field.unknown(&known));
+    let mut demands = Vec::new();
+    for (key, of) in keys {
+        for (name, not) in [((*key).to_owned(), false), (negated(key), true)] {
+            demands.extend(demand(&field.at(&name), of, not, faults));
+        }
+    }
+    demands
+}
+
+fn condition(field: &Field<'_>, own: &str, faults: &mut Vec<Fault>) -> Vec<Demand> {
+    let key = field.at("key");
+    let Some(of) = attribute(key.text(), own) else {
+        let detail = format!("{:?} is no attribute that conditions know", key.text());
+        faults.push(Fault::new(key.path, detail));
+        return Vec::new();
+    };
+    let mut demands = Vec::new();
+    for (name, not) in [("values", false), ("notValues", true)] {
+        demands.extend(demand(&field.at(name), &of, not, faults));
+    }
+    if demands.is_empty() {
+        let detail = "values or notValues say what it is compared with";
+        faults.push(Fault::new(field.at("values").path, detail));
+    }
+    demands
+}
+
+/// The attribute that a condition's key names
+/// (<https://istio.io/latest/docs/reference/config/security/conditions/>).
+fn attribute(key: &str, own: &str) -> Option<Attribute> {
+    Some(match key {
+        "source.ip" => Attribute::Address,
+        "remote.ip" => Attribute::RemoteAddress,
+        "source.namespace" => Attribute::Namespace,
+        "source.principal" => Attribute::Principal,
+        "source.serviceAccount" => Attribute::ServiceAccount { own: own.into() },
+        "destination.ip" => Attribute::Destination,
+        "destination.port" => Attribute::Port,
+        "connection.sni" => Attribute::ServerName,
+        "request.auth.principal" | "request.auth.audiences" | "request.auth.presenter" => {
+            Attribute::Token
+        }
+        claims if claims.starts_with("request.auth.claims[") => Attribute::Token,
+        header => Attribute::Header(header_of(header)?),
+    })
+}
+
+/// The header in `request.headers[NAME]`.
+fn header_of(key: &str) -> Option<HeaderName> {
+    let name = key.strip_prefix("request.headers[")?.strip_suffix(']')?;
+    HeaderName::try_from(name).ok()
+}
+
+/// What a list asks; nothing if it is not there.
+fn demand(field: &Field<'_>, of: &Attribute, not: bool, faults: &mut Vec<Fault>) -> Option<Demand> {
+    let all = field.each();
+    if all.is_empty() {
+        return None;
+    }
+    let values = match of {
+        Attribute::Address | Attribute::RemoteAddress | Attribute::Destination => {
+            Values::Blocks(each(&all, faults, |text| {
+                addresses::block(text).ok_or("must be an address or a block such as 10.0.0.0/8")
+            }))
+        }
+        Attribute::Port => Values::Ports(each(&all, faults, |text| {
+            let port = text.parse().ok().filter(|port| *port > 0);
+            port.ok_or("must be a port between 1 and 65535")
+        })),
+        Attribute::Path => Values::Texts(each(&all, faults, Pattern::of_path)),
+        Attribute::Host => Values::Texts(each(&all, faults, |text| Ok(Pattern::lower(text)))),
+        _ => Values::Texts(each(&all, faults, |text| Ok(Pattern::of(text)))),
+    };
+    let of = of.clone();
+    Some(Demand { of, values, not })
+}
+
+fn each<T>(
+    all: &[Field<'_>],
+    faults: &mut Vec<Fault>,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Vec<T> {
+    let mut read = Vec::new();
+    for field in all {
+        match parse(field.text()) {
+            Ok(value) if !field.text().is_empty() => read.push(value),
+            Ok(_) => faults.push(Fault::new(field.path.as_str(), "must not be empty")),
+            Err(detail) => faults.push(Fault::new(field.path.as_str(), detail)),
+        }
+    }
+    read
+}

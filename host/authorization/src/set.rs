@@ -1,0 +1,106 @@
+//! All policies of a mesh, and what they decide together: what one denies is denied; where some allow, what none of them allows is
+//! denied; else it passes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::action::Action;
+use crate::facts::{Facts, Place};
+use crate::policy::Policy;
+
+/// The policies in force, by namespace.
+#[derive(Debug, Default)]
+pub struct Authorizations {
+    root: Box<str>,
+    by_namespace: HashMap<Box<str>, Vec<Policy>>,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passes; by this policy, or because none of those that allow concerns the place.
+    Allowed(Option<Arc<str>>),
+    /// This policy denies it.
+    Denied(Arc<str>),
+    /// None of these, which allow, matches it.
+    NotAllowed(Vec<Arc<str>>),
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// What became of the call.
+    pub outcome: Outcome,
+    /// The policies that note it.
+    pub audited: Vec<Arc<str>>,
+}
+
+impl Authorizations {
+    /// These policies, in a mesh with this root namespace. They are asked in the order of their names.
+    pub fn new(policies: impl IntoIterator<Item = Policy>, root: &str) -> Self {
+        let mut by_namespace: HashMap<Box<str>, Vec<Policy>> = HashMap::new();
+        for policy in policies {
+            let of_namespace = by_namespace.entry(policy.namespace.clone()).or_default();
+            of_namespace.push(policy);
+        }
+        for policies in by_namespace.values_mut() {
+            policies.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        Self {
+            root: root.into(),
+            by_namespace,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_namespace.is_empty()
+    }
+
+    /// Decides about a call at a place.
+    pub fn decide(&self, place: &Place<'_>, facts: &Facts<'_>) -> Decided {
+        let (mut denied, mut allowed, mut allowing) = (None, None, Vec::new());
+        let mut audited = Vec::new();
+        for policy in self.concerning(place) {
+            let matches = || policy.matches(facts);
+            match policy.action {
+                Action::Deny if denied.is_none() && matches() => denied = Some(policy),
+                Action::Audit if matches() => audited.push(Arc::clone(&policy.name)),
+                Action::Allow => {
+                    allowing.push(policy);
+                    allowed = allowed.or_else(|| matches().then_some(policy));
+                }
+                Action::Deny | Action::Audit => {}
+            }
+        }
+        let name = |policy: &Policy| Arc::clone(&policy.name);
+        let outcome = match (denied, allowed) {
+            (Some(denied), _) => Outcome::Denied(name(denied)),
+            (None, Some(allowed)) => Outcome::Allowed(Some(name(allowed))),
+            (None, None) if allowing.is_empty() => Outcome::Allowed(None),
+            (None, None) => Outcome::NotAllowed(allowing.into_iter().map(name).collect()),
+        };
+        Decided { outcome, audited }
+    }
+
+    /// The policies for a place: those of the root namespace, and of its own.
+    fn concerning<'a>(&'a self, place: &'a Place<'a>) -> impl Iterator<Item = &'a Policy> {
+        let mut namespaces: Vec<&str> = vec![&self.root];
+        match place {
+            Place::Workload { namespace, .. } => namespaces.push(namespace),
+            Place::Gateway(gateways) => {
+                let of = gateways.iter().filter_map(|name| name.split_once('/'));
+                namespaces.extend(of.map(|(namespace, _)| namespace));
+            }
+        }
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        let all = namespaces.into_iter();
+        let all = all.filter_map(move |namespace| self.by_namespace.get(namespace));
+        all.flatten()
+            .filter(move |policy| policy.concerns(place, &self.root))
+    }
+}
+
+#[cfg(test)]
+mod tests;

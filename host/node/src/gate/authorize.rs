@@ -1,0 +1,132 @@
+//! AuthorizationPolicies at the gate: a call becomes the facts that their rules ask about, and what they decide becomes a verdict.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use osier_authorization::{Asked, Authorizations, Caller, Decided, Facts, Outcome, Place};
+use osier_proxy::{Call, Decision, Denial, Direction};
+use osier_snapshot::Workload;
+
+/// What stands in the place of a plugin in decisions and logs.
+const KIND: &str = "AuthorizationPolicy";
+/// Whom a gateway calls pods as, behind its trust domain.
+const GATEWAY: &str = "ns/osier-system/sa/gateway";
+const SCHEME: &str = "spiffe://";
+
+/// Asks the policies about a call, if they decide at this side of it: where a workload is called, and at gateways.
+///
+/// # Errors
+/// The call may not pass.
+pub(super) fn ask(
+    policies: &Authorizations,
+    call: &Call<'_>,
+) -> Result<Vec<Decision>, Box<Denial>> {
+    let Some(place) = place(call) else {
+        return Ok(Vec::new());
+    };
+    let gateway = by_gateway(call);
+    let decided = policies.decide(&place, &facts(call, gateway.as_deref()));
+    told(decided, call.direction)
+}
+
+fn place<'a>(call: &Call<'a>) -> Option<Place<'a>> {
+    match (call.direction, call.destination) {
+        (Direction::Outbound, _) => call.gateway.map(|_| Place::Gateway(call.gateways)),
+        (Direction::Inbound, Some(workload)) => Some(Place::Workload {
+            namespace: &workload.namespace,
+            labels: &workload.labels,
+            outside: workload.principal.is_empty(),
+            service: call.service.map(|it| (&*it.namespace, &*it.name)),
+        }),
+        (Direction::Inbound, None) => None,
+    }
+}
+
+/// The principal of the gateway that calls a workload of this trust domain.
+fn by_gateway(call: &Call<'_>) -> Option<String> {
+    let called = call.destination.filter(|_| call.source.is_none())?;
+    let (domain, _) = called.principal.strip_prefix(SCHEME)?.split_once('/')?;
+    Some(format!("{domain}/{GATEWAY}"))
+}
+
+fn facts<'a>(call: &Call<'a>, gateway: Option<&'a str>) -> Facts<'a> {
+    let own = call.source.map(|workload| &*workload.principal);
+    let own = own.and_then(|principal| principal.strip_prefix(SCHEME));
+    let peer = call.peer.map(|peer| peer.ip());
+    let uri = &call.head.uri;
+    let by_scheme = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    // What a raw connection is asked about has the form of a CONNECT, which no request has.
+    let is_request = call.head.method != Method::CONNECT;
+    Facts {
+        caller: Caller {
+            principal: own.or(gateway),
+            address: peer.or_else(|| address(call.source)),
+            remote: peer.or_else(|| address(call.source)),
+        },
+        asked: is_request.then(|| Asked {
+            method: call.head.method.as_str(),
+            authority: uri.authority().map_or("", |authority| authority.as_str()),
+            path: uri.path(),
+            headers: &call.head.headers,
+        }),
+        address: address(call.destination),
+        port: call.port.or(Some(by_scheme)),
+        server_name: call.server_name,
+    }
+}
+
+fn address(workload: Option<&Workload>) -> Option<IpAddr> {
+    let address = workload?.address;
+    (!address.is_unspecified()).then_some(address)
+}
+
+fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Denial>> {
+    let note = |policy: &Arc<str>, outcome, reason: &str| Decision {
+        direction,
+        policy: Arc::clone(policy),
+        plugin: KIND.into(),
+        template: "authorization".into(),
+        place: 0,
+        outcome,
+        reason: reason.to_owned(),
+        cached: false,
+        began: None,
+        took: Duration::ZERO,
+        memo: None,
+    };
+    let audited = decided.audited.iter();
+    let mut decisions: Vec<_> = audited.map(|policy| note(policy, "audit", "")).collect();
+    let (policy, reason) = match decided.outcome {
+        Outcome::Allowed(policy) => {
+            decisions.extend(policy.iter().map(|policy| note(policy, "allow", "")));
+            return Ok(decisions);
+        }
+        Outcome::Denied(policy) => (policy, "a rule of it denies the call".to_owned()),
+        Outcome::NotAllowed(policies) => {
+            let names = policies.join(", ");
+            let first = policies.into_iter().next().unwrap_or_default();
+            (
+                first,
+                format!("no rule of those that allow matches: {names}"),
+            )
+        }
+    };
+    decisions.push(note(&policy, "deny", &reason));
+    Err(Box::new(Denial {
+        status: StatusCode::FORBIDDEN,
+        headers: HeaderMap::new(),
+        // As Envoy says it, and no more: why is for the log.
+        body: Bytes::from_static(b"RBAC: access denied"),
+        policy,
+        plugin: KIND.into(),
+        reason,
+        decisions,
+    }))
+}
