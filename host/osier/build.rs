@@ -1,6 +1,5 @@
 //! Bundles the first-party plugins: every `target/components/plugins/NAME.wasm` that `cargo xtask build` has made
-//! becomes `builtin://NAME`. Without them the host still builds; `builtin://` then says what to do. Also bundles the texts of `wit` and `sdk`,
-//! of which `osier plugin new` makes projects.
+//! becomes `builtin://NAME`. Without them the host still builds; `builtin://` then says what to do.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,63 +35,5 @@ fn main() -> std::io::Result<()> {
     let out = std::env::var_os("OUT_DIR")
         .map(PathBuf::from)
         .unwrap_or_default();
-    std::fs::write(out.join("bundled.rs"), table)?;
-    std::fs::write(out.join("authoring.rs"), texts(&workspace)?)
-}
-
-/// A table of the texts below `wit` and `sdk`, by path in the repository.
-fn texts(workspace: &Path) -> std::io::Result<String> {
-    let mut found = Vec::new();
-    for folder in ["wit", "sdk"] {
-        println!(
-            "cargo:rerun-if-changed={}",
-            workspace.join(folder).display()
-        );
-        walk(&workspace.join(folder), &mut found)?;
-    }
-    found.sort();
-    let mut table = String::from("&[");
-    for path in &found {
-        let name = path
-            .strip_prefix(workspace)
-            .unwrap_or(path)
-            .to_string_lossy();
-        let _infallible = write!(table, "({name:?}, include_str!({path:?})),");
-    }
-    table.push(']');
-    Ok(table)
-}
-
-/// Text files, without what builds leave behind.
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    const TEXTS: [&str; 11] = [
-        "rs", "toml", "ts", "json", "py", "txt", "c", "h", "go", "yaml", "wit",
-    ];
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let left_behind =
-            ["target", "node_modules", "build", "__pycache__"].contains(&name.as_str());
-        let ending = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if path.is_symlink() {
-            continue;
-        }
-        if path.is_dir() && !left_behind && !name.starts_with('.') {
-            walk(&path, found)?;
-        } else if path.is_file()
-            && (TEXTS.contains(&ending.as_str())
-                || ["README.md", "gitignore"].contains(&name.as_str()))
-        {
-            found.push(path);
-        }
-    }
-    Ok(())
+    std::fs::write(out.join("bundled.rs"), table)
 }

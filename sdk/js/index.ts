@@ -66,6 +66,12 @@ export interface Authorization {
   action: { namespace: string; service: string; method: string; path: string; properties: [string, Value][] };
 }
 
+/** Template `authentication`. */
+export interface Authentication {
+  /** What the caller presented; empty if nothing. */
+  credential: string;
+}
+
 /** Template `apikey`. */
 export interface ApiKey {
   api: string;
@@ -206,6 +212,40 @@ export function deny(status: number, answer: { reason?: string; headers?: Header
   return { tag: "deny", val: { status, reason, headers: pairs(answer.headers), body, ...validity(answer) } };
 }
 
+/** Who is behind a call: `principal` is `ISSUER/SUBJECT`. */
+export interface Identity {
+  principal: string;
+  audiences?: string;
+  presenter?: string;
+  claims?: Record<string, string>;
+}
+
+/** What a plugin of template `authentication` answers. */
+export type Authenticated =
+  | { tag: "allow" }
+  | {
+      tag: "allow-with";
+      val: {
+        output: { principal: string; audiences?: string; presenter?: string; claims: [string, string][] };
+        requestHeaders: HeaderOperation[];
+        responseHeaders: HeaderOperation[];
+        validFor?: Duration;
+        validUses?: number;
+      };
+    }
+  | { tag: "deny"; val: Extract<Decision, { tag: "deny" }>["val"] };
+
+/** Template `authentication`: the call passes, and nobody is known to be behind it. A refusal is `deny(401)`. */
+export const nobody: Authenticated = { tag: "allow" };
+
+/** Template `authentication`: the call passes, and this is who is behind it. */
+export function somebody(identity: Identity, valid: Validity = {}): Authenticated {
+  const claims = Object.entries(identity.claims ?? {});
+  const { principal, audiences, presenter } = identity;
+  const output = { principal, audiences, presenter, claims };
+  return { tag: "allow-with", val: { output, requestHeaders: [], responseHeaders: [], ...validity(valid) } };
+}
+
 /** The amount is granted; headers are set on the response. */
 export function granted(amount: number, responseHeaders: Headers = {}): Outcome {
   return { tag: "granted", val: { amount, validFor: undefined, responseHeaders: set(responseHeaders) } };
@@ -273,11 +313,18 @@ export function onlyFields(config: object, ...known: string[]): void {
   }
 }
 
+/** Operations that set headers and remove others. */
+export function operations(headers: Headers = {}, remove: string[] = []): HeaderOperation[] {
+  const gone: HeaderOperation[] = remove.map((name) => ({ tag: "remove", val: name.toLowerCase() }));
+  return [...gone, ...set(headers)];
+}
+
 function set(headers: Headers = {}): HeaderOperation[] {
   return pairs(headers).map((val) => ({ tag: "set", val }));
 }
 
-function pairs(headers: Headers = {}): Header[] {
+/** Headers as the host takes them. */
+export function pairs(headers: Headers = {}): Header[] {
   return Object.entries(headers).map(([name, value]) => ({ name: name.toLowerCase(), value }));
 }
 

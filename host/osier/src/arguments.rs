@@ -13,9 +13,7 @@ pub(crate) use counting::Counting;
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
 pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use naming::Naming;
-pub(crate) use plugin::{
-    Bench, Build, Dev, Inspect, Language, New, Plugin, PluginCommand, Replay, Test,
-};
+pub(crate) use plugin::{Bench, Build, Dev, Inspect, New, Plugin, PluginCommand, Replay, Test};
 use std::path::PathBuf;
 pub(crate) use store::{Keeping, StoreName};
 pub(crate) use workload::{PROXY_EXAMPLES, Proxy};

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0 OR MIT
 """Osier policy plugins in Python: functions that build answers, and the configuration of a plugin."""
 
+from __future__ import annotations
+
 import json
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Optional
 
 from componentize_py_types import Err
-from wit_world.imports.types import (
-    Approval,
-    Decision,
-    Decision_Allow,
-    Decision_AllowWith,
-    Decision_Deny,
-    Denial,
-    Duration,
-    Header,
-    HeaderOperation,
-    HeaderOperation_Set,
-)
+
+try:
+    # The words of `osier:policy/types`, as componentize-py calls them in a world that has no other interface `types`, or in one that has.
+    from wit_world.imports import types as words
+except ImportError:
+    try:
+        from wit_world.imports import osier_policy_types as words
+    except ImportError:
+        # This plugin uses none of them.
+        words = None
 
 Headers = Dict[str, str]
 
@@ -28,12 +28,12 @@ def allow(
     response_headers: Optional[Headers] = None,
     valid_for: Optional[float] = None,
     valid_uses: Optional[int] = None,
-) -> Decision:
+) -> words.Decision:
     """The call passes; perhaps with headers set on the request or on the response. `valid_for` is in seconds."""
     if not (request_headers or response_headers or valid_for):
-        return Decision_Allow()
-    return Decision_AllowWith(
-        Approval(set_all(request_headers), set_all(response_headers), span(valid_for), valid_uses)
+        return words.Decision_Allow()
+    return words.Decision_AllowWith(
+        words.Approval(set_all(request_headers), set_all(response_headers), span(valid_for), valid_uses)
     )
 
 
@@ -45,9 +45,9 @@ def deny(
     body: str = "",
     valid_for: Optional[float] = None,
     valid_uses: Optional[int] = None,
-) -> Decision:
+) -> words.Decision:
     """The call is answered with this status. The reason is for logs; the caller sees headers and body."""
-    return Decision_Deny(Denial(status, reason, pairs(headers), body, span(valid_for), valid_uses))
+    return words.Decision_Deny(words.Denial(status, reason, pairs(headers), body, span(valid_for), valid_uses))
 
 
 def configuration(read: Callable[[Any], None]) -> type:
@@ -72,19 +72,19 @@ def only_fields(config: Dict[str, Any], *known: str) -> None:
             raise ValueError(f"{name} is unknown; known are {', '.join(known)}")
 
 
-def pairs(headers: Optional[Headers]) -> List[Header]:
+def pairs(headers: Optional[Headers]) -> List[words.Header]:
     """Headers as the host takes them."""
-    return [Header(name.lower(), value) for name, value in (headers or {}).items()]
+    return [words.Header(name.lower(), value) for name, value in (headers or {}).items()]
 
 
-def set_all(headers: Optional[Headers]) -> List[HeaderOperation]:
+def set_all(headers: Optional[Headers]) -> List[words.HeaderOperation]:
     """Operations that set headers."""
-    return [HeaderOperation_Set(header) for header in pairs(headers)]
+    return [words.HeaderOperation_Set(header) for header in pairs(headers)]
 
 
-def span(seconds: Optional[float]) -> Optional[Duration]:
+def span(seconds: Optional[float]) -> Optional[words.Duration]:
     """A span of time."""
-    return None if seconds is None else Duration(round(seconds * 1e9))
+    return None if seconds is None else words.Duration(round(seconds * 1e9))
 
 
 def reporting(take: Callable[[List[Any]], None]) -> Callable[[Any, List[Any]], None]:

@@ -10,9 +10,8 @@ from typing import Optional
 from wit_world.exports.quota import Grant, Outcome, Outcome_Granted, Outcome_Refused, Refusal
 from wit_world.imports import counters
 from wit_world.imports.counters import Taken, Terms
-from wit_world.imports.types import Duration
 
-from . import Headers, pairs, set_all
+from . import Headers, pairs, set_all, words
 
 
 def granted(amount: int, response_headers: Optional[Headers] = None) -> Outcome:
@@ -22,7 +21,7 @@ def granted(amount: int, response_headers: Optional[Headers] = None) -> Outcome:
 
 def refused(reason: str, *, retry_after_ns: Optional[int] = None, headers: Optional[Headers] = None) -> Outcome:
     """Nothing is granted: the caller gets 429."""
-    retry_after = None if retry_after_ns is None else Duration(retry_after_ns)
+    retry_after = None if retry_after_ns is None else words.Duration(retry_after_ns)
     return Outcome_Refused(Refusal(reason, retry_after, pairs(headers)))
 
 

@@ -1,7 +1,9 @@
 //! `osier plugin`, as it is typed.
 
 use super::{Access, Connection, Output};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use osier_authoring::Language;
 use std::path::PathBuf;
 
 /// `osier plugin`.
@@ -54,6 +56,7 @@ pub(crate) enum PluginCommand {
 const NEW_EXAMPLES: &str = "Examples:
   osier plugin new office-hours --template authorization --lang rust
   osier plugin new limit --template quota --lang js
+  osier plugin new json-only --template filter --lang go
   osier plugin new --list                     show templates and languages
 
 Then:
@@ -92,35 +95,25 @@ pub(crate) struct New {
     #[arg(short, long, default_value = "check")]
     pub(crate) template: String,
     /// The language.
-    #[arg(short, long, default_value = "rust")]
+    #[arg(short, long, default_value = "rust", value_parser = languages())]
     pub(crate) lang: Language,
     /// Show the templates and languages.
     #[arg(long)]
     pub(crate) list: bool,
 }
 
-/// Languages that `osier plugin new` writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Language {
-    /// Rust, built by cargo.
-    Rust,
-    /// TypeScript or JavaScript, built by npm packages.
-    #[value(alias = "ts", alias = "javascript", alias = "typescript")]
-    Js,
-    /// Python, built by componentize-py.
-    #[value(alias = "py")]
-    Python,
-}
-
-impl Language {
-    /// As it is typed.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Rust => "rust",
-            Self::Js => "js",
-            Self::Python => "python",
-        }
-    }
+/// The languages, by name and alias.
+fn languages() -> impl TypedValueParser<Value = Language> {
+    let value = |language: Language| {
+        PossibleValue::new(language.name()).aliases(language.aliases().iter().copied())
+    };
+    PossibleValuesParser::new(Language::ALL.map(value)).map(|typed| {
+        let known = |language: &Language| {
+            language.name() == typed || language.aliases().contains(&typed.as_str())
+        };
+        let found = Language::ALL.into_iter().find(known);
+        found.unwrap_or(Language::Rust)
+    })
 }
 
 /// `osier plugin build`.

@@ -4,6 +4,8 @@ export interface Config {
   allow: string[];
   limit: number;
   claims: Record<string, string>;
+  required: string[];
+  reserved: string[];
 }
 
-export const config: Config = { allow: [], limit: 100, claims: {} };
+export const config: Config = { allow: [], limit: 100, claims: {}, required: [], reserved: [] };

@@ -2,14 +2,13 @@
 
 from osier_plugin import allow, deny
 from settings import settings
-from wit_world.imports.types import Value_Texts
 
 
 class Authorization:
     def check(self, instance):
         claims = {}
         for name, value in instance.subject.properties:
-            if name == "claims" and isinstance(value, Value_Texts):
+            if name == "claims" and isinstance(getattr(value, "value", None), list):
                 claims = dict(value.value)
         for name, value in settings["claims"].items():
             if claims.get(name) != value:

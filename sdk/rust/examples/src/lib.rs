@@ -1,7 +1,10 @@
-//! The three example plugins of every SDK, in one component: an allow-list, a token bucket, required claims.
+//! The example plugins of every SDK, in one component: an allow-list, a token bucket, required claims, a check of bodies, and one for each hook
+//! that places or admits.
 
 mod allow_list;
+mod body;
 mod claims;
+mod placement;
 mod token_bucket;
 
 use std::collections::BTreeMap;
@@ -15,6 +18,8 @@ struct Config {
     allow: Vec<String>,
     limit: u64,
     claims: BTreeMap<String, String>,
+    required: Vec<String>,
+    reserved: Vec<String>,
 }
 
 impl Default for Config {
@@ -23,6 +28,8 @@ impl Default for Config {
             allow: Vec::new(),
             limit: 100,
             claims: BTreeMap::new(),
+            required: Vec::new(),
+            reserved: Vec::new(),
         }
     }
 }
@@ -41,4 +48,6 @@ impl Plugin for Examples {
 }
 
 osier_plugin::config_schema!("../config.schema.json");
-osier_plugin::export!(Examples: listentry, quota, authorization);
+osier_plugin::export!(
+    Examples: listentry, quota, authorization, request_filter, route, balance, admit, schedule
+);

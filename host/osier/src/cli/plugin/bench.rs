@@ -64,14 +64,22 @@ fn measure(trial: &Trial, file: &File, case: &Case, time: Duration) -> anyhow::R
     let set = trial.policy(file, case, &plugin)?;
     let recorded = case.recorded()?;
     let attributes = recorded.attributes();
+    let hook = case.hook(file);
+    let ask = || match hook {
+        Some(hook) => super::test::hooks::faults(hook, case, &set, &attributes).map(drop),
+        None => {
+            set.check(&SCOPE, &attributes);
+            Ok(())
+        }
+    };
     for _ in 0..WARM_UP {
-        set.check(&SCOPE, &attributes);
+        ask()?;
     }
     let before: PluginStatus = plugin.status();
     let (begun, mut calls, mut times) = (Instant::now(), 0, Vec::new());
     while begun.elapsed() < time {
         let start = Instant::now();
-        set.check(&SCOPE, &attributes);
+        ask()?;
         let took = start.elapsed();
         calls += 1;
         if times.len() < MOST_TIMES {

@@ -1,14 +1,16 @@
 //! `osier plugin build`: runs the language's own tools, and says what is missing and how to get it.
 
+mod c;
+mod go;
 mod js;
 mod python;
 mod rust;
-mod section;
 mod steps;
 
 use super::project::Project;
-use crate::arguments::{Build, Language, Output};
+use crate::arguments::{Build, Output};
 use anyhow::Context as _;
+use osier_authoring::Language;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -67,12 +69,14 @@ pub(super) fn build(project: &Project, pace: Pace) -> anyhow::Result<Built> {
         Language::Rust => rust::build(project, pace)?,
         Language::Js => js::build(project)?,
         Language::Python => python::build(project)?,
+        Language::C => c::build(project)?,
+        Language::Go => go::build(project)?,
     };
     let mut wasm = std::fs::read(&made).with_context(|| made.display().to_string())?;
     if let Ok(schema) = std::fs::read(project.dir.join(SCHEMA_FILE)) {
         let _is_json: serde_json::Value =
             serde_json::from_slice(&schema).with_context(|| format!("{SCHEMA_FILE} is no JSON"))?;
-        section::attach(&mut wasm, SCHEMA_SECTION, &schema);
+        osier_authoring::attach(&mut wasm, SCHEMA_SECTION, &schema);
     }
     std::fs::write(&file, &wasm).with_context(|| file.display().to_string())?;
     Ok(Built { file, wasm })

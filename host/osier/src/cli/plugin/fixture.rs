@@ -1,6 +1,9 @@
 //! Fixtures: what a plugin is given and what it must answer, as YAML.
 
+mod given;
+
 use anyhow::{Context as _, bail};
+pub(super) use given::{Given, Message};
 use osier_policy::Vocabulary;
 use osier_review::Recorded;
 use serde::Deserialize;
@@ -39,6 +42,9 @@ pub(super) struct Case {
     /// What is known about the call.
     #[serde(default)]
     pub(super) attributes: Value,
+    /// What a hook is given.
+    #[serde(default)]
+    pub(super) given: Given,
     /// In place of the file's configuration.
     pub(super) config: Option<Value>,
     /// In place of the file's action.
@@ -75,6 +81,27 @@ pub(super) struct Expect {
     /// Attributes that are generated, as text; `*` is any value, null is none.
     #[serde(default)]
     pub(super) attributes: BTreeMap<String, Option<String>>,
+    /// The request's body as it goes on.
+    pub(super) request_body: Option<String>,
+    /// The request's path as it goes on.
+    pub(super) path: Option<String>,
+    /// Which one a choice fell on: the subset or host of a destination, the pod of an endpoint; null leaves it to the host.
+    #[serde(default, deserialize_with = "said")]
+    pub(super) chosen: Option<Option<String>>,
+    /// The wrong field of an object.
+    pub(super) field: Option<String>,
+    /// Part of a warning.
+    pub(super) warning: Option<String>,
+    /// The patch of an object.
+    pub(super) patch: Option<Value>,
+    /// Scores by node; null is a node that does not fit.
+    #[serde(default)]
+    pub(super) scores: BTreeMap<String, Option<u32>>,
+}
+
+/// Tells a null from a field that is not there.
+fn said<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
 }
 
 /// Verdicts.
@@ -83,7 +110,7 @@ pub(super) struct Expect {
 pub(super) enum Wanted {
     /// The call passes.
     Allow,
-    /// The plugin turns it away.
+    /// The plugin turns it away; a filter may answer it with any status.
     Deny,
     /// The plugin gives no answer: a trap, an overrun.
     Fail,
@@ -180,6 +207,12 @@ fn parse(text: &str) -> anyhow::Result<Fixture> {
 }
 
 impl Case {
+    /// The hook that its action names, if it is no template.
+    pub(super) fn hook<'a>(&'a self, file: &'a File) -> Option<&'a str> {
+        let action = self.action.as_ref().or(file.fixture.action.as_ref())?;
+        action.get("hook")?.as_str()
+    }
+
     /// The attributes of the call.
     pub(super) fn recorded(&self) -> anyhow::Result<Recorded> {
         let vocabulary = Vocabulary::default();

@@ -1,14 +1,16 @@
 //! A plugin project on disk: which language it is, what it is called, where its component and its fixtures are.
 
-use crate::arguments::Language;
 use anyhow::{Context as _, bail};
+use osier_authoring::Language;
 use std::path::{Path, PathBuf};
 
 /// Files by which a language is known.
-const MARKS: [(&str, Language); 3] = [
+const MARKS: [(&str, Language); 5] = [
     ("Cargo.toml", Language::Rust),
     ("package.json", Language::Js),
     ("requirements.txt", Language::Python),
+    ("go.mod", Language::Go),
+    ("src/plugin.c", Language::C),
 ];
 
 /// A folder with a plugin.

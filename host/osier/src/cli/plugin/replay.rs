@@ -60,6 +60,9 @@ pub(super) fn run(arguments: &Replay) -> anyhow::Result<()> {
 fn answer(version: &Trial, file: &File, place: usize, case: &Case) -> String {
     let asked = || -> anyhow::Result<String> {
         let plugin = version.load(file, place, case)?;
+        if let Some(hook) = case.hook(file) {
+            bail!("hook {hook}: only templates are replayed; `osier plugin test` asks hooks");
+        }
         let set = version.policy(file, case, &plugin)?;
         Ok(words(&set.check(&SCOPE, &case.recorded()?.attributes())))
     };

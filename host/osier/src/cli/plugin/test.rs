@@ -1,5 +1,7 @@
 //! `osier plugin test`: fixtures against a component, asked as a policy asks it.
 
+pub(super) mod hooks;
+
 use super::fixture::{self, Case, Expect, File, Wanted};
 use super::{project, workbench};
 use crate::arguments::{Output, Test};
@@ -113,10 +115,14 @@ impl Trial {
         }
         let set = self.policy(file, case, &loaded?)?;
         let recorded = case.recorded()?;
+        let hook = case.hook(file);
         let begun = Instant::now();
         for _ in 0..case.repeat {
-            let verdict = set.check(&SCOPE, &recorded.attributes());
-            let faults = compare(&case.expect, &verdict);
+            let attributes = recorded.attributes();
+            let faults = match hook {
+                Some(hook) => hooks::faults(hook, case, &set, &attributes)?,
+                None => compare(&case.expect, &set.check(&SCOPE, &attributes)),
+            };
             if !faults.is_empty() {
                 return Ok((begun.elapsed(), faults));
             }
@@ -248,23 +254,33 @@ fn compare(expect: &Expect, verdict: &Verdict) -> Vec<String> {
             faults.extend(headers("attributes", &expect.attributes, &told));
         }
         Verdict::Deny(denial) => {
-            if let Some(status) = expect.status.filter(|status| *status != denial.status) {
-                faults.push(format!("status: expected {status}, got {}", denial.status));
-            }
+            faults.extend(differs("status", expect.status.as_ref(), &denial.status));
             faults.extend(within("reason", expect.reason.as_deref(), &denial.reason));
-            let body = String::from_utf8_lossy(&denial.body);
-            if let Some(wanted) = expect.body.as_ref().filter(|wanted| **wanted != body) {
-                faults.push(format!("body: expected {wanted:?}, got {body:?}"));
-            }
-            let found: Vec<(String, String)> = denial
-                .headers
-                .iter()
-                .map(|(name, value)| (name.to_string(), text(value)))
-                .collect();
+            let body = String::from_utf8_lossy(&denial.body).into_owned();
+            faults.extend(differs("body", expect.body.as_ref(), &body));
+            let found = pairs(denial.headers.iter().map(|(name, value)| (name, value)));
             faults.extend(headers("headers", &expect.headers, &found));
         }
     }
     faults
+}
+
+/// Headers as pairs.
+fn pairs<'a, K: ToString + 'a>(
+    headers: impl IntoIterator<Item = (K, &'a http::HeaderValue)>,
+) -> Vec<(String, String)> {
+    let pair = |(name, value): (K, &http::HeaderValue)| (name.to_string(), text(value));
+    headers.into_iter().map(pair).collect()
+}
+
+/// A fault if something is not what was wanted.
+fn differs<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    wanted: Option<&T>,
+    found: &T,
+) -> Option<String> {
+    let wanted = wanted.filter(|wanted| *wanted != found)?;
+    Some(format!("{what}: expected {wanted:?}, got {found:?}"))
 }
 
 fn text(value: &http::HeaderValue) -> String {

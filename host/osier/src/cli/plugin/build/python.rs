@@ -1,13 +1,9 @@
 //! Python: componentize-py makes a component with CPython inside.
 
 use super::super::project::Project;
-use super::steps::{self, Tool};
+use super::steps::{self, PYTHON, Tool};
 use std::path::PathBuf;
 
-const PYTHON: Tool = Tool {
-    program: "python3",
-    remedy: "install Python 3.10 or newer (https://python.org, or `apt-get install python3 python3-venv`)",
-};
 const COMPONENTIZE: Tool = Tool {
     program: "componentize-py",
     remedy: "run `python3 -m venv .venv && .venv/bin/pip install -r requirements.txt` in the project",

@@ -1,7 +1,7 @@
 //! Custom sections at the end of a component.
 
 /// Appends a custom section, unless the same bytes are in the file already.
-pub(super) fn attach(wasm: &mut Vec<u8>, name: &str, data: &[u8]) {
+pub fn attach(wasm: &mut Vec<u8>, name: &str, data: &[u8]) {
     if data.is_empty() || wasm.windows(data.len()).any(|window| window == data) {
         return;
     }

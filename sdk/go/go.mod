@@ -1,0 +1,3 @@
+module osier.dev/plugin
+
+go 1.24

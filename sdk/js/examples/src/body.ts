@@ -1,0 +1,29 @@
+// The body of a request must be a JSON object with the required fields: hook filter.
+
+import { type BodyVerdict, decode, get, needBody, pass, proceed, requestFilter, respond } from "osier-plugin/filter";
+import { config } from "./config.ts";
+
+export const request = requestFilter({
+  onHead(_, headers) {
+    return get(headers, "content-type")?.startsWith("application/json") ? needBody(64 << 10) : proceed();
+  },
+  onBody(_exchange, _headers, body) {
+    const fields = parsed(body);
+    if (typeof fields !== "object" || fields === null || Array.isArray(fields)) return unfit("the body is no JSON object");
+    const missing = config.required.find((name) => !(name in fields));
+    if (missing !== undefined) return unfit(`the body has no field ${missing}`);
+    return pass({ headers: { "x-checked": "json" } });
+  },
+});
+
+function parsed(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(decode(body));
+  } catch {
+    return undefined;
+  }
+}
+
+function unfit(reason: string): BodyVerdict {
+  return respond(422, { reason, body: `${reason}\n` });
+}

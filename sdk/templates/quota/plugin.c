@@ -1,0 +1,30 @@
+// A token bucket for each set of dimensions, kept in the host's counters.
+
+#include <osier/counters.h>
+#include <osier/quota.h>
+
+static uint64_t limit;
+
+static const char *configure(const osier_json *config) {
+  limit = (uint64_t)osier_json_number(osier_json_get(config, "limit"), 0);
+  return NULL;
+}
+OSIER_CONFIGURATION(configure)
+
+static osier_outcome allocate(const osier_quota_request *request) {
+  osier_terms terms = {.capacity = limit, .refill = limit, .interval = 3600000000000};
+  osier_string key = OSIER_KEY(request->dimensions);
+  osier_taken taken;
+  osier_status status = osier_take("limits", key, request->amount, terms, request->best_effort, &taken);
+  osier_free(key);
+  if (status != OSIER_OK) return osier_refused(osier_text("cannot count"));
+  if (taken.amount == 0) {
+    osier_outcome refused = osier_refused(osier_text("the bucket is empty"));
+    osier_retry_after(&refused, taken.retry_after);
+    return refused;
+  }
+  osier_outcome granted = osier_granted(taken.amount);
+  osier_quota_header(&granted, "x-ratelimit-limit", osier_textf("%llu", (unsigned long long)limit));
+  return granted;
+}
+OSIER_QUOTA(allocate)
