@@ -336,6 +336,27 @@ fn completion_knows_the_commands() {
     }
 }
 
+#[test]
+fn a_reader_that_goes_away_ends_the_command_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["plugin", "new", "mine"][..],
+        &["plugin", "new", "--list"],
+        &["completion", "bash"],
+        &["config", "print"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(binary().unwrap());
+        command.args(arguments).current_dir(folder.path());
+        command.env("OSIER_DATA_DIR", folder.path().join("data"));
+        let output = command.stdout(writer).output().unwrap();
+        let told = words(&output);
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}: {told}");
+        assert_eq!(told, "", "{arguments:?}");
+    }
+}
+
 /// A copy of `sdk/` and `wit/` below target, so that builds leave nothing in the sources; links stay links.
 fn tree() -> PathBuf {
     let tree = kept().join("tree");

@@ -17,6 +17,7 @@ mod why;
 use crate::arguments::{Arguments, Command, ConfigCommand, Connection};
 use crate::configuration;
 use crate::exit::Failure;
+use crate::output;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 use osier_client::{Client, Https, Kubeconfig};
@@ -47,12 +48,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             ConfigCommand::Print(up) => print_configuration(&up),
         },
         Command::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "osier",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "osier", &mut script);
+            output::bytes(&script);
             Ok(())
         }
     }

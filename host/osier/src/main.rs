@@ -3,6 +3,9 @@
 //! This crate is the composition root: it reads arguments and the environment, binds addresses, builds the rooms in
 //! order, joins them through their traits, and turns outcomes into exit codes. It has no rules of its own.
 
+#[macro_use]
+mod output;
+
 mod arguments;
 mod bundled;
 mod cli;

@@ -201,21 +201,21 @@ async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
     let plain = |address: SocketAddr| format!("http://{}", directory::reachable(address));
-    println!(
+    announce!(
         "osier {} is ready after {} ms",
         env!("CARGO_PKG_VERSION"),
         began.elapsed().as_millis()
     );
-    println!("  api      https://{}", directory::reachable(addresses.api));
-    println!("  gateway  {}", plain(addresses.gateway));
-    println!("  admin    {}", plain(addresses.admin));
+    announce!("  api      https://{}", directory::reachable(addresses.api));
+    announce!("  gateway  {}", plain(addresses.gateway));
+    announce!("  admin    {}", plain(addresses.admin));
     for (name, address) in [("policy", addresses.policy), ("dns", addresses.dns)] {
         if let Some(address) = address {
-            println!("  {name:8} {}", directory::reachable(address));
+            announce!("  {name:8} {}", directory::reachable(address));
         }
     }
-    println!("  data     {}", directory.join("").display());
-    println!(
+    announce!("  data     {}", directory.join("").display());
+    announce!(
         "Next: export KUBECONFIG={} ; kubectl get nodes",
         directory.join("kubeconfig").display()
     );

@@ -2,12 +2,12 @@
 
 use super::why::escaped;
 use crate::arguments::Logs;
+use crate::output;
 use anyhow::{anyhow, bail};
 use http::Request;
 use http_body_util::BodyExt as _;
 use osier_process::body;
 use serde_json::Value;
-use std::io::Write as _;
 
 /// Bytes of a refusal.
 const MAX_REFUSAL: usize = 1 << 20;
@@ -40,12 +40,10 @@ pub(crate) async fn logs(logs: &Logs) -> anyhow::Result<()> {
         bail!(words.unwrap_or_else(|| format!("the API answered {status}")));
     }
     let mut body = answer.into_body();
-    let mut out = std::io::stdout();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| anyhow!("the log of {pod} broke off: {error}"))?;
         if let Some(bytes) = frame.data_ref() {
-            out.write_all(bytes)?;
-            out.flush()?;
+            output::bytes(bytes);
         }
     }
     Ok(())

@@ -56,15 +56,15 @@ pub(super) async fn run(settings: &Joined, began: Instant) -> Result<(), Failure
 }
 
 fn announce(node_name: &str, addresses: &BTreeMap<&str, SocketAddr>, began: Instant) {
-    println!(
+    announce!(
         "osier {} is ready after {} ms",
         env!("CARGO_PKG_VERSION"),
         began.elapsed().as_millis()
     );
-    println!("  node     {node_name}");
+    announce!("  node     {node_name}");
     for (name, address) in addresses {
         let scheme = if *name == "admin" { "http://" } else { "" };
-        println!("  {name:8} {scheme}{}", directory::reachable(*address));
+        announce!("  {name:8} {scheme}{}", directory::reachable(*address));
     }
 }
 

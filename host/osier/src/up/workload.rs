@@ -62,14 +62,14 @@ pub(super) async fn run(settings: &Beside, began: Instant) -> Result<(), Failure
 }
 
 fn announce(settings: &Beside, addresses: &BTreeMap<&str, SocketAddr>, began: Instant) {
-    println!(
+    announce!(
         "osier {} is ready after {} ms",
         env!("CARGO_PKG_VERSION"),
         began.elapsed().as_millis()
     );
-    println!("  workload {}/{}", settings.entry.0, settings.entry.1);
+    announce!("  workload {}/{}", settings.entry.0, settings.entry.1);
     for (name, address) in addresses {
-        println!("  {name:8} {}", directory::reachable(*address));
+        announce!("  {name:8} {}", directory::reachable(*address));
     }
 }
 
