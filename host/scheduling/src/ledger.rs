@@ -32,6 +32,8 @@ pub struct Ledger {
     pub(crate) nominated: HashMap<String, Nomination>,
     /// Where the volumes of pods without a node can be had, by uid of the pod.
     pub(crate) reaches: HashMap<String, Reach>,
+    /// The number of the node at which the next look begins.
+    next: usize,
 }
 
 impl Ledger {
@@ -127,7 +129,7 @@ impl Ledger {
     pub fn feasible(&mut self, pod: &Object) -> Vec<Candidate> {
         let ask = Ask::of(pod);
         let neighbours = Neighbours::of(&ask, &self.world, &mut self.topologies);
-        let fitting = self.fitting(&ask, &neighbours, &Opinions::default());
+        let fitting = self.fitting(&ask, &neighbours, (&Opinions::default(), usize::MAX));
         let controller = controller(pod);
         let candidate = |number: usize| {
             let room = self.world.rooms.get(number)?;
@@ -155,7 +157,13 @@ impl Ledger {
         let chosen = match self.promised(&ask, &neighbours, opinions) {
             Some(number) => Some(number),
             None => {
-                let fitting = self.fitting(&ask, &neighbours, opinions)?;
+                // Who has a say was asked about all.
+                let most = match opinions.is_empty() {
+                    true => enough(self.world.rooms.len()),
+                    false => usize::MAX,
+                };
+                let fitting = self.fitting(&ask, &neighbours, (opinions, most))?;
+                self.next = fitting.last().map_or(0, |last| last + 1);
                 let seen = (&self.world, opinions);
                 score::best(&ask, &fitting, seen, &mut self.topologies)
             }
@@ -187,16 +195,16 @@ impl Ledger {
         free.then_some(number)
     }
 
-    /// The nodes that are right for the pod; at least one, or why there is none.
+    /// The nodes that are right for the pod, at most so many; at least one, or why there is none.
     fn fitting(
         &self,
         ask: &Ask<'_>,
         neighbours: &Neighbours,
-        opinions: &Opinions,
+        (opinions, most): (&Opinions, usize),
     ) -> Result<Vec<usize>, Refusal> {
         let reserved = self.reserved(ask);
         let (mut fitting, mut tally) = (Vec::new(), Tally::default());
-        for (number, room) in self.world.known() {
+        for (number, room) in self.world.known_from(self.next) {
             let own = refuse(
                 (ask, self.reach(ask)),
                 neighbours,
@@ -211,6 +219,9 @@ impl Ledger {
             match own.or_else(others) {
                 None => fitting.push(number),
                 Some(reasons) => tally.add(reasons),
+            }
+            if fitting.len() >= most {
+                break;
             }
         }
         if fitting.is_empty() {
@@ -238,6 +249,14 @@ impl Ledger {
         }
         reserved
     }
+}
+
+/// How many fitting nodes are weighed against each other: as upstream, all of a small cluster and fewer the larger it is, down to a
+/// twentieth. The next pod's look begins where this one ended, so that all have their turn.
+fn enough(nodes: usize) -> usize {
+    const ALL: usize = 100;
+    let percent = 50_usize.saturating_sub(nodes / 125).max(5);
+    (nodes * percent / 100).max(ALL)
 }
 
 /// Why a pod cannot run on a node; `None` if it can.

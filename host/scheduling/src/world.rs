@@ -60,6 +60,14 @@ impl World {
         all.filter(|(_, room)| room.known)
     }
 
+    /// The same, beginning with a number and going round.
+    pub(crate) fn known_from(&self, first: usize) -> impl Iterator<Item = (usize, &Room)> {
+        let first = first.min(self.rooms.len());
+        let all = self.rooms.iter().enumerate();
+        let (before, after) = (all.clone().take(first), all.skip(first));
+        after.chain(before).filter(|(_, room)| room.known)
+    }
+
     /// The room of a node, which may be one that nothing is known of.
     fn room(&mut self, name: &str) -> usize {
         if let Some(number) = self.numbers.get(name) {

@@ -386,3 +386,26 @@ fn who_has_a_say_is_heeded_after_the_rules() {
     ledger.set_node(&node("new", None, &json!({})));
     assert!(ledger.choose(&third, &opinions).is_err());
 }
+
+#[test]
+fn in_a_large_cluster_not_every_node_is_weighed_and_every_node_is_found() {
+    let mut ledger = Ledger::default();
+    for number in 0..1000 {
+        let mut one = node(&format!("n{number:03}"), None, &json!({}));
+        let only = (number == 777).to_string();
+        one.set(&["metadata", "labels", "only"], only.into());
+        ledger.set_node(&one);
+    }
+    let special = pod("s", "a", 1, &json!({"nodeSelector": {"only": "true"}}));
+    assert_eq!(ledger.pick(&special).unwrap(), "n777");
+    // 420 that fit are enough for a decision, from where the last one ended; of equals the first by name is taken.
+    let like = |number: usize| pod(&format!("p{number}"), "a", 1, &json!({}));
+    let picked = [0, 1, 2].map(|number| ledger.pick(&like(number)).unwrap());
+    assert_eq!(picked, ["n000", "n198", "n001"]);
+    let none = pod("none", "a", 1, &json!({"nodeSelector": {"only": "never"}}));
+    let told = refused(&mut ledger, &none);
+    assert!(
+        told.starts_with("0/1000 nodes are available: 1000 node(s)"),
+        "{told}"
+    );
+}
