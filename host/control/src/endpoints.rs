@@ -5,6 +5,7 @@ mod slices;
 mod subsets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES};
@@ -18,6 +19,9 @@ use folded::unfold;
 use subsets::{concerns, has_selector, subsets};
 
 const WORKERS: usize = 4;
+/// What is written of a service is as long as it has pods, and each that comes or goes changes it: for each thousand of them this
+/// passes before it is written again, and no more than a second.
+const CALM: Duration = Duration::from_millis(100);
 
 struct Endpoints {
     client: Client,
@@ -91,7 +95,10 @@ impl Endpoints {
             (Some(service), current) if has_selector(&service) => {
                 let subsets = subsets(&service, &self.pods.list_in(&key.namespace));
                 let current = current.as_deref().map(unfold);
+                let calm = calm(&subsets);
                 self.write(&service, current.as_ref(), subsets).await?;
+                // Who changes meanwhile is written together, when the next turn comes.
+                tokio::time::sleep(calm).await;
             }
             // Without a selector the endpoints are somebody else's to write.
             _ => {}
@@ -153,5 +160,28 @@ impl Endpoints {
             None => drop(wanted.remove(&["metadata", "labels"])),
         }
         self.client.replace(&ENDPOINTS, &wanted).await.map(|_| ())
+    }
+}
+
+/// How long a service of so many endpoints stays as it was written.
+fn calm(subsets: &[Value]) -> Duration {
+    let length = |list: &Value| list.as_array().map_or(0, Vec::len);
+    let one = |subset: &Value| length(&subset["addresses"]) + length(&subset["notReadyAddresses"]);
+    let thousands = subsets.iter().map(one).sum::<usize>() / 1000;
+    CALM * u32::try_from(thousands.min(10)).unwrap_or(10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_large_services_are_written_less_often() {
+        let subset = |ready: usize, others: usize| json!({"addresses": vec![json!({}); ready], "notReadyAddresses": vec![json!({}); others]});
+        assert_eq!(calm(&[]), Duration::ZERO);
+        assert_eq!(calm(&[subset(500, 499)]), Duration::ZERO);
+        assert_eq!(calm(&[subset(500, 0), subset(0, 500)]), CALM);
+        assert_eq!(calm(&[subset(9_000, 90_000)]), Duration::from_secs(1));
     }
 }
