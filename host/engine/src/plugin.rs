@@ -16,6 +16,7 @@ mod reflect;
 
 pub use counters::Counters;
 pub use grants::Need;
+pub(crate) use grants::need as needs;
 pub use instance::{PluginInstance, PreparedPlugin};
 pub use keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
 pub use logging::{LogError, LogStreams};

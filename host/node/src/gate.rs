@@ -4,6 +4,7 @@ mod authorize;
 mod choices;
 mod facts;
 mod filters;
+mod middleware;
 mod streams;
 
 use std::sync::Arc;

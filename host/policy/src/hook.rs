@@ -11,8 +11,8 @@ use std::sync::Arc;
 use osier_engine::plugin::hooks::Hook;
 
 use crate::fault::{FailurePolicy, Unavailable};
-use crate::metrics::VerdictMetrics;
 use crate::plugin::{Plugin, Unanswered};
+use osier_capabilities::VerdictMetrics;
 
 pub(crate) use admit::Said;
 pub use admit::{Admission, Rejection, Review, WriteOperation};

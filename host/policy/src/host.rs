@@ -14,9 +14,9 @@ use crate::attributes::{Places, Vocabulary};
 use crate::callout::Callout;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
-use crate::metrics::Families;
 use crate::plugin::{Callouts, Loader, Plugin, PluginStatus, fingerprint};
 use crate::policy::{CompiledPolicy, Compiler, Missing};
+use osier_capabilities::Families;
 use osier_capabilities::MeterBook;
 use osier_capabilities::Spaces;
 

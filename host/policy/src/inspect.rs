@@ -59,11 +59,19 @@ pub fn inspect(engine: &Engine, wasm: &[u8]) -> Result<Inspection, ComponentErro
     if proxy_wasm::is_module(wasm) {
         return inspect_module(engine, wasm);
     }
+    let middleware = osier_engine::is_middleware(wasm);
     let component = engine.plugin(wasm)?;
-    let (templates, others) = recognise(component.interfaces());
+    let (templates, mut others) = recognise(component.interfaces());
+    if middleware {
+        others = vec!["wasi:http/incoming-handler: hook filter (a middleware)".to_owned()];
+    }
     let import = |(name, need): (&str, Need)| Import {
         interface: name.to_owned(),
-        need,
+        // The next step of the chain, and the clock by which it counts timeouts.
+        need: match name.starts_with("wasi:http/") || name.starts_with("wasi:clocks/monotonic") {
+            true if middleware => Need::Nothing,
+            _ => need,
+        },
     };
     Ok(Inspection {
         digest: component.digest().to_string(),

@@ -14,7 +14,6 @@ mod hook;
 mod host;
 mod inspect;
 mod key;
-mod metrics;
 mod output;
 mod plugin;
 mod policy;
@@ -41,8 +40,8 @@ pub use osier_capabilities::LOG_TARGET;
 pub use output::Output;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{
-    BodyVerdict, Change, ChunkVerdict, CompiledPolicy, Direction, Exchange, Filter, FilterStream,
-    HeadVerdict, Mode, Reply, RolloutState,
+    BodyVerdict, Carried, CarriedExchange, Change, ChunkVerdict, CompiledPolicy, Direction,
+    Exchange, Filter, FilterMiddleware, FilterStream, HeadVerdict, Mode, Reply, RolloutState,
 };
 pub use set::{FilterKind, PolicySet, Scope};
 pub use value::{EvaluationError, Texts, Type};

@@ -2,6 +2,7 @@
 
 mod binding;
 mod load;
+mod middleware;
 mod pool;
 mod queue;
 mod reporting;
@@ -13,15 +14,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use osier_engine::CallError;
 use osier_engine::plugin::FunctionHandle;
 use osier_engine::plugin::hooks::{Answer, Handles, Params};
+use osier_engine::{CallError, Middleware};
 use osier_process::Tasks;
 
 use crate::fault::FailurePolicy;
 use crate::key::ObjectKey;
-use crate::metrics::{FailureKind, PluginMetrics};
 use crate::template::Template;
+use osier_capabilities::{FailureKind, PluginMetrics};
 
 pub(crate) use binding::{Asked, Binding, Unanswered};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
@@ -57,6 +58,8 @@ enum Runtime {
     Component(Arc<Pool>),
     /// A module of proxy-wasm: VMs that carry streams.
     ProxyWasm(Vms),
+    /// A component of wasi:http: instances that carry exchanges.
+    Middleware(Middleware),
 }
 
 impl std::fmt::Debug for Plugin {
@@ -140,14 +143,14 @@ impl Plugin {
     pub(crate) fn vms(&self) -> Option<&Vms> {
         match &self.runtime {
             Runtime::ProxyWasm(vms) => Some(vms),
-            Runtime::Component(_) => None,
+            Runtime::Component(_) | Runtime::Middleware(_) => None,
         }
     }
 
     fn pool(&self) -> Option<&Arc<Pool>> {
         match &self.runtime {
             Runtime::Component(pool) => Some(pool),
-            Runtime::ProxyWasm(_) => None,
+            Runtime::ProxyWasm(_) | Runtime::Middleware(_) => None,
         }
     }
 
@@ -156,6 +159,7 @@ impl Plugin {
         match &self.runtime {
             Runtime::Component(pool) => pool.live(),
             Runtime::ProxyWasm(vms) => vms.live(),
+            Runtime::Middleware(middleware) => middleware.live(),
         }
     }
 
@@ -164,6 +168,7 @@ impl Plugin {
         match &self.runtime {
             Runtime::Component(pool) => pool.memory(),
             Runtime::ProxyWasm(vms) => vms.memory(),
+            Runtime::Middleware(middleware) => middleware.memory(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! so that each sees the message as the one before it left it. A local reply passes the response filters like any other response.
 
 mod buffer;
+mod carried;
 mod streamed;
 mod trailers;
 
@@ -21,7 +22,9 @@ use tokio::time::Instant;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
-use crate::gate::{BodyVerdict, Change, Decision, Direction, Exchange, Filter, HeadVerdict, Reply};
+use crate::gate::{
+    BodyVerdict, Change, Decision, Direction, Exchange, Filter, HeadVerdict, Passage, Reply,
+};
 use crate::trace::Trace;
 use crate::{prepare, rewrite};
 use buffer::{Buffered, Unbuffered};
@@ -41,6 +44,8 @@ pub(crate) struct Chain {
     path: String,
     /// The answer of a filter that met a body which was already on its way.
     late: Mutex<Option<Reply>>,
+    /// Exchanges that filters carry, by the places of those filters.
+    passages: Mutex<Vec<(usize, Box<dyn Passage>)>>,
 }
 
 impl Chain {
@@ -73,6 +78,7 @@ impl Chain {
             authority: String::new(),
             path: String::new(),
             late: Mutex::default(),
+            passages: Mutex::default(),
         };
         chain.see(head);
         Ok(Some(Arc::new(chain)))
@@ -126,7 +132,11 @@ impl Chain {
         mut body: Body,
         trace: &mut Trace,
     ) -> Result<Body, Refusal> {
-        for filter in &self.filters {
+        for (place, filter) in self.filters.iter().enumerate() {
+            if filter.carries() {
+                body = self.carried((place, filter), head, body, trace).await?;
+                continue;
+            }
             let began = std::time::Instant::now();
             let mut verdict = filter.on_request(&self.exchange_with(&body), &head.headers);
             if matches!(verdict, HeadVerdict::Wait) {
@@ -171,7 +181,11 @@ impl Chain {
         trace: &mut Trace,
     ) -> Response<Body> {
         let (mut head, mut body) = response.into_parts();
-        for filter in self.filters.iter().rev().filter(|f| f.sees_responses()) {
+        for (place, filter) in self.for_responses() {
+            if filter.carries() {
+                (head, body) = self.returned((place, filter), (head, body), trace).await;
+                continue;
+            }
             let began = std::time::Instant::now();
             let exchange = self.exchange_with(&body);
             let mut verdict = filter.on_response(&exchange, head.status, &head.headers);
@@ -219,6 +233,12 @@ impl Chain {
             body = self.streamed(filter, body, true);
         }
         Response::from_parts(head, self.trailers(body, true))
+    }
+
+    /// The filters that see responses, with their places, the last one first.
+    fn for_responses(&self) -> impl Iterator<Item = (usize, &Arc<dyn Filter>)> {
+        let all = self.filters.iter().enumerate().rev();
+        all.filter(|(_, filter)| filter.sees_responses())
     }
 
     /// Keeps what a filter made of a message.

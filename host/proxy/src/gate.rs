@@ -1,5 +1,9 @@
 //! Where policy stands: owned here, implemented by the node. Asked once on the caller's side and once on the called one's.
 
+mod carry;
+
+pub use carry::{Carried, Passage};
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,8 +11,9 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use osier_process::Boxed;
+use osier_process::body::Body;
 use osier_snapshot::{Endpoint, HeaderOperation, ServiceRef, Weighted, Workload};
 
 /// Decides about calls and takes their reports.
@@ -189,6 +194,16 @@ pub trait Filter: Send + Sync {
 
     /// False if trailers pass it unseen.
     fn sees_trailers(&self) -> bool;
+
+    /// True if it takes exchanges whole: requests are handed to [`Filter::carry`], and answers to what comes of that.
+    fn carries(&self) -> bool {
+        false
+    }
+
+    /// Takes a request. Bounded in time.
+    fn carry(&self, request: Request<Body>) -> Boxed<'static, Carried> {
+        Box::pin(std::future::ready(Carried::On(request, None)))
+    }
 
     /// Trailers have come, of the response or of the request.
     ///

@@ -55,8 +55,9 @@ pub use access::{ACCESS_TARGET, log};
 pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{
-    Approval, BodyVerdict, Call, Change, Choice, Chosen, ChunkVerdict, Decision, Denial, Direction,
-    Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Record, Reply, Sides, Verdict,
+    Approval, BodyVerdict, Call, Carried, Change, Choice, Chosen, ChunkVerdict, Decision, Denial,
+    Direction, Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Passage, Record, Reply, Sides,
+    Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;

@@ -76,7 +76,7 @@ pub enum Need {
 }
 
 /// What an import needs, by its full name.
-pub(super) fn need(import: &str) -> Need {
+pub(crate) fn need(import: &str) -> Need {
     if INERT.iter().any(|prefix| import.starts_with(prefix)) {
         return Need::Nothing;
     }

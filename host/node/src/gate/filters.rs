@@ -14,6 +14,7 @@ pub(super) fn joined(filter: osier_policy::FilterKind) -> Arc<dyn osier_proxy::F
     match filter {
         osier_policy::FilterKind::Messages(filter) => Arc::new(Joined(filter)),
         osier_policy::FilterKind::Stream(stream) => Arc::new(super::streams::Streamed(stream)),
+        osier_policy::FilterKind::Middleware(own) => Arc::new(super::middleware::Carrying(own)),
     }
 }
 

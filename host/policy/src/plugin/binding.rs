@@ -12,9 +12,9 @@ use super::Plugin;
 use crate::attributes::{Attributes, Vocabulary};
 use crate::cache::Cache;
 use crate::fault::Fault;
-use crate::metrics::{FailureKind, Families, VerdictMetrics};
 use crate::template::{Answer, Plan, Template, Validity, Variety, compile, decode};
 use crate::value::{EvaluationError, Type};
+use osier_capabilities::{FailureKind, Families, VerdictMetrics};
 
 /// Why there is no answer; never a permission.
 #[derive(Clone, Debug)]

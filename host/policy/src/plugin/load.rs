@@ -7,7 +7,7 @@ use bytes::Bytes;
 use osier_engine::plugin::hooks::Handles;
 use osier_engine::plugin::{CounterStore, LogStreams, Meters, PluginComponent, PluginGrants};
 use osier_engine::proxy_wasm::{self, Module, Terms};
-use osier_engine::{ComponentError, Engine};
+use osier_engine::{ComponentError, Engine, Workload, is_middleware};
 use osier_process::Tasks;
 use serde_json::Value as Json;
 
@@ -16,10 +16,10 @@ use super::spec::{self, Spec};
 use super::status::Health;
 use super::vms::{Callouts, Vms};
 use super::{Plugin, Runtime};
-use crate::fault::{Fault, LoadError};
+use crate::fault::{FailurePolicy, Fault, LoadError};
 use crate::key::ObjectKey;
-use crate::metrics::Families;
 use crate::template::recognise;
+use osier_capabilities::Families;
 use osier_capabilities::MeterBook;
 use osier_capabilities::Spaces;
 use osier_capabilities::Streams;
@@ -46,6 +46,8 @@ pub(crate) enum Code {
     Component(PluginComponent),
     /// A module of proxy-wasm.
     ProxyWasm(Module),
+    /// A component of wasi:http that is a link of a chain.
+    Middleware(Workload),
 }
 
 impl Code {
@@ -54,6 +56,7 @@ impl Code {
         match self {
             Self::Component(component) => component.digest().to_string(),
             Self::ProxyWasm(module) => module.digest().to_string(),
+            Self::Middleware(workload) => workload.digest().to_string(),
         }
     }
 }
@@ -66,9 +69,10 @@ pub(crate) fn fingerprint(spec: &Json) -> String {
 impl Loader<'_> {
     /// Compiles the bytes, as what they are.
     pub(crate) fn code(&self, key: &ObjectKey, wasm: &[u8]) -> Result<Code, LoadError> {
-        let compiled = match proxy_wasm::is_module(wasm) {
-            true => self.engine.proxy_wasm(wasm).map(Code::ProxyWasm),
-            false => self.engine.plugin(wasm).map(Code::Component),
+        let compiled = match (proxy_wasm::is_module(wasm), is_middleware(wasm)) {
+            (true, _) => self.engine.proxy_wasm(wasm).map(Code::ProxyWasm),
+            (false, true) => self.engine.workload(wasm).map(Code::Middleware),
+            (false, false) => self.engine.plugin(wasm).map(Code::Component),
         };
         compiled.map_err(|source| LoadError::Component {
             plugin: key.to_string(),
@@ -99,6 +103,7 @@ impl Loader<'_> {
         match code {
             Code::Component(component) => self.load_component(key, &spec, component),
             Code::ProxyWasm(module) => self.load_module(key, spec, module),
+            Code::Middleware(workload) => self.load_middleware(key, &spec, workload),
         }
     }
 
@@ -190,26 +195,38 @@ impl Loader<'_> {
             Arc::clone(self.callouts),
         );
         vms.probe().map_err(|reason| unproven(&name, reason))?;
+        let what = (module.digest().to_string(), module.abi(), module.imports());
+        Ok(self.filtering(key, spec.failure, what, Runtime::ProxyWasm(vms)))
+    }
+
+    /// A plugin that is no component of ours and answers the hook `filter` in its own way.
+    pub(super) fn filtering(
+        &self,
+        key: &ObjectKey,
+        failure: FailurePolicy,
+        (digest, interface, imports): (String, String, Vec<String>),
+        runtime: Runtime,
+    ) -> Plugin {
         let label = key.label();
-        Ok(Plugin {
+        Plugin {
             key: key.clone(),
-            digest: module.digest().to_string(),
-            interfaces: vec![module.abi()],
-            imports: module.imports(),
+            digest,
+            interfaces: vec![interface],
+            imports,
             schema: None,
             templates: Vec::new(),
             hooks: Handles {
                 streams: true,
                 ..Handles::default()
             },
-            failure: spec.failure,
-            runtime: Runtime::ProxyWasm(vms),
+            failure,
+            runtime,
             tasks: self.tasks.clone(),
             metrics: self.families.plugin(&label),
             label,
             health: Health::default(),
             since: SystemTime::now(),
-        })
+        }
     }
 
     fn terms(&self, name: &str, spec: &Spec) -> Terms {
@@ -226,7 +243,7 @@ impl Loader<'_> {
     }
 
     /// What the object grants, as the engine takes it.
-    fn grants(&self, name: &str, spec: &Spec) -> PluginGrants {
+    pub(super) fn grants(&self, name: &str, spec: &Spec) -> PluginGrants {
         let some = |names: &Vec<String>| (!names.is_empty()).then(|| names.clone());
         PluginGrants {
             clock: spec.clock,

@@ -17,9 +17,9 @@ use super::pool::NoInstance;
 use super::queue::{Pushed, Queue, QueueTerms};
 use crate::attributes::{Attributes, Vocabulary};
 use crate::fault::Fault;
-use crate::metrics::{FailureKind, Families, ReportMetrics};
 use crate::template::{Plan, Variety, compile};
 use crate::value::EvaluationError;
+use osier_capabilities::{FailureKind, Families, ReportMetrics};
 
 /// Records of one delivery.
 const BATCH: usize = 100;

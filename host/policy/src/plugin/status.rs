@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::Plugin;
-use crate::metrics::FailureKind;
+use osier_capabilities::FailureKind;
 
 /// Shortest time between two log lines about one plugin.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);

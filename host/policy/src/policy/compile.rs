@@ -14,8 +14,8 @@ use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
 use crate::hook::Step;
 use crate::key::ObjectKey;
-use crate::metrics::Families;
 use crate::plugin::{Binding, Overflow, Plugin, QueueTerms, Reporting, failure, unknown};
+use osier_capabilities::Families;
 
 /// Actions of one policy.
 const MAX_ACTIONS: usize = 16;

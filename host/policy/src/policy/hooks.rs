@@ -8,8 +8,8 @@ use serde_json::{Map, Value as Json};
 use super::{Action, Missing};
 use crate::fault::Fault;
 use crate::hook::{Asked, Kind, Step};
-use crate::metrics::Families;
 use crate::plugin::{Plugin, unknown};
+use osier_capabilities::Families;
 
 /// Where plugins are found, and where their verdicts are counted.
 type Finder<'f> = (

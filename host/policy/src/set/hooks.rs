@@ -14,7 +14,7 @@ use crate::hook::{
     Said, Step,
 };
 use crate::plugin::Unanswered;
-use crate::policy::{CompiledPolicy, Direction, Filter, FilterStream, Mode};
+use crate::policy::{CompiledPolicy, Direction, Filter, FilterMiddleware, FilterStream, Mode};
 use crate::verdict::{Decision, Denial, Outcome};
 
 /// A filter that concerns a call.
@@ -23,6 +23,8 @@ pub enum FilterKind {
     Messages(Filter),
     /// A module of proxy-wasm that sees the exchange pass.
     Stream(FilterStream),
+    /// A component of wasi:http that carries the exchange.
+    Middleware(FilterMiddleware),
 }
 
 impl PolicySet {
@@ -73,6 +75,10 @@ impl PolicySet {
             (scope, attributes),
             trail,
             &mut |(policy, place, _), attributes, _| {
+                if let Some(middleware) = FilterMiddleware::new(policy, place) {
+                    filters.extend(middleware.map(FilterKind::Middleware));
+                    return Ok(());
+                }
                 match FilterStream::new(policy, place, attributes) {
                     // What a filter asks others may not come back to it.
                     Some(stream) if stream.is_called_by(attributes) => {}

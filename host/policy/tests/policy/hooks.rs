@@ -29,7 +29,7 @@ fn filter(set: &PolicySet) -> Filter {
     assert_eq!(filters.len(), 1);
     match filters.remove(0) {
         FilterKind::Messages(filter) => filter,
-        FilterKind::Stream(_) => panic!("it is a component"),
+        _ => panic!("it is a component of osier:filter"),
     }
 }
 

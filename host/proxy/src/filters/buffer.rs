@@ -9,7 +9,7 @@ use osier_process::body::{self, Body, BodyError};
 use tokio::time::Instant;
 
 /// No filter gets more than this, whatever it asks for.
-const MOST: u64 = 16 << 20;
+pub(super) const MOST: u64 = 16 << 20;
 /// A body that does not come within this is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -64,10 +64,8 @@ fn as_text(found: &Inspection) -> String {
             line("", &format!("  {name}: {ty}{default}"));
         }
     }
-    let module = found
-        .others
-        .iter()
-        .any(|other| other.starts_with("proxy-wasm "));
+    let module = (found.others.iter())
+        .any(|other| other.starts_with("proxy-wasm ") || other.ends_with("(a middleware)"));
     if found.templates.is_empty() && !module {
         line("Template", "none: no policy can ask it");
     }

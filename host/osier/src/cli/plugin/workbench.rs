@@ -43,9 +43,11 @@ pub(super) fn component(engine: &Engine, file: &Path) -> anyhow::Result<Vec<u8>>
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     });
-    let compiled = match osier_engine::proxy_wasm::is_module(&wasm) {
-        true => engine.proxy_wasm(&wasm).map(drop),
-        false => engine.plugin(&wasm).map(drop),
+    let module = osier_engine::proxy_wasm::is_module(&wasm);
+    let compiled = match (module, osier_engine::is_middleware(&wasm)) {
+        (true, _) => engine.proxy_wasm(&wasm).map(drop),
+        (false, true) => engine.workload(&wasm).map(drop),
+        (false, false) => engine.plugin(&wasm).map(drop),
     };
     if let Some(bar) = bar {
         bar.finish_and_clear();

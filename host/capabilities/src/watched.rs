@@ -32,9 +32,9 @@ struct ReportLabels {
     outcome: &'static str,
 }
 
-/// The families of this crate.
+/// The families: what is counted of all plugins.
 #[derive(Clone)]
-pub(crate) struct Families(Arc<Inner>);
+pub struct Families(Arc<Inner>);
 
 struct Inner {
     verdicts: Family<VerdictLabels, Counter>,
@@ -55,13 +55,20 @@ fn histogram() -> Histogram {
 
 /// Why a plugin gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailureKind {
+pub enum FailureKind {
+    /// It trapped.
     Trap,
+    /// It overran its deadline.
     Deadline,
+    /// It wanted more memory than it may have.
     Memory,
+    /// Every instance was busy.
     Overload,
+    /// What it answered was no answer.
     Answer,
+    /// What it was to be asked could not be computed.
     Expression,
+    /// Its counters could not be had.
     Counters,
 }
 
@@ -91,47 +98,62 @@ impl FailureKind {
 
 /// Counters of one plugin.
 #[derive(Clone)]
-pub(crate) struct PluginMetrics {
+pub struct PluginMetrics {
     failures: [Counter; 7],
-    pub(crate) hits: Counter,
+    /// Answers from the check cache.
+    pub hits: Counter,
     /// Where the counters stood when this version of the plugin was loaded; they count for the object, whatever its version.
     before: [u64; 8],
-    pub(crate) latency: Histogram,
+    /// Time of one call.
+    pub latency: Histogram,
 }
 
 impl PluginMetrics {
-    pub(crate) fn failed(&self, kind: FailureKind) {
+    /// Counts a failure.
+    pub fn failed(&self, kind: FailureKind) {
         self.failures[kind as usize].inc();
     }
 
-    pub(crate) fn failures(&self, kind: FailureKind) -> u64 {
+    /// Failures since this version was loaded.
+    #[must_use]
+    pub fn failures(&self, kind: FailureKind) -> u64 {
         let at = kind as usize;
         self.failures[at].get().saturating_sub(self.before[at])
     }
 
-    pub(crate) fn cache_hits(&self) -> u64 {
+    /// Answers from the cache since this version was loaded.
+    #[must_use]
+    pub fn cache_hits(&self) -> u64 {
         self.hits.get().saturating_sub(self.before[7])
     }
 }
 
 /// Counters of one plugin and template.
 #[derive(Clone)]
-pub(crate) struct VerdictMetrics {
-    pub(crate) allowed: Counter,
-    pub(crate) denied: Counter,
-    pub(crate) failed: Counter,
+pub struct VerdictMetrics {
+    /// It let through.
+    pub allowed: Counter,
+    /// It turned away.
+    pub denied: Counter,
+    /// It gave no answer.
+    pub failed: Counter,
 }
 
 /// Records of one plugin and template.
 #[derive(Clone)]
-pub(crate) struct ReportMetrics {
-    pub(crate) delivered: Counter,
-    pub(crate) failed: Counter,
-    pub(crate) dropped: Counter,
+pub struct ReportMetrics {
+    /// The plugin took them.
+    pub delivered: Counter,
+    /// They were lost with a failure of the plugin.
+    pub failed: Counter,
+    /// They found no room.
+    pub dropped: Counter,
 }
 
 impl Families {
-    pub(crate) fn new(metrics: &osier_process::metrics::Metrics) -> Self {
+    /// Families that show at `/metrics`.
+    #[must_use]
+    pub fn new(metrics: &osier_process::metrics::Metrics) -> Self {
         let inner = Inner {
             verdicts: Family::default(),
             failures: Family::default(),
@@ -169,7 +191,9 @@ impl Families {
         Self(Arc::new(inner))
     }
 
-    pub(crate) fn plugin(&self, plugin: &str) -> PluginMetrics {
+    /// Those of one plugin.
+    #[must_use]
+    pub fn plugin(&self, plugin: &str) -> PluginMetrics {
         let labels = PluginLabels {
             plugin: plugin.to_owned(),
         };
@@ -193,7 +217,9 @@ impl Families {
         }
     }
 
-    pub(crate) fn verdicts(&self, plugin: &str, template: &str) -> VerdictMetrics {
+    /// Those of one plugin and template.
+    #[must_use]
+    pub fn verdicts(&self, plugin: &str, template: &str) -> VerdictMetrics {
         let counter = |verdict| {
             let labels = VerdictLabels {
                 plugin: plugin.to_owned(),
@@ -209,7 +235,9 @@ impl Families {
         }
     }
 
-    pub(crate) fn reports(&self, plugin: &str, template: &str) -> ReportMetrics {
+    /// Those of one plugin and template of reports.
+    #[must_use]
+    pub fn reports(&self, plugin: &str, template: &str) -> ReportMetrics {
         let counter = |outcome| {
             let labels = ReportLabels {
                 plugin: plugin.to_owned(),
