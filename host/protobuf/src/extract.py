@@ -12,8 +12,15 @@ import sys
 
 ROOTS = ["api.apps.v1.Deployment", "api.apps.v1.ReplicaSet", "api.apps.v1.StatefulSet", "api.apps.v1.DaemonSet",
          "api.batch.v1.Job", "api.batch.v1.CronJob", "api.core.v1.Pod", "api.policy.v1.PodDisruptionBudget",
-         "api.autoscaling.v2.HorizontalPodAutoscaler"]
-SPECIAL = {"Time": "time", "MicroTime": "time", "IntOrString": "int-or-string", "Quantity": "quantity"}
+         "api.autoscaling.v2.HorizontalPodAutoscaler", "api.autoscaling.v1.HorizontalPodAutoscaler", "api.autoscaling.v1.Scale",
+         "api.apps.v1.ControllerRevision", "api.core.v1.Binding", "api.core.v1.Endpoints", "api.core.v1.Event",
+         "api.core.v1.LimitRange", "api.core.v1.Node", "api.core.v1.PersistentVolume", "api.core.v1.PersistentVolumeClaim",
+         "api.core.v1.PodTemplate", "api.core.v1.ReplicationController", "api.certificates.v1.CertificateSigningRequest",
+         "api.coordination.v1.Lease", "api.discovery.v1.EndpointSlice", "api.events.v1.Event", "api.networking.v1.Ingress",
+         "api.networking.v1.IngressClass", "api.networking.v1.NetworkPolicy", "api.policy.v1.Eviction"]
+# Kinds whose status people write by `kubectl certificate`, or agents with the object.
+WITH_STATUS = {"api.certificates.v1.CertificateSigningRequest", "api.core.v1.Node"}
+SPECIAL = {"Time": "time", "MicroTime": "micro-time", "IntOrString": "int-or-string", "Quantity": "quantity", "RawExtension": "raw"}
 # Go writes a number or a bool that is not a pointer even if it is zero or false: that says nothing. These are pointers.
 POINTERS = {"replicas", "revisionHistoryLimit", "progressDeadlineSeconds", "parallelism", "completions", "backoffLimit",
             "backoffLimitPerIndex", "maxFailedIndexes", "activeDeadlineSeconds", "ttlSecondsAfterFinished", "suspend",
@@ -22,7 +29,8 @@ POINTERS = {"replicas", "revisionHistoryLimit", "progressDeadlineSeconds", "para
             "enableServiceLinks", "setHostnameAsFQDN", "hostUsers", "minReplicas", "minDomains", "runAsUser", "runAsGroup",
             "runAsNonRoot", "fsGroup", "privileged", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "optional",
             "defaultMode", "mode", "expirationSeconds", "tolerationSeconds", "partition", "averageUtilization",
-            "stabilizationWindowSeconds", "controller", "blockOwnerDeletion", "maxSurge", "maxUnavailable", "minAvailable"}
+            "stabilizationWindowSeconds", "controller", "blockOwnerDeletion", "maxSurge", "maxUnavailable", "minAvailable", "leaseDurationSeconds",
+            "leaseTransitions", "ready", "serving", "terminating", "endPort", "targetCPUUtilizationPercentage"}
 
 
 def messages(source):
@@ -58,7 +66,9 @@ def kind(module, name, field, rust_type):
     if field.startswith("btree_map"):
         if "string, string" in field:
             return "text-map", None
-        return ("bytes-map", None) if "bytes" in field else ("quantity-map", None)
+        if "bytes" in field:
+            return "bytes-map", None
+        return ("quantity-map", None) if "Quantity" in rust_type else ("list-map", None)
     if field.startswith("message"):
         full = target(module, rust_type)
         short = full.rsplit(".", 1)[1]
@@ -93,7 +103,7 @@ def main():
         words = []
         for number, rust, field, rust_type in known[full]:
             name = names.get(plain(rust))
-            if full in ROOTS and rust == "status":
+            if full in ROOTS and full not in WITH_STATUS and rust == "status":
                 words.append(f"{number}:status=ignored")
                 continue
             if name == "managedFields":

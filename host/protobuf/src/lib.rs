@@ -42,7 +42,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, Status> {
 fn unsupported(kind: &str) -> Status {
     let read = messages::names().join(", ");
     let words = format!(
-        "a {kind} is not read from protobuf, only {read}, and workloads; send it as application/json"
+        "a {kind} is not read from protobuf, only {read}, workloads and most kinds of Kubernetes; send it as application/json"
     );
     Status::new(415, "UnsupportedMediaType", words)
 }

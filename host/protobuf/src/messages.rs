@@ -32,11 +32,17 @@ pub(super) enum Kind {
     BytesMap,
     /// A map from text to `resource.Quantity`.
     QuantityMap,
+    /// A map from text to a message with a list of texts.
+    ListMap,
     /// A number that is written only if it is set: zero is a value.
     SetNumber,
     Quantity,
     /// `meta.v1.Time`.
     Time,
+    /// `meta.v1.MicroTime`.
+    MicroTime,
+    /// `runtime.RawExtension`: JSON in a message.
+    Raw,
     IntOrString,
     /// As [`Kind::SetNumber`].
     SetIntOrString,

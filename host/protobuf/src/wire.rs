@@ -2,9 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use osier_process::clock;
 use serde_json::{Map, Value, json};
 
-use crate::messages::{Kind, Shape};
+use crate::messages::{Field, Kind, Shape};
 use crate::workloads;
 
 /// Why a message cannot be read.
@@ -20,6 +22,8 @@ pub(super) enum Malformed {
     Unknown(u64),
     #[error("{0} is not UTF-8 text")]
     Text(&'static str),
+    #[error("{0} is not JSON")]
+    Json(&'static str),
 }
 
 /// The content of a field.
@@ -106,7 +110,7 @@ pub(super) fn message(shape: Shape, bytes: &[u8]) -> Result<Value, Malformed> {
             }
         };
         match field.kind {
-            Kind::TextMap | Kind::BytesMap | Kind::QuantityMap => {
+            Kind::TextMap | Kind::BytesMap | Kind::QuantityMap | Kind::ListMap => {
                 let entry = entry(field.kind, content.bytes()?).map_err(at_field)?;
                 if let Value::Object(map) = object.entry(field.name).or_insert_with(|| json!({})) {
                     map.insert(entry.0, entry.1);
@@ -171,8 +175,11 @@ fn single(kind: Kind, name: &'static str, content: &Content<'_>) -> Result<Value
         Kind::Message(shape) => message(shape, content.bytes()?)?,
         Kind::Named(message) | Kind::Inside(message) => named(message, 0, content.bytes()?)?,
         Kind::Quantity => quantity(content.bytes()?)?,
-        Kind::Time => time(content.bytes()?)?,
+        Kind::Time => time(content.bytes()?, clock::seconds)?,
+        Kind::MicroTime => time(content.bytes()?, clock::micros)?,
+        Kind::Raw => raw(name, content.bytes()?)?,
         Kind::IntOrString | Kind::SetIntOrString => int_or_string(content.bytes()?)?,
+        Kind::ListMap => message(ITEMS, content.bytes()?)?["items"].take(),
         Kind::Ignored | Kind::TextMap | Kind::BytesMap | Kind::QuantityMap => Value::Null,
     })
 }
@@ -186,6 +193,7 @@ fn entry(kind: Kind, bytes: &[u8]) -> Result<(String, Value), Malformed> {
     let content = match kind {
         Kind::BytesMap => Kind::Bytes,
         Kind::QuantityMap => Kind::Quantity,
+        Kind::ListMap => Kind::ListMap,
         _ => Kind::Text,
     };
     let (mut key, mut value) = (String::new(), json!(""));
@@ -206,19 +214,36 @@ fn quantity(bytes: &[u8]) -> Result<Value, Malformed> {
     Ok(message(SHAPE, bytes)?["text"].take())
 }
 
-/// Seconds since 1970; absent means no time at all.
-fn time(bytes: &[u8]) -> Result<Value, Malformed> {
+/// The only field of a value that is a list.
+const ITEMS: Shape = &[Field {
+    number: 1,
+    name: "items",
+    kind: Kind::Text,
+    repeated: true,
+}];
+
+/// JSON within a message.
+fn raw(name: &'static str, bytes: &[u8]) -> Result<Value, Malformed> {
     let mut reader = Reader::new(bytes);
-    let mut seconds = None;
+    let mut value = Value::Null;
+    while let Some((_, field)) = reader.next()? {
+        value = serde_json::from_slice(field.bytes()?).map_err(|_| Malformed::Json(name))?;
+    }
+    Ok(value)
+}
+
+/// Seconds since 1970 and billionths of one; absent means no time at all.
+fn time(bytes: &[u8], written: fn(Timestamp) -> String) -> Result<Value, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let (mut seconds, mut nanos) = (None, 0);
     while let Some((number, field)) = reader.next()? {
-        if number == 1 {
-            seconds = Some(field.number()?.cast_signed());
+        match number {
+            1 => seconds = Some(field.number()?.cast_signed()),
+            _ => nanos = i32::try_from(field.number()?).unwrap_or(0),
         }
     }
-    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
-    Ok(time.map_or(Value::Null, |time| {
-        json!(osier_process::clock::seconds(time))
-    }))
+    let time = seconds.and_then(|seconds| Timestamp::new(seconds, nanos).ok());
+    Ok(time.map_or(Value::Null, |time| json!(written(time))))
 }
 
 fn int_or_string(bytes: &[u8]) -> Result<Value, Malformed> {

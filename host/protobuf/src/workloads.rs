@@ -1,4 +1,4 @@
-//! The fields of workloads and of the pods that they make, from the table `workloads.txt`, which
+//! The fields of workloads, of the pods that they make, and of most other kinds, from the table `workloads.txt`, which
 //! `extract.py` writes.
 
 use std::collections::BTreeMap;
@@ -54,8 +54,11 @@ fn read(name: &str, kind: &'static str) -> Kind {
         "text-map" => Kind::TextMap,
         "bytes-map" => Kind::BytesMap,
         "quantity-map" => Kind::QuantityMap,
+        "list-map" => Kind::ListMap,
         "quantity" => Kind::Quantity,
         "time" => Kind::Time,
+        "micro-time" => Kind::MicroTime,
+        "raw" => Kind::Raw,
         "int-or-string" => Kind::IntOrString,
         "int-or-string!" => Kind::SetIntOrString,
         "ignored" => Kind::Ignored,
@@ -80,6 +83,8 @@ mod tests {
         }
         assert!(kind("apps/v1", "Deployment").is_some());
         assert!(kind("policy/v1", "PodDisruptionBudget").is_some());
+        assert!(kind("networking.k8s.io/v1", "Ingress").is_some());
+        assert!(kind("certificates.k8s.io/v1", "CertificateSigningRequest").is_some());
         assert!(kind("apps/v1", "DeploymentSpec").is_none());
     }
 }
