@@ -8,8 +8,10 @@ mod error;
 mod ir;
 mod parse;
 mod rule;
+mod types;
 
 pub use error::CompileError;
 pub use ir::{Kind, Literal, Node, Span};
 pub use parse::parse;
 pub use rule::{Budget, Failure, Rule};
+pub use types::Type;

@@ -8,6 +8,8 @@ mod evaluate;
 mod functions;
 mod loops;
 mod operators;
+mod signatures;
+mod typing;
 mod value;
 
 use serde_json::Value as Json;
@@ -15,6 +17,7 @@ use serde_json::Value as Json;
 use crate::error::CompileError;
 use crate::ir::{Kind, Node};
 use crate::parse::parse;
+use crate::types::Type;
 use evaluate::Evaluation;
 use value::Value;
 
@@ -75,6 +78,20 @@ impl Rule {
         names.check(&root)?;
         let Names { unknown, old, .. } = names;
         Ok(Self { root, unknown, old })
+    }
+
+    /// What the rule makes of values of these types, and what it costs at most; `source` is what it was compiled from.
+    ///
+    /// # Errors
+    /// When it uses values as their types do not allow.
+    pub fn infer(
+        &self,
+        source: &str,
+        (own, old): (Type, Type),
+    ) -> Result<(Type, u64), CompileError> {
+        let scope = vec![("self", own), ("oldSelf", old)];
+        let found = typing::Typing { source, scope }.node(&self.root)?;
+        Ok((found.of, found.cost))
     }
 
     /// The first function in it that is not known here: the rule cannot be run.

@@ -7,6 +7,7 @@ mod formats;
 mod lists;
 pub(crate) mod prune;
 pub(crate) mod rules;
+pub(crate) mod types;
 
 use std::collections::BTreeMap;
 

@@ -184,7 +184,7 @@ fn constant<'a>(literal: &'a Literal) -> Value<'a> {
 }
 
 /// The name of a property, whose letters that are none of CEL's are written in words.
-fn unescaped(field: &str) -> String {
+pub(super) fn unescaped(field: &str) -> String {
     if !field.contains("__") {
         return field.to_owned();
     }

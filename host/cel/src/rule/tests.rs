@@ -127,3 +127,144 @@ proptest! {
         }
     }
 }
+
+fn known(ports: u64, tags: u64) -> Type {
+    let port = Type::Object(std::sync::Arc::new(std::collections::BTreeMap::from([
+        ("name".to_owned(), Type::Text(20)),
+        ("port".to_owned(), Type::Int),
+    ])));
+    let fields = [
+        ("name", Type::Text(63)),
+        ("replicas", Type::Int),
+        ("ratio", Type::Double),
+        ("on", Type::Bool),
+        ("any", Type::Dyn),
+        ("tags", Type::List(Box::new(Type::Text(10)), tags)),
+        ("labels", Type::Map(Box::new(Type::Text(63)), 10)),
+        ("ports", Type::List(Box::new(port), ports)),
+    ];
+    let fields = fields.map(|(name, of)| (name.to_owned(), of));
+    Type::Object(std::sync::Arc::new(fields.into()))
+}
+
+fn inferred(source: &str) -> Result<(String, u64), String> {
+    let rule = Rule::compile(source).unwrap();
+    let own = known(1_000, 5);
+    let found = rule.infer(source, (own.clone(), Type::Optional(Box::new(own))));
+    let told = found.map(|(of, cost)| (of.to_string(), cost));
+    told.map_err(|error| error.message().to_owned())
+}
+
+#[test]
+fn types_are_checked_before_there_are_values() {
+    let refused = [
+        (
+            "self.replicas > 'a'",
+            "found no matching overload for '_>_' applied to '(int, string)'",
+        ),
+        (
+            "self.replicas == 3.0",
+            "found no matching overload for '_==_' applied to '(int, double)'",
+        ),
+        (
+            "self.name + 1 == 'a'",
+            "found no matching overload for '_+_' applied to '(string, int)'",
+        ),
+        (
+            "self.replicas && self.on",
+            "found no matching overload for '_&&_' applied to '(int, bool)'",
+        ),
+        (
+            "self.replicas.size() > 1",
+            "found no matching overload for 'size' applied to 'int.()'",
+        ),
+        (
+            "self.name.startsWith(3)",
+            "found no matching overload for 'startsWith' applied to 'string.(int)'",
+        ),
+        (
+            "self.tags['a'] == 'b'",
+            "found no matching overload for '_[_]' applied to '(list(string), string)'",
+        ),
+        ("self.nothing == 1", "undefined field 'nothing'"),
+        ("has(self.ports[0].host)", "undefined field 'host'"),
+        (
+            "self.name.first == 'a'",
+            "type 'string' does not support field selection",
+        ),
+        (
+            "self.tags.all(tag, tag + 'a')",
+            "expected type 'bool' but found 'string'",
+        ),
+        (
+            "self.replicas.all(one, one > 1)",
+            "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
+        ),
+    ];
+    for (rule, words) in refused {
+        assert_eq!(inferred(rule), Err(words.to_owned()), "{rule}");
+    }
+}
+
+#[test]
+fn what_rules_make_has_a_type() {
+    let made = [
+        ("self.replicas > 1 && self.replicas < self.ratio", "bool"),
+        ("self.labels.all(key, self.labels[key] != '')", "bool"),
+        ("self.any > 1 || self.any.all(one, one == 'a')", "bool"),
+        ("self.ports.map(port, port.port)", "list(int)"),
+        (
+            "self.ports.filter(port, port.name == 'x').map(port, port.name)",
+            "list(string)",
+        ),
+        ("self.on ? self.replicas : 1", "int"),
+        ("self.on ? self.replicas : 'none'", "dyn"),
+        ("self.name.split('-')[0]", "string"),
+        ("self.?name.orValue('')", "string"),
+        (
+            "oldSelf.replicas.hasValue() && oldSelf.orValue(self).on",
+            "bool",
+        ),
+        (
+            "'a' in self.labels && 'b' in self.tags && self.name != null",
+            "bool",
+        ),
+        (
+            "timestamp('2026-01-01T00:00:00Z') - timestamp('2025-01-01T00:00:00Z')",
+            "duration",
+        ),
+        ("isIP(self.name)", "dyn"),
+    ];
+    for (rule, of) in made {
+        assert_eq!(inferred(rule).unwrap().0, of, "{rule}");
+    }
+}
+
+#[test]
+fn what_rules_cost_follows_from_the_sizes() {
+    let cost = |rule: &str| inferred(rule).unwrap().1;
+    assert!(cost("self.replicas > 1") < 10);
+    let once = cost("self.ports.all(port, port.port > 0)");
+    assert!((4_000..10_000).contains(&once), "{once}");
+    let nested = cost("self.ports.all(a, self.ports.all(b, a.port == b.port))");
+    assert!((4_000_000..10_000_000).contains(&nested), "{nested}");
+    assert!(cost("self.name.matches('^[a-z]{1,63}$')") > cost("self.name.startsWith('a')"));
+}
+
+proptest! {
+    /// Whatever the types allow, and was estimated, holds when the rule runs.
+    #[test]
+    fn estimates_are_not_below_what_is_spent(ports in 1_usize..50, tags in 0_usize..5) {
+        let value = json!({"name": "web", "replicas": 3, "ratio": 0.5, "on": true, "any": 1, "labels": {"a": "b"},
+            "tags": vec!["tag"; tags], "ports": vec![json!({"name": "x", "port": 80}); ports]});
+        for rule in ["self.ports.all(port, port.port > 0)", "self.tags.all(tag, tag.size() < 9)", "self.ports.exists(a, self.tags.exists(b, a.name == b))"] {
+            let compiled = Rule::compile(rule).unwrap();
+            let mut budget = Budget::default();
+            compiled.holds((&value, None, false), &mut budget).unwrap();
+            let spent = Budget::default().0 - budget.0;
+            let own = known(ports as u64, tags as u64);
+            let (_, cost) = compiled.infer(rule, (own.clone(), own)).unwrap();
+            prop_assert!(spent <= cost * 2 + 10, "{rule}: {spent} of {cost}");
+        }
+    }
+}

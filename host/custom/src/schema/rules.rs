@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use osier_api::{Fault, FaultKind};
-use osier_cel::{Budget, Failure, Rule};
+use osier_cel::{Budget, Failure, Rule, Type as Kind};
 use serde_json::Value;
 
-use super::{List, Node, Rest, Type, join};
+use super::{List, Node, Rest, Type, join, types};
 
 /// One rule at one place.
 #[derive(Debug, Clone)]
@@ -173,8 +173,23 @@ fn place<'a>(path: &'a str, field: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Faults of the rules that a schema has at a path. `comparable` says whether values before are known there.
-pub(crate) fn faults(schema: &Value, (path, comparable): (&str, bool), found: &mut Vec<Fault>) {
+/// Where in the schema of a kind rules stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Standing<'a> {
+    pub(crate) path: &'a str,
+    /// Whether it is the schema of the objects themselves.
+    pub(crate) root: bool,
+    /// Whether values before a change are known here.
+    pub(crate) comparable: bool,
+    /// How many such values an object has at most.
+    pub(crate) times: u64,
+}
+
+/// What one rule may cost by estimate, as in Kubernetes.
+const COSTLIEST: u64 = 10_000_000;
+
+/// Faults of the rules that a schema has at a place.
+pub(crate) fn faults(schema: &Value, place: Standing<'_>, found: &mut Vec<Fault>) {
     const REASONS: [&str; 4] = [
         "FieldValueDuplicate",
         "FieldValueForbidden",
@@ -183,7 +198,7 @@ pub(crate) fn faults(schema: &Value, (path, comparable): (&str, bool), found: &m
     ];
     let rules = schema["x-kubernetes-validations"].as_array();
     for (index, said) in rules.into_iter().flatten().enumerate() {
-        let path = format!("{path}.x-kubernetes-validations[{index}]");
+        let path = format!("{}.x-kubernetes-validations[{index}]", place.path);
         let reason = said["reason"].as_str().unwrap_or(REASONS[2]);
         if !REASONS.contains(&reason) {
             found.push(Fault::not_supported(
@@ -192,34 +207,80 @@ pub(crate) fn faults(schema: &Value, (path, comparable): (&str, bool), found: &m
                 &REASONS,
             ));
         }
-        let source = said["rule"].as_str().unwrap_or("");
-        if source.trim().is_empty() {
+        if said["rule"].as_str().unwrap_or("").trim().is_empty() {
             found.push(Fault::required(
                 format!("{path}.rule"),
                 "rule is not specified",
             ));
             continue;
         }
-        expression(source, &format!("{path}.rule"), comparable, found);
-        let message = said["messageExpression"].as_str().unwrap_or("");
-        if !message.is_empty() {
-            expression(message, &format!("{path}.messageExpression"), true, found);
+        let place = Standing {
+            path: &path,
+            ..place
+        };
+        found.extend(expression(schema, said, "rule", place));
+        let place = Standing {
+            comparable: true,
+            ..place
+        };
+        if said["messageExpression"]
+            .as_str()
+            .is_some_and(|text| !text.is_empty())
+        {
+            found.extend(expression(schema, said, "messageExpression", place));
         }
     }
 }
 
-fn expression(source: &str, path: &str, comparable: bool, found: &mut Vec<Fault>) {
-    match Rule::compile(source) {
-        Err(error) => {
-            let words = format!("compilation failed: {error}");
-            found.push(Fault::invalid(path, source, words));
-        }
-        Ok(rule) if rule.compares() && !comparable => {
-            let words = "oldSelf cannot be used on the uncorrelatable portion of the schema: within lists that are no maps";
-            found.push(Fault::invalid(path, source, words));
-        }
-        Ok(_) => {}
+/// The fault of the expression in a field of a rule, if it has one.
+fn expression(schema: &Value, said: &Value, field: &str, place: Standing<'_>) -> Option<Fault> {
+    let (source, path) = (said[field].as_str()?, format!("{}.{field}", place.path));
+    let refused = |words: String| Some(Fault::invalid(&path, source, words));
+    let rule = match Rule::compile(source) {
+        Ok(rule) => rule,
+        Err(error) => return refused(format!("compilation failed: {error}")),
+    };
+    if rule.compares() && !place.comparable {
+        let words = "oldSelf cannot be used on the uncorrelatable portion of the schema: within lists that are no maps";
+        return refused(words.to_owned());
     }
+    let own = types::of(schema, place.root);
+    let old = match said["optionalOldSelf"] == true {
+        true => Kind::Optional(Box::new(own.clone())),
+        false => own.clone(),
+    };
+    match rule.infer(source, (own, old)) {
+        Err(error) => refused(format!("compilation failed: {error}")),
+        Ok((made, cost)) => misfit(field, &made)
+            .and_then(refused)
+            .or_else(|| costly(&path, cost.saturating_mul(place.times))),
+    }
+}
+
+/// What is wrong with what an expression makes.
+fn misfit(field: &str, made: &Kind) -> Option<String> {
+    let words = match (field, made) {
+        (_, Kind::Dyn) | ("rule", Kind::Bool) | ("messageExpression", Kind::Text(_)) => {
+            return None;
+        }
+        ("rule", _) => "cel expression must evaluate to a bool",
+        _ => "messageExpression must evaluate to a string",
+    };
+    Some(words.to_owned())
+}
+
+fn costly(path: &str, cost: u64) -> Option<Fault> {
+    if cost <= COSTLIEST {
+        return None;
+    }
+    let factor = match cost / COSTLIEST {
+        100.. => "more than 100x".to_owned(),
+        _ => format!("{:.1}x", cost as f64 / COSTLIEST as f64),
+    };
+    let words = format!(
+        "estimated rule cost exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    );
+    Some(Fault::forbidden(path, words))
 }
 
 /// Functions of rules that are not known here, with their places below a path.

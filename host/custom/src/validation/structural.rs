@@ -4,7 +4,8 @@ use osier_api::Fault;
 use serde_json::{Map, Value};
 
 use super::DEEPEST;
-use crate::schema::{Node, Type, check as values, complete, prune, rules};
+use crate::schema::rules::Standing;
+use crate::schema::{Node, Type, check as values, complete, prune, rules, types};
 
 /// Keywords of JSON schema that structural schemas do not have.
 const FORBIDDEN: [&str; 9] = [
@@ -64,6 +65,7 @@ pub(super) fn check(schema: &Value, path: &str, faults: &mut Vec<Fault>) {
         path,
         depth: 0,
         comparable: true,
+        times: 1,
     };
     node(schema, root, faults);
     // The defaults of a schema that is no schema cannot be judged.
@@ -101,7 +103,13 @@ fn node(schema: &Value, place: Place<'_>, faults: &mut Vec<Fault>) {
     keywords(schema, path, faults);
     kind(schema, path, depth, faults);
     extensions(schema, path, faults);
-    rules::faults(schema, (path, place.comparable), faults);
+    let standing = Standing {
+        path,
+        root: depth == 0,
+        comparable: place.comparable,
+        times: place.times,
+    };
+    rules::faults(schema, standing, faults);
     junctors(schema, schema, path, faults);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.properties[{name}]");
@@ -110,7 +118,7 @@ fn node(schema: &Value, place: Place<'_>, faults: &mut Vec<Fault>) {
     let path = format!("{path}.additionalProperties");
     if schema["additionalProperties"].is_object() {
         let each = &schema["additionalProperties"];
-        node(each, place.below(&path, true), faults);
+        node(each, place.each(schema).below(&path, true), faults);
     }
     items(schema, place, faults);
 }
@@ -124,7 +132,9 @@ fn items(schema: &Value, place: Place<'_>, faults: &mut Vec<Fault>) {
             let words = "items must be a schema object and not an array";
             faults.push(Fault::forbidden(path, words));
         }
-        items @ Value::Object(_) => node(items, place.below(&path, found), faults),
+        items @ Value::Object(_) => {
+            node(items, place.each(schema).below(&path, found), faults);
+        }
         _ => {}
     }
 }
@@ -136,13 +146,22 @@ struct Place<'a> {
     depth: usize,
     /// Whether the value before a change is known here.
     comparable: bool,
+    /// How many values an object has here at most.
+    times: u64,
 }
 
-impl Place<'_> {
+impl<'p> Place<'p> {
+    /// The same place, for each element or entry of a schema.
+    fn each(self, schema: &Value) -> Place<'p> {
+        let times = self.times.saturating_mul(types::most(schema));
+        Place { times, ..self }
+    }
+
     fn below(self, path: &str, comparable: bool) -> Place<'_> {
         Place {
             path,
             depth: self.depth + 1,
+            times: self.times,
             comparable: self.comparable && comparable,
         }
     }

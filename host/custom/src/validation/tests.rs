@@ -283,3 +283,62 @@ fn rules_are_compiled() {
         "{reason:?}"
     );
 }
+
+#[test]
+fn types_and_costs_of_rules_are_known_before_there_are_objects() {
+    let ruled = |rule: Value, most: Value| {
+        let names = json!({"type": "array", "items": {"type": "string"}, "maxItems": most});
+        let groups = json!({"type": "array", "maxItems": most, "items": {"type": "object", "properties": {"names": names}}});
+        let properties = json!({"replicas": {"type": "integer"}, "port": {"x-kubernetes-int-or-string": true},
+            "until": {"type": "string", "format": "date-time"}, "groups": groups});
+        faults(
+            &format!("{SPEC}/a"),
+            json!({"type": "object", "properties": properties, "x-kubernetes-validations": [rule]}),
+        )
+    };
+    let none = Vec::<String>::new();
+    for good in [
+        "self.replicas > 1 && self.port != 'http' && self.until > timestamp('2026-01-01T00:00:00Z')",
+        "!has(self.groups) || self.groups.all(group, group.names.exists(name, name == 'a'))",
+    ] {
+        assert_eq!(ruled(json!({"rule": good}), json!(100)), none);
+    }
+    for (bad, words) in [
+        (
+            "self.replicas > 'many'",
+            "found no matching overload for '_>_' applied to '(int, string)'",
+        ),
+        ("self.replica > 1", "undefined field 'replica'"),
+        ("self.replicas", "cel expression must evaluate to a bool"),
+    ] {
+        let told = ruled(json!({"rule": bad}), json!(100));
+        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+    }
+    let message = json!({"rule": "self.replicas > 1", "messageExpression": "self.replicas"});
+    let told = ruled(message, json!(100));
+    assert!(
+        told[0].contains("messageExpression must evaluate to a string"),
+        "{told:?}"
+    );
+    let nested = "self.groups.all(group, group.names.all(name, name != 'a'))";
+    let told = ruled(json!({"rule": nested}), Value::Null);
+    assert!(
+        told[0]
+            .contains("Forbidden: estimated rule cost exceeds budget by factor of more than 100x"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn of_metadata_rules_see_the_names() {
+    let rule = |source: &str| {
+        let pointer = "/spec/versions/0/schema/openAPIV3Schema/x-kubernetes-validations";
+        faults(pointer, json!([{"rule": source}]))
+    };
+    assert_eq!(
+        rule("self.metadata.name.startsWith('a')"),
+        Vec::<String>::new()
+    );
+    let told = rule("self.metadata.labels.size() > 0");
+    assert!(told[0].contains("undefined field 'labels'"), "{told:?}");
+}
