@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response};
 use osier_access::User;
@@ -96,7 +96,7 @@ impl AuditLog {
         (user, target): (&User, &Target),
         request: Request<Body>,
     ) -> (Begun, Request<Body>) {
-        let (head, mut body) = request.into_parts();
+        let (mut head, mut body) = request.into_parts();
         let mut event = metadata(user, target, &head);
         event["level"] = json!(format!("{:?}", noted.level));
         if noted.received {
@@ -116,6 +116,10 @@ impl AuditLog {
             // In place of a body that is too large, or broke off, one that whoever reads it next refuses too.
             let refused = |_| Bytes::from(vec![0; LARGEST + 1]);
             body = body::full(bytes.unwrap_or_else(refused));
+        }
+        if noted.level == Level::RequestResponse {
+            // What is noted is read here.
+            head.headers.remove(ACCEPT_ENCODING);
         }
         (Begun { event, noted }, Request::from_parts(head, body))
     }

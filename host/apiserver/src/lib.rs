@@ -11,6 +11,7 @@ mod audit;
 mod authorize;
 mod bootstrap;
 mod catalogue;
+mod compress;
 mod decode;
 mod definitions;
 mod draft;

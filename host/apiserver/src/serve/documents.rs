@@ -8,6 +8,7 @@ use osier_process::body::{self, Body};
 use serde_json::json;
 
 use super::{Incoming, not_allowed};
+use crate::compress;
 use crate::representation;
 use crate::respond;
 use crate::server::ApiServer;
@@ -29,7 +30,7 @@ pub(super) fn answer(
     let (discovery, openapi) = (&catalogue.discovery, &catalogue.openapi);
     let unknown = Status::no_such_resource;
     match target {
-        Target::Health => Ok(health(server, incoming)),
+        Target::Health => health(server, incoming),
         Target::Version => Ok(version()),
         Target::OpenIdConfiguration => Ok(respond::json(200, &server.tokens.discovery())),
         Target::OpenIdKeys => Ok(respond::bytes(
@@ -97,10 +98,11 @@ fn tagged(document: &Document, media: &'static str, incoming: &Incoming) -> Resp
             .insert(CONTENT_TYPE, HeaderValue::from_static(media));
         response
     } else {
-        respond::bytes(200, media, document.body.clone())
+        let asked = &incoming.head.headers;
+        compress::answer(asked, (200, media), [document.body.clone()])
     };
     let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("Accept"));
+    headers.append(VARY, HeaderValue::from_static("Accept"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(ETAG, tag);
     }
@@ -125,17 +127,21 @@ fn version() -> Response<Body> {
     )
 }
 
+/// The checks of health; what others call the last one is known too.
+const CHECKS: [&str; 3] = ["ping", "store", "etcd"];
+
 /// The server answers as soon as its store is open; from then on only the disk can fail it.
-fn health(server: &ApiServer, incoming: &Incoming) -> Response<Body> {
-    let name = incoming
-        .head
-        .uri
-        .path()
-        .trim_matches('/')
-        .split('/')
-        .next()
-        .unwrap_or_default();
-    let store = server.registry.store.health();
+fn health(server: &ApiServer, incoming: &Incoming) -> Result<Response<Body>, Status> {
+    let mut path = incoming.head.uri.path().trim_matches('/').split('/');
+    let name = path.next().unwrap_or_default();
+    let single = path.next();
+    if single.is_some_and(|check| !CHECKS.contains(&check)) {
+        return Err(Status::no_such_resource());
+    }
+    let store = match single {
+        Some("ping") => Ok(()),
+        _ => server.registry.store.health(),
+    };
     let (code, text) = match store {
         Ok(()) if !incoming.query.flag("verbose") => (200, "ok".to_owned()),
         Ok(()) => (
@@ -147,5 +153,5 @@ fn health(server: &ApiServer, incoming: &Incoming) -> Response<Body> {
             format!("[+]ping ok\n[-]store failed: {error}\n{name} check failed\n"),
         ),
     };
-    respond::bytes(code, "text/plain; charset=utf-8", text)
+    Ok(respond::bytes(code, "text/plain; charset=utf-8", text))
 }

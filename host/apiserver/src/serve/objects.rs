@@ -1,14 +1,14 @@
 //! The verbs on objects and collections.
 
 use bytes::Bytes;
-use futures::stream;
 use http::Response;
 use http::header::USER_AGENT;
 use osier_api::{Object, Status};
-use osier_process::body::{self, Body, BodyError};
+use osier_process::body::{self, Body};
 use serde_json::{Value, json};
 
 use super::Exchange;
+use crate::compress;
 use crate::decode::{self, Format};
 use crate::draft;
 use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
@@ -48,7 +48,9 @@ impl<'a> Exchange<'a> {
         let mut response = if renderer.representation == Representation::Yaml {
             yaml(code, &value)?
         } else {
-            respond::json(code, &value)
+            let written = serde_json::to_vec(&value).map_err(Status::internal)?;
+            let asked = &self.incoming.head.headers;
+            compress::answer(asked, (code, respond::JSON), [written.into()])
         };
         respond::warn(&mut response, warnings);
         Ok(response)
@@ -87,12 +89,9 @@ impl<'a> Exchange<'a> {
             let value = serde_json::from_slice(&pieces.concat()).map_err(Status::internal)?;
             return yaml(200, &value);
         }
-        let chunks = pieces.map(|piece| Ok::<_, BodyError>(Bytes::from(piece)));
-        Ok(respond::streamed(
-            200,
-            respond::JSON,
-            body::stream(stream::iter(chunks)),
-        ))
+        let asked = &self.incoming.head.headers;
+        let pieces = pieces.map(Bytes::from);
+        Ok(compress::answer(asked, (200, respond::JSON), pieces))
     }
 
     pub(super) async fn create(mut self) -> Result<Response<Body>, Status> {
