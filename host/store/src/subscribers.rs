@@ -91,20 +91,21 @@ impl Subscribers {
         }
     }
 
-    /// Hands the event to everyone whom it concerns.
+    /// Hands the event to everyone whom it concerns. They are found by each prefix that its key has: how many others watch, and what,
+    /// costs nothing.
     pub(super) fn tell(&mut self, event: &Arc<Event>) {
-        let mut closed = 0;
-        for (prefix, subscribers) in &mut self.by_prefix {
-            if event.key.starts_with(&**prefix) {
-                let before = subscribers.len();
-                subscribers.retain(|subscriber| subscriber.offer(event));
-                closed += before - subscribers.len();
+        let key: &str = &event.key;
+        let ends = key.char_indices().map(|(end, _)| end).chain([key.len()]);
+        for prefix in ends.filter_map(|end| key.get(..end)) {
+            let Some(subscribers) = self.by_prefix.get_mut(prefix) else {
+                continue;
+            };
+            let before = subscribers.len();
+            subscribers.retain(|subscriber| subscriber.offer(event));
+            self.count -= before - subscribers.len();
+            if subscribers.is_empty() {
+                self.by_prefix.remove(prefix);
             }
-        }
-        if closed > 0 {
-            self.count -= closed;
-            self.by_prefix
-                .retain(|_, subscribers| !subscribers.is_empty());
         }
     }
 

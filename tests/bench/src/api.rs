@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// Callers at the same time.
@@ -20,6 +21,8 @@ const CALLERS: usize = 16;
 const ON_ONE: usize = 100;
 /// Changes in a second that all watches are told of.
 const CHANGES: u32 = 5;
+/// Changes in a second of objects that one watch each is told of.
+const EVENTS: usize = 1000;
 
 /// Everything that is measured of the API.
 pub(crate) async fn measure(node: &Node, bench: &Bench) -> Result<Value> {
@@ -32,9 +35,14 @@ pub(crate) async fn measure(node: &Node, bench: &Bench) -> Result<Value> {
         "  {} watches hear of {CHANGES} changes in a second: {news}",
         bench.watches
     );
+    let own = apart(node, bench).await?;
+    println!(
+        "  {} watches, each of an object of its own, and {EVENTS} changes in a second: {own}",
+        bench.watches
+    );
     let memory = memory(node, bench.objects).await?;
     Ok(
-        json!({"writes": writes.json(), "reads": reads.json(), "fan_out": news.json(), "memory": memory}),
+        json!({"writes": writes.json(), "reads": reads.json(), "fan_out": news.json(), "apart": own.json(), "memory": memory}),
     )
 }
 
@@ -123,60 +131,154 @@ async fn calls(node: &Node, seconds: u64, call: Call) -> Result<Times> {
     Ok(Times::of(all, began.elapsed()))
 }
 
-/// How long after a change was asked for each of many watches has it.
+/// Many watches, and when what they hear was asked for.
+struct Audience {
+    times: Arc<Mutex<Vec<f64>>>,
+    origin: Instant,
+    watches: Vec<JoinHandle<Result<()>>>,
+}
+
+impl Audience {
+    /// Opens so many watches, each at a path of its own, and waits until all have begun.
+    async fn gather(node: &Node, count: usize, path: impl Fn(usize) -> String) -> Result<Self> {
+        let mut audience = Self {
+            times: Arc::default(),
+            origin: Instant::now(),
+            watches: Vec::new(),
+        };
+        let started = Arc::new(AtomicUsize::new(0));
+        while audience.watches.len() < count {
+            let streams = Streams::open(node).await?;
+            for _ in 0..ON_ONE.min(count - audience.watches.len()) {
+                let path = path(audience.watches.len());
+                let hears = audience.hears(streams.clone(), path, started.clone());
+                audience.watches.push(tokio::spawn(hears));
+            }
+        }
+        let begun = || async { Ok((started.load(Ordering::SeqCst) == count).then_some(())) };
+        osier_tests::until("all watches", Duration::from_secs(120), begun).await?;
+        Ok(audience)
+    }
+
+    fn hears(
+        &self,
+        streams: Streams,
+        path: String,
+        started: Arc<AtomicUsize>,
+    ) -> impl Future<Output = Result<()>> + use<> {
+        let (times, origin) = (self.times.clone(), self.origin);
+        async move {
+            let response = streams.get(&path).await?;
+            ensure!(response.status() == StatusCode::OK, "{}", response.status());
+            started.fetch_add(1, Ordering::SeqCst);
+            let mut body = response.into_body();
+            while let Some(Ok(frame)) = body.frame().await {
+                let now = origin.elapsed().as_secs_f64() * 1e3;
+                let data = frame.into_data().unwrap_or_default();
+                let own: Vec<f64> = asked(&data).map(|asked| now - asked).collect();
+                times.lock().await.extend(own);
+            }
+            Ok(())
+        }
+    }
+
+    /// Changes an object; the change says when it was asked for.
+    async fn change(&self, api: &mut Api, name: &str) -> Result<()> {
+        change(api, self.origin, name).await
+    }
+
+    /// Waits until all is heard.
+    async fn heard(self, wanted: usize, took: Duration) -> Result<Times> {
+        let times = &self.times;
+        let heard = || async { Ok((times.lock().await.len() >= wanted).then_some(())) };
+        osier_tests::until("all news", Duration::from_secs(60), heard).await?;
+        for watch in &self.watches {
+            watch.abort();
+        }
+        let all = std::mem::take(&mut *self.times.lock().await);
+        Ok(Times::of(all, took))
+    }
+}
+
+async fn change(api: &mut Api, origin: Instant, name: &str) -> Result<()> {
+    let at = origin.elapsed().as_secs_f64() * 1e3;
+    let change = json!({"data": {"at": format!("{at:.3}")}}).to_string();
+    let (path, kind) = (format!("{MAPS}/{name}"), "application/merge-patch+json");
+    let answer = api.send_as("PATCH", &path, kind, change).await?;
+    ensure!(answer.status.is_success(), "{}", answer.text());
+    Ok(())
+}
+
+async fn newest(node: &Node) -> Result<String> {
+    let list = objects::get(node, &format!("{MAPS}?limit=1")).await?;
+    let version = list["metadata"]["resourceVersion"].as_str();
+    Ok(version.unwrap_or("0").to_owned())
+}
+
+/// How long after a change was asked for each of many watches of one object has it.
 async fn fan_out(node: &Node, bench: &Bench) -> Result<Times> {
     let mut api = Api::open(node).await?;
     api.send("POST", MAPS, Some(&map("news"))).await?;
-    let list = objects::get(node, &format!("{MAPS}?limit=1")).await?;
-    let from = list["metadata"]["resourceVersion"].as_str().unwrap_or("0");
+    let from = newest(node).await?;
     let path = format!("{MAPS}?watch=1&fieldSelector=metadata.name=news&resourceVersion={from}");
-    let times = Arc::new(Mutex::new(Vec::new()));
-    let (started, origin) = (Arc::new(AtomicUsize::new(0)), Instant::now());
-    let mut watches = Vec::new();
-    while watches.len() < bench.watches {
-        let streams = Streams::open(node).await?;
-        for _ in 0..ON_ONE.min(bench.watches - watches.len()) {
-            let (times, started) = (times.clone(), started.clone());
-            let (streams, path) = (streams.clone(), path.clone());
-            watches.push(tokio::spawn(async move {
-                let response = streams.get(&path).await?;
-                ensure!(response.status() == StatusCode::OK, "{}", response.status());
-                started.fetch_add(1, Ordering::SeqCst);
-                let mut body = response.into_body();
-                while let Some(Ok(frame)) = body.frame().await {
-                    let now = origin.elapsed().as_secs_f64() * 1e3;
-                    let data = frame.into_data().unwrap_or_default();
-                    let own: Vec<f64> = asked(&data).map(|asked| now - asked).collect();
-                    times.lock().await.extend(own);
-                }
-                anyhow::Ok(())
-            }));
-        }
-    }
-    let begun = || async { Ok((started.load(Ordering::SeqCst) == bench.watches).then_some(())) };
-    osier_tests::until("all watches", Duration::from_secs(120), begun).await?;
+    let audience = Audience::gather(node, bench.watches, |_| path.clone()).await?;
     let began = Instant::now();
     let mut pace = tokio::time::interval(Duration::from_secs(1) / CHANGES);
     let mut changes = 0;
     while began.elapsed() < Duration::from_secs(bench.seconds) {
         pace.tick().await;
-        let at = origin.elapsed().as_secs_f64() * 1e3;
-        let change = json!({"data": {"at": format!("{at:.3}")}}).to_string();
-        let path = format!("{MAPS}/news");
-        let kind = "application/merge-patch+json";
-        let answer = api.send_as("PATCH", &path, kind, change).await?;
-        ensure!(answer.status.is_success(), "{}", answer.text());
+        audience.change(&mut api, "news").await?;
         changes += 1;
     }
     let took = began.elapsed();
-    let wanted = changes * bench.watches;
-    let heard = || async { Ok((times.lock().await.len() >= wanted).then_some(())) };
-    osier_tests::until("all news", Duration::from_secs(60), heard).await?;
-    for watch in watches {
-        watch.abort();
-    }
-    let all = std::mem::take(&mut *times.lock().await);
-    Ok(Times::of(all, took))
+    audience.heard(changes * bench.watches, took).await
+}
+
+/// The same where each watch is of an object of its own, as those of agents are, and all objects together change often.
+async fn apart(node: &Node, bench: &Bench) -> Result<Times> {
+    let name = |number: usize| format!("own-{number}");
+    each_caller(node, bench.watches, async |api, number| {
+        let made = api.send("POST", MAPS, Some(&map(&name(number)))).await?;
+        ensure!(made.status.is_success(), "{}", made.text());
+        Ok(())
+    })
+    .await?;
+    let from = newest(node).await?;
+    let path = |number| {
+        format!(
+            "{MAPS}?watch=1&fieldSelector=metadata.name={}&resourceVersion={from}",
+            name(number)
+        )
+    };
+    let audience = Audience::gather(node, bench.watches, path).await?;
+    let (began, origin) = (Instant::now(), audience.origin);
+    let changes = EVENTS * usize::try_from(bench.seconds)?;
+    each_caller(node, changes, async |api, number| {
+        // Each has its moment, whoever is late.
+        let due = Duration::from_secs_f64(number as f64 / EVENTS as f64);
+        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+        change(api, origin, &name(number % bench.watches)).await
+    })
+    .await?;
+    let took = began.elapsed();
+    audience.heard(changes, took).await
+}
+
+/// Does something for each number, by all callers in turn.
+async fn each_caller(
+    node: &Node,
+    count: usize,
+    act: impl AsyncFn(&mut Api, usize) -> Result<()>,
+) -> Result<()> {
+    let act = &act;
+    let callers = (0..CALLERS).map(|caller| async move {
+        let mut api = Api::open(node).await?;
+        for number in (caller..count).step_by(CALLERS) {
+            act(&mut api, number).await?;
+        }
+        anyhow::Ok(())
+    });
+    futures::future::try_join_all(callers).await.map(drop)
 }
 
 /// The moments that the events in some bytes say they were asked for at.

@@ -19,7 +19,7 @@ impl Registry {
         visit: &mut (dyn FnMut(Object) -> Result<(), Status> + Send),
     ) -> Result<ListMeta, Status> {
         check_fields(address, options)?;
-        let prefix = objects::prefix(address.resource, &address.namespace);
+        let prefix = place(address, options);
         let (revision, entries, start) = self.page(&prefix, options).await?;
         let rest = &entries[start..];
         let mut shown = 0;
@@ -101,6 +101,23 @@ impl Registry {
             return Err(Status::new(504, "Timeout", words).on(details));
         }
         Ok(())
+    }
+}
+
+/// Where in the store stands what is asked for: below the key of one object where its name is, so that neither a list nor a watch
+/// looks at the others.
+pub(super) fn place(address: &Address, options: &ListOptions) -> String {
+    let (resource, namespace) = (address.resource, address.namespace.as_str());
+    let asked = options.fields.requires("metadata.name").unwrap_or_default();
+    let name = match address.name.as_str() {
+        "" => asked,
+        name => name,
+    };
+    let placed = !resource.namespaced || !namespace.is_empty();
+    if name.is_empty() || !placed {
+        objects::prefix(resource, namespace)
+    } else {
+        objects::key(resource, namespace, name).to_string()
     }
 }
 

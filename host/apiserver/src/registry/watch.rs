@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Registry;
-use super::list::{check_fields, matches};
+use super::list::{check_fields, matches, place};
 use super::news::{News, Telling};
 use crate::catalogue::Catalogue;
 use crate::objects;
@@ -66,7 +66,7 @@ impl Registry {
         renderer: Renderer,
     ) -> Result<WatchStream, Status> {
         check_fields(address, &options)?;
-        let prefix = objects::prefix(address.resource, &address.namespace);
+        let prefix = place(address, &options);
         let with_state = matches!(options.since, Since::Unset | Since::Any) || options.send_initial;
         let (revision, initial) = match options.since {
             Since::NotOlder(wanted) | Since::Exact(wanted) => {
