@@ -2,7 +2,7 @@
 """Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
 Usage: extract.py _definitions.json > core.json                     (see README.md)
-       extract.py _definitions.json SET > SET.json                  (access, cluster, definitions, networking, workloads: less what core.json has)
+       extract.py _definitions.json SET > SET.json                  (access, cluster, definitions, networking, versions, workloads: less what core.json has)
 """
 import json
 import sys
@@ -33,7 +33,9 @@ SETS = {
     "workloads": [API + kind + suffix for suffix in ("", "List") for kind in (
         "apps.v1.Deployment", "apps.v1.ReplicaSet", "apps.v1.StatefulSet", "apps.v1.DaemonSet", "apps.v1.ControllerRevision",
         "batch.v1.Job", "batch.v1.CronJob", "discovery.v1.EndpointSlice", "policy.v1.PodDisruptionBudget",
-        "autoscaling.v2.HorizontalPodAutoscaler")]}
+        "autoscaling.v2.HorizontalPodAutoscaler")],
+    "versions": [API + kind + suffix for suffix in ("", "List") for kind in (
+        "events.v1.Event", "autoscaling.v1.HorizontalPodAutoscaler")]}
 # Kinds that stand in every group would drag in one GVK per group; only these matter here.
 GROUPS = {"", "v1", "coordination.k8s.io", "autoscaling", "policy"}
 SCALARS = {"io.k8s.apimachinery.pkg.util.intstr.IntOrString": "int-or-string",
@@ -104,7 +106,7 @@ def main():
     if sys.argv[2:]:
         GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
                        "scheduling.k8s.io", "storage.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io",
-                       "apiextensions.k8s.io"})
+                       "apiextensions.k8s.io", "events.k8s.io"})
         found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
                        for name in sorted(found))

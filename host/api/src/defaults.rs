@@ -30,6 +30,7 @@ pub fn apply(resource: &Resource, object: &mut Object) {
         ("autoscaling", "horizontalpodautoscalers") => workload::autoscaler(object),
         ("", "services") => service(object),
         ("", "endpoints") => endpoints(object),
+        ("discovery.k8s.io", "endpointslices") => endpoint_slice(object),
         ("", "secrets") => secret(object),
         ("", "namespaces") => namespace(object),
         ("", "nodes") => node(object),
@@ -112,6 +113,13 @@ fn replication_controller(object: &mut Object) {
     };
     default(spec, "replicas", 1);
     workload::template(spec);
+}
+
+fn endpoint_slice(object: &mut Object) {
+    for port in children(object.as_map_mut(), "ports") {
+        default(port, "name", "");
+        default(port, "protocol", "TCP");
+    }
 }
 
 fn service(object: &mut Object) {

@@ -132,6 +132,16 @@ impl Resource {
         self.versions.contains(&version)
     }
 
+    /// Name of the schema definition of `version`; versions differ in their fields for one kind only.
+    pub fn schema_of(&self, version: &str) -> &'static str {
+        match (self.group, self.plural, version) {
+            ("autoscaling", "horizontalpodautoscalers", "v1") => {
+                "io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler"
+            }
+            _ => self.schema,
+        }
+    }
+
     /// Whether the subresource is served.
     pub fn has(&self, subresource: Subresource) -> bool {
         self.subresources.contains(&subresource)

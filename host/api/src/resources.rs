@@ -3,6 +3,7 @@
 mod access;
 mod cluster;
 mod definitions;
+mod events;
 mod extensions;
 pub mod gateway_api;
 mod istio;
@@ -19,6 +20,7 @@ use Subresource::{
 pub use access::*;
 pub use cluster::*;
 pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
+pub use events::{NAMED_EVENTS, stored_as};
 pub use extensions::*;
 pub use istio::*;
 pub use metrics::{CUSTOM_METRICS, NODE_METRICS, POD_METRICS, REQUESTS_PER_SECOND};
@@ -359,12 +361,13 @@ static OWN: &[&Resource] = &[
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
     // Metrics come last: who says `pods` means the pods.
-    let tables: [&[&Resource]; 6] = [
+    let tables: [&[&Resource]; 7] = [
         OWN,
         istio::TABLE,
         workloads::TABLE,
         cluster::TABLE,
         access::TABLE,
+        events::TABLE,
         metrics::TABLE,
     ];
     tables.concat()

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
     include_str!("../schemas/core.json"),
@@ -25,6 +25,7 @@ const SOURCES: [&str; 12] = [
     include_str!("../schemas/extensions.json"),
     include_str!("../schemas/gateway_api.json"),
     include_str!("../schemas/networking.json"),
+    include_str!("../schemas/versions.json"),
     include_str!("../schemas/metrics.json"),
 ];
 /// What stands before a definition's name in a reference.

@@ -324,7 +324,7 @@ impl Status {
         if let Some(details) = &self.details {
             object.set(&["details"], json!(details));
         }
-        if !success {
+        if self.code != 200 {
             object.set(&["code"], json!(self.code));
         }
         object

@@ -163,7 +163,7 @@ pub(crate) fn complete(address: &Address, object: Object) -> Object {
     if *address.resource == CUSTOM_RESOURCE_DEFINITIONS {
         osier_custom::complete(&mut object);
     }
-    defaults::apply(address.resource, &mut object);
+    defaults::apply(address.stored(), &mut object);
     if let Some(custom) = &address.custom {
         custom.complete(&mut object);
     }

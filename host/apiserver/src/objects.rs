@@ -3,24 +3,20 @@
 //! The stored bytes are the object in its storage version without `metadata.resourceVersion`; that is the revision of
 //! the write, and is put in when the object is read.
 
+mod versions;
+
 use bytes::Bytes;
+use osier_api::resources::stored_as;
 use osier_api::{Object, Resource, Status};
-use osier_autoscaling::versions;
 use serde_json::Value;
 
 use crate::target::Address;
 use osier_store::{Entry, Key, StoreError};
-
-/// The one kind whose versions differ in their fields.
-const AUTOSCALER: &str = "HorizontalPodAutoscaler";
+pub(crate) use versions::{deprecation, in_version};
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
-pub(crate) fn prefix(resource: &Resource, namespace: &str) -> String {
-    let group = if resource.group.is_empty() {
-        "core"
-    } else {
-        resource.group
-    };
+pub(crate) fn prefix(resource: &'static Resource, namespace: &str) -> String {
+    let group = group(resource);
     match namespace {
         "" => format!("{group}/{}/", resource.plural),
         namespace => format!("{group}/{}/{namespace}/", resource.plural),
@@ -28,13 +24,17 @@ pub(crate) fn prefix(resource: &Resource, namespace: &str) -> String {
 }
 
 /// The key of an object. Resources without namespaces have an empty part there.
-pub(crate) fn key(resource: &Resource, namespace: &str, name: &str) -> Key {
-    let group = if resource.group.is_empty() {
-        "core"
-    } else {
-        resource.group
-    };
+pub(crate) fn key(resource: &'static Resource, namespace: &str, name: &str) -> Key {
+    let group = group(resource);
     format!("{group}/{}/{namespace}/{name}", resource.plural).into()
+}
+
+/// The first part of keys: where a kind is another's in a second shape, that of the other.
+fn group(resource: &'static Resource) -> &'static str {
+    match stored_as(resource).group {
+        "" => "core",
+        group => group,
+    }
 }
 
 /// The object in the bytes of one write.
@@ -61,23 +61,6 @@ pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
     written
         .map(|bytes| Bytes::from(bytes.into_boxed_slice()))
         .map_err(|error| Status::internal(format!("the object cannot be written: {error}")))
-}
-
-/// The same object in another version of its kind: the versions that Osier serves differ in name only.
-pub(crate) fn in_version(mut object: Object, api_version: &str) -> Object {
-    match (object.api_version(), api_version) {
-        (versions::V2, versions::V1) if object.kind() == AUTOSCALER => {
-            return versions::to_v1(object);
-        }
-        (versions::V1, versions::V2) if object.kind() == AUTOSCALER => {
-            return versions::to_v2(object);
-        }
-        _ => {}
-    }
-    if object.api_version() != api_version {
-        object.set(&["apiVersion"], Value::String(api_version.to_owned()));
-    }
-    object
 }
 
 /// A stored object as callers at this address see it: in their version, with the defaults that its schema has by now.

@@ -222,7 +222,7 @@ impl Read for Registry {
 
 /// Refuses what breaks a rule of the kind, naming every fault.
 fn validate(address: &Address, old: Option<&Object>, new: &Object) -> Result<(), Status> {
-    let resource = address.resource;
+    let resource = address.stored();
     let structure = schema::check(resource, new);
     let mut faults: Vec<Fault> = structure
         .into_iter()
@@ -248,6 +248,6 @@ fn validate(address: &Address, old: Option<&Object>, new: &Object) -> Result<(),
     if faults.is_empty() {
         Ok(())
     } else {
-        Err(Status::invalid(resource, new.name(), &faults))
+        Err(Status::invalid(address.resource, new.name(), &faults))
     }
 }

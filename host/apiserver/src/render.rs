@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use osier_api::resources::stored_as;
 use osier_api::{Object, Resource, Status};
 use osier_custom::Version;
 use osier_process::clock;
@@ -70,9 +71,13 @@ impl Renderer {
         }
     }
 
-    /// A stored object as the caller sees it.
+    /// A stored object as the caller sees it. Rows of a table are made of what is stored.
     fn shown(&self, object: Object) -> Object {
-        let mut object = objects::in_version(object, &self.api_version);
+        let shaped = stored_as(self.resource) == self.resource;
+        let mut object = match self.representation {
+            Representation::Table(_) if !shaped => object,
+            _ => objects::in_version(object, &self.api_version),
+        };
         if let Some(custom) = &self.custom {
             custom.complete(&mut object);
         }
@@ -118,7 +123,7 @@ impl Renderer {
         let (now, include) = (clock::now(), self.include);
         let mut table = match &self.custom {
             Some(custom) => custom.table(objects, now, include),
-            None => table::render_with(self.resource, objects, now, include),
+            None => table::render_with(stored_as(self.resource), objects, now, include),
         };
         if version != "v1" && self.include == Include::Metadata {
             let rows = table.get_mut("rows").and_then(Value::as_array_mut);

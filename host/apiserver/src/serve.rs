@@ -20,6 +20,7 @@ use osier_api::{Resource, Status, Subresource, resources};
 use osier_custom::Version;
 use osier_process::body::{self, Body, ReadError};
 
+use crate::objects::deprecation;
 use crate::query::Query;
 use crate::respond;
 use crate::server::ApiServer;
@@ -92,7 +93,10 @@ pub(crate) async fn answer(
                 address: &address,
                 incoming,
             };
-            exchange.answer().await
+            let mut response = exchange.answer().await?;
+            let old = deprecation(&address);
+            respond::warn(&mut response, old.as_slice());
+            Ok(response)
         }
         Target::Decisions { .. } | Target::Images if incoming.head.method != Method::GET => {
             Err(not_allowed())

@@ -20,6 +20,9 @@ pub(crate) trait Strategy: Send + Sync {
     /// Sets the fields that the server owns in a new object.
     fn prepare_create(&self, _object: &mut Object) {}
 
+    /// Sets what follows from a new object as admission left it.
+    fn admitted(&self, _object: &mut Object) {}
+
     /// Keeps what a write of the object itself may not change.
     fn prepare_update(&self, _old: &Object, _new: &mut Object) {}
 

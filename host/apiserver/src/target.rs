@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use osier_api::Resource;
 use osier_api::managed::Form;
+use osier_api::{Resource, resources};
 use osier_custom::Version;
 
 /// What a request is about, by its path alone.
@@ -84,15 +84,20 @@ impl Address {
     pub(crate) fn storage_api_version(&self) -> String {
         let custom = self.custom.as_ref();
         custom.map_or_else(
-            || self.resource.storage_api_version(),
+            || self.stored().storage_api_version(),
             |custom| custom.storage_api_version.clone(),
         )
     }
 
-    /// The kind with its schema.
+    /// The kind of the stored objects.
+    pub(crate) fn stored(&self) -> &'static Resource {
+        resources::stored_as(self.resource)
+    }
+
+    /// The kind of the stored objects with its schema.
     pub(crate) fn form(&self) -> Form<'_> {
         Form {
-            resource: self.resource,
+            resource: self.stored(),
             document: self.custom.as_ref().map(|custom| &custom.document),
         }
     }
@@ -182,8 +187,6 @@ fn address((group, version): (&str, &str), parts: &[&str], find: Find<'_>) -> Ta
 #[cfg(test)]
 mod tests {
     #![expect(clippy::panic, reason = "tests")]
-    use osier_api::resources;
-
     use super::*;
 
     fn parse(path: &str) -> Target {

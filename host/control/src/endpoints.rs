@@ -4,12 +4,14 @@ mod folded;
 mod slices;
 mod subsets;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{ENDPOINT_SLICES, ENDPOINTS, PODS, SERVICES};
-use osier_client::{CONTROLLER, Client, ClientError, DeleteOptions, Informer, WorkQueue};
+use osier_client::{CONTROLLER, Change, Client, ClientError, DeleteOptions, Informer, WorkQueue};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::Context;
@@ -29,6 +31,8 @@ struct Endpoints {
     pods: Arc<Informer>,
     endpoints: Arc<Informer>,
     slices: Arc<Informer>,
+    /// Services that went, until their endpoints did: those that nobody's service ever had are somebody's own.
+    gone: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// Starts the controller.
@@ -48,6 +52,7 @@ pub(crate) fn start(context: &Context) {
         pods: Arc::clone(pods),
         endpoints: Arc::clone(endpoints),
         slices: Arc::clone(slices),
+        gone: Mutex::default(),
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
@@ -58,7 +63,14 @@ pub(crate) fn start(context: &Context) {
 }
 
 impl Endpoints {
-    fn listen(&self, queue: &WorkQueue<Key>) {
+    fn listen(self: &Arc<Self>, queue: &WorkQueue<Key>) {
+        let this = Arc::downgrade(self);
+        self.services.on_change(move |change| {
+            if let (Change::Deleted(service), Some(this)) = (change, this.upgrade()) {
+                let name = (service.namespace().to_owned(), service.name().to_owned());
+                this.gone.lock().insert(name);
+            }
+        });
         for informer in [&self.services, &self.endpoints] {
             let queue = queue.clone();
             informer.on_change(move |change| queue.add(Key::of(change.object())));
@@ -87,8 +99,10 @@ impl Endpoints {
         let service = self.services.get(&key.namespace, &key.name);
         let current = self.endpoints.get(&key.namespace, &key.name);
         self.slice(key, service.as_deref()).await?;
+        let name = (key.namespace.clone(), key.name.clone());
+        let went = self.gone.lock().contains(&name);
         match (service, current) {
-            (None, Some(current)) => {
+            (None, Some(current)) if went => {
                 let options = DeleteOptions::exactly(&current);
                 gone_is_fine(self.client.delete(&ENDPOINTS, key.pair(), &options).await)?;
             }
@@ -103,6 +117,7 @@ impl Endpoints {
             // Without a selector the endpoints are somebody else's to write.
             _ => {}
         }
+        self.gone.lock().remove(&name);
         Ok(Outcome::Done)
     }
 

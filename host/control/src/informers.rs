@@ -9,7 +9,7 @@ use osier_api::resources::{
     DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, ENDPOINTS, EVENTS, HORIZONTAL_POD_AUTOSCALERS, JOBS,
     LEASES, NAMESPACES, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PLUGINS,
     POD_DISRUPTION_BUDGETS, PODS, POLICIES, REPLICA_SETS, REPLICATION_CONTROLLERS, SERVICES,
-    STATEFUL_SETS, STORAGE_CLASSES, WASM_PLUGINS, WORKLOAD_ENTRIES,
+    STATEFUL_SETS, STORAGE_CLASSES, WASM_PLUGINS, WORKLOAD_ENTRIES, stored_as,
 };
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
@@ -184,7 +184,7 @@ impl Informers {
         let all = resources::all().iter();
         // Events are the most numerous and concern no controller: expiry reads them by pages.
         let mirrored =
-            all.filter(|resource| resource.is_stored() && !std::ptr::eq(**resource, &EVENTS));
+            all.filter(|kind| kind.is_stored() && !std::ptr::eq(stored_as(kind), &EVENTS));
         let informers = Self {
             own: mirrored.map(start).collect(),
             custom: Custom::new(client, tasks),

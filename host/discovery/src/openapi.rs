@@ -115,7 +115,8 @@ fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
         format!("{META}.Status"),
         format!("{META}.DeleteOptions"),
     ];
-    let mut roots: Vec<&str> = entries.iter().map(|entry| entry.resource.schema).collect();
+    let named = |entry: &Entry<'_>| entry.resource.schema_of(version);
+    let mut roots: Vec<&str> = entries.iter().map(named).collect();
     roots.push(schema::OBJECT_META);
     roots.extend(
         shared
@@ -130,10 +131,11 @@ fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
     for Entry { resource, document } in entries {
         let kind =
             |kind: String| json!([{"group": resource.group, "version": version, "kind": kind}]);
+        let name = resource.schema_of(version);
         if let Some(document) = document {
-            schemas.insert(resource.schema.to_owned(), (*document).clone());
+            schemas.insert(name.to_owned(), (*document).clone());
         }
-        if let Some(Value::Object(own)) = schemas.get_mut(resource.schema) {
+        if let Some(Value::Object(own)) = schemas.get_mut(name) {
             own.insert(GVK.to_owned(), kind(resource.kind.to_owned()));
         }
         let list = json!({
@@ -144,11 +146,11 @@ fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
                 "apiVersion": {"type": "string"},
                 "kind": {"type": "string"},
                 "metadata": reference(&format!("{META}.ListMeta")),
-                "items": {"type": "array", "items": own(resource)},
+                "items": {"type": "array", "items": reference_to(name)},
             },
             GVK: kind(resource.list_kind()),
         });
-        schemas.insert(format!("{}List", resource.schema), list);
+        schemas.insert(format!("{name}List"), list);
     }
     schemas
 }
@@ -162,11 +164,6 @@ fn reference(name: &str) -> Value {
     } else {
         json!({"type": "object"})
     }
-}
-
-/// A reference to the schema of a kind, which is in the document whoever defines it.
-fn own(resource: &Resource) -> Value {
-    reference_to(resource.schema)
 }
 
 fn reference_to(name: &str) -> Value {
@@ -191,7 +188,7 @@ impl Paths<'_> {
                 ""
             };
             let path = format!("/{root}/{place}{}", resource.plural);
-            let post = self.write("post", &own(resource));
+            let post = self.write("post", &self.own());
             paths.insert(
                 path,
                 json!({"post": post, "parameters": self.places(false)}),
@@ -202,7 +199,7 @@ impl Paths<'_> {
             let everywhere = format!("/{root}/{}", resource.plural);
             paths.insert(
                 everywhere,
-                json!({"get": self.operation("list", &list(resource))}),
+                json!({"get": self.operation("list", &self.list())}),
             );
             format!("/{root}/namespaces/{{namespace}}/{}", resource.plural)
         } else {
@@ -210,8 +207,8 @@ impl Paths<'_> {
         };
         let item = format!("{collection}/{{name}}");
         if !resource.is_stored() {
-            let one = self.operation("get", &own(resource));
-            let all = self.operation("list", &list(resource));
+            let one = self.operation("get", &self.own());
+            let all = self.operation("list", &self.list());
             for (path, get, item) in [(item, one, true), (collection, all, false)] {
                 paths.insert(path, json!({"get": get, "parameters": self.places(item)}));
             }
@@ -228,8 +225,8 @@ impl Paths<'_> {
     fn collection(&self) -> Value {
         let resource = self.resource;
         let mut operations = json!({
-            "get": self.operation("list", &list(resource)),
-            "post": self.write("post", &own(resource)),
+            "get": self.operation("list", &self.list()),
+            "post": self.write("post", &self.own()),
             "parameters": self.places(false),
         });
         if resource.verbs.contains(&"deletecollection") {
@@ -240,7 +237,7 @@ impl Paths<'_> {
     }
 
     fn item(&self) -> Value {
-        let own = own(self.resource);
+        let own = self.own();
         json!({
             "get": self.operation("get", &own),
             "put": self.write("put", &own),
@@ -253,7 +250,7 @@ impl Paths<'_> {
     fn part(&self, part: Subresource) -> Value {
         let described = groups::part(self.resource, part);
         let body = if described.kind == self.resource.kind {
-            own(self.resource)
+            self.own()
         } else {
             json!({"type": "object"})
         };
@@ -281,6 +278,15 @@ impl Paths<'_> {
             operations[method] = operation;
         }
         operations
+    }
+
+    /// A reference to the schema of the kind, which is in the document whoever defines it.
+    fn own(&self) -> Value {
+        reference_to(self.resource.schema_of(self.version))
+    }
+
+    fn list(&self) -> Value {
+        reference(&format!("{}List", self.resource.schema_of(self.version)))
     }
 
     fn id(&self) -> String {
@@ -340,10 +346,6 @@ impl Paths<'_> {
         }
         json!(places)
     }
-}
-
-fn list(resource: &Resource) -> Value {
-    reference(&format!("{}List", resource.schema))
 }
 
 fn parameters(action: &str) -> Value {

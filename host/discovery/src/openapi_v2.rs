@@ -21,16 +21,19 @@ pub(crate) fn own(entries: &[Entry<'_>]) -> Bytes {
     info.text(1, "Osier");
     info.text(2, env!("CARGO_PKG_VERSION"));
     let mut definitions = Message::default();
-    let roots: Vec<&str> = entries.iter().map(|entry| entry.resource.schema).collect();
+    let roots: Vec<&str> = entries
+        .iter()
+        .flat_map(|entry| shapes(entry.resource))
+        .collect();
     for name in schema::closure(&roots) {
         let Some(value) = schema::definition(name) else {
             continue;
         };
         let mut owners = entries.iter().map(|entry| entry.resource);
-        let owner = owners.find(|resource| resource.schema == name);
+        let owner = owners.find(|resource| shapes(resource).any(|shape| shape == name));
         let mut definition = schema_message(value);
         if let Some(resource) = owner {
-            definition.message(31, &kinds(resource));
+            definition.message(31, &kinds(resource, name));
         }
         definitions.message(1, &named(name, &definition));
     }
@@ -51,7 +54,7 @@ pub(crate) fn document(own: &Bytes, custom: &[Entry<'_>]) -> Document {
     for Entry { resource, document } in custom {
         let folded = document.map(folded).unwrap_or_default();
         let mut definition = schema_message(&folded);
-        definition.message(31, &kinds(resource));
+        definition.message(31, &kinds(resource, resource.schema));
         definitions.message(1, &named(resource.schema, &definition));
     }
     let mut document = Message(own.to_vec());
@@ -149,11 +152,18 @@ fn parameter(name: &str) -> Message {
     })
 }
 
-/// The extension by which clients find the schema of a kind.
-fn kinds(resource: &Resource) -> Message {
+/// The names of the schemas of all versions.
+fn shapes(resource: &'static Resource) -> impl Iterator<Item = &'static str> {
+    let versions = resource.versions.iter();
+    versions.map(|version| resource.schema_of(version))
+}
+
+/// The extension by which clients find the schema of a kind: the versions that have this one.
+fn kinds(resource: &Resource, schema: &str) -> Message {
     let kinds: Vec<Value> = resource
         .versions
         .iter()
+        .filter(|version| resource.schema_of(version) == schema)
         .map(|version| json!({"group": resource.group, "version": version, "kind": resource.kind}))
         .collect();
     extension("x-kubernetes-group-version-kind", &json!(kinds))

@@ -235,8 +235,8 @@ fn node_info() -> Value {
         "kernelVersion": text("/proc/sys/kernel/osrelease"),
         "osImage": name.map_or("Linux", |name| name.trim_matches('"')),
         "containerRuntimeVersion": "wasmtime://48",
-        "kubeletVersion": concat!("v1.32.0-osier.", env!("CARGO_PKG_VERSION")),
-        "kubeProxyVersion": concat!("v1.32.0-osier.", env!("CARGO_PKG_VERSION")),
+        "kubeletVersion": concat!("v1.33.0-osier.", env!("CARGO_PKG_VERSION")),
+        "kubeProxyVersion": concat!("v1.33.0-osier.", env!("CARGO_PKG_VERSION")),
         "operatingSystem": "linux",
         "architecture": architecture(),
     })
@@ -284,7 +284,7 @@ mod tests {
             status["nodeInfo"]["kubeletVersion"]
                 .as_str()
                 .unwrap()
-                .starts_with("v1.32.0-osier.")
+                .starts_with("v1.33.0-osier.")
         );
         assert_eq!(status["conditions"][3]["type"], "Ready");
         assert_eq!(status["images"][0]["names"][0], "web:latest");

@@ -105,6 +105,30 @@ pub fn render_with(
     })
 }
 
+/// The table of one `autoscaling/v1` Scale, in a version of meta.k8s.io.
+pub fn scale(scale: &Value, version: &str, now: Timestamp) -> Value {
+    let metadata = &scale["metadata"];
+    let columns = [
+        NAME,
+        number("Desired", "How many there shall be."),
+        number("Available", "How many there are."),
+        AGE,
+    ];
+    let (wanted, found) = (&scale["spec"]["replicas"], &scale["status"]["replicas"]);
+    let age = age::since(metadata["creationTimestamp"].as_str(), now);
+    let group_version = format!("meta.k8s.io/{version}");
+    json!({
+        "kind": "Table",
+        "apiVersion": group_version,
+        "metadata": {"resourceVersion": metadata["resourceVersion"]},
+        "columnDefinitions": columns.iter().map(definition).collect::<Vec<_>>(),
+        "rows": [{
+            "cells": [metadata["name"], wanted, found, age],
+            "object": {"kind": "PartialObjectMetadata", "apiVersion": group_version, "metadata": metadata},
+        }],
+    })
+}
+
 fn layout(resource: &Resource) -> Layout {
     match (resource.group, resource.plural) {
         ("", "pods") => pod::PODS,

@@ -39,6 +39,7 @@ const BATCH: Resource = Resource {
 /// Endpoint slices: what stands behind a service.
 pub static ENDPOINT_SLICES: Resource = Resource {
     group: "discovery.k8s.io",
+    versions: &["v1", "v1beta1"],
     kind: "EndpointSlice",
     plural: "endpointslices",
     singular: "endpointslice",
@@ -48,7 +49,7 @@ pub static ENDPOINT_SLICES: Resource = Resource {
 /// Horizontal pod autoscalers: how many replicas by what is used and asked.
 pub static HORIZONTAL_POD_AUTOSCALERS: Resource = Resource {
     group: "autoscaling",
-    versions: &["v2", "v1"],
+    versions: &["v2", "v1", "v2beta2"],
     kind: "HorizontalPodAutoscaler",
     plural: "horizontalpodautoscalers",
     singular: "horizontalpodautoscaler",
@@ -68,6 +69,7 @@ pub static JOBS: Resource = Resource {
 };
 /// Jobs by the clock.
 pub static CRON_JOBS: Resource = Resource {
+    versions: &["v1", "v1beta1"],
     kind: "CronJob",
     plural: "cronjobs",
     singular: "cronjob",
@@ -116,6 +118,7 @@ pub static STATEFUL_SETS: Resource = Resource {
 /// Pod disruption budgets: how many of some pods may be asked to leave.
 pub static POD_DISRUPTION_BUDGETS: Resource = Resource {
     group: "policy",
+    versions: &["v1", "v1beta1"],
     kind: "PodDisruptionBudget",
     plural: "poddisruptionbudgets",
     singular: "poddisruptionbudget",

@@ -129,6 +129,18 @@ fn fields(resource: &Resource) -> &'static [&'static str] {
             "source",
             "type",
         ],
+        ("events.k8s.io", "events") => &[
+            "regarding.kind",
+            "regarding.namespace",
+            "regarding.name",
+            "regarding.uid",
+            "regarding.apiVersion",
+            "regarding.resourceVersion",
+            "regarding.fieldPath",
+            "reason",
+            "reportingController",
+            "type",
+        ],
         ("", "secrets") => &["type"],
         ("", "namespaces") => &["status.phase"],
         ("", "nodes") => &["spec.unschedulable"],
@@ -149,15 +161,12 @@ fn value(resource: &Resource, object: &Object, field: &str) -> String {
     if resource.plural == "events" && field == "source" {
         return first_of(object, &["source", "component"], &["reportingComponent"]);
     }
-    if resource.plural == "events" && field == "reportingComponent" {
+    if resource.plural == "events" && matches!(field, "reportingComponent" | "reportingController")
+    {
         return first_of(object, &["reportingComponent"], &["source", "component"]);
     }
-    // Upstream's own name for the number of succeeded pods.
-    let field = if field == "status.successful" {
-        "status.succeeded"
-    } else {
-        field
-    };
+    let field = stored_name(field);
+    let field = field.as_str();
     let path: Vec<&str> = field.split('.').collect();
     match object.get(&path) {
         Some(Value::String(text)) => text.clone(),
@@ -167,6 +176,16 @@ fn value(resource: &Resource, object: &Object, field: &str) -> String {
         }
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
+    }
+}
+
+/// Where a field stands in stored objects, if not where its name says: upstream's own name for the number of succeeded pods,
+/// and what `events.k8s.io` calls the object of an event.
+fn stored_name(field: &str) -> String {
+    match field.strip_prefix("regarding.") {
+        Some(rest) => format!("involvedObject.{rest}"),
+        None if field == "status.successful" => "status.succeeded".to_owned(),
+        None => field.to_owned(),
     }
 }
 

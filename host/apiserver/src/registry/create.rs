@@ -82,6 +82,7 @@ impl Registry {
         validate(write.address, None, &object)?;
         sign::put(&mut object, managed);
         let mut object = self.admit(write, None, object).await?;
+        strategy.admitted(&mut object);
         let key = objects::key(resource, object.namespace(), object.name());
         if self.store.get(&key).is_some() {
             return Err(Status::already_exists(resource, object.name()));

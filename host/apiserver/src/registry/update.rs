@@ -88,7 +88,7 @@ impl Registry {
             validate(write.address, Some(&old), &new)?;
             submitted = write.signed(Some(&old), new.clone(), submitted);
         }
-        sign::put(&mut new, submitted);
+        sign::put_over(&old, &mut new, submitted);
         new = self.admit(write, Some(&old), new).await?;
         let guards = match change.part {
             Part::Main => self.guards(resource, Some(&old), &new).await?,

@@ -10,6 +10,7 @@ use super::Exchange;
 use super::parts::scale;
 use super::patch::{self, APPLY};
 use crate::draft;
+use crate::objects::in_version;
 use crate::query::{self, FieldValidation};
 use crate::registry::{Change, Part, Write};
 use crate::respond;
@@ -157,9 +158,15 @@ impl Exchange<'_> {
 }
 
 fn merged(write: &Write<'_>, live: Option<&Object>, wish: &Wish) -> Result<Object, Status> {
-    let form = write.address.form();
+    let (address, form) = (write.address, write.address.form());
+    // Fields are owned, and merged, in the shape in which they are stored.
+    let stored = |object: &Object| match address.custom {
+        Some(_) => object.clone(),
+        None => in_version(object.clone(), &address.storage_api_version()),
+    };
+    let (live, config) = (live.map(stored), stored(&wish.config));
     let applied =
-        write.authored(|author| managed::apply(form, live, &wish.config, author, wish.force));
+        write.authored(|author| managed::apply(form, live.as_ref(), &config, author, wish.force));
     applied.map_err(|error| match error {
         ApplyError::Malformed(fault) => unfit(write, &fault.to_string()),
         ApplyError::Conflicts(ref conflicts) => {

@@ -7,6 +7,8 @@ use osier_api::{Object, Status, Subresource};
 use osier_limits::disruption;
 use osier_process::body::Body;
 use osier_process::clock;
+use osier_protobuf as protobuf;
+use osier_table as table;
 use serde_json::{Map, Value, json};
 
 use super::patch::{self, Way};
@@ -14,6 +16,7 @@ use super::{Exchange, not_allowed};
 use crate::admit::Read;
 use crate::decode::{self, Format};
 use crate::registry::{Change, DeleteOptions, Part, Registry, Write};
+use crate::representation::Representation;
 use crate::respond;
 use crate::target::Address;
 
@@ -65,7 +68,11 @@ impl Exchange<'_> {
     /// A small body without a schema of its own.
     pub(super) async fn plain_body(&mut self) -> Result<Value, Status> {
         let bytes = self.incoming.bytes().await?;
-        let format = if self.incoming.media().contains("yaml") {
+        let media = self.incoming.media();
+        if media.starts_with(protobuf::MEDIA) {
+            return protobuf::decode(&bytes);
+        }
+        let format = if media.contains("yaml") {
             Format::Yaml
         } else {
             Format::Json
@@ -76,7 +83,13 @@ impl Exchange<'_> {
 
     fn show_scale(self) -> Result<Response<Body>, Status> {
         let object = self.server.registry.get(self.address)?;
-        Ok(respond::json(200, &scale(self.address, &object)))
+        let scale = scale(self.address, &object);
+        Ok(match Representation::negotiate(&self.incoming.accept())? {
+            Representation::Table(version) => {
+                respond::json(200, &table::scale(&scale, version, clock::now()))
+            }
+            _ => respond::json(200, &scale),
+        })
     }
 
     async fn write_scale(mut self) -> Result<Response<Body>, Status> {

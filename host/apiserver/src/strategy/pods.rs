@@ -12,10 +12,12 @@ pub(super) struct Pods;
 
 impl Strategy for Pods {
     fn prepare_create(&self, object: &mut Object) {
-        object.set(
-            &["status"],
-            json!({"phase": "Pending", "qosClass": quality(object)}),
-        );
+        object.set(&["status"], json!({"phase": "Pending"}));
+        self.admitted(object);
+    }
+
+    fn admitted(&self, object: &mut Object) {
+        object.set(&["status", "qosClass"], quality(object).into());
     }
 
     fn grace(&self, object: &Object, asked: Option<i64>) -> Option<i64> {

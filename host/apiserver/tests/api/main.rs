@@ -16,5 +16,6 @@ mod nodes;
 mod parts;
 mod server;
 mod shared;
+mod versions;
 mod watches;
 mod writes;
