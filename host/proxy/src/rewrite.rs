@@ -36,7 +36,7 @@ fn new_path(uri: &Uri, rewrite: &PathRewrite, matched_prefix: Option<usize>) -> 
             join(text, rest)
         }
         PathRewrite::Whole(text) => text.to_string(),
-        PathRewrite::Regex(regex, text) => regex.replace(path, &**text).into_owned(),
+        PathRewrite::Regex(regex, text) => regex.replace_all(path, &**text).into_owned(),
     };
     if !new.starts_with('/') {
         new.insert(0, '/');
@@ -196,6 +196,17 @@ mod tests {
         };
         apply(&mut uri, &rewrite, None);
         assert_eq!(uri.to_string(), "http://b/u/7?x");
+    }
+
+    #[test]
+    fn an_expression_replaces_each_place_that_it_finds() {
+        let mut uri: Uri = "http://a/one/x/one?one".parse().unwrap();
+        let rewrite = Rewrite {
+            path: Some(PathRewrite::Regex(osier_regex("one"), "two".into())),
+            authority: None,
+        };
+        apply(&mut uri, &rewrite, None);
+        assert_eq!(uri.to_string(), "http://a/two/x/two?one");
     }
 
     fn osier_regex(text: &str) -> regex::Regex {

@@ -222,7 +222,7 @@ pub enum PathRewrite {
     Matched(Box<str>),
     /// Replaces the whole path.
     Whole(Box<str>),
-    /// Replaces what the expression finds.
+    /// Replaces whatever the expression finds, each time that it finds it.
     Regex(Regex, Box<str>),
 }
 
