@@ -3,6 +3,7 @@
 use crate::until;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -51,10 +52,8 @@ impl Envoy {
     /// Starts one with a bootstrap configuration whose first listener and admin page take any port.
     pub async fn with(program: &Path, bootstrap: &Value) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (file, told) = (
-            folder.path().join("envoy.json"),
-            folder.path().join("admin"),
-        );
+        let place = |name: &str| folder.path().join(name);
+        let (file, told, says) = (place("envoy.json"), place("admin"), place("says"));
         std::fs::write(&file, bootstrap.to_string())?;
         let child = Command::new(program)
             .args([
@@ -69,7 +68,7 @@ impl Envoy {
             .arg("--admin-address-path")
             .arg(&told)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(File::create(&says)?)
             .spawn()
             .context("Envoy cannot be started")?;
         let mut own = Self {
@@ -82,7 +81,9 @@ impl Envoy {
             let text = std::fs::read_to_string(&told).unwrap_or_default();
             Ok((!text.is_empty()).then(|| text.trim().to_owned()))
         };
-        own.admin = until("Envoy tells where it is", Duration::from_secs(30), admin).await?;
+        let said = || std::fs::read_to_string(&says).unwrap_or_default();
+        let found = until("Envoy tells where it is", Duration::from_secs(30), admin).await;
+        own.admin = found.with_context(said)?;
         let listener = || async {
             let all = crate::http::get(&own.admin, "/listeners?format=json")
                 .await?

@@ -12,6 +12,7 @@ use osier_identity::{Credential, server_config};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -99,6 +100,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// What a server takes to answer: a suite waits for nothing, but what it calls may be slow.
+pub async fn takes(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 async fn serve<S>(stream: S, answers: Arc<Answers>)
