@@ -11,7 +11,7 @@ use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
     WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
 };
-use wasmparser::{Parser, Payload};
+use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 /// Custom sections are kept if their name starts with this; names, debug information and producers are not.
 const SECTION_PREFIX: &str = "osier";
@@ -31,6 +31,10 @@ pub(crate) fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, ComponentError> {
 }
 
 fn wrap(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
+    // The encoder trusts what it wraps, and panics where lengths lead beyond the end.
+    Validator::new_with_features(WasmFeatures::all())
+        .validate_all(module)
+        .map_err(invalid)?;
     let adapter = if exports_start(module)? {
         WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
     } else {
@@ -132,6 +136,21 @@ mod tests {
         ));
         wasm.extend(section(10, vec![1, 2, 0, 0x0b]));
         wasm
+    }
+
+    #[test]
+    fn a_module_that_is_cut_is_refused() {
+        let whole = [
+            &b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0"[..],
+            &b"\x07\x0a\x01\x06_start\0\0\x0a\x04\x01\x02\0\x0b"[..],
+        ]
+        .concat();
+        for end in 0..whole.len() {
+            // Between two sections it is a module still; nowhere does it panic.
+            let _read = component(&whole[..end]);
+        }
+        let cut = component(&whole[..whole.len() - 1]);
+        assert!(matches!(cut, Err(ComponentError::Invalid { .. })));
     }
 
     #[test]
