@@ -66,7 +66,12 @@ pub(crate) fn target(head: &mut Parts, caller: Option<&Peer>) -> Result<(), Refu
         Some(peer) => parts.scheme = Some(scheme(peer)),
         None => drop(parts.scheme.get_or_insert(Scheme::HTTP)),
     }
-    parts.path_and_query = Some(path(parts.path_and_query)?);
+    let path = path(parts.path_and_query)?;
+    if path.path() == "*" && head.method != Method::OPTIONS {
+        let reason = "the request's target is *, which is for OPTIONS alone (RFC 9112, 3.2.4)";
+        return Err(bad(StatusCode::BAD_REQUEST, reason));
+    }
+    parts.path_and_query = Some(path);
     head.uri = Uri::from_parts(parts).map_err(|_| {
         bad(
             StatusCode::BAD_REQUEST,

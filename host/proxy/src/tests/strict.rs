@@ -82,6 +82,7 @@ const ROWS: &[Row] = &[
     ("3.2: a Host with a user", b"GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", Refused),
     ("3.2.1: a target without a slash", b"GET x HTTP/1.1\r\nhost: a\r\n\r\n", Refused),
     ("3.2.2: an absolute target of another host than Host", b"GET http://b/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", Passed(1, "")),
+    ("3.2.4: an asterisk for another method than OPTIONS", b"GET * HTTP/1.1\r\nhost: a\r\n\r\n", Refused),
     ("3.2.3: CONNECT", b"CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n", Refused),
     // The parser drops it, so that nobody behind us sees one.
     ("3.2: a fragment in the target", b"GET /a#b HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", Passed(1, "")),
