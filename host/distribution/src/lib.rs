@@ -20,10 +20,11 @@ mod upload;
 
 pub use credentials::{BadCredentials, Credentials};
 pub use error::{Fault, PullError};
-pub use manifest::{Artifact, Layer, LayerKind, describe};
+pub use manifest::{Artifact, Layer, LayerKind, Manifest, describe};
 pub use reference::{BadReference, Reference};
 pub use registries::{Pull, Registries, Settings};
 pub use signature::RequiredKey;
+pub use unpack::in_layer;
 
 /// Bytes of the largest component that is pulled or pushed.
 pub const LARGEST: u64 = 256 << 20;

@@ -57,7 +57,7 @@ pub enum LayerKind {
 
 /// What a manifest says.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Manifest {
+pub enum Manifest {
     /// Look at the manifest of this digest.
     Index(String),
     /// One image.
@@ -65,7 +65,11 @@ pub(crate) enum Manifest {
 }
 
 impl Manifest {
-    pub(crate) fn read(text: &[u8]) -> Result<Self, Fault> {
+    /// Reads the text of a manifest or an index.
+    ///
+    /// # Errors
+    /// What keeps it from being that of a component.
+    pub fn read(text: &[u8]) -> Result<Self, Fault> {
         let bad = |reason: &str| Fault::NotWasm(reason.to_owned());
         let manifest: Value =
             serde_json::from_slice(text).map_err(|error| Fault::NotWasm(error.to_string()))?;

@@ -147,7 +147,7 @@ impl Pull<'_> {
         let (seen, total) = (progress.clone(), layer.size);
         let bytes = read(answer.into_body(), what, &move |bytes| seen(bytes, total)).await?;
         same("the component", &layer.digest, &digest(&bytes))?;
-        unpack::component(layer.kind, &bytes)
+        unpack::in_layer(layer.kind, &bytes)
     }
 }
 

@@ -13,7 +13,10 @@ use crate::manifest::LayerKind;
 const ENTRIES: usize = 10_000;
 
 /// The component in a layer.
-pub(crate) fn component(kind: LayerKind, layer: &Bytes) -> Result<Bytes, Fault> {
+///
+/// # Errors
+/// There is none in it, several, or one that is too large.
+pub fn in_layer(kind: LayerKind, layer: &Bytes) -> Result<Bytes, Fault> {
     match kind {
         LayerKind::Wasm => Ok(layer.clone()),
         LayerKind::Tar => in_archive(layer.as_ref()),
@@ -78,21 +81,18 @@ mod tests {
     #[test]
     fn the_plugin_of_an_archive_is_found() {
         let tar = archive(&[("etc/x", b"1"), ("a.wasm", b"2"), ("plugin.wasm", b"\0asm")]);
-        assert_eq!(
-            component(LayerKind::Tar, &tar).unwrap(),
-            b"\0asm".as_slice()
-        );
+        assert_eq!(in_layer(LayerKind::Tar, &tar).unwrap(), b"\0asm".as_slice());
         let mut zip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         zip.write_all(&archive(&[("app/web.wasm", b"\0asm")]))
             .unwrap();
         let zip = zip.finish().unwrap().into();
         assert_eq!(
-            component(LayerKind::TarGzip, &zip).unwrap(),
+            in_layer(LayerKind::TarGzip, &zip).unwrap(),
             b"\0asm".as_slice()
         );
-        let said = |layer: &Bytes| component(LayerKind::Tar, layer).unwrap_err().to_string();
+        let said = |layer: &Bytes| in_layer(LayerKind::Tar, layer).unwrap_err().to_string();
         assert!(said(&archive(&[("x", b"1")])).contains("no plugin.wasm"));
         assert!(said(&archive(&[("a.wasm", b"1"), ("b.wasm", b"2")])).contains("a.wasm, b.wasm"));
-        assert!(component(LayerKind::TarGzip, &Bytes::from_static(b"no")).is_err());
+        assert!(in_layer(LayerKind::TarGzip, &Bytes::from_static(b"no")).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! It is no part of the product and installs nothing by stealth: what it adds (a Rust target) or misses (a tool) it says first.
 
 mod build;
+mod fuzz;
 mod run;
 
 use clap::{Parser, Subcommand};
@@ -18,7 +19,8 @@ use std::process::ExitCode;
                   cargo xtask test            everything that CI tests\n  \
                   cargo xtask test policy     only tests whose name contains `policy`\n  \
                   cargo xtask bench --seconds 10 --connections 64\n  \
-                  cargo xtask bench --only proxy   the data plane beside Envoy, nginx, HAProxy and bare hyper"
+                  cargo xtask bench --only proxy   the data plane beside Envoy, nginx, HAProxy and bare hyper\n  \
+                  cargo xtask fuzz spdy --seconds 300   looks for bytes that a target does not stand"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -47,6 +49,14 @@ enum Task {
         /// Passed on to the tests: a name to filter by, `--nocapture` after `--`, and so on.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         filter: Vec<String>,
+    },
+    /// Look for bytes from outside that some part of the product does not stand.
+    Fuzz {
+        /// One target, as folders of `tests/fuzz/corpus` are called; without it all of them, one after the other.
+        target: Option<String>,
+        /// How long each is looked at.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Measure a release build: the gateway, pods, and the data plane beside its peers.
     Bench {
@@ -86,6 +96,7 @@ fn main() -> ExitCode {
         Task::Build { release, guests } => build::run(release, guests),
         Task::Demo { keep } => run::demo(keep),
         Task::Test { filter } => run::test(&filter),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Bench {
             seconds,
             connections,
