@@ -15,6 +15,34 @@ pub(crate) async fn get(
     (requests, seconds): (usize, u64),
     cores: Cores,
 ) -> Result<Outcome> {
+    let url = format!("http://{host}/");
+    run((address, &url, &[]), (requests, seconds), cores).await
+}
+
+/// The same with unary calls of gRPC to a method, `/pkg.Service/Method`, each with a message of a few bytes.
+pub(crate) async fn call(
+    (address, host, method): (&str, &str, &str),
+    much: (usize, u64),
+    cores: Cores,
+) -> Result<Outcome> {
+    let message = tempfile::NamedTempFile::new()?;
+    std::fs::write(message.path(), b"\0\0\0\0\x05hello")?;
+    let body = format!("--data={}", message.path().display());
+    let headers = ["-Hcontent-type: application/grpc", "-Hte: trailers"];
+    let more = [headers[0], headers[1], body.as_str()];
+    run(
+        (address, &format!("http://{host}{method}"), &more),
+        much,
+        cores,
+    )
+    .await
+}
+
+async fn run(
+    (address, url, more): (&str, &str, &[&str]),
+    (requests, seconds): (usize, u64),
+    cores: Cores,
+) -> Result<Outcome> {
     let log = tempfile::NamedTempFile::new()?;
     let mut command = cores::command(&cores.load(), "h2load");
     command
@@ -22,7 +50,8 @@ pub(crate) async fn get(
         .args(["-m", &STREAMS.to_string(), "-D", &seconds.to_string()])
         .arg(format!("--connect-to={address}"))
         .arg(format!("--log-file={}", log.path().display()))
-        .arg(format!("http://{host}/"));
+        .args(more)
+        .arg(url);
     let output = cores::ended(&mut command, seconds).await?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(

@@ -3,6 +3,7 @@
 //! All of them run at the same time and are asked in turns, so that what the machine does meanwhile meets each of them alike.
 
 mod configuration;
+mod hop;
 mod load;
 mod osier;
 mod peers;
@@ -28,6 +29,8 @@ use tempfile::TempDir;
 
 /// The host that every request names: the one in the middle where there are a thousand.
 const HOST: &str = "shop-500.example.com";
+/// The method that calls name.
+const CALL: &str = "/bench.Echo/Call";
 /// Requests at the same time.
 const REQUESTS: usize = 64;
 /// How long a proxy may take until it routes.
@@ -36,11 +39,13 @@ const START: Duration = Duration::from_secs(60);
 /// What all proxies have in common: the backend, and what they show to clients.
 struct Site {
     backend: u16,
+    calls: u16,
+    authority: PathBuf,
     certificate: PathBuf,
     key: PathBuf,
     client: Client,
     folder: TempDir,
-    _backend: Running,
+    _backends: [Running; 2],
 }
 
 /// One proxy that is measured.
@@ -48,10 +53,13 @@ struct Contestant {
     name: String,
     /// It is Osier, in one of its variants.
     own: bool,
+    /// It carries bytes as they are too.
+    raw: bool,
     ports: Ports,
-    pid: u32,
-    /// It ends with this.
-    _running: Running,
+    /// Its processes: what they use counts together.
+    pids: Vec<u32>,
+    /// It ends with these.
+    _running: Vec<Running>,
 }
 
 /// Measures all, prints a table for each protocol, and returns the figures.
@@ -87,6 +95,17 @@ pub(crate) async fn compare(bench: &Bench) -> Result<Value> {
         );
         figures.insert(protocol.key().to_owned(), table::json(&lines));
     }
+    drop(all);
+    if let Some(lines) = hop::compare(bench, &site).await? {
+        println!(
+            "\n  a hop of mutual TLS between two proxies, HTTP/1.1 outside, {REQUESTS} requests at a time, 1 KiB, {}, rounds: {} of {} s\n{}",
+            Cores::Apart,
+            bench.rounds,
+            bench.seconds,
+            table::render(&lines)
+        );
+        figures.insert("mutual_tls_hop".to_owned(), table::json(&lines));
+    }
     Ok(Value::Object(figures))
 }
 
@@ -99,7 +118,8 @@ async fn measure(
     if !crate::cores::installed(protocol.tool().0).await {
         return Ok(None);
     }
-    for contestant in all {
+    let all: Vec<&Contestant> = all.iter().filter(|one| one.speaks(protocol)).collect();
+    for contestant in &all {
         contestant
             .ask(protocol, crate::traffic::WARM_UP.as_secs())
             .await?;
@@ -119,18 +139,32 @@ async fn measure(
 }
 
 impl Contestant {
+    fn speaks(&self, protocol: Protocol) -> bool {
+        self.raw || protocol != Protocol::Tcp
+    }
+
+    /// The processor time of all its processes.
+    fn used(&self) -> Result<Duration> {
+        self.pids.iter().map(|pid| process::used(*pid)).sum()
+    }
+
+    /// The memory of all of them, in KiB.
+    fn resident(&self) -> Result<u64> {
+        self.pids.iter().map(|pid| process::resident(*pid)).sum()
+    }
+
     /// One measurement.
     async fn ask(&self, protocol: Protocol, seconds: u64) -> Result<Sample> {
-        let before = process::used(self.pid)?;
+        let before = self.used()?;
         let outcome = load::ask(protocol, &self.ports, seconds).await;
         let outcome = outcome.with_context(|| format!("{}, {protocol}", self.name))?;
-        let used = process::used(self.pid)?.saturating_sub(before);
+        let used = self.used()?.saturating_sub(before);
         Ok(Sample {
             rate: outcome.rate,
             p50: outcome.p50,
             p99: outcome.p99,
             cpu: used.as_secs_f64() * 1e6 / outcome.requests.max(1) as f64,
-            resident: process::resident(self.pid)?,
+            resident: self.resident()?,
         })
     }
 
@@ -174,14 +208,20 @@ impl Site {
         // HAProxy wants both in one file.
         let both = format!("{}{}", shown.certificate_pem, shown.key_pem);
         std::fs::write(folder.path().join("tls.pem"), both)?;
-        let (backend, running) = program::backend(&peers::bare(bench)?).await?;
+        let trusted = folder.path().join("ca.crt");
+        std::fs::write(&trusted, authority.certificate_pem())?;
+        let bare = peers::bare(bench)?;
+        let (backend, answers) = program::backend(&bare, "answer").await?;
+        let (calls, called) = program::backend(&bare, "calls").await?;
         Ok(Self {
             backend,
+            calls,
+            authority: trusted,
             certificate,
             key,
             client: Client::trusting(&authority),
             folder,
-            _backend: running,
+            _backends: [answers, called],
         })
     }
 }

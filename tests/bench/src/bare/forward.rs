@@ -17,26 +17,72 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+/// The ports of the backends.
+pub(crate) struct Backends {
+    pub(crate) backend: u16,
+    pub(crate) calls: u16,
+}
+
+/// A backend, and how it is spoken to.
+#[derive(Clone)]
+struct Way {
+    client: Client<HttpConnector, Incoming>,
+    backend: Authority,
+    version: Version,
+}
+
+impl Way {
+    fn to(port: u16, version: Version) -> Result<Self> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let mut builder = Client::builder(TokioExecutor::new());
+        Ok(Self {
+            client: builder
+                .http2_only(version == Version::HTTP_2)
+                .build(connector),
+            backend: format!("127.0.0.1:{port}").parse()?,
+            version,
+        })
+    }
+}
+
 /// What every connection needs.
 #[derive(Clone)]
 struct Proxy {
-    client: Client<HttpConnector, Incoming>,
-    backend: Authority,
+    requests: Way,
+    calls: Way,
 }
 
-/// Listens on both ports and forwards to the backend until it is killed.
-pub(crate) async fn run(backend: u16, plain: u16, secure: (u16, TlsAcceptor)) -> Result<()> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
+/// Listens on all ports and forwards to the backends until it is killed.
+pub(crate) async fn run(
+    backends: Backends,
+    (plain, raw): (u16, u16),
+    secure: (u16, TlsAcceptor),
+) -> Result<()> {
     let proxy = Proxy {
-        client: Client::builder(TokioExecutor::new()).build(connector),
-        backend: format!("127.0.0.1:{backend}").parse()?,
+        requests: Way::to(backends.backend, Version::HTTP_11)?,
+        calls: Way::to(backends.calls, Version::HTTP_2)?,
     };
     tokio::try_join!(
         accept(plain, None, &proxy),
-        accept(secure.0, Some(secure.1), &proxy)
+        accept(secure.0, Some(secure.1), &proxy),
+        carry(raw, backends.backend)
     )?;
     Ok(())
+}
+
+/// Carries each connection to one of the backend.
+async fn carry(port: u16, backend: u16) -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    loop {
+        let (mut near, _) = listener.accept().await?;
+        near.set_nodelay(true)?;
+        tokio::spawn(async move {
+            let mut far = TcpStream::connect(("127.0.0.1", backend)).await?;
+            far.set_nodelay(true)?;
+            tokio::io::copy_bidirectional(&mut near, &mut far).await
+        });
+    }
 }
 
 async fn accept(port: u16, tls: Option<TlsAcceptor>, proxy: &Proxy) -> Result<()> {
@@ -74,10 +120,15 @@ impl Proxy {
         let path = parts.path_and_query.take();
         parts.path_and_query = Some(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.backend);
+        let is_call = |path: &PathAndQuery| path.as_str().starts_with("/bench.");
+        let way = match &parts.path_and_query {
+            Some(path) if is_call(path) => self.calls,
+            _ => self.requests,
+        };
+        parts.authority = Some(way.backend);
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        *request.version_mut() = Version::HTTP_11;
-        self.client.request(request).await
+        *request.version_mut() = way.version;
+        way.client.request(request).await
     }
 }
 

@@ -9,10 +9,13 @@ use osier_tests::api::Api;
 use osier_tests::{Node, Options, http, tls, until};
 use serde_json::{Value, json};
 
-/// Hosts with a VirtualService each, where there are many.
-const MANY: usize = 1000;
 /// The host outside that the backend stands for.
 const BACKEND: &str = "backend.example.com";
+/// The same for the backend of calls, and for bytes as they are.
+const CALLS: &str = "calls.example.com";
+const RAW: &str = "raw.example.com";
+/// The port that a gateway asks for, for bytes as they are.
+const RAW_PORT: u16 = 9000;
 
 /// What is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,27 +24,38 @@ pub(super) enum Variant {
     Plain,
     /// One route, and the bundled plugin `list` called for every request.
     Policy,
-    /// A thousand VirtualServices.
-    Routes,
+    /// So many VirtualServices, each for a host of its own.
+    Routes(usize),
 }
 
 impl Variant {
-    pub(super) const ALL: [Self; 3] = [Self::Plain, Self::Policy, Self::Routes];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Plain,
+        Self::Policy,
+        Self::Routes(1_000),
+        Self::Routes(10_000),
+    ];
 
-    fn name(self) -> &'static str {
+    fn name(self) -> String {
         match self {
-            Self::Plain => "osier",
-            Self::Policy => "osier, policy",
-            Self::Routes => "osier, 1000 routes",
+            Self::Plain => "osier".to_owned(),
+            Self::Policy => "osier, policy".to_owned(),
+            Self::Routes(many) => format!("osier, {many} routes"),
         }
     }
 
-    fn objects(self, backend: u16) -> Vec<Value> {
-        let mut all = vec![gateway(), entry(backend)];
+    fn objects(self, backend: u16, calls: u16) -> Vec<Value> {
+        let mut all = vec![
+            gateway(),
+            entry("backend", ("HTTP", backend)),
+            entry("calls", ("GRPC", calls)),
+            entry("raw", ("TCP", backend)),
+        ];
+        all.extend(raw());
         match self {
             Self::Plain => all.push(route("shop", "*")),
             Self::Policy => all.extend([route("shop", "*"), plugin(), policy()]),
-            Self::Routes => all.extend((0..MANY).map(|number| {
+            Self::Routes(many) => all.extend((0..many).map(|number| {
                 let name = format!("shop-{number}");
                 route(&name, &format!("{name}.example.com"))
             })),
@@ -65,33 +79,35 @@ pub(super) async fn start(variant: Variant, bench: &Bench, site: &Site) -> Resul
         "shop",
         &[("tls.crt", &chain), ("tls.key", &key)],
     ))?;
-    create(&node, &variant.objects(site.backend)).await?;
+    create(&node, &variant.objects(site.backend, site.calls)).await?;
     let plain = port(&node.address("gateway")?)?;
     let ports = Ports {
         plain,
         two: plain,
         secure: port(&node.listener(8443).await?)?,
+        raw: port(&node.listener(RAW_PORT).await?)?,
     };
     let running = Running::Node(Box::new(node));
     let contestant = Contestant {
-        name: variant.name().to_owned(),
+        name: variant.name(),
         own: true,
+        raw: true,
         ports,
-        pid: running.pid()?,
-        _running: running,
+        pids: vec![running.pid()?],
+        _running: vec![running],
     };
     let contestant = contestant.answers(&site.client).await?;
     in_force(variant, plain).await?;
     Ok(contestant)
 }
 
-fn port(address: &str) -> Result<u16> {
+pub(super) fn port(address: &str) -> Result<u16> {
     let (_, port) = address.rsplit_once(':').context("an address with a port")?;
     Ok(port.parse()?)
 }
 
 /// Over one connection: kubectl would need a minute for a thousand.
-async fn create(node: &Node, objects: &[Value]) -> Result<()> {
+pub(super) async fn create(node: &Node, objects: &[Value]) -> Result<()> {
     let mut api = Api::open(node).await?;
     for object in objects {
         let version = object["apiVersion"].as_str().unwrap_or_default();
@@ -113,11 +129,14 @@ fn plural(kind: &str) -> String {
 
 /// Waits until the last route is there, and until the policy refuses what it is to refuse.
 async fn in_force(variant: Variant, port: u16) -> Result<()> {
-    let last = format!("shop-{}.example.com", MANY - 1);
+    let last = match variant {
+        Variant::Routes(many) => format!("shop-{}.example.com", many - 1),
+        Variant::Plain | Variant::Policy => String::new(),
+    };
     let (headers, wanted) = match variant {
         Variant::Plain => return Ok(()),
         Variant::Policy => ([("host", HOST), ("x-visitor", "stranger")], 403),
-        Variant::Routes => ([("host", last.as_str()), ("x-visitor", "")], 200),
+        Variant::Routes(_) => ([("host", last.as_str()), ("x-visitor", "")], 200),
     };
     let address = format!("127.0.0.1:{port}");
     let answered = || async {
@@ -142,7 +161,7 @@ fn object(api: &str, kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec})
 }
 
-fn istio(kind: &str, name: &str, spec: &Value) -> Value {
+pub(super) fn istio(kind: &str, name: &str, spec: &Value) -> Value {
     object("networking.istio.io/v1", kind, name, spec)
 }
 
@@ -155,17 +174,34 @@ fn gateway() -> Value {
     istio("Gateway", "shop", &json!({"servers": servers}))
 }
 
-fn entry(backend: u16) -> Value {
-    let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP"}]);
-    let endpoints = json!([{"address": "127.0.0.1", "ports": {"http": backend}}]);
+/// A host outside: `NAME.example.com`.
+fn entry(name: &str, (protocol, port): (&str, u16)) -> Value {
+    let kind = protocol.to_lowercase();
+    let ports = json!([{"number": 80, "name": kind, "protocol": protocol}]);
+    let endpoints = json!([{"address": "127.0.0.1", "ports": {kind: port}}]);
+    let hosts = [format!("{name}.example.com")];
     let spec =
-        json!({"hosts": [BACKEND], "resolution": "STATIC", "ports": ports, "endpoints": endpoints});
-    istio("ServiceEntry", "backend", &spec)
+        json!({"hosts": hosts, "resolution": "STATIC", "ports": ports, "endpoints": endpoints});
+    istio("ServiceEntry", name, &spec)
+}
+
+/// A gateway for bytes as they are, and where they go.
+fn raw() -> [Value; 2] {
+    let port = json!({"number": RAW_PORT, "name": "raw", "protocol": "TCP"});
+    let gateway = json!({"servers": [{"port": port, "hosts": ["*"]}]});
+    let to = json!([{"match": [{"port": RAW_PORT}], "route": [{"destination": {"host": RAW}}]}]);
+    let routes = json!({"hosts": ["*"], "gateways": ["raw"], "tcp": to});
+    [
+        istio("Gateway", "raw", &gateway),
+        istio("VirtualService", "raw", &routes),
+    ]
 }
 
 fn route(name: &str, host: &str) -> Value {
-    let to_backend = json!([{"route": [{"destination": {"host": BACKEND}}]}]);
-    let spec = json!({"hosts": [host], "gateways": ["shop"], "http": to_backend});
+    let to = |host: &str| json!([{"destination": {"host": host}}]);
+    let calls = json!({"match": [{"uri": {"prefix": "/bench."}}], "route": to(CALLS)});
+    let rules = [calls, json!({"route": to(BACKEND)})];
+    let spec = json!({"hosts": [host], "gateways": ["shop"], "http": rules});
     istio("VirtualService", name, &spec)
 }
 
@@ -200,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_host_that_is_asked_for_is_among_the_many() {
-        let objects = Variant::Routes.objects(1);
+        let objects = Variant::Routes(1_000).objects(1, 2);
         let named = |object: &&Value| object["spec"]["hosts"] == json!([HOST]);
         assert_eq!(objects.iter().filter(named).count(), 1);
     }

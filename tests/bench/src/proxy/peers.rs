@@ -62,15 +62,16 @@ impl Peer {
         let contestant = Contestant {
             name: format!("{}{}", self.name(), self.version(program)),
             own: false,
+            raw: !matches!(self, Self::Nginx),
             ports: self.told_apart(ports),
-            pid: running.pid()?,
-            _running: running,
+            pids: vec![running.pid()?],
+            _running: vec![running],
         };
         let said = || std::fs::read_to_string(&says).unwrap_or_default();
         contestant.answers(&site.client).await.with_context(said)
     }
 
-    fn key(self) -> &'static str {
+    pub(super) fn key(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             other => other.name(),
@@ -92,6 +93,7 @@ impl Peer {
     fn arguments(self, (site, ports): (&Site, &Ports), folder: &Path) -> Result<Vec<String>> {
         let place = configuration::Place {
             backend: site.backend,
+            calls: site.calls,
             ports: *ports,
             certificate: &site.certificate,
             key: &site.key,
@@ -116,7 +118,7 @@ impl Peer {
     }
 
     /// Its version with a space before it, as it says itself; nothing for what has none.
-    fn version(self, program: &Path) -> String {
+    pub(super) fn version(self, program: &Path) -> String {
         let flag = match self {
             Self::Envoy => "--version",
             Self::Nginx | Self::HaProxy => "-v",

@@ -22,18 +22,21 @@ pub(super) struct Ports {
     pub(super) two: u16,
     /// HTTP/1.1 over TLS.
     pub(super) secure: u16,
+    /// Bytes as they are.
+    pub(super) raw: u16,
 }
 
 impl Ports {
-    /// Three that are free now: not every peer can choose for itself and tell.
+    /// Four that are free now: not every peer can choose for itself and tell.
     pub(super) fn free() -> Result<Self> {
         let open = || TcpListener::bind("127.0.0.1:0");
-        let held = [open()?, open()?, open()?];
-        let [plain, two, secure] = held.each_ref().map(TcpListener::local_addr);
+        let held = [open()?, open()?, open()?, open()?];
+        let [plain, two, secure, raw] = held.each_ref().map(TcpListener::local_addr);
         Ok(Self {
             plain: plain?.port(),
             two: two?.port(),
             secure: secure?.port(),
+            raw: raw?.port(),
         })
     }
 }
@@ -84,10 +87,10 @@ pub(super) fn start(program: &Path, args: &[String], says: &Path) -> Result<Runn
     Ok(Running::Program(child))
 }
 
-/// The backend, on the core of the load, and its port.
-pub(super) async fn backend(bare: &Path) -> Result<(u16, Running)> {
+/// A backend in this role, on the core of the load, and its port.
+pub(super) async fn backend(bare: &Path, role: &str) -> Result<(u16, Running)> {
     let mut child = on(&Cores::Apart.load(), bare)
-        .arg("answer")
+        .arg(role)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
