@@ -5,13 +5,13 @@ use std::sync::Arc;
 use http::{Request, Response};
 use osier_api::{Object, Status};
 use osier_client::Informer;
+use osier_decisions::Decisions;
 use osier_kubelet::{LogOptions, PodKey, Question, json, refusal, text};
 use osier_process::body::Body;
 use osier_process::{Boxed, clock};
 use osier_proxy::Agent;
 use serde_json::json;
 
-use crate::decisions::Decisions;
 use crate::pod::Shared;
 use crate::{attach, exec, port_forward};
 

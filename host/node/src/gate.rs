@@ -1,6 +1,5 @@
 //! Joins policy to the proxy's gate: a call becomes attributes, a verdict becomes the proxy's, and what was decided is remembered for a while.
 
-mod authorize;
 mod choices;
 mod facts;
 mod filters;
@@ -13,13 +12,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use osier_authorization::Authorizations;
+use osier_decisions::{Decisions, authorize};
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
     Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Record, Verdict,
 };
 use osier_snapshot::{Endpoint, HeaderOperation, Weighted};
 
-use crate::decisions::Decisions;
 use facts::{Ended, Facts};
 
 /// The gate of this node. Closed until the first set of policies is published: a node that has
@@ -84,38 +83,13 @@ impl PolicyGate {
     }
 }
 
-/// A verdict behind what was decided before it.
-fn after(mut decided: Vec<Decision>, verdict: Verdict) -> Verdict {
-    let by = decided.iter().rfind(|one| one.outcome == "allow");
-    let by = by.map(|one| (Arc::clone(&one.policy), Arc::clone(&one.plugin)));
-    match verdict {
-        Verdict::Allow(mut approval) => {
-            if let (None, Some((policy, plugin))) = (&approval.policy, by) {
-                (approval.policy, approval.plugin) = (Some(policy), Some(plugin));
-            }
-            decided.append(&mut approval.decisions);
-            approval.decisions = decided;
-            Verdict::Allow(approval)
-        }
-        Verdict::Deny(mut denial) => {
-            decided.append(&mut denial.decisions);
-            denial.decisions = decided;
-            Verdict::Deny(denial)
-        }
-    }
-}
-
 impl Gate for PolicyGate {
     fn check(&self, call: &Call<'_>) -> Verdict {
         let authorizations = self.authorizations.load();
-        if authorizations.is_empty() {
+        if authorizations.is_empty() || self.policies.load().is_none() {
             return self.check_policies(call);
         }
-        match authorize::ask(&authorizations, call) {
-            Err(denial) if self.policies.load().is_some() => Verdict::Deny(*denial),
-            Err(_) => Verdict::Deny(closed()),
-            Ok(decisions) => after(decisions, self.check_policies(call)),
-        }
+        authorize(&authorizations, call, || self.check_policies(call))
     }
 
     fn chooses_routes(&self) -> bool {

@@ -12,7 +12,6 @@ mod attach;
 mod beside;
 mod callout;
 mod components;
-mod decisions;
 mod error;
 mod exec;
 mod extend;

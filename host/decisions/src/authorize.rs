@@ -1,4 +1,4 @@
-//! AuthorizationPolicies at the gate: a call becomes the facts that their rules ask about, and what they decide becomes a verdict.
+//! AuthorizationPolicies at the proxy's gate: a call becomes the facts that their rules ask about, and what they decide becomes a verdict.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use osier_authorization::{Asked, Authorizations, Caller, Decided, Facts, Outcome, Place};
-use osier_proxy::{Call, Decision, Denial, Direction};
+use osier_proxy::{Call, Decision, Denial, Direction, Verdict};
 use osier_snapshot::Workload;
 
 /// What stands in the place of a plugin in decisions and logs.
@@ -16,20 +16,43 @@ const KIND: &str = "AuthorizationPolicy";
 const GATEWAY: &str = "ns/osier-system/sa/gateway";
 const SCHEME: &str = "spiffe://";
 
-/// Asks the policies about a call, if they decide at this side of it: where a workload is called, and at gateways.
-///
-/// # Errors
-/// The call may not pass.
-pub(super) fn ask(
+/// Asks the policies about a call, if they decide at this side of it: where a workload is called, and at gateways. `then` decides what they
+/// let pass.
+pub fn authorize(
     policies: &Authorizations,
     call: &Call<'_>,
-) -> Result<Vec<Decision>, Box<Denial>> {
+    then: impl FnOnce() -> Verdict,
+) -> Verdict {
     let Some(place) = place(call) else {
-        return Ok(Vec::new());
+        return then();
     };
     let gateway = by_gateway(call);
     let decided = policies.decide(&place, &facts(call, gateway.as_deref()));
-    told(decided, call.direction)
+    match told(decided, call.direction) {
+        Ok(decisions) => after(decisions, then()),
+        Err(denial) => Verdict::Deny(*denial),
+    }
+}
+
+/// A verdict behind what was decided before it.
+fn after(mut decided: Vec<Decision>, verdict: Verdict) -> Verdict {
+    let by = decided.iter().rfind(|one| one.outcome == "allow");
+    let by = by.map(|one| (Arc::clone(&one.policy), Arc::clone(&one.plugin)));
+    match verdict {
+        Verdict::Allow(mut approval) => {
+            if let (None, Some((policy, plugin))) = (&approval.policy, by) {
+                (approval.policy, approval.plugin) = (Some(policy), Some(plugin));
+            }
+            decided.append(&mut approval.decisions);
+            approval.decisions = decided;
+            Verdict::Allow(approval)
+        }
+        Verdict::Deny(mut denial) => {
+            decided.append(&mut denial.decisions);
+            denial.decisions = decided;
+            Verdict::Deny(denial)
+        }
+    }
 }
 
 fn place<'a>(call: &Call<'a>) -> Option<Place<'a>> {

@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 512;
 const MAX_DECISIONS: usize = 32;
 
 /// The calls of the last moments.
-pub(crate) struct Decisions {
+pub struct Decisions {
     good: Ring,
     bad: Ring,
 }
@@ -72,7 +72,7 @@ impl Default for Decisions {
 
 impl Decisions {
     /// Keeps what is known of a call that has ended.
-    pub(crate) fn remember(&self, record: &Record<'_>) {
+    pub fn remember(&self, record: &Record<'_>) {
         let well = record.status < 400 && record.flags == "-" && record.verdict != "deny";
         let ring = if well { &self.good } else { &self.bad };
         ring.next_slot(|slot| match slot {
@@ -82,7 +82,7 @@ impl Decisions {
     }
 
     /// What is remembered of a request id, oldest call first. Calls of one page share an id.
-    pub(crate) fn find(&self, request_id: &str) -> Vec<Value> {
+    pub fn find(&self, request_id: &str) -> Vec<Value> {
         let mut found = Vec::new();
         for slot in self.good.slots.iter().chain(&self.bad.slots) {
             if let Some(call) = &*slot.lock()
