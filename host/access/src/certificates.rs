@@ -8,9 +8,13 @@ use osier_api::companion;
 /// The certificate with which a node speaks to the API
 /// (<https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers>).
 pub const KUBELET: &str = "kubernetes.io/kube-apiserver-client-kubelet";
+/// Certificates with which people and programs speak to the API: who may approve does.
+pub const CLIENT: &str = "kubernetes.io/kube-apiserver-client";
 /// The certificates with which nodes speak to each other for their pods.
 pub const MESH: &str = "osier.dev/mesh";
 
+/// Nobody gets into this group by a request.
+pub const MASTERS: &str = "system:masters";
 const NODES: &str = "system:nodes";
 const NODE_PREFIX: &str = "system:node:";
 const BOOTSTRAPPERS: &str = "system:bootstrappers";
@@ -24,6 +28,8 @@ const MESH_DOMAIN: &str = ".nodes.osier.internal";
 /// How long certificates hold if nobody asks for less.
 const LIFE_KUBELET: Duration = Duration::from_secs(30 * 24 * 3600);
 const LIFE_MESH: Duration = Duration::from_secs(24 * 3600);
+const LIFE_CLIENT: Duration = Duration::from_secs(365 * 24 * 3600);
+const SHORTEST: Duration = Duration::from_secs(600);
 
 /// Whom a request for a certificate is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub struct Asked<'a> {
     pub usages: &'a [String],
     /// Seconds that were asked for.
     pub seconds: Option<u64>,
+    /// Whether somebody approved it.
+    pub approved: bool,
 }
 
 /// What else matters.
@@ -89,6 +97,7 @@ pub fn decide(asked: &Asked<'_>, requested: &Requested, facts: &Facts) -> Verdic
     let (judged, most) = match asked.signer {
         KUBELET => (kubelet(asked, requested, facts), LIFE_KUBELET),
         MESH => (mesh(asked, requested, facts), LIFE_MESH),
+        CLIENT if asked.approved => return client(asked, requested),
         _ => return Verdict::Leave,
     };
     let allowed = [
@@ -109,6 +118,29 @@ pub fn decide(asked: &Asked<'_>, requested: &Requested, facts: &Facts) -> Verdic
             Verdict::Approve(life.min(most))
         }
     }
+}
+
+/// What a person approved is given, but for what no client has.
+fn client(asked: &Asked<'_>, requested: &Requested) -> Verdict {
+    const USAGES: [&str; 3] = ["client auth", "digital signature", "key encipherment"];
+    let unusual = asked
+        .usages
+        .iter()
+        .find(|usage| !USAGES.contains(&usage.as_str()));
+    if let Some(usage) = unusual {
+        return Verdict::Deny(format!("usage {usage:?} is not given to clients"));
+    }
+    if !asked.usages.iter().any(|usage| usage == USAGES[0]) {
+        return Verdict::Deny("usages must have \"client auth\"".to_owned());
+    }
+    if requested.organizations.iter().any(|group| group == MASTERS) {
+        return Verdict::Deny(format!("nobody gets into {MASTERS} by a request"));
+    }
+    if !requested.names.is_empty() || requested.spiffe.is_some() {
+        return Verdict::Deny("a client certificate has no alternative names".to_owned());
+    }
+    let life = asked.seconds.map_or(LIFE_CLIENT, Duration::from_secs);
+    Verdict::Approve(life.clamp(SHORTEST, LIFE_CLIENT))
 }
 
 /// A machine that joins asks with a bootstrap token, a node that has joined with the certificate that it has.

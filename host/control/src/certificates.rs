@@ -117,12 +117,14 @@ impl Certificates {
             groups: &groups,
             usages: &usages,
             seconds: seconds.and_then(Value::as_u64),
+            approved: facts::is_true(request, "Approved"),
         };
         let pem = STANDARD.decode(request.text(&["spec", "request"])).ok();
         let pem = pem.and_then(|bytes| String::from_utf8(bytes).ok());
         let pem = pem.unwrap_or_default();
         let verdict = match self.signer.requested(&pem) {
-            Err(reason) => (asked.signer == certificates::KUBELET
+            Err(reason) => (asked.approved
+                || asked.signer == certificates::KUBELET
                 || asked.signer == certificates::MESH)
                 .then(|| (Verdict::Deny(reason), Requested::default())),
             Ok(requested) => {
@@ -167,13 +169,16 @@ impl Certificates {
     }
 
     async fn sign(&self, request: &Object, certificate: &str) -> Result<(), ClientError> {
-        let approved = Condition {
-            kind: "Approved",
-            status: "True",
-            reason: "AutoApproved",
-            message: "nodes get what their pods need".to_owned(),
-        };
-        let status = json!({"certificate": STANDARD.encode(certificate), "conditions": said(request, approved)});
+        let mut status = json!({"certificate": STANDARD.encode(certificate)});
+        if !facts::is_true(request, "Approved") {
+            let approved = Condition {
+                kind: "Approved",
+                status: "True",
+                reason: "AutoApproved",
+                message: "nodes get what their pods need".to_owned(),
+            };
+            status["conditions"] = json!(said(request, approved));
+        }
         self.tell(request, status).await
     }
 
@@ -185,7 +190,10 @@ impl Certificates {
             "a certificate was refused"
         );
         let denied = Condition {
-            kind: "Denied",
+            kind: match facts::is_true(request, "Approved") {
+                true => "Failed",
+                false => "Denied",
+            },
             status: "True",
             reason: "NotGranted",
             message: reason,

@@ -9,6 +9,7 @@ fn asked<'a>(signer: &'a str, user: &'a str, groups: &'a [String]) -> Asked<'a> 
         groups,
         usages: &[],
         seconds: None,
+        approved: false,
     }
 }
 
@@ -150,4 +151,50 @@ fn the_life_asked_for_is_given_up_to_a_bound_and_other_signers_are_left_alone() 
     );
     one.signer = "example.com/other";
     assert_eq!(decide(&one, &node("a"), &facts()), Verdict::Leave);
+}
+
+#[test]
+fn a_client_gets_what_was_approved() {
+    let (none, usages) = (groups(&[]), groups(&["client auth", "digital signature"]));
+    let ann = Requested {
+        common_name: "ann".to_owned(),
+        organizations: groups(&["team"]),
+        ..Requested::default()
+    };
+    let of = |asked: &Asked<'_>, requested: &Requested| decide(asked, requested, &facts());
+    let open = Asked {
+        usages: &usages,
+        ..asked(CLIENT, "bob", &none)
+    };
+    assert_eq!(of(&open, &ann), Verdict::Leave, "nobody approved it");
+    let approved = Asked {
+        approved: true,
+        ..open
+    };
+    assert_eq!(of(&approved, &ann), Verdict::Approve(LIFE_CLIENT));
+    let brief = Asked {
+        seconds: Some(1),
+        ..approved
+    };
+    assert_eq!(of(&brief, &ann), Verdict::Approve(SHORTEST));
+    let wrong = [
+        Requested {
+            organizations: groups(&[MASTERS]),
+            ..ann.clone()
+        },
+        Requested {
+            spiffe: Some("spiffe://cluster.local/ns/a/sa/b".to_owned()),
+            ..ann.clone()
+        },
+    ];
+    assert!(
+        wrong
+            .iter()
+            .all(|requested| denied(of(&approved, requested)))
+    );
+    let serving = groups(&["server auth"]);
+    for usages in [&serving[..], &[]] {
+        let asked = Asked { usages, ..approved };
+        assert!(denied(of(&asked, &ann)));
+    }
 }
