@@ -73,23 +73,7 @@ fn others() -> Vec<PathBuf> {
 impl Kubectl {
     /// Runs with this kubeconfig; `stdin` is fed if given.
     pub fn run(&self, kubeconfig: &Path, args: &[&str], stdin: Option<&str>) -> Result<Output> {
-        let mut child = self
-            .command(kubeconfig)
-            .args(args)
-            .stdin(if stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
-            })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("start {}", self.path.display()))?;
-        if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
-            // A kubectl that fails early closes the pipe; its own message tells more than ours would.
-            let _closed = pipe.write_all(text.as_bytes());
-        }
-        Ok(child.wait_with_output()?)
+        finished(self.command(kubeconfig).args(args), stdin)
     }
 
     /// A command with this kubeconfig and a home of its own, so that no cache is shared between nodes.
@@ -129,6 +113,26 @@ impl Kubectl {
         );
         Ok(said + &String::from_utf8_lossy(&output.stdout))
     }
+}
+
+/// Runs a command to its end; `stdin` is fed if given.
+pub fn finished(command: &mut Command, stdin: Option<&str>) -> Result<Output> {
+    let fed = if stdin.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    };
+    let mut child = command
+        .stdin(fed)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {}", command.get_program().to_string_lossy()))?;
+    if let (Some(text), Some(mut pipe)) = (stdin, child.stdin.take()) {
+        // A kubectl that fails early closes the pipe; its own message tells more than ours would.
+        let _closed = pipe.write_all(text.as_bytes());
+    }
+    Ok(child.wait_with_output()?)
 }
 
 fn identify(path: &Path) -> Result<Kubectl> {
