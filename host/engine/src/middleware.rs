@@ -175,7 +175,7 @@ pub struct Passage {
 }
 
 /// Why a guest did not do its part, and the message if it has not touched it.
-pub type Lost<M> = (CallError, Option<M>);
+pub type Lost<M> = Box<(CallError, Option<M>)>;
 
 impl Passage {
     /// Waits until the guest sends its request on, or answers.
@@ -200,10 +200,8 @@ impl Passage {
         let moved = tokio::time::timeout(PATIENCE, moved).await;
         moved.unwrap_or_else(|_| Err(late())).map_err(|error| {
             let request = self.request.take();
-            (
-                error,
-                request.and_then(|request| untouched(request.into_parts())),
-            )
+            let whole = request.and_then(|request| untouched(request.into_parts()));
+            Box::new((error, whole))
         })
     }
 
@@ -232,7 +230,8 @@ impl Passage {
             Ok(answer) => Ok(measured(answer, self.compute)),
             Err(error) => {
                 let body = lent.untouched();
-                Err((error, body.map(|body| Response::from_parts(head, body))))
+                let whole = body.map(|body| Response::from_parts(head, body));
+                Err(Box::new((error, whole)))
             }
         }
     }

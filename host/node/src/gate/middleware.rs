@@ -76,7 +76,7 @@ impl osier_proxy::Filter for Carrying {
 }
 
 /// An exchange of policy in the proxy's clothes.
-struct Waiting(osier_policy::CarriedExchange);
+struct Waiting(Box<osier_policy::CarriedExchange>);
 
 impl osier_proxy::Passage for Waiting {
     fn back(

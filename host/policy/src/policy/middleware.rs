@@ -27,7 +27,7 @@ struct Inner {
 /// What became of a request.
 pub enum Carried {
     /// It goes on, as the middleware made it; the answer goes back through the exchange.
-    On(Request<Body>, CarriedExchange),
+    On(Request<Body>, Box<CarriedExchange>),
     /// It goes on as it came: the middleware failed, and the failure policy is Ignore.
     Passed(Request<Body>),
     /// The middleware answers itself.
@@ -80,10 +80,10 @@ impl FilterMiddleware {
             match onward {
                 Ok(Onward::Next(request)) => {
                     let filter = own.clone();
-                    Carried::On(request, CarriedExchange { filter, passage })
+                    Carried::On(request, Box::new(CarriedExchange { filter, passage }))
                 }
                 Ok(Onward::Answer(response)) => Carried::Answer(response),
-                Err((error, whole)) => match own.0.lost(&error, whole) {
+                Err(lost) => match own.0.lost(*lost) {
                     Ok(request) => Carried::Passed(request),
                     Err(reply) => Carried::Respond(reply),
                 },
@@ -104,7 +104,7 @@ impl CarriedExchange {
     ) -> Boxed<'static, Result<Response<Body>, Box<Reply>>> {
         Box::pin(async move {
             let made = self.passage.back(response).await;
-            made.or_else(|(error, whole)| self.filter.0.lost(&error, whole))
+            made.or_else(|lost| self.filter.0.lost(*lost))
         })
     }
 }
@@ -117,8 +117,8 @@ impl Inner {
     }
 
     /// No answer: the message as it came if nobody has touched it and the failure policy is Ignore.
-    fn lost<M>(&self, error: &CallError, whole: Option<M>) -> Result<M, Box<Reply>> {
-        let Unanswered(reason) = self.plugin.uncarried(error);
+    fn lost<M>(&self, (error, whole): (CallError, Option<M>)) -> Result<M, Box<Reply>> {
+        let Unanswered(reason) = self.plugin.uncarried(&error);
         let step = self.policy.steps.get(self.step);
         let failure = step.map(|step| self.policy.failure_of(&step.asked));
         whole
