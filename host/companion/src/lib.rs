@@ -8,10 +8,8 @@
 
 mod companion;
 mod outbound;
-mod sniff;
 mod socks;
 mod speaker;
-mod way;
 
 pub use companion::{Companion, CompanionError};
 pub use speaker::Settings;

@@ -9,6 +9,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use osier_egress::{Opened, Requests};
 use osier_process::Tasks;
 use osier_process::body::{self, Body};
 use osier_process::serve::{
@@ -18,7 +19,6 @@ use tokio::io::AsyncReadExt;
 
 use crate::socks::{self, Reply};
 use crate::speaker::Shared;
-use crate::way::{Opened, Requests};
 
 /// How long a client of the proxy may be silent.
 const PATIENCE: Duration = Duration::from_secs(10);

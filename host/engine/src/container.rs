@@ -1,9 +1,10 @@
-//! What a container is given by its owner: limits, arguments, and the two ways out of the sandbox.
+//! What a container is given by its owner: limits, arguments, and the ways out of the sandbox.
 
 use crate::stdio::Stdin;
 use http::{Request, Response};
 use osier_process::Boxed;
 use osier_process::body::Body;
+use osier_sockets::Network;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub struct Container {
     pub stderr: Arc<dyn Output>,
     /// Where outgoing requests go.
     pub outgoing: Arc<dyn Outgoing>,
+    /// The network of its pod, on which it opens sockets; without one it opens none.
+    pub network: Option<Arc<Network>>,
     /// Instances that may serve requests at the same time.
     pub max_instances: u32,
     /// Requests that one instance serves before it is replaced.

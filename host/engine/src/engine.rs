@@ -1,6 +1,5 @@
 //! The engine: two wasmtime engines (workloads and plugins), their clocks, and the compile cache.
 
-use crate::cache::Cache;
 use crate::guest::Guest;
 use crate::machine::Pool;
 use crate::plugin::PluginComponent;
@@ -8,6 +7,7 @@ use crate::reaper::Reaper;
 use crate::ticker::{Clock, Ticker};
 use crate::{ComponentError, EngineError, Workload};
 use osier_process::Tasks;
+use osier_wasm::{Cache, Digest};
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -52,40 +52,6 @@ impl Settings {
             idle: Duration::from_secs(30),
             tasks,
         }
-    }
-}
-
-/// Digest of a component's bytes, `sha256:` and 64 hexadecimal digits.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct Digest(String);
-
-impl Digest {
-    /// Digest of these bytes.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
-        use std::fmt::Write as _;
-        let mut text = String::from("sha256:");
-        for byte in sha2::Sha256::digest(bytes) {
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
-    }
-
-    fn hex(&self) -> &str {
-        self.0.trim_start_matches("sha256:")
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Digest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -143,7 +109,12 @@ impl Engine {
     /// # Errors
     /// If the cache directory cannot be used or the machine cannot run the engine at all.
     pub fn start(settings: Settings) -> Result<Self, EngineError> {
-        let cache = Cache::open(&settings.cache_dir, settings.cache_bytes)?;
+        let cache = Cache::open(&settings.cache_dir, settings.cache_bytes).map_err(|source| {
+            EngineError::Cache {
+                path: settings.cache_dir.clone(),
+                source,
+            }
+        })?;
         let pool = Pool::fitting(settings.max_instances, true);
         let workloads = Side::start("osier-tick", pool, settings.tick)?;
         let plugins = Side::start(
@@ -152,7 +123,7 @@ impl Engine {
             PLUGIN_TICK,
         )?;
         let linker =
-            crate::guest::linker(&workloads.engine).map_err(|error| EngineError::Machine {
+            crate::linker::workloads(&workloads.engine).map_err(|error| EngineError::Machine {
                 reason: format!("{error:#}"),
             })?;
         let reaper = Reaper::start(settings.idle)?;
@@ -259,13 +230,13 @@ impl Core {
         wasm: &[u8],
     ) -> Result<Compiled, ComponentError> {
         let side = self.side(kind);
-        let bytes = crate::binary::component(wasm)?;
+        let bytes = osier_wasm::component(wasm)?;
         // A wrapped module goes by the digest of the wrapped bytes, because the adapter changes with our version.
         let name = match &bytes {
             Cow::Borrowed(_) => format!("{}-{}", digest.hex(), side.key),
             Cow::Owned(wrapped) => format!("{}-{}", Digest::of(wrapped).hex(), side.key),
         };
-        let sections = crate::binary::sections(&bytes)?;
+        let sections = osier_wasm::sections(&bytes)?;
         if let Some(component) = self
             .cache
             .load(&name)

@@ -3,12 +3,13 @@
 use crate::container::Container;
 use crate::memory::{Budget, Meter};
 use crate::network::Hooks;
-use crate::stdio::{self, Console};
+use crate::stdio::{self, Complaints, Console};
 use crate::ticker::Clock;
+use osier_sockets::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -110,9 +111,19 @@ pub(crate) struct Guest {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
+    /// The network of its pod.
+    pub(crate) network: Option<Arc<Network>>,
+    complaints: Complaints,
     pub(crate) memory: Meter,
     ledger: Arc<Ledger>,
+}
+
+impl Guest {
+    /// Says on the guest's standard error why it was not given what it asked for: codes of WASI have no words.
+    pub(crate) fn complain(&mut self, words: &str) {
+        self.complaints.say(words);
+    }
 }
 
 impl Drop for Guest {
@@ -140,15 +151,6 @@ impl WasiHttpView for Guest {
     }
 }
 
-/// All of WASI 0.2 and its HTTP. What a guest may reach is decided by its context: its mounts, no socket, no name
-/// lookup, and standard streams that lead to the container's [`crate::Output`].
-pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
-    Ok(linker)
-}
-
 /// A store for one instance of `container`.
 ///
 /// # Errors
@@ -161,7 +163,8 @@ pub(crate) fn store(
 ) -> wasmtime::Result<(Store<Guest>, Arc<Slice>)> {
     let mut wasi = context(container)?;
     stdio::give(container, &mut wasi);
-    Ok(sandbox((engine, clock), wasi.build(), container, ledger))
+    let given = (wasi.build(), Complaints::new(container.stderr.clone()));
+    Ok(sandbox((engine, clock), given, container, ledger))
 }
 
 /// A store for one run beside the instances of `container`, with standard streams of its own.
@@ -175,13 +178,15 @@ pub(crate) fn store_beside(
     console: Console,
 ) -> wasmtime::Result<(Store<Guest>, Arc<Slice>)> {
     let mut wasi = context(container)?;
+    let complaints = Complaints::new(console.errors());
     console.give(&mut wasi);
-    Ok(sandbox((engine, clock), wasi.build(), container, ledger))
+    let given = (wasi.build(), complaints);
+    Ok(sandbox((engine, clock), given, container, ledger))
 }
 
 fn sandbox(
     (engine, clock): (&Engine, &Clock),
-    wasi: WasiCtx,
+    (wasi, complaints): (WasiCtx, Complaints),
     container: &Container,
     ledger: &Arc<Ledger>,
 ) -> (Store<Guest>, Arc<Slice>) {
@@ -193,6 +198,8 @@ fn sandbox(
         http: WasiHttpCtx::new(),
         hooks: Hooks::new(container.outgoing.clone()),
         table,
+        network: container.network.clone(),
+        complaints,
         memory: Meter::new(ledger.memory.clone()),
         ledger: ledger.clone(),
     };

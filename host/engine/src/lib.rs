@@ -5,8 +5,6 @@
 //! which component runs, and where its requests go, is the caller's business. It never imports the API's objects, the
 //! mesh's snapshots, TLS or the store.
 
-mod binary;
-mod cache;
 mod command;
 mod container;
 mod cpu;
@@ -15,7 +13,7 @@ mod execution;
 mod fault;
 mod guest;
 mod imports;
-mod interfaces;
+mod linker;
 mod machine;
 mod memory;
 mod metered;
@@ -25,6 +23,7 @@ pub mod plugin;
 pub mod proxy_wasm;
 mod reaper;
 mod serving;
+mod sockets;
 mod stdio;
 mod ticker;
 mod trap;
@@ -35,12 +34,12 @@ mod workload;
 
 pub use command::CommandContainer;
 pub use container::{Container, Mount, Outgoing, OutgoingError, Output, Timeouts, Usage};
-pub use engine::{Digest, Engine, Settings};
+pub use engine::{Engine, Settings};
 pub use execution::{Execution, Program};
-pub use fault::{CallError, ComponentError, EngineError, Exit};
+pub use fault::{CallError, EngineError, Exit};
 pub use guest::Account;
-pub use interfaces::interfaces;
 pub use middleware::{Lost, Middleware, MiddlewareTerms, Onward, Passage, is_middleware};
+pub use osier_wasm::{ComponentError, Digest, interfaces};
 pub use serving::HttpContainer;
 pub use stdio::{Console, Stdin};
 pub use workload::Workload;

@@ -62,6 +62,11 @@ pub struct Console {
 }
 
 impl Console {
+    /// Where its guest is told why it was not given what it asked for.
+    pub(crate) fn errors(&self) -> Arc<dyn Output> {
+        Arc::new(Queue(self.stderr.clone()))
+    }
+
     /// Gives the streams to a guest.
     pub(crate) fn give(self, builder: &mut WasiCtxBuilder) {
         let terminal = self.terminal;
@@ -70,6 +75,36 @@ impl Console {
         }
         let pipe = |queue| Pipe::new(queue, terminal);
         builder.stdout(pipe(self.stdout)).stderr(pipe(self.stderr));
+    }
+}
+
+/// A queue as an output that never waits: what finds no room is lost.
+struct Queue(Sender<Bytes>);
+
+impl Output for Queue {
+    fn write(&self, bytes: &[u8]) {
+        let _lost = self.0.try_send(Bytes::copy_from_slice(bytes));
+    }
+}
+
+/// What the host tells a guest's owner, on the guest's standard error.
+pub(crate) struct Complaints {
+    output: Arc<dyn Output>,
+    /// Not said twice in a row.
+    last: String,
+}
+
+impl Complaints {
+    pub(crate) fn new(output: Arc<dyn Output>) -> Self {
+        let last = String::new();
+        Self { output, last }
+    }
+
+    pub(crate) fn say(&mut self, words: &str) {
+        if self.last != words {
+            words.clone_into(&mut self.last);
+            self.output.write(format!("osier: {words}\n").as_bytes());
+        }
     }
 }
 

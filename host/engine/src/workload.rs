@@ -10,17 +10,6 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-/// What workloads may import: WASI 0.2, none of which leads out of the sandbox except by the container's own [`crate::Outgoing`].
-const OFFERED: [&str; 7] = [
-    "wasi:cli",
-    "wasi:clocks",
-    "wasi:filesystem",
-    "wasi:http",
-    "wasi:io",
-    "wasi:random",
-    "wasi:sockets",
-];
-
 /// A compiled component that containers are made of. Clones share the code.
 #[derive(Clone)]
 pub struct Workload(Arc<Inner>);
@@ -37,14 +26,7 @@ struct Inner {
 impl Workload {
     pub(crate) fn new(core: Arc<Core>, compiled: Arc<Compiled>) -> Result<Self, ComponentError> {
         let imports = imports::names(&compiled.component);
-        if let Some(import) = imports.iter().find(|import| !offered(import)) {
-            let remedy =
-                "a workload may import WASI 0.2 interfaces; build it for wasm32-wasip2".into();
-            return Err(ComponentError::Import {
-                import: import.clone(),
-                remedy,
-            });
-        }
+        osier_wasm::check_imports(&imports)?;
         let pre = core
             .linker()
             .instantiate_pre(&compiled.component)
@@ -157,35 +139,9 @@ impl Workload {
     }
 }
 
-fn offered(import: &str) -> bool {
-    let Some((package, rest)) = import.split_once('/') else {
-        return false;
-    };
-    OFFERED.contains(&package) && rest.contains("@0.2.")
-}
-
 fn missing(export: &str, remedy: &str) -> ComponentError {
     ComponentError::Export {
         export: export.into(),
         remedy: remedy.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::offered;
-
-    #[test]
-    fn only_wasi_0_2_is_offered() {
-        assert!(offered("wasi:http/outgoing-handler@0.2.12"));
-        for import in [
-            "wasi:http/handler@0.3.0",
-            "wasi:keyvalue/store@0.2.0-draft",
-            "env",
-            "acme:x/y@0.2.0",
-            "wasi:nn/tensor@0.2.0",
-        ] {
-            assert!(!offered(import), "{import}");
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! `kubectl port-forward`: connections to a pod's port, which are served as HTTP like any other call to the pod.
+//! `kubectl port-forward`: connections to a pod's port, by the one door like any other call to the pod: as they are to a program that
+//! listens, as HTTP to a container that answers requests.
 
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ async fn connect(shared: &Shared, pod: &Object, forwarded: Forwarded) -> Result<
     if !shared.served.listens(uid, port) {
         let (namespace, name) = (pod.namespace(), pod.name());
         return Err(format!(
-            "pod {namespace}/{name} does not listen on port {port}: only containers that serve HTTP do, on the ports they declare"
+            "pod {namespace}/{name} does not listen on port {port}: containers that serve HTTP do, on the ports they declare, and programs that listen on a socket"
         ));
     }
     shared.proxy.forwarded((uid, port), forwarded.bytes).await

@@ -1,7 +1,9 @@
-//! The pods that run here, as the proxy reaches them: by uid and port, in memory.
+//! The pods that run here, as the proxy reaches them: by uid and port, in memory. A port is a container's that serves HTTP, or a
+//! program's that listens on the pod's network.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,15 +16,54 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use osier_engine::{CallError, HttpContainer};
 use osier_process::Boxed;
 use osier_process::body::{self, Body, BodyError};
-use osier_proxy::{PodError, Pods};
+use osier_process::serve::Stream;
+use osier_proxy::{PodError, Pods, Takes, Wants};
 use osier_snapshot::Endpoint;
+use osier_sockets::{Caller, Fault, Network};
 use parking_lot::RwLock;
 
 /// How many locks the pods are spread over, so that requests to different pods do not meet.
 const SHARDS: usize = 64;
 
-/// The serving containers of some pods, by uid.
-type Shard = RwLock<HashMap<String, Vec<Arc<Serving>>>>;
+/// Some pods, by uid.
+type Shard = RwLock<HashMap<String, Ports>>;
+
+/// Who takes what comes to a pod.
+#[derive(Default)]
+struct Ports {
+    containers: Vec<Arc<Serving>>,
+    /// Where its programs listen; none before one starts.
+    network: Option<Arc<Network>>,
+}
+
+/// Who takes what comes to one port.
+enum Taker {
+    /// A container, requests.
+    Container(Arc<Serving>),
+    /// A program, connections.
+    Program(Arc<Network>),
+}
+
+impl Ports {
+    /// A container that declares the port comes before a program that listens on it, and that before a container that takes all.
+    fn taker(&self, port: u16, within: bool) -> Option<Taker> {
+        let mut containers = self.containers.iter();
+        let container = |serving: &Arc<Serving>| Taker::Container(Arc::clone(serving));
+        if let Some(declared) = containers.find(|serving| serving.ports.contains(&port)) {
+            return Some(container(declared));
+        }
+        let network = self.network.as_ref();
+        if let Some(network) = network.filter(|network| network.listens(port, within)) {
+            return Some(Taker::Program(Arc::clone(network)));
+        }
+        let mut containers = self.containers.iter();
+        let open = containers.find(|serving| serving.ports.is_empty());
+        open.map(container)
+    }
+}
+
+/// Who acts for the pod's owner: no program of the pod, and yet at its side.
+const WITHIN: Caller = Caller::Within(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
 
 /// One container that serves.
 pub(crate) struct Serving {
@@ -119,7 +160,7 @@ impl Served {
     pub(crate) fn add(&self, uid: &str, serving: Serving) {
         let Some(shard) = self.shard(uid) else { return };
         let mut pods = shard.write();
-        let containers = pods.entry(uid.to_owned()).or_default();
+        let containers = &mut pods.entry(uid.to_owned()).or_default().containers;
         containers.retain(|other| other.name != serving.name);
         containers.push(Arc::new(serving));
     }
@@ -128,11 +169,28 @@ impl Served {
     pub(crate) fn remove(&self, uid: &str, name: &str) {
         let Some(shard) = self.shard(uid) else { return };
         let mut pods = shard.write();
-        if let Some(containers) = pods.get_mut(uid) {
-            containers.retain(|other| other.name != name);
-            if containers.is_empty() {
+        if let Some(ports) = pods.get_mut(uid) {
+            ports.containers.retain(|other| other.name != name);
+            if ports.containers.is_empty() && ports.network.is_none() {
                 pods.remove(uid);
             }
+        }
+    }
+
+    /// The network that a pod's containers share, made with the first of them.
+    pub(crate) fn network(&self, uid: &str, make: impl FnOnce() -> Arc<Network>) -> Arc<Network> {
+        let Some(shard) = self.shard(uid) else {
+            return make();
+        };
+        let mut pods = shard.write();
+        let network = &mut pods.entry(uid.to_owned()).or_default().network;
+        Arc::clone(network.get_or_insert_with(make))
+    }
+
+    /// The pod is gone.
+    pub(crate) fn leave(&self, uid: &str) {
+        if let Some(shard) = self.shard(uid) {
+            shard.write().remove(uid);
         }
     }
 
@@ -141,38 +199,48 @@ impl Served {
         let all: Vec<Arc<Serving>> = self
             .shards
             .iter()
-            .flat_map(|shard| shard.read().values().flatten().cloned().collect::<Vec<_>>())
+            .flat_map(|shard| {
+                let pods = shard.read();
+                let containers = pods.values().flat_map(|ports| &ports.containers);
+                containers.cloned().collect::<Vec<_>>()
+            })
             .collect();
         futures::future::join_all(all.iter().map(|serving| serving.container.stop(grace))).await;
     }
 
-    fn find(&self, uid: &str, port: u16) -> Option<Arc<Serving>> {
-        let pods = self.shard(uid)?.read();
-        let containers = pods.get(uid)?;
-        let declared = containers
-            .iter()
-            .find(|serving| serving.ports.contains(&port));
-        declared
-            .or_else(|| containers.iter().find(|serving| serving.ports.is_empty()))
-            .cloned()
+    fn find(&self, uid: &str, port: u16, within: bool) -> Option<Taker> {
+        self.shard(uid)?.read().get(uid)?.taker(port, within)
     }
 
-    /// Whether a container takes requests to the port.
+    fn networked(&self, uid: &str) -> Option<Arc<Network>> {
+        self.shard(uid)?.read().get(uid)?.network.clone()
+    }
+
+    /// Whether the pod takes requests or connections on the port, from within.
     pub(crate) fn listens(&self, uid: &str, port: u16) -> bool {
-        self.find(uid, port).is_some()
+        self.find(uid, port, true).is_some()
     }
 
-    /// Sends a request to a pod's port.
+    /// Whether a container of the pod answers requests to the port.
+    pub(crate) fn answers(&self, uid: &str, port: u16) -> bool {
+        matches!(self.find(uid, port, true), Some(Taker::Container(_)))
+    }
+
+    /// Sends a request to a pod's port from within.
     pub(crate) fn send(
         &self,
         uid: &str,
         port: u16,
         request: Request<Body>,
     ) -> Boxed<'static, Result<Response<Body>, PodError>> {
-        let Some(serving) = self.find(uid, port) else {
-            return Box::pin(std::future::ready(Err(PodError::NotHere)));
-        };
-        Box::pin(async move { serving.call(request).await })
+        match self.find(uid, port, true) {
+            None => Box::pin(std::future::ready(Err(PodError::NotHere))),
+            Some(Taker::Container(serving)) => Box::pin(async move { serving.call(request).await }),
+            Some(Taker::Program(network)) => Box::pin(async move {
+                let stream = network.open(port, WITHIN).map_err(unreachable)?;
+                osier_egress::ask(stream, request, network.tasks()).await
+            }),
+        }
     }
 }
 
@@ -192,7 +260,8 @@ impl Pods for Served {
         endpoint: &Arc<Endpoint>,
         request: Request<Body>,
     ) -> Boxed<'static, Result<Response<Body>, PodError>> {
-        let Some(serving) = self.find(&endpoint.workload.uid, endpoint.port) else {
+        let taker = self.find(&endpoint.workload.uid, endpoint.port, false);
+        let Some(Taker::Container(serving)) = taker else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
         let _under_way = serving.calls.enter();
@@ -201,6 +270,52 @@ impl Pods for Served {
             Ok(answer.map(|body| body::boxed(Counted { body, _under_way })))
         })
     }
+
+    fn takes(&self, endpoint: &Arc<Endpoint>) -> Takes {
+        let (uid, port) = (&endpoint.workload.uid, endpoint.port);
+        let taker = self.find(uid, port, false);
+        match taker.or_else(|| self.find(uid, port, true)) {
+            Some(Taker::Container(_)) => Takes::Requests,
+            Some(Taker::Program(_)) => Takes::Connections,
+            None => Takes::Nothing,
+        }
+    }
+
+    fn connect(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        wants: Wants,
+    ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
+        let (uid, port) = (&endpoint.workload.uid, endpoint.port);
+        let opened = match wants.datagrams {
+            true => self
+                .networked(uid)
+                .map(|network| network.open_datagrams(port, caller(wants.client))),
+            false => match self.find(uid, port, true) {
+                Some(Taker::Program(network)) => Some(network.open(port, caller(wants.client))),
+                _ => None,
+            },
+        };
+        let Some(opened) = opened else {
+            return Box::pin(std::future::ready(Err(PodError::NotHere)));
+        };
+        let opened = opened.map(|stream| Box::new(stream) as Box<dyn Stream>);
+        Box::pin(std::future::ready(opened.map_err(unreachable)))
+    }
+}
+
+/// Who is at the other end of a connection from the door.
+fn caller(client: Option<SocketAddr>) -> Caller {
+    match client {
+        Some(address) if address.ip().is_loopback() && address.port() == 0 => WITHIN,
+        Some(address) => Caller::Elsewhere(address),
+        None => Caller::Elsewhere(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)),
+    }
+}
+
+fn unreachable(fault: Fault) -> PodError {
+    let reason = fault.to_string();
+    PodError::Unreachable { reason }
 }
 
 fn refusal(error: CallError) -> PodError {

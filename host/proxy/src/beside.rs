@@ -13,7 +13,7 @@ use osier_snapshot::{Cluster, Endpoint, Speaks, Upstream, Workload};
 use parking_lot::Mutex;
 
 use crate::failure::Failure;
-use crate::pods::{PodError, Pods};
+use crate::pods::{PodError, Pods, Takes, Wants};
 use crate::upstream::{Raw, Upstreams};
 
 /// Ports that are remembered; a workload has a few.
@@ -76,14 +76,19 @@ impl Pods for Beside {
         })
     }
 
-    fn takes_connections(&self, _: &Arc<Endpoint>) -> bool {
-        true
+    fn takes(&self, _: &Arc<Endpoint>) -> Takes {
+        Takes::Both
     }
 
     fn connect(
         &self,
         endpoint: &Arc<Endpoint>,
+        wants: Wants,
     ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
+        if wants.datagrams {
+            let reason = "datagrams to a process outside are not carried".to_owned();
+            return Box::pin(std::future::ready(Err(PodError::Unreachable { reason })));
+        }
         let (cluster, endpoint) = self.way(&endpoint.workload, endpoint.port, false);
         let upstreams = self.upstreams.clone();
         Box::pin(async move {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use osier_process::CancellationToken;
 use osier_process::serve::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 
 /// Bytes that one direction holds.
 const BUFFER: usize = 16 * 1024;
+/// After one direction broke off: how long the other one is left.
+const BROKEN: Duration = Duration::from_secs(5);
 /// After stop: a connection on which nothing moves for this long is ended.
 const QUIET: Duration = Duration::from_secs(1);
 /// After stop: how long a busy connection is left.
@@ -69,11 +72,30 @@ pub(crate) async fn carry<A: Stream, B: Stream>(
         count.sent(bytes);
     });
     tokio::select! {
-        ended = async { tokio::try_join!(there, back) } => match ended {
-            Ok(_) => End::Done,
+        ended = both(there, back) => match ended {
+            Ok(()) => End::Done,
             Err(error) => End::Broken(error),
         },
         () = over(&quiet, bounds) => End::Cut,
+    }
+}
+
+/// Both directions to their end. Where one breaks off, what is under way in the other may still arrive.
+async fn both(
+    there: impl Future<Output = io::Result<()>>,
+    back: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    let (there, back) = (Box::pin(there), Box::pin(back));
+    let (first, rest) = match select(there, back).await {
+        Either::Left((first, rest)) => (first, Either::Left(rest)),
+        Either::Right((first, rest)) => (first, Either::Right(rest)),
+    };
+    match first {
+        Ok(()) => rest.await,
+        Err(error) => {
+            let _late = tokio::time::timeout(BROKEN, rest).await;
+            Err(error)
+        }
     }
 }
 
@@ -83,15 +105,20 @@ async fn pump<A: Stream, B: Stream>(
     passed: impl Fn(u64),
 ) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = from.read(&mut buffer).await?;
-        if count == 0 {
-            return to.shutdown().await;
+    let moved = async {
+        loop {
+            let count = from.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            to.write_all(&buffer[..count]).await?;
+            to.flush().await?;
+            passed(count as u64);
         }
-        to.write_all(&buffer[..count]).await?;
-        to.flush().await?;
-        passed(count as u64);
-    }
+    };
+    let moved: io::Result<()> = moved.await;
+    // However it ended, nothing follows.
+    moved.and(to.shutdown().await)
 }
 
 /// Returns when the connection is to be cut.

@@ -54,6 +54,8 @@ impl Handle for GatewayListener {
             to: None,
             server_name,
             stream,
+            told: None,
+            datagrams: false,
             stopping: self.stopping.clone(),
         };
         tunnel::serve(&self.proxy, incoming).await;

@@ -35,6 +35,7 @@ mod outbound;
 mod outlier_metrics;
 mod plan;
 mod pods;
+mod port_forward;
 mod prepare;
 mod proxy;
 mod replay;
@@ -65,9 +66,10 @@ pub use mesh::{Certified, Certify, server_name};
 pub use mesh_listener::{Agent, MeshListener};
 pub use opened::Opened;
 pub use outbound::{Expected, Wished};
-pub use pods::{PodError, Pods};
+pub use pods::{PodError, Pods, Takes, Wants};
 pub use proxy::{Proxy, Settings};
 pub use source::{Arrival, Source};
+pub use tunnel::{Told, Unreached};
 
 #[cfg(test)]
 mod tests;

@@ -255,9 +255,15 @@ fn described(peer: &Peer) -> Option<HeaderValue> {
 fn find(snapshot: &Snapshot, wanted: &Wanted<'_>) -> Option<(Arc<Cluster>, Arc<Endpoint>)> {
     // outbound|PORT|SUBSET|HOST
     let mut parts = wanted.cluster.split('|').skip(1);
-    let (port, host) = (parts.next()?.parse().ok()?, parts.nth(1)?);
-    let service = snapshot.service(host, None)?;
-    let cluster = &service.port(port)?.cluster;
+    let (port, host) = (parts.next()?.parse::<u16>().ok()?, parts.nth(1)?);
+    let Some(service) = snapshot.service(host, None) else {
+        // A pod that no service has is called by its own address.
+        let pod = snapshot.workload_by_uid(wanted.uid)?;
+        let by_address = wanted.cluster.starts_with("inbound|");
+        return by_address.then(|| Cluster::of_pod(pod, wanted.port));
+    };
+    let mut ports = service.ports.iter().chain(&service.datagrams);
+    let cluster = &ports.find(|one| one.port == port)?.cluster;
     let mut all = cluster.endpoints.iter();
     let known = all.find(|one| *one.workload.uid == *wanted.uid && one.port == wanted.port);
     // The caller's node may know earlier than this one that the pod is ready; whether it runs here is seen when it is called.

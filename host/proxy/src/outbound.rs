@@ -8,7 +8,7 @@ use osier_snapshot::{Origin, Protocol, Workload};
 
 use crate::proxy::Proxy;
 use crate::source::Source;
-use crate::tunnel::{self, Incoming, connecting};
+use crate::tunnel::{self, Incoming, Told, connecting};
 
 /// What a workload connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Wished {
     pub authority: String,
     /// The server name of the TLS handshake that the connection begins with, if it does.
     pub server_name: Option<Box<str>>,
+    /// Its bytes are datagrams, each with its length (two bytes) before it.
+    pub datagrams: bool,
 }
 
 /// What is spoken on a connection, by the port that it goes to.
@@ -30,11 +32,12 @@ pub enum Expected {
 
 impl Proxy {
     /// Carries a raw connection of a workload to where it wishes, until it ends: routes, policies and grants hold as for requests.
+    /// Whoever wants to know is told when it stands, or why it does not.
     pub async fn carry(
         self: &Arc<Self>,
         workload: Arc<Workload>,
         wished: Wished,
-        stream: Box<dyn Stream>,
+        (stream, told): (Box<dyn Stream>, Option<Told>),
         stopping: CancellationToken,
     ) {
         let Some(to) = connecting(&wished.authority) else {
@@ -46,6 +49,8 @@ impl Proxy {
             to: Some(to),
             server_name: wished.server_name,
             stream,
+            told,
+            datagrams: wished.datagrams,
             stopping,
         };
         tunnel::serve(self, incoming).await;
@@ -66,7 +71,10 @@ impl Proxy {
         let port = to.uri.port_u16().and_then(|port| service?.port(port));
         let known = port.is_some() || snapshot.route(&origin, &to).is_some();
         if !known && snapshot.stream(workload, &to, None).is_none() {
-            return Err(snapshot.miss(&origin, &to).to_string());
+            return match snapshot.by_address(workload, &to, false) {
+                Some(_) => Ok(Expected::Bytes),
+                None => Err(snapshot.miss(&origin, &to).to_string()),
+            };
         }
         let is_encrypted = |name: &str| name.starts_with("tls") || name.starts_with("https");
         Ok(match port {

@@ -1,5 +1,6 @@
 //! How a request reaches a pod: owned here, implemented by the node.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use osier_process::Boxed;
@@ -16,18 +17,47 @@ pub trait Pods: Send + Sync {
         request: http::Request<Body>,
     ) -> Boxed<'static, Result<http::Response<Body>, PodError>>;
 
-    /// Whether an endpoint takes connections of any protocol. What takes requests only is spoken to in HTTP.
-    fn takes_connections(&self, _endpoint: &Arc<Endpoint>) -> bool {
-        false
+    /// What an endpoint takes.
+    fn takes(&self, _endpoint: &Arc<Endpoint>) -> Takes {
+        Takes::Requests
     }
 
     /// Opens a connection to an endpoint that takes them.
     fn connect(
         &self,
         _endpoint: &Arc<Endpoint>,
+        _wants: Wants,
     ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
         Box::pin(std::future::ready(Err(PodError::NotHere)))
     }
+}
+
+/// What an endpoint takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing: nobody is there now.
+    Nothing,
+    /// Requests; what comes on a connection must be such.
+    Requests,
+    /// Connections of any protocol; a request is written to one.
+    Connections,
+    /// Either, as they are.
+    Both,
+}
+
+impl Takes {
+    pub(crate) fn connections(self) -> bool {
+        matches!(self, Self::Connections | Self::Both)
+    }
+}
+
+/// What is wanted of an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Who wants it, if that is known. A loopback address without a port is nobody's on the network: who acts for the pod's owner.
+    pub client: Option<SocketAddr>,
+    /// The bytes are datagrams, each with its length before it.
+    pub datagrams: bool,
 }
 
 /// Why a pod gave no response.

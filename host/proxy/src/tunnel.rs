@@ -15,13 +15,15 @@ use std::time::Duration;
 use http::request::Parts;
 use osier_process::CancellationToken;
 use osier_process::serve::Stream;
-use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, StreamRoute};
+use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, Snapshot, StreamRoute};
 use rand::Rng;
+use tokio::sync::oneshot;
 
 use crate::access::{self, Tunnelled};
 use crate::affinity;
 use crate::balance::{self, Wish};
 use crate::carry::{Bounds, Count, End, carry};
+use crate::failure::Failure;
 use crate::flags::Flag;
 use crate::forwarded;
 use crate::gate::Direction;
@@ -29,7 +31,7 @@ use crate::judge::{self, Ended};
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
 use crate::tcp_metrics::Connection;
-pub(crate) use arrival::arrived;
+pub(crate) use arrival::{arrived, taken};
 pub(crate) use line::Line;
 pub(crate) use question::connecting;
 use question::{Question, ask};
@@ -48,7 +50,23 @@ pub(crate) struct Incoming {
     /// The server name of the TLS handshake that it begins with, if it does.
     pub(crate) server_name: Option<Box<str>>,
     pub(crate) stream: Box<dyn Stream>,
+    /// Who wants to hear whether the connection stands.
+    pub(crate) told: Option<Told>,
+    /// Its bytes are datagrams.
+    pub(crate) datagrams: bool,
     pub(crate) stopping: CancellationToken,
+}
+
+/// To whom it is told that a connection stands, or why it does not.
+pub type Told = oneshot::Sender<Result<(), Unreached>>;
+
+/// A connection that goes nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreached {
+    /// It may not be opened; otherwise nobody could be reached.
+    pub denied: bool,
+    /// Why, for a person.
+    pub reason: String,
 }
 
 /// Why a connection goes nowhere.
@@ -62,18 +80,27 @@ impl Refused {
         let reason = reason.into();
         Self { flag, reason }
     }
+
+    fn unreached(&self) -> Unreached {
+        let denied = matches!(self.flag, Flag::Denied | Flag::NoRoute | Flag::NoCluster);
+        let reason = self.reason.clone();
+        Unreached { denied, reason }
+    }
 }
 
 /// Carries one connection to its end, and reports it.
-pub(crate) async fn serve(proxy: &Arc<Proxy>, incoming: Incoming) {
+pub(crate) async fn serve(proxy: &Arc<Proxy>, mut incoming: Incoming) {
     let began = std::time::Instant::now();
     let (source, server_name) = (incoming.source.clone(), incoming.server_name.clone());
     let mut log = Tunnelled {
         server_name: server_name.as_deref().unwrap_or_default(),
         ..Tunnelled::new(&source)
     };
-    let outcome = forward(proxy, incoming, &mut log).await;
+    let mut told = incoming.told.take();
+    let outcome = forward(proxy, incoming, (&mut log, &mut told)).await;
     if let Err(refused) = outcome {
+        // Whoever asked may be gone.
+        let _heard = told.map(|told| told.send(Err(refused.unreached())));
         log.flags = refused.flag.letters();
         log.reason = refused.reason;
     }
@@ -84,10 +111,10 @@ pub(crate) async fn serve(proxy: &Arc<Proxy>, incoming: Incoming) {
 async fn forward(
     proxy: &Arc<Proxy>,
     incoming: Incoming,
-    log: &mut Tunnelled<'_>,
+    (log, told): (&mut Tunnelled<'_>, &mut Option<Told>),
 ) -> Result<(), Refused> {
-    let (route, cluster) = plan(proxy, &incoming)?;
-    log.route = Arc::clone(&route.name);
+    let (route, cluster, only) = plan(proxy, &incoming)?;
+    log.route = route;
     log.cluster = Arc::clone(&cluster.name);
     let host = incoming.server_name.as_deref();
     let own = || connecting(host.unwrap_or(&cluster.service.host));
@@ -100,10 +127,15 @@ async fn forward(
         endpoint: None,
         head: &head,
         server_name: host,
+        datagrams: incoming.datagrams,
     };
     ask(proxy, &question)?;
     let _open = Entered::enter(&cluster)?;
-    let (endpoint, line) = connect(proxy, &cluster, &question).await?;
+    let (endpoint, line) = match only {
+        None => connect(proxy, &cluster, &question).await?,
+        Some(only) => reach(proxy, &cluster, only, &question).await?,
+    };
+    let _heard = told.take().map(|told| told.send(Ok(())));
     let _load = endpoint.enter();
     let source = incoming.source.name();
     let metrics = proxy
@@ -141,9 +173,27 @@ fn ended(end: End) -> Result<(), Refused> {
     }
 }
 
-/// The connection's route, and the cluster that one of its destinations stands for.
-fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<(StreamRoute, Arc<Cluster>), Refused> {
+/// The connection's route, the cluster that one of its destinations stands for, and the only endpoint there that is meant, if one is.
+type Planned = (Arc<str>, Arc<Cluster>, Option<Arc<Endpoint>>);
+
+fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<Planned, Refused> {
     let snapshot = proxy.snapshot();
+    if let (Source::Pod(workload), Some(to)) = (&incoming.source, &incoming.to) {
+        if let Some((cluster, only)) = snapshot.by_address(workload, to, incoming.datagrams) {
+            return Ok(("pod".into(), cluster, Some(only)));
+        }
+        if incoming.datagrams {
+            let cluster = snapshot.datagrams(workload, to).cloned();
+            let miss = || snapshot.miss(&Origin::Workload(workload), to).to_string();
+            let cluster = cluster.ok_or_else(|| Refused::new(Flag::NoRoute, miss()))?;
+            return Ok(("datagrams".into(), cluster, None));
+        }
+    }
+    let (route, cluster) = routed(&snapshot, incoming)?;
+    Ok((route, cluster, None))
+}
+
+fn routed(snapshot: &Snapshot, incoming: &Incoming) -> Result<(Arc<str>, Arc<Cluster>), Refused> {
     let server_name = incoming.server_name.as_deref();
     let origin = incoming.source.origin();
     let (route, port) = match (&origin, &incoming.to) {
@@ -154,7 +204,7 @@ fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<(StreamRoute, Arc<Cluster>
             (route.ok_or_else(missed)?, port)
         }
         _ => {
-            let server = incoming.source.server(&snapshot);
+            let server = incoming.source.server(snapshot);
             let route = server
                 .as_ref()
                 .and_then(|server| server.stream(server_name));
@@ -169,7 +219,7 @@ fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<(StreamRoute, Arc<Cluster>
     let cluster = snapshot.cluster(&chosen.destination, port, namespace);
     let cluster = cluster.map_err(|missing| Refused::new(Flag::NoCluster, missing.to_string()))?;
     let cluster = Arc::clone(cluster);
-    Ok((route, cluster))
+    Ok((route.name, cluster))
 }
 
 fn port_of(origin: &Origin<'_>) -> u16 {
@@ -180,6 +230,18 @@ fn port_of(origin: &Origin<'_>) -> u16 {
         } => *port,
         _ => 80,
     }
+}
+
+/// A connection to one endpoint and no other.
+async fn reach(
+    proxy: &Proxy,
+    cluster: &Arc<Cluster>,
+    endpoint: Arc<Endpoint>,
+    question: &Question<'_>,
+) -> Result<(Arc<Endpoint>, Line), Refused> {
+    let opened = line::open(proxy, (cluster.as_ref(), &endpoint), question).await?;
+    let failed = |failure: Failure| Refused::new(Flag::Unreachable, failure.to_string());
+    opened.map(|line| (endpoint, line)).map_err(failed)
 }
 
 /// A connection to an endpoint, another one after each that cannot be reached.

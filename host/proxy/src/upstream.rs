@@ -29,6 +29,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::failure::Failure;
+use crate::pods::{Pods, Wants};
 use connect::Connector;
 use exchange::{Asked, Broken};
 pub(crate) use header::Client;
@@ -50,6 +51,8 @@ pub(crate) struct Upstreams {
     connector: Connector,
     secure: Secure,
     pools: Arc<Mutex<Pools>>,
+    /// Those whose programs speak HTTP themselves.
+    pods: Option<Arc<dyn Pods>>,
     tasks: Tasks,
 }
 
@@ -63,7 +66,7 @@ struct Pools {
 /// Where one request goes.
 struct Way<'a> {
     cluster: &'a Cluster,
-    endpoint: &'a Endpoint,
+    endpoint: &'a Arc<Endpoint>,
     pool: &'a Arc<Pool>,
     asked: &'a Asked,
     /// Whom a PROXY header names.
@@ -97,6 +100,8 @@ pub(crate) struct Raw<'a> {
     pub(crate) encrypted: bool,
     /// Where it comes from.
     pub(crate) client: Option<SocketAddr>,
+    /// Its bytes are datagrams.
+    pub(crate) datagrams: bool,
 }
 
 /// A request that waits for a connection.
@@ -114,7 +119,16 @@ impl Upstreams {
             connector: Connector::new(tasks.clone()),
             secure: Secure::default(),
             pools: Arc::default(),
+            pods: None,
             tasks,
+        }
+    }
+
+    /// The way to hosts outside, and to pods whose programs speak HTTP on connections that they take.
+    pub(crate) fn with_pods(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
+        Self {
+            pods: Some(pods),
+            ..Self::new(tasks)
         }
     }
 
@@ -122,7 +136,7 @@ impl Upstreams {
     pub(crate) async fn call(
         &self,
         cluster: &Cluster,
-        endpoint: &Endpoint,
+        endpoint: &Arc<Endpoint>,
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Failure> {
         let pool = endpoint.keep(|| self.pool());
@@ -263,6 +277,11 @@ impl Upstreams {
 
     async fn dial(&self, way: &Way<'_>, open: Open) -> Result<Lease, Failure> {
         let upstream = &way.cluster.upstream;
+        if let (Place::Pod, Some(pods)) = (&way.endpoint.place, &self.pods) {
+            let stream = pods.connect(way.endpoint, Wants::default()).await?;
+            let second = upstream.speaks != Speaks::Http1;
+            return self.shake(stream, second, way, open).await;
+        }
         let (host, time) = (way.asked.authority.host(), upstream.pool.connect_timeout);
         let stream = self
             .connector

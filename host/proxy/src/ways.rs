@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::failure::Failure;
 use crate::mesh::Mesh;
-use crate::pods::Pods;
+use crate::pods::{Pods, Takes, Wants};
 use crate::source::Source;
 use crate::tunnel::Line;
 use crate::upstream::{Client, Raw, Upstreams};
@@ -30,7 +30,7 @@ pub(crate) struct Ways {
 
 impl Ways {
     pub(crate) fn new(pods: Arc<dyn Pods>, tasks: Tasks, uptime: Uptime) -> Self {
-        let upstreams = Upstreams::new(tasks);
+        let upstreams = Upstreams::with_pods(Arc::clone(&pods), tasks);
         Self {
             pods,
             upstreams,
@@ -65,7 +65,9 @@ impl Ways {
             return Box::pin(mesh.call(source, (cluster, endpoint), request)).await;
         }
         match &endpoint.place {
-            Place::Pod => Ok(self.pods.call(endpoint, request).await?),
+            Place::Pod if self.pods.takes(endpoint) != Takes::Connections => {
+                Ok(self.pods.call(endpoint, request).await?)
+            }
             // Boxed: connecting needs much room, and a call in memory should not carry it along.
             _ => {
                 Box::pin(
@@ -88,10 +90,10 @@ impl Ways {
     }
 
     /// Whether an endpoint is here and takes connections, not only requests.
-    pub(crate) fn takes_bytes_here(&self, endpoint: &Arc<Endpoint>) -> bool {
+    pub(crate) fn takes_bytes_here(&self, endpoint: &Arc<Endpoint>, datagrams: bool) -> bool {
         endpoint.place == Place::Pod
             && self.elsewhere(endpoint).is_none()
-            && self.pods.takes_connections(endpoint)
+            && (datagrams || self.pods.takes(endpoint).connections())
     }
 
     /// A raw connection to an endpoint. `asked` is the host that the client named, if any.
@@ -102,12 +104,23 @@ impl Ways {
         (source, asked): (&Source, &Raw<'_>),
     ) -> Result<Line, Failure> {
         if let Some(mesh) = self.elsewhere(endpoint) {
-            let tunnel = mesh.tunnel(source, (cluster, endpoint)).await?;
+            let tunnel = mesh
+                .tunnel(source, (cluster, endpoint), asked.datagrams)
+                .await?;
             return Ok(Line::Bytes(tunnel));
         }
         match &endpoint.place {
-            Place::Pod if self.pods.takes_connections(endpoint) => {
-                Ok(Line::Bytes(self.pods.connect(endpoint).await?))
+            Place::Pod if asked.datagrams || self.pods.takes(endpoint).connections() => {
+                let wants = Wants {
+                    client: asked.client,
+                    datagrams: asked.datagrams,
+                };
+                let opened = self.pods.connect(endpoint, wants);
+                Ok(Line::Bytes(opened.await?))
+            }
+            Place::Pod if self.pods.takes(endpoint) == Takes::Nothing => {
+                let reason = format!("nobody listens on port {} of the pod", endpoint.port);
+                Err(Failure::Unreachable(reason.into()))
             }
             Place::Pod => Ok(Line::Requests),
             _ => {

@@ -42,6 +42,8 @@ pub struct Service {
     pub given: Box<[IpAddr]>,
     /// Its ports, in the object's order.
     pub ports: Vec<ServicePort>,
+    /// Its ports for datagrams (UDP), which carry no requests and no connections.
+    pub datagrams: Vec<ServicePort>,
     /// How long calls wait for a pod when there is none, if they do.
     pub hold: Option<Duration>,
     /// Which namespaces may call it.

@@ -159,7 +159,8 @@ impl Clusters<'_> {
     }
 
     fn previous_port(&self, port: u16, name: &str) -> Option<&ServicePort> {
-        let mut ports = self.previous?.ports.iter();
+        let previous = self.previous?;
+        let mut ports = previous.ports.iter().chain(&previous.datagrams);
         ports.find(|known| known.port == port && *known.name == *name)
     }
 

@@ -177,6 +177,7 @@ impl Sources<'_> {
             address: None,
             given: given.map(IpNet::addr).collect(),
             ports: ports.collect(),
+            datagrams: Vec::new(),
             default_route: kubernetes::route_to(name, previous),
             names: Arc::clone(&names),
             outside: true,

@@ -54,7 +54,8 @@ pub(crate) fn service(
         findings: &findings,
         host: None,
     };
-    let ports = ports(&spec, parts, (&names, parts.previous), &ready);
+    let which = |datagrams| ports(&spec, parts, (&names, parts.previous), &ready, datagrams);
+    let (ports, datagrams) = (which(false), which(true));
     found.extend(findings.into_vec());
     if spec.text("type") == "ExternalName" {
         return None;
@@ -71,6 +72,7 @@ pub(crate) fn service(
             address,
             given: Box::default(),
             ports,
+            datagrams,
             default_route,
             names,
         },
@@ -110,7 +112,8 @@ pub(crate) fn hosts<'a>(
             export: export(object),
             address: address.parse().ok(),
             given: Box::default(),
-            ports: ports(&spec, parts, (&names, previous), &ready),
+            ports: ports(&spec, parts, (&names, previous), &ready, false),
+            datagrams: ports(&spec, parts, (&names, previous), &ready, true),
             default_route: default_route(object.namespace(), &key, previous),
             names,
         };
@@ -148,6 +151,7 @@ fn ports(
     parts: &Parts<'_>,
     (names, previous): (&Arc<ServiceRef>, Option<&Arc<Service>>),
     ready: &Ready<'_>,
+    datagrams: bool,
 ) -> Vec<ServicePort> {
     let clusters = Clusters {
         names,
@@ -158,7 +162,9 @@ fn ports(
         by_address: spec.text("sessionAffinity") == "ClientIP",
         tls: parts.tls,
     };
-    let ports = spec.list("ports").filter_map(|value| ready.port(value));
+    let wanted = |value: &&Value| (value["protocol"] == "UDP") == datagrams;
+    let ports = spec.list("ports").filter(wanted);
+    let ports = ports.filter_map(|value| ready.port(value));
     ports
         .map(|port| clusters.port(port.clone(), ready.serving(&port.name)))
         .collect()
@@ -244,11 +250,13 @@ pub(crate) fn route_to(service: ServiceName, previous: Option<&Arc<Service>>) ->
 /// The previous value if nothing in it changed.
 pub(crate) fn share(service: Service, previous: Option<&Arc<Service>>) -> Arc<Service> {
     let same = |previous: &&Arc<Service>| {
-        let mut ports = previous.ports.iter().zip(&service.ports);
+        let before = previous.ports.iter().chain(&previous.datagrams);
+        let mut ports = before.zip(service.ports.iter().chain(&service.datagrams));
         (previous.address, previous.hold) == (service.address, service.hold)
             && previous.export == service.export
             && previous.given == service.given
             && previous.ports.len() == service.ports.len()
+            && previous.datagrams.len() == service.datagrams.len()
             && ports.all(|(a, b)| a.same(b))
     };
     let kept = previous.filter(same).cloned();

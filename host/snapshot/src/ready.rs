@@ -28,9 +28,10 @@ impl Ready<'_> {
     pub(crate) fn port(&self, value: &Value) -> Option<Port> {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let number = u16::try_from(value.get("port")?.as_u64()?).ok()?;
-        if let Some(other) = text("protocol").filter(|protocol| *protocol != "TCP") {
-            let detail =
-                format!("not applied yet: port {number} speaks {other}, only TCP is served");
+        if let Some(other) = text("protocol").filter(|name| !["TCP", "UDP"].contains(name)) {
+            let detail = format!(
+                "not applied yet: port {number} speaks {other}, only TCP and UDP are served"
+            );
             self.findings
                 .add(FindingKind::NotApplied, "spec.ports", detail);
             return None;

@@ -132,6 +132,7 @@ pub(crate) fn container() -> Container {
         stdout: Arc::new(Paper::default()),
         stderr: Arc::new(Paper::default()),
         outgoing: Arc::new(Net(nowhere)),
+        network: None,
         max_instances: 4,
         max_requests_per_instance: 1000,
         max_queued: 16,

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, SECRETS};
 use osier_client::{ClientError, Reference};
-use osier_engine::{Container, Mount, Stdin, Workload};
+use osier_engine::{self as engine, Container, Mount, Stdin};
 use osier_podspec::{self as podspec, Limits, Place, Slot, SourceKind, Sources, Tokens, volumes};
+use osier_snapshot::Workload;
+use osier_sockets::{Network, Way};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -24,7 +26,7 @@ const INPUT: usize = 64 * 1024;
 pub(super) struct Created {
     pub(super) body: Running,
     /// What it is made of.
-    pub(super) workload: Workload,
+    pub(super) workload: engine::Workload,
     /// Its standard input, if it wants one.
     pub(super) input: Option<Arc<Input>>,
     /// What was done to have its image; nothing if it was there.
@@ -115,7 +117,7 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     })
 }
 
-async fn load(shared: &Shared, container: &Value) -> Result<Workload, Refusal> {
+async fn load(shared: &Shared, container: &Value) -> Result<engine::Workload, Refusal> {
     let image = container["image"].as_str().unwrap_or_default();
     let never = container["imagePullPolicy"] == "Never";
     shared
@@ -233,11 +235,12 @@ fn sandbox(
     let (pod, limits) = (&order.pod, Limits::of(&order.pod, container));
     let name = container["name"].as_str().unwrap_or_default();
     let log = shared.logs.open_container(pod.uid(), name, order.life);
-    let egress = Egress {
-        proxy: Arc::clone(&shared.proxy),
-        served: Arc::clone(&shared.served),
-        workload: osier_snapshot::workload(pod, &shared.settings.domain),
+    let egress = egress(shared, order);
+    let network = || {
+        let way = Arc::clone(&egress) as Arc<dyn Way>;
+        Network::new(order.place.pod_ip, way, shared.tasks.clone())
     };
+    let network = shared.served.network(pod.uid(), network);
     Container {
         name: format!("{}/{}/{name}", pod.namespace(), pod.name()),
         args: given.0,
@@ -249,12 +252,28 @@ fn sandbox(
         terminal: container["tty"] == true,
         stdout: log.stream("stdout"),
         stderr: log.stream("stderr"),
-        outgoing: Arc::new(egress),
+        outgoing: egress,
+        network: Some(network),
         max_instances: limits.instances,
         max_requests_per_instance: limits.requests_per_instance,
         max_queued: limits.queued,
         request_deadline: limits.deadline,
     }
+}
+
+/// The pod's way out. Its address may be new, and not in its status yet.
+fn egress(shared: &Arc<Shared>, order: &Order) -> Arc<Egress> {
+    let workload = osier_snapshot::workload(&order.pod, &shared.settings.domain);
+    let workload = Workload {
+        address: order.place.pod_ip.into(),
+        ..Arc::unwrap_or_clone(workload)
+    };
+    Arc::new(Egress {
+        proxy: Arc::clone(&shared.proxy),
+        served: Arc::clone(&shared.served),
+        workload: Arc::new(workload),
+        tasks: shared.tasks.clone(),
+    })
 }
 
 /// Standard input, if the container wants one: its end in the guest and the one for who is attached.
@@ -268,7 +287,7 @@ fn input(container: &Value) -> (Option<Stdin>, Option<Arc<Input>>) {
     (Some(stdin), Some(Input::new(near, once)))
 }
 
-fn build(workload: &Workload, image: &str, sandbox: Container) -> Result<Running, Refusal> {
+fn build(workload: &engine::Workload, image: &str, sandbox: Container) -> Result<Running, Refusal> {
     let refusal = |error: &dyn std::fmt::Display| {
         let message = format!("image `{image}`: {error}");
         Refusal::new("CreateContainerError", "CreateContainerError", message)

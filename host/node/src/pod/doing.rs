@@ -45,22 +45,22 @@ impl Doer {
                 }
                 Action::Exec(words) => self.run(words.clone()).await,
                 Action::TcpSocket(port) => self.connect(port.number()?),
-                Action::HttpGet(call) => get(self.server(call.port.number()?)?, call).await,
+                Action::HttpGet(call) => get(&self.server(call.port.number()?)?, call).await,
                 Action::Grpc { port, service } => {
-                    check(self.server(port.number()?)?, service).await
+                    check(&self.server(port.number()?)?, service).await
                 }
             }
         })
     }
 
-    /// The container, if it answers requests.
-    fn server(&self, port: u16) -> Result<&HttpContainer, String> {
+    /// The container, if it answers requests, else the program that listens on the port.
+    fn server(&self, port: u16) -> Result<Server<'_>, String> {
         match &self.live.body {
-            Running::Serves(container) => Ok(container),
-            Running::Runs(_) => Err(refused(
-                port,
-                "a program answers no requests: ask it by exec",
-            )),
+            Running::Serves(container) => Ok(Server::Container(container)),
+            Running::Runs(_) if self.shared.served.listens(&self.uid, port) => {
+                Ok(Server::Program(self, port))
+            }
+            Running::Runs(_) => Err(refused(port, "the program does not listen there")),
         }
     }
 
@@ -106,17 +106,41 @@ impl Doer {
     }
 }
 
+/// Who answers a probe's request.
+enum Server<'a> {
+    Container(&'a HttpContainer),
+    Program(&'a Doer, u16),
+}
+
+impl Server<'_> {
+    async fn send(&self, request: http::Result<Request<Body>>) -> Result<Response<Body>, String> {
+        let request = request.map_err(|error| error.to_string())?;
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        match self {
+            Self::Container(container) => {
+                let answer = container.call(request).await;
+                answer.map_err(|error| words(&error))
+            }
+            Self::Program(doer, port) => {
+                let answer = doer.shared.served.send(&doer.uid, *port, request);
+                answer.await.map_err(|error| words(&error))
+            }
+        }
+    }
+}
+
 fn refused(port: u16, why: &str) -> String {
     format!("dial tcp :{port}: connect: connection refused ({why})")
 }
 
-async fn get(container: &HttpContainer, call: &Call) -> Result<(), String> {
+async fn get(server: &Server<'_>, call: &Call) -> Result<(), String> {
     let mut request = Request::get(format!("http://localhost{}", call.path))
         .header("user-agent", "kube-probe/1.32");
     for (name, value) in &call.headers {
         request = request.header(name, value);
     }
-    let code = send(container, request.body(body::empty())).await?.status();
+    let answer = server.send(request.body(body::empty())).await?;
+    let code = answer.status();
     if (StatusCode::OK..StatusCode::BAD_REQUEST).contains(&code) {
         return Ok(());
     }
@@ -124,19 +148,8 @@ async fn get(container: &HttpContainer, call: &Call) -> Result<(), String> {
     Err(format!("HTTP probe failed with statuscode: {code}"))
 }
 
-async fn send(
-    container: &HttpContainer,
-    request: http::Result<Request<Body>>,
-) -> Result<Response<Body>, String> {
-    let request = request.map_err(|error| error.to_string())?;
-    container
-        .call(request)
-        .await
-        .map_err(|error| error.to_string())
-}
-
 /// Asks for the health of a service of gRPC.
-async fn check(container: &HttpContainer, service: &str) -> Result<(), String> {
+async fn check(server: &Server<'_>, service: &str) -> Result<(), String> {
     // HealthCheckRequest{service}, in a frame that says its length and is not compressed.
     let length = u8::try_from(service.len()).unwrap_or(u8::MAX);
     if length > 127 {
@@ -154,7 +167,7 @@ async fn check(container: &HttpContainer, service: &str) -> Result<(), String> {
         .header("te", "trailers")
         .header("user-agent", "kube-probe/1.32")
         .body(body::full(frame));
-    let answer = send(container, request).await?;
+    let answer = server.send(request).await?;
     let code = answer.status();
     let mut told = answer.headers().get(STATUS).cloned();
     let (mut body, mut read) = (answer.into_body(), Vec::new());

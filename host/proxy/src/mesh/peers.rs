@@ -140,8 +140,12 @@ impl Mesh {
         &self,
         source: &Source,
         (cluster, endpoint): (&Cluster, &Endpoint),
+        datagrams: bool,
     ) -> Result<Box<dyn Stream>, Failure> {
         let mut request = Request::new(body::empty());
+        if datagrams {
+            wire::mark_datagrams(request.headers_mut());
+        }
         *request.method_mut() = Method::CONNECT;
         let authority = format!("{}:{}", cluster.service.host, endpoint.port);
         let authority = authority.parse::<Uri>();

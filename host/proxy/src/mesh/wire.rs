@@ -11,6 +11,7 @@ use crate::source::Source;
 const DESTINATION: HeaderName = HeaderName::from_static("x-osier-mesh-destination");
 const CLUSTER: HeaderName = HeaderName::from_static("x-osier-mesh-cluster");
 const SOURCE: HeaderName = HeaderName::from_static("x-osier-mesh-source");
+const DATAGRAMS: HeaderName = HeaderName::from_static("x-osier-mesh-datagrams");
 /// On an answer: the pod never saw the request, it may be sent to another.
 pub(crate) const UNSTARTED: HeaderName = HeaderName::from_static("x-osier-mesh-unstarted");
 /// What a gateway calls itself in place of a pod's uid.
@@ -77,6 +78,16 @@ pub(crate) fn said(headers: &HeaderMap) -> Option<Said<'_>> {
         Some(address) => Said::Gateway(address.trim().parse().ok()),
         None => Said::Pod(text),
     })
+}
+
+/// Says of a CONNECT that datagrams follow.
+pub(crate) fn mark_datagrams(headers: &mut HeaderMap) {
+    headers.insert(DATAGRAMS, HeaderValue::from_static("1"));
+}
+
+/// Whether datagrams follow a CONNECT, whose head goes no further.
+pub(crate) fn carries_datagrams(headers: &HeaderMap) -> bool {
+    headers.contains_key(DATAGRAMS)
 }
 
 /// Takes these headers off.

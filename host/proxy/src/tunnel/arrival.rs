@@ -17,6 +17,7 @@ use crate::carry::{Bounds, carry};
 use crate::flags::Flag;
 use crate::forwarded;
 use crate::gate::Direction;
+use crate::mesh::carries_datagrams;
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
 
@@ -36,21 +37,9 @@ pub(crate) async fn arrived(
         Refused::new(Flag::BadRequest, reason)
     })?;
     let arrival = Arc::new(arrival);
-    let source = Source::Mesh(Arc::clone(&arrival));
     let authority = request.uri().authority().map(|name| name.as_str());
-    let head = connecting(authority.unwrap_or(&arrival.cluster.service.host));
-    let head = head.ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
-    let question = Question {
-        direction: Direction::Inbound,
-        source: &source,
-        service: &arrival.cluster.service,
-        endpoint: Some(&arrival.endpoint),
-        head: &head,
-        server_name: None,
-    };
-    let called = (&*arrival.cluster, &arrival.endpoint);
-    let opened = line::open(proxy, called, &question).await?;
-    let line = opened.map_err(|failure| Refused::new(Flag::Unreachable, failure.to_string()))?;
+    let datagrams = carries_datagrams(request.headers());
+    let line = opened(proxy, &arrival, (authority, datagrams)).await?;
     let (tasks, proxy) = (proxy.tasks(), Arc::clone(proxy));
     tasks.spawn("tunnel", async move {
         let Ok(Ok(stream)) = tokio::time::timeout(CHANGE, client).await else {
@@ -62,6 +51,42 @@ pub(crate) async fn arrived(
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::OK;
     Ok(response)
+}
+
+/// Takes a connection to a workload here as it is, until it ends.
+pub(crate) async fn taken(
+    proxy: &Arc<Proxy>,
+    arrival: Arrival,
+    stream: Box<dyn Stream>,
+    stopping: CancellationToken,
+) -> Result<(), Refused> {
+    let arrival = Arc::new(arrival);
+    let line = opened(proxy, &arrival, (None, false)).await?;
+    carried(proxy, (arrival, line), stream, stopping).await;
+    Ok(())
+}
+
+/// The way to the workload, if its policies let the caller through.
+async fn opened(
+    proxy: &Proxy,
+    arrival: &Arc<Arrival>,
+    (authority, datagrams): (Option<&str>, bool),
+) -> Result<Line, Refused> {
+    let source = Source::Mesh(Arc::clone(arrival));
+    let head = connecting(authority.unwrap_or(&arrival.cluster.service.host));
+    let head = head.ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
+    let question = Question {
+        direction: Direction::Inbound,
+        source: &source,
+        service: &arrival.cluster.service,
+        endpoint: Some(&arrival.endpoint),
+        head: &head,
+        server_name: None,
+        datagrams,
+    };
+    let called = (&*arrival.cluster, &arrival.endpoint);
+    let opened = line::open(proxy, called, &question).await?;
+    opened.map_err(|failure| Refused::new(Flag::Unreachable, failure.to_string()))
 }
 
 async fn carried(

@@ -27,7 +27,7 @@ pub(super) async fn open(
     (cluster, endpoint): (&Cluster, &Arc<Endpoint>),
     question: &Question<'_>,
 ) -> Result<Result<Line, Failure>, Refused> {
-    if proxy.ways().takes_bytes_here(endpoint) {
+    if proxy.ways().takes_bytes_here(endpoint, question.datagrams) {
         let inbound = Question {
             direction: Direction::Inbound,
             endpoint: Some(endpoint),
@@ -40,6 +40,7 @@ pub(super) async fn open(
         host: question.server_name.unwrap_or(host),
         // At a gateway TLS may have ended here.
         client: question.source.client(),
+        datagrams: question.datagrams,
         encrypted: question.server_name.is_some() && question.source.peer().is_none(),
     };
     let call = (question.source, &asked);

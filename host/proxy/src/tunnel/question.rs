@@ -22,6 +22,8 @@ pub(super) struct Question<'a> {
     pub(super) endpoint: Option<&'a Endpoint>,
     pub(super) head: &'a Parts,
     pub(super) server_name: Option<&'a str>,
+    /// Its bytes are datagrams.
+    pub(super) datagrams: bool,
 }
 
 /// Asks policy.

@@ -175,7 +175,7 @@ fn a_missing_gateway_is_reported_and_served() {
 fn services_say_what_they_ask_in_vain() {
     let mut world = World::default();
     let spec = json!({"type": "NodePort", "sessionAffinity": "ClientIP", "clusterIP": "None",
-        "ports": [{"port": 53, "protocol": "UDP", "name": "dns"}, {"port": 80, "name": "http"}]});
+        "ports": [{"port": 53, "protocol": "SCTP", "name": "dns"}, {"port": 80, "name": "http"}]});
     world.services.push(object(
         json!({"metadata": {"name": "s", "namespace": "default"}, "spec": spec}),
     ));

@@ -141,6 +141,7 @@ impl Worker {
         self.shared.statuses.forget(&uid);
         self.shared.tokens.forget(&uid);
         self.shared.addresses.lock().release(&uid);
+        self.shared.served.leave(&uid);
         let logs = self.shared.logs.clone();
         let volumes = Arc::clone(&self.shared.volumes);
         let removed = self

@@ -13,9 +13,11 @@ use crate::sniff::{self, Spoken};
 
 /// Requests of the workload, in its name.
 #[derive(Clone)]
-pub(crate) struct Requests {
-    pub(crate) proxy: Arc<Proxy>,
-    pub(crate) workload: Arc<Workload>,
+pub struct Requests {
+    /// The one door.
+    pub proxy: Arc<Proxy>,
+    /// Who calls.
+    pub workload: Arc<Workload>,
 }
 
 impl Handle for Requests {
@@ -26,17 +28,20 @@ impl Handle for Requests {
 }
 
 /// One connection that the workload opened.
-pub(crate) struct Opened {
-    pub(crate) requests: Requests,
+pub struct Opened {
+    /// Whose it is.
+    pub requests: Requests,
     /// `HOST:PORT` that it goes to.
-    pub(crate) authority: String,
-    pub(crate) peer: Peer,
-    pub(crate) stream: Box<dyn Stream>,
+    pub authority: String,
+    /// The workload's end, for logs.
+    pub peer: Peer,
+    /// Its bytes.
+    pub stream: Box<dyn Stream>,
 }
 
 impl Opened {
     /// Takes it to its end.
-    pub(crate) async fn go(self, tasks: &Tasks) {
+    pub async fn go(self, tasks: &Tasks) {
         let stopping = tasks.stopping();
         let (proxy, workload) = (&self.requests.proxy, &self.requests.workload);
         let expected = proxy.expected(workload, &self.authority);
@@ -76,10 +81,11 @@ async fn carry(
     let wished = Wished {
         authority,
         server_name,
+        datagrams: false,
     };
     let workload = Arc::clone(&requests.workload);
     requests
         .proxy
-        .carry(workload, wished, stream, stopping)
+        .carry(workload, wished, (stream, None), stopping)
         .await;
 }

@@ -17,7 +17,10 @@ use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 const SECTION_PREFIX: &str = "osier";
 
 /// The bytes as a component: as they are, or wrapped.
-pub(crate) fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, ComponentError> {
+///
+/// # Errors
+/// They are no WebAssembly, or a core module that is none of preview1.
+pub fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, ComponentError> {
     if Parser::is_component(wasm) {
         Ok(Cow::Borrowed(wasm))
     } else if Parser::is_core_wasm(wasm) {
@@ -64,7 +67,10 @@ fn exports_start(module: &[u8]) -> Result<bool, ComponentError> {
 }
 
 /// Custom sections of a component and of the modules in it; the outermost of a name counts.
-pub(crate) fn sections(component: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, ComponentError> {
+///
+/// # Errors
+/// The bytes are damaged.
+pub fn sections(component: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, ComponentError> {
     let mut depth = 0u32;
     let mut found = BTreeMap::<String, (u32, Vec<u8>)>::new();
     for payload in Parser::new(0).parse_all(component) {
