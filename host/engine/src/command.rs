@@ -1,15 +1,15 @@
 //! Containers that run once and exit.
 
-use crate::engine::Core;
+use crate::engine::{Core, Kind};
 use crate::guest::{self, Account, Guest, Ledger};
 use crate::metered::Metered;
+use crate::program::Command;
 use crate::{CallError, Container, Exit, Usage, trap};
 use osier_process::CancellationToken;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use wasmtime::{PoolConcurrencyLimitError, Store};
 use wasmtime_wasi::I32Exit;
-use wasmtime_wasi::p2::bindings::{Command, CommandPre};
 
 /// Why a program does not start where the pool is full: each has an instance for as long as it runs.
 const FULL: &str = "the node has no room for another instance: stop other programs, join a node, or raise maxPods (and vm.max_map_count, if the node says at its start that this is too low)";
@@ -20,18 +20,24 @@ pub struct CommandContainer(Arc<Inner>);
 
 struct Inner {
     core: Arc<Core>,
-    pre: CommandPre<Guest>,
+    kind: Kind,
+    command: Command,
     container: Container,
     ledger: Arc<Ledger>,
     killed: CancellationToken,
 }
 
 impl CommandContainer {
-    pub(crate) fn new(core: Arc<Core>, pre: CommandPre<Guest>, container: Container) -> Self {
+    pub(crate) fn new(
+        (core, kind): (Arc<Core>, Kind),
+        command: Command,
+        container: Container,
+    ) -> Self {
         let ledger = Ledger::new(container.memory_limit);
         Self(Arc::new(Inner {
             core,
-            pre,
+            kind,
+            command,
             container,
             ledger,
             killed: CancellationToken::new(),
@@ -40,7 +46,7 @@ impl CommandContainer {
 
     /// Runs it to its end. A second call is a second run, of a fresh instance. Dropping the future ends the run.
     pub async fn run(&self) -> Exit {
-        let side = &self.0.core.workloads;
+        let side = self.0.core.side(self.0.kind);
         let made = guest::store(&side.engine, &side.clock, &self.0.container, &self.0.ledger);
         let (mut store, slice) = match made {
             Ok(made) => made,
@@ -48,10 +54,7 @@ impl CommandContainer {
         };
         let inner = Arc::clone(&self.0);
         let run = async move {
-            let ended = match inner.instance(&mut store).await {
-                Ok(command) => command.wasi_cli_run().call_run(&mut store).await,
-                Err(error) => Err(error),
-            };
+            let ended = inner.run(&mut store).await;
             (store, ended)
         };
         // The guest yields at the end of every slice, so that the kill is seen even if it loops.
@@ -88,13 +91,13 @@ impl CommandContainer {
 
 impl Inner {
     /// Instances that serve nobody give way to a program.
-    async fn instance(&self, store: &mut Store<Guest>) -> wasmtime::Result<Command> {
-        match self.pre.instantiate_async(&mut *store).await {
+    async fn run(&self, store: &mut Store<Guest>) -> wasmtime::Result<Result<(), ()>> {
+        match self.command.run(store).await {
             Err(error) if error.is::<PoolConcurrencyLimitError>() => {
                 self.core.reaper().cool_all();
-                self.pre.instantiate_async(store).await
+                self.command.run(store).await
             }
-            made => made,
+            ended => ended,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The engine: two wasmtime engines (workloads and plugins), their clocks, and the compile cache.
+//! The engine: wasmtime engines for workloads, plugins and, once there is one, workloads of WASI 0.3, their clocks, and the compile cache.
 
 use crate::guest::Guest;
-use crate::machine::Pool;
+use crate::machine::{Calls, Pool};
 use crate::plugin::PluginComponent;
 use crate::reaper::Reaper;
 use crate::ticker::{Clock, Ticker};
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use wasmtime::Module;
 use wasmtime::component::{Component, Linker};
@@ -65,6 +65,8 @@ pub(crate) struct Core {
     pub(crate) workloads: Side,
     pub(crate) plugins: Side,
     linker: Linker<Guest>,
+    /// What WASI 0.3 needs: made with the first component of it.
+    concurrency: OnceLock<Concurrency>,
     cache: Cache,
     /// Components in use, so that a thousand pods of one image share its code.
     components: Mutex<HashMap<(Kind, Digest), Weak<Compiled>>>,
@@ -75,7 +77,13 @@ pub(crate) struct Core {
     reaper: Reaper,
 }
 
-/// One of the two engines with its clock.
+/// The engine for workloads of WASI 0.3, and what they are linked with.
+pub(crate) struct Concurrency {
+    pub(crate) side: Side,
+    pub(crate) linker: Linker<Guest>,
+}
+
+/// One of the engines with its clock.
 pub(crate) struct Side {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) clock: Clock,
@@ -87,6 +95,8 @@ pub(crate) struct Side {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Workload,
+    /// A workload of WASI 0.3.
+    Concurrent,
     Plugin,
 }
 
@@ -116,10 +126,10 @@ impl Engine {
             }
         })?;
         let pool = Pool::fitting(settings.max_instances, true);
-        let workloads = Side::start("osier-tick", pool, settings.tick)?;
+        let workloads = Side::start("osier-tick", (pool, Calls::Serial), settings.tick)?;
         let plugins = Side::start(
             "osier-plugin-tick",
-            Pool::fitting(PLUGIN_INSTANCES, false),
+            (Pool::fitting(PLUGIN_INSTANCES, false), Calls::Serial),
             PLUGIN_TICK,
         )?;
         let linker =
@@ -132,6 +142,7 @@ impl Engine {
             workloads,
             plugins,
             linker,
+            concurrency: OnceLock::new(),
             cache,
             components: Mutex::default(),
             modules: Mutex::default(),
@@ -145,7 +156,15 @@ impl Engine {
     /// # Errors
     /// If the bytes are no component, or one that cannot be linked here.
     pub fn workload(&self, wasm: &[u8]) -> Result<Workload, ComponentError> {
-        Workload::new(self.0.clone(), self.0.compiled(Kind::Workload, wasm)?)
+        let kind = match osier_wasm::is_concurrent(wasm) {
+            true => Kind::Concurrent,
+            false => Kind::Workload,
+        };
+        if kind == Kind::Concurrent {
+            self.0.concurrency()?;
+        }
+        let compiled = self.0.compiled(kind, wasm)?;
+        Workload::new(self.0.clone(), kind, compiled)
     }
 
     /// Compiles a plugin or loads it from the cache. Blocks.
@@ -162,8 +181,12 @@ impl Engine {
 }
 
 impl Side {
-    fn start(name: &'static str, pool: Pool, tick: Duration) -> Result<Self, EngineError> {
-        let engine = crate::machine::engine(pool)?;
+    fn start(
+        name: &'static str,
+        (pool, calls): (Pool, Calls),
+        tick: Duration,
+    ) -> Result<Self, EngineError> {
+        let engine = crate::machine::engine(pool, calls)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let key = format!("{:016x}", hasher.finish());
@@ -177,19 +200,50 @@ impl Side {
     }
 }
 
+impl Concurrency {
+    fn start(settings: &Settings) -> Result<Self, EngineError> {
+        let pool = Pool::fitting(settings.max_instances, true);
+        let side = Side::start("osier-tick-0.3", (pool, Calls::Concurrent), settings.tick)?;
+        let linker =
+            crate::linker::concurrent(&side.engine).map_err(|error| EngineError::Machine {
+                reason: format!("{error:#}"),
+            })?;
+        Ok(Self { side, linker })
+    }
+}
+
 impl Core {
-    pub(crate) fn linker(&self) -> &Linker<Guest> {
-        &self.linker
+    /// What workloads of a kind are linked with.
+    pub(crate) fn linker(&self, kind: Kind) -> &Linker<Guest> {
+        match (kind, self.concurrency.get()) {
+            (Kind::Concurrent, Some(concurrency)) => &concurrency.linker,
+            _ => &self.linker,
+        }
+    }
+
+    /// What WASI 0.3 needs, made now if it is not there.
+    fn concurrency(&self) -> Result<(), ComponentError> {
+        let _turn = self.components.lock();
+        if self.concurrency.get().is_none() {
+            let made = Concurrency::start(&self.settings);
+            let made = made.map_err(|error| ComponentError::Invalid {
+                reason: error.to_string(),
+            })?;
+            let _first = self.concurrency.set(made);
+        }
+        Ok(())
     }
 
     pub(crate) fn reaper(&self) -> &Reaper {
         &self.reaper
     }
 
-    fn side(&self, kind: Kind) -> &Side {
-        match kind {
-            Kind::Workload => &self.workloads,
-            Kind::Plugin => &self.plugins,
+    /// The engine of a kind of components.
+    pub(crate) fn side(&self, kind: Kind) -> &Side {
+        match (kind, self.concurrency.get()) {
+            (Kind::Plugin, _) => &self.plugins,
+            (Kind::Concurrent, Some(concurrency)) => &concurrency.side,
+            _ => &self.workloads,
         }
     }
 

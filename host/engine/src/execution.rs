@@ -2,9 +2,10 @@
 //! with standard streams of its own.
 
 use crate::command::{exit, unmade};
-use crate::engine::Core;
+use crate::engine::{Core, Kind};
 use crate::guest::{self, Account, Guest, Ledger};
 use crate::metered::Metered;
+use crate::program::{Command, Ended};
 use crate::stdio::Console;
 use crate::values;
 use crate::{ComponentError, Container, Exit};
@@ -14,7 +15,6 @@ use tokio::sync::mpsc::Sender;
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Val};
-use wasmtime_wasi::p2::bindings::CommandPre;
 
 /// What of a component is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub enum Program {
 /// A run that has not begun.
 pub struct Execution {
     core: Arc<Core>,
+    kind: Kind,
     pre: InstancePre<Guest>,
     entry: Entry,
     container: Container,
@@ -36,16 +37,13 @@ pub struct Execution {
 
 /// Where the guest is entered.
 enum Entry {
-    Run(CommandPre<Guest>),
+    Run(Command),
     Function(ComponentExportIndex),
 }
 
-/// How a guest returned.
-type Ended = wasmtime::Result<Result<(), ()>>;
-
 impl Execution {
     pub(crate) fn new(
-        (core, pre): (Arc<Core>, InstancePre<Guest>),
+        (core, kind, pre): (Arc<Core>, Kind, InstancePre<Guest>),
         container: Container,
         account: &Account,
         program: &Program,
@@ -55,15 +53,16 @@ impl Execution {
             remedy: "run something that the component exports".to_owned(),
         };
         let entry = match program {
-            Program::Run => CommandPre::new(pre.clone())
+            Program::Run => Command::of(&pre, kind == Kind::Concurrent)
                 .map(Entry::Run)
-                .map_err(|_| missing("wasi:cli/run"))?,
+                .ok_or_else(|| missing("wasi:cli/run"))?,
             Program::Function(name) => find(pre.component(), name)
                 .map(Entry::Function)
                 .ok_or_else(|| missing(name))?,
         };
         Ok(Self {
             core,
+            kind,
             pre,
             entry,
             container,
@@ -73,7 +72,7 @@ impl Execution {
 
     /// Runs it to its end. Dropping the future ends it, even if it loops.
     pub async fn run(self, console: Console) -> Exit {
-        let side = &self.core.workloads;
+        let side = self.core.side(self.kind);
         let said = [console.stdout.clone(), console.stderr.clone()];
         let made = guest::store_beside(
             (&side.engine, &side.clock),
@@ -94,7 +93,7 @@ impl Execution {
         } = self;
         let run = async move {
             let ended = match entry {
-                Entry::Run(pre) => program(&pre, &mut store).await,
+                Entry::Run(command) => command.run(&mut store).await,
                 Entry::Function(index) => {
                     let arguments = container.args.get(1..).unwrap_or_default();
                     function((&pre, &index), &mut store, arguments, &said).await
@@ -105,11 +104,6 @@ impl Execution {
         let (store, ended) = Metered::new(run, slice, ledger.clone()).await;
         exit(&ledger, &store, ended)
     }
-}
-
-async fn program(pre: &CommandPre<Guest>, store: &mut Store<Guest>) -> Ended {
-    let command = pre.instantiate_async(&mut *store).await?;
-    command.wasi_cli_run().call_run(store).await
 }
 
 /// Calls a function; what it returns is printed, and an error that it returns fails the run.

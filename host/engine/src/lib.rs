@@ -6,6 +6,7 @@
 //! mesh's snapshots, TLS or the store.
 
 mod command;
+mod concurrent;
 mod container;
 mod cpu;
 mod engine;
@@ -20,6 +21,7 @@ mod metered;
 mod middleware;
 mod network;
 pub mod plugin;
+mod program;
 pub mod proxy_wasm;
 mod reaper;
 mod serving;

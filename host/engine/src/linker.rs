@@ -14,3 +14,11 @@ pub(crate) fn workloads(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     sockets::add(&mut linker)?;
     Ok(linker)
 }
+
+/// The same, and WASI 0.3 with its HTTP. Its own sockets are not among it: those of 0.2 are the pod's network.
+pub(crate) fn concurrent(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
+    let mut linker = workloads(engine)?;
+    wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    Ok(linker)
+}

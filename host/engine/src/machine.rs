@@ -87,11 +87,11 @@ fn max_map_count() -> u64 {
 }
 
 /// Makes an engine with as large a pool as the machine grants, down to none.
-pub(crate) fn engine(pool: Pool) -> Result<Engine, EngineError> {
+pub(crate) fn engine(pool: Pool, calls: Calls) -> Result<Engine, EngineError> {
     let mut attempt = Some(pool);
     while let Some(pool) = attempt {
         let strategy = InstanceAllocationStrategy::Pooling(pool.allocation());
-        match Engine::new(config().allocation_strategy(strategy)) {
+        match Engine::new(config(calls).allocation_strategy(strategy)) {
             Ok(engine) => return Ok(engine),
             Err(error) => tracing::warn!(
                 instances = pool.instances,
@@ -104,20 +104,29 @@ pub(crate) fn engine(pool: Pool) -> Result<Engine, EngineError> {
     tracing::warn!(
         "no instance pool fits this machine: instances are allocated on demand, each start costs about 50 µs more"
     );
-    Engine::new(config().allocation_strategy(InstanceAllocationStrategy::OnDemand)).map_err(
-        |error| EngineError::Machine {
+    let on_demand = InstanceAllocationStrategy::OnDemand;
+    Engine::new(config(calls).allocation_strategy(on_demand)).map_err(|error| {
+        EngineError::Machine {
             reason: format!("{error:#}"),
-        },
-    )
+        }
+    })
+}
+
+/// How guests are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// One after the other. WASI 0.2 has no asynchronous calls; without their support a call costs a third and less can go wrong.
+    Serial,
+    /// Many at once in one instance, as WASI 0.3 has it.
+    Concurrent,
 }
 
 /// Code generation is the same for workloads and plugins, so that they can share compiled code.
-fn config() -> Config {
+fn config(calls: Calls) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
-        // WASI 0.2 has no asynchronous calls; without their support a call costs a third and less can go wrong.
-        .concurrency_support(false)
+        .concurrency_support(calls == Calls::Concurrent)
         .memory_init_cow(true)
         .async_stack_size(512 << 10)
         .max_wasm_stack(256 << 10)
@@ -141,10 +150,13 @@ mod tests {
     #[test]
     fn a_pool_that_does_not_fit_is_made_smaller() {
         // 10 million reservations of 4 GiB exceed every address space.
-        let engine = engine(Pool {
-            instances: 10_000_000,
-            stacks: false,
-        })
+        let engine = engine(
+            Pool {
+                instances: 10_000_000,
+                stacks: false,
+            },
+            Calls::Serial,
+        )
         .unwrap();
         let pool = engine.get_pooling_config().unwrap();
         assert!(pool.get_total_component_instances() < 10_000_000);

@@ -9,6 +9,7 @@ mod exchange;
 mod instance;
 mod pool;
 
+use crate::concurrent::Concurrent;
 use crate::engine::Core;
 use crate::guest::{Account, Guest};
 use crate::{CallError, Container, Usage};
@@ -21,15 +22,27 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-/// A container that serves HTTP with a pool of instances. Clones share the pool.
+/// A container that serves HTTP. Clones share its instances.
 #[derive(Clone)]
-pub struct HttpContainer(Arc<Pool>);
+pub struct HttpContainer(Form);
+
+#[derive(Clone)]
+enum Form {
+    /// A pool of instances, each of which serves one request at a time.
+    Pool(Arc<Pool>),
+    /// One instance for many requests at once (WASI 0.3).
+    Concurrent(Arc<Concurrent>),
+}
 
 impl HttpContainer {
     pub(crate) fn new(core: Arc<Core>, pre: ProxyPre<Guest>, container: Container) -> Self {
         let pool = Arc::new(Pool::new(core.clone(), pre, container));
         core.reaper().watch(&pool);
-        Self(pool)
+        Self(Form::Pool(pool))
+    }
+
+    pub(crate) fn concurrent(concurrent: Arc<Concurrent>) -> Self {
+        Self(Form::Concurrent(concurrent))
     }
 
     /// Hands a request to an instance. Dropping the future or the response's body stops the guest and costs that instance.
@@ -37,8 +50,13 @@ impl HttpContainer {
     /// # Errors
     /// See [`CallError`]; only this request is concerned.
     pub async fn call(&self, request: Request<Body>) -> Result<Response<Body>, CallError> {
-        let slot = self.0.slot().await?;
-        let mut exchange = Some(Exchange::begin(self.0.clone(), slot, request)?);
+        let pool = match &self.0 {
+            Form::Pool(pool) => pool,
+            // Boxed: calls of a pool should not carry its room along.
+            Form::Concurrent(concurrent) => return Box::pin(concurrent.call(request)).await,
+        };
+        let slot = pool.slot().await?;
+        let mut exchange = Some(Exchange::begin(pool.clone(), slot, request)?);
         poll_fn(|cx| exchange::poll_head(&mut exchange, cx)).await
     }
 
@@ -47,33 +65,49 @@ impl HttpContainer {
     /// # Errors
     /// If the guest cannot be instantiated.
     pub async fn start(&self) -> Result<(), CallError> {
-        let slot = self.0.slot().await?;
-        let mut exchange = Exchange::warm(self.0.clone(), slot)?;
+        let pool = match &self.0 {
+            Form::Pool(pool) => pool,
+            Form::Concurrent(concurrent) => return concurrent.start().await,
+        };
+        let slot = pool.slot().await?;
+        let mut exchange = Exchange::warm(pool.clone(), slot)?;
         let instance = poll_fn(|cx| exchange.poll(cx)).await?;
-        self.0.give_back(instance);
+        pool.give_back(instance);
         Ok(())
     }
 
     /// What it has used.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        self.0.usage()
+        match &self.0 {
+            Form::Pool(pool) => pool.usage(),
+            Form::Concurrent(concurrent) => concurrent.ledger.usage(),
+        }
     }
 
     /// To which what runs beside it is accounted.
     #[must_use]
     pub fn account(&self) -> Account {
-        Account(self.0.ledger.clone())
+        Account(match &self.0 {
+            Form::Pool(pool) => pool.ledger.clone(),
+            Form::Concurrent(concurrent) => concurrent.ledger.clone(),
+        })
     }
 
     /// What it was made with.
     #[must_use]
     pub fn container(&self) -> &Container {
-        &self.0.container
+        match &self.0 {
+            Form::Pool(pool) => &pool.container,
+            Form::Concurrent(concurrent) => &concurrent.container,
+        }
     }
 
     /// Refuses new requests, lets those in flight finish for `grace`, then stops them.
     pub async fn stop(&self, grace: Duration) {
-        self.0.stop(grace).await;
+        match &self.0 {
+            Form::Pool(pool) => pool.stop(grace).await,
+            Form::Concurrent(concurrent) => concurrent.stop(grace).await,
+        }
     }
 }

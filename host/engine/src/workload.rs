@@ -1,14 +1,16 @@
 //! A compiled workload: what it is and what can be made of it.
 
-use crate::engine::{Compiled, Core};
+use crate::concurrent::Concurrent;
+use crate::engine::{Compiled, Core, Kind};
 use crate::execution::{self, Execution, Program};
 use crate::guest::{Account, Guest};
 use crate::imports;
+use crate::program::Command;
 use crate::{CommandContainer, ComponentError, Container, Digest, HttpContainer};
 use std::sync::Arc;
 use wasmtime::component::InstancePre;
-use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 /// A compiled component that containers are made of. Clones share the code.
 #[derive(Clone)]
@@ -16,29 +18,40 @@ pub struct Workload(Arc<Inner>);
 
 struct Inner {
     core: Arc<Core>,
+    kind: Kind,
     compiled: Arc<Compiled>,
     imports: Vec<String>,
     pre: InstancePre<Guest>,
     http: Option<ProxyPre<Guest>>,
-    command: Option<CommandPre<Guest>>,
+    /// Of WASI 0.3.
+    service: Option<ServicePre<Guest>>,
+    command: Option<Command>,
 }
 
 impl Workload {
-    pub(crate) fn new(core: Arc<Core>, compiled: Arc<Compiled>) -> Result<Self, ComponentError> {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        kind: Kind,
+        compiled: Arc<Compiled>,
+    ) -> Result<Self, ComponentError> {
         let imports = imports::names(&compiled.component);
         osier_wasm::check_imports(&imports)?;
         let pre = core
-            .linker()
+            .linker(kind)
             .instantiate_pre(&compiled.component)
             .map_err(|error| imports::unlinked(&error))?;
         let http = ProxyPre::new(pre.clone()).ok();
-        let command = CommandPre::new(pre.clone()).ok();
+        let modern = kind == Kind::Concurrent;
+        let service = modern.then(|| ServicePre::new(pre.clone()).ok()).flatten();
+        let command = Command::of(&pre, modern);
         Ok(Self(Arc::new(Inner {
             core,
+            kind,
             compiled,
             imports,
             pre,
             http,
+            service,
             command,
         })))
     }
@@ -49,10 +62,10 @@ impl Workload {
         &self.0.compiled.digest
     }
 
-    /// Whether it exports wasi:http/incoming-handler.
+    /// Whether it exports wasi:http/incoming-handler, or wasi:http/handler of WASI 0.3.
     #[must_use]
     pub fn serves_http(&self) -> bool {
-        self.0.http.is_some()
+        self.0.http.is_some() || self.0.service.is_some()
     }
 
     /// Whether it exports wasi:cli/run.
@@ -72,18 +85,19 @@ impl Workload {
     /// # Errors
     /// If the component exports no HTTP handler or the memory limit is below its initial memory.
     pub fn http(&self, container: Container) -> Result<HttpContainer, ComponentError> {
+        let core = self.0.core.clone();
+        self.fits(&container, &self.0.pre)?;
+        if let Some(service) = &self.0.service {
+            let concurrent = Concurrent::new(core, service.clone(), container);
+            return Ok(HttpContainer::concurrent(concurrent));
+        }
         let Some(pre) = &self.0.http else {
             return Err(missing(
-                "wasi:http/incoming-handler@0.2",
-                "build it as an HTTP component (world wasi:http/proxy)",
+                "wasi:http/incoming-handler@0.2 or wasi:http/handler@0.3",
+                "build it as an HTTP component (world wasi:http/proxy, or wasi:http/service)",
             ));
         };
-        self.fits(&container, pre.instance_pre())?;
-        Ok(HttpContainer::new(
-            self.0.core.clone(),
-            pre.clone(),
-            container,
-        ))
+        Ok(HttpContainer::new(core, pre.clone(), container))
     }
 
     /// Makes a container that runs once.
@@ -91,18 +105,15 @@ impl Workload {
     /// # Errors
     /// If the component exports no `run` or the memory limit is below its initial memory.
     pub fn command(&self, container: Container) -> Result<CommandContainer, ComponentError> {
-        let Some(pre) = &self.0.command else {
+        let Some(command) = &self.0.command else {
             return Err(missing(
                 "wasi:cli/run@0.2",
                 "build it as a program with a main function (world wasi:cli/command)",
             ));
         };
-        self.fits(&container, pre.instance_pre())?;
-        Ok(CommandContainer::new(
-            self.0.core.clone(),
-            pre.clone(),
-            container,
-        ))
+        self.fits(&container, &self.0.pre)?;
+        let parts = (self.0.core.clone(), self.0.kind);
+        Ok(CommandContainer::new(parts, command.clone(), container))
     }
 
     /// What can be run of it beside a container: in the container's sandbox, within its limits, and accounted to it.
@@ -115,7 +126,7 @@ impl Workload {
         account: &Account,
         program: &Program,
     ) -> Result<Execution, ComponentError> {
-        let parts = (self.0.core.clone(), self.0.pre.clone());
+        let parts = (self.0.core.clone(), self.0.kind, self.0.pre.clone());
         Execution::new(parts, container, account, program)
     }
 

@@ -3,6 +3,13 @@
 use crate::{ComponentError, binary};
 use wasmparser::{Parser, Payload};
 
+/// Whether a component is one of WASI 0.3, whose calls are asynchronous. What is wrong with its bytes is said when it is compiled.
+#[must_use]
+pub fn is_concurrent(wasm: &[u8]) -> bool {
+    let modern = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
+    interfaces(wasm).is_ok_and(|(imports, exports)| imports.iter().chain(&exports).any(modern))
+}
+
 /// The names of a component's imports and exports, its own and not those of components inside it. A preview1 module is read as the
 /// component that it is wrapped into.
 ///

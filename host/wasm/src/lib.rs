@@ -14,5 +14,5 @@ pub use binary::{component, sections};
 pub use cache::Cache;
 pub use digest::Digest;
 pub use fault::ComponentError;
-pub use interfaces::interfaces;
+pub use interfaces::{interfaces, is_concurrent};
 pub use offered::check_imports;

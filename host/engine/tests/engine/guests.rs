@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 pub(crate) const HTTP: &str = "fixture_http";
 pub(crate) const COMMAND: &str = "fixture-command";
 pub(crate) const PLUGIN: &str = "fixture_plugin";
+pub(crate) const WASI03: &str = "fixture_wasi03";
+pub(crate) const PROGRAM03: &str = "fixture_program03";
 pub(crate) const HELLO: &str = "example_hello";
 
 /// The bytes of a guest. Guests that are not there are built, all at once; `cargo xtask build` does so beforehand.
@@ -48,6 +50,8 @@ fn build() {
         "fixture-http",
         "fixture-command",
         "fixture-plugin",
+        "fixture-wasi03",
+        "fixture-program03",
         "example-hello",
     ];
     let mut cargo = Command::new(env!("CARGO"));

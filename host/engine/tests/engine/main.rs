@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod commands;
+mod concurrent;
 mod cost;
 mod guests;
 mod http_failures;
