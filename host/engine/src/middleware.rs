@@ -106,6 +106,7 @@ impl Middleware {
             stdout: Arc::clone(&lines),
             stderr: lines,
             outgoing: Arc::new(Onwards),
+            network: None,
             max_instances: terms.instances,
             max_requests_per_instance: SERVED,
             max_queued: QUEUED,

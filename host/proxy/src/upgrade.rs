@@ -141,7 +141,7 @@ pub(crate) fn prepare(
             head.headers.remove(UPGRADE);
             return Ok(());
         }
-        (Place::Pod, _) if !ways.takes_bytes_here(endpoint) => {
+        (Place::Pod, _) if !ways.takes_bytes_here(endpoint, false) => {
             "a pod answers requests; it takes no upgrade of the connection"
         }
         (Place::Pod, _) | (_, Speaks::Http1) => {
