@@ -1,6 +1,6 @@
 //! Claims, volumes and pods in a small world that does what plans say, as the API would.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -32,6 +32,7 @@ const QUEUED: u32 = 256;
 /// Bytes of a line that a guest writes to its standard streams.
 const LINE: usize = 1024;
 const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+const NEXT: &str = "wasi:http/outgoing-handler@0.2.";
 
 type Reply = oneshot::Sender<Response<Body>>;
 /// Where the next request of a guest goes, until it has gone.
@@ -41,27 +42,36 @@ tokio::task_local! {
     static TURN: Turn;
 }
 
-/// True for a component that handles HTTP and answers none of our own interfaces.
+/// True for a component that handles HTTP and hands requests on. A service that only answers is none: it would keep every call.
 #[must_use]
 pub fn is_middleware(wasm: &[u8]) -> bool {
-    Parser::is_component(wasm) && exports(wasm).iter().any(|name| name.starts_with(HANDLER))
+    let has = |names: &[String], wanted| names.iter().any(|name| name.starts_with(wanted));
+    if !Parser::is_component(wasm) {
+        return false;
+    }
+    let (imports, exports) = interfaces_of(wasm);
+    has(&imports, NEXT) && has(&exports, HANDLER)
 }
 
-/// What the outermost component exports; nothing if it is malformed, which compiling tells better.
-fn exports(wasm: &[u8]) -> Vec<String> {
-    let (mut depth, mut found) = (0_u32, Vec::new());
+/// What the outermost component imports and exports; nothing if it is malformed, which compiling tells better.
+fn interfaces_of(wasm: &[u8]) -> (Vec<String>, Vec<String>) {
+    let (mut depth, mut imports, mut exports) = (0_u32, Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm).map_while(Result::ok) {
         match payload {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                let names = section.into_iter().flatten();
+                imports.extend(names.map(|import| import.name.name.to_owned()));
+            }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 let names = section.into_iter().flatten();
-                found.extend(names.map(|export| export.name.name.to_owned()));
+                exports.extend(names.map(|export| export.name.name.to_owned()));
             }
             _ => {}
         }
     }
-    found
+    (imports, exports)
 }
 
 /// What one is given.

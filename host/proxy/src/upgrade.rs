@@ -60,18 +60,19 @@ enum Form {
 }
 
 /// Takes the client's side of an upgrade out of a request that asks for one, and marks the request, which is a GET in any case.
-pub(crate) fn asked(head: &mut Parts) -> Option<Client> {
+/// Boxed: each request has room for it, and few ask.
+pub(crate) fn asked(head: &mut Parts) -> Option<Box<Client>> {
     let stream = head.extensions.remove::<OnUpgrade>()?;
     let (form, protocol) = match head.version {
         Version::HTTP_11 => (Form::Switch, switching(&head.headers)?),
         _ => connecting(head)?,
     };
     head.extensions.insert(Wanted(protocol.clone()));
-    Some(Client {
+    Some(Box::new(Client {
         stream,
         form,
         protocol,
-    })
+    }))
 }
 
 /// The one protocol that a request of HTTP/1.1 asks for.
@@ -205,7 +206,7 @@ pub(crate) fn unchanged(
 
 /// Lets both sides change over behind the answer; the report comes when they are done.
 pub(crate) fn carried(
-    client: Client,
+    client: Box<Client>,
     mut response: Response<Body>,
     mut trace: Box<Trace>,
     tasks: &Tasks,
@@ -213,12 +214,13 @@ pub(crate) fn carried(
     let upstream = hyper::upgrade::on(&mut response);
     trace.status = response.status().as_u16();
     agree(&client, &mut response);
+    let stream = client.stream;
     let bounds = Bounds {
         idle: IDLE,
         stopping: tasks.stopping(),
     };
     tasks.spawn("upgraded", async move {
-        let both = async { tokio::try_join!(client.stream, upstream) };
+        let both = async { tokio::try_join!(stream, upstream) };
         let Ok(Ok(both)) = tokio::time::timeout(CHANGE, both).await else {
             return;
         };
