@@ -22,11 +22,11 @@ use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
 use crate::judge::{self, Ended};
 use crate::mesh::UNSTARTED;
-use crate::replay::Replay;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
 use crate::ways::Ways;
 use crate::{balance, breaker, prepare, upgrade};
+use osier_process::replay::Replay;
 
 /// One request's way to a cluster.
 pub(crate) struct Journey<'a> {

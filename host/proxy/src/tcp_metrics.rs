@@ -5,7 +5,7 @@ use osier_snapshot::{ServiceRef, Workload};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use crate::carry::Count;
+use osier_process::carry::Count;
 
 type Labels = Vec<(&'static str, String)>;
 

@@ -22,7 +22,6 @@ use tokio::sync::oneshot;
 use crate::access::{self, Tunnelled};
 use crate::affinity;
 use crate::balance::{self, Wish};
-use crate::carry::{Bounds, Count, End, carry};
 use crate::failure::Failure;
 use crate::flags::Flag;
 use crate::forwarded;
@@ -33,6 +32,7 @@ use crate::source::{Arrival, Source};
 use crate::tcp_metrics::Connection;
 pub(crate) use arrival::{arrived, taken};
 pub(crate) use line::Line;
+use osier_process::carry::{Bounds, Count, End, carry};
 pub(crate) use question::connecting;
 use question::{Question, ask};
 

@@ -24,11 +24,11 @@ use osier_process::body::{self, Body};
 use osier_snapshot::{Cluster, Endpoint, Place, Speaks};
 
 use crate::answer::Refusal;
-use crate::carry::{Bounds, Count, End, carry};
 use crate::flags::Flag;
 use crate::source::Source;
 use crate::trace::Trace;
 use crate::ways::Ways;
+use osier_process::carry::{Bounds, Count, End, carry};
 
 /// Time without a byte in either direction, as Istio's proxies have it for raw connections.
 const IDLE: Duration = Duration::from_secs(3_600);

@@ -8,7 +8,6 @@ mod connect;
 mod exchange;
 mod header;
 mod pool;
-mod resolve;
 mod secure;
 
 use std::net::SocketAddr;

@@ -13,13 +13,13 @@ use osier_process::serve::Stream;
 use super::question::{Question, connecting};
 use super::{Counted, IDLE, Line, Refused, ended, line};
 use crate::access::{self, Tunnelled};
-use crate::carry::{Bounds, carry};
 use crate::flags::Flag;
 use crate::forwarded;
 use crate::gate::Direction;
 use crate::mesh::carries_datagrams;
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
+use osier_process::carry::{Bounds, carry};
 
 /// Time from the answer until the stream has changed over.
 const CHANGE: Duration = Duration::from_secs(10);

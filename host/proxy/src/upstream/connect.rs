@@ -9,8 +9,8 @@ use osier_process::Tasks;
 use osier_snapshot::Place;
 use tokio::net::TcpStream;
 
-use super::resolve::Resolver;
 use crate::failure::Failure;
+use osier_process::resolve::Resolver;
 
 /// Addresses of one name that are tried before it is given up.
 const MOST_ADDRESSES: usize = 4;

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::CancellationToken;
+use crate::serve::Stream;
 use futures::future::{Either, select};
-use osier_process::CancellationToken;
-use osier_process::serve::Stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
@@ -20,15 +20,15 @@ const QUIET: Duration = Duration::from_secs(1);
 const LEFT: Duration = Duration::from_secs(10);
 
 /// When streams are ended from here.
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Time without a byte in either direction.
-    pub(crate) idle: Duration,
+    pub idle: Duration,
     /// The listener or the process stops.
-    pub(crate) stopping: CancellationToken,
+    pub stopping: CancellationToken,
 }
 
 /// Counts what passes, while it passes.
-pub(crate) trait Count: Send + Sync {
+pub trait Count: Send + Sync {
     /// From the client.
     fn received(&self, bytes: u64);
     /// To the client.
@@ -37,7 +37,7 @@ pub(crate) trait Count: Send + Sync {
 
 /// How a connection ended.
 #[derive(Debug)]
-pub(crate) enum End {
+pub enum End {
     /// Both sides said that they are done.
     Done,
     /// One side broke off.
@@ -47,7 +47,7 @@ pub(crate) enum End {
 }
 
 /// Joins a client and an upstream until both are done.
-pub(crate) async fn carry<A: Stream, B: Stream>(
+pub async fn carry<A: Stream, B: Stream>(
     (client, upstream): (A, B),
     count: &dyn Count,
     bounds: &Bounds,

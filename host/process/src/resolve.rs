@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_process::Tasks;
+use crate::Tasks;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -33,14 +33,15 @@ struct Known {
 
 /// Names and their addresses.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub struct Resolver {
     known: Arc<Mutex<HashMap<Arc<str>, Known>>>,
     questions: Arc<Semaphore>,
     tasks: Tasks,
 }
 
 impl Resolver {
-    pub(super) fn new(tasks: Tasks) -> Self {
+    /// One that knows no name yet; what it asks behind a request's back ends with the tasks.
+    pub fn new(tasks: Tasks) -> Self {
         Self {
             known: Arc::default(),
             questions: Arc::new(Semaphore::new(MOST_QUESTIONS)),
@@ -49,7 +50,7 @@ impl Resolver {
     }
 
     /// The addresses of a name, at least one. The caller bounds the time.
-    pub(super) async fn addresses(&self, name: &str) -> Result<Addresses, String> {
+    pub async fn addresses(&self, name: &str) -> Result<Addresses, String> {
         if let Some(addresses) = self.remembered(name) {
             return Ok(addresses);
         }

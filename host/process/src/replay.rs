@@ -8,15 +8,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use crate::body::{Body, BodyError, boxed};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
-use osier_process::body::{Body, BodyError, boxed};
 use parking_lot::Mutex;
 
 /// The owner of a body that may be sent several times.
 #[derive(Clone)]
-pub(crate) struct Replay {
+pub struct Replay {
     shared: Arc<Mutex<Option<State>>>,
 }
 
@@ -33,7 +33,8 @@ struct State {
 }
 
 impl Replay {
-    pub(crate) fn new(body: Body, limit: usize) -> Self {
+    /// Keeps at most `limit` bytes of the body for another try.
+    pub fn new(body: Body, limit: usize) -> Self {
         let state = State {
             ended: body.is_end_stream(),
             rest: body,
@@ -50,7 +51,7 @@ impl Replay {
     }
 
     /// The body for the next try; `None` if the one before still holds it or has read more than was kept.
-    pub(crate) fn body(&self) -> Option<Body> {
+    pub fn body(&self) -> Option<Body> {
         let state = self
             .shared
             .lock()
@@ -170,8 +171,8 @@ impl Drop for Try {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::body::{full, stream};
     use http_body_util::BodyExt;
-    use osier_process::body::{full, stream};
 
     fn chunks(of: &'static [&'static str]) -> Body {
         stream(futures::stream::iter(
