@@ -1,6 +1,7 @@
 //! The one door.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -70,6 +71,9 @@ pub struct Proxy {
     held: Held,
     tasks: Tasks,
 }
+
+/// A request that came in, with the client's side of an upgrade if it asks for one.
+type Entered = (Parts, Body, Option<Box<upgrade::Client>>, Box<Trace>);
 
 /// A request with the way that was found for it.
 type Planned = (
@@ -191,21 +195,11 @@ impl Proxy {
 
     /// Takes one request through the mesh. Every proxied request passes here, whoever sent it and wherever it goes.
     pub async fn handle(&self, source: Source, request: Request<Body>) -> Response<Body> {
-        let (mut head, body) = request.into_parts();
-        let request_id = prepare::request_id(&mut head.headers);
-        let client = upgrade::asked(&mut head);
-        let prepared = self.prepare(&source, &mut head);
-        let snapshot = self.snapshot.load();
-        let (here, server) = (Arc::clone(snapshot.locality()), source.server(&snapshot));
-        drop(snapshot);
-        let mut trace = Trace::begin((source, here), &head, request_id, &self.ears);
-        trace.server = server;
-        trace.upgrade = client.is_some();
-        let body = stream::metered(body, self.settings.body_bytes, &mut trace);
-        let answer = match prepared {
-            Ok(()) => self.pass(head, body, &mut trace).await,
-            Err(refusal) => Err(refusal),
+        let (head, body, client, mut trace) = match self.enter(source, request) {
+            ControlFlow::Continue(entered) => entered,
+            ControlFlow::Break(refused) => return refused,
         };
+        let answer = self.pass(head, body, &mut trace).await;
         let answer = match (answer, client) {
             (Ok(passed), Some(client)) if is_switching(&passed.response) => {
                 return upgrade::carried(client, passed.response, trace, &self.tasks);
@@ -219,6 +213,29 @@ impl Proxy {
         };
         let deadline = answer.as_ref().ok().and_then(|passed| passed.deadline);
         stream::concluded(answer.map(|passed| passed.response), trace, deadline)
+    }
+
+    /// What is known of a request when it comes in. Apart from the rest, whose future is as large as what it holds.
+    fn enter(
+        &self,
+        source: Source,
+        request: Request<Body>,
+    ) -> ControlFlow<Response<Body>, Entered> {
+        let (mut head, body) = request.into_parts();
+        let request_id = prepare::request_id(&mut head.headers);
+        let client = upgrade::asked(&mut head);
+        let prepared = self.prepare(&source, &mut head);
+        let snapshot = self.snapshot.load();
+        let (here, server) = (Arc::clone(snapshot.locality()), source.server(&snapshot));
+        drop(snapshot);
+        let mut trace = Trace::begin((source, here), &head, request_id, &self.ears);
+        trace.server = server;
+        trace.upgrade = client.is_some();
+        let body = stream::metered(body, self.settings.body_bytes, &mut trace);
+        match prepared {
+            Ok(()) => ControlFlow::Continue((head, body, client, trace)),
+            Err(refusal) => ControlFlow::Break(stream::concluded(Err(refusal), trace, None)),
+        }
     }
 
     fn prepare(&self, source: &Source, head: &mut Parts) -> Result<(), Refusal> {
