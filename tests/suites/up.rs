@@ -36,11 +36,14 @@ async fn writes_and_prints_its_addresses() {
     for name in ["api", "gateway", "admin"] {
         let address = node.address(name).unwrap();
         assert!(!address.ends_with(":0"), "{name} is {address}");
-        assert!(
-            node.log().contains(&address),
-            "{name} at {address} is not printed:\n{}",
-            node.log()
-        );
+        let printed = || async { Ok(node.log().contains(&address).then_some(())) };
+        until(
+            &format!("{name} at {address} is printed"),
+            Duration::from_secs(30),
+            printed,
+        )
+        .await
+        .unwrap();
     }
     let version = Api::open(&node)
         .await

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use osier_policy::PolicySet;
 use osier_process::Tasks;
-use osier_process::body::{Body, boxed};
+use osier_process::body::{self, Body, boxed};
 use osier_process::serve::{Handle, Peer};
 use tonic::server::{ClientStreamingService, Grpc, UnaryService};
 use tonic::{Status, Streaming};
@@ -27,6 +28,10 @@ const LOG: &str = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs
 
 /// The largest message that is taken: a request with a body that Envoy was told to send along, or a batch of log entries.
 const LARGEST: usize = 4 << 20;
+
+/// How much of the message to an unknown method is read before the refusal, and how long that may take.
+const SMALL: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where the policies in force are.
 pub trait Rulebook: Send + Sync {
@@ -97,18 +102,25 @@ impl PolicyService {
 
 impl Handle for PolicyService {
     async fn handle(&self, _peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
-        let path = request.uri().path();
-        let response = match path {
+        let response = match request.uri().path() {
             CHECK => codec().unary(Check(self.clone()), request).await,
             LIMIT => codec().unary(Limit(self.clone()), request).await,
             LOG => codec().client_streaming(Log(self.clone()), request).await,
-            _ => {
-                let words = format!("{path} is not served here: {CHECK}, {LIMIT} and {LOG} are");
-                Status::unimplemented(words).into_http()
-            }
+            _ => unknown(request).await.into_http(),
         };
         response.map(boxed)
     }
+}
+
+/// The refusal of a method that nobody serves, once its message was read: an answer that comes with the reset of the
+/// stream its message still travels on is lost to some clients (curl 7.88).
+async fn unknown(request: Request<Body>) -> Status {
+    let (head, message) = request.into_parts();
+    let _read_or_not = tokio::time::timeout(PATIENCE, body::read(message, SMALL)).await;
+    let path = head.uri.path();
+    Status::unimplemented(format!(
+        "{path} is not served here: {CHECK}, {LIMIT} and {LOG} are"
+    ))
 }
 
 fn codec<Answer, Question>() -> Grpc<ProstCodec<Answer, Question>>
