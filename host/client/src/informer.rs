@@ -3,6 +3,7 @@
 //!
 //! The course of it is the pure machine of [`machine`]; this file is the loop around it.
 
+mod index;
 mod machine;
 mod mirror;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::request::Query;
 use crate::watch::{Watch, WatchEvent};
+pub use index::{Grouping, Index};
 use machine::{Input, State};
 pub use mirror::Change;
 use mirror::Mirror;

@@ -32,7 +32,7 @@ pub use election::{Candidacy, lead};
 pub use error::{ClientError, TransportError};
 pub use events::{EventType, Recorder, Reference};
 pub use https::Https;
-pub use informer::{Change, Informer, Scope};
+pub use informer::{Change, Grouping, Index, Informer, Scope};
 pub use kubeconfig::{Kubeconfig, KubeconfigError};
 pub use queue::{Taken, WorkQueue};
 pub use request::{DeleteOptions, Part, Propagation, Query};

@@ -111,6 +111,9 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, doors: Doors) {
         replication::start(&context, &owned);
         stateful_set::start(&context, &owned);
         daemon_set::start(&context, &owned);
+        let by_node = owned::by_node(pods);
+        node_lifecycle::start(&context, &by_node, settings.node_grace);
+        taint_eviction::start(&context, &by_node);
     }
     deployment::start(&context);
     autoscaler::start(&context);
@@ -119,9 +122,7 @@ pub fn start(client: Client, tasks: &Tasks, settings: Settings, doors: Doors) {
     cron_job::start(&context);
     certificates::start(&context, doors.signer, &settings.domain);
     node_ipam::start(&context);
-    node_lifecycle::start(&context, settings.node_grace);
     scheduler::start(&context, doors.extender);
-    taint_eviction::start(&context);
     claims::start(&context);
     endpoints::start(&context);
     wasm_plugin::start(&context);

@@ -1,13 +1,13 @@
 //! Notices nodes that fall silent or say that they are not ready: both are marked with taints, which their pods bear for a while before
 //! they leave (`taint_eviction`). A silent node is said to be unknown and its pods get no calls. Pods whose Node is gone are removed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{LEASES, NODES, PODS};
-use osier_client::{Client, ClientError, DeleteOptions, Informer, Part, Query};
+use osier_client::{Client, ClientError, DeleteOptions, Index, Informer, Part};
 use osier_process::clock;
 use osier_scheduling::marks::{self, Step, decide};
 use osier_scheduling::taints::{NOT_READY, UNREACHABLE};
@@ -30,6 +30,7 @@ struct Lifecycle {
     nodes: Arc<Informer>,
     leases: Arc<Informer>,
     pods: Arc<Informer>,
+    by_node: Arc<Index>,
     grace: Duration,
     /// The last sign of each node, and when it was seen here: clocks of machines differ.
     seen: HashMap<String, (String, Instant)>,
@@ -38,7 +39,7 @@ struct Lifecycle {
 }
 
 /// Starts the controller.
-pub(crate) fn start(context: &Context, grace: Duration) {
+pub(crate) fn start(context: &Context, by_node: &Arc<Index>, grace: Duration) {
     let of = |resource| context.informers.of(resource).cloned();
     let (Some(nodes), Some(leases), Some(pods)) = (of(&NODES), of(&LEASES), of(&PODS)) else {
         return;
@@ -47,6 +48,7 @@ pub(crate) fn start(context: &Context, grace: Duration) {
         client: context.client.clone(),
         nodes,
         leases,
+        by_node: Arc::clone(by_node),
         pods,
         grace,
         seen: HashMap::new(),
@@ -69,15 +71,15 @@ impl Lifecycle {
         loop {
             tokio::time::sleep(self.grace / LOOKS).await;
             let nodes = self.nodes.list();
-            self.seen
-                .retain(|name, _| nodes.iter().any(|node| node.name() == name));
+            let names: HashSet<&str> = nodes.iter().map(|node| node.name()).collect();
+            self.seen.retain(|name, _| names.contains(&**name));
             for node in &nodes {
                 let silent = self.is_silent(node);
                 if let Err(error) = self.care(node, silent).await {
                     tracing::debug!(node = node.name(), %error, "a node's state could not be told; it will be tried again");
                 }
             }
-            if let Err(error) = self.collect(&nodes).await {
+            if let Err(error) = self.collect(&names).await {
                 tracing::debug!(%error, "pods of nodes that are gone stay for now");
             }
         }
@@ -138,7 +140,7 @@ impl Lifecycle {
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Status).await)?;
         let taints = marks::marked(node, UNREACHABLE, &clock::seconds(now));
         self.taint(node, taints).await?;
-        for pod in self.pods_on(node.name()).await? {
+        for pod in self.by_node.of(node.name()) {
             if facts::is_true(&pod, "Ready") {
                 self.unready(&pod).await?;
             }
@@ -155,6 +157,12 @@ impl Lifecycle {
     }
 
     async fn unready(&self, pod: &Object) -> Result<(), ClientError> {
+        // Of conditions only the one is mirrored: the others are read, to be written again as they are.
+        let of = (pod.namespace(), pod.name());
+        let pod = match self.client.get(&PODS, of.0, of.1).await {
+            Err(error) if error.is_not_found() => return Ok(()),
+            found => found?,
+        };
         let list = pod.get(&["status", "conditions"]).and_then(Value::as_array);
         let mut list = list.cloned().unwrap_or_default();
         for kind in ["Ready", "ContainersReady"] {
@@ -166,21 +174,19 @@ impl Lifecycle {
             };
             conditions::put(&mut list, lost, clock::now());
         }
-        let of = (pod.namespace(), pod.name());
         let patch = json!({"status": {"conditions": list}});
         gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
     }
 
     /// Removes pods whose Node has not been there for the grace: nobody will ever say that they ended.
-    async fn collect(&mut self, nodes: &[Arc<Object>]) -> Result<(), ClientError> {
+    async fn collect(&mut self, nodes: &HashSet<&str>) -> Result<(), ClientError> {
         let now = Instant::now();
-        let there = |name: &str| nodes.iter().any(|node| node.name() == name);
-        let pods = self.pods.list();
-        let orphan = |pod: &&Arc<Object>| !facts::node(pod).is_empty() && !there(facts::node(pod));
-        let orphans: Vec<&Arc<Object>> = pods.iter().filter(orphan).collect();
-        self.orphaned
-            .retain(|uid, _| orphans.iter().any(|pod| pod.uid() == uid));
-        for pod in orphans {
+        let named = self.by_node.groups();
+        let gone = named.iter().filter(|node| !nodes.contains(&***node));
+        let orphans: Vec<Arc<Object>> = gone.flat_map(|node| self.by_node.of(node)).collect();
+        let uids: HashSet<&str> = orphans.iter().map(|pod| pod.uid()).collect();
+        self.orphaned.retain(|uid, _| uids.contains(&**uid));
+        for pod in &orphans {
             let since = *self.orphaned.entry(pod.uid().to_owned()).or_insert(now);
             if now.duration_since(since) > self.grace {
                 self.remove(pod).await?;
@@ -196,14 +202,5 @@ impl Lifecycle {
         };
         let of = (pod.namespace(), pod.name());
         gone_is_fine(self.client.delete(&PODS, of, &options).await)
-    }
-
-    /// The pods of a node, whole: the mirror keeps less than is needed here.
-    async fn pods_on(&self, node: &str) -> Result<Vec<Object>, ClientError> {
-        let query = Query {
-            fields: Some(format!("spec.nodeName={node}")),
-            ..Query::default()
-        };
-        Ok(self.client.list_all(&PODS, "", &query).await?.items)
     }
 }

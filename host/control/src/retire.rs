@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{NODES, PODS};
-use osier_client::{Client, DeleteOptions, Informer};
+use osier_client::{CONTROLLER, Client, ClientError, DeleteOptions, Informer, WorkQueue};
+use osier_process::Tasks;
 
-use crate::Context;
-use crate::facts;
+use crate::reconcile::{self, Key, Outcome, gone_is_fine};
+use crate::{Context, facts};
 
 /// How often is looked when nothing changes; a node may be away this long before its pods go.
 const EVERY: Duration = Duration::from_secs(40);
@@ -21,12 +22,13 @@ pub(crate) fn start(context: &Context, finished: usize) {
     let (Some(pods), Some(nodes)) = (informers.of(&PODS), informers.of(&NODES)) else {
         return;
     };
-    let retire = Retire {
+    let retire = Arc::new(Retire {
         client: context.client.clone(),
         pods: Arc::clone(pods),
         nodes: Arc::clone(nodes),
         finished,
-    };
+    });
+    retire.listen(&context.tasks);
     let stopping = context.tasks.stopping();
     context.tasks.spawn("retire", async move {
         tokio::select! {
@@ -44,54 +46,68 @@ struct Retire {
 }
 
 impl Retire {
-    async fn run(self) {
+    /// Pods that never ran go as soon as they are deleted: each costs a look at itself.
+    fn listen(self: &Arc<Self>, tasks: &Tasks) {
+        let queue = WorkQueue::new(CONTROLLER);
+        let noted = queue.clone();
+        self.pods.on_change(move |change| {
+            if !change.is_deleted() && never_ran(change.object()) {
+                noted.add(Key::of(change.object()));
+            }
+        });
+        let this = Arc::clone(self);
+        reconcile::run("retire", &queue, (1, tasks), move |key: Key| {
+            let this = Arc::clone(&this);
+            async move { this.never_ran(&key).await }
+        });
+    }
+
+    async fn never_ran(&self, key: &Key) -> Result<Outcome, ClientError> {
+        let pod = self.pods.get(&key.namespace, &key.name);
+        if let Some(pod) = pod.filter(|pod| never_ran(pod)) {
+            gone_is_fine(self.delete(&pod).await)?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn run(self: Arc<Self>) {
         self.pods.synced().await;
         self.nodes.synced().await;
-        let mut changed = self.pods.changed();
         // Nodes that were missing at the last sweep: a pod goes only after two in a row.
         let mut missing = BTreeSet::new();
         let mut sweep = tokio::time::interval(EVERY);
         loop {
-            tokio::select! {
-                _ = changed.changed() => self.remove(never_ran(&self.pods.list())).await,
-                _ = sweep.tick() => {
-                    let pods = self.pods.list();
-                    let now_missing = missing_nodes(&pods, &self.nodes);
-                    let lost: BTreeSet<String> = missing.intersection(&now_missing).cloned().collect();
-                    self.remove(stranded(&pods, &lost)).await;
-                    self.remove(surplus(&pods, self.finished)).await;
-                    missing = now_missing;
-                }
-            }
+            sweep.tick().await;
+            let pods = self.pods.list();
+            let now_missing = missing_nodes(&pods, &self.nodes);
+            let lost: BTreeSet<String> = missing.intersection(&now_missing).cloned().collect();
+            self.remove(stranded(&pods, &lost)).await;
+            self.remove(surplus(&pods, self.finished)).await;
+            missing = now_missing;
         }
     }
 
     async fn remove(&self, pods: Vec<Arc<Object>>) {
         for pod in pods {
-            let options = DeleteOptions {
-                grace: Some(0),
-                ..DeleteOptions::exactly(&pod)
-            };
-            if let Err(error) = self
-                .client
-                .delete(&PODS, (pod.namespace(), pod.name()), &options)
-                .await
-            {
+            if let Err(error) = self.delete(&pod).await {
                 tracing::debug!(%error, pod = pod.name(), "a pod stays for now");
             }
         }
     }
+
+    async fn delete(&self, pod: &Object) -> Result<(), ClientError> {
+        let options = DeleteOptions {
+            grace: Some(0),
+            ..DeleteOptions::exactly(pod)
+        };
+        let of = (pod.namespace(), pod.name());
+        self.client.delete(&PODS, of, &options).await
+    }
 }
 
-/// Pods that are being deleted and have no node: no agent will confirm it.
-fn never_ran(pods: &[Arc<Object>]) -> Vec<Arc<Object>> {
-    let waits =
-        |pod: &&Arc<Object>| pod.deletion_timestamp().is_some() && facts::node(pod).is_empty();
-    pods.iter()
-        .filter(waits)
-        .filter(|pod| pod.finalizers().is_empty())
-        .cloned()
-        .collect()
+/// It is being deleted and has no node: no agent will confirm it.
+fn never_ran(pod: &Object) -> bool {
+    pod.deletion_timestamp().is_some() && facts::node(pod).is_empty() && pod.finalizers().is_empty()
 }
 
 fn missing_nodes(pods: &[Arc<Object>], nodes: &Informer) -> BTreeSet<String> {
@@ -160,12 +176,8 @@ mod tests {
             &["metadata", "deletionTimestamp"],
             "2026-01-01T00:00:00Z".into(),
         );
-        let pods = [
-            Arc::new(leaving),
-            pod("y", "Pending", "", 1),
-            pod("z", "Running", "lost", 1),
-        ];
-        assert_eq!(names(&never_ran(&pods)), ["x"]);
+        let pods = [pod("y", "Pending", "", 1), pod("z", "Running", "lost", 1)];
+        assert!(never_ran(&leaving) && !pods.iter().any(|pod| never_ran(pod)));
         assert_eq!(names(&stranded(&pods, &["lost".to_owned()].into())), ["z"]);
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use osier_api::Object;
 use osier_api::resources::{NODES, PODS};
 use osier_client::{
-    CONTROLLER, Change, Client, ClientError, Informer, Recorder, Reference, WorkQueue,
+    CONTROLLER, Change, Client, ClientError, Index, Informer, Recorder, Reference, WorkQueue,
 };
 use osier_process::clock;
 use osier_scheduling::taints::{self, Taint};
@@ -28,13 +28,14 @@ struct Evictions {
     client: Client,
     recorder: Recorder,
     pods: Arc<Informer>,
+    by_node: Arc<Index>,
     nodes: Arc<Informer>,
     /// When taints were first seen that do not say when they came, by node. Bounded by the taints that there are.
     seen: Mutex<HashMap<String, Vec<(Taint, Timestamp)>>>,
 }
 
 /// Starts the controller.
-pub(crate) fn start(context: &Context) {
+pub(crate) fn start(context: &Context, by_node: &Arc<Index>) {
     let informers = &context.informers;
     let (Some(pods), Some(nodes)) = (informers.of(&PODS), informers.of(&NODES)) else {
         return;
@@ -42,6 +43,7 @@ pub(crate) fn start(context: &Context) {
     let this = Arc::new(Evictions {
         client: context.client.clone(),
         recorder: context.recorder(NAME),
+        by_node: Arc::clone(by_node),
         pods: Arc::clone(pods),
         nodes: Arc::clone(nodes),
         seen: Mutex::default(),
@@ -99,8 +101,8 @@ impl Evictions {
         }
         let now = clock::now();
         let mut next: Option<Timestamp> = None;
-        for pod in self.pods.list() {
-            if facts::node(&pod) != name || !facts::is_active(&pod) {
+        for pod in self.by_node.of(name) {
+            if !facts::is_active(&pod) {
                 continue;
             }
             match leaves_at(&pod, &taints) {

@@ -5,7 +5,7 @@ mod gateway_api;
 mod listeners;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use osier_api::Object;
 use osier_api::resources::networking::{INGRESS_CLASSES, INGRESSES};
@@ -13,7 +13,7 @@ use osier_api::resources::{
     DESTINATION_RULES, ENDPOINTS, GATEWAYS, NAMESPACES, NODES, PEER_AUTHENTICATIONS, PODS, SECRETS,
     SERVICE_ENTRIES, SERVICES, SIDECARS, VIRTUAL_SERVICES, WORKLOAD_ENTRIES, WORKLOAD_GROUPS,
 };
-use osier_client::{Client, Informer, Recorder, Scope};
+use osier_client::{Client, Informer, Query, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::{Opened, Proxy};
 use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
@@ -24,7 +24,8 @@ use crate::settings::Settings;
 use findings::Findings;
 use gateway_api::{GatewayApiMirrors, GatewayApiStatuses};
 
-/// Changes that come together are compiled together: the first waits this long for others.
+/// Changes that come together are compiled together: the first waits this long for others, and as long as the last compile took, so
+/// that a large mesh in which much changes costs half a core.
 const GATHER: Duration = Duration::from_millis(10);
 
 /// The snapshot that the proxy has.
@@ -79,6 +80,11 @@ impl Mirrors {
     pub(crate) fn start(client: &Client, edge: bool, tasks: &Tasks) -> Self {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let pods = Scope {
+            // A pod without a node neither calls nor is called.
+            query: Query {
+                fields: Some("spec.nodeName!=".to_owned()),
+                ..Query::default()
+            },
             trim: Some(kept::keep),
             ..Scope::default()
         };
@@ -200,12 +206,14 @@ impl Publisher {
         let mut found = Vec::new();
         let mut due = true;
         loop {
+            let began = Instant::now();
             if due {
                 for change in &mut changes {
                     change.borrow_and_update();
                 }
                 found = self.publish().await.unwrap_or(found);
             }
+            let took = began.elapsed();
             let listeners = opened.borrow_and_update().clone();
             if self.edge {
                 self.tell(&found, &listeners).await;
@@ -216,7 +224,7 @@ impl Publisher {
                 _changed = futures::future::select_all(any) => true,
                 _opened = opened.changed() => false,
             };
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(GATHER.max(took)).await;
         }
     }
 
