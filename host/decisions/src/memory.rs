@@ -279,6 +279,7 @@ mod tests {
             },
             decisions,
             heads: None,
+            connected: None,
         }
     }
 

@@ -15,7 +15,8 @@ use osier_authorization::Authorizations;
 use osier_decisions::{Decisions, authorize};
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
-    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Record, Verdict,
+    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Moment, Record,
+    Verdict,
 };
 use osier_snapshot::{Endpoint, HeaderOperation, Weighted};
 
@@ -131,7 +132,11 @@ impl Gate for PolicyGate {
     }
 
     fn report(&self, record: &Record<'_>) {
-        self.decisions.remember(record);
+        // Of a raw connection the end says everything.
+        let ended = record.connected.map(|raw| raw.event);
+        if ended.is_none_or(|event| event == Moment::Close) {
+            self.decisions.remember(record);
+        }
         let policies = self.policies.load();
         let Some(policies) = policies.as_deref().filter(|set| set.has_reports()) else {
             return;

@@ -25,8 +25,10 @@ pub struct Peer<'a> {
     pub namespace: Option<&'a str>,
     /// The verified identity (`cluster.local/ns/NS/sa/SA`), or none.
     pub principal: Option<&'a str>,
-    /// Reference to the controlling workload.
+    /// What controls the pod, as `kubernetes://apis/apps/v1/namespaces/NAMESPACE/deployments/NAME`; none: made of the kind and the workload.
     pub owner: Option<&'a str>,
+    /// The kind of what controls the pod, as the API's paths name it: `apps/v1/deployments`.
+    pub controller: Option<&'a str>,
     /// Name of the workload (application) that the pod belongs to.
     pub workload: Option<&'a str>,
     /// Pod address.
@@ -90,7 +92,7 @@ pub struct Request<'a> {
     pub time: Option<SystemTime>,
     /// Why it is made, for auditing.
     pub reason: Option<&'a str>,
-    /// API key, where one was extracted.
+    /// API key; none: as Mixer's clients found it, in the query's `key` or `api_key` or the header `x-api-key`.
     pub api_key: Option<&'a str>,
     /// Verified authentication.
     pub auth: Authentication<'a>,
@@ -134,6 +136,13 @@ pub struct Connection<'a> {
     pub duration: Option<std::time::Duration>,
     /// Both ends proved who they are.
     pub mtls: bool,
+}
+
+impl Connection<'_> {
+    /// True while a raw connection stands: it will be told of again.
+    pub(crate) fn lives(&self) -> bool {
+        self.event.is_some_and(|event| event != "close")
+    }
 }
 
 /// Where and by whom the call is seen.

@@ -35,6 +35,52 @@ pub trait Count: Send + Sync {
     fn sent(&self, bytes: u64);
 }
 
+/// Counts nothing but what passed.
+#[derive(Debug, Default)]
+pub struct Passed {
+    received: Way,
+    sent: Way,
+}
+
+/// Bytes of one direction: in all, and of those what was told before.
+#[derive(Debug, Default)]
+struct Way {
+    all: AtomicU64,
+    told: AtomicU64,
+}
+
+impl Way {
+    fn tell(&self) -> (u64, u64) {
+        let all = self.all.load(Ordering::Relaxed);
+        (
+            all.saturating_sub(self.told.swap(all, Ordering::Relaxed)),
+            all,
+        )
+    }
+}
+
+impl Passed {
+    /// Bytes from and to the client: in each direction since the last time that this was asked, and in all.
+    pub fn tell(&self) -> [(u64, u64); 2] {
+        [self.received.tell(), self.sent.tell()]
+    }
+
+    /// Bytes from and to the client.
+    pub fn all(&self) -> [u64; 2] {
+        [&self.received, &self.sent].map(|way| way.all.load(Ordering::Relaxed))
+    }
+}
+
+impl Count for Passed {
+    fn received(&self, bytes: u64) {
+        self.received.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sent(&self, bytes: u64) {
+        self.sent.all.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
 /// How a connection ended.
 #[derive(Debug)]
 pub enum End {

@@ -1,6 +1,7 @@
-//! The one place that asks for the time of day, in the forms that the Kubernetes API writes.
+//! The one place that asks for the time of day, in the forms that the Kubernetes API writes; and time that only goes forward.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 /// The time now.
 #[must_use]
@@ -18,6 +19,24 @@ pub fn seconds(at: Timestamp) -> String {
 #[must_use]
 pub fn micros(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// The time that health is measured by: milliseconds since something began. It never goes back, and a number fits an atomic.
+#[derive(Clone, Copy, Debug)]
+pub struct Uptime(Instant);
+
+impl Uptime {
+    /// Begins now.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Milliseconds since then.
+    #[must_use]
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 #[cfg(test)]

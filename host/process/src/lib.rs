@@ -1,14 +1,16 @@
-//! What every long-running part of Osier shares: named tasks that drain, the one accept loop, HTTP bodies, also such that are sent again, streams that are
+//! What every long-running part of Osier shares: named tasks that drain, the one accept loop, HTTP bodies, also such that are sent again or held whole, streams that are
 //! joined, names that are resolved, forward proxies, metrics, logs and the clock.
 //!
 //! It knows no product noun: nothing here says pod, service or plugin. It imports no other crate of ours, reads no
 //! environment variable and parses no argument; the binary hands it what it needs.
 
 pub mod body;
+pub mod buffered;
 pub mod carry;
 pub mod clock;
 mod executor;
 pub mod forward_proxy;
+pub mod histogram;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;

@@ -1,8 +1,5 @@
 //! The access log: one structured event for each request and each raw connection, with target `osier::access`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use crate::gate::Record;
 use crate::source::Source;
 
@@ -46,57 +43,29 @@ pub fn log(record: &Record<'_>) {
     );
 }
 
-/// What is told of a raw connection.
-pub(crate) struct Tunnelled<'a> {
-    pub(crate) source: &'a Source,
-    pub(crate) server_name: &'a str,
-    pub(crate) route: Arc<str>,
-    pub(crate) cluster: Arc<str>,
-    pub(crate) flags: &'static str,
-    /// Why it did not end as both sides wanted; empty if it did.
-    pub(crate) reason: String,
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
-    pub(crate) duration: Duration,
-}
-
-impl<'a> Tunnelled<'a> {
-    /// One of which nothing is known yet.
-    pub(crate) fn new(source: &'a Source) -> Self {
-        Self {
-            source,
-            server_name: "",
-            route: Arc::from(""),
-            cluster: Arc::from(""),
-            flags: "-",
-            reason: String::new(),
-            received: 0,
-            sent: 0,
-            duration: Duration::ZERO,
-        }
-    }
-}
-
 /// One event for a raw connection that has ended.
-pub(crate) fn tunnelled(it: &Tunnelled<'_>) {
-    let source = it.source.name();
-    let listener = match it.source {
+pub(crate) fn tunnelled(record: &Record<'_>, from: &Source) {
+    let listener = match from {
         Source::Gateway { listener, .. } => Some(listener),
         Source::Pod(_) | Source::Mesh(_) => None,
     };
     tracing::info!(
         target: ACCESS_TARGET,
         protocol = "tcp",
-        source = &*source,
+        source = &*from.name(),
         listener = listener.map(tracing::field::display),
-        server_name = it.server_name,
-        peer = it.source.address().map(tracing::field::display),
-        route = &*it.route,
-        cluster = &*it.cluster,
-        flags = it.flags,
-        reason = it.reason,
-        duration_ms = it.duration.as_secs_f64() * 1e3,
-        bytes_in = it.received,
-        bytes_out = it.sent,
+        server_name = record.server_name.unwrap_or_default(),
+        peer = record.peer.map(tracing::field::display),
+        route = record.route,
+        cluster = record.cluster,
+        flags = record.flags,
+        reason = record.reason,
+        verdict = record.verdict,
+        policy = record.policy,
+        plugin = record.plugin,
+        duration_ms = record.duration.as_secs_f64() * 1e3,
+        bytes_in = record.request_bytes,
+        bytes_out = record.response_bytes,
+        request_id = record.request_id,
     );
 }

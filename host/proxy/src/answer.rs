@@ -69,13 +69,10 @@ impl Refusal {
         if !self.whole && (grpc || self.grpc_status.is_some()) {
             return self.into_grpc(request_id);
         }
+        let words = plain(&self.words(), request_id);
         let (headers, bytes) = self.custom.map(|custom| *custom).unwrap_or_default();
         let text_follows = bytes.is_empty() && !self.whole;
-        let bytes = if text_follows {
-            plain(&self.reason, request_id)
-        } else {
-            bytes
-        };
+        let bytes = if text_follows { words } else { bytes };
         let mut response = Response::new(body::full(bytes));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
@@ -91,6 +88,18 @@ impl Refusal {
         response
     }
 
+    /// What the caller reads. Why a policy refused is for logs and `osier why`: of that the caller gets what the policy says to it, or the status in words.
+    fn words(&self) -> Cow<'_, str> {
+        let decided = matches!(self.flag, Flag::Denied | Flag::RateLimited);
+        match self.custom.as_deref().filter(|_| decided) {
+            None => Cow::Borrowed(&self.reason),
+            Some((_, body)) if body.is_empty() => {
+                self.status.canonical_reason().unwrap_or("Refused").into()
+            }
+            Some((_, body)) => String::from_utf8_lossy(body),
+        }
+    }
+
     fn into_grpc(self, request_id: &HeaderValue) -> Response<Body> {
         let mut response = Response::new(body::empty());
         let headers = response.headers_mut();
@@ -102,7 +111,7 @@ impl Refusal {
                     .map_or_else(|| grpc_status(self.status), u16::from),
             ),
         );
-        if let Ok(message) = HeaderValue::try_from(grpc_message(&self.reason)) {
+        if let Ok(message) = HeaderValue::try_from(grpc_message(self.words().trim())) {
             headers.insert("grpc-message", message);
         }
         headers.insert("x-request-id", request_id.clone());

@@ -3,7 +3,6 @@
 //! Requests meet the filters in order, responses in reverse. A filter that asks for the body is answered before the next one sees the head,
 //! so that each sees the message as the one before it left it. A local reply passes the response filters like any other response.
 
-mod buffer;
 mod carried;
 mod streamed;
 mod trailers;
@@ -16,6 +15,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use osier_process::body::Body;
+use osier_process::buffered::{Buffered, Unbuffered};
 use osier_snapshot::Endpoint;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -27,7 +27,6 @@ use crate::gate::{
 };
 use crate::trace::Trace;
 use crate::{prepare, rewrite};
-use buffer::{Buffered, Unbuffered};
 
 /// The filters of one side of one call, with what they are told about it.
 pub(crate) struct Chain {

@@ -1,8 +1,12 @@
 //! Where policy stands: owned here, implemented by the node. Asked once on the caller's side and once on the called one's.
 
 mod carry;
+mod connected;
+mod filter;
 
 pub use carry::{Carried, Passage};
+pub use connected::{Connected, Moment};
+pub use filter::{BodyVerdict, Change, ChunkVerdict, Exchange, Filter, HeadVerdict, Reply};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use osier_process::Boxed;
-use osier_process::body::Body;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use osier_snapshot::{Endpoint, HeaderOperation, ServiceRef, Weighted, Workload};
 
 /// Decides about calls and takes their reports.
@@ -54,7 +55,7 @@ pub trait Gate: Send + Sync {
         Ok(Chosen::default())
     }
 
-    /// One call has ended. Runs where the last byte passed; must not block.
+    /// One call has ended, or a raw connection has come to a moment of its life. Runs where the last byte passed; must not block.
     fn report(&self, record: &Record<'_>);
 
     /// Whether reports are worth the heads of a call: a copy of the request's and the response's is kept until it ends.
@@ -132,201 +133,6 @@ pub struct Choice {
     pub response_headers: Vec<HeaderOperation>,
 }
 
-/// Stands around a call. Runs on the caller's thread; must be short.
-pub trait Filter: Send + Sync {
-    /// The policy and the plugin that it stands for.
-    fn label(&self) -> (Arc<str>, Arc<str>);
-
-    /// The head of a request has come.
-    fn on_request(&self, exchange: &Exchange<'_>, headers: &HeaderMap) -> HeadVerdict;
-
-    /// The body that [`Filter::on_request`] asked for.
-    fn on_request_body(
-        &self,
-        exchange: &Exchange<'_>,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> BodyVerdict;
-
-    /// False if responses pass it unseen.
-    fn sees_responses(&self) -> bool;
-
-    /// The head of a response has come.
-    fn on_response(
-        &self,
-        exchange: &Exchange<'_>,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> HeadVerdict;
-
-    /// The body that [`Filter::on_response`] asked for.
-    fn on_response_body(
-        &self,
-        exchange: &Exchange<'_>,
-        head: (StatusCode, &HeaderMap),
-        body: &[u8],
-    ) -> BodyVerdict;
-
-    /// True if it sees the bodies of requests, or of responses, as they pass.
-    fn sees_body(&self, _response: bool) -> bool {
-        false
-    }
-
-    /// Some of a body has come; `end` if it was the last of the message.
-    fn on_chunk(&self, _response: bool, chunk: Bytes, _end: bool) -> ChunkVerdict {
-        ChunkVerdict::Proceed(chunk)
-    }
-
-    /// What becomes of a head that waits since [`HeadVerdict::Wait`]. Bounded in time.
-    fn head_resumed(&self, _response: bool) -> Boxed<'static, HeadVerdict> {
-        Box::pin(std::future::ready(HeadVerdict::Proceed(Vec::new())))
-    }
-
-    /// What becomes of a body that waits since [`ChunkVerdict::Wait`]. Bounded in time.
-    fn body_resumed(&self, _response: bool) -> Boxed<'static, ChunkVerdict> {
-        Box::pin(std::future::ready(ChunkVerdict::Proceed(Bytes::new())))
-    }
-
-    /// What it held back of a body, now that the trailers have passed it.
-    fn rest(&self, _response: bool) -> Bytes {
-        Bytes::new()
-    }
-
-    /// False if trailers pass it unseen.
-    fn sees_trailers(&self) -> bool;
-
-    /// True if it takes exchanges whole: requests are handed to [`Filter::carry`], and answers to what comes of that.
-    fn carries(&self) -> bool {
-        false
-    }
-
-    /// Takes a request. Bounded in time.
-    fn carry(&self, request: Request<Body>) -> Boxed<'static, Carried> {
-        Box::pin(std::future::ready(Carried::On(request, None)))
-    }
-
-    /// Trailers have come, of the response or of the request.
-    ///
-    /// # Errors
-    /// There was no answer, and the message must not end as if it were whole.
-    fn on_trailers(
-        &self,
-        exchange: &Exchange<'_>,
-        response: bool,
-        trailers: &HeaderMap,
-    ) -> Result<Vec<HeaderOperation>, String>;
-}
-
-/// What a filter is told about the call that a message belongs to.
-#[derive(Clone, Copy, Debug)]
-pub struct Exchange<'a> {
-    /// The value of `x-request-id`.
-    pub id: &'a str,
-    /// At the destination.
-    pub inbound: bool,
-    /// The caller's principal, or empty.
-    pub source: &'a str,
-    /// The called service's host, or empty.
-    pub service: &'a str,
-    /// Method of the request, as it came.
-    pub method: &'a str,
-    /// Scheme of the request.
-    pub scheme: &'a str,
-    /// Authority of the request, as it came.
-    pub authority: &'a str,
-    /// Path with query of the request, as it came.
-    pub path: &'a str,
-    /// Nothing follows the head of this message.
-    pub bodiless: bool,
-}
-
-/// One change to a message.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// Of a header.
-    Header(HeaderOperation),
-    /// Of a request's path with query.
-    Path(PathAndQuery),
-    /// Of a request's authority.
-    Authority(Authority),
-    /// Of a request's method.
-    Method(Method),
-    /// Of a response's status.
-    Status(StatusCode),
-}
-
-/// An answer that a filter gives itself.
-#[derive(Clone, Debug)]
-pub struct Reply {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its headers.
-    pub headers: HeaderMap,
-    /// Its body.
-    pub body: Bytes,
-    /// The policy that decided.
-    pub policy: Arc<str>,
-    /// The plugin that it asked.
-    pub plugin: Arc<str>,
-    /// Why, for logs.
-    pub reason: String,
-}
-
-/// What becomes of a message when its head is known.
-#[derive(Clone, Debug)]
-pub enum HeadVerdict {
-    /// It goes on.
-    Proceed(Vec<Change>),
-    /// This is sent instead.
-    Respond(Reply),
-    /// The decision needs the body, of at most so many bytes.
-    NeedBody(u64),
-    /// It stays here until [`Filter::head_resumed`] says what becomes of it.
-    Wait,
-}
-
-impl HeadVerdict {
-    /// One word, and why if somebody should ask.
-    pub(crate) fn word(&self) -> (&'static str, &str) {
-        match self {
-            Self::Proceed(_) => ("continue", ""),
-            Self::Respond(reply) => ("respond", &reply.reason),
-            Self::NeedBody(_) => ("need-body", ""),
-            Self::Wait => ("wait", ""),
-        }
-    }
-}
-
-/// What becomes of a part of a body.
-#[derive(Clone, Debug)]
-pub enum ChunkVerdict {
-    /// This goes on in its place; nothing, if the filter keeps it.
-    Proceed(Bytes),
-    /// This is sent instead of the message, if there still is time.
-    Respond(Reply),
-    /// It stays here until more comes, or until [`Filter::body_resumed`] says what becomes of it.
-    Wait,
-}
-
-/// What becomes of a message when its body is known.
-#[derive(Clone, Debug)]
-pub enum BodyVerdict {
-    /// It goes on, with another body if there is one.
-    Proceed(Vec<Change>, Option<Bytes>),
-    /// This is sent instead.
-    Respond(Reply),
-}
-
-impl BodyVerdict {
-    /// One word, and why if somebody should ask.
-    pub(crate) fn word(&self) -> (&'static str, &str) {
-        match self {
-            Self::Proceed(..) => ("continue", ""),
-            Self::Respond(reply) => ("respond", &reply.reason),
-        }
-    }
-}
-
 /// Which side of a call asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
@@ -355,7 +161,7 @@ pub struct Call<'a> {
     pub gateways: &'a [Arc<str>],
     /// The request's head: as the caller sent it on the source side, as the pod will see it on the other. Its URI is absolute.
     pub head: &'a Parts,
-    /// The value of `x-request-id`.
+    /// The value of `x-request-id`, or the id of a raw connection.
     pub request_id: &'a str,
     /// The address of the client outside, behind a gateway.
     pub peer: Option<SocketAddr>,
@@ -400,13 +206,13 @@ pub struct Denial {
     pub status: StatusCode,
     /// Headers of the answer.
     pub headers: HeaderMap,
-    /// Body of the answer; if empty, the reason is the body.
+    /// Body of the answer; if empty, it says the status in words.
     pub body: Bytes,
     /// The policy that decided.
     pub policy: Arc<str>,
     /// The plugin that it asked.
     pub plugin: Arc<str>,
-    /// Why, for logs and for the caller.
+    /// Why, for logs; the caller is not told.
     pub reason: String,
     /// What was decided, in order; the last one refused the call.
     pub decisions: Vec<Decision>,
@@ -421,7 +227,7 @@ pub struct Sides {
     pub inbound: bool,
 }
 
-/// A call that has ended.
+/// A call that has ended, or a raw connection at a moment of its life, in the form of a CONNECT.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     /// The calling pod; `None` behind a gateway.
@@ -442,13 +248,13 @@ pub struct Record<'a> {
     pub version: Version,
     /// The request's `user-agent`.
     pub user_agent: Option<&'a HeaderValue>,
-    /// The value of `x-request-id`.
+    /// The value of `x-request-id`, or the id of a raw connection.
     pub request_id: &'a str,
     /// The address of the client outside, behind a gateway.
     pub peer: Option<SocketAddr>,
     /// The client outside proved who it is with a certificate.
     pub proven: bool,
-    /// The server name of the client's TLS handshake, behind a gateway.
+    /// The server name of the client's TLS handshake.
     pub server_name: Option<&'a str>,
     /// When the request arrived.
     pub received: SystemTime,
@@ -486,4 +292,6 @@ pub struct Record<'a> {
     pub decisions: &'a [Decision],
     /// The heads, if the gate wanted them when the call began.
     pub heads: Option<Heads<'a>>,
+    /// Of a raw connection: the moment. None: a request.
+    pub connected: Option<Connected>,
 }

@@ -22,7 +22,6 @@ mod forwarded;
 mod gate;
 mod gateway;
 mod held;
-mod histogram;
 mod judge;
 mod listeners;
 mod mesh;
@@ -47,16 +46,15 @@ mod trace;
 mod tunnel;
 mod upgrade;
 mod upstream;
-mod uptime;
 mod ways;
 
 pub use access::{ACCESS_TARGET, log};
 pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{
-    Approval, BodyVerdict, Call, Carried, Change, Choice, Chosen, ChunkVerdict, Decision, Denial,
-    Direction, Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Passage, Record, Reply, Sides,
-    Verdict,
+    Approval, BodyVerdict, Call, Carried, Change, Choice, Chosen, ChunkVerdict, Connected,
+    Decision, Denial, Direction, Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Moment,
+    Passage, Record, Reply, Sides, Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;

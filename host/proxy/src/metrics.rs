@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use osier_process::histogram::Histogram;
 use osier_process::metrics::Metrics;
 use osier_snapshot::{ServiceRef, Workload};
 use parking_lot::Mutex;
@@ -20,7 +21,6 @@ use prometheus_client::metrics::MetricType;
 
 use crate::flags::Flag;
 use crate::gate::Sides;
-use crate::histogram::Histogram;
 
 /// The most series that are kept apart; later ones share one per status.
 const MOST_SERIES: usize = 20_000;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use osier_process::clock::Uptime;
 use osier_process::metrics::Metrics;
 use osier_snapshot::{Cluster, Detector, Ejections, Snapshot};
 use prometheus_client::collector::Collector;
@@ -14,8 +15,6 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
-
-use crate::uptime::Uptime;
 
 /// Reads the clusters that have an outlier policy.
 #[derive(Debug)]

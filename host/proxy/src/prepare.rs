@@ -13,7 +13,7 @@ use crate::flags::Flag;
 use crate::rewrite;
 
 /// Name of the header that follows a request through the mesh.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest request id that is taken over from a caller.
 const REQUEST_ID_LENGTH: usize = 128;
@@ -212,7 +212,7 @@ fn usable_id(value: &HeaderValue) -> bool {
 }
 
 /// A random UUID (version 4).
-fn new_id() -> HeaderValue {
+pub(crate) fn new_id() -> HeaderValue {
     let mut bytes = [0u8; 16];
     rand::rng().fill_bytes(&mut bytes);
     bytes[6] = bytes[6] & 0x0f | 0x40;

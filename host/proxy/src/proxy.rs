@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use osier_process::Tasks;
 use osier_process::body::Body;
+use osier_process::clock::Uptime;
 use osier_process::metrics::Metrics;
 use osier_snapshot::{Action, Cors, Finding, HeaderOperation, Route, RouteMatch, Snapshot};
 use tokio::sync::watch;
@@ -29,7 +30,6 @@ use crate::source::{Arrival, Source};
 use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
-use crate::uptime::Uptime;
 use crate::ways::Ways;
 use crate::{direct, outlier_metrics, prepare, rewrite, stream, upgrade};
 

@@ -5,7 +5,7 @@ use osier_snapshot::{ServiceRef, Workload};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use osier_process::carry::Count;
+use osier_process::carry::{Count, Passed};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -23,6 +23,8 @@ pub(crate) struct Connection {
     closed: Counter,
     received: Counter,
     sent: Counter,
+    /// Of this connection alone.
+    pub(crate) passed: Passed,
 }
 
 impl TcpMetrics {
@@ -113,6 +115,7 @@ impl TcpMetrics {
             closed: self.closed.get_or_create(&labels).clone(),
             received: self.received.get_or_create(&labels).clone(),
             sent: self.sent.get_or_create(&labels).clone(),
+            passed: Passed::default(),
         }
     }
 }
@@ -120,10 +123,12 @@ impl TcpMetrics {
 impl Count for Connection {
     fn received(&self, bytes: u64) {
         self.received.inc_by(bytes);
+        self.passed.received(bytes);
     }
 
     fn sent(&self, bytes: u64) {
         self.sent.inc_by(bytes);
+        self.passed.sent(bytes);
     }
 }
 

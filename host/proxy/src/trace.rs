@@ -369,6 +369,7 @@ impl Trace {
                 response: heads.response.as_ref(),
                 trailers: heads.trailers.as_ref(),
             }),
+            connected: None,
         }
     }
 

@@ -4,22 +4,21 @@
 //! takes requests, not connections: what is said to it must be HTTP, and each request passes the one door.
 
 mod arrival;
+mod life;
 mod line;
-mod question;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
+use http::{Method, Request, Uri};
 use osier_process::CancellationToken;
 use osier_process::serve::Stream;
 use osier_snapshot::{Cluster, Endpoint, ListenerKey, Origin, Snapshot, StreamRoute};
 use rand::Rng;
 use tokio::sync::oneshot;
 
-use crate::access::{self, Tunnelled};
 use crate::affinity;
 use crate::balance::{self, Wish};
 use crate::failure::Failure;
@@ -27,14 +26,13 @@ use crate::flags::Flag;
 use crate::forwarded;
 use crate::gate::Direction;
 use crate::judge::{self, Ended};
+use crate::prepare::new_id;
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
-use crate::tcp_metrics::Connection;
 pub(crate) use arrival::{arrived, taken};
+use life::Life;
 pub(crate) use line::Line;
-use osier_process::carry::{Bounds, Count, End, carry};
-pub(crate) use question::connecting;
-use question::{Question, ask};
+use osier_process::carry::{Bounds, End};
 
 /// Time without a byte, as Istio's proxies have it.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -70,6 +68,7 @@ pub struct Unreached {
 }
 
 /// Why a connection goes nowhere.
+#[derive(Clone)]
 pub(crate) struct Refused {
     pub(crate) flag: Flag,
     pub(crate) reason: String,
@@ -88,78 +87,95 @@ impl Refused {
     }
 }
 
-/// Carries one connection to its end, and reports it.
-pub(crate) async fn serve(proxy: &Arc<Proxy>, mut incoming: Incoming) {
-    let began = std::time::Instant::now();
-    let (source, server_name) = (incoming.source.clone(), incoming.server_name.clone());
-    let mut log = Tunnelled {
-        server_name: server_name.as_deref().unwrap_or_default(),
-        ..Tunnelled::new(&source)
-    };
-    let mut told = incoming.told.take();
-    let outcome = forward(proxy, incoming, (&mut log, &mut told)).await;
-    if let Err(refused) = outcome {
-        // Whoever asked may be gone.
-        let _heard = told.map(|told| told.send(Err(refused.unreached())));
-        log.flags = refused.flag.letters();
-        log.reason = refused.reason;
-    }
-    log.duration = began.elapsed();
-    access::tunnelled(&log);
+/// A connection to an authority, in the form of a CONNECT: `tcp` is its scheme.
+pub(crate) fn connecting(authority: &str) -> Option<Parts> {
+    let uri = Uri::builder().scheme("tcp").authority(authority);
+    let uri = uri.path_and_query("/").build().ok()?;
+    let request = Request::builder().method(Method::CONNECT).uri(uri);
+    Some(request.body(()).ok()?.into_parts().0)
 }
 
-async fn forward(
+/// Carries one connection to its end, and reports it.
+pub(crate) async fn serve(proxy: &Arc<Proxy>, incoming: Incoming) {
+    let from = (incoming.source, new_id());
+    let mut life = Life::begin(proxy, from, incoming.to, incoming.datagrams);
+    life.server_name = incoming.server_name;
+    let mut told = incoming.told;
+    match opened(proxy, &mut life, &mut told).await {
+        Ok(open) => {
+            let bounds = Bounds {
+                idle: IDLE,
+                stopping: incoming.stopping,
+            };
+            carried(proxy, (life, open), incoming.stream, &bounds).await;
+        }
+        Err(refused) => {
+            // Whoever asked may be gone.
+            let _heard = told.map(|told| told.send(Err(refused.unreached())));
+            life.end(Err(refused));
+        }
+    }
+}
+
+/// A connection that stands.
+struct Open {
+    cluster: Arc<Cluster>,
+    endpoint: Arc<Endpoint>,
+    line: Line,
+    /// Counts in the load of its cluster until it ends.
+    _entered: Entered,
+}
+
+/// Finds the way, and asks whether it may be taken.
+async fn opened(
     proxy: &Arc<Proxy>,
-    incoming: Incoming,
-    (log, told): (&mut Tunnelled<'_>, &mut Option<Told>),
-) -> Result<(), Refused> {
-    let (route, cluster, only) = plan(proxy, &incoming)?;
-    log.route = route;
-    log.cluster = Arc::clone(&cluster.name);
-    let host = incoming.server_name.as_deref();
-    let own = || connecting(host.unwrap_or(&cluster.service.host));
-    let head = incoming.to.clone().or_else(own);
-    let head = head.ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
-    let question = Question {
-        direction: Direction::Outbound,
-        source: &incoming.source,
-        service: &cluster.service,
-        endpoint: None,
-        head: &head,
-        server_name: host,
-        datagrams: incoming.datagrams,
-    };
-    ask(proxy, &question)?;
-    let _open = Entered::enter(&cluster)?;
+    life: &mut Life,
+    told: &mut Option<Told>,
+) -> Result<Open, Refused> {
+    let (route, cluster, only) = plan(proxy, life)?;
+    life.route = route;
+    life.cluster = Some(Arc::clone(&cluster));
+    if life.head.is_none() {
+        let host = life.server_name.as_deref();
+        life.head = connecting(host.unwrap_or(&cluster.service.host));
+    }
+    life.ask(Direction::Outbound)?;
+    let entered = Entered::enter(&cluster)?;
     let (endpoint, line) = match only {
-        None => connect(proxy, &cluster, &question).await?,
-        Some(only) => reach(proxy, &cluster, only, &question).await?,
+        None => connect(proxy, &cluster, life).await?,
+        Some(only) => reach(proxy, &cluster, only, life).await?,
     };
     let _heard = told.take().map(|told| told.send(Ok(())));
-    let _load = endpoint.enter();
-    let source = incoming.source.name();
-    let metrics = proxy
-        .tcp
-        .open(&source, &cluster.service, &endpoint.workload);
-    let counted = Counted::new(metrics);
-    let bounds = Bounds {
-        idle: IDLE,
-        stopping: incoming.stopping,
-    };
-    let end = match line {
-        Line::Bytes(upstream) => carry((incoming.stream, upstream), &counted, &bounds).await,
+    Ok(Open {
+        cluster,
+        endpoint,
+        line,
+        _entered: entered,
+    })
+}
+
+async fn carried(
+    proxy: &Arc<Proxy>,
+    (life, open): (Life, Open),
+    stream: Box<dyn Stream>,
+    bounds: &Bounds,
+) {
+    let _load = open.endpoint.enter();
+    let (source, workload) = (life.source.name(), &open.endpoint.workload);
+    let counted = proxy.tcp.open(&source, &open.cluster.service, workload);
+    match open.line {
+        Line::Bytes(upstream) => life.carried((stream, upstream), counted, bounds).await,
         Line::Requests => {
             let arrival = Arrival {
-                caller: incoming.source.clone(),
-                cluster: Arc::clone(&cluster),
-                endpoint: Arc::clone(&endpoint),
+                caller: life.source.clone(),
+                cluster: Arc::clone(&open.cluster),
+                endpoint: Arc::clone(&open.endpoint),
             };
-            forwarded::requests(proxy, Arc::new(arrival), incoming.stream).await;
-            End::Done
+            forwarded::requests(proxy, Arc::new(arrival), stream).await;
+            drop(counted);
+            life.end(Ok(()));
         }
-    };
-    counted.told(log);
-    ended(end)
+    }
 }
 
 fn ended(end: End) -> Result<(), Refused> {
@@ -176,27 +192,27 @@ fn ended(end: End) -> Result<(), Refused> {
 /// The connection's route, the cluster that one of its destinations stands for, and the only endpoint there that is meant, if one is.
 type Planned = (Arc<str>, Arc<Cluster>, Option<Arc<Endpoint>>);
 
-fn plan(proxy: &Proxy, incoming: &Incoming) -> Result<Planned, Refused> {
+fn plan(proxy: &Proxy, life: &Life) -> Result<Planned, Refused> {
     let snapshot = proxy.snapshot();
-    if let (Source::Pod(workload), Some(to)) = (&incoming.source, &incoming.to) {
-        if let Some((cluster, only)) = snapshot.by_address(workload, to, incoming.datagrams) {
+    if let (Source::Pod(workload), Some(to)) = (&life.source, &life.head) {
+        if let Some((cluster, only)) = snapshot.by_address(workload, to, life.datagrams) {
             return Ok(("pod".into(), cluster, Some(only)));
         }
-        if incoming.datagrams {
+        if life.datagrams {
             let cluster = snapshot.datagrams(workload, to).cloned();
             let miss = || snapshot.miss(&Origin::Workload(workload), to).to_string();
             let cluster = cluster.ok_or_else(|| Refused::new(Flag::NoRoute, miss()))?;
             return Ok(("datagrams".into(), cluster, None));
         }
     }
-    let (route, cluster) = routed(&snapshot, incoming)?;
+    let (route, cluster) = routed(&snapshot, life)?;
     Ok((route, cluster, None))
 }
 
-fn routed(snapshot: &Snapshot, incoming: &Incoming) -> Result<(Arc<str>, Arc<Cluster>), Refused> {
-    let server_name = incoming.server_name.as_deref();
-    let origin = incoming.source.origin();
-    let (route, port) = match (&origin, &incoming.to) {
+fn routed(snapshot: &Snapshot, life: &Life) -> Result<(Arc<str>, Arc<Cluster>), Refused> {
+    let server_name = life.server_name.as_deref();
+    let origin = life.source.origin();
+    let (route, port) = match (&origin, &life.head) {
         (Origin::Workload(workload), Some(to)) => {
             let route = snapshot.stream(workload, to, server_name);
             let missed = || Refused::new(Flag::NoRoute, snapshot.miss(&origin, to).to_string());
@@ -204,7 +220,7 @@ fn routed(snapshot: &Snapshot, incoming: &Incoming) -> Result<(Arc<str>, Arc<Clu
             (route.ok_or_else(missed)?, port)
         }
         _ => {
-            let server = incoming.source.server(snapshot);
+            let server = life.source.server(snapshot);
             let route = server
                 .as_ref()
                 .and_then(|server| server.stream(server_name));
@@ -237,9 +253,9 @@ async fn reach(
     proxy: &Proxy,
     cluster: &Arc<Cluster>,
     endpoint: Arc<Endpoint>,
-    question: &Question<'_>,
+    life: &mut Life,
 ) -> Result<(Arc<Endpoint>, Line), Refused> {
-    let opened = line::open(proxy, (cluster.as_ref(), &endpoint), question).await?;
+    let opened = line::open(proxy, (cluster.as_ref(), &endpoint), life).await?;
     let failed = |failure: Failure| Refused::new(Flag::Unreachable, failure.to_string());
     opened.map(|line| (endpoint, line)).map_err(failed)
 }
@@ -248,11 +264,11 @@ async fn reach(
 async fn connect(
     proxy: &Proxy,
     cluster: &Arc<Cluster>,
-    question: &Question<'_>,
+    life: &mut Life,
 ) -> Result<(Arc<Endpoint>, Line), Refused> {
     let mut tried = Vec::new();
     let here = Arc::clone(proxy.snapshot().locality());
-    let source = question.source;
+    let source = life.source.clone();
     let address = source.address().map(|address| address.ip());
     let address = address.or_else(|| Some(source.workload()?.address));
     let caller = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -273,7 +289,7 @@ async fn connect(
         let Some((place, endpoint)) = found else {
             break;
         };
-        let connected = line::open(proxy, (cluster.as_ref(), endpoint), question).await?;
+        let connected = line::open(proxy, (cluster.as_ref(), endpoint), life).await?;
         let ended = connected
             .as_ref()
             .map_or_else(Ended::Failed, |_| Ended::Connected);
@@ -288,13 +304,13 @@ async fn connect(
 }
 
 /// A connection that counts in its cluster's load.
-struct Entered<'a>(&'a Cluster);
+struct Entered(Arc<Cluster>);
 
-impl<'a> Entered<'a> {
-    fn enter(cluster: &'a Cluster) -> Result<Self, Refused> {
+impl Entered {
+    fn enter(cluster: &Arc<Cluster>) -> Result<Self, Refused> {
         let most = cluster.upstream.pool.max_connections;
         match cluster.load.connections.enter(most) {
-            true => Ok(Self(cluster)),
+            true => Ok(Self(Arc::clone(cluster))),
             false => {
                 let reason = "too many connections are open already (maxConnections)";
                 Err(Refused::new(Flag::Overflow, reason))
@@ -303,42 +319,8 @@ impl<'a> Entered<'a> {
     }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for Entered {
     fn drop(&mut self) {
         self.0.load.connections.leave();
-    }
-}
-
-/// Bytes for the metrics, and for the connection's own line in the log.
-struct Counted {
-    metrics: Connection,
-    received: AtomicU64,
-    sent: AtomicU64,
-}
-
-impl Counted {
-    fn new(metrics: Connection) -> Self {
-        Self {
-            metrics,
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-        }
-    }
-
-    fn told(self, log: &mut Tunnelled<'_>) {
-        log.received = self.received.into_inner();
-        log.sent = self.sent.into_inner();
-    }
-}
-
-impl Count for Counted {
-    fn received(&self, bytes: u64) {
-        self.metrics.received(bytes);
-        self.received.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn sent(&self, bytes: u64) {
-        self.metrics.sent(bytes);
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -6,7 +6,7 @@
 //! that is spoken to over HTTP/2.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -28,7 +28,7 @@ use crate::flags::Flag;
 use crate::source::Source;
 use crate::trace::Trace;
 use crate::ways::Ways;
-use osier_process::carry::{Bounds, Count, End, carry};
+use osier_process::carry::{Bounds, End, Passed, carry};
 
 /// Time without a byte in either direction, as Istio's proxies have it for raw connections.
 const IDLE: Duration = Duration::from_secs(3_600);
@@ -242,36 +242,19 @@ fn agree(client: &Client, response: &mut Response<Body>) {
 }
 
 async fn joined((client, upstream): (Upgraded, Upgraded), mut trace: Box<Trace>, bounds: Bounds) {
-    let counted = Counted::default();
+    let passed = Passed::default();
     let streams = (TokioIo::new(client), TokioIo::new(upstream));
-    let end = carry(streams, &counted, &bounds).await;
-    trace.response_bytes = counted.sent.into_inner();
+    let end = carry(streams, &passed, &bounds).await;
+    let [received, sent] = passed.all();
+    trace.response_bytes = sent;
     let meter = trace.request_meter.get_or_insert_default();
-    meter
-        .bytes
-        .store(counted.received.into_inner(), Ordering::Relaxed);
+    meter.bytes.store(received, Ordering::Relaxed);
     trace.complete = true;
     trace.flag = match end {
         End::Done => Flag::None,
         End::Broken(_) => Flag::Reset,
         End::Cut => Flag::Timeout,
     };
-}
-
-#[derive(Default)]
-struct Counted {
-    received: AtomicU64,
-    sent: AtomicU64,
-}
-
-impl Count for Counted {
-    fn received(&self, bytes: u64) {
-        self.received.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn sent(&self, bytes: u64) {
-        self.sent.fetch_add(bytes, Ordering::Relaxed);
-    }
 }
 
 #[cfg(test)]

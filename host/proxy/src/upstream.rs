@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use osier_process::Tasks;
@@ -101,6 +101,8 @@ pub(crate) struct Raw<'a> {
     pub(crate) client: Option<SocketAddr>,
     /// Its bytes are datagrams.
     pub(crate) datagrams: bool,
+    /// The connection's id.
+    pub(crate) id: Option<&'a HeaderValue>,
 }
 
 /// A request that waits for a connection.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use osier_process::Tasks;
 use osier_process::body::Body;
+use osier_process::clock::Uptime;
 use osier_snapshot::{Cluster, Endpoint, Place};
 use tokio::net::TcpStream;
 
@@ -16,7 +17,6 @@ use crate::pods::{Pods, Takes, Wants};
 use crate::source::Source;
 use crate::tunnel::Line;
 use crate::upstream::{Client, Raw, Upstreams};
-use crate::uptime::Uptime;
 
 /// How endpoints are reached.
 #[derive(Clone)]
@@ -104,9 +104,8 @@ impl Ways {
         (source, asked): (&Source, &Raw<'_>),
     ) -> Result<Line, Failure> {
         if let Some(mesh) = self.elsewhere(endpoint) {
-            let tunnel = mesh
-                .tunnel(source, (cluster, endpoint), asked.datagrams)
-                .await?;
+            let how = (asked.datagrams, asked.id);
+            let tunnel = mesh.tunnel(source, (cluster, endpoint), how).await?;
             return Ok(Line::Bytes(tunnel));
         }
         match &endpoint.place {

@@ -175,6 +175,7 @@ impl Recorded {
             namespace: self.text(namespace),
             principal: self.text(principal),
             owner: self.text(owner),
+            controller: None,
             workload: self.text(workload),
             ip: self.address(ip),
             labels: self.texts(labels).unwrap_or_default(),

@@ -1,5 +1,6 @@
 //! A workload: the identity of one running pod, as source and as destination of calls.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr};
@@ -17,6 +18,10 @@ pub struct Workload {
     pub name: Arc<str>,
     /// What owns the pod (its replication controller), or the pod's own name.
     pub workload: Arc<str>,
+    /// The kind of that owner, as paths of the API name it: `apps/v1/deployments`; `v1/pods` for a pod that nothing owns, empty for what is no pod.
+    pub controller: Cow<'static, str>,
+    /// The pod's containers.
+    pub containers: Box<[Container]>,
     /// The pod's service account, `default` if it names none.
     pub service_account: Arc<str>,
     /// `spiffe://<trust domain>/ns/<namespace>/sa/<service account>`.
@@ -40,19 +45,40 @@ pub struct Workload {
     pub fingerprint: u64,
 }
 
+/// One container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its name in the pod.
+    pub name: Arc<str>,
+    /// Its image, as the pod names it.
+    pub image: Arc<str>,
+    ports: Box<[u16]>,
+}
+
 impl Workload {
+    /// The container that serves a port: the one that names it, or the only one there is.
+    pub fn container(&self, port: u16) -> Option<&Container> {
+        let named = self.containers.iter().find(|one| one.ports.contains(&port));
+        match &*self.containers {
+            [only] => Some(only),
+            _ => named,
+        }
+    }
+
     /// Reads a pod.
     pub fn from_pod(pod: &Object, trust_domain: &str) -> Self {
         let text = |path: &[&str]| pod.get(path).and_then(|v| v.as_str()).unwrap_or_default();
         let account = Some(text(&["spec", "serviceAccountName"])).filter(|name| !name.is_empty());
         let account = account.unwrap_or("default");
         let namespace = pod.namespace();
-        let labels = labels(pod);
+        let (labels, owner) = (labels(pod), owner(pod));
         let address = text(&["status", "podIP"]).parse();
         let mut this = Self {
             namespace: namespace.into(),
             name: pod.name().into(),
-            workload: owner(pod).unwrap_or(pod.name()).into(),
+            workload: owner.as_ref().map_or(pod.name(), |(name, _)| name).into(),
+            controller: owner.map_or(Cow::Borrowed("v1/pods"), |(_, kind)| kind),
+            containers: containers(pod),
             service_account: account.into(),
             principal: format!("spiffe://{trust_domain}/ns/{namespace}/sa/{account}").into(),
             app: either(&labels, "app", "app.kubernetes.io/name"),
@@ -75,6 +101,8 @@ impl Workload {
             namespace: namespace.into(),
             name: name.into(),
             workload: name.into(),
+            controller: Cow::Borrowed(""),
+            containers: Box::default(),
             service_account: Arc::clone(&none),
             principal: Arc::clone(&none),
             app: either(&labels, "app", "app.kubernetes.io/name"),
@@ -140,8 +168,26 @@ fn either(labels: &BTreeMap<String, String>, first: &str, second: &str) -> Arc<s
     value.map_or("", String::as_str).into()
 }
 
-/// The controller's name; a Deployment's where a ReplicaSet of it owns the pod (Istio names workloads so).
-fn owner(pod: &Object) -> Option<&str> {
+fn containers(pod: &Object) -> Box<[Container]> {
+    let all = pod
+        .get(&["spec", "containers"])
+        .and_then(|all| all.as_array());
+    let all = all.into_iter().flatten();
+    all.map(|container| {
+        let ports = container["ports"].as_array().into_iter().flatten();
+        Container {
+            name: container["name"].as_str().unwrap_or_default().into(),
+            image: container["image"].as_str().unwrap_or_default().into(),
+            ports: ports
+                .filter_map(|port| u16::try_from(port["containerPort"].as_u64()?).ok())
+                .collect(),
+        }
+    })
+    .collect()
+}
+
+/// The controller's name and kind; a Deployment's where a ReplicaSet of it owns the pod (Istio names workloads so).
+fn owner(pod: &Object) -> Option<(&str, Cow<'static, str>)> {
     let owners = pod.get(&["metadata", "ownerReferences"])?.as_array()?;
     let controller = owners
         .iter()
@@ -151,5 +197,20 @@ fn owner(pod: &Object) -> Option<&str> {
     let deployment = name
         .strip_suffix(hash)
         .and_then(|rest| rest.strip_suffix('-'));
-    Some(deployment.filter(|_| !hash.is_empty()).unwrap_or(name))
+    if let Some(deployment) = deployment.filter(|_| !hash.is_empty()) {
+        return Some((deployment, Cow::Borrowed("apps/v1/deployments")));
+    }
+    let word = |field: &str| controller.get(field).and_then(|word| word.as_str());
+    Some((name, kind(word("apiVersion")?, word("kind")?)))
+}
+
+/// The path of a kind; those that own most pods take no memory.
+fn kind(version: &str, kind: &str) -> Cow<'static, str> {
+    match (version, kind) {
+        ("apps/v1", "ReplicaSet") => Cow::Borrowed("apps/v1/replicasets"),
+        ("apps/v1", "StatefulSet") => Cow::Borrowed("apps/v1/statefulsets"),
+        ("apps/v1", "DaemonSet") => Cow::Borrowed("apps/v1/daemonsets"),
+        ("batch/v1", "Job") => Cow::Borrowed("batch/v1/jobs"),
+        _ => format!("{version}/{}s", kind.to_lowercase()).into(),
+    }
 }

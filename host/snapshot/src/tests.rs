@@ -15,6 +15,7 @@ mod scopes;
 mod services;
 mod sharing;
 mod size;
+mod workloads;
 
 use std::sync::Arc;
 

@@ -30,11 +30,7 @@ const DEFAULTS: &[(&str, &str, &str)] = &[
         "api-operation",
         "api.operation.orValue(request.method + ' ' + request.url_path)",
     ),
-    (
-        "apikey",
-        "api-key",
-        "request.api_key.orValue(request.headers['x-api-key'].orValue(''))",
-    ),
+    ("apikey", "api-key", "request.api_key.orValue('')"),
     ("apikey", "timestamp", "request.time"),
     (
         "authentication",

@@ -6,11 +6,18 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use osier_policy::{
-    Attributes, Authentication, Checked, Connection, Context, Destination, Generated, Output, Peer,
-    Request, Response, Scope, Texts,
+    Api, Attributes, Authentication, Checked, Connection, Context, Destination, Generated, Output,
+    Peer, Request, Response, Scope, Texts,
 };
-use osier_proxy::{Call, Decision, Direction, Record};
+use osier_proxy::{Call, Connected, Decision, Direction, Moment, Record};
 use osier_snapshot::{ServiceRef, Workload};
+
+/// A raw connection that wants to pass.
+const OPENING: Connected = Connected {
+    event: Moment::Open,
+    received: None,
+    sent: None,
+};
 
 /// A call from one of its two sides.
 pub(super) struct Facts<'a> {
@@ -31,6 +38,8 @@ pub(super) struct Facts<'a> {
     received: SystemTime,
     version: Version,
     decided: &'a [Decision],
+    /// A raw connection, and what happens to it.
+    connected: Option<Connected>,
 }
 
 impl<'a> Facts<'a> {
@@ -54,6 +63,8 @@ impl<'a> Facts<'a> {
             received: call.received,
             version: call.head.version,
             decided: call.before,
+            // No request of this method gets so far: it stands for a raw connection.
+            connected: (call.head.method == Method::CONNECT).then_some(OPENING),
         }
     }
 
@@ -81,6 +92,7 @@ impl<'a> Facts<'a> {
             received: record.received,
             version: record.version,
             decided: record.decisions,
+            connected: record.connected,
         }
     }
 
@@ -119,6 +131,8 @@ impl<'a> Facts<'a> {
             },
             peer,
         );
+        let container = self.destination.zip(self.port);
+        let container = container.and_then(|(pod, port)| pod.container(port));
         let inbound = self.direction == Direction::Inbound;
         let reporter = if inbound {
             self.destination
@@ -133,19 +147,16 @@ impl<'a> Facts<'a> {
                 service_name: self.service.map(|service| &*service.name),
                 service_namespace: self.service.map(|service| &*service.namespace),
                 service_host: self.service.map(|service| &*service.host),
-                ..Destination::default()
+                container_name: container.map(|one| &*one.name),
+                container_image: container.map(|one| &*one.image),
             },
             origin_ip: peer_ip.or(source.ip),
             request: self.request(),
-            connection: Connection {
-                // The host is both ends' sidecar: it knows who calls.
-                mtls: self.source.is_some() || self.proven,
-                requested_server_name: self.server_name,
-                ..Connection::default()
-            },
+            connection: self.connection(),
+            api: self.api(),
             context: Context {
-                protocol: protocol(self.method, self.headers),
-                http_version: http_version(self.version),
+                protocol: self.protocol(),
+                http_version: http_version(self.version).filter(|_| self.connected.is_none()),
                 reporter_kind: if inbound { "inbound" } else { "outbound" },
                 reporter: reporter.map(|workload| [&*workload.name, &*workload.namespace]),
                 time: Some(self.received),
@@ -180,6 +191,48 @@ impl<'a> Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
+    fn connection(&self) -> Connection<'a> {
+        let raw = self.connected;
+        Connection {
+            // The host is both ends' sidecar: it knows who calls.
+            mtls: self.source.is_some() || self.proven,
+            requested_server_name: self.server_name,
+            id: raw.map(|_| self.request_id),
+            event: raw.map(|raw| raw.event.word()),
+            received: raw.and_then(|raw| raw.received),
+            sent: raw.and_then(|raw| raw.sent),
+            duration: None,
+        }
+    }
+
+    fn protocol(&self) -> &'static str {
+        let kind = self.headers.get("content-type");
+        let kind = kind.map_or(&[][..], http::HeaderValue::as_bytes);
+        match self.connected {
+            Some(_) => "tcp",
+            None if kind.starts_with(b"application/grpc") => "grpc",
+            None => "http",
+        }
+    }
+
+    /// Of gRPC the path names the API; of other calls nothing but the protocol is known.
+    fn api(&self) -> Api<'a> {
+        let protocol = match (self.protocol(), self.uri.scheme_str()) {
+            ("tcp", _) => return Api::default(),
+            ("http", Some("https")) => "https",
+            (protocol, _) => protocol,
+        };
+        let uri: &'a Uri = self.uri;
+        let named = uri.path().strip_prefix('/').filter(|_| protocol == "grpc");
+        let (service, operation) = named.and_then(|name| name.rsplit_once('/')).unzip();
+        Api {
+            service,
+            operation,
+            protocol: Some(protocol),
+            version: None,
+        }
+    }
+
     /// Who was found to be behind the call, by what was asked about it before.
     fn authentication(&self) -> Authentication<'a> {
         let decided: &'a [Decision] = self.decided;
@@ -226,7 +279,11 @@ impl<'a> Ended<'a> {
         let record = self.record;
         let mut attributes = facts.attributes();
         let heads = record.heads;
-        attributes.request.size = Some(record.request_bytes);
+        if record.connected.is_some() {
+            attributes.connection.duration = Some(record.duration);
+        } else {
+            attributes.request.size = Some(record.request_bytes);
+        }
         attributes.request.total_size = heads.map(|heads| {
             let line = record.method.as_str().len() + record.uri.path().len();
             record.request_bytes + line as u64 + weight(heads.request)
@@ -273,7 +330,13 @@ fn checked<'a>(record: &Record<'a>) -> Checked<'a> {
             continue;
         }
         let refused = matches!(decision.outcome, "deny" | "fail");
-        checked.error_code = Some(if refused { code(record.status) } else { 0 });
+        checked.error_code = Some(match (refused, decision.outcome, record.connected) {
+            (false, ..) => 0,
+            // A raw connection is answered by no status.
+            (true, "fail", Some(_)) => 13,
+            (true, _, Some(_)) => 7,
+            (true, _, None) => grpc_status(record).unwrap_or_else(|| code(record.status)),
+        });
         checked.error_message = Some(decision.reason.as_str()).filter(|_| refused);
         let hit = if *decision.template == *"quota" {
             &mut checked.quota_cache_hit
@@ -283,6 +346,12 @@ fn checked<'a>(record: &Record<'a>) -> Checked<'a> {
         *hit = Some(hit.unwrap_or(true) && decision.cached);
     }
     checked
+}
+
+/// What a gRPC caller was answered, whatever the status of HTTP.
+fn grpc_status(record: &Record<'_>) -> Option<i64> {
+    let head = record.heads?.response?;
+    text(head, "grpc-status")?.parse().ok()
 }
 
 /// The gRPC code of a refusal (<https://grpc.github.io/grpc/core/md_doc_statuscodes.html>), which Mixer's checks answered with.
@@ -322,26 +391,14 @@ fn http_version(version: Version) -> Option<&'static str> {
     }
 }
 
-fn protocol(method: &Method, headers: &HeaderMap) -> &'static str {
-    // No request of this method gets so far: it stands for a raw connection.
-    if method == Method::CONNECT {
-        return "tcp";
-    }
-    let kind = headers.get("content-type").map(http::HeaderValue::as_bytes);
-    if kind.is_some_and(|kind| kind.starts_with(b"application/grpc")) {
-        "grpc"
-    } else {
-        "http"
-    }
-}
-
 fn peer(workload: &Workload) -> Peer<'_> {
     let principal = &*workload.principal;
     Peer {
         name: Some(&workload.name),
         namespace: Some(&workload.namespace),
         principal: Some(principal.strip_prefix("spiffe://").unwrap_or(principal)),
-        owner: Some(&workload.workload),
+        owner: None,
+        controller: Some(&*workload.controller).filter(|kind| !kind.is_empty()),
         workload: Some(&workload.workload),
         ip: Some(workload.address).filter(|ip: &IpAddr| !ip.is_unspecified()),
         labels: Texts::Tree(&workload.labels),

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response};
 use osier_process::Boxed;
 use osier_process::body::Body;
-use osier_proxy::{BodyVerdict, Carried, Exchange, HeadVerdict, Reply};
-use osier_snapshot::HeaderOperation;
+use osier_proxy::{Carried, Reply};
 
 use super::filters::reply;
 
@@ -18,42 +17,8 @@ impl osier_proxy::Filter for Carrying {
         self.0.label()
     }
 
-    fn on_request(&self, _: &Exchange<'_>, _: &HeaderMap) -> HeadVerdict {
-        HeadVerdict::Proceed(Vec::new())
-    }
-
-    fn on_request_body(&self, _: &Exchange<'_>, _: &HeaderMap, _: &[u8]) -> BodyVerdict {
-        BodyVerdict::Proceed(Vec::new(), None)
-    }
-
     fn sees_responses(&self) -> bool {
         true
-    }
-
-    fn on_response(&self, _: &Exchange<'_>, _: StatusCode, _: &HeaderMap) -> HeadVerdict {
-        HeadVerdict::Proceed(Vec::new())
-    }
-
-    fn on_response_body(
-        &self,
-        _: &Exchange<'_>,
-        _: (StatusCode, &HeaderMap),
-        _: &[u8],
-    ) -> BodyVerdict {
-        BodyVerdict::Proceed(Vec::new(), None)
-    }
-
-    fn sees_trailers(&self) -> bool {
-        false
-    }
-
-    fn on_trailers(
-        &self,
-        _: &Exchange<'_>,
-        _: bool,
-        _: &HeaderMap,
-    ) -> Result<Vec<HeaderOperation>, String> {
-        Ok(Vec::new())
     }
 
     fn carries(&self) -> bool {

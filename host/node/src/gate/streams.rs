@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use osier_engine::proxy_wasm::{Headers, Side};
 use osier_process::Boxed;
-use osier_proxy::{BodyVerdict, ChunkVerdict, Exchange, HeadVerdict};
+use osier_proxy::{ChunkVerdict, Exchange, HeadVerdict};
 use osier_snapshot::HeaderOperation;
 
 use super::filters::{head, reply};
@@ -35,11 +35,6 @@ impl osier_proxy::Filter for Streamed {
         head(self.0.on_head(Side::Request, seen, exchange.bodiless))
     }
 
-    /// Never asked: a stream sees bodies as they pass.
-    fn on_request_body(&self, _: &Exchange<'_>, _: &HeaderMap, _: &[u8]) -> BodyVerdict {
-        BodyVerdict::Proceed(Vec::new(), None)
-    }
-
     fn sees_responses(&self) -> bool {
         true
     }
@@ -58,16 +53,6 @@ impl osier_proxy::Filter for Streamed {
             map: headers.clone(),
         };
         head(self.0.on_head(Side::Response, seen, exchange.bodiless))
-    }
-
-    /// Never asked, likewise.
-    fn on_response_body(
-        &self,
-        _: &Exchange<'_>,
-        _: (StatusCode, &HeaderMap),
-        _: &[u8],
-    ) -> BodyVerdict {
-        BodyVerdict::Proceed(Vec::new(), None)
     }
 
     fn sees_body(&self, response: bool) -> bool {

@@ -59,6 +59,7 @@ pub(crate) fn remember(policies: &Policies, request: &Judged<'_>) {
         },
         decisions: &decisions,
         heads: None,
+        connected: None,
     });
 }
 

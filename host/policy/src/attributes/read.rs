@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Attributes, Destination, Extra, Peer};
+use super::{Attributes, Destination, Extra, Peer, Request};
 use crate::value::{Texts, Value};
 
 /// The place of one attribute; resolved once from its name.
@@ -171,18 +171,13 @@ impl<'a> Attributes<'a> {
             }
             RequestSlot::Host => Value::Text(request.host),
             RequestSlot::Headers => Value::Map(request.headers),
-            RequestSlot::QueryParams => Value::Map(
-                request
-                    .path
-                    .split_once('?')
-                    .map_or(Texts::Empty, |(_, query)| Texts::Query(query)),
-            ),
+            RequestSlot::QueryParams => Value::Map(request.query()),
             RequestSlot::Id => Value::Text(request.id),
             RequestSlot::Scheme => Value::Text(request.scheme),
             RequestSlot::Referer => request.headers.get("referer"),
             RequestSlot::Useragent => request.headers.get("user-agent"),
             RequestSlot::Reason => text(request.reason),
-            RequestSlot::ApiKey => text(request.api_key),
+            RequestSlot::ApiKey => request.api_key(),
             RequestSlot::Size => count(request.size),
             RequestSlot::TotalSize => count(request.total_size),
             RequestSlot::Time => time(Some(request.time.unwrap_or_else(SystemTime::now))),
@@ -255,10 +250,48 @@ fn peer<'a>(peer: &Peer<'a>, slot: PeerSlot) -> Value<'a> {
         PeerSlot::WorkloadName => text(peer.workload),
         PeerSlot::Labels => Value::Map(peer.labels),
         PeerSlot::Ip => peer.ip.map_or(Value::Absent, Value::Ip),
-        PeerSlot::Owner => text(peer.owner),
+        PeerSlot::Owner => owner(peer),
         PeerSlot::Uid => composed("kubernetes://", [peer.name, peer.namespace], "."),
         PeerSlot::WorkloadUid => {
             composed("istio://", [peer.namespace, peer.workload], "/workloads/")
+        }
+    }
+}
+
+/// What controls a pod, as Mixer wrote it.
+fn owner<'a>(peer: &Peer<'a>) -> Value<'a> {
+    let parts = (peer.owner, peer.controller, peer.namespace, peer.workload);
+    let (None, Some(kind), Some(namespace), Some(name)) = parts else {
+        return text(peer.owner);
+    };
+    let Some((version, kind)) = kind.rsplit_once('/') else {
+        return Value::Absent;
+    };
+    let owner = format!("kubernetes://apis/{version}/namespaces/{namespace}/{kind}/{name}");
+    Value::Owned(owner.into())
+}
+
+impl<'a> Request<'a> {
+    fn query(&self) -> Texts<'a> {
+        let query = self.path.split_once('?');
+        query.map_or(Texts::Empty, |(_, query)| Texts::Query(query))
+    }
+
+    /// Stated, or where Mixer's clients looked for it.
+    fn api_key(&self) -> Value<'a> {
+        let query = self.query();
+        let mut places = [
+            (query, "key"),
+            (query, "api_key"),
+            (self.headers, "x-api-key"),
+        ]
+        .into_iter()
+        .map(|(texts, name)| texts.get(name));
+        match self.api_key {
+            Some(key) => Value::Text(key),
+            None => places
+                .find(|found| !found.is_absent())
+                .unwrap_or(Value::Absent),
         }
     }
 }
@@ -294,5 +327,59 @@ fn extra<'a>(value: Option<&Extra<'a>>) -> Value<'a> {
         Some(Extra::Time(value)) => time(Some(*value)),
         Some(Extra::Span(value)) => span(Some(*value)),
         Some(Extra::Texts(texts)) => Value::Map(*texts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Context;
+    use super::*;
+
+    #[test]
+    fn a_key_is_looked_for_where_mixers_clients_did() {
+        let pairs = [("x-api-key".to_owned(), "header".to_owned())];
+        let found = |path: &'static str, headers: Texts<'static>, stated| {
+            let request = Request {
+                path,
+                headers,
+                api_key: stated,
+                ..Request::default()
+            };
+            request.api_key().text().map(str::to_owned).ok()
+        };
+        let (none, headers) = (Texts::Empty, Texts::Pairs(Box::leak(Box::new(pairs))));
+        for (path, headers, stated, wanted) in [
+            ("/", none, None, None),
+            ("/", headers, None, Some("header")),
+            ("/?api_key=a%20b", headers, None, Some("a b")),
+            ("/?api_key=a&key=b", headers, None, Some("b")),
+            ("/?key=b", headers, Some("stated"), Some("stated")),
+        ] {
+            assert_eq!(found(path, headers, stated).as_deref(), wanted, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_written_as_mixer_wrote_it() {
+        let peer = Peer {
+            namespace: Some("shop"),
+            workload: Some("web"),
+            controller: Some("apps/v1/deployments"),
+            ..Peer::default()
+        };
+        let attributes = Attributes {
+            source: peer,
+            context: Context::default(),
+            ..Attributes::default()
+        };
+        let owner = attributes.get(Slot::Source(PeerSlot::Owner));
+        let wanted = "kubernetes://apis/apps/v1/namespaces/shop/deployments/web";
+        assert_eq!(owner.text(), Ok(wanted));
+        let stated = Peer {
+            owner: Some("me"),
+            ..peer
+        };
+        assert_eq!(super::owner(&stated).text(), Ok("me"));
+        assert!(super::owner(&Peer::default()).is_absent());
     }
 }

@@ -9,6 +9,8 @@ use crate::value::Type;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Leaf {
     Text,
+    /// An address or network, written as text.
+    Address,
     Bool,
     Whole(Whole),
     Double,
@@ -131,7 +133,11 @@ fn case(wit: &Wit, ty: &Type) -> Result<Leaf, String> {
     let fitting: Vec<(String, Leaf)> = variant
         .cases()
         .filter_map(|case| {
-            let inner = leaf(case.ty.as_ref()?, ty).ok()?;
+            let inner = match (case.ty.as_ref()?, ty) {
+                // Values that the policy's author chose, such as dimensions: an address has one spelling.
+                (Wit::String, Type::Ip | Type::Net) => Leaf::Address,
+                (wit, ty) => leaf(wit, ty).ok()?,
+            };
             Some((case.name.to_owned(), inner))
         })
         .collect();

@@ -8,8 +8,8 @@ use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use osier_process::body::Body;
+use osier_process::buffered::{Buffered, MOST};
 
-use super::buffer::{Buffered, MOST};
 use super::{Chain, replied};
 use crate::answer::Refusal;
 use crate::flags::Flag;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use http::header::HOST;
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use osier_process::Tasks;
@@ -23,6 +23,7 @@ use tokio_rustls::TlsConnector;
 use super::identities::{Certify, Identities, Identity};
 use super::wire;
 use crate::failure::Failure;
+use crate::prepare::REQUEST_ID;
 use crate::source::Source;
 use crate::upgrade;
 
@@ -140,9 +141,12 @@ impl Mesh {
         &self,
         source: &Source,
         (cluster, endpoint): (&Cluster, &Endpoint),
-        datagrams: bool,
+        (datagrams, id): (bool, Option<&HeaderValue>),
     ) -> Result<Box<dyn Stream>, Failure> {
         let mut request = Request::new(body::empty());
+        if let Some(id) = id {
+            request.headers_mut().insert(REQUEST_ID, id.clone());
+        }
         if datagrams {
             wire::mark_datagrams(request.headers_mut());
         }

@@ -58,7 +58,9 @@ async fn a_denial_on_either_side_keeps_the_request_from_the_pod() {
         let response = mesh.send(get("http://a/")).await;
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let words = text(response).await;
-        assert!(words.starts_with("closed today\nrequest id: "), "{words}");
+        // Why is for logs and `osier why`.
+        let told = "Service Unavailable\nrequest id: ";
+        assert!(words.starts_with(told), "{words}");
         assert_eq!(mesh.called().len(), 0, "a verdict is not retried");
         let report = mesh.report();
         assert_eq!(
@@ -137,7 +139,7 @@ async fn a_denied_grpc_call_gets_a_grpc_status() {
     let response = mesh.send(request).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["grpc-status"], "7");
-    assert_eq!(response.headers()["grpc-message"], "closed today");
+    assert_eq!(response.headers()["grpc-message"], "Forbidden");
 }
 
 #[tokio::test]

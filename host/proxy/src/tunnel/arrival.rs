@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use osier_process::CancellationToken;
 use osier_process::body::{self, Body};
 use osier_process::serve::Stream;
 
-use super::question::{Question, connecting};
-use super::{Counted, IDLE, Line, Refused, ended, line};
-use crate::access::{self, Tunnelled};
+use super::life::Life;
+use super::{IDLE, Line, Refused, connecting, line};
 use crate::flags::Flag;
 use crate::forwarded;
-use crate::gate::Direction;
 use crate::mesh::carries_datagrams;
+use crate::prepare::{new_id, request_id};
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
-use osier_process::carry::{Bounds, carry};
+use osier_process::carry::Bounds;
 
 /// Time from the answer until the stream has changed over.
 const CHANGE: Duration = Duration::from_secs(10);
@@ -36,17 +35,19 @@ pub(crate) async fn arrived(
         let reason = "a tunnel needs a stream of HTTP/2 that can change over";
         Refused::new(Flag::BadRequest, reason)
     })?;
-    let arrival = Arc::new(arrival);
+    let (arrival, id) = (Arc::new(arrival), request_id(request.headers_mut()));
     let authority = request.uri().authority().map(|name| name.as_str());
     let datagrams = carries_datagrams(request.headers());
-    let line = opened(proxy, &arrival, (authority, datagrams)).await?;
+    let (life, line) = opened(proxy, &arrival, (authority, datagrams), id).await?;
     let (tasks, proxy) = (proxy.tasks(), Arc::clone(proxy));
     tasks.spawn("tunnel", async move {
         let Ok(Ok(stream)) = tokio::time::timeout(CHANGE, client).await else {
+            let reason = "its stream did not change over";
+            life.end(Err(Refused::new(Flag::Reset, reason)));
             return;
         };
         let stream = Box::new(TokioIo::new(stream));
-        carried(&proxy, (arrival, line), stream, stopping).await;
+        carried(&proxy, (arrival, life, line), stream, stopping).await;
     });
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::OK;
@@ -61,64 +62,56 @@ pub(crate) async fn taken(
     stopping: CancellationToken,
 ) -> Result<(), Refused> {
     let arrival = Arc::new(arrival);
-    let line = opened(proxy, &arrival, (None, false)).await?;
-    carried(proxy, (arrival, line), stream, stopping).await;
+    let (life, line) = opened(proxy, &arrival, (None, false), new_id()).await?;
+    carried(proxy, (arrival, life, line), stream, stopping).await;
     Ok(())
 }
 
 /// The way to the workload, if its policies let the caller through.
 async fn opened(
-    proxy: &Proxy,
+    proxy: &Arc<Proxy>,
     arrival: &Arc<Arrival>,
     (authority, datagrams): (Option<&str>, bool),
-) -> Result<Line, Refused> {
+    id: HeaderValue,
+) -> Result<(Life, Line), Refused> {
     let source = Source::Mesh(Arc::clone(arrival));
     let head = connecting(authority.unwrap_or(&arrival.cluster.service.host));
-    let head = head.ok_or_else(|| Refused::new(Flag::BadRequest, "its name is no host"))?;
-    let question = Question {
-        direction: Direction::Inbound,
-        source: &source,
-        service: &arrival.cluster.service,
-        endpoint: Some(&arrival.endpoint),
-        head: &head,
-        server_name: None,
-        datagrams,
-    };
+    let mut life = Life::begin(proxy, (source, id), head, datagrams);
+    life.route = Arc::from("inbound");
+    life.cluster = Some(Arc::clone(&arrival.cluster));
     let called = (&*arrival.cluster, &arrival.endpoint);
-    let opened = line::open(proxy, called, &question).await?;
-    opened.map_err(|failure| Refused::new(Flag::Unreachable, failure.to_string()))
+    let opened = match line::open(proxy, called, &mut life).await {
+        Ok(opened) => {
+            opened.map_err(|failure| Refused::new(Flag::Unreachable, failure.to_string()))
+        }
+        Err(refused) => Err(refused),
+    };
+    match opened {
+        Ok(line) => Ok((life, line)),
+        Err(refused) => {
+            life.end(Err(refused.clone()));
+            Err(refused)
+        }
+    }
 }
 
 async fn carried(
     proxy: &Arc<Proxy>,
-    (arrival, line): (Arc<Arrival>, Line),
+    (arrival, life, line): (Arc<Arrival>, Life, Line),
     stream: Box<dyn Stream>,
     stopping: CancellationToken,
 ) {
     let upstream = match line {
+        // Each request is told by itself.
         Line::Requests => return forwarded::requests(proxy, arrival, stream).await,
         Line::Bytes(upstream) => upstream,
     };
-    let began = std::time::Instant::now();
     let _load = arrival.endpoint.enter();
-    let source = Source::Mesh(Arc::clone(&arrival));
     let (service, workload) = (&arrival.cluster.service, &arrival.endpoint.workload);
-    let counted = Counted::new(proxy.tcp.arrived(&source.name(), service, workload));
+    let counted = proxy.tcp.arrived(&life.source.name(), service, workload);
     let bounds = Bounds {
         idle: IDLE,
         stopping,
     };
-    let end = carry((stream, upstream), &counted, &bounds).await;
-    let mut log = Tunnelled {
-        route: Arc::from("inbound"),
-        cluster: Arc::clone(&arrival.cluster.name),
-        duration: began.elapsed(),
-        ..Tunnelled::new(&source)
-    };
-    counted.told(&mut log);
-    if let Err(refused) = ended(end) {
-        log.flags = refused.flag.letters();
-        log.reason = refused.reason;
-    }
-    access::tunnelled(&log);
+    life.carried((stream, upstream), counted, &bounds).await;
 }

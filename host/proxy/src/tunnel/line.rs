@@ -6,7 +6,7 @@ use osier_process::serve::Stream;
 use osier_snapshot::{Cluster, Endpoint};
 
 use super::Refused;
-use super::question::{Question, ask};
+use super::life::Life;
 use crate::failure::Failure;
 use crate::gate::Direction;
 use crate::proxy::Proxy;
@@ -25,24 +25,22 @@ pub(crate) enum Line {
 pub(super) async fn open(
     proxy: &Proxy,
     (cluster, endpoint): (&Cluster, &Arc<Endpoint>),
-    question: &Question<'_>,
+    life: &mut Life,
 ) -> Result<Result<Line, Failure>, Refused> {
-    if proxy.ways().takes_bytes_here(endpoint, question.datagrams) {
-        let inbound = Question {
-            direction: Direction::Inbound,
-            endpoint: Some(endpoint),
-            ..*question
-        };
-        ask(proxy, &inbound)?;
+    let here = proxy.ways().takes_bytes_here(endpoint, life.datagrams);
+    life.calls(endpoint, here);
+    if here {
+        life.ask(Direction::Inbound)?;
     }
-    let host = question.head.uri.host().unwrap_or_default();
+    let host = life.head.as_ref().and_then(|head| head.uri.host());
     let asked = Raw {
-        host: question.server_name.unwrap_or(host),
+        host: life.server_name.as_deref().or(host).unwrap_or_default(),
         // At a gateway TLS may have ended here.
-        client: question.source.client(),
-        datagrams: question.datagrams,
-        encrypted: question.server_name.is_some() && question.source.peer().is_none(),
+        client: life.source.client(),
+        datagrams: life.datagrams,
+        encrypted: life.server_name.is_some() && life.source.peer().is_none(),
+        id: Some(&life.id),
     };
-    let call = (question.source, &asked);
+    let call = (&life.source, &asked);
     Ok(proxy.ways().connect(cluster, endpoint, call).await)
 }

@@ -23,7 +23,11 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["http", at] => http(at),
         ["greet", at] => greet(at),
         ["ask", at, text] => ask(at, text),
-        ["get", at, path] => get(at, path),
+        ["get", at, path, ref headers @ ..] => request_by_hand(("GET", ""), (at, path), headers),
+        // An empty message of gRPC.
+        ["call", at, path, ref headers @ ..] => {
+            request_by_hand(("POST", "\0\0\0\0\0"), (at, path), headers)
+        }
         ["drain", at] => drain(at),
         ["flood", at, bytes] => flood(at, bytes.parse().unwrap()),
         ["many", at, count] => many(at, count.parse().unwrap()),
@@ -129,11 +133,24 @@ fn ask(at: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A request in HTTP/1.1 by hand.
-fn get(at: &str, path: &str) -> Result<(), Error> {
+/// A request in HTTP/1.1 by hand; headers are `name:value`, with `+` for blanks.
+fn request_by_hand(
+    (method, body): (&str, &str),
+    (at, path): (&str, &str),
+    headers: &[&str],
+) -> Result<(), Error> {
     let mut stream = TcpStream::connect(at)?;
     let host = at.rsplit_once(':').map_or(at, |(host, _)| host);
-    let asked = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let mut asked = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+    if !body.is_empty() {
+        asked.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    for header in headers {
+        asked.push_str(&header.replace('+', " "));
+        asked.push_str("\r\n");
+    }
+    asked.push_str("\r\n");
+    asked.push_str(body);
     stream.write_all(asked.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

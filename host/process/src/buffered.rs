@@ -1,37 +1,46 @@
-//! A message's body held in memory, because a filter asked for it whole.
+//! A message's body held in memory, because somebody must see it whole.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
-use osier_process::body::{self, Body, BodyError};
 use tokio::time::Instant;
 
-/// No filter gets more than this, whatever it asks for.
-pub(super) const MOST: u64 = 16 << 20;
+use crate::body::{self, Body, BodyError};
+
+/// Nobody gets more than this, whatever he asks for.
+pub const MOST: u64 = 16 << 20;
 /// A body that does not come within this is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A whole body.
-pub(super) struct Buffered {
-    pub(super) data: Bytes,
+pub struct Buffered {
+    /// Its bytes.
+    pub data: Bytes,
     trailers: Option<HeaderMap>,
 }
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unbuffered {
+pub enum Unbuffered {
+    /// It has more bytes than it may have.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    /// It ended before its end.
     #[error("the body ended early: {0}")]
     Broken(BodyError),
+    /// It took too long.
     #[error("the body did not come in time")]
     Late,
 }
 
 impl Buffered {
-    pub(super) async fn read(
+    /// Reads a body of at most `limit` bytes; a minute is the longest that is waited for it.
+    ///
+    /// # Errors
+    /// See [`Unbuffered`].
+    pub async fn read(
         body: Body,
         limit: u64,
         deadline: Option<Instant>,
@@ -43,7 +52,9 @@ impl Buffered {
             .unwrap_or(Err(Unbuffered::Late))
     }
 
-    pub(super) fn into_body(self) -> Body {
+    /// The body again, with the trailers that it had.
+    #[must_use]
+    pub fn into_body(self) -> Body {
         match self.trailers {
             None => body::full(self.data),
             Some(trailers) => body::boxed(

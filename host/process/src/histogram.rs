@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Istio's buckets, for milliseconds and for bytes alike.
-pub(crate) const BOUNDS: [f64; 19] = [
+const BOUNDS: [f64; 19] = [
     0.5,
     1.0,
     5.0,
@@ -27,13 +27,14 @@ pub(crate) const BOUNDS: [f64; 19] = [
 
 /// Counts by bucket, and the sum in thousandths so that it is an integer.
 #[derive(Debug, Default)]
-pub(crate) struct Histogram {
+pub struct Histogram {
     counts: [AtomicU64; BOUNDS.len() + 1],
     thousandths: AtomicU64,
 }
 
 impl Histogram {
-    pub(crate) fn observe(&self, thousandths: u64) {
+    /// Adds a value, given in thousandths.
+    pub fn observe(&self, thousandths: u64) {
         let value = thousandths as f64 / 1_000.0;
         let bucket = BOUNDS.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(bucket) {
@@ -43,7 +44,8 @@ impl Histogram {
     }
 
     /// Sum, count, and the count of each bucket with its upper bound.
-    pub(crate) fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
+    #[must_use]
+    pub fn read(&self) -> (f64, u64, Vec<(f64, u64)>) {
         let bounds = BOUNDS.iter().copied().chain([f64::INFINITY]);
         let counts = self
             .counts
