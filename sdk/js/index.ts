@@ -246,9 +246,13 @@ export function somebody(identity: Identity, valid: Validity = {}): Authenticate
   return { tag: "allow-with", val: { output, requestHeaders: [], responseHeaders: [], ...validity(valid) } };
 }
 
-/** The amount is granted; headers are set on the response. */
-export function granted(amount: number, responseHeaders: Headers = {}): Outcome {
-  return { tag: "granted", val: { amount, validFor: undefined, responseHeaders: set(responseHeaders) } };
+/**
+ * The amount is granted; headers are set on the response. Where it is more than was wanted, the host hands the rest out for `validForMs` to calls with the
+ * same dimensions, without asking.
+ */
+export function granted(amount: number, responseHeaders: Headers = {}, lease: { validForMs?: number } = {}): Outcome {
+  const { validFor } = validity(lease);
+  return { tag: "granted", val: { amount, validFor, responseHeaders: set(responseHeaders) } };
 }
 
 /** Nothing is granted: the caller gets 429. */

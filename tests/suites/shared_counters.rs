@@ -175,6 +175,104 @@ async fn when_redis_is_lost_the_failure_policy_decides() {
     until("the metrics say so", LIMIT, up).await.unwrap();
 }
 
+/// Three hundred calls a day, taken twenty at a time.
+const LEASED: &str = r#"
+apiVersion: policy.osier.dev/v1alpha1
+kind: Plugin
+metadata: {name: leased}
+spec:
+  image: builtin://rate-limit
+  config: {algorithm: FIXED_WINDOW, limit: 300, window: 24h, lease: {amount: 20, validFor: 1h}}
+  grants: {keyvalue: [rate-limit]}
+---
+apiVersion: policy.osier.dev/v1alpha1
+kind: Policy
+metadata: {name: leased}
+spec:
+  match: request.path == "/leased"
+  actions:
+  - {plugin: leased, template: quota, amount: "1", fields: {dimensions: '{"whose": request.host}'}}
+"#;
+
+/// What the policies say of one of those calls; each host has an allowance.
+async fn leased(api: &mut Api, host: &str) -> Value {
+    let review = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "PolicyReview", "metadata": {"name": "r"},
+        "spec": {"attributes": {"request.path": "/leased", "request.host": host}}});
+    let answer = api.send("POST", REVIEWS, Some(&review)).await.unwrap();
+    answer.json().unwrap()["status"].clone()
+}
+
+/// Asks so often; how many were allowed, and how many of those without a question to anybody.
+async fn calls(node: &Node, times: usize) -> (usize, usize) {
+    let mut api = Api::open(node).await.unwrap();
+    let (mut allowed, mut cached) = (0, 0);
+    for _ in 0..times {
+        let status = leased(&mut api, "shop").await;
+        allowed += usize::from(status["allowed"] == true);
+        cached += usize::from(status["decisions"][0]["cached"] == true);
+    }
+    (allowed, cached)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_lease_from_one_allowance_and_never_hand_out_more() {
+    let Some(program) = program() else { return };
+    let mut redis = Redis::start(program).await.unwrap();
+    let url = redis.url();
+    let args = ["--redis-url", url.as_str()];
+    let (one, other) = tokio::join!(counting(&args), counting(&args));
+    for node in [&one, &other] {
+        node.apply_text(LEASED).unwrap();
+        objects::merge(
+            node,
+            POLICY,
+            &json!({"spec": {"match": "request.path != '/leased'"}}),
+        )
+        .await
+        .unwrap();
+        let asked = || async {
+            let mut api = Api::open(node).await?;
+            let all = leased(&mut api, "probe").await;
+            let decisions = all["decisions"].as_array().map_or(0, Vec::len);
+            Ok((decisions == 1 && all["decisions"][0]["outcome"] == "allow").then_some(()))
+        };
+        until("calls are counted", LIMIT, asked).await.unwrap();
+    }
+    let (a, b) = tokio::join!(calls(&one, 250), calls(&other, 250));
+    let allowed = a.0 + b.0;
+    assert!((300 - 20..=300).contains(&allowed), "{a:?} {b:?}");
+    assert!(a.1 + b.1 > 200, "most calls ask nobody: {a:?} {b:?}");
+
+    // Another allowance: while it is leased, a lost Redis is not missed.
+    let fresh = json!({"spec": {"config": {"algorithm": "FIXED_WINDOW", "limit": 5000, "window": "24h", "lease": {"amount": 1000, "validFor": "1h"}}}});
+    let path = "/apis/policy.osier.dev/v1alpha1/namespaces/default/plugins/leased";
+    objects::merge(&one, path, &fresh).await.unwrap();
+    let mut api = Api::open(&one).await.unwrap();
+    let again = || async {
+        let mut api = Api::open(&one).await?;
+        Ok((leased(&mut api, "shop").await["decisions"][0]["cached"] == true).then_some(()))
+    };
+    until("a new lease is in use", LIMIT, again).await.unwrap();
+    redis.kill().unwrap();
+    for _ in 0..100 {
+        let status = leased(&mut api, "shop").await;
+        assert_eq!(status["allowed"], true, "{status}");
+    }
+    // When it is used up the failure policy decides.
+    let mut last = leased(&mut api, "shop").await;
+    for _ in 0..1000 {
+        last = leased(&mut api, "shop").await;
+        if last["allowed"] != true {
+            break;
+        }
+    }
+    assert_eq!(
+        (&last["code"], &last["failed"]),
+        (&json!(500), &json!(true)),
+        "{last}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_are_shared_over_tls() {
     let Some(program) = program() else { return };

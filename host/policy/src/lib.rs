@@ -6,7 +6,6 @@
 //! `osier_engine::plugin`.
 
 mod attributes;
-mod cache;
 mod callout;
 mod expression;
 mod fault;
@@ -44,5 +43,6 @@ pub use policy::{
     Exchange, Filter, FilterMiddleware, FilterStream, HeadVerdict, Mode, Reply, RolloutState,
 };
 pub use set::{FilterKind, PolicySet, Scope};
+pub use template::Rehearsal;
 pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Decision, Denial, HeaderOperation, Outcome, Verdict};

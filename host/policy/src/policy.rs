@@ -27,6 +27,8 @@ use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
 use crate::output::Output;
 use crate::plugin::{Binding, Plugin, Reporting, Unanswered};
+use crate::template::{EMPTY, Rehearsal};
+use crate::value::EvaluationError;
 use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
 
 pub(crate) use compile::Compiler;
@@ -279,6 +281,25 @@ impl CompiledPolicy {
         }
     }
 
+    /// What [`PolicySet::rehearse`](crate::PolicySet::rehearse) does of one policy.
+    pub(crate) fn rehearse<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+        kept: &mut Rehearsal,
+    ) -> Result<(), EvaluationError> {
+        if let Some(condition) = &self.condition
+            && !condition.evaluate(attributes)?
+        {
+            return Ok(());
+        }
+        kept.0.resize(kept.0.len().max(self.actions.len()), EMPTY);
+        let mut places = self.actions.iter().zip(&mut kept.0);
+        places.try_for_each(|(action, place)| match action {
+            Action::Ask(binding, _) => binding.fill(attributes, place),
+            _ => Ok(()),
+        })
+    }
+
     /// Tells of a call that has ended.
     pub(crate) fn report<'a>(&'a self, attributes: &'a Attributes<'a>) {
         let wanted = self
@@ -289,6 +310,9 @@ impl CompiledPolicy {
             let Action::Tell(reporting) = action else {
                 continue;
             };
+            if reporting.settles() && attributes.connection.lives() {
+                continue;
+            }
             match &wanted {
                 Ok(true) => reporting.record(attributes),
                 Ok(false) => return,

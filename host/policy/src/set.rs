@@ -2,6 +2,7 @@
 
 mod generate;
 mod hooks;
+mod rehearse;
 
 use std::collections::HashMap;
 use std::convert::Infallible;

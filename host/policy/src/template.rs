@@ -7,8 +7,9 @@ mod leaf;
 mod plan;
 mod shape;
 
-pub(crate) use answer::{Answer, Validity, decode};
+pub(crate) use answer::{Answer, decode};
 pub(crate) use fill::EMPTY;
+pub use fill::Rehearsal;
 pub(crate) use osier_spec::default_expression;
 pub(crate) use plan::{Plan, compile};
 pub(crate) use shape::{Template, Variety, recognise, show};

@@ -54,7 +54,7 @@ fn reserve(memory: &Memory, id: &str, amount: u64, best_effort: bool) -> (u64, u
     let left = |headers: &[(String, String)]| headers[1].1.parse().unwrap();
     match quota().reserve(&request, memory) {
         Outcome::Granted { amount, headers } => (amount, left(&headers)),
-        Outcome::Refused { headers, .. } => (0, left(&headers)),
+        Outcome::Leased { headers, .. } | Outcome::Refused { headers, .. } => (0, left(&headers)),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `rate-limit`: so many calls in so much time, per combination of dimensions, counted by the host for the whole node.
+//! `rate-limit`: so many calls in so much time, per combination of dimensions, counted by the host for the whole node, or for all nodes that share
+//! a Redis.
 
 mod limiter;
 
@@ -25,6 +26,7 @@ struct Config {
     limit: u64,
     window: Period,
     burst: Option<u64>,
+    lease: Option<LeaseTerms>,
     #[serde(default = "bucket")]
     bucket: String,
     #[serde(default)]
@@ -33,6 +35,18 @@ struct Config {
 
 fn bucket() -> String {
     "rate-limit".into()
+}
+
+/// So many tokens are taken at once, and handed out by the host for so long.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(
+    crate = "osier_plugin::serde",
+    rename_all = "camelCase",
+    deny_unknown_fields
+)]
+struct LeaseTerms {
+    amount: u64,
+    valid_for: Period,
 }
 
 /// Another limit for calls whose dimensions agree; the first that fits counts.
@@ -54,6 +68,7 @@ struct RateLimit {
     algorithm: Algorithm,
     limit: Limit,
     overrides: Vec<(BTreeMap<String, String>, Limit)>,
+    lease: Option<(u64, Duration)>,
     bucket: Bucket,
 }
 
@@ -62,6 +77,10 @@ impl Plugin for RateLimit {
 
     fn configure(config: Config) -> Result<Self, String> {
         let limit = Limit::new("", config.limit, config.window.0, config.burst)?;
+        let lease = config
+            .lease
+            .map(|terms| leasing(terms, limit))
+            .transpose()?;
         let mut overrides = Vec::with_capacity(config.overrides.len());
         for (place, own) in config.overrides.into_iter().enumerate() {
             let window = own.window.unwrap_or(config.window).0;
@@ -75,6 +94,7 @@ impl Plugin for RateLimit {
             algorithm: config.algorithm,
             limit,
             overrides,
+            lease,
             bucket: Bucket::new(config.bucket),
         })
     }
@@ -89,12 +109,33 @@ impl RateLimit {
         own.map_or(self.limit, |(_, limit)| *limit)
     }
 
+    /// Takes a lease, if there is as much; else the call is asked about by itself.
+    fn lease(
+        &self,
+        request: &QuotaInstance,
+        counters: &impl Counters,
+        (key, limit): (&str, Limit),
+    ) -> Option<Outcome> {
+        let (amount, time) = self.lease?;
+        let more = request.amount > 0 && request.amount < amount;
+        let taken = more.then(|| self.algorithm.take(counters, key, amount, false, limit));
+        let taken = taken?.ok().filter(|taken| taken.amount > 0)?;
+        Some(Outcome::Leased {
+            amount: taken.amount,
+            valid_for: time.min(self.algorithm.left(counters, limit)),
+            headers: limit.headers(taken.remaining),
+        })
+    }
+
     fn decide(&self, request: &QuotaInstance, counters: &impl Counters) -> Outcome {
         let dimensions: BTreeMap<&str, String> = (request.dimensions.iter())
             .map(|(name, value)| (name.as_str(), text(value)))
             .collect();
         let limit = self.limit_of(&dimensions);
         let key = key(&dimensions);
+        if let Some(leased) = self.lease(request, counters, (&key, limit)) {
+            return leased;
+        }
         let taken = self
             .algorithm
             .take(counters, &key, request.amount, request.best_effort, limit);
@@ -151,6 +192,24 @@ impl Counters for Bucket {
     fn now(&self) -> Duration {
         counters::now()
     }
+}
+
+/// A lease must fit into the limit, or it would never be granted.
+fn leasing(terms: LeaseTerms, limit: Limit) -> Result<(u64, Duration), String> {
+    let most = limit.amount.min(limit.burst);
+    if !(2..=most).contains(&terms.amount) {
+        return Err(format!(
+            "lease.amount: {} is out of range; use 2 to {most}, the smaller of limit and burst",
+            terms.amount
+        ));
+    }
+    if terms.valid_for.0.is_zero() || terms.valid_for.0 > limit.window {
+        return Err(format!(
+            "lease.validFor: must be longer than nothing and at most the window, {:?}",
+            limit.window
+        ));
+    }
+    Ok((terms.amount, terms.valid_for.0))
 }
 
 /// Whose allowance it is, for people; nothing if all share one.

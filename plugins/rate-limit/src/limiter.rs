@@ -74,6 +74,14 @@ impl Limit {
 }
 
 impl Algorithm {
+    /// How long what is taken now still counts: in windows, until the next one.
+    pub(crate) fn left(self, counters: &impl Counters, limit: Limit) -> Duration {
+        match self {
+            Algorithm::TokenBucket => Duration::MAX,
+            _ => Window::at(counters.now(), limit.window).until_next(),
+        }
+    }
+
     pub(crate) fn take(
         self,
         counters: &impl Counters,

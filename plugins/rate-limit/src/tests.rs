@@ -111,7 +111,7 @@ fn best_effort_grants_what_is_left() {
     let memory = Memory::default();
     let amount = |outcome| match outcome {
         Outcome::Granted { amount, .. } => amount,
-        Outcome::Refused { .. } => 0,
+        Outcome::Leased { .. } | Outcome::Refused { .. } => 0,
     };
     assert_eq!(amount(plugin.decide(&request("a", 3, true), &memory)), 3);
     assert_eq!(amount(plugin.decide(&request("a", 3, false), &memory)), 0);
@@ -129,6 +129,31 @@ fn a_token_bucket_is_asked_for_with_the_limits_terms() {
         interval: Duration::from_secs(60),
     };
     assert_eq!(memory.terms.get(), Some(terms));
+}
+
+#[test]
+fn a_lease_is_taken_while_there_is_as_much_and_never_beyond_its_window() {
+    let plugin: RateLimit = make(
+        r#"{"algorithm": "FIXED_WINDOW", "limit": 10, "window": "10s", "lease": {"amount": 4, "validFor": "5s"}}"#,
+    )
+    .unwrap();
+    let memory = Memory::default();
+    let leased = |outcome| match outcome {
+        Outcome::Leased {
+            amount, valid_for, ..
+        } => (amount, valid_for.as_secs()),
+        Outcome::Granted { amount, .. } => (amount, 0),
+        Outcome::Refused { .. } => (0, 0),
+    };
+    let ask = |amount| leased(plugin.decide(&request("a", amount, false), &memory));
+    memory.now.set(Duration::from_secs(101));
+    assert_eq!(ask(1), (4, 5));
+    memory.now.set(Duration::from_secs(107));
+    assert_eq!(ask(1), (4, 3), "what is left of the window");
+    assert_eq!(ask(1), (1, 0), "no lease is left, but one is");
+    assert_eq!([ask(1), ask(1)], [(1, 0), (0, 0)]);
+    memory.now.set(Duration::from_secs(110));
+    assert_eq!(ask(7), (7, 0), "more than a lease is asked for by itself");
 }
 
 #[test]
@@ -171,6 +196,14 @@ fn wrong_configurations_are_named() {
         (
             r#"{"limit": 1, "window": "1s", "overrides": [{"dimensions": {}, "limit": 0}]}"#,
             "overrides[0].limit",
+        ),
+        (
+            r#"{"limit": 5, "window": "1s", "lease": {"amount": 6, "validFor": "1s"}}"#,
+            "lease.amount",
+        ),
+        (
+            r#"{"limit": 5, "window": "1s", "lease": {"amount": 2, "validFor": "2s"}}"#,
+            "lease.validFor",
         ),
     ] {
         let error = make::<RateLimit>(config).err().unwrap();

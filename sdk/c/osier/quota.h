@@ -16,6 +16,12 @@ static inline osier_outcome osier_granted(uint64_t amount) {
   return (osier_outcome){.tag = EXPORTS_OSIER_POLICY_QUOTA_OUTCOME_GRANTED, .val.granted.amount = amount};
 }
 
+// What was granted beyond what was wanted is handed out by the host so long, to calls with the same dimensions and without asking.
+static inline void osier_grant_valid_for(osier_outcome *granted, int64_t milliseconds) {
+  granted->val.granted.valid_for.is_some = true;
+  granted->val.granted.valid_for.val.nanoseconds = milliseconds * 1000000;
+}
+
 // Nothing is granted: the caller gets 429. The reason is for logs; it is taken over.
 static inline osier_outcome osier_refused(osier_string reason) {
   return (osier_outcome){.tag = EXPORTS_OSIER_POLICY_QUOTA_OUTCOME_REFUSED, .val.refused.reason = reason};

@@ -61,6 +61,14 @@ type refusal struct {
 // Granted grants an amount.
 func Granted(amount uint64) Outcome { return Outcome{grant: &grant{Amount: amount}} }
 
+// ValidFor lets the host hand out what was granted beyond what was wanted, so long, to calls with the same dimensions and without asking.
+func (o Outcome) ValidFor(span time.Duration) Outcome {
+	if o.grant != nil {
+		o.grant.ValidFor = &plugin.Span{Nanoseconds: span.Nanoseconds()}
+	}
+	return o
+}
+
 // Refused grants nothing: the caller gets 429. The reason is for logs.
 func Refused(reason string) Outcome { return Outcome{refusal: &refusal{Reason: reason}} }
 

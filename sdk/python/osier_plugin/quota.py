@@ -11,12 +11,13 @@ from wit_world.exports.quota import Grant, Outcome, Outcome_Granted, Outcome_Ref
 from wit_world.imports import counters
 from wit_world.imports.counters import Taken, Terms
 
-from . import Headers, pairs, set_all, words
+from . import Headers, pairs, set_all, span, words
 
 
-def granted(amount: int, response_headers: Optional[Headers] = None) -> Outcome:
-    """The amount is granted; headers are set on the response."""
-    return Outcome_Granted(Grant(amount, None, set_all(response_headers)))
+def granted(amount: int, response_headers: Optional[Headers] = None, *, valid_for: Optional[float] = None) -> Outcome:
+    """The amount is granted; headers are set on the response. Where it is more than was wanted, the host hands the rest out for `valid_for`
+    seconds to calls with the same dimensions, without asking."""
+    return Outcome_Granted(Grant(amount, span(valid_for), set_all(response_headers)))
 
 
 def refused(reason: str, *, retry_after_ns: Optional[int] = None, headers: Optional[Headers] = None) -> Outcome:

@@ -64,6 +64,16 @@ pub enum Outcome {
         /// Headers for the response, such as `x-ratelimit-remaining`.
         headers: Vec<(String, String)>,
     },
+    /// More is granted than was wanted. The host hands the rest out to calls with the same dimensions, without asking, until it is used up or the
+    /// time is over; then what is left is lost. A quota that is settled leases nothing.
+    Leased {
+        /// How much, with what was wanted.
+        amount: u64,
+        /// How long the rest may be handed out.
+        valid_for: Duration,
+        /// Headers for the responses of all those calls.
+        headers: Vec<(String, String)>,
+    },
     /// Nothing is granted: the caller gets 429.
     Refused {
         /// Why; for logs.
@@ -75,18 +85,29 @@ pub enum Outcome {
     },
 }
 
+fn granted(
+    amount: u64,
+    valid_for: Option<Duration>,
+    headers: Vec<(String, String)>,
+) -> wit::Outcome {
+    use crate::bindings::host::osier::policy::types::HeaderOperation;
+    let set = |(name, value)| HeaderOperation::Set(header(name, value));
+    wit::Outcome::Granted(wit::Grant {
+        amount,
+        valid_for: valid_for.map(span),
+        response_headers: headers.into_iter().map(set).collect(),
+    })
+}
+
 impl From<Outcome> for wit::Outcome {
     fn from(own: Outcome) -> Self {
-        use crate::bindings::host::osier::policy::types::HeaderOperation;
         match own {
-            Outcome::Granted { amount, headers } => wit::Outcome::Granted(wit::Grant {
+            Outcome::Granted { amount, headers } => granted(amount, None, headers),
+            Outcome::Leased {
                 amount,
-                valid_for: None,
-                response_headers: headers
-                    .into_iter()
-                    .map(|(name, value)| HeaderOperation::Set(header(name, value)))
-                    .collect(),
-            }),
+                valid_for,
+                headers,
+            } => granted(amount, Some(valid_for), headers),
             Outcome::Refused {
                 reason,
                 retry_after,

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use osier_bounded::{Cache, Leases, Validity};
 use osier_engine::plugin::{FunctionHandle, Val};
 use serde_json::Value as Json;
 
 use super::Plugin;
 use crate::attributes::{Attributes, Vocabulary};
-use crate::cache::Cache;
 use crate::fault::Fault;
-use crate::template::{Answer, Plan, Template, Validity, Variety, compile, decode};
+use crate::template::{Answer, Plan, Template, Variety, compile, decode};
 use crate::value::{EvaluationError, Type};
 use osier_capabilities::{FailureKind, Families, VerdictMetrics};
+
+/// Start of the template's name that takes from an allowance.
+const QUOTA: &str = "osier:policy/quota@";
 
 /// Why there is no answer; never a permission.
 #[derive(Clone, Debug)]
@@ -39,7 +42,9 @@ pub(crate) struct Binding {
     plan: Option<Plan>,
     output: Vec<(String, Type)>,
     variety: Variety,
-    cache: Cache,
+    cache: Cache<Answer>,
+    /// What was granted beyond what was wanted; none of a quota that is settled: each call has its own reservation then.
+    leases: Option<Leases<Arc<Answer>>>,
     pub(crate) verdicts: VerdictMetrics,
 }
 
@@ -75,7 +80,8 @@ impl Binding {
             plan,
             output: template.output.clone(),
             variety: template.variety,
-            cache: Cache::new(),
+            cache: Cache::default(),
+            leases: template.interface.starts_with(QUOTA).then(Leases::default),
             verdicts: families.verdicts(plugin.label(), template.short()),
             plugin,
         })
@@ -102,7 +108,12 @@ impl Binding {
 
     /// True if asking takes something away, so that one request must not ask twice.
     pub(crate) fn charges(&self) -> bool {
-        self.template.starts_with("osier:policy/quota@")
+        self.template.starts_with(QUOTA)
+    }
+
+    /// From now on what it reserves is settled.
+    pub(crate) fn settle(&mut self) {
+        self.leases = None;
     }
 
     /// True if it finds out who is behind a call.
@@ -110,8 +121,22 @@ impl Binding {
         self.template.starts_with("osier:policy/authentication@")
     }
 
+    /// Builds the record for one call.
+    pub(crate) fn fill<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+        place: &mut Val,
+    ) -> Result<(), EvaluationError> {
+        self.plan
+            .as_ref()
+            .map_or(Ok(()), |plan| plan.fill(attributes, place))
+    }
+
     /// Asks the plugin about one call.
     pub(crate) fn ask<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<Asked, Unanswered> {
+        if let Some(leased) = self.leased(attributes)? {
+            return Ok(leased);
+        }
         if !self.cache.is_used() {
             return self.call(attributes, None);
         }
@@ -122,17 +147,58 @@ impl Binding {
                     .map_err(|error| self.unevaluated(&error, attributes))?;
             }
             let began = Instant::now();
-            if let Some(answer) = self.cache.get(key, began) {
-                self.plugin.metrics.hits.inc();
-                return Ok(Asked {
-                    answer,
-                    cached: true,
-                    began,
-                    took: Duration::ZERO,
-                });
+            match self.cache.get(key, began) {
+                Some(answer) => Ok(self.known(answer, began)),
+                None => self.call(attributes, Some(key)),
             }
-            self.call(attributes, Some(key))
         })
+    }
+
+    /// An answer for which the plugin was not called.
+    fn known(&self, answer: Arc<Answer>, began: Instant) -> Asked {
+        self.plugin.metrics.hits.inc();
+        Asked {
+            answer,
+            cached: true,
+            began,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// A grant out of what was leased before for the same dimensions, if there is enough.
+    fn leased<'a>(&'a self, attributes: &'a Attributes<'a>) -> Result<Option<Asked>, Unanswered> {
+        let leases = self.leases.as_ref().filter(|leases| leases.is_used());
+        let Some((leases, plan)) = leases.zip(self.plan.as_ref()) else {
+            return Ok(None);
+        };
+        KEY.with_borrow_mut(|key| {
+            key.clear();
+            let wanted = plan.wanted(attributes, key);
+            let wanted = wanted.map_err(|error| self.unevaluated(&error, attributes))?;
+            let began = Instant::now();
+            let found = leases.take(key, wanted, began).filter(|_| wanted > 0);
+            Ok(found.map(|answer| self.known(answer, began)))
+        })
+    }
+
+    /// Keeps what was granted beyond what was wanted, if the plugin says for how long.
+    fn lease<'a>(&'a self, answer: &Arc<Answer>, attributes: &'a Attributes<'a>) {
+        let Answer::Granted {
+            amount,
+            lease: Some(time),
+            ..
+        } = **answer
+        else {
+            return;
+        };
+        let (Some(leases), Some(plan)) = (&self.leases, &self.plan) else {
+            return;
+        };
+        let mut key = Vec::new();
+        if let Ok(wanted @ 1..) = plan.wanted(attributes, &mut key) {
+            let left = amount.saturating_sub(wanted);
+            leases.keep(&key, (left, time), answer.clone(), Instant::now());
+        }
     }
 
     fn unevaluated(&self, error: &EvaluationError, attributes: &Attributes<'_>) -> Unanswered {
@@ -190,8 +256,10 @@ impl Binding {
             return Err(Unanswered(what.to_owned()));
         }
         self.keep(&answer, attributes, key);
+        let answer = Arc::new(answer);
+        self.lease(&answer, attributes);
         Ok(Asked {
-            answer: Arc::new(answer),
+            answer,
             cached: false,
             began,
             took,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use osier_bounded::{Pushed, Queue, QueueTerms};
 use osier_engine::plugin::{FunctionHandle, Val};
 use serde_json::Value as Json;
 use tokio::sync::Notify;
@@ -14,10 +15,9 @@ use tokio::sync::Notify;
 use super::Plugin;
 use super::binding::find;
 use super::pool::NoInstance;
-use super::queue::{Pushed, Queue, QueueTerms};
 use crate::attributes::{Attributes, Vocabulary};
 use crate::fault::Fault;
-use crate::template::{Plan, Variety, compile};
+use crate::template::{EMPTY, Plan, Variety, compile};
 use crate::value::EvaluationError;
 use osier_capabilities::{FailureKind, Families, ReportMetrics};
 
@@ -40,7 +40,7 @@ pub(crate) struct Reporting {
     /// None: the plugin is told only how many calls there were.
     plan: Option<Plan>,
     answers: bool,
-    queue: Queue,
+    queue: Queue<Val>,
     delivering: AtomicBool,
     /// Records were dropped since the last batch was taken.
     overflowing: AtomicBool,
@@ -79,7 +79,7 @@ impl Reporting {
             function,
             plan,
             answers: template.answers,
-            queue: Queue::new(terms),
+            queue: Queue::new(terms, EMPTY),
             delivering: AtomicBool::new(false),
             overflowing: AtomicBool::new(false),
             full: Notify::new(),
@@ -92,6 +92,11 @@ impl Reporting {
     pub(crate) fn is_meant(plugin: &Plugin, wanted: &str) -> bool {
         find(plugin, wanted)
             .is_ok_and(|(template, _)| matches!(template.variety, Variety::Report | Variety::Count))
+    }
+
+    /// True if it settles what was reserved, which is done once: when all is over.
+    pub(crate) fn settles(&self) -> bool {
+        self.template.starts_with("osier:policy/settlement@")
     }
 
     pub(crate) fn plugin(&self) -> &Arc<Plugin> {
@@ -167,14 +172,14 @@ impl Reporting {
                     () = stopping.cancelled() => {}
                 }
             }
-            while self.queue.len() > 0 {
+            while !self.queue.is_empty() {
                 let batch = self.queue.take(BATCH);
                 self.overflowing.store(false, Ordering::Relaxed);
                 self.send(batch).await;
             }
             self.delivering.store(false, Ordering::Release);
             // A record that came between the two was not allowed to start another task.
-            if self.queue.len() == 0 || self.delivering.swap(true, Ordering::AcqRel) {
+            if self.queue.is_empty() || self.delivering.swap(true, Ordering::AcqRel) {
                 return;
             }
         }

@@ -1,16 +1,13 @@
 //! How a plugin has been doing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
-use parking_lot::Mutex;
+use osier_bounded::Failures;
 use serde_json::Value as Json;
 
 use super::Plugin;
 use osier_capabilities::FailureKind;
-
-/// Shortest time between two log lines about one plugin.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of a plugin on this node, for `Plugin.status`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,34 +53,17 @@ pub struct PluginStatus {
 pub(super) struct Health {
     pub(super) calls: AtomicU64,
     pub(super) dropped_reports: AtomicU64,
-    last: Mutex<Last>,
-}
-
-#[derive(Default)]
-struct Last {
-    error: Option<(String, SystemTime)>,
-    said: Option<Instant>,
-    unsaid: u64,
+    last: Failures,
 }
 
 impl Health {
     /// Remembers a failure. Some(n): say it, n went unsaid since the last line.
     pub(super) fn failed(&self, what: &str, now: Instant) -> Option<u64> {
-        let mut last = self.last.lock();
-        last.error = Some((what.to_owned(), SystemTime::now()));
-        let quiet = last
-            .said
-            .is_some_and(|said| now.duration_since(said) < LOG_INTERVAL);
-        if quiet {
-            last.unsaid += 1;
-            return None;
-        }
-        last.said = Some(now);
-        Some(std::mem::take(&mut last.unsaid))
+        self.last.remember(what, now)
     }
 
     pub(super) fn status(&self, plugin: &Plugin) -> PluginStatus {
-        let error = self.last.lock().error.clone();
+        let error = self.last.last();
         let count = |kind| plugin.metrics.failures(kind);
         PluginStatus {
             digest: plugin.digest.clone(),
@@ -104,20 +84,5 @@ impl Health {
             instances: plugin.live(),
             memory: plugin.memory(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_is_said_once_per_interval() {
-        let (health, start) = (Health::default(), Instant::now());
-        let at = |millis| health.failed("trap", start + Duration::from_millis(millis));
-        assert_eq!(
-            [at(0), at(1), at(2), at(10_000)],
-            [Some(0), None, None, Some(2)]
-        );
     }
 }

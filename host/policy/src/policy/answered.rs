@@ -27,6 +27,7 @@ impl CompiledPolicy {
             Answer::Granted {
                 amount: 1..,
                 response,
+                ..
             } => Ok(([Vec::new(), response], None)),
             // The compiler binds generators elsewhere: what they tell is no permission.
             Answer::Generated { .. } => Err(self.failed(

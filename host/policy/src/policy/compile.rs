@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use osier_bounded::{Overflow, QueueTerms};
 use serde_json::{Map, Value as Json};
 
 use super::generator::Generator;
@@ -14,7 +15,7 @@ use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
 use crate::hook::Step;
 use crate::key::ObjectKey;
-use crate::plugin::{Binding, Overflow, Plugin, QueueTerms, Reporting, failure, unknown};
+use crate::plugin::{Binding, Plugin, Reporting, failure, unknown};
 use osier_capabilities::Families;
 
 /// Actions of one policy.
@@ -249,6 +250,9 @@ impl Compiler<'_> {
         }
         let vocabulary = names.vocabulary();
         let mut action = self.bind((plugin, template), (&given, terms), path, vocabulary)?;
+        if let (Some(Action::Ask(binding, _)), true) = (&mut action, settles(fields)) {
+            binding.settle();
+        }
         if let Some(name) = fields.get("name").filter(|name| !name.is_null()) {
             let fault = |detail| vec![Fault::new(format!("{path}.name"), detail)];
             names.add(name, action.as_mut()).map_err(fault)?;
@@ -351,6 +355,11 @@ fn told_only(
             "means nothing for reports, which no call waits for; remove the field",
         ));
     }
+}
+
+/// True of a quota whose cost is told when a call has ended.
+fn settles(action: &Map<String, Json>) -> bool {
+    action.get("settle").is_some_and(|used| !used.is_null())
 }
 
 /// `quota` of `osier:policy/quota@0.1.0`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use osier_bounded::Validity;
 use osier_engine::plugin::Val;
 
 use crate::output::Output;
@@ -31,6 +32,8 @@ pub(crate) enum Answer {
     },
     Granted {
         amount: u64,
+        /// How long what was granted beyond what was wanted may be handed out.
+        lease: Option<Duration>,
         response: Vec<HeaderOperation>,
     },
     Refused {
@@ -38,15 +41,6 @@ pub(crate) enum Answer {
         retry_after: Option<Duration>,
         headers: Vec<(HeaderName, HeaderValue)>,
     },
-}
-
-/// How long and how often an answer may be repeated for the same record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Validity {
-    /// None: not at all.
-    pub(crate) time: Option<Duration>,
-    /// None: without bound.
-    pub(crate) uses: Option<u32>,
 }
 
 type Read<T> = Result<T, String>;
@@ -136,6 +130,7 @@ fn granted(mut fields: Fields) -> Read<Answer> {
     };
     Ok(Answer::Granted {
         amount,
+        lease: fields.take("valid-for").and_then(span),
         response: operations(fields.list("response-headers"))?,
     })
 }

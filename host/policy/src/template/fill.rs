@@ -85,6 +85,29 @@ impl Plan {
             })
     }
 
+    /// How much a record of template `quota` wants; what its allowance is kept by is appended to a key.
+    pub(crate) fn wanted<'a>(
+        &'a self,
+        attributes: &'a Attributes<'a>,
+        key: &mut Vec<u8>,
+    ) -> Result<u64, EvaluationError> {
+        let Plan::Record(fields) = self else {
+            return Ok(0);
+        };
+        let mut amount = EMPTY;
+        for (name, plan) in fields {
+            match name.as_str() {
+                "dimensions" => plan.encode(attributes, key)?,
+                "amount" => plan.fill(attributes, &mut amount)?,
+                _ => {}
+            }
+        }
+        match amount {
+            Val::U64(amount) => Ok(amount),
+            _ => Ok(0),
+        }
+    }
+
     /// Appends everything that the plugin would see to a cache key; constants are the same for every call of this plan.
     pub(crate) fn encode<'a>(&'a self, attributes: &'a Attributes<'a>, key: &mut Vec<u8>) -> Done {
         match self {
@@ -106,6 +129,10 @@ impl Plan {
         Ok(())
     }
 }
+
+/// The records of a check that is only rehearsed. Their memory is kept from turn to turn, as a plugin's instance keeps its own.
+#[derive(Debug, Default)]
+pub struct Rehearsal(pub(crate) Vec<Val>);
 
 /// What stands in a tree before its first filling; no template field is left so.
 pub(crate) const EMPTY: Val = Val::Bool(false);
@@ -151,6 +178,10 @@ fn made(leaf: &Leaf, value: &Value<'_>) -> Result<Val, EvaluationError> {
 fn set(leaf: &Leaf, value: &Value<'_>, place: &mut Val) -> Done {
     match leaf {
         Leaf::Text => set_text(value.text()?, place),
+        Leaf::Address => match value {
+            Value::Net(net) => set_text(&net.to_string(), place),
+            other => set_text(&other.ip()?.to_string(), place),
+        },
         Leaf::Bool => *place = Val::Bool(value.bool()?),
         Leaf::Double => *place = Val::Float64(value.double()?),
         Leaf::Single => *place = Val::Float32(value.double()? as f32),

@@ -8,6 +8,7 @@ mod generators;
 mod headers;
 mod hooks;
 mod hostile;
+mod leases;
 mod outputs;
 mod own_template;
 mod plugins;

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::template::{Answer, Validity};
-
 const SHARDS: usize = 16;
 /// Answers in one generation of one shard; two generations live.
 const PER_GENERATION: usize = 512;
@@ -18,46 +16,65 @@ const MAX_KEY: usize = 4_096;
 /// Longest time that any answer is repeated.
 const MAX_TIME: Duration = Duration::from_secs(3600);
 
-/// The answers to one binding. Costs nothing until the plugin gives a first answer with a validity.
-pub(crate) struct Cache {
+/// How long and how often an answer may be repeated for the same question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validity {
+    /// None: not at all.
+    pub time: Option<Duration>,
+    /// None: without bound.
+    pub uses: Option<u32>,
+}
+
+/// The answers to one asker. Costs nothing until there is a first answer with a validity.
+pub struct Cache<A> {
     used: AtomicBool,
     hasher: RandomState,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<Shard<A>>; SHARDS],
 }
 
 /// Two generations: what is asked for again moves to the young one, the old one is forgotten whole.
-#[derive(Default)]
-struct Shard {
-    young: HashMap<Box<[u8]>, Cached>,
-    old: HashMap<Box<[u8]>, Cached>,
+struct Shard<A> {
+    young: HashMap<Box<[u8]>, Cached<A>>,
+    old: HashMap<Box<[u8]>, Cached<A>>,
 }
 
-struct Cached {
-    answer: Arc<Answer>,
+impl<A> Default for Shard<A> {
+    fn default() -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+        }
+    }
+}
+
+struct Cached<A> {
+    answer: Arc<A>,
     expires: Instant,
     uses: Option<u32>,
 }
 
-impl Cache {
-    pub(crate) fn new() -> Self {
+impl<A> Default for Cache<A> {
+    fn default() -> Self {
         Self {
             used: AtomicBool::new(false),
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
     }
+}
 
+impl<A: Clone> Cache<A> {
     /// True once an answer was kept.
-    pub(crate) fn is_used(&self) -> bool {
+    pub fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, key: &[u8]) -> &Mutex<Shard> {
+    fn shard(&self, key: &[u8]) -> &Mutex<Shard<A>> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 
     /// The answer for a key, if it still holds; one use is taken.
-    pub(crate) fn get(&self, key: &[u8], now: Instant) -> Option<Arc<Answer>> {
+    pub fn get(&self, key: &[u8], now: Instant) -> Option<Arc<A>> {
         let mut shard = self.shard(key).lock();
         if !shard.young.contains_key(key) {
             let (key, cached) = shard.old.remove_entry(key)?;
@@ -73,7 +90,7 @@ impl Cache {
     }
 
     /// Keeps an answer, if it says that it holds for a time.
-    pub(crate) fn put(&self, key: &[u8], answer: &Answer, validity: Validity, now: Instant) {
+    pub fn put(&self, key: &[u8], answer: &A, validity: Validity, now: Instant) {
         let Some(time) = validity.time.filter(|time| !time.is_zero()) else {
             return;
         };
@@ -91,8 +108,8 @@ impl Cache {
     }
 }
 
-impl Shard {
-    fn insert(&mut self, key: Box<[u8]>, cached: Cached) {
+impl<A> Shard<A> {
+    fn insert(&mut self, key: Box<[u8]>, cached: Cached<A>) {
         if self.young.len() >= PER_GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
@@ -104,13 +121,6 @@ impl Shard {
 mod tests {
     use super::*;
 
-    fn answer() -> Answer {
-        Answer::Granted {
-            amount: 1,
-            response: Vec::new(),
-        }
-    }
-
     fn validity(uses: Option<u32>) -> Validity {
         Validity {
             time: Some(Duration::from_secs(10)),
@@ -120,30 +130,30 @@ mod tests {
 
     #[test]
     fn an_answer_holds_for_its_time_and_its_uses() {
-        let (cache, start) = (Cache::new(), Instant::now());
+        let (cache, start) = (Cache::default(), Instant::now());
         assert!(!cache.is_used());
-        cache.put(b"k", &answer(), validity(None), start);
+        cache.put(b"k", &1, validity(None), start);
         assert!(cache.is_used());
         assert!(cache.get(b"k", start + Duration::from_secs(9)).is_some());
         assert!(cache.get(b"k", start + Duration::from_secs(10)).is_none());
-        cache.put(b"k", &answer(), validity(Some(3)), start);
+        cache.put(b"k", &1, validity(Some(3)), start);
         let hits = (0..9).filter(|_| cache.get(b"k", start).is_some()).count();
         assert_eq!(hits, 2, "the first use was the call itself");
     }
 
     #[test]
     fn without_a_validity_nothing_is_kept() {
-        let cache = Cache::new();
-        cache.put(b"k", &answer(), Validity::default(), Instant::now());
+        let cache = Cache::default();
+        cache.put(b"k", &1, Validity::default(), Instant::now());
         assert!(!cache.is_used() && cache.get(b"k", Instant::now()).is_none());
     }
 
     #[test]
     fn the_cache_is_bounded_and_keeps_what_is_asked_for() {
-        let (cache, now) = (Cache::new(), Instant::now());
-        cache.put(b"hot", &answer(), validity(None), now);
+        let (cache, now) = (Cache::default(), Instant::now());
+        cache.put(b"hot", &1, validity(None), now);
         for n in 0..100_000_u32 {
-            cache.put(&n.to_le_bytes(), &answer(), validity(None), now);
+            cache.put(&n.to_le_bytes(), &1, validity(None), now);
             if n % 100 == 0 {
                 assert!(cache.get(b"hot", now).is_some(), "{n}");
             }

@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use osier_engine::plugin::Val;
 use parking_lot::Mutex;
-
-use crate::template::EMPTY;
 
 const SHARDS: usize = 8;
 /// Delivered records that a shard keeps, so that the next ones reuse their memory.
@@ -14,7 +11,7 @@ const FREE: usize = 64;
 
 /// Which record is lost when the queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Overflow {
+pub enum Overflow {
     /// The one that would be added.
     #[default]
     DropNewest,
@@ -24,9 +21,11 @@ pub(crate) enum Overflow {
 
 /// How many records may wait, and what happens to more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct QueueTerms {
-    pub(crate) limit: usize,
-    pub(crate) overflow: Overflow,
+pub struct QueueTerms {
+    /// So many.
+    pub limit: usize,
+    /// Which one is lost.
+    pub overflow: Overflow,
 }
 
 impl Default for QueueTerms {
@@ -39,22 +38,31 @@ impl Default for QueueTerms {
     }
 }
 
-/// The waiting records of one action.
-pub(super) struct Queue {
+/// Records that wait. Each is filled where one that was delivered stood, or in a copy of an empty one.
+pub struct Queue<R> {
     terms: QueueTerms,
+    empty: R,
     waiting: AtomicUsize,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Mutex<Shard<R>>; SHARDS],
 }
 
-#[derive(Default)]
-struct Shard {
-    records: VecDeque<Val>,
-    free: Vec<Val>,
+struct Shard<R> {
+    records: VecDeque<R>,
+    free: Vec<R>,
+}
+
+impl<R> Default for Shard<R> {
+    fn default() -> Self {
+        Self {
+            records: VecDeque::new(),
+            free: Vec::new(),
+        }
+    }
 }
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pushed {
+pub enum Pushed {
     /// It waits, together with this many others and itself.
     Waiting(usize),
     /// It waits; an older one was lost for it.
@@ -63,30 +71,37 @@ pub(super) enum Pushed {
     Lost,
 }
 
-impl Queue {
-    pub(super) fn new(terms: QueueTerms) -> Self {
+impl<R: Clone> Queue<R> {
+    /// None waits yet; `empty` is what is filled.
+    pub fn new(terms: QueueTerms, empty: R) -> Self {
         Self {
             terms,
+            empty,
             waiting: AtomicUsize::new(0),
             shards: std::array::from_fn(|_| Mutex::default()),
         }
     }
 
     /// Records that may wait.
-    pub(super) fn limit(&self) -> usize {
+    pub fn limit(&self) -> usize {
         self.terms.limit
     }
 
+    /// True if none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Records that wait.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
 
     /// Adds a record, which `fill` writes into memory that a delivered one may have left.
-    pub(super) fn push<E>(
-        &self,
-        fill: impl FnOnce(&mut Val) -> Result<(), E>,
-    ) -> Result<Pushed, E> {
+    ///
+    /// # Errors
+    /// Those of `fill`; the record takes no place then.
+    pub fn push<E>(&self, fill: impl FnOnce(&mut R) -> Result<(), E>) -> Result<Pushed, E> {
         let mut shard = self.shards[home() % SHARDS].lock();
         let full = self.len() >= self.terms.limit;
         let place = match (full, self.terms.overflow) {
@@ -97,7 +112,7 @@ impl Queue {
         if full && place.is_none() {
             return Ok(Pushed::Lost);
         }
-        let mut record = place.unwrap_or(EMPTY);
+        let mut record = place.unwrap_or_else(|| self.empty.clone());
         if let Err(error) = fill(&mut record) {
             self.waiting.fetch_sub(usize::from(full), Ordering::AcqRel);
             return Err(error);
@@ -110,7 +125,7 @@ impl Queue {
     }
 
     /// Takes up to `most` records.
-    pub(super) fn take(&self, most: usize) -> Vec<Val> {
+    pub fn take(&self, most: usize) -> Vec<R> {
         let mut taken = Vec::with_capacity(most.min(self.len()));
         for shard in &self.shards {
             let mut shard = shard.lock();
@@ -122,7 +137,7 @@ impl Queue {
     }
 
     /// Gives the memory of delivered records back.
-    pub(super) fn recycle(&self, records: Vec<Val>) {
+    pub fn recycle(&self, records: Vec<R>) {
         let mut shards = self.shards.iter().cycle();
         let mut rest = records.into_iter();
         for shard in shards.by_ref().take(SHARDS) {
@@ -147,14 +162,14 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
-    fn queue(limit: usize, overflow: Overflow) -> Queue {
-        Queue::new(QueueTerms { limit, overflow })
+    fn queue(limit: usize, overflow: Overflow) -> Queue<u32> {
+        Queue::new(QueueTerms { limit, overflow }, 0)
     }
 
-    fn push(queue: &Queue, number: u32) -> Pushed {
+    fn push(queue: &Queue<u32>, number: u32) -> Pushed {
         queue
             .push(|place| {
-                *place = Val::U32(number);
+                *place = number;
                 Ok::<(), ()>(())
             })
             .unwrap()
@@ -167,15 +182,12 @@ mod tests {
             [push(&newest, 1), push(&newest, 2), push(&newest, 3)],
             [Pushed::Waiting(1), Pushed::Waiting(2), Pushed::Lost]
         );
-        assert_eq!(newest.take(9), [Val::U32(1), Val::U32(2)]);
+        assert_eq!(newest.take(9), [1, 2]);
         let oldest = queue(2, Overflow::DropOldest);
         (1..=5).for_each(|number| {
             push(&oldest, number);
         });
-        assert_eq!(
-            (oldest.len(), oldest.take(9)),
-            (2, vec![Val::U32(4), Val::U32(5)])
-        );
+        assert_eq!((oldest.len(), oldest.take(9)), (2, vec![4, 5]));
     }
 
     #[test]
