@@ -98,6 +98,14 @@ impl Envoy {
     }
 }
 
+impl Envoy {
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
 impl Drop for Envoy {
     fn drop(&mut self) {
         let _killed = self.child.kill();

@@ -1,10 +1,14 @@
-//! Policy: what a call into a plugin costs by language and template, what plugins hold, what a bad one does to the calls of others, and
-//! what swaps do to calls.
+//! Policy: what a call into a plugin costs by template and by language, and beside Envoy's proxy-wasm; what plugins hold; what a bad one does to the calls of
+//! others; and what swaps do to calls. What is printed are tables of Markdown, as the guides have them.
 
-mod calls;
+mod beside;
+mod envoy;
+mod languages;
 mod memory;
 mod neighbours;
 mod swaps;
+mod templates;
+mod workbench;
 
 use crate::Bench;
 use anyhow::Result;
@@ -19,11 +23,28 @@ const LOAD: Duration = Duration::from_secs(120);
 
 /// Measures all of it, on nodes of its own.
 pub(crate) async fn measure(bench: &Bench) -> Result<Value> {
-    let calls = calls::compare(bench).await?;
+    let templates = templates::compare(bench)?;
+    let languages = languages::compare(bench)?;
+    let beside = beside::compare(bench).await?;
     let memory = memory::grow(bench).await?;
     let neighbours = neighbours::disturb(bench).await?;
     let swaps = swaps::swap(bench).await?;
-    Ok(json!({"calls": calls, "memory": memory, "neighbours": neighbours, "swaps": swaps}))
+    Ok(
+        json!({"templates": templates, "languages": languages, "beside": beside, "memory": memory,
+        "neighbours": neighbours, "swaps": swaps}),
+    )
+}
+
+/// The head of a table: what it shows, and its columns.
+fn table(what: &str, columns: &[&str]) {
+    println!("\n{what}\n");
+    row(columns);
+    println!("|{}", "---|".repeat(columns.len()));
+}
+
+fn row<T: AsRef<str>>(cells: &[T]) {
+    let cells: Vec<&str> = cells.iter().map(AsRef::as_ref).collect();
+    println!("| {} |", cells.join(" | "));
 }
 
 fn plugin(name: &str, image: &str, rest: Value) -> Value {

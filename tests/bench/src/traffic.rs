@@ -115,7 +115,20 @@ async fn answers(gateway: &Served, path: &str) -> Result<()> {
 }
 
 /// Asks for a while: by `wrk` where it is installed, else by a slower generator of our own.
-pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) -> Result<Row> {
+pub(crate) async fn measure(
+    served: &Served,
+    (path, connections): (&str, usize),
+    seconds: u64,
+) -> Result<Row> {
+    measure_of(served, (path, None, connections), seconds).await
+}
+
+/// The same under another host's name, where there is one.
+pub(crate) async fn measure_of(
+    served: &Served,
+    load: (&str, Option<&str>, usize),
+    seconds: u64,
+) -> Result<Row> {
     // Pools fill, code gets warm.
     if wrk::run((&served.address, served.cores), load, WARM_UP.as_secs())
         .await?
@@ -135,9 +148,17 @@ pub(crate) async fn measure(served: &Served, load: (&str, usize), seconds: u64) 
     })
 }
 
-async fn own(served: &Served, (path, connections): (&str, usize), seconds: u64) -> Result<Row> {
+async fn own(
+    served: &Served,
+    (path, host, connections): (&str, Option<&str>, usize),
+    seconds: u64,
+) -> Result<Row> {
     let before = process::used(served.pid)?;
-    let load = Plan::get(&served.address, path, connections).start();
+    let mut plan = Plan::get(&served.address, path, connections);
+    if let Some(host) = host {
+        plan = plan.header("host", host);
+    }
+    let load = plan.start();
     tokio::time::sleep(WARM_UP + Duration::from_secs(seconds)).await;
     let outcome = load.finish().await;
     let cpu = process::used(served.pid)?.saturating_sub(before);

@@ -16,14 +16,14 @@ pub(crate) struct Outcome {
 /// an error.
 pub(crate) async fn run(
     (address, cores): (&str, Cores),
-    (path, connections): (&str, usize),
+    (path, host, connections): (&str, Option<&str>, usize),
     seconds: u64,
 ) -> Result<Option<Outcome>> {
     if !cores::installed("wrk").await {
         return Ok(None);
     }
     let url = format!("http://{address}{path}");
-    get((&url, None), (connections, seconds), cores)
+    get((&url, host), (connections, seconds), cores)
         .await
         .map(Some)
 }

@@ -1,6 +1,6 @@
 //! What a plugin that loops, traps or hoards does to the calls of others: their 99th percentile, beside that of a quiet node.
 
-use super::{apply, loaded, plugin, policy};
+use super::{apply, loaded, plugin, policy, row, table};
 use crate::Bench;
 use crate::cores::Cores;
 use crate::traffic::{self, Served, millis};
@@ -12,7 +12,11 @@ use osier_tests::until;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const MISDEEDS: [&str; 3] = ["loop", "trap", "hoard"];
+const MISDEEDS: [(&str, &str); 3] = [
+    ("loop", "loops"),
+    ("trap", "traps"),
+    ("hoard", "allocates without end"),
+];
 /// Connections whose calls are measured.
 const CONNECTIONS: usize = 4;
 /// Where the bad plugin stands.
@@ -44,21 +48,33 @@ pub(super) async fn disturb(bench: &Bench) -> Result<Value> {
     };
     until("the bad plugin is asked", Duration::from_secs(60), fails).await?;
     let quiet = traffic::measure(&served, ("/", CONNECTIONS), bench.seconds).await?;
-    println!(
-        "\n  calls of others while one call at a time meets a bad plugin\n  it does         p99 ms   of the quiet p99\n  {:<8} {:>13.3}",
-        "nothing",
-        millis(quiet.p99)
+    table(
+        "Calls of others while one call at a time meets a bad plugin (target: their p99 within 1.20 of the quiet one)",
+        &[
+            "the plugin",
+            "p99 ms",
+            "of the quiet p99",
+            "its own calls that failed",
+        ],
     );
+    row(&["does nothing", &format!("{:.3}", millis(quiet.p99)), "", ""]);
     let mut figures = vec![json!({"misdeed": null, "p99_ms": millis(quiet.p99)})];
-    for misdeed in MISDEEDS {
+    for (misdeed, words) in MISDEEDS {
         let bad = Plan::get(&served.address, BAD, 1)
             .header("x-behave", misdeed)
             .start();
-        let row = traffic::measure(&served, ("/", CONNECTIONS), bench.seconds).await?;
+        let found = traffic::measure(&served, ("/", CONNECTIONS), bench.seconds).await?;
         let met = bad.finish().await.by_status();
-        let ratio = row.p99.as_secs_f64() / quiet.p99.as_secs_f64().max(f64::MIN_POSITIVE);
-        println!("  {misdeed:<8} {:>13.3} {ratio:>18.2}", millis(row.p99));
-        figures.push(json!({"misdeed": misdeed, "p99_ms": millis(row.p99), "ratio": ratio, "failed": met.get(&500)}));
+        let ratio = found.p99.as_secs_f64() / quiet.p99.as_secs_f64().max(f64::MIN_POSITIVE);
+        let p99 = millis(found.p99);
+        let failed = met.get(&500).copied().unwrap_or_default();
+        row(&[
+            words,
+            &format!("{p99:.3}"),
+            &format!("{ratio:.2}"),
+            &failed.to_string(),
+        ]);
+        figures.push(json!({"misdeed": misdeed, "p99_ms": p99, "ratio": ratio, "failed": failed}));
     }
     node.terminate()?;
     Ok(figures.into())

@@ -1,6 +1,6 @@
 //! A plugin swapped a thousand times under load: what fails, and what the node grows by.
 
-use super::{PLUGINS, apply, loaded, plugin, policy};
+use super::{PLUGINS, apply, loaded, plugin, policy, row, table};
 use crate::Bench;
 use crate::cores::Cores;
 use crate::process::resident;
@@ -52,11 +52,23 @@ pub(super) async fn swap(bench: &Bench) -> Result<Value> {
     let outcome = load.finish().await;
     let failed = outcome.total() - outcome.by_status().get(&200).copied().unwrap_or_default();
     let each = grown as f64 / (SWAPS - WARM) as f64;
-    println!(
-        "\n  {SWAPS} swaps of a plugin in {:.1} s under {} requests: {failed} failed; after the first {WARM} the node grew by {each:.1} KiB a swap",
-        took.as_secs_f64(),
-        outcome.total()
+    table(
+        "Swaps of a plugin under load, code and configuration (target: no failed request, no growth)",
+        &[
+            "swaps",
+            "seconds",
+            "requests",
+            "failed",
+            "KiB that the node grew by, each after the first 200",
+        ],
     );
+    row(&[
+        SWAPS.to_string(),
+        format!("{:.1}", took.as_secs_f64()),
+        outcome.total().to_string(),
+        failed.to_string(),
+        format!("{each:.2}"),
+    ]);
     node.terminate()?;
     Ok(
         json!({"swaps": SWAPS, "seconds": took.as_secs_f64(), "requests": outcome.total(), "failed": failed, "kib_each": each}),
