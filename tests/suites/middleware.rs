@@ -144,3 +144,56 @@ async fn a_middleware_that_fails_costs_its_own_request_and_goes_by_the_failure_p
     let answer = until("failures are ignored", LIMIT, passed).await.unwrap();
     assert_eq!(answer.json().unwrap()["path"], "/trap");
 }
+
+/// How often the metrics say that the plugin `failing` gave a verdict.
+async fn verdicts(metrics: &str, verdict: &str) -> anyhow::Result<u64> {
+    let text = get(metrics, "/metrics").await?.text();
+    let own = |line: &&str| {
+        line.starts_with("osier_plugin_calls_total{")
+            && line.contains("default/failing")
+            && line.contains(&format!("\"{verdict}\""))
+    };
+    let counts = text.lines().filter(own);
+    Ok(counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_shadow_mode_a_middleware_is_asked_and_nothing_comes_of_it() {
+    let (node, gateway) = serving("tests/echo").await;
+    node.import("failing:1", &component("tests/http").unwrap())
+        .unwrap();
+    let shadow = FAILING.replace("FAILURE", "Fail") + "  mode: Shadow\n";
+    node.apply_text(&shadow).unwrap();
+    let metrics = node.address("admin").unwrap();
+    // It would answer `/hello` itself, and fail on `/trap`.
+    for (path, verdict) in [("/hello", "deny"), ("/trap", "failed")] {
+        let counted = || async {
+            let answer = get(&gateway, path).await?;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.json().unwrap()["path"], path);
+            Ok((verdicts(&metrics, verdict).await? > 0).then_some(()))
+        };
+        until(&format!("{path} counts as {verdict}"), LIMIT, counted)
+            .await
+            .unwrap();
+    }
+    // What has a body reaches the service, and is not judged by a guest that wants to read it first.
+    let before = verdicts(&metrics, "deny").await.unwrap();
+    let posted = post(
+        &gateway,
+        "/grpc.health.v1.Health",
+        Bytes::from_static(b"sick"),
+    )
+    .await;
+    assert_eq!(posted.json().unwrap()["method"], "POST");
+    assert_eq!(get(&gateway, "/hello").await.unwrap().status, 200);
+    let counted = || async {
+        let now = verdicts(&metrics, "deny").await?;
+        Ok((now > before).then_some(now))
+    };
+    let now = until("the next one counts", LIMIT, counted).await.unwrap();
+    assert_eq!(now, before + 1);
+    assert_eq!(verdicts(&metrics, "allow").await.unwrap(), 0);
+}

@@ -17,6 +17,7 @@ use osier_engine::plugin::FunctionHandle;
 use osier_engine::plugin::hooks::{Answer, Handles, Params};
 use osier_engine::{CallError, Middleware};
 use osier_process::Tasks;
+use tokio::sync::Semaphore;
 
 use crate::fault::FailurePolicy;
 use crate::key::ObjectKey;
@@ -56,8 +57,8 @@ enum Runtime {
     Component(Arc<Pool>),
     /// A module of proxy-wasm: VMs that carry streams.
     ProxyWasm(Vms),
-    /// A component of wasi:http: instances that carry exchanges.
-    Middleware(Middleware),
+    /// A component of wasi:http: instances that carry exchanges, and how many of these may be shadows.
+    Middleware(Middleware, Arc<Semaphore>),
 }
 
 impl std::fmt::Debug for Plugin {
@@ -141,14 +142,14 @@ impl Plugin {
     pub(crate) fn vms(&self) -> Option<&Vms> {
         match &self.runtime {
             Runtime::ProxyWasm(vms) => Some(vms),
-            Runtime::Component(_) | Runtime::Middleware(_) => None,
+            Runtime::Component(_) | Runtime::Middleware(..) => None,
         }
     }
 
     fn pool(&self) -> Option<&Arc<Pool>> {
         match &self.runtime {
             Runtime::Component(pool) => Some(pool),
-            Runtime::ProxyWasm(_) | Runtime::Middleware(_) => None,
+            Runtime::ProxyWasm(_) | Runtime::Middleware(..) => None,
         }
     }
 
@@ -157,7 +158,7 @@ impl Plugin {
         match &self.runtime {
             Runtime::Component(pool) => pool.live(),
             Runtime::ProxyWasm(vms) => vms.live(),
-            Runtime::Middleware(middleware) => middleware.live(),
+            Runtime::Middleware(middleware, _) => middleware.live(),
         }
     }
 
@@ -166,7 +167,7 @@ impl Plugin {
         match &self.runtime {
             Runtime::Component(pool) => pool.memory(),
             Runtime::ProxyWasm(vms) => vms.memory(),
-            Runtime::Middleware(middleware) => middleware.memory(),
+            Runtime::Middleware(middleware, _) => middleware.memory(),
         }
     }
 

@@ -10,7 +10,7 @@ mod known;
 mod middleware;
 mod outputs;
 mod rollout;
-mod selector;
+mod shadow;
 mod stream;
 mod targets;
 
@@ -37,9 +37,9 @@ use generator::Generator;
 use headers::HeaderRule;
 use known::Known;
 pub use middleware::{Carried, CarriedExchange, FilterMiddleware};
+pub(crate) use osier_spec::Selector;
 pub(crate) use rollout::Rollout;
 pub use rollout::RolloutState;
-pub(crate) use selector::Selector;
 pub use stream::{ChunkVerdict, FilterStream};
 
 /// Whether the action at a place of a policy was charged for an earlier try of the same request.

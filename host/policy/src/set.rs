@@ -279,7 +279,7 @@ impl Side {
             once(*place)?;
         }
         for (selector, place) in &self.mesh_workloads {
-            if selector.matches(scope.labels) {
+            if selector.matches(&|label| scope.labels.find(label)) {
                 once(*place)?;
             }
         }
@@ -306,7 +306,7 @@ impl Side {
             }
         }
         for (selector, place) in &namespace.workloads {
-            if selector.matches(scope.labels) {
+            if selector.matches(&|label| scope.labels.find(label)) {
                 once(*place)?;
             }
         }

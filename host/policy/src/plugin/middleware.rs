@@ -1,9 +1,12 @@
 //! Plugins that are components of wasi:http: what they are given, and how their exchanges are counted.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use osier_engine::{CallError, Middleware, MiddlewareTerms, Workload};
+use osier_process::Tasks;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::binding::Unanswered;
 use super::load::Loader;
@@ -14,6 +17,8 @@ use crate::key::ObjectKey;
 
 /// The variable by which a middleware gets `spec.config`, as JSON.
 const CONFIG: &str = "OSIER_CONFIG";
+/// Requests beside which one is asked in shadow mode at the same time; the others are not looked at.
+const SHADOWS: usize = 64;
 const INTERFACE: &str = "wasi:http/incoming-handler@0.2";
 
 impl Loader<'_> {
@@ -49,7 +54,9 @@ impl Loader<'_> {
             INTERFACE.to_owned(),
             workload.imports().to_vec(),
         );
-        Ok(self.filtering(key, spec.failure, what, Runtime::Middleware(middleware)))
+        let shadows = Arc::new(Semaphore::new(SHADOWS));
+        let runtime = Runtime::Middleware(middleware, shadows);
+        Ok(self.filtering(key, spec.failure, what, runtime))
     }
 }
 
@@ -73,9 +80,25 @@ impl Plugin {
     /// The middleware, if it is one.
     pub(crate) fn middleware(&self) -> Option<&Middleware> {
         match &self.runtime {
-            Runtime::Middleware(middleware) => Some(middleware),
+            Runtime::Middleware(middleware, _) => Some(middleware),
             Runtime::Component(_) | Runtime::ProxyWasm(_) => None,
         }
+    }
+
+    /// The middleware, and leave to be asked beside a request; none if it is asked about as many as it may be.
+    pub(crate) fn shadowed(&self) -> Option<(&Middleware, OwnedSemaphorePermit)> {
+        match &self.runtime {
+            Runtime::Middleware(middleware, shadows) => {
+                let seat = Arc::clone(shadows).try_acquire_owned();
+                Some((middleware, seat.ok()?))
+            }
+            Runtime::Component(_) | Runtime::ProxyWasm(_) => None,
+        }
+    }
+
+    /// Where what happens beside requests runs.
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// Counts the part of an exchange that was carried.

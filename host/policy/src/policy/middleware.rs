@@ -1,4 +1,5 @@
-//! A component of wasi:http as a filter: it is handed the request, and later the answer to what it sent on.
+//! A component of wasi:http as a filter: it is handed the request, and later the answer to what it sent on. In shadow mode it is handed the head
+//! alone, beside the request, which goes on at once.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,12 +17,12 @@ use crate::plugin::{Plugin, Unanswered};
 
 /// A middleware of a policy that concerns an exchange.
 #[derive(Clone)]
-pub struct FilterMiddleware(Arc<Inner>);
+pub struct FilterMiddleware(pub(super) Arc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     policy: Arc<CompiledPolicy>,
     step: usize,
-    plugin: Arc<Plugin>,
+    pub(super) plugin: Arc<Plugin>,
 }
 
 /// What became of a request.
@@ -43,18 +44,17 @@ pub struct CarriedExchange {
 }
 
 impl FilterMiddleware {
-    /// The middleware of a step that asks one. In shadow mode it is not asked: what it would change could not be undone.
-    pub(crate) fn new(policy: &Arc<CompiledPolicy>, step: usize) -> Option<Option<Self>> {
+    /// The middleware of a step that asks one.
+    pub(crate) fn new(policy: &Arc<CompiledPolicy>, step: usize) -> Option<Self> {
         let Asked::Plugin { plugin, .. } = &policy.steps.get(step)?.asked else {
             return None;
         };
         plugin.middleware()?;
-        let inner = || Inner {
+        Some(Self(Arc::new(Inner {
             policy: Arc::clone(policy),
             step,
             plugin: Arc::clone(plugin),
-        };
-        Some((policy.mode() == Mode::Enforce).then(|| Self(Arc::new(inner()))))
+        })))
     }
 
     /// `NAMESPACE/NAME` of the policy and of the plugin.
@@ -67,6 +67,10 @@ impl FilterMiddleware {
     #[must_use]
     pub fn carry(&self, request: Request<Body>) -> Boxed<'static, Carried> {
         let own = self.clone();
+        if self.0.policy.mode() == Mode::Shadow {
+            self.shadow(&request);
+            return Box::pin(std::future::ready(Carried::Passed(request)));
+        }
         Box::pin(async move {
             let Some(middleware) = own.0.plugin.middleware() else {
                 return Carried::Passed(request);
@@ -110,7 +114,7 @@ impl CarriedExchange {
 }
 
 impl Inner {
-    fn count(&self, passed: bool) {
+    pub(super) fn count(&self, passed: bool) {
         if let Some(step) = self.policy.steps.get(self.step) {
             step.asked.count(passed);
         }
@@ -118,12 +122,25 @@ impl Inner {
 
     /// No answer: the message as it came if nobody has touched it and the failure policy is Ignore.
     fn lost<M>(&self, (error, whole): (CallError, Option<M>)) -> Result<M, Box<Reply>> {
-        let Unanswered(reason) = self.plugin.uncarried(&error);
+        let reason = self.unanswered(&error);
         let step = self.policy.steps.get(self.step);
         let failure = step.map(|step| self.policy.failure_of(&step.asked));
         whole
             .filter(|_| failure == Some(FailurePolicy::Ignore))
             .ok_or_else(|| Box::new(self.failed(reason)))
+    }
+
+    /// Counts that there was no answer.
+    pub(super) fn unanswered(&self, error: &CallError) -> String {
+        let step = self.policy.steps.get(self.step);
+        let asked = step.map(|step| {
+            step.asked
+                .ask(|plugin| Err::<(), _>(plugin.uncarried(error)))
+        });
+        match asked {
+            Some(Err(Unanswered(reason))) => reason,
+            _ => error.to_string(),
+        }
     }
 
     fn failed(&self, reason: String) -> Reply {

@@ -76,7 +76,7 @@ impl PolicySet {
             trail,
             &mut |(policy, place, _), attributes, _| {
                 if let Some(middleware) = FilterMiddleware::new(policy, place) {
-                    filters.extend(middleware.map(FilterKind::Middleware));
+                    filters.push(FilterKind::Middleware(middleware));
                     return Ok(());
                 }
                 match FilterStream::new(policy, place, attributes) {

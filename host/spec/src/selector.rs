@@ -1,13 +1,12 @@
 //! Workload selectors: Kubernetes' label selectors over the labels of the pod concerned.
 
-use serde_json::Value as Json;
-
 use crate::fault::Fault;
-use crate::value::Texts;
+use serde_json::Value as Json;
+use std::borrow::Cow;
 
 /// Requirements that all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Selector(Vec<Requirement>);
+pub struct Selector(Vec<Requirement>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Requirement {
@@ -26,7 +25,7 @@ enum Operator {
 
 impl Selector {
     /// Reads `{matchLabels, matchExpressions}`.
-    pub(crate) fn read(json: &Json, path: &str, faults: &mut Vec<Fault>) -> Self {
+    pub fn read(json: &Json, path: &str, faults: &mut Vec<Fault>) -> Self {
         let mut requirements = Vec::new();
         for (label, value) in json
             .get("matchLabels")
@@ -65,10 +64,11 @@ impl Selector {
         Self(requirements)
     }
 
-    /// True if the labels satisfy every requirement.
-    pub(crate) fn matches(&self, labels: Texts<'_>) -> bool {
+    /// True if the labels, as `find` tells them, satisfy every requirement.
+    #[must_use]
+    pub fn matches<'a>(&self, find: &dyn Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         self.0.iter().all(|requirement| {
-            let value = labels.find(&requirement.label);
+            let value = find(&requirement.label);
             let listed = value
                 .as_ref()
                 .is_some_and(|value| requirement.values.iter().any(|wanted| *wanted == **value));
@@ -124,15 +124,17 @@ mod tests {
 
     #[test]
     fn all_operators() {
-        let labels = [
-            ("app".to_owned(), "web".to_owned()),
-            ("tier".to_owned(), "front".to_owned()),
-        ];
+        let labels = [("app", "web"), ("tier", "front")];
+        let find = |wanted: &str| {
+            let mut all = labels.iter();
+            let found = all.find(|(label, _)| *label == wanted);
+            found.map(|(_, value)| Cow::Borrowed(*value))
+        };
         let matches = |json: Json| {
             let mut faults = Vec::new();
             let selector = Selector::read(&json, "spec.selector", &mut faults);
             assert_eq!(faults, []);
-            selector.matches(Texts::Pairs(&labels))
+            selector.matches(&find)
         };
         assert!(matches(json!({"matchLabels": {"app": "web"}})));
         assert!(!matches(
