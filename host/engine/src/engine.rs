@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ pub struct Settings {
     pub idle: Duration,
     /// Where guests that outlive their response are finished.
     pub tasks: Tasks,
+    /// Bytes of compiled functions to keep in memory, so that a component that differs little from one before is compiled sooner. Then everything is
+    /// compiled, even what is on disk: it fills the memory. 0 for engines that run things: it makes the first compilation dearer.
+    pub reuse: usize,
 }
 
 impl Settings {
@@ -51,6 +55,7 @@ impl Settings {
             tick: Duration::from_millis(5),
             idle: Duration::from_secs(30),
             tasks,
+            reuse: 0,
         }
     }
 }
@@ -125,13 +130,12 @@ impl Engine {
                 source,
             }
         })?;
+        let reuse = settings.reuse;
         let pool = Pool::fitting(settings.max_instances, true);
-        let workloads = Side::start("osier-tick", (pool, Calls::Serial), settings.tick)?;
-        let plugins = Side::start(
-            "osier-plugin-tick",
-            (Pool::fitting(PLUGIN_INSTANCES, false), Calls::Serial),
-            PLUGIN_TICK,
-        )?;
+        let how = (pool, Calls::Serial, reuse);
+        let workloads = Side::start("osier-tick", how, settings.tick)?;
+        let how = (Pool::fitting(PLUGIN_INSTANCES, false), Calls::Serial, reuse);
+        let plugins = Side::start("osier-plugin-tick", how, PLUGIN_TICK)?;
         let linker =
             crate::linker::workloads(&workloads.engine).map_err(|error| EngineError::Machine {
                 reason: format!("{error:#}"),
@@ -175,6 +179,29 @@ impl Engine {
         PluginComponent::new(self.0.clone(), self.0.compiled(Kind::Plugin, wasm)?)
     }
 
+    /// Makes a plugin ready that differs in the range `at` from `like`, as [`osier_wasm::exchange`] does it; else as [`Engine::plugin`]. Blocks.
+    ///
+    /// # Errors
+    /// If the bytes are no component.
+    pub fn plugin_like(
+        &self,
+        (like, at): (&[u8], Range<usize>),
+        wasm: &[u8],
+    ) -> Result<(), ComponentError> {
+        let name = |wasm| format!("{}-{}", Digest::of(wasm).hex(), self.0.plugins.key);
+        if !self.0.cache.has(&name(like)) {
+            self.plugin(like)?;
+        }
+        let code = self.0.cache.load(&name(like));
+        match code.and_then(|code| osier_wasm::exchange((like, at), wasm, code)) {
+            Some(code) => {
+                self.0.cache.keep(&name(wasm), &code);
+                Ok(())
+            }
+            None => self.plugin(wasm).map(drop),
+        }
+    }
+
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0
     }
@@ -183,10 +210,10 @@ impl Engine {
 impl Side {
     fn start(
         name: &'static str,
-        (pool, calls): (Pool, Calls),
+        how: (Pool, Calls, usize),
         tick: Duration,
     ) -> Result<Self, EngineError> {
-        let engine = crate::machine::engine(pool, calls)?;
+        let engine = crate::machine::engine(how)?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
         let key = format!("{:016x}", hasher.finish());
@@ -203,7 +230,8 @@ impl Side {
 impl Concurrency {
     fn start(settings: &Settings) -> Result<Self, EngineError> {
         let pool = Pool::fitting(settings.max_instances, true);
-        let side = Side::start("osier-tick-0.3", (pool, Calls::Concurrent), settings.tick)?;
+        let how = (pool, Calls::Concurrent, settings.reuse);
+        let side = Side::start("osier-tick-0.3", how, settings.tick)?;
         let linker =
             crate::linker::concurrent(&side.engine).map_err(|error| EngineError::Machine {
                 reason: format!("{error:#}"),
@@ -249,32 +277,38 @@ impl Core {
 
     fn compiled(&self, kind: Kind, wasm: &[u8]) -> Result<Arc<Compiled>, ComponentError> {
         let digest = Digest::of(wasm);
-        let turn = self
-            .compiling
-            .lock()
-            .entry(digest.clone())
-            .or_default()
-            .clone();
-        let _mine = turn.lock();
-        let in_use = self
-            .components
-            .lock()
-            .get(&(kind, digest.clone()))
-            .and_then(Weak::upgrade);
-        let compiled = match in_use {
-            Some(compiled) => Ok(compiled),
-            None => self.compile(kind, &digest, wasm).map(Arc::new),
-        };
-        if let Ok(compiled) = &compiled {
-            let mut components = self.components.lock();
-            components.retain(|_, component| component.strong_count() > 0);
-            components.insert((kind, digest.clone()), Arc::downgrade(compiled));
-        }
+        let key = (kind, digest.clone());
+        self.in_turn(&digest, || {
+            in_use(&self.components, key, || self.compile(kind, &digest, wasm))
+        })
+    }
+
+    /// A module of proxy-wasm: in use, from the cache, or compiled now.
+    pub(crate) fn module(&self, wasm: &[u8]) -> Result<Arc<CompiledModule>, ComponentError> {
+        let digest = Digest::of(wasm);
+        self.in_turn(&digest, || {
+            in_use(&self.modules, digest.clone(), || {
+                let name = format!("{}-{}-module", digest.hex(), self.plugins.key);
+                let module = self.code(&self.plugins, &name, wasm)?;
+                let digest = digest.clone();
+                Ok(CompiledModule { digest, module })
+            })
+        })
+    }
+
+    /// Waits for whoever compiles the same bytes, so that they are compiled once.
+    fn in_turn<T>(&self, digest: &Digest, work: impl FnOnce() -> T) -> T {
+        let mut compiling = self.compiling.lock();
+        let turn = compiling.entry(digest.clone()).or_default().clone();
+        drop(compiling);
+        let mine = turn.lock();
+        let made = work();
+        drop(mine);
         let mut compiling = self.compiling.lock();
         if Arc::strong_count(&turn) <= 2 {
-            compiling.remove(&digest);
+            compiling.remove(digest);
         }
-        compiled
+        made
     }
 
     fn compile(
@@ -290,82 +324,29 @@ impl Core {
             Cow::Borrowed(_) => format!("{}-{}", digest.hex(), side.key),
             Cow::Owned(wrapped) => format!("{}-{}", Digest::of(wrapped).hex(), side.key),
         };
-        let sections = osier_wasm::sections(&bytes)?;
-        if let Some(component) = self
-            .cache
-            .load(&name)
-            .and_then(|code| self.trusted(side, &name, &code))
-        {
-            return Ok(Compiled {
-                digest: digest.clone(),
-                component,
-                sections,
-            });
-        }
-        let invalid = |error: wasmtime::Error| ComponentError::Invalid {
-            reason: one_line(&error),
-        };
-        let begun = Instant::now();
-        let component = Component::new(&side.engine, &bytes).map_err(invalid)?;
-        tracing::info!(%digest, bytes = bytes.len(), took = ?begun.elapsed(), "compiled");
-        self.cache
-            .keep(&name, &component.serialize().map_err(invalid)?);
         Ok(Compiled {
             digest: digest.clone(),
-            component,
-            sections,
+            component: self.code(side, &name, &bytes)?,
+            sections: osier_wasm::sections(&bytes)?,
         })
     }
 
-    /// A module of proxy-wasm: in use, from the cache, or compiled now.
-    pub(crate) fn module(&self, wasm: &[u8]) -> Result<Arc<CompiledModule>, ComponentError> {
-        let digest = Digest::of(wasm);
-        let turn = self
-            .compiling
-            .lock()
-            .entry(digest.clone())
-            .or_default()
-            .clone();
-        let _mine = turn.lock();
-        let in_use = self.modules.lock().get(&digest).and_then(Weak::upgrade);
-        let module = match in_use {
-            Some(module) => Ok(module),
-            None => self.compile_module(&digest, wasm).map(Arc::new),
-        };
-        if let Ok(module) = &module {
-            let mut modules = self.modules.lock();
-            modules.retain(|_, module| module.strong_count() > 0);
-            modules.insert(digest.clone(), Arc::downgrade(module));
-        }
-        let mut compiling = self.compiling.lock();
-        if Arc::strong_count(&turn) <= 2 {
-            compiling.remove(&digest);
-        }
-        module
-    }
-
-    fn compile_module(
-        &self,
-        digest: &Digest,
-        wasm: &[u8],
-    ) -> Result<CompiledModule, ComponentError> {
-        let side = &self.plugins;
-        let name = format!("{}-{}-module", digest.hex(), side.key);
-        let found = self.cache.load(&name);
-        if let Some(module) = found.and_then(|code| self.trusted::<Module>(side, &name, &code)) {
-            let digest = digest.clone();
-            return Ok(CompiledModule { digest, module });
+    /// Machine code out of the cache, or made now.
+    fn code<T: Code>(&self, side: &Side, name: &str, bytes: &[u8]) -> Result<T, ComponentError> {
+        let known = (self.settings.reuse == 0).then(|| self.cache.load(name));
+        let known = known.flatten();
+        if let Some(made) = known.and_then(|code| self.trusted(side, name, &code)) {
+            return Ok(made);
         }
         let invalid = |error: wasmtime::Error| ComponentError::Invalid {
             reason: one_line(&error),
         };
         let begun = Instant::now();
-        let module = Module::new(&side.engine, wasm).map_err(invalid)?;
-        tracing::info!(%digest, bytes = wasm.len(), took = ?begun.elapsed(), "compiled");
+        let made = T::compile(&side.engine, bytes).map_err(invalid)?;
+        tracing::info!(name, bytes = bytes.len(), took = ?begun.elapsed(), "compiled");
         self.cache
-            .keep(&name, &module.serialize().map_err(invalid)?);
-        let digest = digest.clone();
-        Ok(CompiledModule { digest, module })
+            .keep(name, &made.machine_code().map_err(invalid)?);
+        Ok(made)
     }
 
     #[expect(
@@ -394,6 +375,8 @@ trait Code: Sized {
     /// The bytes must be what wasmtime serialized.
     #[expect(unsafe_code, reason = "wasmtime's own contract")]
     unsafe fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Self>;
+    fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Self>;
+    fn machine_code(&self) -> wasmtime::Result<Vec<u8>>;
 }
 
 #[expect(unsafe_code, reason = "wasmtime's own contract")]
@@ -401,6 +384,14 @@ impl Code for Component {
     unsafe fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Self> {
         // SAFETY: the caller's promise.
         unsafe { Self::deserialize(engine, code) }
+    }
+
+    fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Self> {
+        Self::new(engine, bytes)
+    }
+
+    fn machine_code(&self) -> wasmtime::Result<Vec<u8>> {
+        self.serialize()
     }
 }
 
@@ -410,6 +401,31 @@ impl Code for Module {
         // SAFETY: the caller's promise.
         unsafe { Self::deserialize(engine, code) }
     }
+
+    fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> wasmtime::Result<Self> {
+        Self::new(engine, bytes)
+    }
+
+    fn machine_code(&self) -> wasmtime::Result<Vec<u8>> {
+        self.serialize()
+    }
+}
+
+/// What is in use of a key; if nothing is, it is made.
+fn in_use<K: Eq + Hash, T>(
+    all: &Mutex<HashMap<K, Weak<T>>>,
+    key: K,
+    make: impl FnOnce() -> Result<T, ComponentError>,
+) -> Result<Arc<T>, ComponentError> {
+    let known = all.lock().get(&key).and_then(Weak::upgrade);
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let made = Arc::new(make()?);
+    let mut all = all.lock();
+    all.retain(|_, one| one.strong_count() > 0);
+    all.insert(key, Arc::downgrade(&made));
+    Ok(made)
 }
 
 fn one_line(error: &wasmtime::Error) -> String {

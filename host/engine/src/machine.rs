@@ -4,8 +4,14 @@
 //! anything runs, and the cut is logged.
 
 use crate::EngineError;
+use osier_wasm::Functions;
+use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use std::sync::Arc;
+use wasmtime::{
+    CacheStore, Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 
 /// Memory maps that one live instance takes: four for its memory, two for its stack, with room for error.
 const MAPS_PER_INSTANCE: u64 = 8;
@@ -86,12 +92,22 @@ fn max_map_count() -> u64 {
         .unwrap_or(65_530)
 }
 
-/// Makes an engine with as large a pool as the machine grants, down to none.
-pub(crate) fn engine(pool: Pool, calls: Calls) -> Result<Engine, EngineError> {
+/// Makes an engine with as large a pool as the machine grants, down to none, and so many bytes for functions to compile only once.
+pub(crate) fn engine((pool, calls, reuse): (Pool, Calls, usize)) -> Result<Engine, EngineError> {
+    let failed = |error: wasmtime::Error| EngineError::Machine {
+        reason: format!("{error:#}"),
+    };
+    let mut config = config(calls);
+    if reuse > 0 {
+        let store = Arc::new(Compiled(Mutex::new(Functions::new(reuse))));
+        config
+            .enable_incremental_compilation(store)
+            .map_err(failed)?;
+    }
     let mut attempt = Some(pool);
     while let Some(pool) = attempt {
         let strategy = InstanceAllocationStrategy::Pooling(pool.allocation());
-        match Engine::new(config(calls).allocation_strategy(strategy)) {
+        match Engine::new(config.allocation_strategy(strategy)) {
             Ok(engine) => return Ok(engine),
             Err(error) => tracing::warn!(
                 instances = pool.instances,
@@ -105,11 +121,21 @@ pub(crate) fn engine(pool: Pool, calls: Calls) -> Result<Engine, EngineError> {
         "no instance pool fits this machine: instances are allocated on demand, each start costs about 50 µs more"
     );
     let on_demand = InstanceAllocationStrategy::OnDemand;
-    Engine::new(config(calls).allocation_strategy(on_demand)).map_err(|error| {
-        EngineError::Machine {
-            reason: format!("{error:#}"),
-        }
-    })
+    Engine::new(config.allocation_strategy(on_demand)).map_err(failed)
+}
+
+/// Functions that were compiled, as wasmtime asks for them.
+#[derive(Debug)]
+struct Compiled(Mutex<Functions>);
+
+impl CacheStore for Compiled {
+    fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
+        self.0.lock().get(key).map(Cow::Owned)
+    }
+
+    fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
+        self.0.lock().insert(key.to_vec(), value)
+    }
 }
 
 /// How guests are called.
@@ -150,14 +176,11 @@ mod tests {
     #[test]
     fn a_pool_that_does_not_fit_is_made_smaller() {
         // 10 million reservations of 4 GiB exceed every address space.
-        let engine = engine(
-            Pool {
-                instances: 10_000_000,
-                stacks: false,
-            },
-            Calls::Serial,
-        )
-        .unwrap();
+        let pool = Pool {
+            instances: 10_000_000,
+            stacks: false,
+        };
+        let engine = engine((pool, Calls::Serial, 0)).unwrap();
         let pool = engine.get_pooling_config().unwrap();
         assert!(pool.get_total_component_instances() < 10_000_000);
     }

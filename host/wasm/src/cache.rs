@@ -58,6 +58,11 @@ impl Cache {
         Some(content)
     }
 
+    /// True if something is kept under `name`; whether it is whole, loading it shows.
+    pub fn has(&self, name: &str) -> bool {
+        self.path(name).is_file()
+    }
+
     /// Keeps `code` under `name`. A full or read-only disk costs a compilation next time, not more.
     pub fn keep(&self, name: &str, code: &[u8]) {
         if let Err(error) = self.write(name, code).and_then(|()| self.evict()) {

@@ -88,6 +88,30 @@ async fn kept_code_is_used() {
     );
 }
 
+#[tokio::test]
+async fn what_an_engine_for_authors_compiles_is_what_others_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let again = Engine::start(Settings {
+        max_instances: 20,
+        reuse: 16 << 20,
+        ..Settings::new(dir.path(), Tasks::new())
+    });
+    let again = again.unwrap();
+    // The second time it compiles as well, with the functions of the first.
+    for _ in 0..2 {
+        drop(again.workload(&wasm(HELLO)).unwrap());
+    }
+    let [file] = kept(dir.path()).try_into().unwrap();
+    let written = std::fs::metadata(&file).unwrap();
+    let http = start(dir.path()).workload(&wasm(HELLO)).unwrap();
+    let http = http.http(container()).unwrap();
+    assert_eq!(text(&http, "/").await, "Hello, mesh!\n");
+    let now = std::fs::metadata(&file).unwrap();
+    let inode = std::os::unix::fs::MetadataExt::ino;
+    assert_eq!(inode(&written), inode(&now), "loaded, not compiled");
+    assert_eq!(kept(dir.path()).len(), 1);
+}
+
 #[test]
 fn the_same_bytes_share_their_code() {
     let dir = tempfile::tempdir().unwrap();
