@@ -3,7 +3,7 @@
 use crate::Error;
 use std::path::Path;
 use wit_bindgen_core::Files;
-use wit_bindgen_core::wit_parser::Resolve;
+use wit_bindgen_core::wit_parser::{Resolve, WorldId};
 
 /// Generated files by name.
 pub type Generated = Vec<(String, Vec<u8>)>;
@@ -13,11 +13,7 @@ pub type Generated = Vec<(String, Vec<u8>)>;
 /// # Errors
 /// If the folder holds no such world, or not what it refers to.
 pub fn bindings(wit: &Path) -> Result<Generated, Error> {
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit).map_err(Error::wit)?;
-    let world = resolve
-        .select_world(&[package], Some("plugin"))
-        .map_err(Error::wit)?;
+    let (mut resolve, world) = world(wit)?;
     let mut files = Files::default();
     let mut generator = wit_bindgen_c::Opts::default().build();
     generator
@@ -25,6 +21,14 @@ pub fn bindings(wit: &Path) -> Result<Generated, Error> {
         .map_err(Error::wit)?;
     let owned = |(name, bytes): (&str, &[u8])| (name.to_owned(), bytes.to_vec());
     Ok(files.iter().map(owned).collect())
+}
+
+/// The world `plugin` of a project's `wit` folder.
+pub(crate) fn world(wit: &Path) -> Result<(Resolve, WorldId), Error> {
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(wit).map_err(Error::wit)?;
+    let world = resolve.select_world(&[package], Some("plugin"));
+    Ok((resolve, world.map_err(Error::wit)?))
 }
 
 #[cfg(test)]

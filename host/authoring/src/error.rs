@@ -14,6 +14,12 @@ pub enum Error {
         "the module answers no template and no hook: import a package such as osier.dev/plugin/listentry and say what answers"
     )]
     Silent,
+    /// A world that has more than functions in interfaces, each of another name.
+    #[error("{0} is no function of an interface with a name of its own")]
+    Shapeless(String),
+    /// A component that was made with room for a text does not have it.
+    #[error("the room for the plugin's text is not in the component")]
+    Room,
     /// There is no such template in this language.
     #[error("no template `{template}` in {language}; there are {known}")]
     Template {
