@@ -1,5 +1,6 @@
 //! `osier plugin`: from an empty folder to a tested component. What runs a plugin here is what runs it in production.
 
+mod answer;
 mod bench;
 mod build;
 mod dev;

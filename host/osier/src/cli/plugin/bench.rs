@@ -1,7 +1,7 @@
 //! `osier plugin bench`: what a call costs, measured on this machine with the cases of the fixtures.
 
 use super::fixture::{self, Case, File, Wanted};
-use super::test::{SCOPE, Trial};
+use super::test::Trial;
 use super::{inspect, project, workbench};
 use crate::arguments::{Bench, Output};
 use anyhow::bail;
@@ -44,10 +44,7 @@ pub(super) fn run(arguments: &Bench) -> anyhow::Result<()> {
     let (file, fixtures) = project::component(&arguments.plugin, &arguments.fixtures)?;
     let files = fixture::read(&fixtures)?;
     let engine = workbench::engine(arguments.data_dir.as_deref())?;
-    let trial = Trial {
-        wasm: workbench::component(&engine, &file)?,
-        room: workbench::room(&engine),
-    };
+    let trial = Trial::of(&engine, &file)?;
     let asked = |case: &Case| matches!(case.expect.verdict, Wanted::Allow | Wanted::Deny);
     let all = files
         .iter()
@@ -71,14 +68,7 @@ fn measure(trial: &Trial, file: &File, case: &Case, time: Duration) -> anyhow::R
     let set = trial.policy(file, case, &plugin)?;
     let recorded = case.recorded()?;
     let attributes = recorded.attributes();
-    let hook = case.hook(file);
-    let ask = || match hook {
-        Some(hook) => super::test::hooks::faults(hook, case, &set, &attributes).map(drop),
-        None => {
-            set.check(&SCOPE, &attributes);
-            Ok(())
-        }
-    };
+    let ask = || trial.ask((file, case), (&set, &attributes)).map(drop);
     for _ in 0..WARM_UP {
         ask()?;
     }

@@ -1,11 +1,9 @@
 //! Fixtures: what a plugin is given and what it must answer, as YAML.
 
-mod given;
-
 use anyhow::{Context as _, bail};
-pub(super) use given::{Given, Message};
 use osier_policy::Vocabulary;
 use osier_review::Recorded;
+pub(super) use osier_review::{Given, Message};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -1,11 +1,10 @@
 //! `osier plugin replay`: the same calls put to two versions of a plugin, and what they answer differently.
 
 use super::fixture::{self, Case, File, Wanted};
-use super::test::{SCOPE, Trial, after};
+use super::test::Trial;
 use super::workbench;
 use crate::arguments::{Output, Replay};
-use anyhow::bail;
-use osier_policy::Verdict;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 use std::path::Path;
 
@@ -20,29 +19,19 @@ struct Difference {
 pub(super) fn run(arguments: &Replay) -> anyhow::Result<()> {
     let files = fixture::read(&arguments.fixtures)?;
     let engine = workbench::engine(arguments.data_dir.as_deref())?;
-    let version = |file: &Path| -> anyhow::Result<Trial> {
-        Ok(Trial {
-            wasm: workbench::component(&engine, file)?,
-            room: workbench::room(&engine),
-        })
-    };
+    let version = |file: &Path| Trial::of(&engine, file);
     let versions = [version(&arguments.before)?, version(&arguments.after)?];
     let (mut calls, mut differences) = (0, Vec::new());
     for file in &files {
         let asked = file.fixture.cases.iter().enumerate();
         for (place, case) in asked.filter(|(_, case)| case.expect.verdict != Wanted::Refuse) {
             for turn in 1..=case.repeat {
-                let [before, after] =
-                    [0, 1].map(|which: usize| answer(&versions[which], file, place, case));
+                let call = format!("{}: {} (call {turn})", file.name, case.name);
+                let told = versions
+                    .each_ref()
+                    .map(|one| answer(one, file, place, case));
+                differences.extend(compare(call, told)?);
                 calls += 1;
-                if before != after {
-                    let call = format!("{}: {} (call {turn})", file.name, case.name);
-                    differences.push(Difference {
-                        call,
-                        before,
-                        after,
-                    });
-                }
             }
         }
     }
@@ -56,53 +45,30 @@ pub(super) fn run(arguments: &Replay) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All that a caller and the called service would see of a verdict.
-fn answer(version: &Trial, file: &File, place: usize, case: &Case) -> String {
-    let asked = || -> anyhow::Result<String> {
-        let plugin = version.load(file, place, case)?;
-        if let Some(hook) = case.hook(file) {
-            bail!("hook {hook}: only templates are replayed; `osier plugin test` asks hooks");
+/// What two versions answer to a call, if it is not the same. Where only one of them answers, that is a difference too.
+fn compare(call: String, told: [anyhow::Result<String>; 2]) -> anyhow::Result<Option<Difference>> {
+    let [before, after] = match told {
+        // Nothing was compared, so nothing is equal.
+        [Err(_), Err(error)] => {
+            return Err(error.context(format!("{call}: neither version answers")));
         }
-        let set = version.policy(file, case, &plugin)?;
-        Ok(words(&set.check(&SCOPE, &case.recorded()?.attributes())))
+        told => told.map(|one| one.unwrap_or_else(|error| format!("{error:#}"))),
     };
-    asked().unwrap_or_else(|error| format!("does not load: {error}"))
+    Ok((before != after).then_some(Difference {
+        call,
+        before,
+        after,
+    }))
 }
 
-fn words(verdict: &Verdict) -> String {
-    let pairs = |headers: &[(String, String)]| -> String {
-        headers
-            .iter()
-            .map(|(name, value)| format!(" {name}={value}"))
-            .collect()
-    };
-    match verdict {
-        Verdict::Allow(approval) => format!(
-            "allow, request:{}, response:{}",
-            pairs(&after(&approval.request_headers)),
-            pairs(&after(&approval.response_headers))
-        ),
-        Verdict::Deny(denial) if denial.failed => format!("fail: {}", denial.reason),
-        Verdict::Deny(denial) => {
-            let headers: Vec<(String, String)> = denial
-                .headers
-                .iter()
-                .map(|(name, value)| {
-                    (
-                        name.to_string(),
-                        String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                    )
-                })
-                .collect();
-            format!(
-                "deny {} ({}),{} body {:?}",
-                denial.status,
-                denial.reason,
-                pairs(&headers),
-                String::from_utf8_lossy(&denial.body)
-            )
-        }
-    }
+/// All that others would see of an answer.
+fn answer(version: &Trial, file: &File, place: usize, case: &Case) -> anyhow::Result<String> {
+    let plugin = version.load(file, place, case).context("does not load")?;
+    let set = version.policy(file, case, &plugin);
+    let set = set.context("cannot be asked")?;
+    let recorded = case.recorded()?;
+    let answer = version.ask((file, case), (&set, &recorded.attributes()))?;
+    Ok(answer.words())
 }
 
 fn show(differences: &[Difference], calls: u64, output: Option<Output>) -> anyhow::Result<()> {

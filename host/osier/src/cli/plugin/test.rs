@@ -1,18 +1,19 @@
 //! `osier plugin test`: fixtures against a component, asked as a policy asks it.
 
-pub(super) mod hooks;
-
+use super::answer::{Answer, within};
 use super::fixture::{self, Case, Expect, File, Wanted};
 use super::{project, workbench};
 use crate::arguments::{Output, Test};
 use anyhow::{Context as _, bail};
+use osier_engine::Engine;
 use osier_policy::{
-    Direction, Fault, Generated, HeaderOperation, ObjectKey, Plugin, PolicyHost, PolicySet, Scope,
-    Texts, Verdict,
+    Attributes, Direction, Fault, ObjectKey, Plugin, PolicyHost, PolicySet, Scope, Texts,
 };
 use serde_json::{Map, Value, json};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 /// How one case went.
 struct Outcome {
@@ -29,10 +30,7 @@ pub(super) fn run(arguments: &Test) -> anyhow::Result<()> {
     let (file, fixtures) = project::component(&arguments.plugin, &arguments.fixtures)?;
     let files = fixture::read(&fixtures)?;
     let engine = workbench::engine(arguments.data_dir.as_deref())?;
-    let trial = Trial {
-        wasm: workbench::component(&engine, &file)?,
-        room: workbench::room(&engine),
-    };
+    let trial = Trial::of(&engine, &file)?;
     let outcomes: Vec<Outcome> = files.iter().flat_map(|file| trial.file(file)).collect();
     show(&outcomes, arguments.output)?;
     let failed = outcomes
@@ -80,12 +78,36 @@ fn show(outcomes: &[Outcome], output: Option<Output>) -> anyhow::Result<()> {
 /// A component under test.
 pub(super) struct Trial {
     /// Its bytes.
-    pub(super) wasm: Vec<u8>,
+    wasm: Vec<u8>,
     /// Where it is loaded.
-    pub(super) room: PolicyHost,
+    room: PolicyHost,
+    /// Where those run that take their time.
+    runtime: Runtime,
 }
 
 impl Trial {
+    /// Reads and compiles a component.
+    pub(super) fn of(engine: &Engine, file: &Path) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the asynchronous runtime did not start")?;
+        Ok(Self {
+            wasm: workbench::component(engine, file)?,
+            room: workbench::room(engine),
+            runtime,
+        })
+    }
+
+    /// Asks what a case asks.
+    pub(super) fn ask(
+        &self,
+        (file, case): (&File, &Case),
+        asked: (&PolicySet, &Attributes<'_>),
+    ) -> anyhow::Result<Answer> {
+        Answer::to((case, case.hook(file)), asked, &self.runtime)
+    }
+
     fn file(&self, file: &File) -> Vec<Outcome> {
         let outcome = |(place, case): (usize, &Case)| {
             let (took, faults) = match self.case(file, place, case) {
@@ -115,14 +137,10 @@ impl Trial {
         }
         let set = self.policy(file, case, &loaded?)?;
         let recorded = case.recorded()?;
-        let hook = case.hook(file);
         let begun = Instant::now();
         for _ in 0..case.repeat {
-            let attributes = recorded.attributes();
-            let faults = match hook {
-                Some(hook) => hooks::faults(hook, case, &set, &attributes)?,
-                None => compare(&case.expect, &set.check(&SCOPE, &attributes)),
-            };
+            let answer = self.ask((file, case), (&set, &recorded.attributes()))?;
+            let faults = answer.faults(&case.expect);
             if !faults.is_empty() {
                 return Ok((begun.elapsed(), faults));
             }
@@ -144,6 +162,7 @@ impl Trial {
             name = format!("{name}-{place}");
         }
         spec.insert("image".into(), "file:///tested.wasm".into());
+        let _within = self.runtime.enter();
         Ok(self.room.load(
             &ObjectKey::new("default", name),
             &Value::Object(spec),
@@ -213,126 +232,4 @@ fn refusal(expect: &Expect, loaded: anyhow::Result<Arc<Plugin>>) -> Vec<String> 
             .into_iter()
             .collect(),
     }
-}
-
-/// What a verdict has that was not expected, in words.
-fn compare(expect: &Expect, verdict: &Verdict) -> Vec<String> {
-    let got = match verdict {
-        Verdict::Allow(_) => Wanted::Allow,
-        Verdict::Deny(denial) if denial.failed => Wanted::Fail,
-        Verdict::Deny(_) => Wanted::Deny,
-    };
-    if got != expect.verdict {
-        let why = match verdict {
-            Verdict::Allow(_) => String::new(),
-            Verdict::Deny(denial) => format!(" ({}: {})", denial.status, denial.reason),
-        };
-        return vec![format!(
-            "verdict: expected {}, got {got}{why}",
-            expect.verdict
-        )];
-    }
-    let mut faults = Vec::new();
-    match verdict {
-        Verdict::Allow(approval) => {
-            faults.extend(headers(
-                "headers",
-                &expect.headers,
-                &after(&approval.response_headers),
-            ));
-            faults.extend(headers(
-                "requestHeaders",
-                &expect.request_headers,
-                &after(&approval.request_headers),
-            ));
-            let told = approval.decisions.iter();
-            let told = told.filter_map(|one| one.generated.as_deref());
-            let told: Vec<(String, String)> = told
-                .flat_map(Generated::iter)
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect();
-            faults.extend(headers("attributes", &expect.attributes, &told));
-        }
-        Verdict::Deny(denial) => {
-            faults.extend(differs("status", expect.status.as_ref(), &denial.status));
-            faults.extend(within("reason", expect.reason.as_deref(), &denial.reason));
-            let body = String::from_utf8_lossy(&denial.body).into_owned();
-            faults.extend(differs("body", expect.body.as_ref(), &body));
-            let found = pairs(denial.headers.iter().map(|(name, value)| (name, value)));
-            faults.extend(headers("headers", &expect.headers, &found));
-        }
-    }
-    faults
-}
-
-/// Headers as pairs.
-fn pairs<'a, K: ToString + 'a>(
-    headers: impl IntoIterator<Item = (K, &'a http::HeaderValue)>,
-) -> Vec<(String, String)> {
-    let pair = |(name, value): (K, &http::HeaderValue)| (name.to_string(), text(value));
-    headers.into_iter().map(pair).collect()
-}
-
-/// A fault if something is not what was wanted.
-fn differs<T: PartialEq + std::fmt::Debug>(
-    what: &str,
-    wanted: Option<&T>,
-    found: &T,
-) -> Option<String> {
-    let wanted = wanted.filter(|wanted| *wanted != found)?;
-    Some(format!("{what}: expected {wanted:?}, got {found:?}"))
-}
-
-fn text(value: &http::HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
-}
-
-/// The headers that operations leave behind.
-pub(super) fn after(operations: &[HeaderOperation]) -> Vec<(String, String)> {
-    let mut left: Vec<(String, String)> = Vec::new();
-    for operation in operations {
-        match operation {
-            HeaderOperation::Set(name, value) => {
-                left.retain(|(known, _)| known != name.as_str());
-                left.push((name.to_string(), text(value)));
-            }
-            HeaderOperation::Append(name, value) => left.push((name.to_string(), text(value))),
-            HeaderOperation::Remove(name) => left.retain(|(known, _)| known != name.as_str()),
-        }
-    }
-    left
-}
-
-fn headers<'a>(
-    what: &'a str,
-    expected: &'a std::collections::BTreeMap<String, Option<String>>,
-    found: &'a [(String, String)],
-) -> impl Iterator<Item = String> + 'a {
-    expected.iter().filter_map(move |(name, wanted)| {
-        let got = found
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value);
-        let fits = match (wanted.as_deref(), got) {
-            (None, got) => got.is_none(),
-            (Some("*"), got) => got.is_some(),
-            (Some(wanted), got) => got.is_some_and(|got| got == wanted),
-        };
-        (!fits).then(|| {
-            format!(
-                "{what}.{name}: expected {}, got {}",
-                quoted(wanted.as_ref()),
-                quoted(got)
-            )
-        })
-    })
-}
-
-fn quoted(value: Option<&String>) -> String {
-    value.map_or_else(|| "none".to_owned(), |value| format!("{value:?}"))
-}
-
-fn within(what: &str, wanted: Option<&str>, found: &str) -> Option<String> {
-    let wanted = wanted?;
-    (!found.contains(wanted)).then(|| format!("{what}: expected {wanted:?} in {found:?}"))
 }
