@@ -6,8 +6,9 @@ use osier_tests::artifacts::{binary, component, target, workspace};
 use osier_tests::http::{get, get_with};
 use osier_tests::{Node, until};
 use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -195,35 +196,84 @@ async fn the_guide_leads_from_nothing_to_a_running_plugin_in_each_language() {
         };
         answers(&gateway, 403, "mallory").await;
         answers(&gateway, 200, "alice").await;
-        if language == "rust" {
-            swap(&node, &dir);
-            answers(&gateway, 451, "mallory").await;
+        match language {
+            "rust" => develop(&node, &dir, "src/lib.rs").await,
+            "js" => develop(&node, &dir, "src/plugin.ts").await,
+            "c" => {
+                once(&node, &dir);
+                answers(&gateway, 451, "mallory").await;
+            }
+            _ => {}
         }
         node.delete(&dir.join("plugin.yaml")).unwrap();
         answers(&gateway, 200, "mallory").await;
     }
 }
 
-/// Saves a change and lets `osier plugin dev` serve it.
-fn swap(node: &Node, dir: &Path) {
-    let source = dir.join("src/lib.rs");
+/// Saves a change and lets `osier plugin dev --once` serve it.
+fn once(node: &Node, dir: &Path) {
+    let source = dir.join("src/plugin.c");
     let text = std::fs::read_to_string(&source).unwrap();
-    std::fs::write(&source, text.replace("deny(403)", "deny(451)")).unwrap();
+    std::fs::write(&source, text.replace("deny(403", "deny(451")).unwrap();
     let data = node.data_dir();
-    let told = done(
-        dir,
-        &[
-            "plugin",
-            "dev",
-            "--once",
-            "--data-dir",
-            data.to_str().unwrap(),
-        ],
-    );
-    assert!(
-        told.contains("default/guests-rust serves sha256:"),
-        "{told}"
-    );
+    let once = ["plugin", "dev", "--once", "--data-dir"];
+    let told = done(dir, &[&once[..], &[data.to_str().unwrap()]].concat());
+    assert!(told.contains("default/guests-c serves sha256:"), "{told}");
+}
+
+/// `osier plugin dev` at work on a project; it ends with this.
+struct Dev {
+    child: Child,
+    told: Lines<BufReader<ChildStdout>>,
+}
+
+impl Dev {
+    fn start(node: &Node, dir: &Path) -> Self {
+        let mut command = Command::new(binary().unwrap());
+        command
+            .args(["plugin", "dev", "--data-dir"])
+            .arg(node.data_dir())
+            .current_dir(dir)
+            .stdout(Stdio::piped());
+        let mut child = caches(&mut command).spawn().unwrap();
+        let told = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, told }
+    }
+
+    /// Waits until it says that a version is served; how it says so.
+    fn served(&mut self) -> String {
+        let line = self.told.next().unwrap().unwrap();
+        println!("{line}");
+        assert!(line.contains(" serves sha256:"), "{line}");
+        line
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// Saves changes while `osier plugin dev` runs, and sees each served.
+async fn develop(node: &Node, dir: &Path, source: &str) {
+    let gateway = node.address("gateway").unwrap();
+    let mut dev = Dev::start(node, dir);
+    dev.served();
+    let source = dir.join(source);
+    let original = std::fs::read_to_string(&source).unwrap();
+    for status in [451, 402] {
+        let changed = original.replace("deny(403", &format!("deny({status}"));
+        assert_ne!(changed, original);
+        std::fs::write(&source, changed).unwrap();
+        let line = dev.served();
+        for part in ["notice", "build", "compile", "apply", "serve"] {
+            assert!(line.contains(part), "{line}");
+        }
+        answers(&gateway, status, "mallory").await;
+        answers(&gateway, 200, "alice").await;
+    }
 }
 
 #[test]
@@ -315,10 +365,99 @@ fn two_versions_are_compared_call_by_call() {
     let other = replay(&blocker);
     assert_eq!(other.status.code(), Some(1));
     assert!(
-        words(&other).contains("- deny 403") && words(&other).contains("+ does not load"),
+        words(&other).contains("- deny (403") && words(&other).contains("+ does not load"),
         "{}",
         words(&other)
     );
+}
+
+/// Replays fixtures with two versions; whether they answer the same, and what was told.
+fn replayed(fixtures: &Path, [before, after]: [&str; 2]) -> (bool, String) {
+    let [before, after] = [before, after].map(|name| component(name).unwrap());
+    let mut command = Command::new(binary().unwrap());
+    command.args(["plugin", "replay"]).args([&before, &after]);
+    command.arg("--fixtures").arg(fixtures);
+    let output = command
+        .env("OSIER_DATA_DIR", kept().join("data"))
+        .output()
+        .unwrap();
+    (output.status.success(), words(&output))
+}
+
+#[test]
+fn hooks_and_middlewares_are_compared_by_what_others_would_see() {
+    let suite = workspace().join("sdk/conformance");
+    let (same, told) = replayed(&suite, ["sdk/rust/examples"; 2]);
+    assert!(same && told.contains(" 0 differences"), "{told}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = folder.path().join("calls.yaml");
+    let differences = |text: &str, versions, wanted: &[&str]| {
+        std::fs::write(&fixture, text).unwrap();
+        let (same, told) = replayed(&fixture, versions);
+        assert!(!same, "{told}");
+        for wanted in wanted {
+            assert!(told.contains(wanted), "{wanted} is not in\n{told}");
+        }
+    };
+    let examples = "sdk/rust/examples";
+    let plugin = "plugin: {config: {}, grants: {keyvalue: [limits]}}\n";
+    differences(
+        &format!(
+            "{plugin}action: {{hook: schedule}}\ncases:\n- name: two nodes\n  given: {{pod: {{metadata: {{name: web}}}}, \
+            nodes: [{{name: a, pods: 10}}, {{name: b, pods: 1, siblings: 1}}]}}\n  expect: {{verdict: allow}}\n"
+        ),
+        [examples, "plugins/bin-pack"],
+        &[
+            "- allow, a 90, b does not fit: there is one of its kind",
+            "+ allow, a ",
+            "1 calls, 1 differences",
+        ],
+    );
+    differences(
+        &format!(
+            "{plugin}action: {{hook: admit, kinds: [{{group: '*', kind: '*'}}]}}\ncases:\n- name: no owner\n  \
+            given: {{write: {{user: alice, object: {{apiVersion: v1, kind: ConfigMap, metadata: {{name: a, labels: {{app: web}}}}}}}}}}\n  \
+            expect: {{verdict: allow}}\n"
+        ),
+        [examples, "plugins/require-labels"],
+        &["- allow, patch [{\"op\":\"add\"", "+ allow\n"],
+    );
+    differences(
+        "action: {hook: filter}\ncases:\n- name: any\n  given: {request: {path: /hello, headers: {x-a: b}}, response: {status: 201, body: made}}\n  \
+        expect: {verdict: allow}\n",
+        ["shield", "tests/http"],
+        &[
+            "- allow, GET service.example/hello, request x-a=b",
+            "status 201",
+            "x-frame-options=DENY",
+            "+ deny (the middleware answered itself), status 200",
+        ],
+    );
+    // Nothing is equal that was not compared.
+    let text = "action: {template: listentry}\ncases:\n- {name: no configuration, expect: {verdict: allow}}\n";
+    std::fs::write(&fixture, text).unwrap();
+    let (same, told) = replayed(&fixture, ["plugins/list"; 2]);
+    assert!(!same && told.contains("neither version answers"), "{told}");
+}
+
+#[test]
+fn a_middleware_is_tested_by_fixtures() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = folder.path().join("shield.yaml");
+    let text = "action: {hook: filter}\ncases:\n- name: a response is shielded\n  \
+        given: {request: {method: POST, path: /a?b=c, body: sent}, response: {status: 418, headers: {server: x}, body: tea}}\n  \
+        expect: {verdict: allow, path: /a?b=c, requestBody: sent, status: 418, body: tea, headers: {x-frame-options: DENY, server: null}}\n\
+        - name: what nobody should ask for never goes on\n  given: {request: {path: /.git/config}}\n  \
+        expect: {verdict: deny, status: 404, body: \"There is nothing here.\\n\"}\n";
+    std::fs::write(&fixture, text).unwrap();
+    let shield = component("shield").unwrap();
+    let arguments = ["plugin", "test", shield.to_str().unwrap(), "--fixtures"];
+    let told = done(
+        folder.path(),
+        &[&arguments[..], &[fixture.to_str().unwrap()]].concat(),
+    );
+    assert!(told.contains("2 cases"), "{told}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub(crate) enum PluginCommand {
     Bench(Bench),
     /// Put the same calls to two versions of a plugin and show what they answer differently.
     #[command(
-        after_help = "Example:\n  osier plugin replay guests-1.wasm guests-2.wasm --fixtures calls.yaml\n\nExit code 1 if any call is answered differently."
+        after_help = "Example:\n  osier plugin replay guests-1.wasm guests-2.wasm --fixtures calls.yaml\n\nTemplates, hooks and middlewares of wasi:http. Exit code 1 if any call is answered differently, or by neither."
     )]
     Replay(Replay),
     /// Bring a component to a registry, from where Plugins of any node can name it as `image:`.
@@ -82,8 +82,8 @@ const DEV_EXAMPLES: &str = "Examples:
   osier plugin dev                            the project here, into the node of ~/.osier
   osier plugin dev office-hours --once        build and swap once
 
-Applies plugin.yaml with the Plugin object's image and digest set to what was built. If it does not build or load, the version before
-serves on.";
+Applies plugin.yaml with the Plugin object's image and digest set to what was built (build/NAME.dev.wasm, which is not what `osier plugin
+build` makes), and says where the time went. If it does not build or load, the version before serves on.";
 
 /// `osier plugin new`.
 #[derive(Args, Debug)]

@@ -1,5 +1,6 @@
 //! `osier plugin build`: runs the language's own tools, and says what is missing and how to get it.
 
+mod again;
 mod c;
 mod go;
 mod js;
@@ -9,9 +10,11 @@ mod steps;
 
 use super::project::Project;
 use crate::arguments::{Build, Output};
+pub(super) use again::Again;
 use anyhow::Context as _;
 use osier_authoring::Language;
 use serde_json::json;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -20,27 +23,20 @@ const SCHEMA_SECTION: &str = "osier.config_schema";
 /// The file that becomes the section.
 const SCHEMA_FILE: &str = "config.schema.json";
 
-/// How a build is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// Everything is checked first.
-    Whole,
-    /// The next save is waited for: what was checked at the first build is not checked again.
-    Fast,
-}
-
 /// What was built.
 pub(super) struct Built {
     /// Where it is.
     pub(super) file: PathBuf,
     /// Its bytes.
     pub(super) wasm: Vec<u8>,
+    /// A component from which it differs in one range only, if there is one.
+    pub(super) like: Option<(Vec<u8>, Range<usize>)>,
 }
 
 /// Builds a project.
 pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
     let begun = Instant::now();
-    let built = build(&Project::open(&arguments.dir)?, Pace::Whole)?;
+    let built = build(&Project::open(&arguments.dir)?)?;
     let digest = osier_engine::Digest::of(&built.wasm);
     let file = built.file.display();
     match arguments.output {
@@ -60,24 +56,42 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<()> {
 }
 
 /// Builds a project and puts its schema into the component.
-pub(super) fn build(project: &Project, pace: Pace) -> anyhow::Result<Built> {
-    let file = project.component();
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    }
+pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
+    folder(project)?;
     let made = match project.language {
-        Language::Rust => rust::build(project, pace)?,
+        Language::Rust => rust::build(project)?,
         Language::Js => js::build(project)?,
         Language::Python => python::build(project)?,
         Language::C => c::build(project)?,
         Language::Go => go::build(project)?,
     };
-    let mut wasm = std::fs::read(&made).with_context(|| made.display().to_string())?;
+    let wasm = std::fs::read(&made).with_context(|| made.display().to_string())?;
+    finish(project, wasm, project.component())
+}
+
+/// Where everything goes that a build makes.
+fn folder(project: &Project) -> anyhow::Result<()> {
+    let folder = project.dir.join("build");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())
+}
+
+/// Puts the schema of the configuration into a component, and the component into its file.
+fn finish(project: &Project, wasm: Vec<u8>, file: PathBuf) -> anyhow::Result<Built> {
+    let wasm = configured(project, wasm)?;
+    std::fs::write(&file, &wasm).with_context(|| file.display().to_string())?;
+    Ok(Built {
+        file,
+        wasm,
+        like: None,
+    })
+}
+
+/// A component with the schema of the project.
+fn configured(project: &Project, mut wasm: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     if let Ok(schema) = std::fs::read(project.dir.join(SCHEMA_FILE)) {
         let _is_json: serde_json::Value =
             serde_json::from_slice(&schema).with_context(|| format!("{SCHEMA_FILE} is no JSON"))?;
         osier_authoring::attach(&mut wasm, SCHEMA_SECTION, &schema);
     }
-    std::fs::write(&file, &wasm).with_context(|| file.display().to_string())?;
-    Ok(Built { file, wasm })
+    Ok(wasm)
 }

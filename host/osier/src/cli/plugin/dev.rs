@@ -1,7 +1,10 @@
-//! `osier plugin dev`: from save to served. Builds when a file changes, puts the component into the node's store, and points the Plugin objects
-//! of `plugin.yaml` at it by digest; the node swaps without losing a request, or keeps the old one and says why.
+//! `osier plugin dev`: from save to served. Builds when a file changes, compiles what changed into the node's cache, puts the component into the
+//! node's store, and points the Plugin objects of `plugin.yaml` at it by digest; the node swaps without losing a request, or keeps the old one and
+//! says why.
 
-use super::build::{self, Built, Pace};
+mod phases;
+
+use super::build::Again;
 use super::project::Project;
 use super::workbench;
 use crate::arguments::Dev;
@@ -10,12 +13,14 @@ use crate::configuration;
 use anyhow::{Context as _, bail};
 use osier_api::{Object, resources};
 use osier_client::Client;
+use osier_engine::Engine;
 use osier_images::ImageStore;
+use phases::Phases;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How often the project is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(20);
 /// How often the node is asked whether it serves the new component.
 const ASK: Duration = Duration::from_millis(10);
 /// How long the node may take: a Python component is compiled for half a minute on a busy machine.
@@ -38,19 +43,25 @@ pub(super) async fn run(arguments: &Dev) -> anyhow::Result<()> {
     let mut connection = arguments.connection.clone();
     // The node of the data directory, unless another is named.
     (connection.kubeconfig).get_or_insert_with(|| data_dir.join("kubeconfig"));
-    let bench = Bench {
+    let mut bench = Bench {
         image: format!("{}:dev", project.name),
         store: ImageStore::open(&data_dir)?,
         client: connect(&connection)?,
         namespace: arguments.connection.namespace.clone(),
+        engine: workbench::again(&data_dir)?,
+        again: Again::new(&project)?,
         project,
     };
-    let mut seen = None;
+    let (mut before, mut served) = (None, None);
     loop {
         let now = newest(&bench.project.dir)?;
-        if seen != Some(now) {
-            seen = Some(now);
-            match bench.serve(now.0).await {
+        // A file that is being written is not whole: what changed must stay for a while.
+        let rests = before.replace(now) == Some(now);
+        if rests && served != Some(now) {
+            // What was saved before this began was not saved for it.
+            let saved = served.map_or_else(SystemTime::now, |_| now.0);
+            served = Some(now);
+            match bench.serve(saved).await {
                 Ok(told) => println!("{told}"),
                 Err(error) if arguments.once => return Err(error),
                 Err(error) => eprintln!(
@@ -72,30 +83,32 @@ struct Bench {
     store: ImageStore,
     client: Client,
     namespace: String,
+    /// Compiles into the node's cache, and only what is not as it was.
+    engine: Engine,
+    again: Again,
 }
 
 impl Bench {
-    /// Builds, imports, applies, and waits until the node serves it.
-    async fn serve(&self, saved: SystemTime) -> anyhow::Result<String> {
-        let begun = Instant::now();
-        let built: Built = build::build(&self.project, Pace::Fast)?;
-        let built_in = begun.elapsed();
+    /// Builds, compiles, imports, applies, and waits until the node serves it.
+    async fn serve(&mut self, saved: SystemTime) -> anyhow::Result<String> {
+        let mut phases = Phases::since(saved);
+        let built = self.again.build(&self.project)?;
+        phases.end("build");
+        workbench::compile_built(&self.engine, &built)
+            .with_context(|| built.file.display().to_string())?;
+        phases.end("compile");
         let digest = self.store.import(&self.image, &built.wasm)?.to_string();
         let plugins = self.apply(&digest).await?;
+        phases.end("apply");
         for plugin in &plugins {
             self.wait(plugin, &digest).await?;
         }
-        let served = saved
-            .elapsed()
-            .unwrap_or(begun.elapsed())
-            .min(begun.elapsed() + LOOK);
+        phases.end("serve");
         Ok(format!(
-            "{} {} serves {} after {:.2} s (build {:.2} s)",
+            "{} {} serves {} after {phases}",
             workbench::coloured("ok  ", true),
             plugins.join(", "),
             &digest[..digest.len().min(19)],
-            served.as_secs_f64(),
-            built_in.as_secs_f64(),
         ))
     }
 

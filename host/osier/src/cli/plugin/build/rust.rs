@@ -1,10 +1,10 @@
 //! Rust: cargo and the target wasm32-wasip2.
 
 use super::super::project::Project;
-use super::Pace;
 use super::steps::{self, Tool};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const TARGET: &str = "wasm32-wasip2";
@@ -17,25 +17,74 @@ const RUSTC: Tool = Tool {
     remedy: "install Rust from https://rustup.rs",
 };
 
+/// Arguments of every build.
+const BUILD: [&str; 6] = [
+    "build",
+    "--release",
+    "--target",
+    TARGET,
+    "--message-format",
+    "json-render-diagnostics",
+];
+/// What differs while the plugin is written, of its own crate only, so that its dependencies are those of the release: the compiler keeps what
+/// has not changed, and takes no pains with the rest.
+const HASTE: [&str; 3] = ["incremental=true", "codegen-units=16", "opt-level=1"];
+
 /// Builds and says where the component is.
-pub(super) fn build(project: &Project, pace: Pace) -> anyhow::Result<PathBuf> {
+pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
     let cargo = steps::find(&CARGO, &[])?;
-    if pace == Pace::Whole || !project.component().is_file() {
-        target_is_there(&project.dir)?;
-    }
-    let arguments = [
-        "build",
-        "--release",
-        "--target",
-        TARGET,
-        "--message-format",
-        "json-render-diagnostics",
-    ];
-    let messages = steps::read(&cargo, &arguments, &project.dir)?;
-    let component = artifact(&String::from_utf8_lossy(&messages), &project.dir);
+    target_is_there(&project.dir)?;
+    made(&cargo, &BUILD, &project.dir)
+}
+
+/// Runs cargo and finds what it made.
+fn made<S: AsRef<OsStr>>(cargo: &Path, arguments: &[S], dir: &Path) -> anyhow::Result<PathBuf> {
+    let messages = steps::read(cargo, arguments, dir)?;
+    let component = artifact(&String::from_utf8_lossy(&messages), dir);
     component.with_context(
         || "cargo built no .wasm: the package needs `[lib] crate-type = [\"cdylib\"]`",
     )
+}
+
+/// Builds at every save.
+pub(in super::super) struct Again {
+    cargo: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Again {
+    /// Looks once for what every build needs.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub(super) fn new(project: &Project) -> anyhow::Result<Self> {
+        let cargo = steps::find(&CARGO, &[])?;
+        target_is_there(&project.dir)?;
+        let package = package(&cargo, &project.dir)?;
+        let mut arguments = BUILD.map(str::to_owned).to_vec();
+        for setting in HASTE {
+            let profile = format!("profile.release.package.{package:?}.{setting}");
+            arguments.extend(["--config".to_owned(), profile]);
+        }
+        Ok(Self { cargo, arguments })
+    }
+
+    /// Builds and reads the component.
+    pub(super) fn build(&self, project: &Project) -> anyhow::Result<Vec<u8>> {
+        let made = made(&self.cargo, &self.arguments, &project.dir)?;
+        std::fs::read(&made).with_context(|| made.display().to_string())
+    }
+}
+
+/// The name of the package in a folder.
+fn package(cargo: &Path, dir: &Path) -> anyhow::Result<String> {
+    let arguments = ["metadata", "--no-deps", "--format-version", "1"];
+    let told: Value = serde_json::from_slice(&steps::read(cargo, &arguments, dir)?)?;
+    let manifest = dir.join("Cargo.toml");
+    let mut packages = told["packages"].as_array().into_iter().flatten();
+    let own = packages.find(|one| one["manifest_path"].as_str().map(Path::new) == Some(&manifest));
+    let name = own.and_then(|one| one["name"].as_str()).map(str::to_owned);
+    name.with_context(|| format!("{} is no package", manifest.display()))
 }
 
 fn target_is_there(dir: &Path) -> anyhow::Result<()> {
