@@ -368,3 +368,33 @@ async fn a_program_on_another_node_is_reached_over_the_mesh() {
             .unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_and_requests_to_programs_are_measured_for_autoscalers() {
+    let site = Site::start().await;
+    let gateway = site.node.address("gateway").unwrap();
+    let raw =
+        "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default/pods/*/istio_requests_per_second";
+    let measured = |pod: &'static str| {
+        let line = ["get", "--raw", raw];
+        let told = site.kubectl.ok(&site.node.kubeconfig(), &line, None);
+        let told: Value = serde_json::from_str(&told.unwrap()).unwrap();
+        let items = told["items"].as_array().cloned().unwrap_or_default();
+        let of = items
+            .into_iter()
+            .find(|item| item["describedObject"]["name"] == pod);
+        of.map(|item| item["value"].clone())
+    };
+    let counted = || async {
+        site.says("client", "ask lines:70 hello");
+        http::get(&gateway, "/shop").await?;
+        let told = ["lines", "web", "hermit"].map(measured);
+        let [Some(lines), Some(web), Some(hermit)] = &told else {
+            anyhow::bail!("{told:?}");
+        };
+        assert_eq!(hermit, "0", "nobody but its probes has called it");
+        ensure!(lines != "0" && web != "0", "{told:?}");
+        Ok(Some(()))
+    };
+    until("both are counted", LIMIT, counted).await.unwrap();
+}

@@ -1,12 +1,29 @@
-//! What plugins may be granted beyond their answers, kept by the host: metrics that they define, log streams that they write to, and the data
-//! that modules of proxy-wasm share; and what is counted of plugins. Everything is bounded, named by the plugin that has it, and gone with it.
+//! What guests may be granted beyond their answers, kept by the host. For plugins: counters, metrics that they define, log streams that
+//! they write to, and the data that modules of proxy-wasm share; and what is counted of plugins. For pods: key-value buckets, configuration
+//! and a log with levels ([`Grants`]). Everything is bounded.
+//!
+//! It knows no WebAssembly: the engine calls it for guests. It never imports the engine, the API's objects or a client.
 
+mod buckets;
+mod configuration;
+mod counters;
+mod grants;
+mod keyvalue;
+mod metering;
 mod meters;
+mod shared;
 mod spaces;
 mod streams;
 mod watched;
 
+pub use buckets::{Bucket, BucketError, Buckets, Directory, Page};
+pub use configuration::Configuration;
+pub use counters::Counters;
+pub use grants::{Grants, LogLevel};
+pub use keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
+pub use metering::{MeterDefinition, MeterError, MeterKind, Meters};
 pub use meters::{GrantedMeters, MeterBook, unusable};
+pub use shared::{MetricKind, MetricView, SharedSpace, SpaceError};
 pub use spaces::Spaces;
-pub use streams::{LOG_TARGET, Streams};
+pub use streams::{LOG_TARGET, LogError, LogStreams, Streams};
 pub use watched::{FailureKind, Families, PluginMetrics, ReportMetrics, VerdictMetrics};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use osier_engine::plugin::{MeterDefinition, MeterError, MeterKind, Meters};
+use crate::metering::{MeterDefinition, MeterError, MeterKind, Meters};
 use osier_process::metrics::Metrics;
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::collector::Collector;

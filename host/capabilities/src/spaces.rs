@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use osier_engine::proxy_wasm::{MetricKind, MetricView, SharedSpace};
+use crate::shared::{MetricKind, MetricView, SharedSpace};
 use osier_process::metrics::Metrics;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;

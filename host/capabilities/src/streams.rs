@@ -1,11 +1,32 @@
 //! Logs of the node that plugins write to: events with the target `osier::log`, one for each line, so that they go where the node's own log goes.
 
-use osier_engine::plugin::{LogError, LogStreams};
-
 /// The target of the events, for filters.
 pub const LOG_TARGET: &str = "osier::log";
 /// Bytes of one line.
 const MAX_LINE: usize = 16 << 10;
+
+/// Logs of the node that a plugin may write to. No function waits.
+pub trait LogStreams: Send + Sync {
+    /// Writes one line.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    fn write(&self, stream: &str, text: &str) -> Result<(), LogError>;
+}
+
+/// Why a line was not written (`osier:policy/log.error`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogError {
+    /// The stream is not in the plugin's grants.
+    #[error("the stream is not granted")]
+    NotGranted,
+    /// The line is too long.
+    #[error("the line is too long")]
+    TooLong,
+    /// The node cannot write now.
+    #[error("the log is unavailable")]
+    Unavailable,
+}
 
 /// The streams of one Plugin object.
 pub struct Streams {

@@ -2,6 +2,7 @@
 
 use crate::stdio::Stdin;
 use http::{Request, Response};
+use osier_capabilities::Grants;
 use osier_process::Boxed;
 use osier_process::body::Body;
 use osier_sockets::Network;
@@ -38,6 +39,8 @@ pub struct Container {
     pub outgoing: Arc<dyn Outgoing>,
     /// The network of its pod, on which it opens sockets; without one it opens none.
     pub network: Option<Arc<Network>>,
+    /// What it may use beyond WASI's own.
+    pub grants: Arc<Grants>,
     /// Instances that may serve requests at the same time.
     pub max_instances: u32,
     /// Requests that one instance serves before it is replaced.

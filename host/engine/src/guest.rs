@@ -5,6 +5,7 @@ use crate::memory::{Budget, Meter};
 use crate::network::Hooks;
 use crate::stdio::{self, Complaints, Console};
 use crate::ticker::Clock;
+use osier_capabilities::Grants;
 use osier_sockets::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -114,12 +115,18 @@ pub(crate) struct Guest {
     pub(crate) table: ResourceTable,
     /// The network of its pod.
     pub(crate) network: Option<Arc<Network>>,
+    pub(crate) grants: Arc<Grants>,
     complaints: Complaints,
     pub(crate) memory: Meter,
     ledger: Arc<Ledger>,
 }
 
 impl Guest {
+    /// Writes to the guest's standard error.
+    pub(crate) fn write_error(&self, bytes: &[u8]) {
+        self.complaints.write(bytes);
+    }
+
     /// Says on the guest's standard error why it was not given what it asked for: codes of WASI have no words.
     pub(crate) fn complain(&mut self, words: &str) {
         self.complaints.say(words);
@@ -199,6 +206,7 @@ fn sandbox(
         hooks: Hooks::new(container.outgoing.clone()),
         table,
         network: container.network.clone(),
+        grants: container.grants.clone(),
         complaints,
         memory: Meter::new(ledger.memory.clone()),
         ledger: ledger.clone(),

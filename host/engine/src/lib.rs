@@ -12,6 +12,7 @@ mod cpu;
 mod engine;
 mod execution;
 mod fault;
+mod granted;
 mod guest;
 mod imports;
 mod linker;

@@ -105,6 +105,7 @@ impl Middleware {
         let lines: Arc<dyn Output> = Arc::new(Lines(terms.name.clone()));
         let memory = terms.limits.memory;
         let container = Container {
+            grants: Arc::default(),
             name: terms.name.clone(),
             args: vec![terms.name.clone()],
             env: terms.grants.env.clone(),

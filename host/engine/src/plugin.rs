@@ -4,7 +4,6 @@
 //! through untyped values, which its caller keeps and fills in place. A plugin has no way to wait: it computes, or it
 //! traps.
 
-mod counters;
 mod grants;
 pub mod hooks;
 mod instance;
@@ -14,13 +13,10 @@ mod metering;
 mod prompt;
 mod reflect;
 
-pub use counters::Counters;
 pub use grants::Need;
 pub(crate) use grants::need as needs;
 pub use instance::{PluginInstance, PreparedPlugin};
-pub use keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
-pub use logging::{LogError, LogStreams};
-pub use metering::{MeterDefinition, MeterError, MeterKind, Meters};
+pub use osier_capabilities::{KeyValue, LogStreams, Meters};
 pub use wasmtime::component::types::Record;
 pub use wasmtime::component::{Type, Val};
 

@@ -100,6 +100,10 @@ impl Complaints {
         Self { output, last }
     }
 
+    pub(crate) fn write(&self, bytes: &[u8]) {
+        self.output.write(bytes);
+    }
+
     pub(crate) fn say(&mut self, words: &str) {
         if self.last != words {
             words.clone_into(&mut self.last);

@@ -3,6 +3,7 @@
 use crate::concurrent::Concurrent;
 use crate::engine::{Compiled, Core, Kind};
 use crate::execution::{self, Execution, Program};
+use crate::granted;
 use crate::guest::{Account, Guest};
 use crate::imports;
 use crate::program::Command;
@@ -83,7 +84,7 @@ impl Workload {
     /// Makes a container that serves HTTP. Costs no instance until the first request.
     ///
     /// # Errors
-    /// If the component exports no HTTP handler or the memory limit is below its initial memory.
+    /// If the component exports no HTTP handler, imports what is not granted, or the memory limit is below its initial memory.
     pub fn http(&self, container: Container) -> Result<HttpContainer, ComponentError> {
         let core = self.0.core.clone();
         self.fits(&container, &self.0.pre)?;
@@ -103,7 +104,7 @@ impl Workload {
     /// Makes a container that runs once.
     ///
     /// # Errors
-    /// If the component exports no `run` or the memory limit is below its initial memory.
+    /// If the component exports no `run`, imports what is not granted, or the memory limit is below its initial memory.
     pub fn command(&self, container: Container) -> Result<CommandContainer, ComponentError> {
         let Some(command) = &self.0.command else {
             return Err(missing(
@@ -119,13 +120,14 @@ impl Workload {
     /// What can be run of it beside a container: in the container's sandbox, within its limits, and accounted to it.
     ///
     /// # Errors
-    /// If the component does not export it.
+    /// If the component does not export it, or imports what is not granted.
     pub fn beside(
         &self,
         container: Container,
         account: &Account,
         program: &Program,
     ) -> Result<Execution, ComponentError> {
+        granted::check(&self.0.imports, &container.grants)?;
         let parts = (self.0.core.clone(), self.0.kind, self.0.pre.clone());
         Execution::new(parts, container, account, program)
     }
@@ -136,8 +138,9 @@ impl Workload {
         execution::functions(&self.0.compiled.component)
     }
 
-    /// One instance must fit into the container's memory, or no request would ever be served.
+    /// It has what it imports, and one instance fits into the container's memory, or no request would ever be served.
     fn fits(&self, container: &Container, pre: &InstancePre<Guest>) -> Result<(), ComponentError> {
+        granted::check(&self.0.imports, &container.grants)?;
         let needs = imports::initial_memory(pre.component());
         if needs > container.memory_limit {
             return Err(ComponentError::Limit {

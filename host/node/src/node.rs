@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use osier_capabilities::Buckets;
 use osier_client::{Client, Recorder};
 use osier_engine::Engine;
 use osier_logs::Logs;
@@ -113,6 +114,7 @@ impl Node {
             logs: Logs::start(&folder, tasks),
             meters: Meters::start(tasks),
             volumes: Volumes::new(&settings.data_dir, settings.host_paths.clone()),
+            buckets: Buckets::new(tasks.clone()),
             tokens: TokenKeeper::new(parts.client.clone()),
             served,
             live: Live::default(),

@@ -5,6 +5,7 @@ mod create;
 mod doing;
 mod exceeding;
 mod follow;
+mod granted;
 mod mailbox;
 mod probe;
 mod pull;
@@ -13,6 +14,7 @@ mod worker;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use osier_capabilities::Buckets;
 use osier_client::{Client, Recorder};
 use osier_engine::CallError;
 use osier_logs::Logs;
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) logs: Arc<Logs>,
     pub(crate) meters: Arc<Meters>,
     pub(crate) volumes: Arc<Volumes>,
+    pub(crate) buckets: Buckets,
     pub(crate) tokens: Arc<TokenKeeper>,
     pub(crate) served: Arc<Served>,
     pub(crate) live: Live,

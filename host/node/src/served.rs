@@ -4,20 +4,16 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use osier_engine::{CallError, HttpContainer};
-use osier_process::Boxed;
-use osier_process::body::{self, Body, BodyError};
+use osier_process::body::{self, Body};
 use osier_process::serve::Stream;
-use osier_proxy::{PodError, Pods, Takes, Wants};
+use osier_process::{Boxed, Holding};
+use osier_proxy::{Counted, PodError, Pods, Takes, Wants};
 use osier_snapshot::Endpoint;
 use osier_sockets::{Caller, Fault, Network};
 use parking_lot::RwLock;
@@ -34,6 +30,8 @@ struct Ports {
     containers: Vec<Arc<Serving>>,
     /// Where its programs listen; none before one starts.
     network: Option<Arc<Network>>,
+    /// What its programs get from the mesh.
+    calls: Arc<Calls>,
 }
 
 /// Who takes what comes to one port.
@@ -77,7 +75,7 @@ pub(crate) struct Serving {
     pub(crate) failed: Arc<dyn Fn(&CallError) + Send + Sync>,
 }
 
-/// The calls that a container gets from the mesh.
+/// The calls that a container gets from the mesh, or the programs of a pod: requests, connections and flows of datagrams.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     taken: AtomicU64,
@@ -99,38 +97,12 @@ impl Calls {
     }
 }
 
-/// A call until the end of its answer.
+/// A call until the end of its answer, or of its connection.
 struct UnderWay(Arc<Calls>);
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// An answer's body that says when it has ended.
-struct Counted {
-    body: Body,
-    _under_way: UnderWay,
-}
-
-impl HttpBody for Counted {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut std::task::Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
@@ -216,6 +188,22 @@ impl Served {
         self.shard(uid)?.read().get(uid)?.network.clone()
     }
 
+    /// The calls of a pod's programs, counted from now on.
+    pub(crate) fn count(&self, uid: &str) -> Arc<Calls> {
+        let fresh = Arc::<Calls>::default();
+        let mut pods = self.shard(uid).map(|shard| shard.write());
+        if let Some(ports) = pods.as_mut().and_then(|pods| pods.get_mut(uid)) {
+            ports.calls = Arc::clone(&fresh);
+        }
+        fresh
+    }
+
+    fn calls(&self, uid: &str) -> Arc<Calls> {
+        let ports = self.shard(uid).map(|shard| shard.read());
+        let calls = ports.and_then(|pods| Some(Arc::clone(&pods.get(uid)?.calls)));
+        calls.unwrap_or_default()
+    }
+
     /// Whether the pod takes requests or connections on the port, from within.
     pub(crate) fn listens(&self, uid: &str, port: u16) -> bool {
         self.find(uid, port, true).is_some()
@@ -264,10 +252,10 @@ impl Pods for Served {
         let Some(Taker::Container(serving)) = taker else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
-        let _under_way = serving.calls.enter();
+        let under_way = serving.calls.enter();
         Box::pin(async move {
             let answer = serving.call(request).await?;
-            Ok(answer.map(|body| body::boxed(Counted { body, _under_way })))
+            Ok(answer.map(|body| body::boxed(Holding::new(body, under_way))))
         })
     }
 
@@ -287,20 +275,29 @@ impl Pods for Served {
         wants: Wants,
     ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
         let (uid, port) = (&endpoint.workload.uid, endpoint.port);
+        let from = caller(wants.client);
         let opened = match wants.datagrams {
             true => self
                 .networked(uid)
-                .map(|network| network.open_datagrams(port, caller(wants.client))),
+                .map(|network| network.open_datagrams(port, from)),
             false => match self.find(uid, port, true) {
-                Some(Taker::Program(network)) => Some(network.open(port, caller(wants.client))),
+                Some(Taker::Program(network)) => Some(network.open(port, from)),
                 _ => None,
             },
         };
         let Some(opened) = opened else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
-        let opened = opened.map(|stream| Box::new(stream) as Box<dyn Stream>);
+        let counted = !wants.requests && from != WITHIN;
+        let opened = opened.map(|stream| match counted {
+            true => Box::new(Holding::new(stream, self.calls(uid).enter())),
+            false => Box::new(stream) as Box<dyn Stream>,
+        });
         Box::pin(std::future::ready(opened.map_err(unreachable)))
+    }
+
+    fn begin(&self, endpoint: &Arc<Endpoint>) -> Option<Counted> {
+        Some(Box::new(self.calls(&endpoint.workload.uid).enter()))
     }
 }
 

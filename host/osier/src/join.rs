@@ -5,6 +5,7 @@ pub(crate) mod agents;
 pub(crate) mod authorizations;
 pub(crate) mod certify;
 pub(crate) mod extender;
+pub(crate) mod grants;
 pub(crate) mod images;
 pub(crate) mod judged;
 pub(crate) mod questions;

@@ -20,4 +20,5 @@ pub use spec::{
     DEFAULT_MEMORY, Hook, Limits, container, containers, field_path, grace, hook, is_sidecar,
     ports, restart_policy,
 };
+pub use volumes::{GrantError, Grants};
 pub use wish::{Tokens, Wish};

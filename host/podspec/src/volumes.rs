@@ -1,6 +1,7 @@
 //! The volumes of a pod: what each holds, by its spec and what it refers to.
 
 mod claimed;
+mod grants;
 mod part;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ use serde_json::Value;
 
 use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
 use crate::wish::{Tokens, Wish};
+pub use grants::{GrantError, Grants, granted};
+use grants::{is_files, used};
 use part::Variables;
 
 /// Files by their path in the volume.
@@ -161,9 +164,7 @@ pub enum VolumeError {
 /// The objects that the volumes of a container come from.
 #[must_use]
 pub fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKind, String)> {
-    let mounts = list(&container["volumeMounts"]);
-    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    let mounted: Vec<&Value> = mounted.collect();
+    let mounted: Vec<&Value> = used(pod, container);
     let files = mounted
         .iter()
         .copied()
@@ -176,9 +177,8 @@ pub fn references(pod: &Object, container: &Value) -> BTreeSet<(SourceKind, Stri
 /// The tokens that the volumes of a container hold.
 #[must_use]
 pub fn tokens(pod: &Object, container: &Value) -> BTreeSet<Wish> {
-    let mounts = list(&container["volumeMounts"]);
-    let mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    let tokens = mounted.flat_map(parts).filter(|part| part.kind == TOKEN);
+    let used = used(pod, container).into_iter();
+    let tokens = used.flat_map(parts).filter(|part| part.kind == TOKEN);
     tokens.map(|part| Wish::of(part.source)).collect()
 }
 
@@ -188,12 +188,10 @@ pub fn follows(pod: &Object) -> bool {
     volumes(pod).flat_map(parts).next().is_some()
 }
 
-/// Whether the container mounts such a volume.
+/// Whether the container uses such a volume.
 #[must_use]
 pub fn references_files(pod: &Object, container: &Value) -> bool {
-    let mounts = list(&container["volumeMounts"]);
-    let mut mounted = mounts.filter_map(|mount| volume(pod, mount["name"].as_str()?));
-    mounted.any(|volume| !parts(volume).is_empty())
+    used(pod, container).into_iter().any(is_files)
 }
 
 /// The volumes that a container mounts, with what they hold now.

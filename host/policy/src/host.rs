@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use osier_capabilities::{CounterStore, Counters};
 use osier_engine::Engine;
-use osier_engine::plugin::{CounterStore, Counters};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use parking_lot::Mutex;

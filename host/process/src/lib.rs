@@ -11,6 +11,7 @@ pub mod clock;
 mod executor;
 pub mod forward_proxy;
 pub mod histogram;
+mod holding;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;
@@ -20,6 +21,7 @@ pub mod serve;
 pub mod signals;
 mod tasks;
 
+pub use holding::Holding;
 pub use tasks::{Stuck, Tasks};
 pub use tokio_util::sync::CancellationToken;
 

@@ -30,7 +30,15 @@ pub trait Pods: Send + Sync {
     ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
         Box::pin(std::future::ready(Err(PodError::NotHere)))
     }
+
+    /// A request is about to be written to a connection of an endpoint: it is one of the endpoint's calls until its answer has ended.
+    fn begin(&self, _endpoint: &Arc<Endpoint>) -> Option<Counted> {
+        None
+    }
 }
+
+/// Counts a call for as long as it is there.
+pub type Counted = Box<dyn Send>;
 
 /// What an endpoint takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +66,8 @@ pub struct Wants {
     pub client: Option<SocketAddr>,
     /// The bytes are datagrams, each with its length before it.
     pub datagrams: bool,
+    /// It is for requests, which are counted one by one.
+    pub requests: bool,
 }
 
 /// Why a pod gave no response.

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
-use osier_process::Tasks;
-use osier_process::body::Body;
+use osier_process::body::{self, Body};
 use osier_process::clock::Uptime;
+use osier_process::{Holding, Tasks};
 use osier_snapshot::{Cluster, Endpoint, Place};
 use tokio::net::TcpStream;
 
@@ -69,12 +69,14 @@ impl Ways {
                 Ok(self.pods.call(endpoint, request).await?)
             }
             // Boxed: connecting needs much room, and a call in memory should not carry it along.
-            _ => {
-                Box::pin(
-                    self.upstreams
-                        .call(cluster, endpoint, told(cluster, source, request)),
-                )
-                .await
+            place => {
+                let begun = (*place == Place::Pod).then(|| self.pods.begin(endpoint));
+                let request = told(cluster, source, request);
+                let answer = Box::pin(self.upstreams.call(cluster, endpoint, request)).await?;
+                Ok(match begun.flatten() {
+                    Some(counted) => answer.map(|body| body::boxed(Holding::new(body, counted))),
+                    None => answer,
+                })
             }
         }
     }
@@ -113,6 +115,7 @@ impl Ways {
                 let wants = Wants {
                     client: asked.client,
                     datagrams: asked.datagrams,
+                    requests: false,
                 };
                 let opened = self.pods.connect(endpoint, wants);
                 Ok(Line::Bytes(opened.await?))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_engine::plugin::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
+use osier_capabilities::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use redis::ScriptInvocation;

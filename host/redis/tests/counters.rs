@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use osier_engine::plugin::{CounterStore as _, KeyValue, KeyValueError, Taken, Terms};
+use osier_capabilities::{CounterStore as _, KeyValue, KeyValueError, Taken, Terms};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_redis::{Settings, SharedCounters};

@@ -33,6 +33,14 @@ pub enum ComponentError {
         /// What to do about it.
         remedy: String,
     },
+    /// The component imports what its pod may be granted, and is not.
+    #[error("the component imports {import}, which is not granted: {remedy}")]
+    Grant {
+        /// Full name of the import.
+        import: String,
+        /// How it is granted.
+        remedy: &'static str,
+    },
     /// The component lacks an export.
     #[error("the component does not export {export}; {remedy}")]
     Export {

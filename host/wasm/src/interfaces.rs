@@ -1,7 +1,8 @@
 //! What a component imports and exports, read from its bytes without compiling them.
 
 use crate::{ComponentError, binary};
-use wasmparser::{Parser, Payload};
+use wasmparser::component_types::ComponentEntityType;
+use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
 /// Whether a component is one of WASI 0.3, whose calls are asynchronous. What is wrong with its bytes is said when it is compiled.
 #[must_use]
@@ -37,4 +38,37 @@ pub fn interfaces(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), ComponentEr
         }
     }
     Ok((imports, exports))
+}
+
+/// The names of what must be answered when a component runs: its imports, without interfaces that hold only types.
+///
+/// # Errors
+/// When the bytes are no WebAssembly, or are damaged.
+pub fn needed(wasm: &[u8]) -> Result<Vec<String>, ComponentError> {
+    let component = binary::component(wasm)?;
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let mut types = None;
+    for payload in Parser::new(0).parse_all(&component) {
+        let payload = payload.map_err(binary::invalid)?;
+        // Bodies of functions are left to the compiler.
+        if let ValidPayload::End(known) = validator.payload(&payload).map_err(binary::invalid)? {
+            types = Some(known);
+        }
+    }
+    let (imports, _) = interfaces(wasm)?;
+    let Some(types) = types else {
+        return Ok(imports);
+    };
+    let answered = |import: &String| {
+        let item = types.component_item_for_import(import);
+        match item.map(|item| item.ty) {
+            Some(ComponentEntityType::Type { .. }) => false,
+            Some(ComponentEntityType::Instance(instance)) => {
+                let mut exports = types[instance].exports.values();
+                !exports.all(|item| matches!(item.ty, ComponentEntityType::Type { .. }))
+            }
+            _ => true,
+        }
+    };
+    Ok(imports.into_iter().filter(answered).collect())
 }

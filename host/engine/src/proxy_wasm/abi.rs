@@ -1,5 +1,7 @@
 //! Numbers of the ABI.
 
+use osier_capabilities::SpaceError;
+
 /// What a host function answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -25,6 +27,18 @@ pub(super) enum Fault {
 impl From<Status> for Fault {
     fn from(status: Status) -> Self {
         Self::Status(status)
+    }
+}
+
+impl From<SpaceError> for Fault {
+    fn from(error: SpaceError) -> Self {
+        Self::Status(match error {
+            SpaceError::NotFound => Status::NotFound,
+            SpaceError::CasMismatch => Status::CasMismatch,
+            SpaceError::Empty => Status::Empty,
+            SpaceError::BadArgument => Status::BadArgument,
+            SpaceError::Full => Status::InternalFailure,
+        })
     }
 }
 

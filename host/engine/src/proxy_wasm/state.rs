@@ -3,11 +3,12 @@
 use super::abi::{Map, Status};
 use super::order::{Answer, Order};
 use super::stream::{Message, Stream};
-use super::{Edit, Headers, SharedSpace};
+use super::{Edit, Headers};
 use crate::memory::Meter;
 use crate::plugin::PluginLimits;
 use crate::watch::Watch;
 use bytes::Bytes;
+use osier_capabilities::SharedSpace;
 use std::collections::HashMap;
 use std::sync::Arc;
 use wasmtime::{Memory, TypedFunc};

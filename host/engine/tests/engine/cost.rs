@@ -42,12 +42,8 @@ async fn of_requests() {
 #[ignore = "measures, asserts nothing"]
 fn of_plugins() {
     struct None;
-    impl osier_engine::plugin::KeyValue for None {
-        fn get(
-            &self,
-            _: &str,
-            _: &str,
-        ) -> Result<Option<i64>, osier_engine::plugin::KeyValueError> {
+    impl osier_capabilities::KeyValue for None {
+        fn get(&self, _: &str, _: &str) -> Result<Option<i64>, osier_capabilities::KeyValueError> {
             Ok(Option::None)
         }
         fn increment(
@@ -56,7 +52,7 @@ fn of_plugins() {
             _: &str,
             delta: i64,
             _: Option<std::time::Duration>,
-        ) -> Result<i64, osier_engine::plugin::KeyValueError> {
+        ) -> Result<i64, osier_capabilities::KeyValueError> {
             Ok(delta)
         }
         fn take(
@@ -64,10 +60,10 @@ fn of_plugins() {
             _: &str,
             _: &str,
             amount: u64,
-            _: osier_engine::plugin::Terms,
+            _: osier_capabilities::Terms,
             _: bool,
-        ) -> Result<osier_engine::plugin::Taken, osier_engine::plugin::KeyValueError> {
-            Ok(osier_engine::plugin::Taken {
+        ) -> Result<osier_capabilities::Taken, osier_capabilities::KeyValueError> {
+            Ok(osier_capabilities::Taken {
                 amount,
                 remaining: 0,
                 retry_after: 0,

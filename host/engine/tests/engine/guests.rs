@@ -137,6 +137,7 @@ pub(crate) fn container() -> Container {
         stderr: Arc::new(Paper::default()),
         outgoing: Arc::new(Net(nowhere)),
         network: None,
+        grants: Arc::default(),
         max_instances: 4,
         max_requests_per_instance: 1000,
         max_queued: 16,

@@ -1,9 +1,9 @@
 //! Plugins: asked through interfaces that the engine reads from them.
 
 use crate::guests::{PLUGIN, Paper, engine, wasm};
+use osier_capabilities::{KeyValue, KeyValueError, Taken, Terms};
 use osier_engine::plugin::{
-    KeyValue, KeyValueError, PluginComponent, PluginGrants, PluginInstance, PluginLimits,
-    PreparedPlugin, Taken, Terms, Type, Val,
+    PluginComponent, PluginGrants, PluginInstance, PluginLimits, PreparedPlugin, Type, Val,
 };
 use osier_engine::{CallError, ComponentError};
 use std::collections::HashMap;

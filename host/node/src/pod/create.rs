@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use osier_api::Object;
 use osier_api::resources::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, SECRETS};
+use osier_capabilities::Grants;
 use osier_client::{ClientError, Reference};
 use osier_engine::{self as engine, Container, Mount, Stdin};
 use osier_podspec::{self as podspec, Limits, Place, Slot, SourceKind, Sources, Tokens, volumes};
@@ -13,6 +14,7 @@ use osier_sockets::{Network, Way};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::granted::Giver;
 use super::{Shared, pull};
 use crate::components::LoadError;
 use crate::live::{Input, Running};
@@ -77,7 +79,7 @@ impl Refusal {
         Self::new(reason, again, error)
     }
 
-    fn config(error: impl std::fmt::Display) -> Self {
+    pub(super) fn config(error: impl std::fmt::Display) -> Self {
         Self::new(
             "CreateContainerConfigError",
             "CreateContainerConfigError",
@@ -94,7 +96,7 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let pulled = pull::pull(shared, order, container).await?;
     let workload = load(shared, container).await?;
     let sources = sources(shared, &order.pod, container).await?;
-    let mounts = write((shared, &sources), &order.pod, container, &order.place).await?;
+    let (mounts, grants) = write((shared, &sources), &order.pod, container, &order.place).await?;
     let variables = podspec::variables(&order.pod, container, &sources, &order.place)
         .map_err(Refusal::config)?;
     let arguments = podspec::arguments(container, &variables);
@@ -102,6 +104,7 @@ pub(super) async fn create(shared: &Arc<Shared>, order: &Order) -> Result<Create
     let (stdin, input) = input(container);
     let sandbox = Container {
         stdin,
+        grants,
         ..sandbox(shared, order, container, (arguments, variables, mounts))
     };
     let image = container["image"].as_str().unwrap_or_default();
@@ -205,7 +208,8 @@ pub(super) async fn mounts(
     place: &Place,
 ) -> Result<Vec<Mount>, Refusal> {
     let sources = sources(shared, pod, container).await?;
-    write((shared, &sources), pod, container, place).await
+    let written = write((shared, &sources), pod, container, place).await;
+    written.map(|(mounts, _)| mounts)
 }
 
 async fn write(
@@ -213,17 +217,29 @@ async fn write(
     pod: &Object,
     container: &Value,
     place: &Place,
-) -> Result<Vec<Mount>, Refusal> {
+) -> Result<(Vec<Mount>, Arc<Grants>), Refusal> {
+    let wanted = podspec::Grants::of(pod).map_err(Refusal::config)?;
     let tokens = tokens(shared, pod, container).await?;
     let mounted = volumes::mounts(pod, container, (sources, &tokens), place);
     let mounted = mounted.map_err(Refusal::config)?;
-    if mounted.is_empty() {
-        return Ok(Vec::new());
+    let granted = volumes::granted(pod, &wanted, (sources, &tokens), place);
+    let granted = granted.map_err(Refusal::config)?;
+    if mounted.is_empty() && wanted == podspec::Grants::default() {
+        return Ok((Vec::new(), Arc::default()));
     }
-    let (volumes, uid) = (Arc::clone(&shared.volumes), pod.uid().to_owned());
-    let prepare = move || volumes.prepare(&uid, &mounted);
+    let uid = pod.uid().to_owned();
+    let giver = Giver {
+        volumes: Arc::clone(&shared.volumes),
+        buckets: shared.buckets.clone(),
+        tasks: shared.tasks.clone(),
+    };
+    let prepare = move || {
+        let mounts = giver.volumes.prepare(&uid, &mounted);
+        let grants = giver.give(&uid, &wanted, &granted)?;
+        Ok((mounts.map_err(Refusal::config)?, grants))
+    };
     let written = shared.tasks.spawn_blocking("volumes", prepare).await;
-    written.map_err(Refusal::config)?.map_err(Refusal::config)
+    written.map_err(Refusal::config)?
 }
 
 fn sandbox(
@@ -254,6 +270,7 @@ fn sandbox(
         stderr: log.stream("stderr"),
         outgoing: egress,
         network: Some(network),
+        grants: Arc::default(),
         max_instances: limits.instances,
         max_requests_per_instance: limits.requests_per_instance,
         max_queued: limits.queued,

@@ -37,6 +37,10 @@ const WAITING: usize = 64;
 const FAULTS: Duration = Duration::from_secs(1);
 /// Why a pod was ended that used more than it may.
 const EVICTED: &str = "Evicted";
+/// What a container waits for that has no image.
+const WITHOUT_IMAGE: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
+/// What it waits for that could not be made as its pod says.
+const UNMADE: [&str; 2] = ["CreateContainerError", "CreateContainerConfigError"];
 /// How often a pod that waits for an image looks whether it was imported.
 const LOOK_FOR_IMAGE: Duration = Duration::from_secs(1);
 
@@ -168,7 +172,8 @@ impl Worker {
         let next = next.map(|(slot, at)| (*slot, *at));
         let start_at = next.map(|(_, at)| at);
         let faults_at = self.faults_due;
-        let imported = imported(Arc::clone(&self.shared.components), self.without_image());
+        let without_image = self.waiting(WITHOUT_IMAGE);
+        let imported = imported(Arc::clone(&self.shared.components), without_image);
         tokio::select! {
             biased;
             changed = self.changes.changed() => {
@@ -188,8 +193,8 @@ impl Worker {
         }
     }
 
-    /// The containers that wait for an image, with its name.
-    fn without_image(&self) -> Vec<(Slot, String)> {
+    /// The containers that wait for one of these reasons, with the names of their images.
+    fn waiting(&self, reasons: [&str; 2]) -> Vec<(Slot, String)> {
         let init = self
             .init
             .iter()
@@ -198,13 +203,7 @@ impl Worker {
         let main = self.containers.iter().enumerate();
         let all = init.chain(main.map(|(index, record)| (Slot::Main(index), record)));
         let waits = all.filter(|(_, record)| {
-            matches!(
-                record.life,
-                Life::Waiting {
-                    reason: "ErrImagePull" | "ImagePullBackOff",
-                    ..
-                }
-            )
+            matches!(record.life, Life::Waiting { reason, .. } if reasons.contains(&reason))
         });
         waits
             .map(|(slot, record)| (slot, record.image.clone()))
@@ -220,7 +219,15 @@ impl Worker {
             // It was said while this node was not heard: what is true is told again.
             self.reported = Box::default();
         }
+        let annotations = |pod: &Object| pod.get(&["metadata", "annotations"]).cloned();
+        let mended = annotations(&pod) != annotations(&self.pod);
         self.pod = pod;
+        if mended {
+            // Perhaps granted now: who wrote it wants to see it run, and not the rest of its back-off.
+            let unmade = self.waiting(UNMADE).into_iter();
+            self.due
+                .extend(unmade.map(|(slot, _)| (slot, Instant::now())));
+        }
         going
     }
 

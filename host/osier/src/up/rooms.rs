@@ -11,6 +11,7 @@ use crate::join::agents::Agents;
 use crate::join::authorizations::AuthorizationAdmission;
 use crate::join::certify::ApiCertify;
 use crate::join::extender::PolicyExtender;
+use crate::join::grants::GrantAdmission;
 use crate::join::images::NodeImages;
 use crate::join::questions::PolicyQuestions;
 use crate::join::reviews::PluginReviews;
@@ -18,10 +19,10 @@ use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, User};
+use osier_capabilities::{CounterStore, Counters};
 use osier_client::{Candidacy, Client};
 use osier_control::Doors;
 use osier_engine::Engine;
-use osier_engine::plugin::{CounterStore, Counters};
 use osier_identity::{Authority, Subject, TokenKey};
 use osier_images::Puller;
 use osier_node::{Capacity, Node, Parts};
@@ -310,6 +311,7 @@ fn admission(
         Arc::new(PolicyAdmission::new(room, api.clone())),
         Arc::new(questions),
         Arc::new(AuthorizationAdmission),
+        Arc::new(GrantAdmission::new(images.store().clone(), api.clone())),
     ]
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use osier_capabilities::CounterStore;
 use osier_engine::plugin::hooks::Handles;
-use osier_engine::plugin::{CounterStore, LogStreams, Meters, PluginComponent, PluginGrants};
+use osier_engine::plugin::{LogStreams, Meters, PluginComponent, PluginGrants};
 use osier_engine::proxy_wasm::{self, Module, Terms};
 use osier_engine::{ComponentError, Engine, Workload, is_middleware};
 use osier_process::Tasks;

@@ -118,7 +118,7 @@ impl Worker {
     /// Others find the container, and its use is metered; the counter is for the calls that the mesh brings.
     fn enroll(&self, live: LiveContainer) -> Arc<Calls> {
         let (uid, body) = (self.pod.uid(), live.body.clone());
-        let calls = Arc::new(Calls::default());
+        let calls = self.calls(&live.body);
         let counted = Arc::clone(&calls);
         let meters = &self.shared.meters;
         meters.add(uid, &live.name, move || osier_engine::Usage {
@@ -128,6 +128,16 @@ impl Worker {
         });
         self.shared.live.add(uid, live);
         calls
+    }
+
+    /// What counts a container's calls: programs of a pod share its network, and the first of them counts for all.
+    fn calls(&self, body: &Running) -> Arc<Calls> {
+        let runs = |alive: &&Alive| matches!(alive.body, Running::Runs(_));
+        let programs = self.alive.values().filter(runs).count();
+        match body {
+            Running::Runs(_) if programs <= 1 => self.shared.served.count(self.pod.uid()),
+            _ => Arc::default(),
+        }
     }
 
     fn serve(&self, slot: Slot, life: u32, (container, calls): (HttpContainer, Arc<Calls>)) {

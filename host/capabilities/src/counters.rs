@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
-use super::keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
+use crate::keyvalue::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
 
 /// Shards; a power of two.
 const SHARDS: usize = 64;

@@ -1,6 +1,5 @@
-//! What the VMs of one plugin share: data with compare-and-swap, queues and metrics. It outlives every VM.
+//! What the VMs of one plugin of proxy-wasm share: data with compare-and-swap, queues and metrics. It outlives every VM.
 
-use super::abi::Status;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
@@ -45,6 +44,26 @@ struct Queue {
     messages: VecDeque<Bytes>,
 }
 
+/// Why something shared could not be read or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpaceError {
+    /// There is no such key, queue or metric.
+    #[error("there is no such key, queue or metric")]
+    NotFound,
+    /// The value was changed since it was read.
+    #[error("the value was changed since it was read")]
+    CasMismatch,
+    /// The queue has no message.
+    #[error("the queue is empty")]
+    Empty,
+    /// What was asked makes no sense.
+    #[error("what was asked makes no sense")]
+    BadArgument,
+    /// There is no room.
+    #[error("there is no room")]
+    Full,
+}
+
 /// How a metric's values become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
@@ -81,20 +100,27 @@ impl MetricView {
 }
 
 impl SharedSpace {
-    pub(super) fn get(&self, key: &[u8]) -> Result<(Bytes, u32), Status> {
+    /// The value of a key, and the number by which a later change is compared.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn get(&self, key: &[u8]) -> Result<(Bytes, u32), SpaceError> {
         let data = self.data.lock();
-        data.values.get(key).cloned().ok_or(Status::NotFound)
+        data.values.get(key).cloned().ok_or(SpaceError::NotFound)
     }
 
     /// Sets a value if `cas` is 0 or the number that [`SharedSpace::get`] gave. No bytes remove it.
-    pub(super) fn set(&self, key: Vec<u8>, value: Bytes, cas: u32) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// It was changed meanwhile, or there is no room.
+    pub fn set(&self, key: Vec<u8>, value: Bytes, cas: u32) -> Result<(), SpaceError> {
         let mut data = self.data.lock();
         let old = data
             .values
             .get(&key)
             .map(|(value, number)| (value.len() + key.len(), *number));
         if cas != 0 && old.map(|(_, number)| number) != Some(cas) {
-            return Err(Status::CasMismatch);
+            return Err(SpaceError::CasMismatch);
         }
         let freed = old.map_or(0, |(bytes, _)| bytes);
         if value.is_empty() {
@@ -104,7 +130,7 @@ impl SharedSpace {
         }
         let bytes = data.bytes - freed + key.len() + value.len();
         if bytes > MOST_BYTES || (old.is_none() && data.values.len() >= MOST_KEYS) {
-            return Err(Status::InternalFailure);
+            return Err(SpaceError::Full);
         }
         data.bytes = bytes;
         data.last = data.last.wrapping_add(1).max(1);
@@ -114,13 +140,16 @@ impl SharedSpace {
     }
 
     /// Makes a queue, or finds it.
-    pub(super) fn register(&self, name: Vec<u8>) -> Result<u32, Status> {
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn register(&self, name: Vec<u8>) -> Result<u32, SpaceError> {
         if let Ok(id) = self.resolve(&name) {
             return Ok(id);
         }
         let mut queues = self.queues.lock();
         if queues.all.len() >= MOST_QUEUES || name.len() > MOST_NAME {
-            return Err(Status::InternalFailure);
+            return Err(SpaceError::Full);
         }
         queues.all.push(Queue {
             name,
@@ -129,38 +158,60 @@ impl SharedSpace {
         Ok(id_of(queues.all.len() - 1))
     }
 
-    pub(super) fn resolve(&self, name: &[u8]) -> Result<u32, Status> {
+    /// Finds a queue by its name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn resolve(&self, name: &[u8]) -> Result<u32, SpaceError> {
         let queues = self.queues.lock();
         let place = queues.all.iter().position(|queue| queue.name == name);
-        place.map(id_of).ok_or(Status::NotFound)
+        place.map(id_of).ok_or(SpaceError::NotFound)
     }
 
-    pub(super) fn enqueue(&self, id: u32, message: Bytes) -> Result<(), Status> {
+    /// Puts a message into a queue.
+    ///
+    /// # Errors
+    /// There is no such queue, or no room.
+    pub fn enqueue(&self, id: u32, message: Bytes) -> Result<(), SpaceError> {
         let mut queues = self.queues.lock();
         let bytes = queues.bytes + message.len();
-        let queue = queues.all.get_mut(place_of(id)).ok_or(Status::NotFound)?;
+        let queue = queues
+            .all
+            .get_mut(place_of(id))
+            .ok_or(SpaceError::NotFound)?;
         if queue.messages.len() >= MOST_MESSAGES || bytes > MOST_BYTES {
-            return Err(Status::InternalFailure);
+            return Err(SpaceError::Full);
         }
         queue.messages.push_back(message);
         queues.bytes = bytes;
         Ok(())
     }
 
-    pub(super) fn dequeue(&self, id: u32) -> Result<Bytes, Status> {
+    /// Takes the oldest message of a queue.
+    ///
+    /// # Errors
+    /// There is no such queue, or no message.
+    pub fn dequeue(&self, id: u32) -> Result<Bytes, SpaceError> {
         let mut queues = self.queues.lock();
-        let queue = queues.all.get_mut(place_of(id)).ok_or(Status::NotFound)?;
-        let message = queue.messages.pop_front().ok_or(Status::Empty)?;
+        let queue = queues
+            .all
+            .get_mut(place_of(id))
+            .ok_or(SpaceError::NotFound)?;
+        let message = queue.messages.pop_front().ok_or(SpaceError::Empty)?;
         queues.bytes -= message.len();
         Ok(message)
     }
 
-    pub(super) fn define(&self, kind: u32, name: String) -> Result<u32, Status> {
+    /// Defines a metric (0 counter, 1 gauge, 2 histogram), or finds it.
+    ///
+    /// # Errors
+    /// It is defined otherwise, or there is no room.
+    pub fn define(&self, kind: u32, name: String) -> Result<u32, SpaceError> {
         let kind = match kind {
             0 => MetricKind::Counter,
             1 => MetricKind::Gauge,
             2 => MetricKind::Histogram,
-            _ => return Err(Status::BadArgument),
+            _ => return Err(SpaceError::BadArgument),
         };
         let mut metrics = self.metrics.lock();
         let known = metrics.0.iter().position(|metric| metric.name == name);
@@ -169,11 +220,11 @@ impl SharedSpace {
             return if same {
                 Ok(id_of(place))
             } else {
-                Err(Status::BadArgument)
+                Err(SpaceError::BadArgument)
             };
         }
         if metrics.0.len() >= MOST_METRICS || name.is_empty() || name.len() > MOST_NAME {
-            return Err(Status::InternalFailure);
+            return Err(SpaceError::Full);
         }
         let buckets = match kind {
             MetricKind::Histogram => MetricView::BOUNDS.len() + 1,
@@ -188,25 +239,39 @@ impl SharedSpace {
         Ok(id_of(metrics.0.len() - 1))
     }
 
-    pub(super) fn increment(&self, id: u32, offset: i64) -> Result<(), Status> {
+    /// Adds to a counter or gauge.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be added to.
+    pub fn increment(&self, id: u32, offset: i64) -> Result<(), SpaceError> {
         let mut metrics = self.metrics.lock();
-        let metric = metrics.0.get_mut(place_of(id)).ok_or(Status::NotFound)?;
+        let metric = metrics
+            .0
+            .get_mut(place_of(id))
+            .ok_or(SpaceError::NotFound)?;
         match metric.kind {
             MetricKind::Counter if offset >= 0 => {
                 metric.value = metric.value.wrapping_add(offset.unsigned_abs());
             }
             MetricKind::Gauge => metric.value = metric.value.saturating_add_signed(offset),
-            _ => return Err(Status::BadArgument),
+            _ => return Err(SpaceError::BadArgument),
         }
         Ok(())
     }
 
+    /// Records a value in a gauge or histogram.
+    ///
+    /// # Errors
+    /// There is none, or it is a counter.
     #[expect(clippy::cast_precision_loss, reason = "bounds of buckets are no finer")]
-    pub(super) fn record(&self, id: u32, value: u64) -> Result<(), Status> {
+    pub fn record(&self, id: u32, value: u64) -> Result<(), SpaceError> {
         let mut metrics = self.metrics.lock();
-        let metric = metrics.0.get_mut(place_of(id)).ok_or(Status::NotFound)?;
+        let metric = metrics
+            .0
+            .get_mut(place_of(id))
+            .ok_or(SpaceError::NotFound)?;
         match metric.kind {
-            MetricKind::Counter => return Err(Status::BadArgument),
+            MetricKind::Counter => return Err(SpaceError::BadArgument),
             MetricKind::Gauge => metric.value = value,
             MetricKind::Histogram => {
                 metric.value = metric.value.saturating_add(value);
@@ -219,12 +284,16 @@ impl SharedSpace {
         Ok(())
     }
 
-    pub(super) fn metric(&self, id: u32) -> Result<u64, Status> {
+    /// The number of a counter or gauge.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn metric(&self, id: u32) -> Result<u64, SpaceError> {
         let metrics = self.metrics.lock();
-        let metric = metrics.0.get(place_of(id)).ok_or(Status::NotFound)?;
+        let metric = metrics.0.get(place_of(id)).ok_or(SpaceError::NotFound)?;
         match metric.kind {
             // A histogram is no number.
-            MetricKind::Histogram => Err(Status::BadArgument),
+            MetricKind::Histogram => Err(SpaceError::BadArgument),
             _ => Ok(metric.value),
         }
     }
@@ -254,15 +323,15 @@ mod tests {
     fn a_value_is_set_only_by_who_saw_the_last_one() {
         let space = SharedSpace::default();
         let set = |value: &'static str, cas| space.set(b"k".to_vec(), value.into(), cas);
-        assert_eq!(space.get(b"k"), Err(Status::NotFound));
-        assert_eq!(set("a", 7), Err(Status::CasMismatch));
+        assert_eq!(space.get(b"k"), Err(SpaceError::NotFound));
+        assert_eq!(set("a", 7), Err(SpaceError::CasMismatch));
         set("a", 0).unwrap();
         let (_, seen) = space.get(b"k").unwrap();
         set("b", seen).unwrap();
-        assert_eq!(set("c", seen), Err(Status::CasMismatch));
+        assert_eq!(set("c", seen), Err(SpaceError::CasMismatch));
         assert_eq!(space.get(b"k").unwrap().0, "b");
         set("", 0).unwrap();
-        assert_eq!(space.get(b"k"), Err(Status::NotFound));
+        assert_eq!(space.get(b"k"), Err(SpaceError::NotFound));
         assert_eq!(space.data.lock().bytes, 0);
     }
 
@@ -271,19 +340,14 @@ mod tests {
         let space = SharedSpace::default();
         let big = Bytes::from(vec![0; MOST_BYTES / 4]);
         let set = |n: u8| space.set(vec![n], big.clone(), 0);
-        let full = (0..8)
-            .filter(|n| set(*n) == Err(Status::InternalFailure))
-            .count();
+        let full = (0..8).filter(|n| set(*n) == Err(SpaceError::Full)).count();
         assert_eq!(full, 5);
         let queue = space.register(b"q".to_vec()).unwrap();
         assert_eq!(space.register(b"q".to_vec()), Ok(queue));
         for _ in 0..MOST_MESSAGES {
             space.enqueue(queue, Bytes::from_static(b"m")).unwrap();
         }
-        assert_eq!(
-            space.enqueue(queue, Bytes::new()),
-            Err(Status::InternalFailure)
-        );
+        assert_eq!(space.enqueue(queue, Bytes::new()), Err(SpaceError::Full));
         let refused = (0..MOST_METRICS + 2).filter(|n| space.define(0, format!("m{n}")).is_err());
         assert_eq!(refused.count(), 2);
     }
@@ -293,9 +357,9 @@ mod tests {
         let space = SharedSpace::default();
         let queue = space.register(b"q".to_vec()).unwrap();
         assert_eq!(space.resolve(b"q"), Ok(queue));
-        assert_eq!(space.resolve(b"p"), Err(Status::NotFound));
-        assert_eq!(space.dequeue(queue), Err(Status::Empty));
-        assert_eq!(space.dequeue(0), Err(Status::NotFound));
+        assert_eq!(space.resolve(b"p"), Err(SpaceError::NotFound));
+        assert_eq!(space.dequeue(queue), Err(SpaceError::Empty));
+        assert_eq!(space.dequeue(0), Err(SpaceError::NotFound));
         for message in ["a", "b"] {
             space.enqueue(queue, message.into()).unwrap();
         }
@@ -313,15 +377,15 @@ mod tests {
             define(2, "h").unwrap(),
         );
         assert_eq!(define(0, "c"), Ok(counter));
-        assert_eq!(define(1, "c"), Err(Status::BadArgument));
+        assert_eq!(define(1, "c"), Err(SpaceError::BadArgument));
         space.increment(counter, 3).unwrap();
-        assert_eq!(space.increment(counter, -1), Err(Status::BadArgument));
+        assert_eq!(space.increment(counter, -1), Err(SpaceError::BadArgument));
         space.record(gauge, 9).unwrap();
         space.increment(gauge, -4).unwrap();
         space.record(histogram, 7).unwrap();
         assert_eq!((space.metric(counter), space.metric(gauge)), (Ok(3), Ok(5)));
-        assert_eq!(space.metric(histogram), Err(Status::BadArgument));
+        assert_eq!(space.metric(histogram), Err(SpaceError::BadArgument));
         assert_eq!(space.metrics()[2].counts[3], 1);
-        assert_eq!(space.metric(99), Err(Status::NotFound));
+        assert_eq!(space.metric(99), Err(SpaceError::NotFound));
     }
 }
