@@ -34,11 +34,19 @@ impl Guest for Visits {
         let page = request.path_with_query().unwrap_or_default();
         let (status, text) = match count(&page) {
             Ok(number) => {
-                log(Level::Info, "visits", &format!("{page} was seen {number} times"));
+                log(
+                    Level::Info,
+                    "visits",
+                    &format!("{page} was seen {number} times"),
+                );
                 (200, format!("{} {number}\n", greeting()))
             }
             Err(error) => {
-                log(Level::Error, "visits", &format!("{page} was not counted: {error:?}"));
+                log(
+                    Level::Error,
+                    "visits",
+                    &format!("{page} was not counted: {error:?}"),
+                );
                 (500, "the visit was not counted\n".to_owned())
             }
         };

@@ -37,6 +37,8 @@ pub struct Settings {
     pub tick: Duration,
     /// How long an instance without requests is kept warm.
     pub idle: Duration,
+    /// Instances without requests that are kept warm, of all containers together; beyond that the longest idle go.
+    pub max_warm: u32,
     /// Where guests that outlive their response are finished.
     pub tasks: Tasks,
     /// Bytes of compiled functions to keep in memory, so that a component that differs little from one before is compiled sooner. Then everything is
@@ -45,7 +47,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The usual settings: 1 GiB of compiled code, 1,000 instances, ticks of 5 ms, 30 s of idleness.
+    /// The usual settings: 1 GiB of compiled code, 1,000 instances, ticks of 5 ms, 30 s of idleness for 1,000 of them.
     #[must_use]
     pub fn new(cache_dir: impl Into<PathBuf>, tasks: Tasks) -> Self {
         Self {
@@ -54,6 +56,7 @@ impl Settings {
             max_instances: 1000,
             tick: Duration::from_millis(5),
             idle: Duration::from_secs(30),
+            max_warm: 1000,
             tasks,
             reuse: 0,
         }
@@ -140,7 +143,7 @@ impl Engine {
             crate::linker::workloads(&workloads.engine).map_err(|error| EngineError::Machine {
                 reason: format!("{error:#}"),
             })?;
-        let reaper = Reaper::start(settings.idle)?;
+        let reaper = Reaper::start(settings.idle, settings.max_warm)?;
         Ok(Self(Arc::new(Core {
             settings,
             workloads,

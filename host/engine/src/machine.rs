@@ -19,6 +19,8 @@ const MAPS_PER_INSTANCE: u64 = 8;
 const MAPS_RESERVED: u64 = 20_000;
 /// Address space takes a 4 GiB reservation and a guard for each memory; more than this never fits into 47 bits.
 const MOST_INSTANCES: u32 = 16_000;
+/// Places of the pool that keep the memory of their last instance, up to 1 MiB each, to be sooner at the next.
+const MOST_UNUSED: u32 = 256;
 /// Fewer are not worth a pool: the engine then allocates on demand.
 const FEWEST_INSTANCES: u32 = 16;
 
@@ -74,7 +76,7 @@ impl Pool {
             .table_keep_resident(16 << 10)
             .async_stack_keep_resident(32 << 10)
             .pagemap_scan(Enabled::Auto)
-            .max_unused_warm_slots((n / 10).max(16));
+            .max_unused_warm_slots((n / 10).clamp(16, MOST_UNUSED));
         pool
     }
 }

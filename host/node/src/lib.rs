@@ -35,7 +35,6 @@ mod settings;
 mod statuses;
 mod tokens;
 mod usage;
-mod volumes;
 
 pub use error::NodeError;
 pub use gate::{Policies, decisions};

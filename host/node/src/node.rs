@@ -12,6 +12,7 @@ use osier_policy::PolicyHost;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use osier_proxy::{Certify, MeshListener, Proxy};
+use osier_volumes::Volumes;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -36,7 +37,6 @@ use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
 use crate::usage::Meters;
-use crate::volumes::Volumes;
 use osier_images::{Bundled, ImageStore, Puller};
 
 /// A node that starts again waits this long for the pods that it ran before.

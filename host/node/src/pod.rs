@@ -5,7 +5,6 @@ mod create;
 mod doing;
 mod exceeding;
 mod follow;
-mod granted;
 mod mailbox;
 mod probe;
 mod pull;
@@ -21,6 +20,7 @@ use osier_logs::Logs;
 use osier_podspec::{DEFAULT_MEMORY, Place, Slot};
 use osier_process::Tasks;
 use osier_proxy::Proxy;
+use osier_volumes::Volumes;
 use parking_lot::Mutex;
 
 use crate::addresses::Addresses;
@@ -34,7 +34,6 @@ use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
 use crate::usage::Meters;
-use crate::volumes::Volumes;
 
 pub(crate) use probe::Check;
 pub(crate) use worker::Worker;

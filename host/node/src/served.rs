@@ -275,29 +275,24 @@ impl Pods for Served {
         wants: Wants,
     ) -> Boxed<'static, Result<Box<dyn Stream>, PodError>> {
         let (uid, port) = (&endpoint.workload.uid, endpoint.port);
-        let from = caller(wants.client);
         let opened = match wants.datagrams {
             true => self
                 .networked(uid)
-                .map(|network| network.open_datagrams(port, from)),
+                .map(|network| network.open_datagrams(port, caller(wants.client))),
             false => match self.find(uid, port, true) {
-                Some(Taker::Program(network)) => Some(network.open(port, from)),
+                Some(Taker::Program(network)) => Some(network.open(port, caller(wants.client))),
                 _ => None,
             },
         };
         let Some(opened) = opened else {
             return Box::pin(std::future::ready(Err(PodError::NotHere)));
         };
-        let counted = !wants.requests && from != WITHIN;
-        let opened = opened.map(|stream| match counted {
-            true => Box::new(Holding::new(stream, self.calls(uid).enter())),
-            false => Box::new(stream) as Box<dyn Stream>,
-        });
+        let opened = opened.map(|stream| Box::new(stream) as Box<dyn Stream>);
         Box::pin(std::future::ready(opened.map_err(unreachable)))
     }
 
-    fn begin(&self, endpoint: &Arc<Endpoint>) -> Option<Counted> {
-        Some(Box::new(self.calls(&endpoint.workload.uid).enter()))
+    fn begin(&self, endpoint: &Arc<Endpoint>) -> Counted {
+        Box::new(self.calls(&endpoint.workload.uid).enter())
     }
 }
 

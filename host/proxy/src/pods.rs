@@ -31,9 +31,10 @@ pub trait Pods: Send + Sync {
         Box::pin(std::future::ready(Err(PodError::NotHere)))
     }
 
-    /// A request is about to be written to a connection of an endpoint: it is one of the endpoint's calls until its answer has ended.
-    fn begin(&self, _endpoint: &Arc<Endpoint>) -> Option<Counted> {
-        None
+    /// A request is about to be written to a connection of an endpoint, or a raw connection was opened: one of the endpoint's calls for as
+    /// long as what is given back is kept.
+    fn begin(&self, _endpoint: &Arc<Endpoint>) -> Counted {
+        Box::new(())
     }
 }
 
@@ -66,8 +67,6 @@ pub struct Wants {
     pub client: Option<SocketAddr>,
     /// The bytes are datagrams, each with its length before it.
     pub datagrams: bool,
-    /// It is for requests, which are counted one by one.
-    pub requests: bool,
 }
 
 /// Why a pod gave no response.

@@ -279,11 +279,7 @@ impl Upstreams {
     async fn dial(&self, way: &Way<'_>, open: Open) -> Result<Lease, Failure> {
         let upstream = &way.cluster.upstream;
         if let (Place::Pod, Some(pods)) = (&way.endpoint.place, &self.pods) {
-            let wants = Wants {
-                requests: true,
-                ..Wants::default()
-            };
-            let stream = pods.connect(way.endpoint, wants).await?;
+            let stream = pods.connect(way.endpoint, Wants::default()).await?;
             let second = upstream.speaks != Speaks::Http1;
             return self.shake(stream, second, way, open).await;
         }

@@ -70,10 +70,10 @@ impl Ways {
             }
             // Boxed: connecting needs much room, and a call in memory should not carry it along.
             place => {
-                let begun = (*place == Place::Pod).then(|| self.pods.begin(endpoint));
+                let counted = (*place == Place::Pod).then(|| self.pods.begin(endpoint));
                 let request = told(cluster, source, request);
                 let answer = Box::pin(self.upstreams.call(cluster, endpoint, request)).await?;
-                Ok(match begun.flatten() {
+                Ok(match counted {
                     Some(counted) => answer.map(|body| body::boxed(Holding::new(body, counted))),
                     None => answer,
                 })
@@ -115,10 +115,10 @@ impl Ways {
                 let wants = Wants {
                     client: asked.client,
                     datagrams: asked.datagrams,
-                    requests: false,
                 };
-                let opened = self.pods.connect(endpoint, wants);
-                Ok(Line::Bytes(opened.await?))
+                let opened = self.pods.connect(endpoint, wants).await?;
+                let counted = Holding::new(opened, self.pods.begin(endpoint));
+                Ok(Line::Bytes(Box::new(counted)))
             }
             Place::Pod if self.pods.takes(endpoint) == Takes::Nothing => {
                 let reason = format!("nobody listens on port {} of the pod", endpoint.port);

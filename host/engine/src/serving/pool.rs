@@ -3,7 +3,7 @@
 use super::instance::Instance;
 use crate::engine::Core;
 use crate::guest::{self, Guest, Ledger};
-use crate::reaper::Warm;
+use crate::reaper::{Kept, Warm};
 use crate::{CallError, Container, Usage, imports};
 use osier_process::CancellationToken;
 use parking_lot::Mutex;
@@ -27,8 +27,15 @@ pub(super) struct Pool {
     most: u32,
     waiting: AtomicU32,
     /// Instances between two requests, the warmest last. Never more than there are slots.
-    idle: Mutex<Vec<(Instance, Instant)>>,
+    idle: Mutex<Vec<Idle>>,
     stopping: AtomicBool,
+}
+
+/// An instance between two requests.
+struct Idle {
+    instance: Instance,
+    since: Instant,
+    _kept: Kept,
 }
 
 impl Pool {
@@ -75,7 +82,7 @@ impl Pool {
     /// An instance for the holder of a slot: a warm one, or one that is instantiated when it is first used.
     pub(super) fn instance(&self) -> Result<Instance, CallError> {
         let warm = self.idle.lock().pop();
-        if let Some((instance, _)) = warm {
+        if let Some(Idle { instance, .. }) = warm {
             return Ok(instance);
         }
         let side = &self.core.workloads;
@@ -91,7 +98,12 @@ impl Pool {
     pub(super) fn give_back(&self, instance: Instance) {
         let worn = instance.served() >= self.container.max_requests_per_instance.max(1);
         if !worn && !self.stopping.load(Ordering::Acquire) {
-            self.idle.lock().push((instance, Instant::now()));
+            let idle = Idle {
+                instance,
+                since: Instant::now(),
+                _kept: self.core.reaper().keep(),
+            };
+            self.idle.lock().push(idle);
         }
     }
 
@@ -130,7 +142,7 @@ impl Warm for Pool {
             // The longest idle come first, because the warmest are taken from the end.
             let cold = kept
                 .iter()
-                .take_while(|(_, since)| since.elapsed() > idle)
+                .take_while(|kept| kept.since.elapsed() > idle)
                 .count();
             let cold = kept.drain(..cold).collect();
             if kept.is_empty() {
@@ -139,6 +151,10 @@ impl Warm for Pool {
             cold
         };
         drop(cold);
+    }
+
+    fn idle(&self, since: &mut Vec<Instant>) {
+        since.extend(self.idle.lock().iter().map(|kept| kept.since));
     }
 }
 

@@ -84,6 +84,27 @@ async fn an_idle_container_holds_no_instance() {
     assert_eq!(text(&http, "/count").await, "1", "a fresh instance serves");
 }
 
+#[tokio::test]
+async fn of_too_many_idle_containers_the_longest_idle_hold_no_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        max_warm: 4,
+        ..Settings::new(dir.path(), Tasks::new())
+    };
+    let engine = Engine::start(settings).unwrap();
+    let workload = engine.workload(&wasm(crate::guests::HTTP)).unwrap();
+    let mut all = Vec::new();
+    for _ in 0..12 {
+        let http = workload.http(container()).unwrap();
+        assert_eq!(text(&http, "/count").await, "1");
+        all.push(http);
+    }
+    let warm = || all.iter().map(|http| http.usage().instances).sum::<u32>();
+    eventually("most have cooled", || warm() <= 4).await;
+    let last = all.pop().unwrap();
+    assert_eq!(text(&last, "/count").await, "2", "the latest is warm still");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_lets_requests_finish_and_then_ends_them() {
     let http = serve(container());

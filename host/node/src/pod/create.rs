@@ -11,10 +11,10 @@ use osier_engine::{self as engine, Container, Mount, Stdin};
 use osier_podspec::{self as podspec, Limits, Place, Slot, SourceKind, Sources, Tokens, volumes};
 use osier_snapshot::Workload;
 use osier_sockets::{Network, Way};
+use osier_volumes::{DiskError, Giver};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::granted::Giver;
 use super::{Shared, pull};
 use crate::components::LoadError;
 use crate::live::{Input, Running};
@@ -79,7 +79,7 @@ impl Refusal {
         Self::new(reason, again, error)
     }
 
-    pub(super) fn config(error: impl std::fmt::Display) -> Self {
+    fn config(error: impl std::fmt::Display) -> Self {
         Self::new(
             "CreateContainerConfigError",
             "CreateContainerConfigError",
@@ -236,10 +236,10 @@ async fn write(
     let prepare = move || {
         let mounts = giver.volumes.prepare(&uid, &mounted);
         let grants = giver.give(&uid, &wanted, &granted)?;
-        Ok((mounts.map_err(Refusal::config)?, grants))
+        Ok::<_, DiskError>((mounts?, grants))
     };
     let written = shared.tasks.spawn_blocking("volumes", prepare).await;
-    written.map_err(Refusal::config)?
+    written.map_err(Refusal::config)?.map_err(Refusal::config)
 }
 
 fn sandbox(

@@ -1,54 +1,75 @@
 //! Volumes on the node's disk, one folder a pod uid and in it one a volume; what claims keep has folders beside them.
-//!
-//! Files that follow objects are changed all at once, as kubelet does (its AtomicWriter): they lie in a folder named by
-//! their content, the link `..data` says which folder is meant, and each name in the volume is a link through it.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use osier_capabilities::BucketError;
 use osier_engine::Mount;
-use osier_podspec::volumes::{Content, Files, Mounted};
+use osier_podspec::volumes::{Content, Mounted};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 
-const DATA: &str = "..data";
+use crate::publish::publish;
+
 /// The unit of `st_blocks`.
 const BLOCK: u64 = 512;
 /// A directory that is opened to be named, not to be read.
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// A volume cannot be had.
+/// A volume, or what lies in it, cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum DiskError {
+pub enum DiskError {
+    /// It could not be written.
     #[error("volume {volume:?} could not be written at {path}: {source}; is the disk full?")]
     Write {
+        /// The volume.
         volume: String,
+        /// Where.
         path: PathBuf,
+        /// What the system said.
         source: io::Error,
     },
+    /// The node does not allow it.
     #[error(
         "volume {volume:?}: hostPath {path} is not allowed on this node; who runs the node allows it by --host-path DIR"
     )]
-    NotAllowed { volume: String, path: PathBuf },
+    NotAllowed {
+        /// The volume.
+        volume: String,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It could not be opened.
     #[error(
         "volume {volume:?}: {path} cannot be opened: {source}; it must be a directory, and no part of its path a symbolic link"
     )]
     Open {
+        /// The volume.
         volume: String,
+        /// Where.
         path: PathBuf,
+        /// What the system said.
         source: io::Error,
+    },
+    /// The bucket in it could not be opened.
+    #[error("bucket {bucket:?}, volume {volume:?}: {source}")]
+    Bucket {
+        /// The name by which components open it.
+        bucket: String,
+        /// The volume.
+        volume: String,
+        /// Why not.
+        source: BucketError,
     },
 }
 
 /// The folder with the volumes of all pods of a node.
 #[derive(Debug)]
-pub(crate) struct Volumes {
+pub struct Volumes {
     root: PathBuf,
     /// What claims keep, by the name of their volume.
     claims: PathBuf,
@@ -59,7 +80,8 @@ pub(crate) struct Volumes {
 }
 
 impl Volumes {
-    pub(crate) fn new(data_dir: &Path, host_paths: Vec<PathBuf>) -> Arc<Self> {
+    /// The volumes below a data directory; of the machine, pods mount what is in `host_paths`.
+    pub fn new(data_dir: &Path, host_paths: Vec<PathBuf>) -> Arc<Self> {
         Arc::new(Self {
             root: data_dir.join("volumes"),
             claims: data_dir.join("claims"),
@@ -69,7 +91,10 @@ impl Volumes {
     }
 
     /// Makes the directories of these mounts, with what they hold now. Blocks.
-    pub(crate) fn prepare(&self, uid: &str, mounts: &[Mounted]) -> Result<Vec<Mount>, DiskError> {
+    ///
+    /// # Errors
+    /// The first that cannot be had.
+    pub fn prepare(&self, uid: &str, mounts: &[Mounted]) -> Result<Vec<Mount>, DiskError> {
         let mount = |mounted: &Mounted| self.mount(uid, mounted);
         mounts.iter().map(mount).collect()
     }
@@ -122,7 +147,7 @@ impl Volumes {
     }
 
     /// Bytes on the disk of a pod's volume. Blocks.
-    pub(crate) fn size(&self, uid: &str, volume: &str) -> u64 {
+    pub fn size(&self, uid: &str, volume: &str) -> u64 {
         let (mut sum, mut folders) = (0, vec![self.root.join(uid).join(volume)]);
         while let Some(folder) = folders.pop() {
             // What goes away meanwhile takes no room.
@@ -138,7 +163,10 @@ impl Volumes {
     }
 
     /// Removes all that a pod has written. Blocks.
-    pub(crate) fn remove(&self, uid: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn remove(&self, uid: &str) -> io::Result<()> {
         match std::fs::remove_dir_all(self.root.join(uid)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -146,7 +174,10 @@ impl Volumes {
     }
 
     /// Removes what a claim has kept. Blocks.
-    pub(crate) fn remove_claim(&self, volume: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn remove_claim(&self, volume: &str) -> io::Result<()> {
         match std::fs::remove_dir_all(self.claims.join(volume)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -154,7 +185,7 @@ impl Volumes {
     }
 
     /// The uids of pods that have volumes.
-    pub(crate) fn pods(&self) -> Vec<String> {
+    pub fn pods(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.root)
             .into_iter()
             .flatten()
@@ -209,121 +240,18 @@ fn enter(mut at: OwnedFd, below: &Path, make: bool) -> io::Result<OwnedFd> {
     Ok(at)
 }
 
-fn folder(path: &Path) -> io::Result<()> {
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
 }
 
-/// Makes `files` the content of the volume in one step; a reader sees the old files or the new ones.
-fn publish(volume: &Path, files: &Files) -> io::Result<()> {
-    let fresh = format!("..{}", digest(files));
-    let data = volume.join(DATA);
-    let before = std::fs::read_link(&data).ok();
-    if before.as_deref() == Some(Path::new(&fresh)) {
-        return Ok(());
-    }
-    for (path, bytes) in files {
-        let file = volume.join(&fresh).join(path);
-        file.parent().map_or(Ok(()), folder)?;
-        std::fs::write(file, bytes)?;
-    }
-    folder(&volume.join(&fresh))?;
-    replace_link(&fresh, &data)?;
-    let names = link_names(volume, files)?;
-    remove_others(volume, &names)?;
-    match before {
-        Some(before) => std::fs::remove_dir_all(volume.join(before)),
-        None => Ok(()),
-    }
-}
-
-/// Links each first name of the files through [`DATA`].
-fn link_names(volume: &Path, files: &Files) -> io::Result<BTreeSet<String>> {
-    let first = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
-    let names: BTreeSet<String> = files.keys().map(first).collect();
-    for name in &names {
-        let link = volume.join(name);
-        if link.symlink_metadata().is_err() {
-            replace_link(&format!("{DATA}/{name}"), &link)?;
-        }
-    }
-    Ok(names)
-}
-
-/// Removes the links of files that are no more.
-fn remove_others(volume: &Path, names: &BTreeSet<String>) -> io::Result<()> {
-    for entry in std::fs::read_dir(volume)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("..") && !names.contains(&name) {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// A link cannot be changed, but another can be renamed over it.
-fn replace_link(to: &str, link: &Path) -> io::Result<()> {
-    let fresh = link.with_file_name("..link");
-    // Left by a process that was killed here.
-    if fresh.symlink_metadata().is_ok() {
-        std::fs::remove_file(&fresh)?;
-    }
-    symlink(to, &fresh)?;
-    std::fs::rename(fresh, link)
-}
-
-/// Names the folder of these files: the same for the same content.
-fn digest(files: &Files) -> String {
-    let mut hash = Sha256::new();
-    for (path, bytes) in files {
-        for part in [path.as_bytes(), bytes.as_slice()] {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        }
-    }
-    let bytes = hash.finalize();
-    bytes[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-
-    #[test]
-    fn files_follow_their_object_and_leave_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let publish = |files: &[(&str, &str)]| {
-            let files = files
-                .iter()
-                .map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()))
-                .collect();
-            super::publish(folder.path(), &files).unwrap();
-        };
-        let text = |path: &str| std::fs::read_to_string(folder.path().join(path)).ok();
-        publish(&[("a", "1"), ("d/b", "2")]);
-        assert_eq!(
-            (text("a").unwrap(), text("d/b").unwrap()),
-            ("1".into(), "2".into())
-        );
-        publish(&[("a", "3"), ("c", "4")]);
-        assert_eq!(
-            (text("a").unwrap(), text("c").unwrap()),
-            ("3".into(), "4".into())
-        );
-        assert_eq!(text("d/b"), None);
-        publish(&[("a", "3"), ("c", "4")]);
-        // `..data`, the folder that it names, and a link for each file.
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
-        publish(&[]);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-    }
+    use std::os::unix::fs::symlink;
 
     fn mounted(content: Content, within: &str) -> Mounted {
         Mounted {
