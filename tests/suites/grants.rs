@@ -5,7 +5,7 @@
 use osier_tests::artifacts::{component, example};
 use osier_tests::kubectl::{Kubectl, installed};
 use osier_tests::{Node, http, objects, until};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -158,6 +158,21 @@ async fn a_service_counts_across_instances_pods_and_restarts() {
 async fn what_is_not_granted_is_said_when_it_is_applied() {
     let site = Site::start();
     site.import();
+    let data = site.node.data_dir();
+    let line = [
+        "image",
+        "inspect",
+        "visits:1.0",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ];
+    let shown = site.node.osier(&line).unwrap();
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    let remedy = &shown["grants"]["wasi:logging/logging@0.1.0-draft"];
+    assert!(
+        remedy.as_str().unwrap().contains("osier.dev/logging"),
+        "{shown}"
+    );
     assert_eq!(site.applied(&pod("granted", "visits:1.0", ALL)), "");
     let told = site.applied(&pod("bare", "visits:1.0", ""));
     for words in [
@@ -174,7 +189,6 @@ async fn what_is_not_granted_is_said_when_it_is_applied() {
     site.waits_with("bare", "osier.dev/").await;
     let grant = |name, value: &str| site.done(&["annotate", "pod", name, value]);
     grant("bare", "osier.dev/keyvalue=visits");
-    site.waits_with("bare", "osier.dev/config").await;
     grant("bare", "osier.dev/config=settings");
     grant("bare", "osier.dev/logging=warn");
     site.runs("bare").await;

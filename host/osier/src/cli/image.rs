@@ -6,7 +6,8 @@ use crate::configuration;
 use crate::exit::Failure;
 use anyhow::Context as _;
 use osier_images::ImageStore;
-use serde_json::json;
+use osier_wasm::ComponentError;
+use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
 /// Runs a subcommand of `osier image`.
@@ -104,10 +105,21 @@ fn inspect(store: &ImageStore, name: &str) -> anyhow::Result<()> {
     let (imports, exports) = osier_engine::interfaces(&bytes)?;
     let shown = json!({
         "name": name, "digest": osier_engine::Digest::of(&bytes).as_str(), "size": bytes.len(),
-        "layer": store.pulled(name), "imports": imports, "exports": exports,
+        "layer": store.pulled(name), "imports": imports, "exports": exports, "grants": grants(&bytes)?,
     });
     println!("{}", serde_json::to_string_pretty(&shown)?);
     Ok(())
+}
+
+/// What a pod of the component must be granted: each import with how that is done.
+fn grants(component: &[u8]) -> anyhow::Result<Map<String, Value>> {
+    let imports = osier_wasm::needed(component)?;
+    let wanted = osier_wasm::unmet(&imports, |_| false);
+    let grants = wanted.filter_map(|error| match error {
+        ComponentError::Grant { import, remedy } => Some((import, remedy.into())),
+        _ => None,
+    });
+    Ok(grants.collect())
 }
 
 fn prune(store: &ImageStore, pulled: bool) -> anyhow::Result<()> {
