@@ -13,7 +13,7 @@ use osier_engine::{CallError, HttpContainer};
 use osier_process::body::{self, Body};
 use osier_process::serve::Stream;
 use osier_process::{Boxed, Holding};
-use osier_proxy::{Counted, PodError, Pods, Takes, Wants};
+use osier_proxy::{PodError, Pods, Takes, Wants};
 use osier_snapshot::Endpoint;
 use osier_sockets::{Caller, Fault, Network};
 use parking_lot::RwLock;
@@ -291,7 +291,7 @@ impl Pods for Served {
         Box::pin(std::future::ready(opened.map_err(unreachable)))
     }
 
-    fn begin(&self, endpoint: &Arc<Endpoint>) -> Counted {
+    fn begin(&self, endpoint: &Arc<Endpoint>) -> Box<dyn Send> {
         Box::new(self.calls(&endpoint.workload.uid).enter())
     }
 }

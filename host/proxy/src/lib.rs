@@ -62,7 +62,7 @@ pub use mesh::{Certified, Certify, server_name};
 pub use mesh_listener::{Agent, MeshListener};
 pub use opened::Opened;
 pub use outbound::{Expected, Wished};
-pub use pods::{Counted, PodError, Pods, Takes, Wants};
+pub use pods::{PodError, Pods, Takes, Wants};
 pub use proxy::{Proxy, Settings};
 pub use source::{Arrival, Source};
 pub use tunnel::{Told, Unreached};

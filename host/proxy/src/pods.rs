@@ -33,13 +33,10 @@ pub trait Pods: Send + Sync {
 
     /// A request is about to be written to a connection of an endpoint, or a raw connection was opened: one of the endpoint's calls for as
     /// long as what is given back is kept.
-    fn begin(&self, _endpoint: &Arc<Endpoint>) -> Counted {
+    fn begin(&self, _endpoint: &Arc<Endpoint>) -> Box<dyn Send> {
         Box::new(())
     }
 }
-
-/// Counts a call for as long as it is there.
-pub type Counted = Box<dyn Send>;
 
 /// What an endpoint takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

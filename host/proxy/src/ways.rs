@@ -64,21 +64,18 @@ impl Ways {
         if let Some(mesh) = self.elsewhere(endpoint) {
             return Box::pin(mesh.call(source, (cluster, endpoint), request)).await;
         }
-        match &endpoint.place {
-            Place::Pod if self.pods.takes(endpoint) != Takes::Connections => {
-                Ok(self.pods.call(endpoint, request).await?)
-            }
-            // Boxed: connecting needs much room, and a call in memory should not carry it along.
-            place => {
-                let counted = (*place == Place::Pod).then(|| self.pods.begin(endpoint));
-                let request = told(cluster, source, request);
-                let answer = Box::pin(self.upstreams.call(cluster, endpoint, request)).await?;
-                Ok(match counted {
-                    Some(counted) => answer.map(|body| body::boxed(Holding::new(body, counted))),
-                    None => answer,
-                })
-            }
+        let here = endpoint.place == Place::Pod;
+        if here && self.pods.takes(endpoint) != Takes::Connections {
+            return Ok(self.pods.call(endpoint, request).await?);
         }
+        let counted = here.then(|| self.pods.begin(endpoint));
+        let request = told(cluster, source, request);
+        // Boxed: connecting needs much room, and a call in memory should not carry it along.
+        let answer = Box::pin(self.upstreams.call(cluster, endpoint, request)).await?;
+        Ok(match counted {
+            Some(counted) => answer.map(|body| body::boxed(Holding::new(body, counted))),
+            None => answer,
+        })
     }
 
     /// A connection to a port of an endpoint's place, to see whether it takes one.

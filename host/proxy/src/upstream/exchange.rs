@@ -135,20 +135,16 @@ pub(super) fn again(request: &Request<Body>) -> Request<Body> {
 }
 
 fn returning(response: Response<Incoming>, lease: Lease) -> Response<Body> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        // The connection now belongs to whoever takes the upgrade out of the response's extensions.
-        return response.map(|_| body::empty());
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    if !switched && !response.body().is_end_stream() {
+        let lease = Some(lease);
+        return response.map(|incoming| boxed(Returning { incoming, lease }));
     }
-    if response.body().is_end_stream() {
+    // A connection that was switched belongs to whoever takes the upgrade out of the response's extensions.
+    if !switched {
         lease.end();
-        return response.map(|_| body::empty());
     }
-    response.map(|incoming| {
-        boxed(Returning {
-            incoming,
-            lease: Some(lease),
-        })
-    })
+    response.map(|_| body::empty())
 }
 
 /// A response's body. Read to its end, it gives the connection back; dropped before, it closes it.
