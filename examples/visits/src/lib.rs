@@ -10,7 +10,6 @@ use wasip2::http::types::{
 };
 
 mod bindings {
-    #![expect(unsafe_code, reason = "generated bindings")]
     wit_bindgen::generate!({
         path: ["../../wit/wasi/keyvalue", "../../wit/wasi/config", "../../wit/wasi/logging"],
         inline: "package example:visits;

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::Path;
 
 use osier_podspec::volumes::Files;
 use sha2::{Digest as _, Sha256};
-
-use crate::volumes::folder;
 
 const DATA: &str = "..data";
 
@@ -34,6 +32,14 @@ pub(crate) fn publish(volume: &Path, files: &Files) -> io::Result<()> {
         Some(before) => std::fs::remove_dir_all(volume.join(before)),
         None => Ok(()),
     }
+}
+
+/// Makes a directory that is nobody else's, and those above it.
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
 }
 
 /// Links each first name of the files through [`DATA`].
