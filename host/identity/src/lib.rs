@@ -6,6 +6,7 @@
 mod authority;
 mod configuration;
 mod envelope;
+mod key_set;
 mod origin;
 mod pin;
 mod request;
@@ -14,10 +15,12 @@ mod subject;
 mod termination;
 mod tokens;
 mod verify;
+mod web_token;
 
 pub use authority::{Authority, Credential};
 pub use configuration::{client_config, mutual_config, server_config, without_http2};
 pub use envelope::{EnvelopeError, KeyError, KeyRing, sealed_with};
+pub use key_set::KeySet;
 pub use origin::{Believe, Origin, origin_config};
 pub use pin::{Found, pin, pinned_config};
 pub use request::{Request, request, requested};
@@ -26,6 +29,7 @@ pub use subject::{Subject, subject, validity};
 pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
 pub use tokens::TokenKey;
 pub use verify::VerifyingKey;
+pub use web_token::{TokenFault, WebToken};
 
 use std::path::PathBuf;
 

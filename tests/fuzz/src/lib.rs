@@ -14,6 +14,7 @@ mod images;
 #[cfg(feature = "modules")]
 mod modules;
 mod streams;
+mod tokens;
 
 /// Reads bytes, and panics at a fault of the product.
 pub type Target = fn(&[u8]);
@@ -33,6 +34,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("proxy_protocol", beginnings::proxy_protocol),
     ("selector", api::selector),
     ("spdy", streams::spdy),
+    ("token", tokens::token),
     ("websocket", streams::websocket),
 ];
 
