@@ -115,6 +115,18 @@ impl Node {
         })
     }
 
+    /// Starts the proxy of a member of a WorkloadGroup, `NAMESPACE/NAME`, and waits until it is ready.
+    pub fn member(&self, (group, name): (&str, &str), options: Options) -> Result<Self> {
+        let mut args = self.invited("osier proxy ", &["--group", group])?;
+        args.extend(["--member".to_owned(), name.to_owned()]);
+        args.extend(options.args);
+        Self::start_with(&Options {
+            args,
+            accompanies: true,
+            ..options
+        })
+    }
+
     /// Starts it again on the same data, after it was stopped or killed.
     pub fn restart(&mut self) -> Result<()> {
         self.restart_with(&Options::default())

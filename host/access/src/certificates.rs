@@ -176,21 +176,26 @@ fn kubelet(asked: &Asked<'_>, requested: &Requested, facts: &Facts) -> Result<()
 }
 
 /// Whether what a token is for lets its bearer become this node, or companion. One of a workload makes its companion and nothing
-/// else, and no other makes that.
+/// else, one of a group companions of its members, and no other makes those.
 fn bound(groups: &[String], name: &str) -> Result<(), String> {
-    let workload = |group: &String| Some(group.strip_prefix(companion::BOOTSTRAPPERS)?.to_owned());
-    let mut workloads = groups.iter().filter_map(workload);
-    let Some((namespace, entry)) = companion::entry(name) else {
-        return match workloads.next() {
-            None => Ok(()),
-            Some(_) => Err("the token is for the proxy of a workload, not for a node".to_owned()),
-        };
+    let kinds = [companion::BOOTSTRAPPERS, companion::GROUP_BOOTSTRAPPERS];
+    let has = |wanted: &str| groups.iter().any(|group| group == wanted);
+    let [workload, group] = kinds;
+    let (wanted, flag) = match (companion::group(name), companion::entry(name)) {
+        (Some((namespace, of)), _) => (format!("{group}{namespace}:{of}"), "group"),
+        (None, Some((namespace, entry))) => (format!("{workload}{namespace}:{entry}"), "workload"),
+        (None, None) => {
+            let is_for = |group: &String| kinds.iter().any(|kind| group.starts_with(kind));
+            return match groups.iter().any(is_for) {
+                false => Ok(()),
+                true => Err("the token is for the proxy of a workload, not for a node".to_owned()),
+            };
+        }
     };
-    let wanted = format!("{namespace}:{entry}");
-    match workloads.any(|workload| workload == wanted) {
+    match has(&wanted) {
         true => Ok(()),
         false => Err(format!(
-            "the token is not for the workload that {name:?} speaks for; `osier token create --workload` makes one that is"
+            "the token is not for the {flag} that {name:?} speaks for; `osier token create --{flag}` makes one that is"
         )),
     }
 }

@@ -22,7 +22,9 @@ const FAREWELL: Duration = Duration::from_secs(3);
 #[derive(Debug, thiserror::Error)]
 pub enum CompanionError {
     /// The API does not know the workload, or does not let it be spoken for.
-    #[error("WorkloadEntry {namespace}/{name}: {source}; apply it before its proxy is started")]
+    #[error(
+        "WorkloadEntry {namespace}/{name}: {source}; apply it, or the WorkloadGroup, before the proxy is started"
+    )]
     Entry {
         /// Its namespace.
         namespace: String,
@@ -57,17 +59,14 @@ impl Companion {
             settings,
             uid: RwLock::default(),
         });
-        shared
-            .tell(Some(shared.settings.told))
-            .await
-            .map_err(|source| {
-                let (namespace, name) = shared.settings.entry.clone();
-                CompanionError::Entry {
-                    namespace,
-                    name,
-                    source,
-                }
-            })?;
+        shared.enter().await.map_err(|source| {
+            let (namespace, name) = shared.settings.entry.clone();
+            CompanionError::Entry {
+                namespace,
+                name,
+                source,
+            }
+        })?;
         let (sender, known) = watch::channel(false);
         let stopping = tasks.stopping();
         let keeping = Arc::clone(&shared);
@@ -120,7 +119,7 @@ impl Companion {
 
     /// Says that the workload is away, before its companion ends: no call goes to it any more, and none goes past it.
     pub async fn leave(&self) {
-        match tokio::time::timeout(FAREWELL, self.shared.tell(None)).await {
+        match tokio::time::timeout(FAREWELL, self.shared.leave()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the mesh was not told that the workload leaves");

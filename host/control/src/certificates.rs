@@ -160,6 +160,7 @@ impl Certificates {
         let bound = pods.iter().filter(|pod| facts::node(pod) == node);
         let bound = bound.map(|pod| account_at(pod, "serviceAccountName"));
         let entry = companion::entry(node).and_then(|(of, name)| self.entries.get(of, name));
+        let entry = entry.filter(|entry| companion::of_entry(entry) == node);
         let spoken_for = entry.map(|entry| account_at(&entry, "serviceAccount"));
         Facts {
             ready: ready.map(|node| node.name().to_owned()).collect(),

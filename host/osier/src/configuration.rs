@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 pub(crate) use store::Stored;
-pub(crate) use workload::{Beside, entry, resolve_proxy};
+pub(crate) use workload::{Beside, entry, group, resolve_proxy};
 
 const API: &str = "127.0.0.1:6443";
 const GATEWAY: &str = "0.0.0.0:8080";

@@ -74,7 +74,7 @@ impl Nodes {
 /// The companion of a WorkloadEntry, if it has one.
 fn companion(object: &Arc<Object>) -> Option<(Box<str>, Node)> {
     let mesh = object.annotation(MESH_ADDRESS)?;
-    let name = companion::name((object.namespace(), object.name()));
+    let name = companion::of_entry(object);
     let locality = Locality::parse(object.text(&["spec", "locality"]));
     let node = Node {
         object: Arc::clone(object),

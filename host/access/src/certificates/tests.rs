@@ -91,6 +91,19 @@ fn a_token_of_a_workload_makes_its_companion_and_nothing_else() {
     assert!(denied(join(&bound, "vm.other.workload")));
     assert!(denied(join(&bound, "b")), "no node");
     assert!(denied(join(&plain, "vm.shop.workload")), "no token for it");
+    let of_group = groups(&[BOOTSTRAPPERS, "system:bootstrappers:group:shop:vms"]);
+    for member in ["a.vms.shop.grouped", "10.0.0.9.vms.shop.grouped"] {
+        assert_eq!(join(&of_group, member), Verdict::Approve(LIFE_KUBELET));
+        assert!(denied(join(&bound, member)));
+    }
+    for other in [
+        "a.vms.other.grouped",
+        "a.vms-2.shop.grouped",
+        "a.vms.shop.workload",
+        "b",
+    ] {
+        assert!(denied(join(&of_group, other)), "{other}");
+    }
 }
 
 #[test]

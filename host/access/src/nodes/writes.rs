@@ -22,6 +22,8 @@ pub struct NodeWrite<'a> {
     pub old: Option<&'a Object>,
     /// As it is to be.
     pub new: Option<&'a Object>,
+    /// The WorkloadGroup as a member of which the node joined, if it is a companion that did.
+    pub group: Option<&'a Object>,
 }
 
 /// Why a node may not write this, if it may not.
@@ -75,27 +77,52 @@ fn own_volume(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
     changed.then_some("may not change the spec of a volume")
 }
 
-/// A companion says where its workload is reached, and nothing else.
+/// A companion says where its workload is reached. One of a member of a group also makes its entry, as the group says, and takes it away.
 fn own_entry(node: &str, write: &NodeWrite<'_>) -> Option<&'static str> {
-    let (Some(old), Some(new)) = (write.old, write.new) else {
-        return Some("may not create or delete WorkloadEntries");
-    };
-    if companion::entry(node) != Some((old.namespace(), old.name())) {
+    let entry = write.new.or(write.old)?;
+    if companion::entry(node).is_none() {
+        return Some("may not write WorkloadEntries");
+    }
+    if companion::of_entry(write.old.unwrap_or(entry)) != node {
         return Some("may write only the WorkloadEntry that it speaks for");
     }
-    let without = |object: &Object| {
-        let mut rest = object.clone();
-        rest.remove(&["metadata", "annotations", companion::MESH_ADDRESS]);
-        for own in ["managedFields", "resourceVersion", "generation"] {
-            rest.remove(&["metadata", own]);
-        }
-        if rest.get(&["metadata", "annotations"]) == Some(&json!({})) {
-            rest.remove(&["metadata", "annotations"]);
-        }
-        rest
+    match (write.old, write.new) {
+        (Some(old), Some(new)) => (without_address(old) != without_address(new))
+            .then_some("may write only the annotation osier.dev/mesh-address of its WorkloadEntry"),
+        _ if companion::group(node).is_none() => Some("may not create or delete WorkloadEntries"),
+        (None, Some(new)) => unlike_group(new, write.group),
+        (_, None) => None,
+    }
+}
+
+/// What of a new entry is not as its group has it.
+fn unlike_group(new: &Object, group: Option<&Object>) -> Option<&'static str> {
+    let Some(group) = group else {
+        return Some("joined as a member of a WorkloadGroup that does not exist");
     };
-    (without(old) != without(new))
-        .then_some("may write only the annotation osier.dev/mesh-address of its WorkloadEntry")
+    let wanted = companion::registered(group, new.name(), new.text(&["spec", "address"]));
+    let new = without_address(new);
+    let parts: [&[&str]; 3] = [
+        &["metadata", "labels"],
+        &["metadata", "annotations"],
+        &["spec"],
+    ];
+    let same = parts.iter().all(|part| new.get(part) == wanted.get(part));
+    let owned = new.get(&["metadata", "ownerReferences"]).is_some();
+    (!same || owned)
+        .then_some("may make its WorkloadEntry only as the template of its WorkloadGroup says")
+}
+
+fn without_address(object: &Object) -> Object {
+    let mut rest = object.clone();
+    rest.remove(&["metadata", "annotations", companion::MESH_ADDRESS]);
+    for own in ["managedFields", "resourceVersion", "generation"] {
+        rest.remove(&["metadata", own]);
+    }
+    if rest.get(&["metadata", "annotations"]) == Some(&json!({})) {
+        rest.remove(&["metadata", "annotations"]);
+    }
+    rest
 }
 
 fn own_node(node: &str, object: &Object, write: &NodeWrite<'_>) -> Option<&'static str> {
@@ -130,6 +157,7 @@ mod tests {
             subresource,
             old: old.as_ref(),
             new: new.as_ref(),
+            group: None,
         };
         refused_write("b", &write)
     }
@@ -198,6 +226,7 @@ mod tests {
                 subresource: None,
                 old: Some(old),
                 new,
+                group: None,
             };
             refused_write(node, &write)
         };
@@ -218,8 +247,40 @@ mod tests {
             subresource: None,
             old: None,
             new: Some(&node),
+            group: None,
         };
         assert!(refused_write("vm.shop.workload", &write).is_some());
+    }
+
+    #[test]
+    fn a_member_of_a_group_makes_its_entry_as_the_group_says() {
+        let group = |name: &str| {
+            let template = json!({"serviceAccount": "legacy", "ports": {"http": 8080}});
+            let group = json!({"metadata": {"name": name, "namespace": "shop"},
+                "spec": {"metadata": {"labels": {"app": "legacy"}}, "template": template}});
+            Object::from_value(group).unwrap()
+        };
+        let judge = |node: &str, new: &Object, group: Option<&Object>| {
+            let write = NodeWrite {
+                resource: &resources::WORKLOAD_ENTRIES,
+                subresource: None,
+                old: None,
+                new: Some(new),
+                group,
+            };
+            refused_write(node, &write)
+        };
+        let (vms, node) = (group("vms"), "a.vms.shop.grouped");
+        let mut entry = companion::registered(&vms, "a.vms", "10.0.0.9");
+        assert_eq!(judge(node, &entry, Some(&vms)), None);
+        assert!(judge(node, &entry, None).is_some(), "the group is gone");
+        assert!(judge("b.vms.shop.grouped", &entry, Some(&vms)).is_some());
+        assert!(judge("a.vms.shop.workload", &entry, None).is_some());
+        assert!(judge("b", &entry, None).is_some());
+        let others = companion::registered(&group("others"), "a.others", "10.0.0.9");
+        assert!(judge(node, &others, Some(&vms)).is_some());
+        entry.set(&["spec", "serviceAccount"], json!("admin"));
+        assert!(judge(node, &entry, Some(&vms)).is_some(), "another account");
     }
 
     #[test]

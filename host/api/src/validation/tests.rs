@@ -651,9 +651,6 @@ fn service_and_workload_entries() {
         json!({"spec": {"address": "not a name", "labels": {"a": "-"}}}),
         &["spec.labels: Invalid value", "spec.address: Invalid value"],
     );
-    let group = object(&WORKLOAD_GROUPS, json!({"spec": {"template": {}}}));
-    let said = super::warnings(&WORKLOAD_GROUPS, &group);
-    assert!(said[0].contains("create WorkloadEntry objects"), "{said:?}");
     finds(
         &WORKLOAD_GROUPS,
         json!({"spec": {"template": {"labels": {"a": "b"}}}}),

@@ -6,7 +6,6 @@ use crate::{Object, Resource, local_volume};
 
 const MOUNTABLE: &str =
     "use emptyDir, hostPath, persistentVolumeClaim, configMap, secret, downwardAPI or projected";
-const GROUPS: &str = "no workload registers by a WorkloadGroup in this version: create WorkloadEntry objects; its probe checks those with the annotation istio.io/autoRegistrationGroup";
 
 /// Fields of the object that a Wasm pod, or this version of Osier, cannot honour.
 pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
@@ -22,7 +21,6 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
                 .to_owned(),
         ],
         ("", "persistentvolumes") => persistent_volume(&spec),
-        ("networking.istio.io", "workloadgroups") => vec![GROUPS.to_owned()],
         ("networking.istio.io", "sidecars") => sidecar(&spec),
         ("security.istio.io", "peerauthentications") => peer_authentication(&spec),
         _ => unenforced(resource).map(str::to_owned).into_iter().collect(),
@@ -32,9 +30,6 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
 /// Why nothing acts on the objects of a kind that is kept whole.
 pub fn unenforced(resource: &Resource) -> Option<&'static str> {
     Some(match (resource.group, resource.plural) {
-        ("security.istio.io", "requestauthentications") => {
-            "a RequestAuthentication is kept, but tokens are NOT CHECKED by it in this version; a Policy with the plugin jwt checks them"
-        }
         ("networking.istio.io", "envoyfilters") => {
             "an EnvoyFilter is kept, but nothing acts on it: there is no Envoy between pods; a Policy or a WasmPlugin may do what it does"
         }

@@ -1,7 +1,7 @@
 //! A node writes only what is its own (`osier_access::refused_write`), as upstream's admission plugin of the same name has it.
 
 use osier_access::{NodeWrite, node_of, refused_write};
-use osier_api::Status;
+use osier_api::{Status, companion, resources};
 use osier_process::Boxed;
 
 use super::{Admit, Admitted, Review};
@@ -17,11 +17,15 @@ impl Admit for NodeRestriction {
 }
 
 fn decide(node: &str, review: &Review<'_>) -> Result<(), Status> {
+    let group = companion::group(node).filter(|_| *review.resource == resources::WORKLOAD_ENTRIES);
+    let group =
+        group.and_then(|(of, name)| review.objects.get(&resources::WORKLOAD_GROUPS, of, name));
     let write = NodeWrite {
         resource: review.resource,
         subresource: review.subresource,
         old: review.old,
         new: review.new,
+        group: group.as_ref(),
     };
     let Some(why) = refused_write(node, &write) else {
         return Ok(());

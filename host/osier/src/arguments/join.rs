@@ -81,6 +81,9 @@ pub(crate) enum TokenCommand {
         /// Make a token for the proxy of this workload only, NAMESPACE/NAME of its WorkloadEntry, and print its command.
         #[arg(long, value_name = "WORKLOAD")]
         workload: Option<String>,
+        /// Make a token for the proxies of this WorkloadGroup's members, NAMESPACE/NAME, and print their command.
+        #[arg(long, value_name = "GROUP", conflicts_with = "workload")]
+        group: Option<String>,
         /// How to reach the API.
         #[command(flatten)]
         connection: Connection,

@@ -10,6 +10,7 @@ pub(crate) const PROXY_EXAMPLES: &str = "Example:
   osier apply -f vm.yaml                     on the control plane: the WorkloadEntry shop/vm, and a ServiceEntry that selects it
   osier token create --workload shop/vm      on the control plane: prints the whole command for the workload's machine
   osier proxy --workload shop/vm --join https://10.0.0.1:6443 --token ID.SECRET --ca-cert-hash sha256:...
+  osier token create --group shop/vms        the same for any number of machines: each becomes a WorkloadEntry of the WorkloadGroup shop/vms
   curl -x http://127.0.0.1:15001 http://reviews:9080/    on the workload's machine: a call of the mesh
 
 The token is needed once. A proxy that has joined keeps its certificate in DIR/pki, renews it, and starts again without one.
@@ -20,12 +21,18 @@ The token is needed once. A proxy that has joined keeps its certificate in DIR/p
 #[command(after_long_help = crate::exit::HELP)]
 pub(crate) struct Proxy {
     /// The WorkloadEntry that the proxy speaks for, as NAMESPACE/NAME, or NAME in `default`.
-    #[arg(long, value_name = "WORKLOAD")]
-    pub(crate) workload: String,
+    #[arg(long, value_name = "WORKLOAD", required_unless_present = "group")]
+    pub(crate) workload: Option<String>,
+    /// The WorkloadGroup as a member of which it joins instead: the entry is made as the group's template says, and ends with the proxy.
+    #[arg(long, value_name = "GROUP", conflicts_with = "workload")]
+    pub(crate) group: Option<String>,
+    /// What the member is called in its group [default: the machine's name].
+    #[arg(long, value_name = "NAME", requires = "group")]
+    pub(crate) member: Option<String>,
     /// The API of the cluster, `https://HOST:PORT`.
     #[arg(long, value_name = "URL")]
     pub(crate) join: String,
-    /// A bootstrap token for this workload, `ID.SECRET`.
+    /// A bootstrap token for this workload or group, `ID.SECRET`.
     #[arg(
         long,
         value_name = "TOKEN",

@@ -26,16 +26,52 @@ pub(crate) async fn run(command: &TokenCommand) -> anyhow::Result<()> {
         TokenCommand::Create {
             ttl_hours,
             workload,
+            group,
             connection,
-        } => create(connection, *ttl_hours, workload.as_deref()).await,
+        } => {
+            let bound = Bound::of(workload.as_deref(), group.as_deref())?;
+            create(connection, *ttl_hours, bound).await
+        }
         TokenCommand::List { connection } => list(&connect(connection)?).await,
         TokenCommand::Delete { token, connection } => delete(&connect(connection)?, token).await,
     }
 }
 
-async fn create(connection: &Connection, hours: u32, workload: Option<&str>) -> anyhow::Result<()> {
+/// For whom alone a token is.
+struct Bound {
+    flag: &'static str,
+    /// What its bearer is in.
+    bootstrapper: String,
+    /// Namespace and name.
+    whom: String,
+}
+
+impl Bound {
+    fn of(workload: Option<&str>, group: Option<&str>) -> anyhow::Result<Option<Self>> {
+        let (flag, prefix, named) = match (workload, group) {
+            (Some(workload), _) => (
+                "workload",
+                companion::BOOTSTRAPPERS,
+                configuration::entry(workload)?,
+            ),
+            (None, Some(group)) => (
+                "group",
+                companion::GROUP_BOOTSTRAPPERS,
+                configuration::group(group)?,
+            ),
+            (None, None) => return Ok(None),
+        };
+        let (namespace, name) = named;
+        Ok(Some(Self {
+            flag,
+            bootstrapper: format!("{prefix}{namespace}:{name}"),
+            whom: format!("{namespace}/{name}"),
+        }))
+    }
+}
+
+async fn create(connection: &Connection, hours: u32, bound: Option<Bound>) -> anyhow::Result<()> {
     let (id, secret) = (random(6)?, random(16)?);
-    let entry = workload.map(configuration::entry).transpose()?;
     let end = osier_process::clock::now() + lasting(hours.max(1));
     let mut object = Object::new(RESOURCE, NAMESPACE, &format!("{PREFIX}{id}"));
     object.set(&["type"], json!(TYPE));
@@ -45,10 +81,9 @@ async fn create(connection: &Connection, hours: u32, workload: Option<&str>) -> 
         "usage-bootstrap-authentication": "true",
         "description": "made by osier token create",
     });
-    if let Some((namespace, name)) = &entry {
-        let group = format!("{}{namespace}:{name}", companion::BOOTSTRAPPERS);
-        data["auth-extra-groups"] = json!(group);
-        data["description"] = json!(format!("for the proxy of workload {namespace}/{name}"));
+    if let Some(bound) = &bound {
+        data["auth-extra-groups"] = json!(bound.bootstrapper);
+        data["description"] = json!(format!("for the proxy of {} {}", bound.flag, bound.whom));
     }
     object.set(&["stringData"], data);
     connect(connection)?.create(RESOURCE, &object).await?;
@@ -59,8 +94,8 @@ async fn create(connection: &Connection, hours: u32, workload: Option<&str>) -> 
     let kubeconfig = Kubeconfig::read(&path)?;
     let pin = osier_identity::pin(&kubeconfig.authority_pem)?;
     let server = &kubeconfig.server;
-    let command = match &entry {
-        Some((namespace, name)) => format!("proxy --workload {namespace}/{name}"),
+    let command = match &bound {
+        Some(bound) => format!("proxy --{} {}", bound.flag, bound.whom),
         None => "node".to_owned(),
     };
     println!("osier {command} --join {server} --token {id}.{secret} --ca-cert-hash {pin}");

@@ -152,6 +152,8 @@ impl Rooms {
         running.serve_mesh(listeners.mesh, &edge);
         let speaking = osier_companion::Settings {
             entry: settings.entry.clone(),
+            group: settings.group.clone(),
+            node: settings.joined.node_name.clone(),
             told: advertised(bound, &settings.joined.server),
         };
         let companion = Companion::start(speaking, &running, client, &plane).await;

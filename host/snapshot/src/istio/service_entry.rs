@@ -223,7 +223,7 @@ pub(crate) fn compile_workload(object: &Object, domain: &str) -> Option<Outside>
 fn accompanied(outside: Outside, object: &Object, domain: &str) -> Outside {
     let account = Some(object.text(&["spec", "serviceAccount"]));
     let account = account.filter(|name| !name.is_empty());
-    let node = companion::name((object.namespace(), object.name()));
+    let node = companion::of_entry(object);
     let workload = Workload::clone(&outside.workload);
     let workload = workload.identified(domain, account.unwrap_or("default"), (&node, object.uid()));
     Outside {
