@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use osier_snapshot::{Cluster, ServiceRef, Snapshot};
+use osier_snapshot::{Caller, Cluster, ServiceRef, Snapshot};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ impl Held {
     pub(crate) async fn wait(
         &self,
         cluster: &Arc<Cluster>,
-        namespace: &str,
+        caller: Caller<'_>,
         (mut snapshots, deadline): (watch::Receiver<Arc<Snapshot>>, Option<Instant>),
     ) -> Result<Arc<Cluster>, Refusal> {
         let service = &cluster.service;
@@ -52,7 +52,7 @@ impl Held {
         let until = Instant::now() + patience;
         let until = deadline.map_or(until, |deadline| deadline.min(until));
         let awake = |snapshot: &Arc<Snapshot>| {
-            let now = snapshot.again(cluster, namespace);
+            let now = snapshot.again(cluster, &caller);
             now.is_none_or(|now| !now.endpoints.is_empty())
         };
         let woken = tokio::time::timeout_at(until, snapshots.wait_for(awake)).await;
@@ -60,7 +60,7 @@ impl Held {
             return Err(refusal(service, Flag::NoEndpoint, &late(patience)));
         };
         // A service that is gone has no endpoint either, and is refused like any other without.
-        let now = snapshot.again(cluster, namespace);
+        let now = snapshot.again(cluster, &caller);
         Ok(Arc::clone(now.unwrap_or(cluster)))
     }
 

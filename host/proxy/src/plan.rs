@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::request::Parts;
 use osier_snapshot::{
-    Action, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage, Route,
-    RouteMatch, ServiceRef, Snapshot, Weighted,
+    Action, Caller, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage,
+    Route, RouteMatch, ServiceRef, Snapshot, Weighted,
 };
 use rand::Rng;
 
@@ -42,16 +42,16 @@ impl Plan {
                 copies: Vec::new(),
             };
         };
-        let namespace = origin.namespace(&matched.route.name);
+        let caller = origin.caller(&matched.route.name);
         let (target, service) = match &matched.route.action {
             Action::Forward(destinations) => {
-                let (target, service) = choose(snapshot, destinations, (matched.port, namespace));
+                let (target, service) = choose(snapshot, destinations, (matched.port, caller));
                 (Some(target), service)
             }
             Action::Redirect(_) | Action::Direct(_) => (None, None),
         };
         Self {
-            copies: copies(snapshot, &matched, namespace),
+            copies: copies(snapshot, &matched, caller),
             matched: Ok(matched),
             target,
             service,
@@ -70,7 +70,7 @@ impl Plan {
     }
 
     /// Sends the request to this destination instead of the one that the weights chose.
-    pub(crate) fn send(&mut self, snapshot: &Snapshot, chosen: &Weighted, to: (u16, &str)) {
+    pub(crate) fn send(&mut self, snapshot: &Snapshot, chosen: &Weighted, to: (u16, Caller<'_>)) {
         let (target, service) = reach(snapshot, chosen, to);
         (self.target, self.service) = (Some(target), service);
     }
@@ -82,7 +82,7 @@ impl Plan {
 }
 
 /// A copy that has nowhere to go is not sent; the compiler has said so.
-fn copies(snapshot: &Snapshot, matched: &RouteMatch, namespace: &str) -> Vec<Copy> {
+fn copies(snapshot: &Snapshot, matched: &RouteMatch, caller: Caller<'_>) -> Vec<Copy> {
     let hit = |mirror: &&Mirror| {
         mirror
             .share
@@ -91,7 +91,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch, namespace: &str) -> Vec<Cop
     let mirrors = matched.route.mirrors.iter().filter(hit);
     let target = |mirror: &Mirror| match &mirror.route.action {
         Action::Forward(forward) => {
-            let (target, _) = choose(snapshot, forward, (matched.port, namespace));
+            let (target, _) = choose(snapshot, forward, (matched.port, caller));
             Some((Arc::clone(&mirror.route), target.ok()?.cluster))
         }
         Action::Redirect(_) | Action::Direct(_) => None,
@@ -103,7 +103,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch, namespace: &str) -> Vec<Cop
 fn choose(
     snapshot: &Snapshot,
     forward: &Forward,
-    to: (u16, &str),
+    to: (u16, Caller<'_>),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
     let many = forward.total > 1;
     let point = if many {
@@ -121,9 +121,9 @@ fn choose(
 fn reach(
     snapshot: &Snapshot,
     chosen: &Weighted,
-    (port, namespace): (u16, &str),
+    (port, caller): (u16, Caller<'_>),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
-    match snapshot.cluster(&chosen.destination, port, namespace) {
+    match snapshot.cluster(&chosen.destination, port, &caller) {
         Ok(cluster) => {
             let (cluster, headers) = (Arc::clone(cluster), chosen.headers.clone());
             let service = Arc::clone(&cluster.service);
@@ -137,7 +137,7 @@ fn reach(
 pub(crate) fn service(
     snapshot: &Snapshot,
     destination: &Weighted,
-    to: (u16, &str),
+    to: (u16, Caller<'_>),
 ) -> Option<Arc<ServiceRef>> {
     reach(snapshot, destination, to).1
 }

@@ -231,8 +231,8 @@ fn routed(snapshot: &Snapshot, life: &Life) -> Result<(Arc<str>, Arc<Cluster>), 
     let point = rand::rng().random_range(0..route.forward.total.max(1));
     let chosen = route.forward.choose(point);
     let chosen = chosen.ok_or_else(|| Refused::new(Flag::NoCluster, "its route goes nowhere"))?;
-    let namespace = origin.namespace(&route.name);
-    let cluster = snapshot.cluster(&chosen.destination, port, namespace);
+    let caller = origin.caller(&route.name);
+    let cluster = snapshot.cluster(&chosen.destination, port, &caller);
     let cluster = cluster.map_err(|missing| Refused::new(Flag::NoCluster, missing.to_string()))?;
     let cluster = Arc::clone(cluster);
     Ok((route.name, cluster))

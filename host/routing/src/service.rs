@@ -1,6 +1,6 @@
 //! Services, their ports, and the clusters (endpoint sets) that a destination resolves to.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -83,6 +83,54 @@ pub struct ServicePort {
     pub subsets: HashMap<Arc<str>, Arc<Cluster>>,
     /// What it is to callers of namespaces for which other DestinationRules hold.
     pub views: HashMap<Arc<str>, Arc<View>>,
+    /// What it is to workloads that DestinationRules choose by their labels, the first that does.
+    pub chosen: Vec<Chosen>,
+}
+
+/// Who calls, where exports and DestinationRules decide.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The namespace whose view counts.
+    pub namespace: &'a str,
+    /// The labels of the calling workload; none behind a gateway.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Caller<'a> {
+    /// Somebody in a namespace, whoever.
+    pub fn of(namespace: &'a str) -> Self {
+        Self {
+            namespace,
+            labels: None,
+        }
+    }
+}
+
+/// A port as the workloads with some labels see it.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Their namespace.
+    pub namespace: Arc<str>,
+    /// Labels that they all have.
+    pub labels: Vec<(String, String)>,
+    /// What they see.
+    pub view: Arc<View>,
+}
+
+impl Chosen {
+    fn is_for(&self, caller: &Caller<'_>) -> bool {
+        let has = |labels: &BTreeMap<String, String>| {
+            let mut wanted = self.labels.iter();
+            wanted.all(|(key, value)| labels.get(key) == Some(value))
+        };
+        *self.namespace == *caller.namespace && caller.labels.is_some_and(has)
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.namespace == other.namespace
+            && self.labels == other.labels
+            && self.view.same(&other.view)
+    }
 }
 
 /// A port as some callers see it.
@@ -95,6 +143,14 @@ pub struct View {
 }
 
 impl View {
+    /// The endpoints of a subset, or all.
+    pub fn cluster(&self, subset: Option<&str>) -> Option<&Arc<Cluster>> {
+        match subset {
+            None => Some(&self.cluster),
+            Some(name) => self.subsets.get(name),
+        }
+    }
+
     /// Every cluster.
     pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
         std::iter::once(&self.cluster).chain(self.subsets.values())
@@ -106,18 +162,29 @@ impl View {
 }
 
 impl ServicePort {
-    /// The endpoints of a subset, or all, as the callers of a namespace see them.
-    pub fn seen_by(&self, namespace: &str, subset: Option<&str>) -> Option<&Arc<Cluster>> {
-        let view = self.views.get(namespace);
+    /// The endpoints of a subset, or all, as a caller sees them.
+    pub fn seen_by(&self, caller: &Caller<'_>, subset: Option<&str>) -> Option<&Arc<Cluster>> {
+        let chosen = self.chosen.iter().find(|chosen| chosen.is_for(caller));
+        let view = chosen.map(|chosen| &chosen.view);
+        match view.or_else(|| self.views.get(caller.namespace)) {
+            Some(view) => view.cluster(subset),
+            None => self.seen_by_others(subset),
+        }
+    }
+
+    /// The same, as callers see them for whom no rule of their own holds.
+    pub fn seen_by_others(&self, subset: Option<&str>) -> Option<&Arc<Cluster>> {
         match subset {
-            None => Some(view.map_or(&self.cluster, |view| &view.cluster)),
-            Some(name) => view.map_or(&self.subsets, |view| &view.subsets).get(name),
+            None => Some(&self.cluster),
+            Some(name) => self.subsets.get(name),
         }
     }
 
     /// Every cluster, whoever sees it.
     pub fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster>> {
-        let views = self.views.values().flat_map(|view| view.clusters());
+        let chosen = self.chosen.iter().map(|chosen| &chosen.view);
+        let views = self.views.values().chain(chosen);
+        let views = views.flat_map(|view| view.clusters());
         let own = std::iter::once(&self.cluster).chain(self.subsets.values());
         own.chain(views)
     }
@@ -135,6 +202,12 @@ impl ServicePort {
             && same_subsets(&self.subsets, &other.subsets)
             && self.views.len() == other.views.len()
             && self.views.iter().all(view)
+            && self.chosen.len() == other.chosen.len()
+            && self
+                .chosen
+                .iter()
+                .zip(&other.chosen)
+                .all(|(a, b)| a.same(b))
     }
 }
 

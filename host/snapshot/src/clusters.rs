@@ -12,18 +12,17 @@ use crate::gateway_api::backend_tls::BackendTls;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
 use crate::istio::traffic_policy::{self, Resolved};
 use crate::istio::upstream::UpstreamPolicy;
-use crate::policies::Rules;
+use crate::policies::{Holding, Rules};
 use crate::secret::Secrets;
-use crate::seen::Seen;
 use osier_routing::endpoint::Endpoint;
 use osier_routing::serves::{Key, Port, Serves, key};
-use osier_routing::service::{Cluster, Protocol, Service, ServicePort, ServiceRef, View};
+use osier_routing::service::{Chosen, Cluster, Protocol, Service, ServicePort, ServiceRef, View};
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {
     pub(crate) names: &'a Arc<ServiceRef>,
     /// The DestinationRules that hold for it, for each caller.
-    pub(crate) policies: &'a Seen<Rules>,
+    pub(crate) policies: &'a Holding,
     pub(crate) previous: Option<&'a Arc<Service>>,
     /// Names of which the server's certificate must have one, if no DestinationRule says.
     pub(crate) server_names: &'a [Arc<str>],
@@ -43,27 +42,33 @@ struct Draft<'a> {
     made: HashMap<Box<str>, Made>,
 }
 
+/// Who sees what is made.
+#[derive(Clone, Copy)]
+enum By<'a> {
+    /// All for whom nothing else is made.
+    Others,
+    /// Callers for whom other rules hold, with what they saw before.
+    Some(Option<&'a View>),
+}
+
 /// Who sees what is made, and what of it: a subset, or all.
-type Which<'a> = (Option<&'a str>, Option<&'a Arc<str>>);
+type Which<'a, 'n> = (By<'a>, Option<&'n Arc<str>>);
 
 impl<'a> Draft<'a> {
     /// The same before: what these callers had, if it was their own, and what everyone else had.
-    fn before(&self, (caller, subset): Which<'_>) -> Before<'a> {
+    fn before(&self, (by, subset): Which<'a, '_>) -> Before<'a> {
         let Some(previous) = self.previous else {
             return Before::default();
         };
         let subset = subset.map(|name| &**name);
-        let everyone = previous.seen_by("", subset);
-        match caller {
-            None => Before {
+        let everyone = previous.seen_by_others(subset);
+        match by {
+            By::Others => Before {
                 own: everyone,
                 others: None,
             },
-            Some(caller) => Before {
-                own: previous
-                    .views
-                    .get(caller)
-                    .and_then(|_| previous.seen_by(caller, subset)),
+            By::Some(view) => Before {
+                own: view.and_then(|view| view.cluster(subset)),
                 others: everyone,
             },
         }
@@ -79,12 +84,15 @@ impl Clusters<'_> {
             previous,
             made: HashMap::new(),
         };
-        let View { cluster, subsets } = self.view(&mut draft, &self.policies.everyone, None);
+        let rules = &self.policies.seen.everyone;
+        let View { cluster, subsets } = self.view(&mut draft, rules, By::Others);
         let views = self.views(&mut draft);
+        let chosen = self.chosen(&mut draft);
         ServicePort {
             cluster,
             subsets,
             views,
+            chosen,
             port: port.number,
             protocol: port.protocol,
             name: port.name,
@@ -93,22 +101,44 @@ impl Clusters<'_> {
 
     /// What callers see for whom other rules hold; one value for all of whom the same do.
     fn views(&self, draft: &mut Draft<'_>) -> HashMap<Arc<str>, Arc<View>> {
-        let mut own: Vec<(&Arc<str>, &Rules)> = self.policies.own.iter().collect();
+        let mut own: Vec<(&Arc<str>, &Rules)> = self.policies.seen.own.iter().collect();
         own.sort_by_key(|(caller, _)| *caller);
         let mut made: HashMap<Vec<*const DestinationPolicy>, Arc<View>> = HashMap::new();
         let mut views = HashMap::new();
         for (caller, rules) in own {
             let key = rules.iter().map(Arc::as_ptr).collect();
+            let before = draft.previous.and_then(|port| port.views.get(caller));
+            let by = By::Some(before.map(|view| &**view));
             let view = made
                 .entry(key)
-                .or_insert_with(|| Arc::new(self.view(draft, rules, Some(caller))));
+                .or_insert_with(|| Arc::new(self.view(draft, rules, by)));
             views.insert(Arc::clone(caller), Arc::clone(view));
         }
         views
     }
 
+    /// What workloads see that rules choose by their labels.
+    fn chosen(&self, draft: &mut Draft<'_>) -> Vec<Chosen> {
+        let rules = self.policies.chosen.iter();
+        let chosen = rules.map(|rule| {
+            let (namespace, labels) = (rule.namespace.as_str(), &rule.selector);
+            let before = draft
+                .previous
+                .map_or(&[][..], |port| port.chosen.as_slice());
+            let mut before = before.iter();
+            let before = before.find(|one| *one.namespace == *namespace && one.labels == *labels);
+            let by = By::Some(before.map(|one| &*one.view));
+            Chosen {
+                namespace: namespace.into(),
+                labels: labels.clone(),
+                view: Arc::new(self.view(draft, &vec![Arc::clone(rule)], by)),
+            }
+        });
+        chosen.collect()
+    }
+
     /// The port as these rules have it.
-    fn view(&self, draft: &mut Draft<'_>, rules: &Rules, caller: Option<&str>) -> View {
+    fn view<'d>(&self, draft: &mut Draft<'d>, rules: &Rules, by: By<'d>) -> View {
         let mut subsets = HashMap::new();
         for policy in rules {
             for subset in &policy.subsets {
@@ -119,7 +149,7 @@ impl Clusters<'_> {
                 let chosen = chosen.cloned().collect();
                 let said = [&policy.traffic, &subset.traffic].into_iter();
                 let said = traffic_policy::resolve(said, draft.port.number);
-                let which = (caller, Some(&subset.name));
+                let which = (by, Some(&subset.name));
                 let cluster = self.cluster(draft, which, chosen, said);
                 subsets.insert(Arc::clone(&subset.name), cluster);
             }
@@ -128,7 +158,7 @@ impl Clusters<'_> {
         let said = rules.iter().rev().map(|policy| &policy.traffic);
         let said = traffic_policy::resolve(said, draft.port.number);
         let all = draft.endpoints.clone();
-        let cluster = self.cluster(draft, (caller, None), all, said);
+        let cluster = self.cluster(draft, (by, None), all, said);
         View { cluster, subsets }
     }
 
@@ -165,14 +195,14 @@ impl Clusters<'_> {
     }
 
     /// What was made already or stood before, if it is the same; else a new one that goes on where they are.
-    fn cluster(
+    fn cluster<'d>(
         &self,
-        draft: &mut Draft<'_>,
-        (caller, subset): Which<'_>,
+        draft: &mut Draft<'d>,
+        (by, subset): Which<'d, '_>,
         endpoints: Vec<Arc<Endpoint>>,
         said: Resolved,
     ) -> Arc<Cluster> {
-        let before = draft.before((caller, subset));
+        let before = draft.before((by, subset));
         let text: &str = subset.map_or("", |name| name);
         let made = match draft.made.get_mut(text) {
             Some(made) => made,

@@ -11,10 +11,9 @@ use serde_json::Value;
 use crate::clusters::Clusters;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateway_api::backend_tls::BackendTls;
-use crate::policies::Rules;
+use crate::policies::Holding;
 use crate::ready::Ready;
 use crate::secret::Secrets;
-use crate::seen::Seen;
 use osier_routing::export::Export;
 use osier_routing::kind::Kind;
 use osier_routing::names;
@@ -28,7 +27,7 @@ pub(crate) struct Parts<'a> {
     /// Pods by (namespace, name).
     pub(crate) pods: &'a HashMap<(&'a str, &'a str), &'a Arc<Workload>>,
     /// The DestinationRules that hold for it, for each caller.
-    pub(crate) policies: &'a Seen<Rules>,
+    pub(crate) policies: &'a Holding,
     pub(crate) previous: Option<&'a Arc<Service>>,
     pub(crate) domain: &'a str,
     pub(crate) secrets: &'a Secrets,

@@ -16,6 +16,15 @@ use osier_routing::route::ServiceName;
 /// The rules that hold for a service, oldest first.
 pub(crate) type Rules = Vec<Arc<DestinationPolicy>>;
 
+/// What holds for a service.
+#[derive(Debug, Default)]
+pub(crate) struct Holding {
+    /// For callers by their namespace.
+    pub(crate) seen: Seen<Rules>,
+    /// For workloads that a rule of their namespace chooses by their labels: it alone, and the oldest first.
+    pub(crate) chosen: Rules,
+}
+
 /// Rules with the same host, oldest first.
 type Alike<'a> = Vec<&'a Arc<DestinationPolicy>>;
 
@@ -71,18 +80,13 @@ impl<'a> Policies<'a> {
     }
 
     /// What holds for a service of namespace `of`, called `host` in full.
-    pub(crate) fn of(
-        &self,
-        name: Named<'_>,
-        of: &str,
-        host: impl FnOnce() -> String,
-    ) -> Seen<Rules> {
+    pub(crate) fn of(&self, name: Named<'_>, of: &str, host: impl FnOnce() -> String) -> Holding {
         let mut lists: Vec<&Alike<'a>> = self.exact.get(&name).into_iter().collect();
         if !self.wide.is_empty() {
             lists.extend(self.wide.candidates(&host()));
         }
         if lists.is_empty() {
-            return Seen::default();
+            return Holding::default();
         }
         let concerned = Concerned::new(&lists, (of, self.root));
         let everyone = concerned.chosen(None);
@@ -91,9 +95,12 @@ impl<'a> Policies<'a> {
             let own = concerned.chosen(Some(caller));
             (!same(&own, &everyone)).then(|| (Arc::from(caller), own))
         });
-        Seen {
-            own: own.collect(),
-            everyone,
+        Holding {
+            seen: Seen {
+                own: own.collect(),
+                everyone,
+            },
+            chosen: concerned.by_labels(),
         }
     }
 }
@@ -133,9 +140,12 @@ impl<'a> Concerned<'a> {
     /// What holds for a caller; without a caller, for those of whom no rule speaks.
     fn chosen(&self, caller: Option<&str>) -> Rules {
         let (of, root) = self.of;
-        let sees = |policy: &DestinationPolicy| match caller {
-            Some(caller) => policy.export.reaches(caller),
-            None => policy.export.is_everywhere(),
+        let sees = |policy: &DestinationPolicy| {
+            let exported = match caller {
+                Some(caller) => policy.export.reaches(caller),
+                None => policy.export.is_everywhere(),
+            };
+            exported && policy.selector.is_empty()
         };
         // What the root namespace says to everyone does not come before what a service's namespace says of the service.
         let own = |policy: &DestinationPolicy| {
@@ -147,6 +157,17 @@ impl<'a> Concerned<'a> {
             .chain([self.narrowest(of, sees), self.narrowest(root, sees)])
             .find(|rules| !rules.is_empty())
             .unwrap_or_default()
+    }
+
+    /// The rules that choose workloads of their namespace by labels, of those with its narrowest host
+    /// (<https://istio.io/latest/docs/reference/config/networking/destination-rule/#DestinationRule> workloadSelector).
+    fn by_labels(&self) -> Rules {
+        let mut namespaces: Vec<&str> = self.by_namespace.keys().copied().collect();
+        namespaces.sort_unstable();
+        let all = namespaces.into_iter().flat_map(|namespace| {
+            self.narrowest(namespace, |policy| policy.export.reaches(namespace))
+        });
+        all.filter(|policy| !policy.selector.is_empty()).collect()
     }
 
     /// The rules of a namespace with the narrowest host of those that hold.

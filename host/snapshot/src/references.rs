@@ -13,7 +13,7 @@ use crate::table::RouteSet;
 use osier_routing::endpoint::Place;
 use osier_routing::miss::Missing;
 use osier_routing::route::{Action, Destination, Route, ServiceName};
-use osier_routing::service::Cluster;
+use osier_routing::service::{Caller, Cluster};
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
 pub(crate) fn check<'a>(
@@ -105,7 +105,17 @@ fn reached<'a>(
     let service = snapshot.destination_service(&destination.service, Some(namespace))?;
     // Where the caller's own port decides, the subset can still be checked.
     let port = service.ports.first().map_or(0, |port| port.port);
-    snapshot.cluster(destination, port, namespace)
+    let found = snapshot.cluster(destination, port, &Caller::of(namespace));
+    // A rule may define the subset for some workloads of the namespace only.
+    let for_some = || {
+        let chosen = &service.port_for(destination.port, port)?.chosen;
+        let mut own = chosen.iter().filter(|one| *one.namespace == *namespace);
+        own.find_map(|one| one.view.cluster(destination.subset.as_deref()))
+    };
+    found.or_else(|missing| match missing {
+        Missing::Subset(..) => for_some().ok_or(missing),
+        other => Err(other),
+    })
 }
 
 fn check_policy(

@@ -25,7 +25,7 @@ use osier_routing::miss::{Miss, Missing};
 use osier_routing::names;
 use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::rules::Rule;
-use osier_routing::service::{Cluster, ClusterIp, Service, ServicePort};
+use osier_routing::service::{Caller, Cluster, ClusterIp, Service, ServicePort};
 use osier_routing::workload::Workload;
 
 /// Services of one namespace by name; a pod with a host name behind a headless one stands here as `host.name`.
@@ -68,15 +68,18 @@ pub enum Origin<'a> {
 }
 
 impl<'a> Origin<'a> {
-    /// The namespace whose view of services and grants counts: the calling pod's, at a gateway the one of the object that the route
+    /// Whose view of services and grants counts: the calling pod's, at a gateway that of the namespace of the object that the route
     /// of this name came from.
-    pub fn namespace<'r>(&self, route: &'r str) -> &'r str
+    pub fn caller<'r>(&self, route: &'r str) -> Caller<'r>
     where
         'a: 'r,
     {
         match self {
-            Self::Workload(workload) => &workload.namespace,
-            Self::Gateway { .. } => route.split('/').next().unwrap_or_default(),
+            Self::Workload(workload) => Caller {
+                namespace: &workload.namespace,
+                labels: Some(&workload.labels),
+            },
+            Self::Gateway { .. } => Caller::of(route.split('/').next().unwrap_or_default()),
         }
     }
 }
@@ -260,7 +263,7 @@ impl Snapshot {
         self.listener(listener)?.server(server_name)
     }
 
-    /// The endpoints that a destination stands for to callers of a namespace (see [`Origin::namespace`]), when they used `port`.
+    /// The endpoints that a destination stands for to a caller (see [`Origin::caller`]), who used `port`.
     ///
     /// # Errors
     /// [`Missing`] names what does not exist, or is not exported to them.
@@ -268,8 +271,9 @@ impl Snapshot {
         &self,
         destination: &Destination,
         port: u16,
-        namespace: &str,
+        caller: &Caller<'_>,
     ) -> Result<&Arc<Cluster>, Missing> {
+        let namespace = caller.namespace;
         let service = self.destination_service(&destination.service, Some(namespace))?;
         if !service.export.reaches(namespace) {
             return Err(Missing::NotExported {
@@ -281,20 +285,20 @@ impl Snapshot {
         let port = service.port_for(destination.port, port).ok_or_else(|| {
             Missing::Port(Arc::clone(&service.names), destination.port.unwrap_or(port))
         })?;
-        let cluster = port.seen_by(namespace, destination.subset.as_deref());
+        let cluster = port.seen_by(caller, destination.subset.as_deref());
         cluster.ok_or_else(|| {
             let subset = destination.subset.clone().unwrap_or_default();
             Missing::Subset(Arc::clone(&service.names), subset)
         })
     }
 
-    /// What a cluster of an earlier snapshot is now, to callers of a namespace: its name says its port and subset.
-    pub fn again(&self, cluster: &Cluster, namespace: &str) -> Option<&Arc<Cluster>> {
+    /// What a cluster of an earlier snapshot is now, to a caller: its name says its port and subset.
+    pub fn again(&self, cluster: &Cluster, caller: &Caller<'_>) -> Option<&Arc<Cluster>> {
         let mut parts = cluster.name.split('|').skip(1);
         let (port, subset) = (parts.next()?.parse().ok()?, parts.next()?);
         let subset = Some(subset).filter(|subset| !subset.is_empty());
         let service = self.named(&cluster.service.name, &cluster.service.namespace)?;
-        service.port(port)?.seen_by(namespace, subset)
+        service.port(port)?.seen_by(caller, subset)
     }
 
     pub(crate) fn destination_service(

@@ -24,7 +24,7 @@ impl Snapshot {
         let service = service.filter(|service| in_scope(scope, service, &ask))?;
         let mut ports = service.datagrams.iter();
         let port = ports.find(|port| port.port == ask.port)?;
-        port.seen_by(&source.namespace, None)
+        port.seen_by(&Origin::Workload(source).caller(""), None)
     }
 
     /// A port of a pod through the service that has it, whose policies then hold; without one, by itself.

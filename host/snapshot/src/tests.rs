@@ -229,13 +229,13 @@ pub(crate) fn ways(snapshot: &Snapshot, from: &Origin<'_>, head: &Parts) -> Vec<
     let Some(found) = snapshot.route(from, head) else {
         return Vec::new();
     };
-    let namespace = from.namespace(&found.route.name);
+    let caller = from.caller(&found.route.name);
     match &found.route.action {
         Action::Forward(forward) => forward
             .destinations
             .iter()
             .map(
-                |weighted| match snapshot.cluster(&weighted.destination, found.port, namespace) {
+                |weighted| match snapshot.cluster(&weighted.destination, found.port, &caller) {
                     Ok(cluster) => (cluster.name.to_string(), weighted.weight),
                     Err(missing) => (missing.to_string(), weighted.weight),
                 },

@@ -28,6 +28,8 @@ pub(crate) struct DestinationPolicy {
     pub(crate) wide: Vec<HostPattern>,
     /// Whose calls it is for.
     pub(crate) export: Export,
+    /// Only workloads of its namespace with these labels; empty is everyone to whom it is exported.
+    pub(crate) selector: Vec<(String, String)>,
     pub(crate) traffic: TrafficPolicy,
     pub(crate) subsets: Vec<Subset>,
     pub(crate) findings: Vec<Finding>,
@@ -66,6 +68,7 @@ pub(crate) fn compile(object: &Object, domain: &str) -> DestinationPolicy {
         service: ServiceName::Nothing(Arc::from("the rule names no host")),
         wide: Vec::new(),
         export: Export::Everywhere,
+        selector: Vec::new(),
         traffic: TrafficPolicy::default(),
         subsets: Vec::new(),
         findings: Vec::new(),
@@ -94,6 +97,15 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         .filter_map(|fields| subset(fields, &policy.namespace))
         .collect();
     policy.export = super::export(spec, &policy.namespace);
+    if let Some(mut selector) = spec.object("workloadSelector") {
+        policy.selector = labels(&mut selector, "matchLabels");
+    }
+}
+
+fn labels(fields: &mut Fields<'_>, key: &'static str) -> Vec<(String, String)> {
+    let labels = fields.entries(key).into_iter();
+    let texts = labels.filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.into())));
+    texts.collect()
 }
 
 /// What a host with a star covers: the names that end so, and if `*.name` may be read as that, the services of a namespace.
@@ -114,10 +126,7 @@ fn wide(host: &str, meaning: &ServiceName, domain: &str) -> Vec<HostPattern> {
 }
 
 fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {
-    let labels = fields.entries("labels").into_iter();
-    let labels = labels
-        .filter_map(|(key, _, value)| Some((key.to_owned(), value.as_str()?.to_owned())))
-        .collect();
+    let labels = labels(fields, "labels");
     let traffic = fields.object("trafficPolicy");
     let traffic = traffic.map(|mut traffic| traffic_policy::read(&mut traffic, namespace));
     let Some(name) = fields.text("name") else {

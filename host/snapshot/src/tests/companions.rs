@@ -68,7 +68,7 @@ fn stream(
     let route: StreamRoute = snapshot.stream(source, &get(&uri, &[]), name)?;
     let port = to.rsplit_once(':').unwrap().1.parse().unwrap();
     let destination = &route.forward.destinations.first()?.destination;
-    let cluster = snapshot.cluster(destination, port, &source.namespace);
+    let cluster = snapshot.cluster(destination, port, &crate::Caller::of(&source.namespace));
     let cluster = cluster.map_or_else(
         |missing| missing.to_string(),
         |cluster| cluster.name.to_string(),

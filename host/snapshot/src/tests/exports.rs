@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Cluster, Destination, FindingKind, LoadBalancer, Miss, Missing, Sign};
+use crate::{Caller, Cluster, Destination, FindingKind, LoadBalancer, Miss, Missing, Sign};
 
 fn add(world: &mut World, kind: &str, (namespace, name): (&str, &str), spec: Value) {
     let list = match kind {
@@ -51,7 +51,9 @@ fn destination(snapshot: &Snapshot, subset: Option<&str>) -> Destination {
 /// What `echo.shop` is to callers of a namespace.
 fn seen<'a>(snapshot: &'a Snapshot, namespace: &str) -> &'a Arc<Cluster> {
     let destination = destination(snapshot, None);
-    snapshot.cluster(&destination, 80, namespace).unwrap()
+    snapshot
+        .cluster(&destination, 80, &Caller::of(namespace))
+        .unwrap()
 }
 
 fn balancer(snapshot: &Snapshot, namespace: &str) -> LoadBalancer {
@@ -198,7 +200,7 @@ fn subsets_are_those_of_the_rules_that_hold_for_the_caller() {
     assert_eq!(findings, []);
     let stable = |namespace: &str| {
         let destination = destination(&snapshot, Some("stable"));
-        let cluster = snapshot.cluster(&destination, 80, namespace)?;
+        let cluster = snapshot.cluster(&destination, 80, &Caller::of(namespace))?;
         let versions = cluster.endpoints.iter().map(|e| &*e.workload.version);
         Ok(versions.collect::<Vec<_>>())
     };
@@ -441,7 +443,7 @@ fn a_service_is_there_for_those_to_whom_it_is_exported() {
     }
     assert!(snapshot.resolve("echo.shop", "a").is_some());
     assert!(snapshot.resolve("echo.shop", "b").is_none());
-    let missing = snapshot.cluster(&destination(&snapshot, None), 80, "b");
+    let missing = snapshot.cluster(&destination(&snapshot, None), 80, &Caller::of("b"));
     assert!(matches!(missing, Err(Missing::NotExported { .. })));
     // A route that goes there leads only those there to whom the service is exported.
     let to = json!([{"destination": {"host": "echo.shop"}}]);
@@ -470,7 +472,7 @@ fn a_destination_outside_is_the_one_that_the_caller_sees() {
     };
     let destination = &forward.destinations[0].destination;
     let port = |namespace| {
-        let found = snapshot.cluster(destination, 80, namespace);
+        let found = snapshot.cluster(destination, 80, &Caller::of(namespace));
         found.map(|cluster| cluster.endpoints[0].port).ok()
     };
     assert_eq!(["a", "b", "c"].map(port), [Some(8001), Some(8002), None]);

@@ -60,6 +60,43 @@ fn every_way_of_hashing_is_read() {
 }
 
 #[test]
+fn a_rule_that_chooses_workloads_holds_for_them_alone() {
+    let mut world = World::default();
+    let random = json!({"loadBalancer": {"simple": "RANDOM"}});
+    let some = json!({"host": "echo", "workloadSelector": {"matchLabels": {"app": "caller"}},
+        "trafficPolicy": {"outlierDetection": {}}, "subsets": [{"name": "v1", "labels": {"version": "v1"}}]});
+    world
+        .service("echo", "default", &["v1", "v2"])
+        .destination_rule("all", json!({"host": "echo", "trafficPolicy": random}))
+        .destination_rule("some", some);
+    let (snapshot, findings) = world.compile(None);
+    assert_eq!(findings, []);
+    let seen = |workload: &Workload, subset| {
+        let caller = Origin::Workload(workload).caller("");
+        port(&snapshot).seen_by(&caller, subset).cloned()
+    };
+    let (mine, mut other, elsewhere) = (caller("default"), caller("default"), caller("other"));
+    other.labels.clear();
+    let chosen = seen(&mine, None).unwrap();
+    assert!(chosen.balancing.outlier.is_some());
+    assert_eq!(chosen.balancing.balancer, LoadBalancer::default());
+    assert_eq!(seen(&mine, Some("v1")).unwrap().endpoints.len(), 1);
+    for workload in [&other, &elsewhere] {
+        let all = seen(workload, None).unwrap();
+        assert!(all.balancing.outlier.is_none());
+        assert_eq!(all.balancing.balancer, LoadBalancer::Random);
+        assert!(seen(workload, Some("v1")).is_none());
+    }
+    let (again, _) = world.compile(Some(&snapshot));
+    let before = Origin::Workload(&mine).caller("");
+    let after = port(&again).seen_by(&before, None).unwrap();
+    assert!(
+        Arc::ptr_eq(after, &chosen),
+        "what is known of its endpoints stays"
+    );
+}
+
+#[test]
 fn outliers_have_the_defaults_of_istio() {
     let outlier = |settings: Value| {
         let cluster = cluster(json!({"outlierDetection": settings}));

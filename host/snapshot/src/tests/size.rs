@@ -194,7 +194,9 @@ fn ten_thousand_namespaces_with_routes_and_rules_of_their_own_cost_no_more_than_
             unreachable!()
         };
         let to = &forward.destinations[0].destination;
-        let cluster = snapshot.cluster(to, 80, &from.namespace).unwrap();
+        let cluster = snapshot
+            .cluster(to, 80, &crate::Caller::of(&from.namespace))
+            .unwrap();
         assert_eq!(cluster.upstream.pool.max_requests as usize, number + 1);
     }
 }
