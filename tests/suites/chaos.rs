@@ -263,8 +263,8 @@ async fn a_failing_backend_costs_what_was_under_way_where_nothing_is_repeated() 
     }
 }
 
-/// An answer that is cut cannot be repeated, for its beginning was passed on; and its head spoke for the backend, as in Envoy, so that it is
-/// not left out. It costs the requests that come there, and none of the others.
+/// An answer that is cut cannot be repeated, for its beginning was passed on; but it speaks against the backend, which is left out. It costs
+/// the requests that come there until then, and none of the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_cut_cost_themselves_and_no_others() {
     let all = three().await;
@@ -273,7 +273,10 @@ async fn answers_that_are_cut_cost_themselves_and_no_others() {
     let node = shop(&backends, retries).await;
     let outcome = under_load(backends, &node, Some(Fate::Cut)).await;
     let failed = told("Cut with retries", &outcome, &all[0]);
-    assert!(failed <= all[0].asked(), "{:?}", outcome.unexpected(&[200]));
+    let (asked, bound) = (all[0].asked(), JUDGED + LOAD);
+    assert!(failed <= asked, "{:?}", outcome.unexpected(&[200]));
+    assert!(asked <= bound, "{asked} came there, at most {bound}");
+    assert!(failed > 0, "the row does what it says");
 }
 
 /// Four pods on two nodes behind the gateway of the first, and the load on it.

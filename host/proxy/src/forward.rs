@@ -20,12 +20,11 @@ use crate::failure::Failure;
 use crate::filters::Chain;
 use crate::flags::Flag;
 use crate::gate::{Approval, Direction};
-use crate::judge::{self, Ended};
 use crate::mesh::UNSTARTED;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
 use crate::ways::Ways;
-use crate::{balance, breaker, prepare, upgrade};
+use crate::{balance, breaker, judged, prepare, upgrade};
 use osier_process::replay::Replay;
 
 /// One request's way to a cluster.
@@ -193,6 +192,7 @@ impl<'a> Journey<'a> {
             let approval = Approval::default();
             return Ok(self.try_once(picked, (head, body), approval, trace).await);
         }
+        trace.authenticate(Direction::Inbound, endpoint, &mut head)?;
         let Some(chain) = Chain::around(Direction::Inbound, endpoint, &head, trace)? else {
             let approval = trace.ask(Direction::Inbound, endpoint, &head)?;
             return Ok(self.try_once(picked, (head, body), approval, trace).await);
@@ -322,15 +322,9 @@ impl<'a> Journey<'a> {
                 .await
                 .unwrap_or_else(|_| Err(Failure::Timeout("no answer in time".into()))),
         };
-        if !trace.was_spoilt() {
-            let ended = match &result {
-                Ok(response) => Ended::Answered(response.status(), response.headers()),
-                Err(failure) => Ended::Failed(failure),
-            };
-            judge::judge(self.cluster, picked.place, ended, || self.ways.now());
-        }
+        let by = (self.cluster, picked.place);
         Tried {
-            result,
+            result: judged::tried(by, result, (trace, self.ways.uptime())),
             response_headers: approval.response_headers,
             local: false,
         }

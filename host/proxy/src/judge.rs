@@ -8,7 +8,7 @@ use crate::failure::Failure;
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ended<'a> {
-    /// With an answer.
+    /// With an answer, or with these trailers of one.
     Answered(StatusCode, &'a HeaderMap),
     /// With a connection, where no more was asked for.
     Connected,

@@ -44,6 +44,11 @@ impl Ways {
         self.uptime.millis()
     }
 
+    /// What tells that time.
+    pub(crate) fn uptime(&self) -> Uptime {
+        self.uptime
+    }
+
     /// From now on pods of other nodes are called there. A second call changes nothing.
     pub(crate) fn join(&self, mesh: Mesh) {
         let _first_wins = self.mesh.set(mesh);

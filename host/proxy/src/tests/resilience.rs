@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{COOKIE, SET_COOKIE};
+use osier_process::body::BodyError;
 
 use super::*;
 
@@ -156,6 +158,68 @@ async fn a_new_snapshot_does_not_forgive() {
         }
     }
     assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+/// An answer whose head is good and whose body ends so.
+fn ending(mesh: &Mesh, name: &str, end: fn() -> Result<http_body::Frame<Bytes>, BodyError>) {
+    mesh.pod(name, move |_| {
+        let first = Ok(http_body::Frame::data(Bytes::from_static(b"begun")));
+        let frames = futures::stream::iter([first, end()]);
+        let body = body::boxed(http_body_util::StreamBody::new(frames));
+        Box::pin(async move { Ok(Response::new(body)) })
+    });
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_speaks_against_its_pod() {
+    let mesh = mesh(TWICE());
+    ending(&mesh, "echo-1", || Err("the guest trapped".into()));
+    let mut broken = 0;
+    for _ in 0..60 {
+        let answer = mesh.send(get("http://a/")).await;
+        assert_eq!(answer.status(), 200);
+        broken += usize::from(answer.into_body().collect().await.is_err());
+    }
+    assert_eq!(broken, 2);
+}
+
+#[tokio::test]
+async fn trailers_of_grpc_speak_for_and_against_a_pod() {
+    for (status, calls) in [("14", 2), ("5", 20)] {
+        let mesh = mesh(TWICE());
+        let end: fn() -> _ = match status {
+            "14" => || Ok(http_body::Frame::trailers(trailer("14"))),
+            _ => || Ok(http_body::Frame::trailers(trailer("5"))),
+        };
+        ending(&mesh, "echo-1", end);
+        for _ in 0..60 {
+            let _read = mesh
+                .send(get("http://a/"))
+                .await
+                .into_body()
+                .collect()
+                .await;
+        }
+        let called = mesh.called();
+        let called = called.iter().filter(|name| *name == "echo-1").count();
+        assert!(called == calls || (called > 2 && calls > 2), "{called}");
+    }
+}
+
+fn trailer(status: &'static str) -> http::HeaderMap {
+    let name = http::HeaderName::from_static("grpc-status");
+    http::HeaderMap::from_iter([(name, http::HeaderValue::from_static(status))])
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_says_nothing_of_the_pod() {
+    let mesh = mesh(TWICE());
+    ending(&mesh, "echo-1", || Err("never read".into()));
+    for _ in 0..60 {
+        drop(mesh.send(get("http://a/")).await);
+    }
+    let called = mesh.called();
+    assert!(called.iter().filter(|name| *name == "echo-1").count() > 2);
 }
 
 #[tokio::test]
