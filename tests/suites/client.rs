@@ -230,11 +230,6 @@ spec:
     to: [{operation: {methods: [POST], paths: ["/admin*"]}}]
     when: [{key: "request.headers[x]", values: ["1"]}]
 ---
-apiVersion: security.istio.io/v1beta1
-kind: RequestAuthentication
-metadata: {name: tokens}
-spec: {jwtRules: [{issuer: "https://issuer", jwksUri: "https://issuer/keys", forwardOriginalToken: true}]}
----
 apiVersion: networking.istio.io/v1alpha3
 kind: EnvoyFilter
 metadata: {name: lua}
@@ -256,9 +251,9 @@ fn what_is_kept_and_not_enforced_says_so() {
     let kubectl = osier_tests::kubectl::installed();
     let person = Person(node);
     person.0.apply_text(KEPT).unwrap();
-    let list: Value = serde_saphyr::from_str(&person.ok("get ra -o yaml")).unwrap();
+    let list: Value = serde_saphyr::from_str(&person.ok("get envoyfilters -o yaml")).unwrap();
     let kept = &list["items"][0];
-    assert_eq!(kept["spec"]["jwtRules"][0]["issuer"], "https://issuer");
+    assert_eq!(kept["spec"]["configPatches"][0]["applyTo"], "HTTP_FILTER");
     let condition = &kept["status"]["conditions"][0];
     assert_eq!(
         (&condition["type"], &condition["status"]),
@@ -268,7 +263,7 @@ fn what_is_kept_and_not_enforced_says_so() {
         condition["message"]
             .as_str()
             .unwrap()
-            .contains("NOT CHECKED"),
+            .contains("nothing acts on it"),
         "{condition}"
     );
     for (kind, name) in [
@@ -290,8 +285,8 @@ fn what_is_kept_and_not_enforced_says_so() {
             .arg(person.0.kubeconfig())
             .args([
                 "patch",
-                "ra",
-                "tokens",
+                "envoyfilter",
+                "lua",
                 "--type=merge",
                 "-p",
                 "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}",
@@ -300,7 +295,7 @@ fn what_is_kept_and_not_enforced_says_so() {
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            output.status.success() && told.contains("NOT CHECKED"),
+            output.status.success() && told.contains("nothing acts on it"),
             "{told}"
         );
     }

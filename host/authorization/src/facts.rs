@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use serde_json::{Map, Value};
 
 /// A call. What is not known of it matches nothing.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,23 @@ pub struct Facts<'a> {
     pub port: Option<u16>,
     /// The server name of the caller's TLS handshake.
     pub server_name: Option<&'a str>,
+    /// What a token says that was verified at this place.
+    pub token: Option<Token<'a>>,
+}
+
+/// What a verified token says.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'a> {
+    /// `ISSUER/SUBJECT`, where it names both.
+    pub principal: Option<&'a str>,
+    /// Whom it is for.
+    pub audiences: &'a [String],
+    /// Whom it was given to.
+    pub presenter: Option<&'a str>,
+    /// Everything that it says.
+    pub claims: &'a Map<String, Value>,
+    /// Claims whose text is a list with spaces between.
+    pub spaced: &'a [String],
 }
 
 /// Who calls.

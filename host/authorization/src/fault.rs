@@ -10,7 +10,8 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    /// A fault at a field.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let (field, detail) = (field.into(), detail.into());
         Self { field, detail }
     }

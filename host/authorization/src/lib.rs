@@ -6,9 +6,11 @@
 
 mod action;
 mod addresses;
+mod concern;
 mod facts;
 mod fault;
 mod field;
+mod placed;
 mod policy;
 mod read;
 mod rule;
@@ -16,8 +18,11 @@ mod set;
 mod text;
 
 pub use action::Action;
-pub use facts::{Asked, Caller, Facts, Place};
+pub use concern::Concern;
+pub use facts::{Asked, Caller, Facts, Place, Token};
 pub use fault::Fault;
+pub use field::Field;
+pub use placed::Placed;
 pub use policy::Policy;
 pub use read::read;
 pub use set::{Authorizations, Decided, Outcome};

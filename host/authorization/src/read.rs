@@ -2,33 +2,29 @@
 
 use http::HeaderName;
 use osier_api::Object;
-use serde_json::Value;
 
 use crate::action::Action;
 use crate::addresses;
+use crate::concern::Concern;
 use crate::fault::Fault;
 use crate::field::Field;
-use crate::policy::{Policy, Scope, Target};
+use crate::policy::Policy;
 use crate::rule::{Attribute, Demand, Rule, Values};
 use crate::text::Pattern;
 
 /// Reads an object. With faults the policy is there all the same, and denies what it might have denied.
 pub fn read(object: &Object) -> (Policy, Vec<Fault>) {
-    let nothing = Value::Null;
-    let spec = Field {
-        value: object.get(&["spec"]).unwrap_or(&nothing),
-        path: "spec".to_owned(),
-    };
+    let spec = Field::spec(object);
     let mut faults = Vec::new();
-    let (action, scope) = (action(&spec, &mut faults), scope(&spec, &mut faults));
+    let action = action(&spec, &mut faults);
+    let concern = Concern::read(object, &mut faults);
     let rules = spec.at("rules").each();
     let own = object.namespace();
     let rules = rules.iter().map(|rule| self::rule(rule, own, &mut faults));
     let policy = Policy {
         name: format!("{own}/{}", object.name()).into(),
-        namespace: own.into(),
+        concern,
         action,
-        scope,
         rules: rules.collect(),
         broken: !faults.is_empty(),
     };
@@ -51,55 +47,6 @@ fn action(spec: &Field<'_>, faults: &mut Vec<Fault>) -> Action {
     Action::Deny
 }
 
-fn scope(spec: &Field<'_>, faults: &mut Vec<Fault>) -> Scope {
-    let (selector, one, many) = (
-        spec.at("selector"),
-        spec.at("targetRef"),
-        spec.at("targetRefs"),
-    );
-    let mut targets = many.each();
-    targets.extend((!one.value.is_null()).then_some(one));
-    if targets.is_empty() {
-        let labels = selector.at("matchLabels");
-        let labels = labels.value.as_object().into_iter().flatten();
-        let texts =
-            labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        let labels: Vec<(String, String)> = texts.collect();
-        return match labels.is_empty() {
-            true => Scope::All,
-            false => Scope::Labels(labels),
-        };
-    }
-    if !selector.value.is_null() {
-        faults.push(Fault::new(selector.path, "goes with no targetRefs"));
-    }
-    let read = targets.iter().map(|field| target(field, faults));
-    let read: Option<Vec<Target>> = read.collect();
-    // Whom it was to concern, nobody knows.
-    read.map_or(Scope::All, Scope::Targets)
-}
-
-fn target(field: &Field<'_>, faults: &mut Vec<Fault>) -> Option<Target> {
-    let text = |key: &str| field.value[key].as_str().unwrap_or_default();
-    let name = text("name");
-    if name.is_empty() {
-        faults.push(Fault::new(format!("{}.name", field.path), "is missing"));
-        return None;
-    }
-    match (text("group"), text("kind")) {
-        ("" | "core", "Service") => Some(Target::Service(name.into())),
-        ("gateway.networking.k8s.io" | "networking.istio.io", "Gateway") => {
-            Some(Target::Gateway(name.into()))
-        }
-        ("gateway.networking.k8s.io", "GatewayClass") => Some(Target::Gateways),
-        _ => {
-            let detail = "must be a Service, a Gateway or a GatewayClass";
-            faults.push(Fault::new(format!("{}.kind", field.path), detail));
-            None
-        }
-    }
-}
-
 /// A list of one element: what its key asks about.
 type Key = (&'static str, Attribute);
 
@@ -108,7 +55,7 @@ fn rule(field: &Field<'_>, own: &str, faults: &mut Vec<Fault>) -> Rule {
     let account = Attribute::ServiceAccount { own: own.into() };
     let sources: [Key; 7] = [
         ("principals", Attribute::Principal),
-        ("requestPrincipals", Attribute::Token),
+        ("requestPrincipals", Attribute::TokenPrincipal),
         ("namespaces", Attribute::Namespace),
         ("serviceAccounts", account),
         ("ipBlocks", Attribute::Address),
@@ -191,12 +138,23 @@ fn attribute(key: &str, own: &str) -> Option<Attribute> {
         "destination.ip" => Attribute::Destination,
         "destination.port" => Attribute::Port,
         "connection.sni" => Attribute::ServerName,
-        "request.auth.principal" | "request.auth.audiences" | "request.auth.presenter" => {
-            Attribute::Token
-        }
-        claims if claims.starts_with("request.auth.claims[") => Attribute::Token,
+        "request.auth.principal" => Attribute::TokenPrincipal,
+        "request.auth.audiences" => Attribute::Audience,
+        "request.auth.presenter" => Attribute::Presenter,
+        claim if claim.starts_with(CLAIMS) => Attribute::Claim(claim_of(claim)?),
         header => Attribute::Header(header_of(header)?),
     })
+}
+
+const CLAIMS: &str = "request.auth.claims";
+
+/// The way to the claim in `request.auth.claims[NAME]`, or `request.auth.claims[NAME][NAME]` for one inside another.
+fn claim_of(key: &str) -> Option<Box<[Box<str>]>> {
+    let names = key.strip_prefix(CLAIMS)?.strip_prefix('[')?;
+    let names = names.strip_suffix(']')?.split("][");
+    let names: Box<[Box<str>]> = names.map(Into::into).collect();
+    let whole = names.iter().all(|name| !name.is_empty());
+    whole.then_some(names)
 }
 
 /// The header in `request.headers[NAME]`.

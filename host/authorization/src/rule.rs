@@ -8,10 +8,11 @@ use std::net::IpAddr;
 
 use http::HeaderName;
 use ipnet::IpNet;
+use serde_json::Value;
 
 use crate::action::Action;
 use crate::addresses::holds;
-use crate::facts::Facts;
+use crate::facts::{Facts, Token};
 use crate::text::Pattern;
 
 /// One rule.
@@ -60,15 +61,21 @@ pub(crate) enum Attribute {
     Destination,
     ServerName,
     Header(HeaderName),
-    /// What a checked token says, which nothing here checks: it is never known.
-    Token,
+    TokenPrincipal,
+    Audience,
+    Presenter,
+    /// What a verified token says, by the way to it.
+    Claim(Box<[Box<str>]>),
 }
 
 impl Attribute {
     /// Whether only a request has it.
     fn is_of_requests(&self) -> bool {
-        let own = [Self::Host, Self::Method, Self::Path, Self::Token];
-        own.contains(self) || matches!(self, Self::Header(_))
+        let own = [Self::Host, Self::Method, Self::Path];
+        let of_token = [Self::TokenPrincipal, Self::Audience, Self::Presenter];
+        own.contains(self)
+            || of_token.contains(self)
+            || matches!(self, Self::Header(_) | Self::Claim(_))
     }
 }
 
@@ -130,8 +137,40 @@ impl Demand {
                 let mut values = asked.headers.get_all(name).iter();
                 values.any(|value| value.to_str().is_ok_and(any))
             }),
-            _ => false,
+            of_token => facts
+                .token
+                .is_some_and(|token| token_found(of_token, &token, &any)),
         }
+    }
+}
+
+/// Whether what a token says has a text that is wanted.
+fn token_found(of: &Attribute, token: &Token<'_>, any: &dyn Fn(&str) -> bool) -> bool {
+    match of {
+        Attribute::TokenPrincipal => token.principal.is_some_and(any),
+        Attribute::Audience => token.audiences.iter().any(|one| any(one)),
+        Attribute::Presenter => token.presenter.is_some_and(any),
+        Attribute::Claim(way) => claim_found(way, token, any),
+        _ => false,
+    }
+}
+
+/// A claim is a text, a list of texts, or a text that is a list (<https://istio.io/latest/docs/reference/config/security/conditions/>).
+fn claim_found(way: &[Box<str>], token: &Token<'_>, any: &dyn Fn(&str) -> bool) -> bool {
+    let Some((first, inside)) = way.split_first() else {
+        return false;
+    };
+    let claim = token.claims.get(&**first);
+    let claim = inside
+        .iter()
+        .try_fold(claim, |found, name| Some(found?.get(&**name)));
+    match claim.flatten() {
+        Some(Value::String(text)) if token.spaced.iter().any(|name| **name == **first) => {
+            any(text) || text.split(' ').any(any)
+        }
+        Some(Value::String(text)) => any(text),
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).any(any),
+        _ => false,
     }
 }
 

@@ -1,19 +1,16 @@
 //! All policies of a mesh, and what they decide together: what one denies is denied; where some allow, what none of them allows is
 //! denied; else it passes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::action::Action;
 use crate::facts::{Facts, Place};
+use crate::placed::Placed;
 use crate::policy::Policy;
 
-/// The policies in force, by namespace.
+/// The policies in force.
 #[derive(Debug, Default)]
-pub struct Authorizations {
-    root: Box<str>,
-    by_namespace: HashMap<Box<str>, Vec<Policy>>,
-}
+pub struct Authorizations(Placed<Policy>);
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,30 +35,23 @@ pub struct Decided {
 impl Authorizations {
     /// These policies, in a mesh with this root namespace. They are asked in the order of their names.
     pub fn new(policies: impl IntoIterator<Item = Policy>, root: &str) -> Self {
-        let mut by_namespace: HashMap<Box<str>, Vec<Policy>> = HashMap::new();
-        for policy in policies {
-            let of_namespace = by_namespace.entry(policy.namespace.clone()).or_default();
-            of_namespace.push(policy);
-        }
-        for policies in by_namespace.values_mut() {
-            policies.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        Self {
-            root: root.into(),
-            by_namespace,
-        }
+        let mut policies: Vec<Policy> = policies.into_iter().collect();
+        policies.sort_by(|a, b| a.name.cmp(&b.name));
+        let all = policies.into_iter();
+        let all = all.map(|policy| (policy.concern.clone(), policy));
+        Self(Placed::new(all, root))
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_namespace.is_empty()
+        self.0.is_empty()
     }
 
     /// Decides about a call at a place.
     pub fn decide(&self, place: &Place<'_>, facts: &Facts<'_>) -> Decided {
         let (mut denied, mut allowed, mut allowing) = (None, None, Vec::new());
         let mut audited = Vec::new();
-        for policy in self.concerning(place) {
+        for policy in self.0.concerning(place) {
             let matches = || policy.matches(facts);
             match policy.action {
                 Action::Deny if denied.is_none() && matches() => denied = Some(policy),
@@ -81,24 +71,6 @@ impl Authorizations {
             (None, None) => Outcome::NotAllowed(allowing.into_iter().map(name).collect()),
         };
         Decided { outcome, audited }
-    }
-
-    /// The policies for a place: those of the root namespace, and of its own.
-    fn concerning<'a>(&'a self, place: &'a Place<'a>) -> impl Iterator<Item = &'a Policy> {
-        let mut namespaces: Vec<&str> = vec![&self.root];
-        match place {
-            Place::Workload { namespace, .. } => namespaces.push(namespace),
-            Place::Gateway(gateways) => {
-                let of = gateways.iter().filter_map(|name| name.split_once('/'));
-                namespaces.extend(of.map(|(namespace, _)| namespace));
-            }
-        }
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        let all = namespaces.into_iter();
-        let all = all.filter_map(move |namespace| self.by_namespace.get(namespace));
-        all.flatten()
-            .filter(move |policy| policy.concerns(place, &self.root))
     }
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use osier_authorization::{Asked, Authorizations, Caller, Decided, Facts, Outcome, Place};
+use osier_authentication::Verified;
+use osier_authorization::{Asked, Authorizations, Caller, Decided, Facts, Outcome};
 use osier_proxy::{Call, Decision, Denial, Direction, Verdict};
 use osier_snapshot::Workload;
+
+use crate::place::{NATIVE, place};
 
 /// What stands in the place of a plugin in decisions and logs.
 const KIND: &str = "AuthorizationPolicy";
@@ -55,19 +58,6 @@ fn after(mut decided: Vec<Decision>, verdict: Verdict) -> Verdict {
     }
 }
 
-fn place<'a>(call: &Call<'a>) -> Option<Place<'a>> {
-    match (call.direction, call.destination) {
-        (Direction::Outbound, _) => call.gateway.map(|_| Place::Gateway(call.gateways)),
-        (Direction::Inbound, Some(workload)) => Some(Place::Workload {
-            namespace: &workload.namespace,
-            labels: &workload.labels,
-            outside: workload.principal.is_empty(),
-            service: call.service.map(|it| (&*it.namespace, &*it.name)),
-        }),
-        (Direction::Inbound, None) => None,
-    }
-}
-
 /// The principal of the gateway that calls a workload of this trust domain.
 fn by_gateway(call: &Call<'_>) -> Option<String> {
     let called = call.destination.filter(|_| call.source.is_none())?;
@@ -102,7 +92,15 @@ fn facts<'a>(call: &Call<'a>, gateway: Option<&'a str>) -> Facts<'a> {
         address: address(call.destination),
         port: call.port.or(Some(by_scheme)),
         server_name: call.server_name,
+        token: verified(call).map(Verified::token),
     }
+}
+
+/// What was found at this side of the call to be behind it.
+fn verified<'a>(call: &Call<'a>) -> Option<&'a Verified> {
+    let here = call.before.iter().rev();
+    let mut here = here.filter(|one| one.direction == call.direction);
+    here.find_map(|one| one.memo.as_deref()?.downcast_ref())
 }
 
 fn address(workload: Option<&Workload>) -> Option<IpAddr> {
@@ -116,7 +114,7 @@ fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Den
         policy: Arc::clone(policy),
         plugin: KIND.into(),
         template: "authorization".into(),
-        place: 0,
+        place: NATIVE,
         outcome,
         reason: reason.to_owned(),
         cached: false,

@@ -4,6 +4,7 @@
 mod course;
 mod made;
 mod rollout;
+mod security;
 mod status;
 
 use std::collections::BTreeMap;
@@ -11,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
-use osier_api::resources::{ATTRIBUTE_MANIFESTS, AUTHORIZATION_POLICIES, PLUGINS, POLICIES};
-use osier_authorization::Authorizations;
+use osier_api::resources::{ATTRIBUTE_MANIFESTS, PLUGINS, POLICIES};
 use osier_client::{Backoff, Client, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
 use osier_policy::{
@@ -29,6 +29,7 @@ use crate::pod::Shared;
 use course::{Course, Entry};
 use made::{Made, Version};
 use osier_images::PullPolicy;
+use security::Security;
 use status::{Standing, Writer};
 
 /// A plugin that could not be loaded is tried again: its image may have been imported meanwhile.
@@ -75,7 +76,7 @@ pub(crate) struct Extensions {
     plugins: Arc<Informer>,
     policies: Arc<Informer>,
     manifests: Arc<Informer>,
-    authorizations: Arc<Informer>,
+    security: Security,
     /// What the policies' expressions may name: the manifests that `host` knows.
     spoken: Vec<(String, Version)>,
     /// Since the last time that policies were published.
@@ -120,7 +121,7 @@ impl Extensions {
             plugins: mirror(&PLUGINS),
             policies: mirror(&POLICIES),
             manifests: mirror(&ATTRIBUTE_MANIFESTS),
-            authorizations: mirror(&AUTHORIZATION_POLICIES),
+            security: Security::new(mirror),
             spoken: Vec::new(),
             learned: false,
             statuses: Writer::new(room.client.clone(), &room.node_name),
@@ -140,12 +141,11 @@ impl Extensions {
     pub(crate) async fn run(mut self) {
         let (mut plugins, mut policies) = (self.plugins.changed(), self.policies.changed());
         let mut manifests = self.manifests.changed();
-        let mut authorizations = self.authorizations.changed();
         self.plugins.synced().await;
         self.policies.synced().await;
         self.manifests.synced().await;
-        self.authorizations.synced().await;
-        self.authorize();
+        self.security.synced().await;
+        self.secure();
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -160,10 +160,7 @@ impl Extensions {
                 _ = plugins.changed() => {}
                 _ = policies.changed() => {}
                 _ = manifests.changed() => {}
-                _ = authorizations.changed() => {
-                    authorizations.borrow_and_update();
-                    self.authorize();
-                }
+                () = self.security.changed() => self.secure(),
                 loaded = self.receiver.recv() => if let Some(loaded) = loaded {
                     self.take(loaded);
                 },
@@ -172,26 +169,8 @@ impl Extensions {
         }
     }
 
-    /// Reads the AuthorizationPolicies, which need no plugin. Admission refuses those with faults; one that is there all the same denies
-    /// what it might have denied.
-    fn authorize(&self) {
-        let objects = self.authorizations.list();
-        let read = |object: &Arc<Object>| {
-            let (policy, faults) = osier_authorization::read(object);
-            for fault in faults {
-                let (field, detail) = (fault.field, fault.detail);
-                tracing::warn!(
-                    policy = &*policy.name,
-                    field,
-                    detail,
-                    "an AuthorizationPolicy cannot be read whole"
-                );
-            }
-            policy
-        };
-        let policies: Vec<_> = objects.iter().map(read).collect();
-        let root = &self.room.root_namespace;
-        self.gate.authorize(Authorizations::new(policies, root));
+    fn secure(&mut self) {
+        self.security.publish(&self.gate, &self.room.root_namespace);
     }
 
     /// From now on expressions may name what the manifests declare. Admission refuses those that disagree; should two meet all the

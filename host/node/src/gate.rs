@@ -11,12 +11,13 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use osier_authentication::Authentications;
 use osier_authorization::Authorizations;
-use osier_decisions::{Decisions, authorize};
+use osier_decisions::{Decisions, authenticate, authorize};
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
-    Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Moment, Record,
-    Verdict,
+    Approval, Authenticated, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate,
+    Moment, Record, Verdict,
 };
 use osier_snapshot::{Endpoint, HeaderOperation, Weighted};
 
@@ -27,6 +28,7 @@ use facts::{Ended, Facts};
 #[derive(Default)]
 pub(crate) struct PolicyGate {
     policies: ArcSwapOption<PolicySet>,
+    authentications: ArcSwap<Authentications>,
     authorizations: ArcSwap<Authorizations>,
     /// Stands for headers that nobody kept.
     nothing: HeaderMap,
@@ -39,8 +41,10 @@ impl PolicyGate {
         self.policies.store(Some(policies));
     }
 
-    /// From now on these AuthorizationPolicies decide as well. The gate stays closed until [`PolicyGate::publish`] opens it.
-    pub(crate) fn authorize(&self, authorizations: Authorizations) {
+    /// From now on tokens are verified by these RequestAuthentications, and these AuthorizationPolicies decide as well. The gate stays
+    /// closed until [`PolicyGate::publish`] opens it.
+    pub(crate) fn secure(&self, tokens: Authentications, authorizations: Authorizations) {
+        self.authentications.store(Arc::new(tokens));
         self.authorizations.store(Arc::new(authorizations));
     }
 
@@ -91,6 +95,14 @@ impl Gate for PolicyGate {
             return self.check_policies(call);
         }
         authorize(&authorizations, call, || self.check_policies(call))
+    }
+
+    fn authenticate(&self, call: &Call<'_>) -> Result<Option<Authenticated>, Box<Denial>> {
+        let tokens = self.authentications.load();
+        match tokens.is_empty() {
+            true => Ok(None),
+            false => authenticate(&tokens, call),
+        }
     }
 
     fn chooses_routes(&self) -> bool {

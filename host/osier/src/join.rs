@@ -2,13 +2,14 @@
 
 pub(crate) mod admission;
 pub(crate) mod agents;
-pub(crate) mod authorizations;
 pub(crate) mod certify;
 pub(crate) mod extender;
 pub(crate) mod grants;
 pub(crate) mod images;
+pub(crate) mod issuers;
 pub(crate) mod judged;
 pub(crate) mod questions;
 pub(crate) mod reviews;
+pub(crate) mod security;
 pub(crate) mod signer;
 pub(crate) mod transport;

@@ -10,7 +10,6 @@ pub mod carry;
 pub mod clock;
 mod executor;
 pub mod forward_proxy;
-pub mod histogram;
 mod holding;
 pub mod logs;
 pub mod metrics;

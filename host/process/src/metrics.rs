@@ -1,5 +1,9 @@
 //! The process's metric registry: rooms register, the admin listener encodes (OpenMetrics text).
 
+mod histogram;
+
+pub use histogram::Histogram;
+
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;

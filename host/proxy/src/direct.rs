@@ -3,12 +3,11 @@
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{HeaderMap, Response, Uri};
 use osier_process::body::{self, Body};
-use osier_snapshot::{Abort, DirectResponse, Fault, Percentage, Redirect, RouteMatch};
+use osier_snapshot::{Abort, DirectResponse, Fault, Percentage, Redirect, RouteMatch, rewrite};
 use rand::Rng;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
-use crate::rewrite;
 
 /// Waits and refuses as the route's fault says.
 pub(crate) async fn inject(fault: &Fault) -> Result<(), Refusal> {
@@ -44,7 +43,8 @@ pub(crate) fn preflight(headers: HeaderMap) -> Response<Body> {
 pub(crate) fn redirect(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = redirect.status;
-    if let Ok(location) = HeaderValue::try_from(rewrite::location(uri, redirect, matched)) {
+    let at = (matched.port, matched.matched_prefix);
+    if let Ok(location) = HeaderValue::try_from(rewrite::location(uri, redirect, at)) {
         response.headers_mut().insert(LOCATION, location);
     }
     response

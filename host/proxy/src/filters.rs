@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::Body as _;
 use osier_process::body::Body;
 use osier_process::buffered::{Buffered, Unbuffered};
-use osier_snapshot::Endpoint;
+use osier_snapshot::{Endpoint, rewrite};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -25,8 +25,8 @@ use crate::flags::Flag;
 use crate::gate::{
     BodyVerdict, Change, Decision, Direction, Exchange, Filter, HeadVerdict, Passage, Reply,
 };
+use crate::prepare;
 use crate::trace::Trace;
-use crate::{prepare, rewrite};
 
 /// The filters of one side of one call, with what they are told about it.
 pub(crate) struct Chain {

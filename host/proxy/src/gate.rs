@@ -1,9 +1,11 @@
 //! Where policy stands: owned here, implemented by the node. Asked once on the caller's side and once on the called one's.
 
+mod authenticated;
 mod carry;
 mod connected;
 mod filter;
 
+pub use authenticated::Authenticated;
 pub use carry::{Carried, Passage};
 pub use connected::{Connected, Moment};
 pub use filter::{BodyVerdict, Change, ChunkVerdict, Exchange, Filter, HeadVerdict, Reply};
@@ -21,6 +23,15 @@ use osier_snapshot::{Endpoint, HeaderOperation, ServiceRef, Weighted, Workload};
 pub trait Gate: Send + Sync {
     /// May this call pass? Runs on the caller's thread; must be short.
     fn check(&self, call: &Call<'_>) -> Verdict;
+
+    /// Who is behind a call by the tokens that it brings. Asked before its route is looked for, and where a pod is called before
+    /// anything else.
+    ///
+    /// # Errors
+    /// A token is there that is not believed.
+    fn authenticate(&self, _call: &Call<'_>) -> Result<Option<Authenticated>, Box<Denial>> {
+        Ok(None)
+    }
 
     /// True if anybody chooses among the destinations of routes; otherwise [`Gate::route`] is not asked.
     fn chooses_routes(&self) -> bool {

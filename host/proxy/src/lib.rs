@@ -23,6 +23,7 @@ mod gate;
 mod gateway;
 mod held;
 mod judge;
+mod judged;
 mod listeners;
 mod mesh;
 mod mesh_listener;
@@ -37,7 +38,6 @@ mod port_forward;
 mod prepare;
 mod proxy;
 mod retry;
-mod rewrite;
 mod source;
 mod stream;
 mod tcp_metrics;
@@ -52,9 +52,9 @@ pub use access::{ACCESS_TARGET, log};
 pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{
-    Approval, BodyVerdict, Call, Carried, Change, Choice, Chosen, ChunkVerdict, Connected,
-    Decision, Denial, Direction, Exchange, Filter, Filters, Gate, HeadVerdict, Heads, Moment,
-    Passage, Record, Reply, Sides, Verdict,
+    Approval, Authenticated, BodyVerdict, Call, Carried, Change, Choice, Chosen, ChunkVerdict,
+    Connected, Decision, Denial, Direction, Exchange, Filter, Filters, Gate, HeadVerdict, Heads,
+    Moment, Passage, Record, Reply, Sides, Verdict,
 };
 pub use gateway::GatewayListener;
 pub use listeners::serve_gateways;

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use osier_process::histogram::Histogram;
-use osier_process::metrics::Metrics;
+use osier_process::metrics::{Histogram, Metrics};
 use osier_snapshot::{ServiceRef, Workload};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;

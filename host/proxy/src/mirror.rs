@@ -9,14 +9,14 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use osier_process::Tasks;
 use osier_process::body::{self, Body, ReadError};
-use osier_snapshot::{Cluster, Route};
+use osier_snapshot::{Cluster, Route, rewrite};
 use tokio::sync::Semaphore;
 
 use crate::answer::Refusal;
 use crate::forward::Journey;
 use crate::trace::Trace;
 use crate::ways::Ways;
-use crate::{prepare, rewrite, stream};
+use crate::{prepare, stream};
 
 /// Copies under way at the same time; further ones are not sent.
 const MOST_COPIES: usize = 256;

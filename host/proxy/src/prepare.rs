@@ -5,12 +5,12 @@ use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, StatusCode, Uri};
 use osier_process::serve::Peer;
+use osier_snapshot::rewrite;
 use rand::RngCore;
 use rustls::pki_types::CertificateDer;
 
 use crate::answer::Refusal;
 use crate::flags::Flag;
-use crate::rewrite;
 
 /// Name of the header that follows a request through the mesh.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

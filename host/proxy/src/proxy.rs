@@ -11,7 +11,9 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 use osier_process::clock::Uptime;
 use osier_process::metrics::Metrics;
-use osier_snapshot::{Action, Cors, Finding, HeaderOperation, Route, RouteMatch, Snapshot};
+use osier_snapshot::{
+    Action, Cors, Finding, HeaderOperation, Route, RouteMatch, Snapshot, rewrite,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -31,7 +33,7 @@ use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::ways::Ways;
-use crate::{direct, outlier_metrics, prepare, rewrite, stream, upgrade};
+use crate::{direct, outlier_metrics, prepare, stream, upgrade};
 
 /// The bounds of what passes.
 #[derive(Clone, Debug)]
@@ -267,8 +269,8 @@ impl Proxy {
         let Action::Forward(forward) = &route.action else {
             return Ok((plan, Vec::new()));
         };
-        let namespace = trace.source.origin().namespace(&route.name).to_owned();
-        let to = (port, namespace.as_str());
+        let source = trace.source.clone();
+        let to = (port, source.origin().caller(&route.name));
         let among = forward.destinations.as_slice();
         let first = among
             .first()
@@ -283,10 +285,16 @@ impl Proxy {
     }
 
     /// Outbound policy and route at the source, then what the route says.
-    async fn pass(&self, head: Parts, body: Body, trace: &mut Trace) -> Result<Passed, Refusal> {
+    async fn pass(
+        &self,
+        mut head: Parts,
+        body: Body,
+        trace: &mut Trace,
+    ) -> Result<Passed, Refusal> {
         if let Some(arrival) = trace.source.arrival().cloned() {
             return Box::pin(self.arrived(&arrival, (head, body), trace)).await;
         }
+        trace.authenticate(Direction::Outbound, None, &mut head)?;
         let (plan, choice) = self.plan(&head, trace)?;
         trace.cluster = plan.cluster().cloned();
         trace.service = plan.service;
@@ -375,12 +383,10 @@ impl Proxy {
         trace: &mut Trace,
     ) -> Result<Target, Refusal> {
         let deadline = route.timeout.map(|timeout| trace.started + timeout);
-        let namespace = trace.source.origin().namespace(&route.name).to_owned();
+        let source = trace.source.clone();
+        let caller = source.origin().caller(&route.name);
         let snapshots = (self.published(), deadline);
-        let cluster = self
-            .held
-            .wait(&target.cluster, &namespace, snapshots)
-            .await?;
+        let cluster = self.held.wait(&target.cluster, caller, snapshots).await?;
         trace.cluster = Some(Arc::clone(&cluster));
         Ok(Target { cluster, ..target })
     }

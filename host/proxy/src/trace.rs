@@ -100,6 +100,13 @@ pub(crate) struct Meter {
     pub(crate) broken: AtomicBool,
 }
 
+impl Meter {
+    /// The caller itself spoilt the request: nothing is the endpoint's fault.
+    pub(crate) fn is_spoilt(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.broken.load(Ordering::Relaxed)
+    }
+}
+
 impl Trace {
     pub(crate) fn begin(
         (source, here): (Source, Arc<Locality>),
@@ -227,6 +234,22 @@ impl Trace {
         }
     }
 
+    /// Asks who is behind the call; from now on its head is as the answer has it.
+    pub(crate) fn authenticate(
+        &mut self,
+        direction: Direction,
+        destination: Option<&Endpoint>,
+        head: &mut Parts,
+    ) -> Result<(), Refusal> {
+        let call = self.call(direction, destination, head);
+        let found = self.ears.gate.authenticate(&call);
+        if let Some(found) = found.map_err(|denial| self.refused(*denial))? {
+            *head = found.head;
+            self.noted(found.decisions);
+        }
+        Ok(())
+    }
+
     /// Asks who chooses among a route's destinations; `first` is the service of the first one.
     pub(crate) fn route(
         &mut self,
@@ -313,9 +336,9 @@ impl Trace {
             .is_some_and(|meter| meter.over.load(Ordering::Relaxed))
     }
 
-    /// The caller itself spoilt the request: nothing is the endpoint's fault.
     pub(crate) fn was_spoilt(&self) -> bool {
-        self.was_cut_off() || self.was_broken()
+        let meter = self.request_meter.as_ref();
+        meter.is_some_and(|meter| meter.is_spoilt())
     }
 
     pub(crate) fn was_broken(&self) -> bool {

@@ -7,6 +7,7 @@
 //! It knows no object of any API but a pod's identity, holds no lock, and opens nothing. What objects ask for, and the snapshot in
 //! which the answers stand, are `snapshot`'s.
 
+pub mod claims;
 pub mod cors;
 pub mod endpoint;
 pub mod export;
@@ -16,6 +17,7 @@ pub mod kind;
 pub mod matcher;
 pub mod miss;
 pub mod names;
+pub mod rewrite;
 pub mod route;
 pub mod rules;
 pub mod serves;

@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderName, Method};
 use regex::{Regex, RegexBuilder};
 
+use crate::claims::{self, Way};
 use crate::workload::Workload;
 
 /// The compiled size that one expression may take.
@@ -108,6 +109,8 @@ pub struct Matcher {
     pub headers: Vec<(HeaderName, StringMatch)>,
     /// On headers: none of these may hold.
     pub without_headers: Vec<(HeaderName, StringMatch)>,
+    /// On what the request's token says; `true` where it must not hold.
+    pub claims: Vec<(Way, StringMatch, bool)>,
     /// On parameters of the query.
     pub query: Vec<(Box<str>, StringMatch)>,
     /// On the port that the request came to.
@@ -180,6 +183,10 @@ impl Matcher {
                 .iter()
                 .any(|(name, condition)| header_matches(ask, name, condition))
             && self
+                .claims
+                .iter()
+                .all(|(way, condition, not)| claim_matches(ask, way, condition) != *not)
+            && self
                 .query
                 .iter()
                 .all(|(name, condition)| query_matches(ask, name, condition))
@@ -218,6 +225,7 @@ impl Matcher {
             && self.authority.is_none()
             && self.headers.is_empty()
             && self.without_headers.is_empty()
+            && self.claims.is_empty()
             && self.query.is_empty()
             && self.port.is_none()
             && self.source.labels.is_empty()
@@ -270,6 +278,15 @@ fn header_matches(ask: &Ask<'_>, name: &HeaderName, condition: &StringMatch) -> 
     }
     let all = std::iter::once(first).chain(rest.filter_map(|v| v.to_str().ok()));
     condition.matches(&all.collect::<Vec<_>>().join(","))
+}
+
+/// One of the claim's texts is enough.
+fn claim_matches(ask: &Ask<'_>, way: &Way, condition: &StringMatch) -> bool {
+    let texts = claims::texts(ask.head.extensions.get(), way);
+    texts.is_some_and(|texts| {
+        matches!(condition, StringMatch::Present)
+            || texts.iter().any(|text| condition.matches(text))
+    })
 }
 
 /// The first parameter of that name decides.

@@ -57,16 +57,20 @@ pub use osier_balancing::{
     LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion, RetryBudget, Sign,
     Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of, is_panic, loads,
 };
+pub use osier_routing::claims::Claims;
 pub use osier_routing::cors::{Cors, CorsPolicy};
 pub use osier_routing::endpoint::{Endpoint, InFlight, Place};
 pub use osier_routing::headers::{HeaderEdits, HeaderOperation};
 pub use osier_routing::kind::Kind;
 pub use osier_routing::miss::{Miss, Missing};
+pub use osier_routing::rewrite;
 pub use osier_routing::route::{
     Abort, Action, Delay, DerivePort, Destination, DirectResponse, Fault, Forward, Mirror,
     PathRewrite, Percentage, Redirect, Retries, RetryOn, Rewrite, Route, ServiceName, Weighted,
 };
-pub use osier_routing::service::{Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef};
+pub use osier_routing::service::{
+    Caller, Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef,
+};
 pub use osier_routing::workload::{Workload, workload};
 pub use snapshot::{Origin, RouteMatch, Snapshot};
 pub use standing::{

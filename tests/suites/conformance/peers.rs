@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 const ISTIO: &str = "networking.istio.io/v1";
 const GATEWAY: &str = "gateway.networking.k8s.io/v1";
+/// The keys of the issuer of the rows' tokens.
+const TOKEN_KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"e","alg":"ES256","x":"X0q7Z-iqNV8x5_aOac3A3lXPpoeDoy2_MPhugZl4hzs","y":"EiSG50HTQq_rWsIlp210wwFaMu-KywQv8Yr6YUbo724"}]}"#;
 
 fn object(group: &str, kind: &str, name: &str, spec: &Value) -> String {
     json!({"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}).to_string()
@@ -196,7 +198,19 @@ fn bootstrap(hosts: &[Value], backends: &Backends) -> Value {
         let kind = format!("type.googleapis.com/envoy.extensions.filters.{kind}");
         json!({"name": name, "typed_config": {"@type": kind}})
     };
+    // Like the RequestAuthentication among Istio's rows.
+    let mut tokens = filter(
+        "envoy.filters.http.jwt_authn",
+        "http.jwt_authn.v3.JwtAuthentication",
+    );
+    tokens["typed_config"]["providers"] = json!({"p": {"issuer": "https://id.example", "audiences": ["shop"],
+        "local_jwks": {"inline_string": TOKEN_KEYS}, "payload_in_metadata": "payload", "clear_route_cache": true,
+        "claim_to_headers": [{"header_name": "x-level", "claim_name": "level"}]}});
+    let any_or_none = json!({"requirements": [{"provider_name": "p"}, {"allow_missing": {}}]});
+    tokens["typed_config"]["rules"] =
+        json!([{"match": {"prefix": "/"}, "requires": {"requires_any": any_or_none}}]);
     let filters = [
+        tokens,
         filter("envoy.filters.http.cors", "http.cors.v3.Cors"),
         filter("envoy.filters.http.fault", "http.fault.v3.HTTPFault"),
         filter("envoy.filters.http.router", "http.router.v3.Router"),

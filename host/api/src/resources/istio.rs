@@ -1,4 +1,4 @@
-//! Istio's kinds beside those of traffic: who may call, and what is kept and told of, and not acted on.
+//! Istio's kinds beside those of traffic: who may call and which tokens count, and what is kept and told of, and not acted on.
 
 use super::{BASE, ISTIO_GROUP, Resource, Status};
 

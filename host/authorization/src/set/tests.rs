@@ -9,7 +9,7 @@ use osier_api::Object;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::facts::{Asked, Caller};
+use crate::facts::{Asked, Caller, Token};
 use crate::read::read;
 
 fn policy(namespace: &str, name: &str, spec: Value) -> Policy {
@@ -76,6 +76,7 @@ impl Call {
             address: "10.0.0.8".parse().ok(),
             port: Some(self.port),
             server_name: self.server_name,
+            token: None,
         }
     }
 }
@@ -171,6 +172,60 @@ fn who_calls_is_asked_in_every_way() {
         (source(json!({"notNamespaces": ["other"]})), true),
     ] {
         assert_eq!(allowed(&rule, &stranger), wanted, "{rule}");
+    }
+}
+
+#[test]
+fn what_a_verified_token_says_is_asked_in_every_way() {
+    let Value::Object(claims) = json!({"groups": ["dev", "ops"], "tier": "gold", "scope": "read write",
+        "realm": {"roles": ["admin"]}, "level": 3})
+    else {
+        unreachable!();
+    };
+    let (call, labels) = (Call::new(), labels());
+    let (audiences, spaced) = (["shop", "bank"].map(str::to_owned), ["scope".to_owned()]);
+    let facts = Facts {
+        token: Some(Token {
+            principal: Some("https://id/alice"),
+            audiences: &audiences,
+            presenter: Some("web"),
+            claims: &claims,
+            spaced: &spaced,
+        }),
+        ..call.facts()
+    };
+    let place = Place::Workload {
+        namespace: "shop",
+        labels: &labels,
+        outside: false,
+        service: None,
+    };
+    for (rule, wanted) in [
+        (source(json!({"requestPrincipals": ["*"]})), true),
+        (source(json!({"requestPrincipals": ["https://id/*"]})), true),
+        (
+            source(json!({"requestPrincipals": ["https://other/*"]})),
+            false,
+        ),
+        (source(json!({"notRequestPrincipals": ["*/alice"]})), false),
+        (when("request.auth.principal", &["https://id/alice"]), true),
+        (when("request.auth.audiences", &["bank"]), true),
+        (when("request.auth.audiences", &["shop,bank"]), false),
+        (when("request.auth.presenter", &["web"]), true),
+        (when("request.auth.claims[groups]", &["ops"]), true),
+        (when("request.auth.claims[groups]", &["qa"]), false),
+        (when("request.auth.claims[tier]", &["go*"]), true),
+        (when("request.auth.claims[scope]", &["write"]), true),
+        (when("request.auth.claims[realm][roles]", &["admin"]), true),
+        (when("request.auth.claims[realm]", &["*"]), false),
+        (when("request.auth.claims[level]", &["3"]), false),
+        (when("request.auth.claims[none]", &["*"]), false),
+    ] {
+        let one = policy("shop", "one", json!({"rules": [rule]}));
+        let outcome = Authorizations::new([one], "root")
+            .decide(&place, &facts)
+            .outcome;
+        assert_eq!(matches!(outcome, Outcome::Allowed(_)), wanted, "{rule}");
     }
 }
 
@@ -420,6 +475,10 @@ fn what_cannot_be_read_is_told_and_lets_nothing_pass() {
         ),
         (
             rule(when("request.header[x]", &["a"])),
+            "spec.rules[0].when[0].key",
+        ),
+        (
+            rule(when("request.auth.claims[]", &["a"])),
             "spec.rules[0].when[0].key",
         ),
         (rule(when("source.ip", &[])), "spec.rules[0].when[0].values"),

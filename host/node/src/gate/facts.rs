@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use osier_authentication::Verified;
 use osier_policy::{
     Api, Attributes, Authentication, Checked, Connection, Context, Destination, Generated, Output,
     Peer, Request, Response, Scope, Texts,
@@ -237,11 +238,21 @@ impl<'a> Facts<'a> {
     fn authentication(&self) -> Authentication<'a> {
         let decided: &'a [Decision] = self.decided;
         let memos = decided.iter().rev().filter_map(|one| one.memo.as_deref());
-        let mut identities = memos.filter_map(|memo| memo.downcast_ref::<Output>());
-        identities
-            .next()
-            .map(Output::authentication)
-            .unwrap_or_default()
+        let mut identities = memos.filter_map(|memo| {
+            let by_plugin = memo.downcast_ref().map(Output::authentication);
+            by_plugin.or_else(|| memo.downcast_ref().map(verified))
+        });
+        identities.next().unwrap_or_default()
+    }
+}
+
+/// What a token says that was verified without a plugin.
+fn verified(token: &Verified) -> Authentication<'_> {
+    Authentication {
+        principal: token.principal(),
+        audiences: Some(token.audiences()).filter(|audiences| !audiences.is_empty()),
+        presenter: token.presenter(),
+        claims: Texts::Pairs(token.texts()),
     }
 }
 

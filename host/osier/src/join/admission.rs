@@ -281,7 +281,7 @@ fn invalid(field: &str, detail: String) -> Fault {
 }
 
 /// Faults as Kubernetes words them: with the value that stands in the object, or as a missing one.
-fn shown(mut faults: Vec<Fault>, object: &Object) -> Vec<Fault> {
+pub(super) fn shown(mut faults: Vec<Fault>, object: &Object) -> Vec<Fault> {
     for fault in &mut faults {
         fault.value = at(object, &fault.field).cloned();
         if fault.value.is_none() {

@@ -8,13 +8,14 @@ use crate::configuration::{self, Settings, Sharing};
 use crate::exit::Failure;
 use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
-use crate::join::authorizations::AuthorizationAdmission;
 use crate::join::certify::ApiCertify;
 use crate::join::extender::PolicyExtender;
 use crate::join::grants::GrantAdmission;
 use crate::join::images::NodeImages;
+use crate::join::issuers::MeshIssuers;
 use crate::join::questions::PolicyQuestions;
 use crate::join::reviews::PluginReviews;
+use crate::join::security::SecurityAdmission;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use anyhow::Context as _;
@@ -103,7 +104,7 @@ impl Rooms {
         let node = Node::start(agent, parts, &plane).context("the node agent did not start")?;
         reviews.join(node.policies());
         agents.join(node.clone());
-        control(settings, &server, (&authority, reviews), &plane);
+        control(settings, (&server, &node), (&authority, reviews), &plane);
         let main = (listeners.gateway, settings.gateway_listen);
         osier_proxy::serve_gateways(&node.proxy(), main, &edge);
         policy::serve((listeners.policy, settings), &authority, &node, &edge)?;
@@ -202,7 +203,7 @@ fn certify(client: &Client, settings: &Settings, authority: &Authority) -> Arc<d
 /// Starts the controllers; where other control planes have the same store, on the one that leads.
 fn control(
     settings: &Settings,
-    server: &Arc<ApiServer>,
+    (server, node): (&Arc<ApiServer>, &Arc<Node>),
     (authority, reviews): (&Arc<Authority>, Arc<PluginReviews>),
     tasks: &Tasks,
 ) {
@@ -214,12 +215,17 @@ fn control(
     };
     let (client, authority) = (client(server, user), authority.clone());
     let speaks = client.clone();
+    let inside = Arc::new(MeshIssuers {
+        proxy: node.proxy(),
+        domain: control.domain.clone(),
+    });
     let start = move |tasks: &Tasks| {
         let doors = Doors {
             signer: Arc::new(AuthoritySigner(authority.clone())),
             extender: Arc::new(PolicyExtender(reviews.clone())),
         };
         osier_control::start(speaks.clone(), tasks, control.clone(), doors);
+        osier_issuers::start(speaks.clone(), inside.clone(), tasks);
     };
     if !server.shares_its_store() {
         return start(tasks);
@@ -310,7 +316,7 @@ fn admission(
         reviews.clone(),
         Arc::new(PolicyAdmission::new(room, api.clone())),
         Arc::new(questions),
-        Arc::new(AuthorizationAdmission),
+        Arc::new(SecurityAdmission),
         Arc::new(GrantAdmission::new(images.store().clone(), api.clone())),
     ]
 }

@@ -9,12 +9,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use osier_process::body::Body;
 use osier_process::buffered::{Buffered, MOST};
+use osier_snapshot::rewrite;
 
 use super::{Chain, replied};
 use crate::answer::Refusal;
 use crate::flags::Flag;
 use crate::gate::{Carried, Filter, Reply};
-use crate::rewrite;
 use crate::trace::Trace;
 
 /// What a handler of wasi:http neither sees nor sets: how a message is framed and carried is the host's.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::finding::FindingKind;
 use crate::read::Fields;
+use osier_routing::claims::{self, Way};
 use osier_routing::matcher::{Matcher, PathMatch, REGEX_BYTES, SourceMatch, StringMatch};
 
 /// The reserved gateway name that stands for calls between pods.
@@ -31,8 +32,9 @@ pub(crate) fn compile(
     let method = string(fields, "method");
     let scheme = string(fields, "scheme");
     let authority = string(fields, "authority");
-    let headers = header_matches(fields, "headers", &mut usable);
-    let without_headers = header_matches(fields, "withoutHeaders", &mut usable);
+    let (headers, mut claims) = header_matches(fields, ("headers", false), &mut usable);
+    let (without_headers, without) = header_matches(fields, ("withoutHeaders", true), &mut usable);
+    claims.extend(without);
     let query = query_matches(fields, &mut usable);
     let port = fields.number("port");
     let source = source_match(fields, everywhere, of);
@@ -45,6 +47,7 @@ pub(crate) fn compile(
         authority,
         headers,
         without_headers,
+        claims,
         query,
         port,
         source,
@@ -93,28 +96,38 @@ pub(super) fn gateway_name(text: &str, namespace: &str) -> (String, String) {
     }
 }
 
+/// Conditions on headers, and on what the request's token says, which stand among them.
+type HeaderConditions = (
+    Vec<(HeaderName, StringMatch)>,
+    Vec<(Way, StringMatch, bool)>,
+);
+
 fn header_matches(
     fields: &mut Fields<'_>,
-    key: &'static str,
+    (key, not): (&'static str, bool),
     usable: &mut bool,
-) -> Vec<(HeaderName, StringMatch)> {
-    let mut conditions = Vec::new();
+) -> HeaderConditions {
+    let (mut headers, mut claims) = HeaderConditions::default();
     for (name, path, value) in fields.entries(key) {
-        let Ok(header) = HeaderName::try_from(name) else {
-            fields.findings().add(
-                FindingKind::Invalid,
-                path,
-                "not a header name; this match is ignored",
-            );
+        let claim = claims::way(name);
+        let header = HeaderName::try_from(name).map_err(|_| "not a header name");
+        let fault = match &claim {
+            Some(way) => way.as_ref().err().copied(),
+            None => header.as_ref().err().copied(),
+        };
+        if let Some(fault) = fault {
+            let words = format!("{fault}; this match is ignored");
+            fields.findings().add(FindingKind::Invalid, path, words);
             *usable = false;
             continue;
-        };
-        match string_match(value, path, fields) {
-            Some(condition) => conditions.push((header, condition)),
-            None => *usable = false,
+        }
+        match (string_match(value, path, fields), claim, header) {
+            (Some(condition), Some(Ok(way)), _) => claims.push((way, condition, not)),
+            (Some(condition), _, Ok(header)) => headers.push((header, condition)),
+            _ => *usable = false,
         }
     }
-    conditions
+    (headers, claims)
 }
 
 fn query_matches(fields: &mut Fields<'_>, usable: &mut bool) -> Vec<(Box<str>, StringMatch)> {

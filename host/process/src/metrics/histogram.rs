@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Istio's buckets, for milliseconds and for bytes alike.
+/// The upper bounds of buckets, for milliseconds and for bytes alike.
 const BOUNDS: [f64; 19] = [
     0.5,
     1.0,
@@ -33,7 +33,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Adds a value, given in thousandths.
+    /// Counts a value, given in thousandths.
     pub fn observe(&self, thousandths: u64) {
         let value = thousandths as f64 / 1_000.0;
         let bucket = BOUNDS.partition_point(|bound| *bound < value);

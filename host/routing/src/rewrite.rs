@@ -1,11 +1,11 @@
 //! Changes of a request's target, and the targets of redirects. Pure.
 
+use crate::route::{DerivePort, PathRewrite, Redirect, Rewrite};
 use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use osier_snapshot::{DerivePort, PathRewrite, Redirect, Rewrite, RouteMatch};
 
 /// Applies a route's rewrite. What does not make a valid URI leaves that part as it was.
-pub(crate) fn apply(uri: &mut Uri, rewrite: &Rewrite, matched_prefix: Option<usize>) {
+pub fn apply(uri: &mut Uri, rewrite: &Rewrite, matched_prefix: Option<usize>) {
     if rewrite.path.is_none() && rewrite.authority.is_none() {
         return;
     }
@@ -17,7 +17,7 @@ pub(crate) fn apply(uri: &mut Uri, rewrite: &Rewrite, matched_prefix: Option<usi
 }
 
 /// The URI with another authority or path.
-pub(crate) fn replace(uri: &Uri, authority: Option<Authority>, path: Option<PathAndQuery>) -> Uri {
+pub fn replace(uri: &Uri, authority: Option<Authority>, path: Option<PathAndQuery>) -> Uri {
     let mut parts = uri.clone().into_parts();
     if authority.is_some() {
         parts.authority = authority;
@@ -56,8 +56,12 @@ fn join(prefix: &str, rest: &str) -> String {
     }
 }
 
-/// Where a redirect points to.
-pub(crate) fn location(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> String {
+/// Where a redirect of a request to `port` points to; the rule's prefix covers so many bytes of the path.
+pub fn location(
+    uri: &Uri,
+    redirect: &Redirect,
+    (port, matched_prefix): (u16, Option<usize>),
+) -> String {
     let scheme = redirect
         .scheme
         .as_ref()
@@ -70,7 +74,7 @@ pub(crate) fn location(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> 
     let derived = match redirect.derive_port {
         DerivePort::Kept => written.filter(|_| same_scheme || redirect.authority.is_some()),
         DerivePort::FromProtocol => None,
-        DerivePort::FromRequest => Some(matched.port),
+        DerivePort::FromRequest => Some(port),
     };
     let port = redirect
         .port
@@ -78,7 +82,7 @@ pub(crate) fn location(uri: &Uri, redirect: &Redirect, matched: &RouteMatch) -> 
         .filter(|port| Some(*port) != default_port(scheme));
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let target = match &redirect.path {
-        Some(path) => new_path(uri, path, matched.matched_prefix),
+        Some(path) => new_path(uri, path, matched_prefix),
         None => uri
             .path_and_query()
             .map_or("/", PathAndQuery::as_str)
@@ -107,7 +111,7 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
 
 /// The path with its dot segments resolved, so that policies, routes and pods read the same one (RFC 3986, 5.2.4; also `%2e` and
 /// `\`). `None` if it already is.
-pub(crate) fn normalized(path: &str) -> Option<String> {
+pub fn normalized(path: &str) -> Option<String> {
     let suspicious = path
         .bytes()
         .zip(path.bytes().skip(1))
@@ -161,8 +165,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use http::StatusCode;
-    use osier_snapshot::Route;
-    use std::sync::Arc;
 
     fn rewritten(uri: &str, path: &str, prefix: Option<usize>) -> String {
         let mut uri: Uri = uri.parse().unwrap();
@@ -223,17 +225,7 @@ mod tests {
             scheme: None,
         };
         change(&mut redirect);
-        let only = osier_snapshot::Destination {
-            service: osier_snapshot::ServiceName::Other("a".into()),
-            subset: None,
-            port: None,
-        };
-        let matched = RouteMatch {
-            route: Arc::new(Route::to("r".into(), only)),
-            port: 8080,
-            matched_prefix: Some(4),
-        };
-        location(&uri.parse().unwrap(), &redirect, &matched)
+        location(&uri.parse().unwrap(), &redirect, (8080, Some(4)))
     }
 
     #[test]
