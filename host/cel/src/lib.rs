@@ -13,5 +13,5 @@ mod types;
 pub use error::CompileError;
 pub use ir::{Kind, Literal, Node, Span};
 pub use parse::parse;
-pub use rule::{Budget, Failure, Rule};
+pub use rule::{Access, Authorizer, Budget, Environment, Failure, Rule};
 pub use types::Type;

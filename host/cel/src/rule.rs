@@ -4,13 +4,23 @@
 //! Values are known only when the rule runs, so types are checked then; names and functions are checked before. Every step
 //! costs a unit, loops cost as many as they make, texts by their length: a rule that costs too much is stopped.
 
+mod authorizer;
+mod environment;
 mod evaluate;
+mod formats;
 mod functions;
+mod library;
 mod loops;
+mod network;
 mod operators;
+mod quantity;
+mod sets;
 mod signatures;
+mod times;
 mod typing;
 mod value;
+
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -18,11 +28,16 @@ use crate::error::CompileError;
 use crate::ir::{Kind, Node};
 use crate::parse::parse;
 use crate::types::Type;
+pub use authorizer::{Access, Authorizer};
+pub use environment::Environment;
+use environment::{AUTHORIZER, VARIABLES};
 use evaluate::Evaluation;
 use value::Value;
 
 /// A rule may cost this much in one run.
 const LIMIT: u64 = 1_000_000;
+/// The value before, in rules about changes.
+const OLD: &str = "oldSelf";
 
 /// A compiled rule.
 #[derive(Debug, Clone)]
@@ -68,9 +83,19 @@ impl Rule {
     /// # Errors
     /// When it is no CEL, or names something else.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
+        Self::over(source, &["self", OLD], &[])
+    }
+
+    /// Compiles a rule over documents of these names, for an [`Environment`]; `variables` are those that are defined before it.
+    ///
+    /// # Errors
+    /// When it is no CEL, or names something else.
+    pub fn over(source: &str, known: &[&str], variables: &[&str]) -> Result<Self, CompileError> {
         let root = parse(source)?;
         let mut names = Names {
             source,
+            known,
+            variables,
             locals: Vec::new(),
             unknown: None,
             old: false,
@@ -78,6 +103,28 @@ impl Rule {
         names.check(&root)?;
         let Names { unknown, old, .. } = names;
         Ok(Self { root, unknown, old })
+    }
+
+    /// What the rule makes of documents of these types; `variables` are the types of those that are defined before it.
+    ///
+    /// # Errors
+    /// When it uses values as their types do not allow.
+    pub fn infer_in(
+        &self,
+        source: &str,
+        documents: &[(&str, Type)],
+        variables: &[(&str, Type)],
+    ) -> Result<(Type, u64), CompileError> {
+        let named = documents.iter().map(|(name, of)| (*name, of.clone()));
+        let mut scope: Vec<(&str, Type)> = named.collect();
+        scope.push((AUTHORIZER, library::authorizer_type()));
+        if !variables.is_empty() {
+            let fields = variables.iter();
+            let fields = fields.map(|(name, of)| ((*name).to_owned(), of.clone()));
+            scope.push((VARIABLES, Type::Object(Arc::new(fields.collect()))));
+        }
+        let found = typing::Typing { source, scope }.node(&self.root)?;
+        Ok((found.of, found.cost))
     }
 
     /// What the rule makes of values of these types, and what it costs at most; `source` is what it was compiled from.
@@ -89,7 +136,7 @@ impl Rule {
         source: &str,
         (own, old): (Type, Type),
     ) -> Result<(Type, u64), CompileError> {
-        let scope = vec![("self", own), ("oldSelf", old)];
+        let scope = vec![("self", own), (OLD, old)];
         let found = typing::Typing { source, scope }.node(&self.root)?;
         Ok((found.of, found.cost))
     }
@@ -152,8 +199,9 @@ impl Rule {
         };
         let granted = budget.0.min(LIMIT);
         let mut evaluation = Evaluation {
-            scope: vec![("self", Value::of(new)), ("oldSelf", old)],
+            scope: vec![("self", Value::of(new)), (OLD, old)],
             left: granted,
+            environment: None,
         };
         let result = evaluation.value(&self.root);
         budget.0 -= granted - evaluation.left;
@@ -164,6 +212,8 @@ impl Rule {
 /// What a rule names.
 struct Names<'s> {
     source: &'s str,
+    known: &'s [&'s str],
+    variables: &'s [&'s str],
     locals: Vec<String>,
     unknown: Option<String>,
     old: bool,
@@ -174,7 +224,12 @@ impl Names<'_> {
         match &node.kind {
             Kind::Literal(_) => Ok(()),
             Kind::Name(name) => self.name(node, name),
-            Kind::Select { of, .. } => self.check(of),
+            Kind::Select { of, field, .. } => match &of.kind {
+                Kind::Name(name) if name == VARIABLES && !self.is_local(name) => {
+                    self.variable(node, field)
+                }
+                _ => self.check(of),
+            },
             Kind::Index { of, key } => {
                 self.check(of)?;
                 self.check(key)
@@ -193,14 +248,26 @@ impl Names<'_> {
     }
 
     fn name(&mut self, node: &Node, name: &str) -> Result<(), CompileError> {
-        if self.locals.iter().any(|local| local == name) || name == "self" {
-            return Ok(());
-        }
-        if name == "oldSelf" {
+        let known = self.known.contains(&name);
+        if known && name == OLD {
             self.old = true;
+        }
+        if known || self.is_local(name) || library::type_named(name).is_some() {
             return Ok(());
         }
         let words = format!("undeclared reference to '{name}'");
+        Err(CompileError::new(self.source, node.span, words))
+    }
+
+    fn is_local(&self, name: &str) -> bool {
+        self.locals.iter().any(|local| local == name)
+    }
+
+    fn variable(&self, node: &Node, name: &str) -> Result<(), CompileError> {
+        if self.variables.contains(&name) {
+            return Ok(());
+        }
+        let words = format!("undefined field '{name}'");
         Err(CompileError::new(self.source, node.span, words))
     }
 
@@ -210,6 +277,17 @@ impl Names<'_> {
         function: &str,
         arguments: &[Node],
     ) -> Result<(), CompileError> {
+        let space = |node: &&Node| match &node.kind {
+            Kind::Name(name) => library::is_space(name) && !self.is_local(name),
+            _ => false,
+        };
+        if let Some(target) = target.filter(space) {
+            let whole = library::qualified(target, function).unwrap_or_default();
+            if !functions::is_known(false, &whole, arguments.len()) {
+                self.unknown.get_or_insert(whole);
+            }
+            return arguments.iter().try_for_each(|one| self.check(one));
+        }
         if let Some(target) = target {
             self.check(target)?;
             if let Some((local, bodies)) = loops::parts(function, arguments) {

@@ -31,6 +31,8 @@ pub enum Type {
     Object(Arc<BTreeMap<String, Type>>),
     /// Perhaps a value.
     Optional(Box<Type>),
+    /// What only some functions make and take, such as `kubernetes.Quantity`.
+    Opaque(&'static str),
 }
 
 impl Type {
@@ -42,6 +44,7 @@ impl Type {
                 a.agrees(b)
             }
             (Self::Map(a, _), Self::Map(b, _)) => a.agrees(b),
+            (Self::Opaque(a), Self::Opaque(b)) => a == b,
             // A literal in braces is a map, whatever it is compared with.
             (Self::Map(..), Self::Object(_)) | (Self::Object(_), Self::Map(..)) => true,
             // Texts stand for the times that they are compared with.
@@ -100,6 +103,7 @@ impl fmt::Display for Type {
             Self::Map(each, _) => write!(f, "map(string, {each})"),
             Self::Object(_) => f.write_str("object"),
             Self::Optional(inner) => write!(f, "optional({inner})"),
+            Self::Opaque(name) => f.write_str(name),
         }
     }
 }

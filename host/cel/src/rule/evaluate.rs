@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Failure;
+use super::environment::{Environment, VARIABLES};
 use super::value::Value;
-use super::{functions, loops, operators};
+use super::{functions, library, loops, operators};
 use crate::ir::{Kind, Literal, Node};
 
 /// The result of a step.
@@ -15,14 +16,16 @@ pub(super) fn fault<T>(words: impl Into<String>) -> Result<T, Failure> {
 }
 
 /// One run of a rule.
-pub(super) struct Evaluation<'a> {
+pub(super) struct Evaluation<'e, 'a> {
     /// Names and their values, the innermost last.
     pub(super) scope: Vec<(&'a str, Value<'a>)>,
     /// The cost that is left.
     pub(super) left: u64,
+    /// What is there beside names.
+    pub(super) environment: Option<&'e Environment<'a>>,
 }
 
-impl<'a> Evaluation<'a> {
+impl<'a> Evaluation<'_, 'a> {
     /// Takes from what is left.
     pub(super) fn spend(&mut self, cost: usize) -> Result<(), Failure> {
         let left = self.left.checked_sub(cost as u64);
@@ -34,18 +37,7 @@ impl<'a> Evaluation<'a> {
         self.spend(1)?;
         match &node.kind {
             Kind::Literal(literal) => Ok(constant(literal)),
-            Kind::Name(name) => {
-                let mut scope = self.scope.iter().rev();
-                let found = scope.find(|(known, _)| known == name);
-                let Some((_, value)) = found else {
-                    return fault(format!("no such name: {name}"));
-                };
-                let value = value.clone();
-                // Lists that the rule made itself are copied.
-                let made = matches!(value, Value::List(_) | Value::Map(_));
-                self.spend(if made { value.weight() } else { 0 })?;
-                Ok(value)
-            }
+            Kind::Name(name) => self.named(name),
             Kind::Select {
                 of,
                 field,
@@ -65,6 +57,38 @@ impl<'a> Evaluation<'a> {
         }
     }
 
+    /// Whether a node is a name that has a value here.
+    fn is_local(&self, node: &Node) -> bool {
+        let has = |name: &str| self.scope.iter().any(|(known, _)| *known == name);
+        matches!(&node.kind, Kind::Name(name) if has(name))
+    }
+
+    fn named(&mut self, name: &str) -> Outcome<'a> {
+        let mut scope = self.scope.iter().rev();
+        let Some((_, value)) = scope.find(|(known, _)| *known == name) else {
+            return match library::type_named(name) {
+                Some(name) => Ok(Value::Type(name)),
+                None => fault(format!("no such name: {name}")),
+            };
+        };
+        self.copied(value.clone())
+    }
+
+    /// Lists that the rule made itself are copied.
+    fn copied(&mut self, value: Value<'a>) -> Outcome<'a> {
+        let made = matches!(value, Value::List(_) | Value::Map(_));
+        self.spend(if made { value.weight() } else { 0 })?;
+        Ok(value)
+    }
+
+    /// `variables.name`, where variables are defined.
+    fn variable(&mut self, of: &Node, field: &str) -> Option<Outcome<'a>> {
+        let is_space = matches!(&of.kind, Kind::Name(name) if name == VARIABLES);
+        let defined = self.environment.filter(|_| is_space)?;
+        let found = defined.variables.get(field)?.clone();
+        Some(found.and_then(|value| self.copied(value)))
+    }
+
     fn map(&mut self, entries: &'a [(Node, Node)]) -> Outcome<'a> {
         let mut map = BTreeMap::new();
         for (key, value) in entries {
@@ -78,7 +102,13 @@ impl<'a> Evaluation<'a> {
     }
 
     fn select(&mut self, of: &'a Node, field: &str, optional: bool) -> Outcome<'a> {
+        if let Some(found) = self.variable(of, field) {
+            return found;
+        }
         let of = self.value(of)?;
+        if let Some(asked) = library::field(self, &of, field) {
+            return Ok(asked);
+        }
         let found = of.field(&unescaped(field));
         if optional || matches!(of, Value::Optional(_)) {
             return Ok(Value::Optional(found.map(Box::new)));
@@ -123,6 +153,11 @@ impl<'a> Evaluation<'a> {
                 other => fault(format!("{} is no condition", other.kind())),
             },
             (Some(target), name, arguments) => {
+                let whole = library::qualified(target, name);
+                if let Some(name) = whole.filter(|_| !self.is_local(target)) {
+                    let arguments = self.all(arguments)?;
+                    return functions::global(self, &name, &arguments);
+                }
                 let target = self.value(target)?;
                 if let Some((local, bodies)) = loops::parts(name, arguments) {
                     return loops::run(self, (name, local), target, bodies);

@@ -3,8 +3,8 @@
 use regex::{Regex, RegexBuilder};
 
 use super::evaluate::{Evaluation, Outcome, fault};
-use super::operators;
 use super::value::{Value, duration};
+use super::{library, operators};
 
 /// A pattern compiles to at most this many bytes.
 const PATTERN: usize = 1 << 20;
@@ -38,12 +38,13 @@ const METHODS: [(&str, usize, usize); 26] = [
     ("upperAscii", 0, 0),
     ("trim", 0, 0),
     ("charAt", 1, 1),
-    ("split", 1, 1),
+    ("split", 1, 2),
     ("join", 0, 1),
-    ("replace", 2, 2),
+    ("replace", 2, 3),
     ("substring", 1, 2),
-    ("indexOf", 1, 1),
-    ("lastIndexOf", 1, 1),
+    ("indexOf", 1, 2),
+    ("lastIndexOf", 1, 2),
+    ("reverse", 0, 0),
     ("isSorted", 0, 0),
     ("sum", 0, 0),
     ("min", 0, 0),
@@ -52,11 +53,13 @@ const METHODS: [(&str, usize, usize); 26] = [
     ("value", 0, 0),
     ("orValue", 1, 1),
     ("or", 1, 1),
-    ("getSeconds", 0, 0),
 ];
 
 /// Whether a function of this name and number of arguments is known.
 pub(super) fn is_known(method: bool, name: &str, arguments: usize) -> bool {
+    if library::is_known(method, name, arguments) {
+        return true;
+    }
     if method {
         let mut all = METHODS.iter();
         return all
@@ -67,10 +70,13 @@ pub(super) fn is_known(method: bool, name: &str, arguments: usize) -> bool {
 
 /// Calls a function without a target.
 pub(super) fn global<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     name: &str,
     arguments: &[Value<'a>],
 ) -> Outcome<'a> {
+    if let Some(made) = library::global(evaluation, name, arguments) {
+        return made;
+    }
     let [one] = arguments else {
         return unknown(name);
     };
@@ -116,12 +122,15 @@ fn size<'a>(value: &Value<'a>) -> Outcome<'a> {
 
 /// Calls a method.
 pub(super) fn method<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     target: Value<'a>,
     name: &str,
     arguments: &[Value<'a>],
 ) -> Outcome<'a> {
     evaluation.spend(target.size().unwrap_or(0) / 10)?;
+    if let Some(made) = library::method(evaluation, &target, name, arguments) {
+        return made;
+    }
     match (&target, name, arguments) {
         (_, "size", []) => size(&target),
         (Value::Optional(inner), _, _) => optional(inner.as_deref(), name, arguments),
@@ -130,9 +139,6 @@ pub(super) fn method<'a>(
             matching(text, name, pattern, rest)
         }
         (Value::Text(text), _, _) => strings(text, name, arguments),
-        (Value::Duration(nanos), "getSeconds", []) => {
-            Ok(Value::Int((nanos / 1_000_000_000) as i64))
-        }
         _ => match target.elements() {
             Some(list) => lists(list, name, arguments),
             None => no_method(&target, name),
@@ -191,15 +197,22 @@ fn strings<'a>(text: &str, name: &str, arguments: &[Value<'a>]) -> Outcome<'a> {
         ("lowerAscii", []) => made(text.to_ascii_lowercase()),
         ("upperAscii", []) => made(text.to_ascii_uppercase()),
         ("trim", []) => made(text.trim().to_owned()),
-        ("replace", [Value::Text(from), Value::Text(to)]) => made(text.replace(&**from, to)),
-        ("split", [Value::Text(separator)]) => {
-            let parts = text
-                .split(&**separator)
-                .map(|part| Value::Text(part.to_owned().into()));
-            Ok(Value::List(parts.collect()))
+        ("reverse", []) => made(text.chars().rev().collect()),
+        ("replace", [Value::Text(from), Value::Text(to), rest @ ..]) => made(match most(rest) {
+            Some(most) => text.replacen(&**from, to, most),
+            None => text.replace(&**from, to),
+        }),
+        ("split", [Value::Text(separator), rest @ ..]) => Ok(split(text, separator, most(rest))),
+        ("indexOf", [Value::Text(part), rest @ ..]) => {
+            let from = offset(text, rest).unwrap_or(0);
+            let found = text[from..].find(&**part);
+            Ok(place(text, found.map(|at| at + from)))
         }
-        ("indexOf", [Value::Text(part)]) => Ok(place(text, text.find(&**part))),
-        ("lastIndexOf", [Value::Text(part)]) => Ok(place(text, text.rfind(&**part))),
+        ("lastIndexOf", [Value::Text(part), rest @ ..]) => {
+            let until = offset(text, rest).map(|at| (at + part.len()).min(text.len()));
+            let within = text.get(..until.unwrap_or(text.len())).unwrap_or(text);
+            Ok(place(text, within.rfind(&**part)))
+        }
         ("charAt", [Value::Int(at)]) => between(text, *at, at.saturating_add(1)),
         ("substring", [Value::Int(from)]) => between(
             text,
@@ -209,6 +222,32 @@ fn strings<'a>(text: &str, name: &str, arguments: &[Value<'a>]) -> Outcome<'a> {
         ("substring", [Value::Int(from), Value::Int(to)]) => between(text, *from, *to),
         _ => no_method(&Value::Text(text.into()), name),
     }
+}
+
+/// How many at most, where a number says it that is not below zero.
+fn most(rest: &[Value<'_>]) -> Option<usize> {
+    match rest {
+        [Value::Int(most)] => usize::try_from(*most).ok(),
+        _ => None,
+    }
+}
+
+/// The place in bytes of the letter that a number names.
+fn offset(text: &str, rest: &[Value<'_>]) -> Option<usize> {
+    let letter = most(rest)?;
+    let mut places = text.char_indices().map(|(at, _)| at);
+    Some(places.nth(letter).unwrap_or(text.len()))
+}
+
+fn split<'a>(text: &str, separator: &str, most: Option<usize>) -> Value<'a> {
+    let owned = |part: &str| Value::Text(part.to_owned().into());
+    let letters = || text.chars().map(|one| Value::Text(one.to_string().into()));
+    Value::List(match most {
+        Some(0) => Vec::new(),
+        Some(most) => text.splitn(most, separator).map(owned).collect(),
+        None if separator.is_empty() => letters().collect(),
+        None => text.split(separator).map(owned).collect(),
+    })
 }
 
 /// The place in letters of a place in bytes; -1 of none.

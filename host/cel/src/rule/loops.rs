@@ -23,7 +23,7 @@ pub(super) fn parts<'n>(function: &str, arguments: &'n [Node]) -> Option<(&'n st
 
 /// Runs a loop over a list, or over the keys of a map.
 pub(super) fn run<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     (function, local): (&str, &'a str),
     target: Value<'a>,
     bodies: &'a [Node],
@@ -59,7 +59,7 @@ pub(super) fn run<'a>(
 }
 
 fn with<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     (local, element): (&'a str, Value<'a>),
     body: &'a Node,
 ) -> Outcome<'a> {
@@ -72,7 +72,7 @@ fn with<'a>(
 
 /// An element that decides is looked for; without one an error counts.
 fn quantified<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     (local, decides): (&'a str, bool),
     elements: Vec<Value<'a>>,
     body: &'a Node,
@@ -96,7 +96,7 @@ fn quantified<'a>(
 }
 
 fn kept<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     local: &'a str,
     elements: Vec<Value<'a>>,
     body: &'a Node,
@@ -118,7 +118,7 @@ fn kept<'a>(
 }
 
 fn optional<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     (function, local): (&str, &'a str),
     inner: Option<&Value<'a>>,
     body: &'a Node,

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::evaluate::{Evaluation, Outcome, fault};
 use super::value::Value;
 
@@ -13,7 +15,7 @@ pub(super) const NAMES: [&str; 14] = [
 
 /// Applies an operator; `None` if it is none.
 pub(super) fn apply<'a>(
-    evaluation: &mut Evaluation<'a>,
+    evaluation: &mut Evaluation<'_, 'a>,
     name: &str,
     operands: &[Value<'a>],
 ) -> Option<Outcome<'a>> {
@@ -83,6 +85,9 @@ fn arithmetic<'a>(name: &str, a: &Value<'a>, b: &Value<'a>) -> Outcome<'a> {
         ("_+_", Value::Text(a), Value::Text(b)) => Ok(Value::Text(format!("{a}{b}").into())),
         ("_+_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a + b)),
         ("_-_", Value::Duration(a), Value::Duration(b)) => Ok(Value::Duration(a - b)),
+        ("_+_", Value::Time(a), Value::Duration(b))
+        | ("_+_", Value::Duration(b), Value::Time(a)) => moved(*a, *b),
+        ("_-_", Value::Time(a), Value::Duration(b)) => moved(*a, -b),
         ("_-_", Value::Time(a), Value::Time(b)) => {
             Ok(Value::Duration(a.as_nanosecond() - b.as_nanosecond()))
         }
@@ -99,6 +104,16 @@ fn arithmetic<'a>(name: &str, a: &Value<'a>, b: &Value<'a>) -> Outcome<'a> {
             )),
         },
     }
+}
+
+/// A moment so many nanoseconds later.
+fn moved<'a>(moment: Timestamp, nanos: i128) -> Outcome<'a> {
+    let seconds = i64::try_from(nanos / 1_000_000_000).ok();
+    let rest = i32::try_from(nanos % 1_000_000_000).ok();
+    let by = seconds.zip(rest);
+    let by = by.map(|(seconds, rest)| SignedDuration::new(seconds, rest));
+    let then = by.and_then(|by| moment.checked_add(by).ok());
+    then.map_or_else(|| fault("timestamp overflow"), |then| Ok(Value::Time(then)))
 }
 
 fn integers<'a>(name: &str, a: i64, b: i64) -> Outcome<'a> {

@@ -1,5 +1,6 @@
 //! What operators, functions and methods make of which types, and what they cost beside their operands.
 
+use super::library;
 use crate::ir::{Kind, Literal, Node};
 use crate::types::Type;
 
@@ -17,8 +18,8 @@ pub(super) fn global(name: &str, given: &[Type]) -> Option<Type> {
             Some(one.clone())
         }
         ("_+_" | "_-_" | "_*_" | "_/_" | "_%_", [a, b]) => arithmetic(name, a, b),
-        (name, [one]) => conversion(name, one),
-        _ => None,
+        (name, [one]) => conversion(name, one).or_else(|| library::makes(None, name, given)),
+        _ => library::makes(None, name, given),
     }
 }
 
@@ -30,7 +31,12 @@ fn ordered(a: &Type, b: &Type) -> bool {
     let has_order = |one: &Type| {
         !matches!(
             one,
-            Type::List(..) | Type::Map(..) | Type::Object(_) | Type::Optional(_) | Type::Null
+            Type::List(..)
+                | Type::Map(..)
+                | Type::Object(_)
+                | Type::Optional(_)
+                | Type::Opaque(_)
+                | Type::Null
         )
     };
     has_order(a) && has_order(b) && (a.agrees(b) || (a.is_number() && b.is_number()))
@@ -86,6 +92,12 @@ fn conversion(name: &str, one: &Type) -> Option<Type> {
 
 /// The type of what a method makes; `None` as for [`global`].
 pub(super) fn method(target: &Type, name: &str, given: &[Type]) -> Option<Type> {
+    if let (Some(made), false) = (
+        library::makes(Some(target), name, given),
+        matches!(target, Type::Dyn | Type::Null | Type::Optional(_)),
+    ) {
+        return Some(made);
+    }
     match target {
         Type::Dyn | Type::Null => Some(Type::Dyn),
         Type::Optional(inner) => optional(inner, name, given),
@@ -94,7 +106,6 @@ pub(super) fn method(target: &Type, name: &str, given: &[Type]) -> Option<Type> 
         Type::Text(longest) => text(*longest, name, given),
         Type::List(each, most) => list(each, *most, name),
         Type::Map(..) | Type::Object(_) => (name == "size").then_some(Type::Int),
-        Type::Duration => (name == "getSeconds").then_some(Type::Int),
         _ => None,
     }
 }
@@ -115,14 +126,18 @@ fn text(longest: u64, name: &str, given: &[Type]) -> Option<Type> {
     let numbers = |given: &[Type]| given.iter().all(|one| one.agrees(&Type::Int));
     let (of, fits) = match name {
         "startsWith" | "endsWith" | "contains" | "matches" => (Type::Bool, words(given)),
-        "find" | "replace" => (made, words(given)),
-        "lowerAscii" | "upperAscii" | "trim" => (made, true),
+        "find" => (made, words(given)),
+        "replace" => (
+            made,
+            words(given.get(..2).unwrap_or(given)) && numbers(given.get(2..).unwrap_or(&[])),
+        ),
+        "lowerAscii" | "upperAscii" | "trim" | "reverse" => (made, true),
         "charAt" | "substring" => (made, numbers(given)),
         "findAll" | "split" => {
             let first = given.first().is_some_and(|one| one.agrees(&Type::Text(0)));
             (Type::List(Box::new(made), longest.max(1)), first)
         }
-        "indexOf" | "lastIndexOf" => (Type::Int, words(given)),
+        "indexOf" | "lastIndexOf" => (Type::Int, words(given.get(..1).unwrap_or(given))),
         "size" => (Type::Int, true),
         _ => return None,
     };

@@ -57,6 +57,112 @@ fn rules_of_kubernetes_documentation_hold() {
 }
 
 #[test]
+fn what_kubernetes_adds_does_as_documented() {
+    let rules = [
+        "quantity('1.5Gi').isGreaterThan(quantity('1500Mi')) && quantity('200k') == quantity('0.2M')",
+        "quantity('50k').add(20).compareTo(quantity('50020')) == 0 && quantity('50k').sub(quantity('50000')).sign() == 0",
+        "quantity('1e3').asInteger() == 1000 && !quantity('500m').isInteger() && quantity('500m').asApproximateFloat() == 0.5",
+        "isQuantity('1.3Gi') && !isQuantity('1.3GiB') && !isQuantity('') && !isQuantity('1.2.3')",
+        "isIP('10.0.0.1') && isIP('::1') && !isIP('10.0.0.01') && !isIP('::ffff:1.2.3.4') && ip('10.0.0.1').family() == 4",
+        "ip('127.0.0.1').isLoopback() && ip('0.0.0.0').isUnspecified() && ip('8.8.8.8').isGlobalUnicast() && ip('fe80::1').isLinkLocalUnicast()",
+        "ip('224.0.0.1').isLinkLocalMulticast() && ip.isCanonical('::1') && !ip.isCanonical('0:0::1') && string(ip('::1')) == '::1'",
+        "cidr('10.0.0.0/8').containsIP('10.1.2.3') && !cidr('10.0.0.0/8').containsIP(ip('11.0.0.0')) && cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
+        "!cidr('10.0.0.0/8').containsCIDR(cidr('0.0.0.0/0')) && cidr('10.1.2.3/8').masked() == cidr('10.0.0.0/8') && cidr('::/0').prefixLength() == 0",
+        "isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0') && cidr('10.1.2.3/8').ip() == ip('10.1.2.3')",
+        "isURL('https://user:pass@example.com:80/') && isURL('/absolute-path') && !isURL('https://a:b:c/') && !isURL('../relative-path')",
+        "url('https://example.com:80/a b?k=1&k=2').getHost() == 'example.com:80' && url('https://[::1]:80/').getHostname() == '::1'",
+        "url('https://example.com/a b').getEscapedPath() == '/a%20b' && url('https://e.com/?k=1&k=%41').getQuery()['k'] == ['1', 'A']",
+        "url('HTTPS://e.com:8080/x').getScheme() == 'https' && url('https://e.com:8080').getPort() == '8080'",
+        "!format.dns1123Label().validate('my-name').hasValue() && format.dns1123Label().validate('My_name').hasValue()",
+        "format.named('uuid').value().validate('123').value()[0].contains('UUID') && !format.named('nothing').hasValue()",
+        "'%s has %d and %.2f, %x'.format([self.name, self.replicas, self.ratio, 255]) == 'web has 3 and 0.50, ff'",
+        "'%s'.format([self.tags]).contains('a') && strings.quote('a\"b') == '\"a\\\\\"b\"'",
+        "sets.contains([1, 2, 3], [2]) && sets.equivalent(['a'], ['a', 'a']) && !sets.intersects([1], [2])",
+        "optional.of(1).hasValue() && !optional.none().hasValue() && optional.ofNonZeroValue('').orValue('x') == 'x'",
+        "type(self.name) == string && type(self.tags) == list && type(1) != double",
+        "timestamp(self.until).getFullYear() == 2026 && timestamp(self.until).getMonth() == 0 && timestamp(self.until).getDayOfWeek() == 4",
+        "timestamp(self.until).getHours('-01:00') == 23 && timestamp(self.until) + duration('1h') == timestamp('2026-01-01T01:00:00Z')",
+        "duration('90m').getHours() == 1 && duration('90m').getMinutes() == 90",
+        "self.tags.all(ip, ip.size() == 1) && 'a,b,c'.split(',', 2) == ['a', 'b,c'] && 'aXbX'.replace('X', '', 1) == 'abX'",
+        "'hello'.indexOf('l', 3) == 3 && 'hello'.lastIndexOf('l', 2) == 2 && 'abc'.reverse() == 'cba' && bool('true')",
+    ];
+    for rule in rules {
+        assert_eq!(run(rule), Ok(true), "{rule}");
+    }
+}
+
+/// Allows who is asked about only what this says.
+struct Only(&'static str);
+
+impl Authorizer for Only {
+    fn allows(&self, access: &Access) -> bool {
+        format!("{access:?}").contains(self.0)
+    }
+}
+
+#[test]
+fn an_environment_has_documents_variables_and_an_authorizer() {
+    let (object, params) = (value(), json!({"most": 5}));
+    let known = ["object", "oldObject", "params", "authorizer"];
+    let over = |source: &str| Rule::over(source, &known, &["small", "bad"]).unwrap();
+    let small = over("object.replicas <= params.most");
+    let bad = over("object.nothing == 1");
+    let null = Json::Null;
+    let documents = [
+        ("object", &object),
+        ("oldObject", &null),
+        ("params", &params),
+    ];
+    let request = Access {
+        verb: "create".to_owned(),
+        resource: "things".to_owned(),
+        ..Access::default()
+    };
+    let asked = Only("delete");
+    let mut budget = Budget::default();
+    let rules = [
+        ("oldObject == null && object.replicas == 3", Ok(true)),
+        ("variables.small", Ok(true)),
+        ("variables.small || variables.bad", Ok(true)),
+        (
+            "variables.bad",
+            Err(Failure::Error("no such key: nothing".to_owned())),
+        ),
+        (
+            "authorizer.group('').resource('pods').namespace('a').check('delete').allowed()",
+            Ok(true),
+        ),
+        (
+            "authorizer.requestResource.check('update').allowed()",
+            Ok(false),
+        ),
+        ("authorizer.path('/x').check('get').allowed()", Ok(false)),
+        (
+            "authorizer.serviceAccount('a', 'delete').group('').resource('x').check('get').reason() == ''",
+            Ok(true),
+        ),
+    ];
+    let compiled: Vec<_> = rules.iter().map(|(source, _)| over(source)).collect();
+    for (rule, (source, wanted)) in compiled.iter().zip(&rules) {
+        let mut all = Environment::new(documents).asking(&asked, request.clone());
+        all.define("small", &small, &mut budget);
+        all.define("bad", &bad, &mut budget);
+        assert_eq!(&all.holds(rule, &mut Budget::default()), wanted, "{source}");
+    }
+    let refused = |source: &str| Rule::over(source, &known, &["small"]).unwrap_err();
+    assert!(
+        refused("variables.other")
+            .message()
+            .contains("undefined field 'other'")
+    );
+    assert!(
+        refused("self.a")
+            .message()
+            .contains("undeclared reference to 'self'")
+    );
+}
+
+#[test]
 fn what_goes_wrong_is_told() {
     let words = |rule: &str| run(rule).unwrap_err().to_string();
     assert_eq!(words("self.nothing == 1"), "no such key: nothing");
@@ -76,8 +182,10 @@ fn what_goes_wrong_is_told() {
 
 #[test]
 fn what_is_not_known_is_named_and_what_compares_says_so() {
-    let rule = Rule::compile("quantity(self.a).isLessThan(quantity('1'))").unwrap();
-    assert_eq!(rule.unknown(), Some("quantity"));
+    let rule = Rule::compile("semver(self.a).isLessThan(semver('1.0.0'))").unwrap();
+    assert_eq!(rule.unknown(), Some("semver"));
+    let rule = Rule::compile("math.greatest(self.a, 1) == 1").unwrap();
+    assert_eq!(rule.unknown(), Some("math.greatest"));
     assert!(Rule::compile("self.a == oldSelf.a").unwrap().compares());
     assert!(!Rule::compile("self.all(oldself, true)").unwrap().compares());
 }
@@ -197,6 +305,14 @@ fn types_are_checked_before_there_are_values() {
             "expected type 'bool' but found 'string'",
         ),
         (
+            "quantity(self.replicas).sign() == 1",
+            "found no matching overload for 'quantity' applied to '(int)'",
+        ),
+        (
+            "ip(self.name).prefixLength() == 1",
+            "found no matching overload for 'prefixLength' applied to 'net.IP.()'",
+        ),
+        (
             "self.replicas.all(one, one > 1)",
             "expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)",
         ),
@@ -233,7 +349,10 @@ fn what_rules_make_has_a_type() {
             "timestamp('2026-01-01T00:00:00Z') - timestamp('2025-01-01T00:00:00Z')",
             "duration",
         ),
-        ("isIP(self.name)", "dyn"),
+        ("isIP(self.name)", "bool"),
+        ("quantity(self.name).add(1)", "kubernetes.Quantity"),
+        ("optional.of(self.replicas)", "optional(int)"),
+        ("type(self.name) == string", "bool"),
     ];
     for (rule, of) in made {
         assert_eq!(inferred(rule).unwrap().0, of, "{rule}");

@@ -4,7 +4,7 @@
 //! ([`Type::Dyn`]), and is judged when the rule runs.
 
 use super::evaluate::unescaped;
-use super::{functions, loops, signatures};
+use super::{functions, library, loops, signatures};
 use crate::error::CompileError;
 use crate::ir::{Kind, Literal, Node};
 use crate::types::Type;
@@ -34,7 +34,10 @@ impl<'r> Typing<'r> {
             Kind::Literal(literal) => typed(constant(literal), 0),
             Kind::Name(name) => {
                 let found = self.scope.iter().rev().find(|(known, _)| known == name);
-                typed(found.map_or(Type::Dyn, |(_, of)| of.clone()), 1)
+                let known = found.map(|(_, of)| of.clone());
+                let known =
+                    known.or_else(|| library::type_named(name).map(|_| Type::Opaque("type")));
+                typed(known.unwrap_or(Type::Dyn), 1)
             }
             Kind::Select {
                 of,
@@ -88,6 +91,9 @@ impl<'r> Typing<'r> {
                 Some(found) => Ok(found.clone()),
                 None => self.fault(node, format!("undefined field '{field}'")),
             },
+            Type::Opaque(of) if library::field_type(of, field).is_some() => {
+                Ok(library::field_type(of, field).unwrap_or(Type::Dyn))
+            }
             other => {
                 let words = format!("type '{other}' does not support field selection");
                 self.fault(node, words)
@@ -116,6 +122,11 @@ impl<'r> Typing<'r> {
         let Some(target) = target else {
             return self.global(node, function, arguments);
         };
+        let local = |name: &str| self.scope.iter().any(|(known, _)| *known == name);
+        let shadowed = matches!(&target.kind, Kind::Name(name) if local(name));
+        if let Some(whole) = library::qualified(target, function).filter(|_| !shadowed) {
+            return self.global(node, &whole, arguments);
+        }
         let target = self.node(target)?;
         if let Some((local, bodies)) = loops::parts(function, arguments) {
             return self.repeated(node, (function, local), target, bodies);

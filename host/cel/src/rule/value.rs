@@ -3,9 +3,14 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
+
+use super::authorizer::Asked;
+use super::network::{Cidr, Url};
+use super::quantity::Quantity;
 
 /// A value. Lists and maps of JSON are looked into where they are.
 #[derive(Debug, Clone)]
@@ -23,6 +28,18 @@ pub(super) enum Value<'a> {
     Duration(i128),
     Time(Timestamp),
     Optional(Option<Box<Value<'a>>>),
+    Quantity(Quantity),
+    Ip(IpAddr),
+    Cidr(Cidr),
+    Url(Box<Url>),
+    /// One of the named formats of texts.
+    Format(&'static str),
+    /// A question of who may do what, as far as it is asked.
+    Asked(Box<Asked>),
+    /// Its answer.
+    Allowed(bool),
+    /// The name of a type.
+    Type(&'static str),
 }
 
 impl<'a> Value<'a> {
@@ -52,6 +69,14 @@ impl<'a> Value<'a> {
             Self::Duration(_) => "a duration",
             Self::Time(_) => "a timestamp",
             Self::Optional(_) => "an optional value",
+            Self::Quantity(_) => "a quantity",
+            Self::Ip(_) => "an IP",
+            Self::Cidr(_) => "a CIDR",
+            Self::Url(_) => "a URL",
+            Self::Format(_) => "a format",
+            Self::Asked(_) => "an authorizer",
+            Self::Allowed(_) => "a decision",
+            Self::Type(_) => "a type",
         }
     }
 
@@ -137,6 +162,11 @@ impl<'a> Value<'a> {
             (Self::Int(a), Value::Int(b)) => a == b,
             (Self::Json(a), Value::Json(b)) => a == b,
             (Self::Optional(None), Value::Optional(None)) => true,
+            (Self::Quantity(a), Value::Quantity(b)) => a.nano == b.nano,
+            (Self::Ip(a), Value::Ip(b)) => a == b,
+            (Self::Cidr(a), Value::Cidr(b)) => a == b,
+            (Self::Url(a), Value::Url(b)) => a == b,
+            (Self::Type(a), Value::Type(b)) => a == b,
             (Self::Optional(Some(a)), Value::Optional(Some(b))) => a.equals(b),
             _ => {
                 self.same_lists(other)
@@ -163,6 +193,66 @@ impl<'a> Value<'a> {
             pair.is_some_and(|(a, b)| a.equals(&b))
         };
         a.len() == b.len() && a.iter().all(equal)
+    }
+
+    /// The value as a text, as `string()` and `%s` write it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Int(value) => value.to_string(),
+            Self::Double(value) => value.to_string(),
+            Self::Text(text) => text.to_string(),
+            Self::Time(moment) => moment.to_string(),
+            Self::Duration(nanos) => format!("{}s", *nanos as f64 / 1e9),
+            Self::Ip(address) => address.to_string(),
+            Self::Cidr(range) => range.to_string(),
+            Self::Type(name) => (*name).to_owned(),
+            Self::Json(json) => json.to_string(),
+            other => match (other.elements(), other.keys()) {
+                (Some(list), _) => {
+                    let all: Vec<String> = list.iter().map(Value::shown).collect();
+                    format!("[{}]", all.join(", "))
+                }
+                (None, Some(keys)) => {
+                    let entry = |key: &Value<'_>| {
+                        let name = key.shown();
+                        let value = other.field(&name).map_or(String::new(), |one| one.shown());
+                        format!("{name}: {value}")
+                    };
+                    let all: Vec<String> = keys.iter().map(entry).collect();
+                    format!("{{{}}}", all.join(", "))
+                }
+                _ => other.kind().to_owned(),
+            },
+        }
+    }
+
+    /// What `type()` makes of it.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null_type",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "int",
+            Self::Double(_) => "double",
+            Self::Text(_) => "string",
+            Self::Json(Json::Array(_)) | Self::List(_) => "list",
+            Self::Json(_) | Self::Map(_) => "map",
+            Self::Duration(_) => "google.protobuf.Duration",
+            Self::Time(_) => "google.protobuf.Timestamp",
+            Self::Optional(_) => "optional_type",
+            Self::Type(_) => "type",
+            other => other.kind(),
+        }
+    }
+
+    /// Whether it is what a field has that is not set.
+    pub(super) fn is_zero(&self) -> bool {
+        match self {
+            Self::Null | Self::Bool(false) | Self::Int(0) => true,
+            Self::Double(value) => *value == 0.0,
+            other => other.size() == Some(0),
+        }
     }
 
     /// The order of numbers, texts, bools and times; a text stands for the duration or time that it is compared with.
