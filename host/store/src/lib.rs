@@ -33,10 +33,12 @@ pub use entry::{Entry, Event, EventKind, Expect, Key};
 pub use error::StoreError;
 pub use limits::Limits;
 pub use osier_etcd::{BadLocation, ClientConfig, Location};
+pub use page::{Range, Slice};
 pub use remote::Guard;
 pub use sealing::{Sealing, SealingRule};
 pub use watch::Watch;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -276,6 +278,20 @@ impl Store {
             (state.revision(), state.list(prefix))
         };
         (revision, self.open_all(entries))
+    }
+
+    /// Some of the objects under a prefix: as they stand, or as they stood at a revision.
+    ///
+    /// # Errors
+    /// As [`Store::list_at`], of an older revision.
+    pub async fn slice(&self, range: Range<'_>, at: Option<u64>) -> Result<Slice, StoreError> {
+        let shared = &self.handle.shared;
+        let mut slice = match at {
+            None => shared.state.read().slice(range, &BTreeMap::new()),
+            Some(revision) => replay::slice_at(shared, range, revision).await?,
+        };
+        slice.entries = self.open_all(slice.entries);
+        Ok(slice)
     }
 
     fn open_all(&self, entries: Vec<Entry>) -> Vec<Entry> {

@@ -1,8 +1,9 @@
-//! A page of the past: what is read of it at once, wherever it is kept.
+//! Pages: what is read at once of the past, wherever it is kept, and of long lists.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use super::entry::Event;
+use super::entry::{Entry, Event};
 
 /// The events after which a page ends.
 pub(super) const PAGE_EVENTS: usize = 256;
@@ -15,4 +16,35 @@ pub(super) struct Page {
     pub(super) events: Vec<Arc<Event>>,
     /// Every event up to this revision is in this page or an earlier one.
     pub(super) reached: u64,
+}
+
+/// Which objects are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Range<'a> {
+    /// What their keys begin with.
+    pub prefix: &'a str,
+    /// The key after which they come; from the first if there is none.
+    pub after: Option<&'a str>,
+    /// So many at most; all if it is 0.
+    pub limit: usize,
+}
+
+impl<'a> Range<'a> {
+    pub(super) fn lower(&self) -> Bound<&'a str> {
+        match self.after {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(self.prefix),
+        }
+    }
+}
+
+/// Some of the objects under a prefix, in the order of keys.
+#[derive(Debug, Default)]
+pub struct Slice {
+    /// The revision at which they stand, or stood, so.
+    pub revision: u64,
+    /// The objects.
+    pub entries: Vec<Entry>,
+    /// How many more come after them.
+    pub left: usize,
 }

@@ -10,7 +10,7 @@ use super::engine::{Engine, EngineError};
 use super::entry::{Entry, Event, EventKind, Key};
 use super::error::StoreError;
 use super::layout::{Assembly, Damage, Record, log_key};
-use super::page::{PAGE_BYTES, PAGE_EVENTS, Page};
+use super::page::{PAGE_BYTES, PAGE_EVENTS, Page, Range, Slice};
 use super::shared::{Past, Shared};
 
 /// The next events under `prefix` after one revision, up to another that has been published.
@@ -48,6 +48,65 @@ pub(super) async fn replay(
     read.await.unwrap_or(Err(StoreError::Closed))
 }
 
+/// Some of the objects under a prefix as they stood at a revision that is not compacted. What does not matter to them is not copied.
+pub(super) async fn slice_at(
+    shared: &Arc<Shared>,
+    range: Range<'_>,
+    revision: u64,
+) -> Result<Slice, StoreError> {
+    if let Past::Etcd(_) = &shared.past {
+        let all = list_at(shared, range.prefix, revision).await?;
+        return Ok(cut(all, range, revision));
+    }
+    let prefix: Arc<str> = Arc::from(range.prefix);
+    let mut before = BTreeMap::new();
+    let mut cursor = revision;
+    loop {
+        let now = {
+            let state = shared.state.read();
+            state.check(revision)?;
+            // What memory holds of the changes is taken back under the lock under which the state is read.
+            if cursor >= state.recent().start() {
+                let newest = state.recent().after(cursor);
+                let newest = newest.filter(|event| event.key.starts_with(range.prefix));
+                newest.for_each(|event| note(&mut before, event));
+                let slice = state.slice(range, &before);
+                return Ok(Slice { revision, ..slice });
+            }
+            state.recent().start()
+        };
+        let page = replay(shared, &prefix, cursor, now).await?;
+        page.events
+            .iter()
+            .for_each(|event| note(&mut before, event));
+        cursor = page.reached;
+    }
+}
+
+/// Keeps what an object was before the first of its changes.
+fn note(before: &mut BTreeMap<Key, Option<Entry>>, event: &Event) {
+    let known = before.entry(event.key.clone());
+    known.or_insert_with(|| event.before());
+}
+
+fn cut(mut all: Vec<Entry>, range: Range<'_>, revision: u64) -> Slice {
+    let start = range
+        .after
+        .map_or(0, |after| all.partition_point(|entry| *entry.key <= *after));
+    let mut entries = all.split_off(start);
+    let kept = match range.limit {
+        0 => entries.len(),
+        limit => limit.min(entries.len()),
+    };
+    let left = entries.len() - kept;
+    entries.truncate(kept);
+    Slice {
+        revision,
+        entries,
+        left,
+    }
+}
+
 /// Every object under `prefix` as it stood at a revision that is not compacted.
 pub(super) async fn list_at(
     shared: &Arc<Shared>,
@@ -71,11 +130,9 @@ pub(super) async fn list_at(
     let mut cursor = revision;
     while cursor < now {
         let page = replay(shared, &prefix, cursor, now).await?;
-        for event in page.events {
-            before
-                .entry(event.key.clone())
-                .or_insert_with(|| event.before());
-        }
+        page.events
+            .iter()
+            .for_each(|event| note(&mut before, event));
         cursor = page.reached;
     }
     Ok(undo(entries, before))

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::entry::{Entry, Event, EventKind, Key};
 use super::error::StoreError;
+use super::page::{Range, Slice};
 use super::recent::Recent;
 use super::subscribers::{Subscribers, Subscription};
 
@@ -75,6 +76,43 @@ impl State {
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(_, entry)| entry.clone())
             .collect()
+    }
+
+    /// Those objects under a prefix whose keys come after one, as many as are wanted, and how many more there are; `before` are
+    /// changes to be taken back.
+    pub(super) fn slice(&self, range: Range<'_>, before: &BTreeMap<Key, Option<Entry>>) -> Slice {
+        let keys = (range.lower(), Bound::Unbounded);
+        let within = |key: &Key| key.starts_with(range.prefix);
+        let live = self.objects.range::<str, _>(keys);
+        let live = live.take_while(|(key, _)| within(key));
+        let mut live = live
+            .filter(|(key, _)| !before.contains_key(*key))
+            .peekable();
+        let past = before.range::<str, _>(keys);
+        let past = past.take_while(|(key, _)| within(key));
+        let mut past = past
+            .filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
+            .peekable();
+        let mut slice = Slice {
+            revision: self.revision,
+            ..Slice::default()
+        };
+        loop {
+            let older = match (live.peek(), past.peek()) {
+                (Some((now, _)), Some((then, _))) => then < now,
+                (None, Some(_)) => true,
+                (_, None) => false,
+            };
+            let next = if older { past.next() } else { live.next() };
+            let Some((_, entry)) = next else {
+                return slice;
+            };
+            if range.limit == 0 || slice.entries.len() < range.limit {
+                slice.entries.push(entry.clone());
+            } else {
+                slice.left += 1;
+            }
+        }
     }
 
     /// Refuses a revision that is compacted or has not happened yet.

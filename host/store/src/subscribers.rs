@@ -15,7 +15,7 @@ pub(super) const EVENTS: usize = 1024;
 /// The most bytes of events that wait for one subscriber.
 const BYTES: usize = 16 << 20;
 /// The most subscribers.
-const SUBSCRIBERS: usize = 10_000;
+const SUBSCRIBERS: usize = 20_000;
 
 /// What a subscriber and its queue tell each other beside the events.
 #[derive(Default)]

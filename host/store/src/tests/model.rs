@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{Ground, Home, history, key, on_each_store, run};
-use crate::{Entry, Expect, Store, StoreError};
+use crate::{Entry, Expect, Range, Store, StoreError};
 
 on_each_store!(the_store_agrees_with_a_model);
 
@@ -191,13 +191,37 @@ async fn list_at(store: &Store, model: &Model, back: u64) {
     let now = model.revision();
     let revision = now.saturating_sub(back).max(model.base);
     match store.list_at("", revision).await {
-        Ok(entries) => assert_eq!(entries, model.entries(revision)),
+        Ok(entries) => {
+            let expected = model.entries(revision);
+            assert_eq!(entries, expected);
+            assert_eq!(in_slices(store, Some(revision)).await, expected);
+            assert_eq!(in_slices(store, None).await, model.entries(now));
+        }
         Err(error) => {
             assert!(matches!(error, StoreError::Compacted { .. }), "{error}");
             assert!(
                 back >= HISTORY as u64,
                 "{back} revisions back is within the history"
             );
+        }
+    }
+}
+
+/// The same, a few at a time.
+async fn in_slices(store: &Store, at: Option<u64>) -> Vec<Entry> {
+    let mut found: Vec<Entry> = Vec::new();
+    loop {
+        let after = found.last().map(|entry| entry.key.to_string());
+        let range = Range {
+            prefix: "",
+            after: after.as_deref(),
+            limit: 2,
+        };
+        let slice = store.slice(range, at).await.unwrap();
+        assert!(slice.entries.len() <= 2);
+        found.extend(slice.entries);
+        if slice.left == 0 {
+            return found;
         }
     }
 }
