@@ -124,6 +124,19 @@ impl Api {
             .header("content-type", kind)
             .header("accept", "application/json")
             .body(Full::from(body))?;
+        self.ask(request).await
+    }
+
+    /// Gets in a form of the answer that is not plain JSON.
+    pub async fn accepting(&mut self, path: &str, accept: &str) -> Result<Answer> {
+        let request = Request::get(path)
+            .header("host", "localhost")
+            .header("accept", accept)
+            .body(Full::default())?;
+        self.ask(request).await
+    }
+
+    async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answer> {
         let exchange = async {
             self.sender.ready().await?;
             let (head, body) = self.sender.send_request(request).await?.into_parts();

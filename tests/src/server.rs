@@ -27,10 +27,14 @@ pub struct Server {
     accepting: JoinHandle<()>,
 }
 
+/// Makes the body of an answer of a path and a body.
+type Program = Box<dyn Fn(&str, &[u8]) -> Vec<u8> + Send + Sync>;
+
 /// What a server answers with, and how often it did.
 #[derive(Default)]
 struct Answers {
     requests: AtomicUsize,
+    program: Option<Program>,
     /// 0 stands for 200.
     status: AtomicU16,
 }
@@ -38,21 +42,34 @@ struct Answers {
 impl Server {
     /// A server of plain HTTP, of either version.
     pub async fn plain() -> Result<Self> {
-        Self::start(None).await
+        Self::start(None, Answers::default()).await
     }
 
     /// A server of HTTPS that shows this credential.
     pub async fn secure(authority_pem: &str, credential: &Credential) -> Result<Self> {
         let config = server_config(authority_pem, credential)?;
-        Self::start(Some(TlsAcceptor::from(config))).await
+        Self::start(Some(TlsAcceptor::from(config)), Answers::default()).await
     }
 
-    async fn start(tls: Option<TlsAcceptor>) -> Result<Self> {
+    /// The same, whose answers a program makes of the path and the body.
+    pub async fn program(
+        (authority_pem, credential): (&str, &Credential),
+        makes: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let config = server_config(authority_pem, credential)?;
+        let answers = Answers {
+            program: Some(Box::new(makes)),
+            ..Answers::default()
+        };
+        Self::start(Some(TlsAcceptor::from(config)), answers).await
+    }
+
+    async fn start(tls: Option<TlsAcceptor>, answers: Answers) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let connections = Arc::new(AtomicUsize::new(0));
         let counter = connections.clone();
-        let answers = Arc::<Answers>::default();
+        let answers = Arc::new(answers);
         let given = answers.clone();
         let accepting = tokio::spawn(async move {
             // Its connections end with the server.
@@ -128,13 +145,14 @@ async fn answer(
     let named = head.headers.get("host").and_then(|host| host.to_str().ok());
     let host = named.or(head.uri.host()).unwrap_or_default().to_owned();
     let body = body.collect().await.map(|body| body.to_bytes());
-    let text = format!(
-        "{:?} {host} {} {}",
-        head.version,
-        head.uri.path(),
-        String::from_utf8_lossy(&body.unwrap_or_default())
-    );
-    let mut response = Response::new(Full::from(text));
+    let body = body.unwrap_or_default();
+    let echo = || {
+        let (path, text) = (head.uri.path(), String::from_utf8_lossy(&body));
+        format!("{:?} {host} {path} {text}", head.version).into_bytes()
+    };
+    let program = answers.program.as_ref();
+    let made = program.map_or_else(echo, |makes| makes(head.uri.path(), &body));
+    let mut response = Response::new(Full::from(made));
     if let Ok(status) = StatusCode::from_u16(answers.status.load(Ordering::SeqCst)) {
         *response.status_mut() = status;
     }

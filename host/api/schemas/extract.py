@@ -2,7 +2,7 @@
 """Extracts the schemas of the core kinds that Osier serves from Kubernetes' published JSON schema definitions.
 
 Usage: extract.py _definitions.json > core.json                     (see README.md)
-       extract.py _definitions.json SET > SET.json                  (access, cluster, definitions, networking, versions, workloads: less what core.json has)
+       extract.py _definitions.json SET > SET.json                  (access, admission, cluster, definitions, networking, versions, workloads: less what core.json has)
 """
 import json
 import sys
@@ -23,6 +23,9 @@ SETS = {
             "authorization.v1.SelfSubjectAccessReview", "authorization.v1.SubjectAccessReview",
             "authorization.v1.LocalSubjectAccessReview", "authorization.v1.SelfSubjectRulesReview",
             "authentication.v1.TokenReview", "authentication.v1.TokenRequest", "authentication.v1.SelfSubjectReview")],
+    "admission": [API + "admissionregistration.v1." + kind + suffix for suffix in ("", "List") for kind in (
+        "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration",
+        "MutatingWebhookConfiguration")],
     "cluster": [API + kind + suffix for suffix in ("", "List") for kind in (
         "core.v1.LimitRange", "core.v1.ResourceQuota", "core.v1.PodTemplate", "core.v1.PersistentVolume",
         "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass",
@@ -106,7 +109,7 @@ def main():
     if sys.argv[2:]:
         GROUPS.update({"networking.k8s.io", "rbac.authorization.k8s.io", "authorization.k8s.io", "authentication.k8s.io",
                        "scheduling.k8s.io", "storage.k8s.io", "apps", "batch", "discovery.k8s.io", "certificates.k8s.io",
-                       "apiextensions.k8s.io", "events.k8s.io"})
+                       "apiextensions.k8s.io", "events.k8s.io", "admissionregistration.k8s.io"})
         found = {name: node for name, node in closure(source, SETS[sys.argv[2]]).items() if name not in found}
     lines = ",\n".join(json.dumps(name) + ":" + json.dumps(found[name], separators=(",", ":"), sort_keys=True)
                        for name in sorted(found))

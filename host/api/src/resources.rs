@@ -1,6 +1,7 @@
 //! The kinds that Osier serves, one static each, and how to find them.
 
 mod access;
+mod admission;
 mod cluster;
 mod definitions;
 mod events;
@@ -18,6 +19,7 @@ use Subresource::{
     Attach, Binding, Eviction, Exec, Finalize, Log, PortForward, Scale, Status, Token,
 };
 pub use access::*;
+pub use admission::*;
 pub use cluster::*;
 pub use definitions::{CUSTOM_RESOURCE_DEFINITIONS, Names, by_priority, custom, defined};
 pub use events::{NAMED_EVENTS, stored_as};
@@ -361,12 +363,13 @@ static OWN: &[&Resource] = &[
 
 static ALL: LazyLock<Vec<&Resource>> = LazyLock::new(|| {
     // Metrics come last: who says `pods` means the pods.
-    let tables: [&[&Resource]; 7] = [
+    let tables: [&[&Resource]; 8] = [
         OWN,
         istio::TABLE,
         workloads::TABLE,
         cluster::TABLE,
         access::TABLE,
+        admission::TABLE,
         events::TABLE,
         metrics::TABLE,
     ];

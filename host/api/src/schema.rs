@@ -13,9 +13,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{Fault, Object, Resource};
 
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     include_str!("../schemas/cluster.json"),
     include_str!("../schemas/access.json"),
+    include_str!("../schemas/admission.json"),
     include_str!("../schemas/core.json"),
     include_str!("../schemas/workloads.json"),
     include_str!("../schemas/definitions.json"),

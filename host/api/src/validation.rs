@@ -34,9 +34,8 @@ mod wasm_plugin;
 mod workload;
 
 use crate::{Fault, Object, Resource};
-use at::At;
-
-pub use names::{label_1035, subdomain};
+pub use at::{At, unique};
+pub use names::{label_1035, qualified, subdomain};
 pub use warnings::{unenforced, warnings};
 
 /// Every fault of a new object.

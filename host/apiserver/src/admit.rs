@@ -1,19 +1,29 @@
 //! Admission: the point where others may change or refuse a write, after validation and before storing.
 
 mod grants;
+mod hooks;
 mod limits;
 mod node_restriction;
+mod policies;
+mod registered;
 mod requesters;
 mod storage;
+mod written;
 
 use osier_api::{Object, Resource, Status};
 use osier_process::Boxed;
 
 use osier_access::User;
 
+use crate::notes::Notes;
+pub use crate::reading::Read;
+
 pub(crate) use grants::Grants;
+pub(crate) use hooks::{Hooks, Mutating, Validating};
 pub(crate) use limits::Limits;
 pub(crate) use node_restriction::NodeRestriction;
+pub(crate) use policies::Policies;
+pub(crate) use registered::Registered;
 pub(crate) use requesters::Requesters;
 pub(crate) use storage::Storage;
 
@@ -32,6 +42,12 @@ pub enum Operation {
 pub struct Review<'a> {
     /// The kind of the object.
     pub resource: &'static Resource,
+    /// The version that the caller speaks.
+    pub version: &'a str,
+    /// Where the object is; empty for kinds that live in no namespace.
+    pub namespace: &'a str,
+    /// The object's name.
+    pub name: &'a str,
     /// What is being done.
     pub operation: Operation,
     /// The part of the object that is written: `None` for the object itself, else `status`, `scale`, ...
@@ -46,6 +62,15 @@ pub struct Review<'a> {
     pub objects: &'a dyn Read,
     /// Nothing will be stored: an admission step must not act on the outside.
     pub dry_run: bool,
+    /// For the audit log.
+    pub notes: &'a Notes,
+}
+
+impl Review<'_> {
+    /// Whether the server writes for itself, such as when it starts: what people registered must not keep it from that.
+    pub(crate) fn is_own(&self) -> bool {
+        self.user.name == "system:apiserver"
+    }
 }
 
 /// An admission step's consent.
@@ -61,13 +86,4 @@ pub struct Admitted {
 pub trait Admit: Send + Sync {
     /// Consents, possibly with a changed object, or refuses with the answer that the caller shall see.
     fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>>;
-}
-
-/// Read access to the objects as they are now.
-pub trait Read: Send + Sync {
-    /// The object, or `None`. The namespace is empty for resources without one.
-    fn get(&self, resource: &'static Resource, namespace: &str, name: &str) -> Option<Object>;
-
-    /// Every object of a kind in a namespace; in all of them, and of resources without one, if it is empty.
-    fn list(&self, resource: &'static Resource, namespace: &str) -> Vec<Object>;
 }

@@ -128,7 +128,7 @@ impl AuditLog {
     pub(crate) async fn end(
         &self,
         begun: Begun,
-        allowed: bool,
+        (allowed, notes): (bool, Vec<(String, String)>),
         mut response: Response<Body>,
     ) -> Response<Body> {
         let Begun { mut event, noted } = begun;
@@ -151,6 +151,9 @@ impl AuditLog {
         event["stageTimestamp"] = json!(clock::micros(clock::now()));
         let decision = if allowed { "allow" } else { "forbid" };
         event["annotations"] = json!({"authorization.k8s.io/decision": decision});
+        for (key, text) in notes {
+            event["annotations"][key] = text.into();
+        }
         self.send(event);
         response
     }

@@ -105,7 +105,7 @@ impl ApiServer {
     async fn ensure(&self, resource: &'static Resource, object: Object) -> Result<(), Status> {
         let user = myself();
         let at = address(resource, object.name());
-        let found = match self.registry.get(&at) {
+        let found = match self.registry.get(&at).await {
             Ok(found) => found,
             Err(missing) if missing.is("NotFound") => {
                 let collection = address(resource, "");

@@ -58,6 +58,17 @@ impl Catalogue {
         })
     }
 
+    /// The kind that a manifest names.
+    pub(crate) fn by_kind(&self, api_version: &str, kind: &str) -> Option<&'static Resource> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        if let Some(ours) = resources::by_kind(group, kind).filter(|one| one.serves(version)) {
+            return Some(ours);
+        }
+        let versions = self.custom.values().flat_map(|one| &one.versions);
+        let mut named = versions.map(|one| one.resource);
+        named.find(|one| one.group == group && one.kind == kind && one.serves(version))
+    }
+
     /// What was compiled of a definition before, if it is still the same.
     pub(crate) fn known(&self, definition: &Object) -> Option<&Definition> {
         let mut all = self.custom.values();

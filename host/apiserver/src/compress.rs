@@ -1,7 +1,6 @@
 //! Gzip for large answers to who takes it, as upstream does it. A list is compressed piece by piece while it is sent, so that no
 //! caller holds up others and nothing is held twice.
 
-use std::collections::VecDeque;
 use std::io::Write;
 
 use bytes::Bytes;
@@ -10,6 +9,7 @@ use flate2::write::GzEncoder;
 use futures::stream;
 use http::Response;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, VARY};
+use osier_api::Status;
 use osier_process::body::{self, Body, BodyError};
 
 use crate::respond;
@@ -19,31 +19,50 @@ const LEAST: usize = 128 * 1024;
 /// So much is compressed at a time.
 const PIECE: usize = 64 * 1024;
 
-/// An answer of this type whose body is these bytes, one after the other.
+/// An answer of this type whose body is these bytes, one after the other. A small one is made whole; of a large one a chunk is made
+/// when it is asked for.
+///
+/// # Errors
+/// That of a chunk that could not be made before the answer began.
 pub(crate) fn answer(
     asked: &HeaderMap,
     (code, content_type): (u16, &'static str),
-    pieces: impl IntoIterator<Item = Bytes>,
-) -> Response<Body> {
-    let mut pieces: VecDeque<Bytes> = pieces.into_iter().collect();
-    let size: usize = pieces.iter().map(Bytes::len).sum();
-    if size >= LEAST && takes_gzip(asked) {
-        let compressed = Compressed {
-            encoder: Some(GzEncoder::new(Vec::new(), Compression::fast())),
-            pieces,
+    chunks: impl IntoIterator<Item = Result<Bytes, Status>, IntoIter: Send + 'static>,
+) -> Result<Response<Body>, Status> {
+    let mut chunks = chunks.into_iter();
+    let (mut first, mut size) = (Vec::new(), 0);
+    while size < LEAST {
+        let Some(chunk) = chunks.next() else {
+            return Ok(respond::bytes(code, content_type, whole(first)));
         };
-        let body = body::stream(stream::iter(compressed));
-        let mut response = respond::streamed(code, content_type, body);
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-        return response;
+        let chunk = chunk?;
+        size += chunk.len();
+        first.push(chunk);
     }
-    if pieces.len() > 1 {
-        let pieces = pieces.into_iter().map(Ok::<_, BodyError>);
-        return respond::streamed(code, content_type, body::stream(stream::iter(pieces)));
+    let rest = chunks.map(|chunk| chunk.map_err(BodyError::from));
+    let all = first.into_iter().map(Ok).chain(rest);
+    if !takes_gzip(asked) {
+        let body = body::stream(stream::iter(all));
+        return Ok(respond::streamed(code, content_type, body));
     }
-    respond::bytes(code, content_type, pieces.pop_front().unwrap_or_default())
+    let compressed = Compressed {
+        encoder: Some(GzEncoder::new(Vec::new(), Compression::fast())),
+        chunks: Box::new(all),
+        piece: Bytes::new(),
+    };
+    let body = body::stream(stream::iter(compressed));
+    let mut response = respond::streamed(code, content_type, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+    Ok(response)
+}
+
+fn whole(mut chunks: Vec<Bytes>) -> Bytes {
+    match chunks.len() {
+        1 => chunks.pop().unwrap_or_default(),
+        _ => chunks.concat().into(),
+    }
 }
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
@@ -58,23 +77,32 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The pieces, compressed as they are asked for.
+/// The chunks, compressed piece by piece as they are asked for.
 struct Compressed {
     /// Until it was asked for the end.
     encoder: Option<GzEncoder<Vec<u8>>>,
-    pieces: VecDeque<Bytes>,
+    chunks: Box<dyn Iterator<Item = Result<Bytes, BodyError>> + Send>,
+    /// What is left of the chunk that was begun.
+    piece: Bytes,
 }
 
 impl Iterator for Compressed {
     type Item = Result<Bytes, BodyError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(mut piece) = self.pieces.pop_front() {
-            let part = piece.split_to(piece.len().min(PIECE));
-            if !piece.is_empty() {
-                self.pieces.push_front(piece);
+        let encoder = self.encoder.as_mut()?;
+        loop {
+            if self.piece.is_empty() {
+                match self.chunks.next() {
+                    Some(Ok(chunk)) => self.piece = chunk,
+                    Some(Err(error)) => {
+                        self.encoder = None;
+                        return Some(Err(error));
+                    }
+                    None => break,
+                }
             }
-            let encoder = self.encoder.as_mut()?;
+            let part = self.piece.split_to(self.piece.len().min(PIECE));
             // Writing to memory does not fail.
             let _infallible = encoder.write_all(&part);
             let made = std::mem::take(encoder.get_mut());
@@ -99,8 +127,9 @@ mod tests {
     }
 
     async fn sent(value: &'static str, size: usize) -> (bool, Vec<u8>) {
-        let pieces = [vec![b'a'; size / 2], vec![b'b'; size - size / 2]].map(Bytes::from);
-        let response = answer(&asked(value), (200, respond::JSON), pieces);
+        let pieces = [vec![b'a'; size / 2], vec![b'b'; size - size / 2]];
+        let pieces = pieces.map(|piece| Ok(Bytes::from(piece)));
+        let response = answer(&asked(value), (200, respond::JSON), pieces).unwrap();
         let coded = response.headers().contains_key(CONTENT_ENCODING);
         let body = body::read(response.into_body(), 1 << 30).await.unwrap();
         (coded, body.to_vec())
@@ -108,6 +137,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_large_is_compressed_for_who_takes_it() {
+        let broken = [Err(Status::internal("x"))];
+        assert!(answer(&asked("gzip"), (200, respond::JSON), broken).is_err());
         for (value, size, coded) in [
             ("gzip, deflate", 300_000, true),
             ("br;q=1.0, gzip;q=0.5", LEAST, true),

@@ -1,6 +1,6 @@
 //! A body on its way to becoming an object: decoded, known to be of the right kind, with only fields that exist.
 
-use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
+use osier_api::resources::{CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_ADMISSION_POLICIES};
 use osier_api::{Fault, FaultKind, Object, Status, defaults, schema};
 use serde_json::{Value, json};
 
@@ -159,9 +159,12 @@ pub(crate) fn unknown(address: &Address, object: &Object) -> Option<Fault> {
 
 /// Puts defaults in, and brings the object to the version that is stored.
 pub(crate) fn complete(address: &Address, object: Object) -> Object {
-    let mut object = crate::objects::in_version(object, &address.storage_api_version());
+    let mut object = crate::objects::in_version(object, &address.working_api_version());
     if *address.resource == CUSTOM_RESOURCE_DEFINITIONS {
         osier_custom::complete(&mut object);
+    }
+    if address.resource.group == VALIDATING_ADMISSION_POLICIES.group {
+        osier_admission::complete(&mut object);
     }
     defaults::apply(address.stored(), &mut object);
     if let Some(custom) = &address.custom {

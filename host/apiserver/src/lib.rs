@@ -17,8 +17,11 @@ mod definitions;
 mod draft;
 mod images;
 mod listener;
+mod listing;
+mod notes;
 mod objects;
 mod query;
+mod reading;
 mod registry;
 mod render;
 mod representation;
@@ -27,15 +30,19 @@ mod serve;
 mod server;
 mod strategy;
 mod target;
+mod typechecks;
+mod webhooks;
 
 pub use admit::{Admit, Admitted, Operation, Read, Review};
 pub use agents::NodeAgents;
 pub use audit::{AuditPolicy, AuditSettings};
 pub use images::{Image, Images};
 pub use listener::Listener;
+pub use notes::Notes;
 pub use osier_access::User;
 pub use osier_store::{
     BadLocation, ClientConfig, Limits as StoreLimits, Location, Sealing, SealingRule, StoreError,
     StoreKind,
 };
 pub use server::{ApiServer, NodeDoors, OpenError, Settings, StorePlace};
+pub use webhooks::{WebhookCall, Webhooks};

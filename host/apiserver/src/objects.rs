@@ -3,6 +3,7 @@
 //! The stored bytes are the object in its storage version without `metadata.resourceVersion`; that is the revision of
 //! the write, and is put in when the object is read.
 
+mod raw;
 mod versions;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::target::Address;
 use osier_store::{Entry, Key, StoreError};
+pub(crate) use raw::with_revision;
 pub(crate) use versions::{deprecation, in_version};
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
@@ -50,6 +52,30 @@ pub(crate) fn decode(value: &[u8], revision: u64) -> Result<Object, Status> {
 /// The object of an entry.
 pub(crate) fn read(entry: &Entry) -> Result<Object, Status> {
     decode(&entry.value, entry.modified)
+}
+
+/// What an entry says of its object beside what it is: `apiVersion`, `kind` and the metadata. The rest is not even looked at.
+pub(crate) fn head(entry: &Entry) -> Result<Object, Status> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Head {
+        api_version: Value,
+        kind: Value,
+        metadata: Value,
+    }
+    let read = serde_json::from_slice(&entry.value);
+    let head: Head =
+        read.map_err(|error| Status::internal(format!("a stored object cannot be read: {error}")))?;
+    let mut object = Object::default();
+    for (field, value) in [
+        ("apiVersion", head.api_version),
+        ("kind", head.kind),
+        ("metadata", head.metadata),
+    ] {
+        object.set(&[field], value);
+    }
+    object.set_resource_version(entry.modified);
+    Ok(object)
 }
 
 /// The bytes to store.

@@ -3,6 +3,7 @@
 //! A write is: decode, check fields, defaults, validation, admission, claim, store. Each verb is a module below; what
 //! differs between kinds is in [`crate::strategy`].
 
+mod convert;
 mod create;
 mod delete;
 mod guard;
@@ -18,17 +19,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
-use osier_api::{Fault, FaultKind, Object, Resource, Status, schema, validation};
+use osier_api::{Fault, FaultKind, Object, Resource, Status, resources, schema, validation};
 use osier_process::Tasks;
 use tokio::sync::watch as watch_channel;
 
 use crate::admit::{Admit, Operation, Read, Review};
 use crate::catalogue::Catalogue;
 use crate::draft;
+use crate::notes::Notes;
 use crate::objects;
 use crate::query::{FieldValidation, WriteOptions};
 use crate::strategy::Strategies;
 use crate::target::Address;
+use crate::webhooks::Webhooks;
 use osier_access::User;
 use osier_store::{Entry, Store};
 
@@ -43,6 +46,8 @@ pub(crate) struct Registry {
     pub(crate) store: Store,
     pub(crate) strategies: Strategies,
     pub(crate) admission: Vec<Arc<dyn Admit>>,
+    /// The way to programs outside that convert objects.
+    pub(crate) webhooks: Arc<dyn Webhooks>,
     pub(crate) tasks: Tasks,
     pub(crate) quotas: Quotas,
     /// What watches tell at the moment.
@@ -66,6 +71,8 @@ pub(crate) struct Write<'a> {
     pub(crate) applied: bool,
     /// What the caller shall be told beside the answer.
     pub(crate) warnings: Vec<String>,
+    /// What the audit log shall be told.
+    pub(crate) notes: Arc<Notes>,
 }
 
 impl<'a> Write<'a> {
@@ -77,6 +84,7 @@ impl<'a> Write<'a> {
             manager: user.name.clone(),
             applied: false,
             warnings: Vec::new(),
+            notes: Arc::default(),
         }
     }
 
@@ -92,12 +100,13 @@ impl<'a> Write<'a> {
 
 impl Registry {
     /// The object at an address, in the caller's version.
-    pub(crate) fn get(&self, address: &Address) -> Result<Object, Status> {
+    pub(crate) async fn get(&self, address: &Address) -> Result<Object, Status> {
         let entry = self.entry(address)?;
-        Ok(objects::shown(address, objects::read(&entry)?))
+        let object = self.read(address, &entry).await?;
+        Ok(objects::shown(address, object))
     }
 
-    fn entry(&self, address: &Address) -> Result<Entry, Status> {
+    pub(crate) fn entry(&self, address: &Address) -> Result<Entry, Status> {
         let key = objects::key(address.resource, &address.namespace, &address.name);
         self.store
             .get(&key)
@@ -181,14 +190,22 @@ impl Registry {
 
     fn review<'a>(
         &'a self,
-        write: &Write<'a>,
+        write: &'a Write<'_>,
         operation: Operation,
         old: Option<&'a Object>,
         new: Option<&'a Object>,
     ) -> Review<'a> {
         let subresource = Some(write.address.subresource.as_str()).filter(|name| !name.is_empty());
+        let object = new.or(old);
+        let address = write.address;
         Review {
             resource: write.resource(),
+            version: &address.version,
+            namespace: match write.resource().namespaced {
+                true => object.map_or("", Object::namespace),
+                false => "",
+            },
+            name: object.map_or(address.name.as_str(), Object::name),
             operation,
             subresource,
             old,
@@ -196,6 +213,7 @@ impl Registry {
             user: write.user,
             objects: self,
             dry_run: write.options.dry_run,
+            notes: &write.notes,
         }
     }
 }
@@ -218,6 +236,21 @@ impl Read for Registry {
         let objects = entries.iter().map(objects::read);
         objects.filter_map(Result::ok).collect()
     }
+
+    fn kind(&self, api_version: &str, kind: &str) -> Option<&'static Resource> {
+        self.catalogue.load().by_kind(api_version, kind)
+    }
+}
+
+fn is_admission(resource: &Resource) -> bool {
+    resource.group == resources::VALIDATING_ADMISSION_POLICIES.group
+}
+
+fn same_wish(old: &Object, new: &Object) -> bool {
+    let said = |object: &Object, field: &str| object.get(&[field]).cloned();
+    ["spec", "webhooks"]
+        .iter()
+        .all(|field| said(old, field) == said(new, field))
 }
 
 /// Refuses what breaks a rule of the kind, naming every fault.
@@ -235,6 +268,10 @@ fn validate(address: &Address, old: Option<&Object>, new: &Object) -> Result<(),
     let defined = match &address.custom {
         Some(custom) => custom.validate(old, new),
         None if *resource == CUSTOM_RESOURCE_DEFINITIONS => osier_custom::validate(old, new),
+        // What did not change was judged when it came.
+        None if is_admission(resource) && old.is_none_or(|old| !same_wish(old, new)) => {
+            osier_admission::faults(resource.plural, new)
+        }
         None => Vec::new(),
     };
     for fault in meaning.into_iter().chain(defined) {

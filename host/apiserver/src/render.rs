@@ -6,6 +6,7 @@ use osier_api::resources::stored_as;
 use osier_api::{Object, Resource, Status};
 use osier_custom::Version;
 use osier_process::clock;
+use osier_store::Entry;
 use osier_table::{self as table, Include};
 use serde_json::{Map, Value, json};
 
@@ -84,6 +85,36 @@ impl Renderer {
         object
     }
 
+    /// The version in which stored bytes are shown as they are; none where objects have to be read for what is asked.
+    pub(crate) fn as_stored(&self) -> Option<&str> {
+        let shaped = stored_as(self.resource) == self.resource;
+        let custom = self.custom.as_ref();
+        let plain = custom.is_none_or(|custom| custom.is_plain() && custom.conversion.is_none());
+        let whole = self.representation == Representation::Json;
+        (shaped && plain && whole).then_some(self.api_version.as_str())
+    }
+
+    /// Appends a stored object as it is shown, in JSON.
+    pub(crate) fn write(&self, entry: &Entry, into: &mut Vec<u8>) -> Result<(), Status> {
+        let version = self
+            .as_stored()
+            .filter(|_| self.custom.is_none() || !has_nulls(&entry.value));
+        let shown = version.and_then(|version| {
+            objects::with_revision(&entry.value, (version, entry.modified), into)
+        });
+        if shown.is_some() {
+            return Ok(());
+        }
+        let value = self.object(objects::read(entry)?);
+        serde_json::to_writer(into, &value).map_err(Status::internal)
+    }
+
+    /// How a list of whole objects begins.
+    pub(crate) fn list_head(&self, meta: &ListMeta) -> String {
+        let kind = format!("{}List", self.resource.kind);
+        list_head((&kind, &self.api_version), meta) + "\"items\":["
+    }
+
     /// One object.
     pub(crate) fn object(&self, object: Object) -> Value {
         let object = self.shown(object);
@@ -133,6 +164,20 @@ impl Renderer {
         }
         table
     }
+}
+
+/// The schema of a kind that users define may have become such that nulls are no values any more.
+fn has_nulls(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| text.contains("null"))
+}
+
+fn list_head((kind, api_version): (&str, &str), meta: &ListMeta) -> String {
+    format!(
+        "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{},",
+        json!(kind),
+        json!(api_version),
+        meta.value()
+    )
 }
 
 fn document(kind: &str, version: &str, meta: Value, mut table: Value) -> Value {
@@ -227,12 +272,7 @@ impl ListWriter {
                 ("Table".to_owned(), format!("meta.k8s.io/{version}"), "rows")
             }
         };
-        let mut head = format!(
-            "{{\"kind\":{},\"apiVersion\":{},\"metadata\":{},",
-            json!(kind),
-            json!(api_version),
-            meta.value()
-        );
+        let mut head = list_head((&kind, &api_version), meta);
         if field == "rows" {
             head.push_str(&format!("\"columnDefinitions\":{},", self.columns));
         }

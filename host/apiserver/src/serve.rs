@@ -20,6 +20,7 @@ use osier_api::{Resource, Status, Subresource, resources};
 use osier_custom::Version;
 use osier_process::body::{self, Body, ReadError};
 
+use crate::notes::Notes;
 use crate::objects::deprecation;
 use crate::query::Query;
 use crate::respond;
@@ -37,12 +38,18 @@ pub(crate) struct Incoming {
     head: Parts,
     body: Body,
     query: Query,
+    notes: Arc<Notes>,
 }
 
 impl Incoming {
-    pub(crate) fn new(head: Parts, body: Body) -> Self {
+    pub(crate) fn new(head: Parts, body: Body, notes: Arc<Notes>) -> Self {
         let query = Query::parse(head.uri.query().unwrap_or_default());
-        Self { head, body, query }
+        Self {
+            head,
+            body,
+            query,
+            notes,
+        }
     }
 
     fn header(&self, name: HeaderName) -> &str {
@@ -169,7 +176,7 @@ impl Exchange<'_> {
 
     async fn act(self, verb: &str) -> Result<Response<Body>, Status> {
         match verb {
-            "get" => self.get(),
+            "get" => self.get().await,
             "list" | "watch" => self.list().await,
             "create" => self.create().await,
             "update" => self.replace().await,
@@ -205,6 +212,9 @@ impl ApiServer {
         }
         if *changed == resources::CUSTOM_RESOURCE_DEFINITIONS {
             self.settle().await?;
+        }
+        if *changed == resources::VALIDATING_ADMISSION_POLICIES {
+            self.check_types().await?;
         }
         Ok(())
     }

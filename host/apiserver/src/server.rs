@@ -11,12 +11,16 @@ use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
 
-use crate::admit::{Admit, Grants, Limits, NodeRestriction, Read, Requesters, Storage};
+use crate::admit::{
+    Admit, Grants, Hooks, Limits, Mutating, NodeRestriction, Policies, Read, Registered,
+    Requesters, Storage, Validating,
+};
 use crate::agents::NodeAgents;
 use crate::audit::{AuditLog, AuditSettings};
 use crate::authorize::{self, authorize};
 use crate::catalogue::Catalogue;
 use crate::images::Images;
+use crate::notes::Notes;
 use crate::objects;
 use crate::query::Query;
 use crate::registry::{Quotas, Registry};
@@ -24,6 +28,7 @@ use crate::respond;
 use crate::serve;
 use crate::strategy::{BadRange, Strategies};
 use crate::target::{self, Target};
+use crate::webhooks::Webhooks;
 use osier_store::{
     ClientConfig, EventKind, Limits as StoreLimits, Location, Sealing, Store, StoreError, StoreKind,
 };
@@ -78,6 +83,8 @@ pub struct NodeDoors {
     pub agents: Arc<dyn NodeAgents>,
     /// Images of the node beside the server.
     pub images: Arc<dyn Images>,
+    /// Programs outside that judge, change and convert objects.
+    pub webhooks: Arc<dyn Webhooks>,
 }
 
 /// The API server.
@@ -112,6 +119,26 @@ fn follow_rules(store: &Store, rules: &Arc<Rules>) {
             }
         });
     }
+}
+
+/// Everybody who is asked before an object is stored, in turn: who may change it first, who judges what came of it last.
+fn steps(rules: &Arc<Rules>, joined: Vec<Arc<dyn Admit>>, hooks: Hooks) -> Vec<Arc<dyn Admit>> {
+    let mut steps: Vec<Arc<dyn Admit>> = vec![
+        Arc::new(NodeRestriction),
+        Arc::new(Requesters),
+        Arc::new(Grants(Arc::clone(rules))),
+        Arc::new(Storage),
+        Arc::new(Limits),
+    ];
+    steps.extend(joined);
+    let policies = Policies {
+        registered: Arc::clone(&hooks.registered),
+        rules: Arc::clone(rules),
+    };
+    steps.push(Arc::new(Mutating(hooks.clone())));
+    steps.push(Arc::new(policies));
+    steps.push(Arc::new(Validating(hooks)));
+    steps
 }
 
 async fn open_store(
@@ -154,18 +181,16 @@ impl ApiServer {
         let store = store.sealed(settings.sealing).await?;
         strategies.follow(&store);
         follow_rules(&store, &rules);
-        let mut steps: Vec<Arc<dyn Admit>> = vec![
-            Arc::new(NodeRestriction),
-            Arc::new(Requesters),
-            Arc::new(Grants(rules.clone())),
-            Arc::new(Storage),
-            Arc::new(Limits),
-        ];
-        steps.extend(admission);
+        let hooks = Hooks {
+            registered: Registered::follow(&store),
+            rules: Arc::clone(&rules),
+            webhooks: Arc::clone(&doors.webhooks),
+        };
         let registry = Arc::new(Registry {
             store,
             strategies,
-            admission: steps,
+            admission: steps(&rules, admission, hooks),
+            webhooks: Arc::clone(&doors.webhooks),
             tasks,
             quotas: Quotas::default(),
             news: Arc::default(),
@@ -234,13 +259,17 @@ impl ApiServer {
         let current = self.current(&target, &head).await;
         let admitted = current.and_then(|()| self.admitted(user, &target, &head));
         let allowed = admitted.is_ok();
+        let notes = Arc::new(Notes::default());
         let answer = match admitted {
-            Ok(user) => serve::answer(self, &user, target, serve::Incoming::new(head, body)).await,
+            Ok(user) => {
+                let incoming = serve::Incoming::new(head, body, Arc::clone(&notes));
+                serve::answer(self, &user, target, incoming).await
+            }
             Err(refusal) => Err(refusal),
         };
         let response = answer.unwrap_or_else(|status| respond::status(&status));
         match noted {
-            Some((log, begun)) => log.end(begun, allowed, response).await,
+            Some((log, begun)) => log.end(begun, (allowed, notes.take()), response).await,
             None => response,
         }
     }

@@ -85,7 +85,8 @@ impl Strategy for Plain {
 }
 
 /// Groups of upstream's own whose kinds count generations.
-const COUNTED: [&str; 6] = [
+const COUNTED: [&str; 7] = [
+    "admissionregistration.k8s.io",
     "apps",
     "batch",
     "discovery.k8s.io",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use osier_api::managed::Form;
 use osier_api::{Resource, resources};
-use osier_custom::Version;
+use osier_custom::{Conversion, Version};
 
 /// What a request is about, by its path alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,19 @@ impl Address {
             || self.stored().storage_api_version(),
             |custom| custom.storage_api_version.clone(),
         )
+    }
+
+    /// `apiVersion` in which objects are read, changed and judged: the stored one, unless versions differ in their fields.
+    pub(crate) fn working_api_version(&self) -> String {
+        match self.conversion() {
+            Some(_) => self.api_version(),
+            None => self.storage_api_version(),
+        }
+    }
+
+    /// Who makes one version of the kind's objects of another, if they differ in more than their names.
+    pub(crate) fn conversion(&self) -> Option<&Conversion> {
+        self.custom.as_ref()?.conversion.as_ref()
     }
 
     /// The kind of the stored objects.

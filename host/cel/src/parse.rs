@@ -8,13 +8,13 @@ use super::error::CompileError;
 use super::ir::{Kind, Literal, Node, Span};
 
 /// Longest source, in bytes.
-const MAX_SOURCE: usize = 8192;
+const MAX_SOURCE: usize = 4096;
 /// Deepest nesting.
 const MAX_DEPTH: usize = 64;
 /// Most nodes.
 const MAX_NODES: usize = 1000;
 /// The parser recurses; its inputs are capped to what this stack surely holds.
-const STACK: usize = 32 << 20;
+const STACK: usize = 16 << 20;
 
 /// Parses one expression.
 ///

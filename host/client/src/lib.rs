@@ -23,6 +23,7 @@ pub mod reconcile;
 mod request;
 mod transport;
 mod watch;
+mod webhook;
 
 pub use backoff::{Backoff, CONTROLLER, RECONNECT};
 pub use certificates::{CertificateError, CertificateRequest, obtain_certificate};
@@ -38,3 +39,4 @@ pub use queue::{Taken, WorkQueue};
 pub use request::{DeleteOptions, Part, Propagation, Query};
 pub use transport::Transport;
 pub use watch::{Watch, WatchEvent};
+pub use webhook::{Question, Questions};

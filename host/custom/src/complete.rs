@@ -25,6 +25,11 @@ pub fn complete(definition: &mut Object) {
     if definition.get(&["spec", "conversion"]).is_none() {
         definition.set(&["spec", "conversion"], json!({"strategy": "None"}));
     }
+    let service = ["spec", "conversion", "webhook", "clientConfig", "service"];
+    let port = [&service[..], &["port"]].concat();
+    if definition.get(&service).is_some_and(Value::is_object) && definition.get(&port).is_none() {
+        definition.set(&port, json!(443));
+    }
 }
 
 /// Notes in `status.storedVersions` that objects are stored in the version that is marked so.

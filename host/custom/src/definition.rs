@@ -8,6 +8,7 @@ use osier_api::{Fault, FaultKind, Object, Resource, schema as schemas};
 use osier_table::Include;
 use serde_json::{Value, json};
 
+use crate::conversion::Conversion;
 use crate::path::Path;
 use crate::scale::Scale;
 use crate::schema::{Node, check, complete, prune, rules};
@@ -48,6 +49,8 @@ pub struct Version {
     pub resource: &'static Resource,
     /// `apiVersion` of stored objects.
     pub storage_api_version: String,
+    /// Who makes one version of another; where there is nobody they differ in their names only.
+    pub conversion: Option<Conversion>,
     /// The definition is being deleted: nothing is created any more.
     pub terminating: bool,
     /// The schema as it is published, with what every object has.
@@ -61,7 +64,9 @@ pub struct Version {
 
 impl PartialEq for Version {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.resource, other.resource) && self.document == other.document
+        std::ptr::eq(self.resource, other.resource)
+            && self.document == other.document
+            && self.conversion == other.conversion
     }
 }
 
@@ -148,6 +153,7 @@ impl Version {
         Ok(Arc::new(Self {
             resource: resource.ok_or_else(|| NotServed(TOO_MANY.to_owned()))?,
             storage_api_version: storage.to_owned(),
+            conversion: Conversion::of(definition),
             terminating: definition.deletion_timestamp().is_some(),
             document: document(schema),
             selectable: selectable(version),
@@ -162,6 +168,11 @@ impl Version {
         let removed = prune::prune(&self.root, object.as_map_mut());
         let fault = |path| Fault::new(FaultKind::Unknown, path, "");
         removed.into_iter().map(fault).collect()
+    }
+
+    /// Whether stored objects are shown as they are: nothing is put in when they are read.
+    pub fn is_plain(&self) -> bool {
+        !self.root.has_defaults()
     }
 
     /// Puts defaults in. An object that is stored is completed too when it is read: its schema may be newer than it.

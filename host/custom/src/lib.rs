@@ -6,6 +6,7 @@
 //! touches a socket, a file, a clock or a lock.
 
 mod complete;
+mod conversion;
 mod definition;
 mod names;
 mod path;
@@ -15,6 +16,7 @@ mod table;
 mod validation;
 
 pub use complete::{FINALIZER, complete, keep_stored_version, terminate};
+pub use conversion::{Conversion, converted};
 pub use definition::{Definition, Version};
 pub use names::{Settled, settle};
 pub use validation::{validate, warnings};

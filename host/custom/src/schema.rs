@@ -159,6 +159,18 @@ impl Node {
         Ok(node)
     }
 
+    /// Whether a default stands here or below.
+    pub(crate) fn has_defaults(&self) -> bool {
+        let rest = match &self.rest {
+            Rest::Each(each) => each.has_defaults(),
+            _ => false,
+        };
+        self.default.is_some()
+            || rest
+            || self.properties.values().any(Self::has_defaults)
+            || self.items.as_deref().is_some_and(Self::has_defaults)
+    }
+
     /// A schema within another one, if there is one.
     fn below(schema: &Value) -> Result<Option<Box<Self>>, regex::Error> {
         let there = schema.is_object().then(|| Self::compile(schema));

@@ -6,8 +6,9 @@ mod version;
 
 use std::collections::BTreeSet;
 
+use osier_admission::client_config;
 use osier_api::validation::{label_1035, subdomain};
-use osier_api::{Fault, FaultKind, Object};
+use osier_api::{Fault, Object};
 use serde_json::{Value, json};
 
 use crate::names::APPROVAL;
@@ -195,20 +196,54 @@ fn versions(new: &Object, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Objects are the same in every version but for their names: nothing is called to convert them.
+/// Who makes one version of another, if somebody does.
 fn conversion(new: &Object, faults: &mut Vec<Fault>) {
+    const WEBHOOK: &str = "spec.conversion.webhook";
+    let webhook = new.get(&["spec", "conversion", "webhook"]);
     match text(new, &["spec", "conversion", "strategy"]) {
-        "" | "None" => {
-            if new.get(&["spec", "conversion", "webhook"]).is_some() {
-                let words = "should not be set when strategy is not set to Webhook";
-                faults.push(Fault::forbidden("spec.conversion.webhook", words));
+        "" | "None" if webhook.is_some() => {
+            let words = "should not be set when strategy is not set to Webhook";
+            faults.push(Fault::forbidden(WEBHOOK, words));
+        }
+        "" | "None" => {}
+        "Webhook" => match webhook {
+            None => {
+                let field = format!("{WEBHOOK}.clientConfig");
+                faults.push(Fault::required(
+                    field,
+                    "required when strategy is set to Webhook",
+                ));
             }
-        }
+            Some(webhook) => converts(webhook, WEBHOOK, faults),
+        },
         other => {
-            let words = "supported values: \"None\": Osier does not call webhooks to convert objects; use strategy None with versions of the same fields, or one version";
-            let fault = Fault::new(FaultKind::NotSupported, "spec.conversion.strategy", words);
-            faults.push(fault.with(other));
+            let field = "spec.conversion.strategy";
+            faults.push(Fault::not_supported(field, other, &["None", "Webhook"]));
         }
+    }
+}
+
+fn converts(webhook: &Value, path: &str, faults: &mut Vec<Fault>) {
+    let config = format!("{path}.clientConfig");
+    match webhook.get("clientConfig").filter(|said| said.is_object()) {
+        None => faults.push(Fault::required(
+            config,
+            "required when strategy is set to Webhook",
+        )),
+        Some(said) => faults.extend(client_config(said, &config)),
+    }
+    let field = format!("{path}.conversionReviewVersions");
+    let versions = webhook["conversionReviewVersions"].as_array();
+    let versions = versions.map_or(&[][..], Vec::as_slice);
+    if versions.is_empty() {
+        faults.push(Fault::required(field, ""));
+    } else if !versions.iter().any(|version| version == "v1") {
+        let said = json!(versions);
+        faults.push(Fault::invalid(
+            field,
+            said,
+            "must include at least one of v1",
+        ));
     }
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod reviews;
 pub(crate) mod security;
 pub(crate) mod signer;
 pub(crate) mod transport;
+pub(crate) mod webhooks;

@@ -1,7 +1,7 @@
-//! The API server: how long writes, reads and the news of a change take, and what objects hold in memory.
+//! The API server: what an idle node needs, how long writes, reads, lists and the news of a change take, and what objects hold in memory.
 
 use crate::Bench;
-use crate::process::resident;
+use crate::process::{resident, used};
 use anyhow::{Result, ensure};
 use http::StatusCode;
 use http_body_util::BodyExt;
@@ -23,11 +23,22 @@ const ON_ONE: usize = 100;
 const CHANGES: u32 = 5;
 /// Changes in a second of objects that one watch each is told of.
 const EVENTS: usize = 1000;
+/// A node that became ready a moment ago is not idle yet.
+const SETTLES: Duration = Duration::from_secs(20);
+/// How long an idle node is watched.
+const WATCHED: Duration = Duration::from_secs(60);
+const MERGE: &str = "application/merge-patch+json";
+const PODS: &str = "/api/v1/pods";
+/// What kubectl asks for.
+const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
 /// Everything that is measured of the API.
 pub(crate) async fn measure(node: &Node, bench: &Bench) -> Result<Value> {
-    let writes = calls(node, bench.seconds, Call::Write).await?;
+    let idle = idle(node).await?;
+    let writes = calls(node, bench.seconds, Call::Create).await?;
     println!("\n  {CALLERS} callers create ConfigMaps of 2 KB: {writes}");
+    let changes = calls(node, bench.seconds, Call::Change).await?;
+    println!("  {CALLERS} callers change one each, by merge patch: {changes}");
     let reads = calls(node, bench.seconds, Call::Read).await?;
     println!("  {CALLERS} callers read one: {reads}");
     let news = fan_out(node, bench).await?;
@@ -41,14 +52,32 @@ pub(crate) async fn measure(node: &Node, bench: &Bench) -> Result<Value> {
         bench.watches
     );
     let memory = memory(node, bench.objects).await?;
+    let lists = lists(node).await?;
     Ok(
-        json!({"writes": writes.json(), "reads": reads.json(), "fan_out": news.json(), "apart": own.json(), "memory": memory}),
+        json!({"idle": idle, "writes": writes.json(), "changes": changes.json(), "reads": reads.json(), "fan_out": news.json(),
+        "apart": own.json(), "memory": memory, "lists": lists}),
     )
+}
+
+/// What a node needs on which nothing is deployed, a while after it became ready.
+async fn idle(node: &Node) -> Result<Value> {
+    let pid = node.pid()?;
+    tokio::time::sleep(SETTLES).await;
+    let (before, began) = (used(pid)?, Instant::now());
+    tokio::time::sleep(WATCHED).await;
+    let share = (used(pid)? - before).as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
+    let kib = resident(pid)?;
+    let (mib, seconds) = (kib as f64 / 1024.0, WATCHED.as_secs());
+    println!(
+        "\n  nothing deployed: {mib:.1} MiB resident, {share:.2} % of a core over {seconds} s"
+    );
+    Ok(json!({"resident_kib": kib, "core_percent": share}))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Call {
-    Write,
+    Create,
+    Change,
     Read,
 }
 
@@ -111,12 +140,14 @@ async fn calls(node: &Node, seconds: u64, call: Call) -> Result<Times> {
             while Instant::now() < end {
                 let name = format!("w{caller}-{}", times.len());
                 let asked = Instant::now();
+                let own = format!("{MAPS}/w{caller}-0");
                 let answer = match call {
-                    Call::Write => api.send("POST", MAPS, Some(&map(&name))).await?,
-                    Call::Read => {
-                        api.send("GET", &format!("{MAPS}/w{caller}-0"), None)
-                            .await?
+                    Call::Create => api.send("POST", MAPS, Some(&map(&name))).await?,
+                    Call::Change => {
+                        let change = json!({"data": {"change": name}}).to_string();
+                        api.send_as("PATCH", &own, MERGE, change).await?
                     }
+                    Call::Read => api.send("GET", &own, None).await?,
                 };
                 ensure!(answer.status.is_success(), "{}", answer.text());
                 times.push(asked.elapsed().as_secs_f64() * 1e3);
@@ -182,9 +213,9 @@ impl Audience {
         }
     }
 
-    /// Changes an object; the change says when it was asked for.
-    async fn change(&self, api: &mut Api, name: &str) -> Result<()> {
-        change(api, self.origin, name).await
+    /// Changes an object; the change says when it was due, so that who asks late counts as late.
+    async fn change(&self, api: &mut Api, name: &str, due: Instant) -> Result<()> {
+        change(api, due - self.origin, name).await
     }
 
     /// Waits until all is heard.
@@ -200,11 +231,11 @@ impl Audience {
     }
 }
 
-async fn change(api: &mut Api, origin: Instant, name: &str) -> Result<()> {
-    let at = origin.elapsed().as_secs_f64() * 1e3;
+async fn change(api: &mut Api, due: Duration, name: &str) -> Result<()> {
+    let at = due.as_secs_f64() * 1e3;
     let change = json!({"data": {"at": format!("{at:.3}")}}).to_string();
-    let (path, kind) = (format!("{MAPS}/{name}"), "application/merge-patch+json");
-    let answer = api.send_as("PATCH", &path, kind, change).await?;
+    let path = format!("{MAPS}/{name}");
+    let answer = api.send_as("PATCH", &path, MERGE, change).await?;
     ensure!(answer.status.is_success(), "{}", answer.text());
     Ok(())
 }
@@ -215,7 +246,7 @@ async fn newest(node: &Node) -> Result<String> {
     Ok(version.unwrap_or("0").to_owned())
 }
 
-/// How long after a change was asked for each of many watches of one object has it.
+/// How long after a change was due each of many watches of one object has it.
 async fn fan_out(node: &Node, bench: &Bench) -> Result<Times> {
     let mut api = Api::open(node).await?;
     api.send("POST", MAPS, Some(&map("news"))).await?;
@@ -226,8 +257,8 @@ async fn fan_out(node: &Node, bench: &Bench) -> Result<Times> {
     let mut pace = tokio::time::interval(Duration::from_secs(1) / CHANGES);
     let mut changes = 0;
     while began.elapsed() < Duration::from_secs(bench.seconds) {
-        pace.tick().await;
-        audience.change(&mut api, "news").await?;
+        let due = pace.tick().await.into_std();
+        audience.change(&mut api, "news", due).await?;
         changes += 1;
     }
     let took = began.elapsed();
@@ -257,7 +288,7 @@ async fn apart(node: &Node, bench: &Bench) -> Result<Times> {
         // Each has its moment, whoever is late.
         let due = Duration::from_secs_f64(number as f64 / EVENTS as f64);
         tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
-        change(api, origin, &name(number % bench.watches)).await
+        change(api, began + due - origin, &name(number % bench.watches)).await
     })
     .await?;
     let took = began.elapsed();
@@ -342,6 +373,47 @@ async fn memory(node: &Node, count: usize) -> Result<Value> {
     Ok(
         json!({"pods": count, "nodes": count / 30, "before_kib": before, "after_kib": after, "created_per_second": rate}),
     )
+}
+
+/// How long it takes to list all of the pods: in pages of 500 as whole objects, in the same as rows, and at once.
+async fn lists(node: &Node) -> Result<Value> {
+    let pages = pages(node, "application/json").await?;
+    println!("  all pods in pages of 500: {pages}");
+    let rows = self::pages(node, TABLE).await?;
+    println!("  the same as tables: {rows}");
+    let streams = Streams::open(node).await?;
+    let (asked, mut bytes) = (Instant::now(), 0);
+    let mut body = streams.get(PODS).await?.into_body();
+    while let Some(frame) = body.frame().await {
+        bytes += frame?.into_data().map_or(0, |data| data.len());
+    }
+    let (took, mib) = (asked.elapsed().as_secs_f64(), bytes as f64 / 1048576.0);
+    let held = resident(node.pid()?)?;
+    println!(
+        "  all at once: {mib:.0} MiB in {took:.2} s; {} MiB resident after it",
+        held / 1024
+    );
+    Ok(
+        json!({"pages": pages.json(), "tables": rows.json(), "at_once_s": took, "at_once_bytes": bytes, "resident_kib": held}),
+    )
+}
+
+/// Reads all pods page by page.
+async fn pages(node: &Node, accept: &str) -> Result<Times> {
+    let mut api = Api::open(node).await?;
+    let (began, mut times, mut token) = (Instant::now(), Vec::new(), String::new());
+    loop {
+        let path = format!("{PODS}?limit=500&continue={token}");
+        let asked = Instant::now();
+        let answer = api.accepting(&path, accept).await?;
+        ensure!(answer.status.is_success(), "{}", answer.text());
+        times.push(asked.elapsed().as_secs_f64() * 1e3);
+        let page: Value = serde_json::from_str(&answer.text())?;
+        match page["metadata"]["continue"].as_str() {
+            Some(next) if !next.is_empty() => token = next.to_owned(),
+            _ => return Ok(Times::of(times, began.elapsed())),
+        }
+    }
 }
 
 #[cfg(test)]

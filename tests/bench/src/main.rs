@@ -47,7 +47,7 @@ struct Bench {
     #[arg(long, default_value_t = 1000)]
     pods: usize,
     /// Watches that are told of the same changes.
-    #[arg(long, default_value_t = 9_900)]
+    #[arg(long, default_value_t = 10_000)]
     watches: usize,
     /// Stored pods whose memory is measured.
     #[arg(long, default_value_t = 150_000)]
@@ -74,7 +74,7 @@ enum Part {
     Pods,
     /// The data plane as a reverse proxy, beside its peers.
     Proxy,
-    /// The API server: writes, reads, watches, memory.
+    /// The API server: an idle one, writes, reads, watches, memory, lists.
     Api,
     /// Live pods on one node, each asked once.
     Density,

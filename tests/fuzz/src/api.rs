@@ -5,7 +5,7 @@ use osier_api::selector::{FieldSelector, LabelSelector};
 use osier_api::{Object, Status, patch as patches, resources};
 use osier_apiserver::{
     ApiServer, Image, Images, NodeAgents, NodeDoors, Sealing, Settings, StoreKind, StoreLimits,
-    StorePlace, User,
+    StorePlace, User, WebhookCall, Webhooks,
 };
 use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
@@ -137,8 +137,11 @@ impl Server {
             token_key: Arc::new(TokenKey::open(&folder.path().join("pki")).expect("a key")),
             audit: None,
         };
-        let (agents, images) = (Arc::new(Nobody), Arc::new(Nobody));
-        let doors = NodeDoors { agents, images };
+        let doors = NodeDoors {
+            agents: Arc::new(Nobody),
+            images: Arc::new(Nobody),
+            webhooks: Arc::new(Nobody),
+        };
         let opened = ApiServer::open(settings, Vec::new(), doors, Tasks::new());
         let api = runtime.block_on(opened).expect("a server");
         let server = Self {
@@ -190,6 +193,12 @@ struct Nobody;
 impl Images for Nobody {
     fn read<'a>(&'a self, _name: &'a str) -> Boxed<'a, Result<Image, Status>> {
         Box::pin(async { Err(Status::new(404, "NotFound", "no such image")) })
+    }
+}
+
+impl Webhooks for Nobody {
+    fn call(&self, _call: WebhookCall) -> Boxed<'_, Result<bytes::Bytes, String>> {
+        Box::pin(async { Err("nobody is there".to_owned()) })
     }
 }
 

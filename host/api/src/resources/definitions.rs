@@ -159,7 +159,8 @@ pub fn custom(names: &Names) -> Option<&'static Resource> {
     None
 }
 
-/// The kind that a definition makes, in the version that clients prefer; `None` if it is not established yet, no version
+/// The kind that a definition makes, in the version that clients prefer, or where versions are converted by a program in the one
+/// that is stored and needs no program; `None` if it is not established yet, no version
 /// is served, or the kind is one of ours.
 pub fn defined(definition: &Object) -> Option<&'static Resource> {
     let list = |path: [&str; 2]| {
@@ -171,7 +172,10 @@ pub fn defined(definition: &Object) -> Option<&'static Resource> {
     let served = list(["spec", "versions"]).iter();
     let served = served.filter(|version| version["served"] == true);
     let name = |version: &&Value| version["name"].as_str().unwrap_or("").to_owned();
-    let best = served.min_by(|a, b| by_priority(&name(a), &name(b)))?;
+    let converted = definition.get(&["spec", "conversion", "strategy"]) == Some(&"Webhook".into());
+    let stored = |version: &&Value| converted && version["storage"] == true;
+    let best = served.clone().find(stored);
+    let best = best.or_else(|| served.min_by(|a, b| by_priority(&name(a), &name(b))))?;
     let names = Names::of(definition, best);
     let mut ours = super::all().iter();
     if ours.any(|one| one.group == names.group && one.plural == names.plural) {
@@ -291,5 +295,8 @@ mod tests {
         );
         let found = defined(&definition).unwrap();
         assert_eq!((found.versions, found.namespaced), (&["v1"][..], false));
+        definition.set(&["spec", "conversion"], json!({"strategy": "Webhook"}));
+        definition.set(&["spec", "versions"], json!([{"name": "v1", "served": true}, {"name": "v1beta1", "served": true, "storage": true}]));
+        assert_eq!(defined(&definition).unwrap().versions, ["v1beta1"]);
     }
 }

@@ -6,13 +6,16 @@ use crate::{Fault, Object};
 
 /// A value, perhaps absent, and its dotted path.
 #[derive(Debug, Clone)]
-pub(super) struct At<'a> {
-    pub(super) path: String,
-    pub(super) value: &'a Value,
+pub struct At<'a> {
+    /// The path, with dots and brackets.
+    pub path: String,
+    /// The value; null if it is absent.
+    pub value: &'a Value,
 }
 
 impl<'a> At<'a> {
-    pub(super) fn of(object: &'a Object, field: &str) -> Self {
+    /// A field of an object.
+    pub fn of(object: &'a Object, field: &str) -> Self {
         Self {
             path: field.to_owned(),
             value: object.get(&[field]).unwrap_or(&Value::Null),
@@ -20,7 +23,7 @@ impl<'a> At<'a> {
     }
 
     /// The value of a field of this map.
-    pub(super) fn at(&self, field: &str) -> Self {
+    pub fn at(&self, field: &str) -> Self {
         let value = self.value.get(field).unwrap_or(&Value::Null);
         Self {
             path: format!("{}.{field}", self.path),
@@ -29,7 +32,7 @@ impl<'a> At<'a> {
     }
 
     /// The elements of this list.
-    pub(super) fn items(&self) -> Vec<Self> {
+    pub fn items(&self) -> Vec<Self> {
         let list = self.value.as_array().into_iter().flatten().enumerate();
         list.map(|(index, value)| Self {
             path: format!("{}[{index}]", self.path),
@@ -39,7 +42,7 @@ impl<'a> At<'a> {
     }
 
     /// The entries of this map.
-    pub(super) fn entries(&self) -> Vec<(&'a str, Self)> {
+    pub fn entries(&self) -> Vec<(&'a str, Self)> {
         let map = self.value.as_object().into_iter().flatten();
         map.map(|(key, value)| {
             (
@@ -54,20 +57,22 @@ impl<'a> At<'a> {
     }
 
     /// The text; empty if absent.
-    pub(super) fn text(&self) -> &'a str {
+    pub fn text(&self) -> &'a str {
         self.value.as_str().unwrap_or("")
     }
 
-    pub(super) fn int(&self) -> Option<i64> {
+    /// The whole number, if it is one.
+    pub fn int(&self) -> Option<i64> {
         self.value.as_i64()
     }
 
-    pub(super) fn is_true(&self) -> bool {
+    /// Whether it is `true`.
+    pub fn is_true(&self) -> bool {
         self.value == &Value::Bool(true)
     }
 
     /// Present, and not an empty text, list or map.
-    pub(super) fn is_set(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         match self.value {
             Value::Null => false,
             Value::String(text) => !text.is_empty(),
@@ -77,32 +82,38 @@ impl<'a> At<'a> {
         }
     }
 
-    pub(super) fn is_present(&self) -> bool {
+    /// Whether it is there, however empty.
+    pub fn is_present(&self) -> bool {
         !self.value.is_null()
     }
 
-    pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
+    /// The map, if it is one.
+    pub fn map(&self) -> Option<&'a Map<String, Value>> {
         self.value.as_object()
     }
 
-    pub(super) fn required(&self, detail: &str) -> Fault {
+    /// It must be there.
+    pub fn required(&self, detail: &str) -> Fault {
         Fault::required(&self.path, detail)
     }
 
-    pub(super) fn invalid(&self, detail: impl Into<String>) -> Fault {
+    /// It breaks a rule.
+    pub fn invalid(&self, detail: impl Into<String>) -> Fault {
         Fault::invalid(&self.path, self.value.clone(), detail)
     }
 
-    pub(super) fn forbidden(&self, detail: &str) -> Fault {
+    /// It must not be there.
+    pub fn forbidden(&self, detail: &str) -> Fault {
         Fault::forbidden(&self.path, detail)
     }
 
-    pub(super) fn duplicate(&self) -> Fault {
+    /// It stands a second time.
+    pub fn duplicate(&self) -> Fault {
         Fault::duplicate(&self.path, self.value.clone())
     }
 
     /// Required, or the words of every rule in `rule` that the text breaks.
-    pub(super) fn name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
+    pub fn name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
         if !self.is_set() {
             return vec![self.required("")];
         }
@@ -110,7 +121,7 @@ impl<'a> At<'a> {
     }
 
     /// As [`At::name`], but it may be absent.
-    pub(super) fn optional_name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
+    pub fn optional_name(&self, rule: impl Fn(&str) -> Vec<String>) -> Vec<Fault> {
         if !self.is_set() {
             return Vec::new();
         }
@@ -121,19 +132,19 @@ impl<'a> At<'a> {
     }
 
     /// One of the words, if set.
-    pub(super) fn one_of(&self, words: &[&str]) -> Option<Fault> {
+    pub fn one_of(&self, words: &[&str]) -> Option<Fault> {
         let fits = !self.is_set() || words.contains(&self.text());
         (!fits).then(|| Fault::not_supported(&self.path, self.value.clone(), words))
     }
 
     /// A number of at least `least`, if set.
-    pub(super) fn at_least(&self, least: i64) -> Option<Fault> {
+    pub fn at_least(&self, least: i64) -> Option<Fault> {
         let few = self.int().is_some_and(|number| number < least);
         few.then(|| self.invalid(format!("must be greater than or equal to {least}")))
     }
 
     /// A duration, if set.
-    pub(super) fn duration(&self) -> Option<Fault> {
+    pub fn duration(&self) -> Option<Fault> {
         let text = self.value.as_str()?;
         crate::duration::parse(text)
             .err()
@@ -142,7 +153,7 @@ impl<'a> At<'a> {
 }
 
 /// Faults for every value that stands a second time.
-pub(super) fn unique<'a>(values: impl IntoIterator<Item = At<'a>>) -> Vec<Fault> {
+pub fn unique<'a>(values: impl IntoIterator<Item = At<'a>>) -> Vec<Fault> {
     let mut seen: Vec<&Value> = Vec::new();
     let mut faults = Vec::new();
     for at in values.into_iter().filter(At::is_set) {

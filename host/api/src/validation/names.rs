@@ -49,7 +49,7 @@ pub(super) fn label_value(value: &str) -> Vec<String> {
 }
 
 /// Key of a label or annotation, name of a finalizer or resource: `[prefix/]name`.
-pub(super) fn qualified(name: &str) -> Vec<String> {
+pub fn qualified(name: &str) -> Vec<String> {
     let (prefix, rest) = match name.split_once('/') {
         None => (None, name),
         Some((_, rest)) if rest.contains('/') => {

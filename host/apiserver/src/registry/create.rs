@@ -83,12 +83,17 @@ impl Registry {
         sign::put(&mut object, managed);
         let mut object = self.admit(write, None, object).await?;
         strategy.admitted(&mut object);
+        let converted = match write.options.dry_run {
+            true => None,
+            false => self.to_store(write.address, &object).await?,
+        };
         let key = objects::key(resource, object.namespace(), object.name());
         if self.store.get(&key).is_some() {
             return Err(Status::already_exists(resource, object.name()));
         }
         for _ in 0..ATTEMPTS {
-            if self.store_new(write, &key, &mut object).await? {
+            let parts = (&mut object, converted.as_ref());
+            if self.store_new(write, &key, parts).await? {
                 if !write.options.dry_run {
                     self.recount(&object).await;
                 }
@@ -104,7 +109,7 @@ impl Registry {
         &self,
         write: &Write<'_>,
         key: &Key,
-        object: &mut Object,
+        (object, converted): (&mut Object, Option<&Object>),
     ) -> Result<bool, Status> {
         let resource = write.resource();
         let mut placed = object.clone();
@@ -115,7 +120,7 @@ impl Registry {
             *object = placed;
             return Ok(true);
         }
-        let bytes = objects::encode(&placed)?;
+        let bytes = objects::encode(converted.unwrap_or(&placed))?;
         let written = self
             .store
             .put_guarded(key.clone(), bytes, Expect::Absent, &guards.all);

@@ -132,11 +132,18 @@ impl Registry {
                 self.admit_delete(write, &old).await?;
             }
             let expect = Expect::Revision(entry.modified);
-            let (written, mut object, gone) = match plan(strategy, &old, options, clock::now()) {
-                Plan::Nothing => return Ok(Deleted::Marked(write.shown(old))),
+            let planned = plan(strategy, &old, options, clock::now());
+            // What is answered with an object is shown before it is done, so that who converts can only refuse.
+            let shown = match &planned {
+                Plan::Remove => None,
+                Plan::Mark(object) => Some(self.presented(write.address, object.clone()).await?),
+                Plan::Nothing => Some(self.presented(write.address, old.clone()).await?),
+            };
+            let (written, mut object, gone) = match planned {
+                Plan::Nothing => return Ok(Deleted::Marked(write.shown(shown.unwrap_or(old)))),
                 Plan::Remove if options.dry_run => return Ok(Deleted::Gone(write.shown(old))),
                 Plan::Mark(marked) if options.dry_run => {
-                    return Ok(Deleted::Marked(write.shown(marked)));
+                    return Ok(Deleted::Marked(write.shown(shown.unwrap_or(marked))));
                 }
                 Plan::Remove => (self.store.delete(entry.key, expect).await, old, true),
                 Plan::Mark(marked) => (
@@ -156,7 +163,9 @@ impl Registry {
                 self.recount(&object).await;
                 return Ok(Deleted::Gone(write.shown(object)));
             }
-            return Ok(Deleted::Marked(write.shown(object)));
+            let mut shown = shown.unwrap_or_else(|| object.clone());
+            shown.set_resource_version(object.resource_version());
+            return Ok(Deleted::Marked(write.shown(shown)));
         }
         Err(conflict(write.address))
     }

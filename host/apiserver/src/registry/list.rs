@@ -8,85 +8,120 @@ use crate::objects;
 use crate::query::{ListOptions, Since};
 use crate::render::ListMeta;
 use crate::target::Address;
-use osier_store::{Entry, StoreError};
+use osier_store::{Entry, Range, Slice, StoreError};
+
+/// Objects that are read at a time where not all of them are wanted.
+const BATCH: usize = 500;
 
 impl Registry {
-    /// Shows every object that is asked for to `visit`, in the order of their keys.
+    /// Shows every object that is asked for to `visit`, in the order of their keys, in the version of the request.
     pub(crate) async fn list(
         &self,
         address: &Address,
         options: &ListOptions,
         visit: &mut (dyn FnMut(Object) -> Result<(), Status> + Send),
     ) -> Result<ListMeta, Status> {
-        check_fields(address, options)?;
-        let prefix = place(address, options);
-        let (revision, entries, start) = self.page(&prefix, options).await?;
-        let rest = &entries[start..];
-        let mut shown = 0;
-        for (index, entry) in rest.iter().enumerate() {
-            let object = objects::read(entry)?;
-            if matches(address, options, &object)? {
+        let (meta, entries) = self.select(address, options).await?;
+        for entries in entries.chunks(BATCH) {
+            let read: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
+            for object in self.all_presented(address, read?).await? {
                 visit(object)?;
-                shown += 1;
-            }
-            let left = rest.len() - index - 1;
-            if options.limit > 0 && shown >= options.limit && left > 0 {
-                let token = Token::new(revision, &entry.key).encode();
-                return Ok(ListMeta {
-                    revision,
-                    token: Some(token),
-                    remaining: (!options.selective).then_some(left),
-                });
             }
         }
-        Ok(ListMeta {
-            revision,
-            token: None,
-            remaining: None,
-        })
+        Ok(meta)
     }
 
-    /// The state that is asked for, and where in it the page begins.
-    async fn page(
+    /// Every object that is asked for as it is stored, in the order of their keys.
+    pub(crate) async fn select(
+        &self,
+        address: &Address,
+        options: &ListOptions,
+    ) -> Result<(ListMeta, Vec<Entry>), Status> {
+        check_fields(address, options)?;
+        let prefix = place(address, options);
+        let (after, at) = self.start(&prefix, options)?;
+        let after = after.as_deref();
+        if !options.selective && address.name.is_empty() {
+            let slice = self.slice((&prefix, options.limit), after, at).await?;
+            let token = (slice.left > 0).then(|| slice.entries.last()).flatten();
+            let token = token.map(|last| Token::new(slice.revision, &last.key).encode());
+            let meta = ListMeta {
+                revision: slice.revision,
+                remaining: token.is_some().then_some(slice.left),
+                token,
+            };
+            return Ok((meta, slice.entries));
+        }
+        let slice = self.slice((&prefix, 0), after, at).await?;
+        let mut meta = ListMeta {
+            revision: slice.revision,
+            ..ListMeta::default()
+        };
+        let mut chosen = Vec::new();
+        let last = slice.entries.last().map(|entry| entry.key.clone());
+        for entries in slice.entries.chunks(BATCH) {
+            let seen = self.seen(address, options, entries).await?;
+            for (entry, object) in entries.iter().zip(&seen) {
+                if !matches(address, options, object)? {
+                    continue;
+                }
+                chosen.push(entry.clone());
+                if chosen.len() == options.limit && Some(&entry.key) != last.as_ref() {
+                    meta.token = Some(Token::new(slice.revision, &entry.key).encode());
+                    return Ok((meta, chosen));
+                }
+            }
+        }
+        Ok((meta, chosen))
+    }
+
+    /// As much of some objects as the selectors look at.
+    async fn seen(
+        &self,
+        address: &Address,
+        options: &ListOptions,
+        entries: &[Entry],
+    ) -> Result<Vec<Object>, Status> {
+        if options.fields.is_empty() {
+            return entries.iter().map(objects::head).collect();
+        }
+        let read: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
+        self.all_presented(address, read?).await
+    }
+
+    /// After which key a list begins, and of which revision it is; of the newest, if it does not matter.
+    fn start(
         &self,
         prefix: &str,
         options: &ListOptions,
-    ) -> Result<(u64, Vec<Entry>, usize), Status> {
+    ) -> Result<(Option<String>, Option<u64>), Status> {
         if let Some(text) = &options.token {
             let token = Token::decode(text, prefix)?;
-            let (revision, entries) = match token.rv {
-                0 => self.store.list(prefix),
-                revision => (revision, self.at(prefix, revision, true).await?),
-            };
-            let start = entries.partition_point(|entry| *entry.key <= *token.start);
-            return Ok((revision, entries, start));
+            return Ok((Some(token.start), (token.rv > 0).then_some(token.rv)));
         }
         if let Since::NotOlder(wanted) | Since::Exact(wanted) = options.since {
             self.check_reached(wanted)?;
         }
-        if let Since::Exact(revision) = options.since {
-            return Ok((revision, self.at(prefix, revision, false).await?, 0));
-        }
-        let (revision, entries) = self.store.list(prefix);
-        Ok((revision, entries, 0))
+        Ok(match options.since {
+            Since::Exact(revision) => (None, Some(revision)),
+            _ => (None, None),
+        })
     }
 
-    async fn at(&self, prefix: &str, revision: u64, paging: bool) -> Result<Vec<Entry>, Status> {
-        self.store.list_at(prefix, revision).await.map_err(|error| match (error, paging) {
-            (StoreError::Compacted { .. }, true) => {
-                Status::expired(
-                    "The provided continue parameter is too old to display a consistent list result. You can start a new \
-                     list without the continue parameter, or use the continue token in this response to retrieve the \
-                     remainder of the results. Continuing with the provided token results in an inconsistent list - objects \
-                     that were created, modified, or deleted between the time the first chunk was returned and now may \
-                     show up in the list.",
-                )
-            }
-            (StoreError::Compacted { .. }, false) => {
-                Status::expired(format!("The resourceVersion for the provided list is too old: {revision}."))
-            }
-            (error, _) => objects::unavailable(&error),
-        })
+    async fn slice(
+        &self,
+        (prefix, limit): (&str, usize),
+        after: Option<&str>,
+        at: Option<u64>,
+    ) -> Result<Slice, Status> {
+        let range = Range {
+            prefix,
+            after,
+            limit,
+        };
+        let paging = after.is_some();
+        let read = self.store.slice(range, at).await;
+        read.map_err(|error| too_old(error, (at.unwrap_or_default(), paging)))
     }
 
     /// A state of the future cannot be shown.
@@ -101,6 +136,23 @@ impl Registry {
             return Err(Status::new(504, "Timeout", words).on(details));
         }
         Ok(())
+    }
+}
+
+/// What a failure to read an older state means to who asked for it, or for the next page of it.
+fn too_old(error: StoreError, (revision, paging): (u64, bool)) -> Status {
+    match (error, paging) {
+        (StoreError::Compacted { .. }, true) => Status::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new \
+             list without the continue parameter, or use the continue token in this response to retrieve the \
+             remainder of the results. Continuing with the provided token results in an inconsistent list - objects \
+             that were created, modified, or deleted between the time the first chunk was returned and now may \
+             show up in the list.",
+        ),
+        (StoreError::Compacted { .. }, false) => Status::expired(format!(
+            "The resourceVersion for the provided list is too old: {revision}."
+        )),
+        (error, _) => objects::unavailable(&error),
     }
 }
 

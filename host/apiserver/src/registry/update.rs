@@ -77,57 +77,88 @@ impl Registry {
     ) -> Result<Option<Object>, Status> {
         let resource = write.resource();
         let strategy = self.strategies.of(resource);
-        let old = objects::read(&entry)?;
+        let old = self.read(write.address, &entry).await?;
         let shown = write.shown(old.clone());
-        let mut proposed = (change.make)(&shown, &mut write.warnings)?;
-        let mut submitted = proposed.remove(&["metadata", "managedFields"]);
-        let mut new = merge(write.address, strategy, (&old, proposed), change.part)?;
-        check_finalizers(write.address, &old, &new)?;
-        new = draft::complete(write.address, new);
-        if change.part != Part::Binding {
-            validate(write.address, Some(&old), &new)?;
-            submitted = write.signed(Some(&old), new.clone(), submitted);
-        }
-        sign::put_over(&old, &mut new, submitted);
-        new = self.admit(write, Some(&old), new).await?;
+        let proposed = (change.make)(&shown, &mut write.warnings)?;
+        let new = drafted(write, strategy, (&old, proposed), change.part)?;
+        let mut new = self.admit(write, Some(&old), new).await?;
+        let counted = |new: &mut Object| {
+            if strategy.generations() && wanted_state_changed(write.address, &old, new) {
+                new.set(&["metadata", "generation"], json!(old.generation() + 1));
+            }
+        };
+        // Before anything is held: who converts may be slow.
+        let (converted, moved) = match write.address.conversion() {
+            Some(_) if !write.options.dry_run => {
+                counted(&mut new);
+                let moved =
+                    objects::read(&entry)?.api_version() != write.address.storage_api_version();
+                (self.to_store(write.address, &new).await?, moved)
+            }
+            _ => (None, false),
+        };
         let guards = match change.part {
             Part::Main => self.guards(resource, Some(&old), &new).await?,
             _ => Guards::default(),
         };
         let place = self.reserve(resource, Some(&old), &new)?;
         let claim = strategy.claim(Some(&old), &mut new)?;
-        if strategy.generations() && wanted_state_changed(write.address, &old, &new) {
-            new.set(&["metadata", "generation"], json!(old.generation() + 1));
-        }
+        counted(&mut new);
         new.set_resource_version(entry.modified);
         let over = new.deletion_timestamp().is_some() && ended(strategy, &new);
-        if write.options.dry_run || (new == old && !over) {
+        if write.options.dry_run || (new == old && !over && !moved) {
             return Ok(Some(new));
         }
         let expect = Expect::Revision(entry.modified);
         let written = if over {
             self.store.delete(entry.key, expect).await
         } else {
-            let bytes = objects::encode(&new)?;
+            let bytes = objects::encode(converted.as_ref().unwrap_or(&new))?;
             let (key, guards) = (entry.key, &guards.all);
             self.store.put_guarded(key, bytes, expect, guards).await
         };
         drop((claim, place, guards));
-        match written {
-            Ok(revision) => {
-                new.set_resource_version(revision);
-                if over || counts_anew(resource, &old, &new) {
-                    self.recount(&new).await;
-                }
-                Ok(Some(new))
-            }
-            Err(
-                StoreError::Conflict { .. }
-                | StoreError::NotFound { .. }
-                | StoreError::Overtaken { .. },
-            ) => Ok(None),
-            Err(error) => Err(objects::unavailable(&error)),
+        let Some(revision) = first(written)? else {
+            return Ok(None);
+        };
+        new.set_resource_version(revision);
+        if over || counts_anew(resource, &old, &new) {
+            self.recount(&new).await;
         }
+        Ok(Some(new))
+    }
+}
+
+/// The object that a write wants: what it proposes, completed, judged by the rules of the kind, and signed.
+fn drafted(
+    write: &Write<'_>,
+    strategy: &dyn Strategy,
+    (old, mut proposed): (&Object, Object),
+    part: Part,
+) -> Result<Object, Status> {
+    let address = write.address;
+    let mut submitted = proposed.remove(&["metadata", "managedFields"]);
+    let new = merge(address, strategy, (old, proposed), part)?;
+    check_finalizers(address, old, &new)?;
+    let mut new = draft::complete(address, new);
+    if part != Part::Binding {
+        validate(address, Some(old), &new)?;
+        submitted = write.signed(Some(old), new.clone(), submitted);
+    }
+    sign::put_over(old, &mut new, submitted);
+    Ok(new)
+}
+
+/// The revision of a write; none if another one came first.
+fn first(written: Result<u64, StoreError>) -> Result<Option<u64>, Status> {
+    match written {
+        Ok(revision) => Ok(Some(revision)),
+        Err(
+            StoreError::Conflict { .. }
+            | StoreError::NotFound { .. }
+            | StoreError::Overtaken { .. },
+        ) => Ok(None),
+        Err(error) => Err(objects::unavailable(&error)),
     }
 }
 

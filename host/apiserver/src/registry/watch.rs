@@ -39,6 +39,7 @@ const LONGEST: u64 = 1800;
 
 /// A running watch.
 pub(crate) struct WatchStream {
+    registry: Arc<Registry>,
     news: Arc<News>,
     address: Address,
     options: ListOptions,
@@ -60,7 +61,7 @@ pub(crate) struct WatchStream {
 impl Registry {
     /// Starts a watch.
     pub(crate) fn watch(
-        &self,
+        self: &Arc<Self>,
         address: &Address,
         options: ListOptions,
         renderer: Renderer,
@@ -97,6 +98,7 @@ impl Registry {
         let mut published = self.published.subscribe();
         published.mark_changed();
         Ok(WatchStream {
+            registry: Arc::clone(self),
             news: Arc::clone(&self.news),
             address: address.clone(),
             announce: options.send_initial && options.bookmarks,
@@ -130,8 +132,8 @@ impl WatchStream {
         }
         let mut buffer = Vec::new();
         while buffer.is_empty() {
-            self.fill_initial(&mut buffer);
-            self.fill_ready(&mut buffer);
+            self.fill_initial(&mut buffer).await;
+            self.fill_ready(&mut buffer).await;
             if !buffer.is_empty() {
                 break;
             }
@@ -146,18 +148,17 @@ impl WatchStream {
         Some(buffer)
     }
 
-    fn fill_initial(&mut self, buffer: &mut Vec<u8>) {
+    async fn fill_initial(&mut self, buffer: &mut Vec<u8>) {
         while buffer.len() < CHUNK {
             let Some(entry) = self.initial.pop_front() else {
                 break;
             };
-            let shown = objects::read(&entry).and_then(|object| {
-                Ok(matches(&self.address, &self.options, &object)?.then_some(object))
-            });
-            match shown {
-                Ok(Some(object)) => self.write("ADDED", object, buffer),
-                Ok(None) => {}
-                Err(status) => return self.fail(&status, buffer),
+            let filled = match self.renderer.as_stored() {
+                Some(_) => self.add_stored(&entry, buffer),
+                None => self.add(&entry, buffer).await,
+            };
+            if let Err(status) = filled {
+                return self.fail(&status, buffer);
             }
         }
         if self.initial.is_empty() && self.announce {
@@ -166,11 +167,45 @@ impl WatchStream {
         }
     }
 
+    async fn add(&mut self, entry: &Entry, buffer: &mut Vec<u8>) -> Result<(), Status> {
+        let object = self.registry.read(&self.address, entry).await?;
+        if matches(&self.address, &self.options, &object)? {
+            self.write("ADDED", object, buffer);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::add`], of what is shown as it is stored: no more is read than the selectors need.
+    fn add_stored(&self, entry: &Entry, buffer: &mut Vec<u8>) -> Result<(), Status> {
+        let object = match (self.everything(), self.options.fields.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(objects::head(entry)?),
+            (false, false) => Some(objects::read(entry)?),
+        };
+        let chosen = |object: &Object| matches(&self.address, &self.options, object);
+        if object.as_ref().map_or(Ok(true), chosen)? {
+            let whole = buffer.len();
+            buffer.extend_from_slice(b"{\"type\":\"ADDED\",\"object\":");
+            let written = self.renderer.write(entry, buffer);
+            if written.is_err() {
+                buffer.truncate(whole);
+            }
+            written?;
+            buffer.extend_from_slice(b"}\n");
+        }
+        Ok(())
+    }
+
+    /// Whether every object under the prefix is asked for.
+    fn everything(&self) -> bool {
+        !self.options.selective && self.address.name.is_empty()
+    }
+
     /// Writes the events that are there already.
-    fn fill_ready(&mut self, buffer: &mut Vec<u8>) {
+    async fn fill_ready(&mut self, buffer: &mut Vec<u8>) {
         while self.initial.is_empty() && !self.over && buffer.len() < CHUNK {
             match self.events.next().now_or_never() {
-                Some(event) => self.take(event, buffer),
+                Some(event) => self.take(event, buffer).await,
                 None => break,
             }
         }
@@ -194,7 +229,7 @@ impl WatchStream {
             () = tokio::time::sleep_until(self.bookmark), if self.options.bookmarks => Woken::Bookmark,
         };
         match woken {
-            Woken::Event(event) => self.take(event, buffer),
+            Woken::Event(event) => self.take(event, buffer).await,
             Woken::Published => {
                 let catalogue = self.published.borrow_and_update().clone();
                 self.over = catalogue.is_some_and(|now| !now.has(&self.address));
@@ -210,7 +245,7 @@ impl WatchStream {
         }
     }
 
-    fn take(&mut self, event: Result<Arc<Event>, StoreError>, buffer: &mut Vec<u8>) {
+    async fn take(&mut self, event: Result<Arc<Event>, StoreError>, buffer: &mut Vec<u8>) {
         let event = match event {
             Ok(event) => event,
             Err(StoreError::Closed) => {
@@ -223,7 +258,7 @@ impl WatchStream {
             }
         };
         self.revision = event.revision;
-        match self.seen(&event) {
+        match self.seen(&event).await {
             Ok(Some((kind, object))) => self.tell(event.revision, kind, &object, buffer),
             Ok(None) => {}
             Err(status) => self.fail(&status, buffer),
@@ -231,34 +266,48 @@ impl WatchStream {
     }
 
     /// What the event is to this watch: an object that stops matching is deleted for it, one that begins to is added.
-    fn seen(&self, event: &Event) -> Result<Option<(&'static str, Arc<Object>)>, Status> {
-        let before = |bytes: &Bytes| self.news.object((event.revision, true), bytes);
+    async fn seen(&self, event: &Event) -> Result<Option<(&'static str, Arc<Object>)>, Status> {
+        let before = |bytes| self.object((event.revision, true), bytes);
         let chosen = |object: &Object| matches(&self.address, &self.options, object);
-        let everything = !self.options.selective && self.address.name.is_empty();
+        let everything = self.everything();
         match &event.kind {
             EventKind::Delete { previous } => {
-                let object = before(previous)?;
+                let object = before(previous).await?;
                 Ok(chosen(object.as_ref())?.then_some(("DELETED", object)))
             }
             EventKind::Put { value, previous } => {
-                let object = self.news.object((event.revision, false), value)?;
+                let object = self.object((event.revision, false), value).await?;
                 let now = chosen(object.as_ref())?;
                 let then = match previous {
                     None => false,
                     Some(_) if everything => true,
-                    Some(previous) => chosen(before(previous)?.as_ref())?,
+                    Some(previous) => chosen(before(previous).await?.as_ref())?,
                 };
                 Ok(match (then, now) {
                     (false, false) => None,
                     (false, true) => Some(("ADDED", object)),
                     (true, true) => Some(("MODIFIED", object)),
                     (true, false) => {
-                        let last = previous.as_ref().map_or_else(|| Ok(object), before)?;
+                        let last = match previous {
+                            Some(previous) => before(previous).await?,
+                            None => object,
+                        };
                         Some(("DELETED", last))
                     }
                 })
             }
         }
+    }
+
+    /// The object of a change, in the version of the request.
+    async fn object(&self, change: (u64, bool), bytes: &Bytes) -> Result<Arc<Object>, Status> {
+        let object = self.news.object(change, bytes)?;
+        if self.address.conversion().is_none() {
+            return Ok(object);
+        }
+        let object = Object::clone(&object);
+        let shown = self.registry.presented(&self.address, object).await?;
+        Ok(Arc::new(shown))
     }
 
     /// Writes an event, which others may have written already. Ages in tables, and kinds whose form depends on their definition,

@@ -1,5 +1,7 @@
 //! Server-side apply: a configuration is merged into the object, or becomes one.
 
+use std::sync::Arc;
+
 use http::Response;
 use osier_api::managed::{self, ApplyError};
 use osier_api::{Fault, Object, Status};
@@ -50,7 +52,7 @@ impl Exchange<'_> {
         let force = query::force(&self.incoming.query)?.unwrap_or(false);
         let wish = self.wish(&mut write, (part, force)).await?;
         for _ in 0..ATTEMPTS {
-            let (code, result) = match self.server.registry.get(self.address) {
+            let (code, result) = match self.server.registry.get(self.address).await {
                 Ok(_) => (200, self.apply_to_live(&mut write, &wish, part).await),
                 Err(missing) if !missing.is("NotFound") => return Err(missing),
                 Err(missing) if part != Part::Main => return Err(missing),
@@ -126,6 +128,7 @@ impl Exchange<'_> {
         let sent = Write {
             warnings: Vec::new(),
             manager: write.manager.clone(),
+            notes: Arc::clone(&write.notes),
             ..*write
         };
         let make = |old: &Object, _: &mut Vec<String>| merged(&sent, Some(old), wish);

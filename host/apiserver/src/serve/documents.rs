@@ -99,7 +99,9 @@ fn tagged(document: &Document, media: &'static str, incoming: &Incoming) -> Resp
         response
     } else {
         let asked = &incoming.head.headers;
-        compress::answer(asked, (200, media), [document.body.clone()])
+        let whole = [Ok(document.body.clone())];
+        let made = compress::answer(asked, (200, media), whole);
+        made.unwrap_or_else(|status| respond::status(&status))
     };
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("Accept"));

@@ -98,7 +98,7 @@ async fn gathered(
         };
         registry.list(address, &options, &mut visit).await?;
     } else {
-        about.push(registry.get(address)?);
+        about.push(registry.get(address).await?);
     }
     let nodes = about.iter().map(|object| match of_nodes {
         true => object.name(),

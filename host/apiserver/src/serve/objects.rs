@@ -1,8 +1,10 @@
 //! The verbs on objects and collections.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use http::Response;
 use http::header::USER_AGENT;
+use http::{HeaderMap, Response};
 use osier_api::{Object, Status};
 use osier_process::body::{self, Body};
 use serde_json::{Value, json};
@@ -11,11 +13,14 @@ use super::Exchange;
 use crate::compress;
 use crate::decode::{self, Format};
 use crate::draft;
+use crate::listing::Listing;
+use crate::objects;
 use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
-use crate::registry::{Change, DeleteOptions, Deleted, Part, Write, fresh_token};
+use crate::registry::{Change, DeleteOptions, Deleted, Part, Registry, Write, fresh_token};
 use crate::render::{self, ListWriter, Renderer};
 use crate::representation::Representation;
 use crate::respond;
+use crate::target::Address;
 use osier_protobuf as protobuf;
 
 impl<'a> Exchange<'a> {
@@ -28,6 +33,7 @@ impl<'a> Exchange<'a> {
     pub(super) fn write(&self) -> Result<Write<'a>, Status> {
         let options = WriteOptions::read(&self.incoming.query)?;
         let mut write = Write::new(self.user, self.address, options);
+        write.notes = Arc::clone(&self.incoming.notes);
         // Who does not say a name is called by its program, as upstream does it.
         let agent = self.incoming.header(USER_AGENT).split('/').next();
         let agent = agent.filter(|name| !name.is_empty());
@@ -50,15 +56,23 @@ impl<'a> Exchange<'a> {
         } else {
             let written = serde_json::to_vec(&value).map_err(Status::internal)?;
             let asked = &self.incoming.head.headers;
-            compress::answer(asked, (code, respond::JSON), [written.into()])
+            compress::answer(asked, (code, respond::JSON), [Ok(written.into())])?
         };
         respond::warn(&mut response, warnings);
         Ok(response)
     }
 
-    pub(super) fn get(self) -> Result<Response<Body>, Status> {
-        let object = self.server.registry.get(self.address)?;
-        self.show(200, object, &[])
+    pub(super) async fn get(self) -> Result<Response<Body>, Status> {
+        let renderer = self.renderer()?;
+        let registry = &self.server.registry;
+        if renderer.as_stored().is_none() {
+            let object = registry.get(self.address).await?;
+            return self.show(200, object, &[]);
+        }
+        let mut written = Vec::new();
+        renderer.write(&registry.entry(self.address)?, &mut written)?;
+        let asked = &self.incoming.head.headers;
+        compress::answer(asked, (200, respond::JSON), [Ok(written.into())])
     }
 
     pub(super) async fn list(self) -> Result<Response<Body>, Status> {
@@ -73,25 +87,11 @@ impl<'a> Exchange<'a> {
                 body::stream(watch.chunks()),
             ));
         }
-        let representation = renderer.representation.clone();
-        let mut writer = ListWriter::new(renderer);
-        let meta = match registry
-            .list(self.address, &options, &mut |object| writer.push(object))
-            .await
-        {
-            Err(status) if status.is("Expired") => {
-                return Ok(expired(&status, options.token.as_deref()));
-            }
-            listed => listed?,
-        };
-        let pieces = writer.finish(&meta)?;
-        if representation == Representation::Yaml {
-            let value = serde_json::from_slice(&pieces.concat()).map_err(Status::internal)?;
-            return yaml(200, &value);
-        }
         let asked = &self.incoming.head.headers;
-        let pieces = pieces.map(Bytes::from);
-        Ok(compress::answer(asked, (200, respond::JSON), pieces))
+        match listed((registry, self.address), asked, &options, renderer).await {
+            Err(status) if status.is("Expired") => Ok(expired(&status, options.token.as_deref())),
+            listed => listed,
+        }
     }
 
     pub(super) async fn create(mut self) -> Result<Response<Body>, Status> {
@@ -157,7 +157,9 @@ impl<'a> Exchange<'a> {
             dry_run: options.dry_run,
             validation: FieldValidation::Ignore,
         };
-        Write::new(self.user, self.address, options)
+        let mut write = Write::new(self.user, self.address, options);
+        write.notes = Arc::clone(&self.incoming.notes);
+        write
     }
 
     async fn delete_options(&mut self) -> Result<DeleteOptions, Status> {
@@ -183,19 +185,18 @@ impl<'a> Exchange<'a> {
     pub(super) async fn delete_collection(mut self) -> Result<Response<Body>, Status> {
         let options = self.delete_options().await?;
         let chosen = ListOptions::read(&self.incoming.query)?;
+        let (_, entries) = self.server.registry.select(self.address, &chosen).await?;
         let mut names = Vec::new();
-        self.server
-            .registry
-            .list(self.address, &chosen, &mut |object| {
-                names.push((object.name().to_owned(), object.uid().to_owned()));
-                Ok(())
-            })
-            .await?;
+        for entry in &entries {
+            let head = objects::head(entry)?;
+            names.push((head.name().to_owned(), head.uid().to_owned()));
+        }
         let mut warnings = Vec::new();
         for (name, uid) in names {
             let mut address = self.address.clone();
             address.name = name;
             let mut write = Write::new(self.user, &address, self.delete_write(&options).options);
+            write.notes = Arc::clone(&self.incoming.notes);
             let options = DeleteOptions {
                 uid: Some(uid),
                 ..options.clone()
@@ -215,6 +216,31 @@ impl<'a> Exchange<'a> {
         respond::warn(&mut response, &warnings);
         Ok(response)
     }
+}
+
+/// A list, of stored bytes where they are shown as they are.
+async fn listed(
+    (registry, address): (&Registry, &Address),
+    asked: &HeaderMap,
+    options: &ListOptions,
+    renderer: Renderer,
+) -> Result<Response<Body>, Status> {
+    if renderer.as_stored().is_some() {
+        let (meta, entries) = registry.select(address, options).await?;
+        let chunks = Listing::new(renderer, entries).chunks(&meta);
+        return compress::answer(asked, (200, respond::JSON), chunks);
+    }
+    let representation = renderer.representation.clone();
+    let mut writer = ListWriter::new(renderer);
+    let mut push = |object| writer.push(object);
+    let meta = registry.list(address, options, &mut push).await?;
+    let pieces = writer.finish(&meta)?;
+    if representation == Representation::Yaml {
+        let value = serde_json::from_slice(&pieces.concat()).map_err(Status::internal)?;
+        return yaml(200, &value);
+    }
+    let pieces = pieces.map(|piece| Ok(Bytes::from(piece)));
+    compress::answer(asked, (200, respond::JSON), pieces)
 }
 
 fn yaml(code: u16, value: &Value) -> Result<Response<Body>, Status> {

@@ -25,7 +25,7 @@ impl Exchange<'_> {
         let method = self.incoming.head.method.clone();
         match (part, method) {
             (Subresource::Status | Subresource::Approval | Subresource::Finalize, Method::GET) => {
-                self.get()
+                self.get().await
             }
             (Subresource::Status | Subresource::Approval, Method::PUT) => {
                 self.put(Part::Status).await
@@ -34,7 +34,7 @@ impl Exchange<'_> {
             (Subresource::Status | Subresource::Approval, Method::PATCH) => {
                 self.patch_status().await
             }
-            (Subresource::Scale, Method::GET) => self.show_scale(),
+            (Subresource::Scale, Method::GET) => self.show_scale().await,
             (Subresource::Scale, Method::PATCH) if self.applies() => self.apply(Part::Scale).await,
             (Subresource::Scale, Method::PUT | Method::PATCH) => self.write_scale().await,
             (Subresource::Binding, Method::POST) => self.bind().await,
@@ -81,8 +81,8 @@ impl Exchange<'_> {
         Ok(decode::parse(&bytes, format).map_err(refuse)?.value)
     }
 
-    fn show_scale(self) -> Result<Response<Body>, Status> {
-        let object = self.server.registry.get(self.address)?;
+    async fn show_scale(self) -> Result<Response<Body>, Status> {
+        let object = self.server.registry.get(self.address).await?;
         let scale = scale(self.address, &object);
         Ok(match Representation::negotiate(&self.incoming.accept())? {
             Representation::Table(version) => {
@@ -185,7 +185,7 @@ impl Exchange<'_> {
         let body = self.plain_body().await?;
         let options = DeleteOptions::read(&body["deleteOptions"], &self.incoming.query)?;
         let registry = &self.server.registry;
-        let pod = registry.get(self.address)?;
+        let pod = registry.get(self.address).await?;
         spend_budget(registry, &pod, self.delete_write(&options)).await?;
         let mut write = self.delete_write(&options);
         self.server.registry.delete(&mut write, &options).await?;
@@ -202,7 +202,7 @@ impl Exchange<'_> {
     }
 
     async fn log(self) -> Result<Response<Body>, Status> {
-        let pod = self.server.registry.get(self.address)?;
+        let pod = self.server.registry.get(self.address).await?;
         let query = self.incoming.head.uri.query().unwrap_or_default();
         let question = osier_kubelet::logs(&pod, query, clock::now())?;
         match pod.text(&["spec", "nodeName"]) {
@@ -221,7 +221,7 @@ impl Exchange<'_> {
         self,
         asked: impl Fn(&Object, &str) -> Result<String, Status>,
     ) -> Result<Response<Body>, Status> {
-        let pod = self.server.registry.get(self.address)?;
+        let pod = self.server.registry.get(self.address).await?;
         let head = self.incoming.head;
         let question = asked(&pod, head.uri.query().unwrap_or_default())?;
         match pod.text(&["spec", "nodeName"]) {

@@ -21,7 +21,7 @@ const LONGEST: i64 = 1 << 32;
 impl Exchange<'_> {
     /// Answers a TokenRequest.
     pub(super) async fn token(mut self) -> Result<Response<Body>, Status> {
-        let account = self.server.registry.get(self.address)?;
+        let account = self.server.registry.get(self.address).await?;
         let mut request = if self.incoming.media().starts_with(protobuf::MEDIA) {
             let bytes = self.incoming.bytes().await?;
             protobuf::decode(&bytes)?

@@ -368,7 +368,9 @@ async fn a_changed_definition_is_followed_at_once() {
     let webhook = json!({"spec": {"conversion": {"strategy": "Webhook"}}});
     let webhook = server.merge(DEFINITION, webhook).await;
     assert!(
-        webhook.message().contains("Osier does not call webhooks"),
+        webhook
+            .message()
+            .contains("spec.conversion.webhook.clientConfig: Required value"),
         "{}",
         webhook.text
     );

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod access;
+mod admission;
 mod applies;
 mod audits;
 mod bodies;
+mod conversions;
 mod custom;
 mod deletes;
 mod documents;
@@ -14,6 +16,7 @@ mod lists;
 mod model;
 mod nodes;
 mod parts;
+mod programs;
 mod server;
 mod shared;
 mod versions;

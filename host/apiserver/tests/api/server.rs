@@ -17,8 +17,12 @@ use osier_tests::etcd::Etcd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::programs::Programs;
+
 pub(crate) struct Server {
     pub(crate) api: Arc<ApiServer>,
+    /// What stands outside and is asked.
+    pub(crate) programs: Arc<Programs>,
     pub(crate) tasks: Tasks,
     pub(crate) folder: TempDir,
 }
@@ -182,18 +186,25 @@ impl Server {
                 policy,
             }),
         };
+        let programs = Arc::new(Programs::default());
         let api = ApiServer::open(
             settings,
             vec![Arc::new(Doorman)],
             NodeDoors {
                 agents: Arc::new(Agents),
                 images: Arc::new(Remembers),
+                webhooks: programs.clone(),
             },
             tasks.clone(),
         )
         .await
         .unwrap();
-        Self { api, tasks, folder }
+        Self {
+            api,
+            programs,
+            tasks,
+            folder,
+        }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -209,6 +220,15 @@ impl Server {
             headers: head.headers,
             text: String::from_utf8(bytes.to_vec()).unwrap(),
         }
+    }
+
+    /// Ends the server, and tells the lines of its audit log.
+    pub(crate) async fn audited(&self) -> Vec<Value> {
+        let patience = std::time::Duration::from_secs(30);
+        self.tasks.drained(patience).await.unwrap();
+        let text = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -187,6 +187,8 @@ pub(crate) struct Standing<'a> {
 
 /// What one rule may cost by estimate, as in Kubernetes.
 const COSTLIEST: u64 = 10_000_000;
+/// What all rules of a schema may cost together.
+const COSTLIEST_TOGETHER: u64 = 100_000_000;
 
 /// Faults of the rules that a schema has at a place.
 pub(crate) fn faults(schema: &Value, place: Standing<'_>, found: &mut Vec<Fault>) {
@@ -270,17 +272,53 @@ fn misfit(field: &str, made: &Kind) -> Option<String> {
 }
 
 fn costly(path: &str, cost: u64) -> Option<Fault> {
-    if cost <= COSTLIEST {
+    exceeds("estimated rule cost", (cost, COSTLIEST)).map(|words| Fault::forbidden(path, words))
+}
+
+/// The words of a cost that is above its bound.
+fn exceeds(what: &str, (cost, most): (u64, u64)) -> Option<String> {
+    if cost <= most {
         return None;
     }
-    let factor = match cost / COSTLIEST {
+    let factor = match cost / most {
         100.. => "more than 100x".to_owned(),
-        _ => format!("{:.1}x", cost as f64 / COSTLIEST as f64),
+        _ => format!("{:.1}x", cost as f64 / most as f64),
     };
-    let words = format!(
-        "estimated rule cost exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
-    );
-    Some(Fault::forbidden(path, words))
+    Some(format!(
+        "{what} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)"
+    ))
+}
+
+/// The fault of a schema whose rules, each cheap enough, together cost too much.
+pub(crate) fn costly_together(schema: &Value, path: &str) -> Option<Fault> {
+    const WHAT: &str =
+        "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
+    let words = exceeds(WHAT, (together(schema, 1, true), COSTLIEST_TOGETHER));
+    words.map(|words| Fault::forbidden(path, words))
+}
+
+/// What the rules at a place and below it cost, where an object has so many values at most.
+fn together(schema: &Value, times: u64, root: bool) -> u64 {
+    let rules = schema["x-kubernetes-validations"].as_array();
+    let own = rules.into_iter().flatten().map(|said| {
+        let parts = ["rule", "messageExpression"].map(|part| said[part].as_str());
+        let costs = parts.into_iter().flatten().map(|source| {
+            let known = types::of(schema, root);
+            let old = Kind::Optional(Box::new(known.clone()));
+            let rule = Rule::compile(source).ok();
+            let found = rule.and_then(|rule| rule.infer(source, (known, old)).ok());
+            found.map_or(0, |(_, cost)| cost.saturating_mul(times))
+        });
+        costs.fold(0, u64::saturating_add)
+    });
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let named = properties.map(|(_, one)| together(one, times, false));
+    let each = ["items", "additionalProperties"].into_iter();
+    let each = each.filter(|part| schema[part].is_object()).map(|part| {
+        let many = times.saturating_mul(types::most(schema));
+        together(&schema[part], many, false)
+    });
+    own.chain(named).chain(each).fold(0, u64::saturating_add)
 }
 
 /// Functions of rules that are not known here, with their places below a path.

@@ -70,6 +70,7 @@ pub(super) fn check(schema: &Value, path: &str, faults: &mut Vec<Fault>) {
     node(schema, root, faults);
     // The defaults of a schema that is no schema cannot be judged.
     if faults.len() == before {
+        faults.extend(rules::costly_together(schema, path));
         defaults(schema, path, faults);
     }
 }

@@ -90,7 +90,7 @@ fn names_scope_and_versions() {
     }
     let webhook = faults("/spec/conversion", json!({"strategy": "Webhook"}));
     assert!(
-        webhook[0].contains("Osier does not call webhooks"),
+        webhook[0].contains("required when strategy is set to Webhook"),
         "{webhook:?}"
     );
     let protected = faults("/spec/group", json!("a.k8s.io"));
@@ -226,7 +226,7 @@ fn what_is_served_does_not_change_its_place_and_stored_versions_stay() {
 #[test]
 fn what_is_not_done_is_told() {
     let mut ruled = definition().into_value();
-    let rules = json!([{"rule": "isIP(self)"}, {"rule": "self != ''"}]);
+    let rules = json!([{"rule": "isSemver(self)"}, {"rule": "self != ''"}]);
     ruled.pointer_mut(&format!("{SPEC}/cronSpec")).unwrap()["x-kubernetes-validations"] = rules;
     let told = warnings(&Object::from_value(ruled).unwrap());
     let place =
@@ -234,7 +234,7 @@ fn what_is_not_done_is_told() {
     assert_eq!(
         told,
         [format!(
-            "{place}: the rule is kept and not evaluated: the function isIP is not known to this version of Osier"
+            "{place}: the rule is kept and not evaluated: the function isSemver is not known to this version of Osier"
         )]
     );
     let mut ours = definition();
@@ -327,6 +327,21 @@ fn types_and_costs_of_rules_are_known_before_there_are_objects() {
             .contains("Forbidden: estimated rule cost exceeds budget by factor of more than 100x"),
         "{told:?}"
     );
+}
+
+#[test]
+fn rules_that_are_cheap_each_may_be_too_many() {
+    let told = |count: usize| {
+        let rule = json!({"rule": "self.groups.all(group, group.names.all(name, name != 'a'))"});
+        let names = json!({"type": "array", "items": {"type": "string"}, "maxItems": 1000});
+        let groups = json!({"type": "array", "maxItems": 1000, "items": {"type": "object", "properties": {"names": names}}});
+        let ruled = json!({"type": "object", "properties": {"groups": groups}, "x-kubernetes-validations": vec![rule; count]});
+        faults(&format!("{SPEC}/a"), ruled)
+    };
+    assert_eq!(told(10), Vec::<String>::new());
+    let many = told(60);
+    let words = "estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of";
+    assert!(many.len() == 1 && many[0].contains(words), "{many:?}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::join::reviews::PluginReviews;
 use crate::join::security::SecurityAdmission;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
+use crate::join::webhooks::Outside;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, User};
 use osier_capabilities::{CounterStore, Counters};
@@ -85,7 +86,7 @@ impl Rooms {
         let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
         let reviews = Arc::new(PluginReviews::default());
         let admission = admission(&policy, &images, (&reviews, &api));
-        let joined = (admission, doors(&agents, given));
+        let joined = (admission, doors(&agents, given, &api));
         let server = open_api(settings, joined, api.clone()).await?;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
@@ -321,10 +322,11 @@ fn admission(
     ]
 }
 
-fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>) -> NodeDoors {
+fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>, api: &Tasks) -> NodeDoors {
     NodeDoors {
         agents: agents.clone(),
         images,
+        webhooks: Arc::new(Outside::new(api.clone())),
     }
 }
 
