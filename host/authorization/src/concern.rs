@@ -1,7 +1,6 @@
 //! Whom an object of security concerns: everyone in its namespace, workloads by their labels, or what it names.
 
 use osier_api::Object;
-use serde_json::Value;
 
 use crate::facts::Place;
 use crate::fault::Fault;

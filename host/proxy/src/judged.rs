@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use osier_process::body::{Body, BodyError, boxed};
+use osier_process::clock::Uptime;
 use osier_snapshot::Cluster;
 
 use crate::failure::Failure;
 use crate::judge::{self, Ended};
 use crate::trace::{Meter, Trace};
-use crate::uptime::Uptime;
 
 /// Tells the endpoint at a place of its cluster how a call to it ended; of an answer with a body, when that has ended.
 pub(crate) fn tried(

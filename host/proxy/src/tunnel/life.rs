@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Uri, Version};
-use osier_process::carry::{Bounds, End, carry};
+use osier_process::carry::{Bounds, carry};
 use osier_process::serve::Stream;
 use osier_snapshot::{Cluster, Endpoint, Server};
 

@@ -92,7 +92,8 @@ fn measure(trial: &Trial, file: &File, case: &Case, time: Duration) -> anyhow::R
         times,
         cached: after.cache_hits - before.cache_hits,
         memory: after.memory,
-        fields: hook
+        fields: case
+            .hook(file)
             .is_none()
             .then(|| fields(&set, &attributes))
             .transpose()?,
