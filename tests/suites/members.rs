@@ -111,8 +111,10 @@ async fn a_member_is_in_the_mesh_for_as_long_as_its_proxy_runs() {
 async fn a_token_of_a_group_is_for_its_members_only() {
     let node = stage(1);
     // A group that does not exist has no members.
-    let refused = node.member(("default/nobody", "one"), Options::default());
-    let refused = format!("{:#}", refused.err().unwrap());
+    let left = node
+        .member(("default/nobody", "one"), Options::default())
+        .unwrap();
+    let refused = format!("{:#}", left.address("admin").unwrap_err());
     assert!(refused.contains("or the WorkloadGroup"), "{refused}");
     let output = Command::new(binary().unwrap())
         .args([
@@ -141,12 +143,13 @@ async fn a_token_of_a_group_is_for_its_members_only() {
         .unwrap();
     let args = args.split_whitespace().map(ToOwned::to_owned);
     let workload = ["--workload", "default/one.vms"].map(ToOwned::to_owned);
-    let refused = Node::start_with(&Options {
+    let left = Node::start_with(&Options {
         args: workload.into_iter().chain(args).collect(),
         accompanies: true,
         ..Options::default()
-    });
-    let refused = format!("{:#}", refused.err().unwrap());
+    })
+    .unwrap();
+    let refused = format!("{:#}", left.address("admin").unwrap_err());
     assert!(
         refused.contains("the token is not for the workload"),
         "{refused}"

@@ -187,7 +187,7 @@ async fn an_answer_that_breaks_off_speaks_against_its_pod() {
 async fn trailers_of_grpc_speak_for_and_against_a_pod() {
     for (status, calls) in [("14", 2), ("5", 20)] {
         let mesh = mesh(TWICE());
-        let end: fn() -> _ = match status {
+        let end: fn() -> Result<http_body::Frame<Bytes>, BodyError> = match status {
             "14" => || Ok(http_body::Frame::trailers(trailer("14"))),
             _ => || Ok(http_body::Frame::trailers(trailer("5"))),
         };
