@@ -7,7 +7,15 @@ use super::{AGE, Layout, NAME, array, number, since_creation, text};
 
 const UNSET: &str = "<unset>";
 
-pub(super) const WEBHOOKS: Layout = Layout {
+pub(super) fn layout(plural: &str) -> Layout {
+    match plural {
+        "validatingadmissionpolicies" => POLICIES,
+        "validatingadmissionpolicybindings" => BINDINGS,
+        _ => WEBHOOKS,
+    }
+}
+
+const WEBHOOKS: Layout = Layout {
     columns: &[
         NAME,
         number(
@@ -26,7 +34,7 @@ pub(super) const WEBHOOKS: Layout = Layout {
     },
 };
 
-pub(super) const POLICIES: Layout = Layout {
+const POLICIES: Layout = Layout {
     columns: &[
         NAME,
         number(
@@ -55,7 +63,7 @@ pub(super) const POLICIES: Layout = Layout {
     },
 };
 
-pub(super) const BINDINGS: Layout = Layout {
+const BINDINGS: Layout = Layout {
     columns: &[
         NAME,
         text(

@@ -166,11 +166,7 @@ fn layout(resource: &Resource) -> Layout {
         ("rbac.authorization.k8s.io", "roles" | "clusterroles") => access::ROLES,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => access::BINDINGS,
         ("certificates.k8s.io", "certificatesigningrequests") => access::SIGNING_REQUESTS,
-        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => admission::POLICIES,
-        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => {
-            admission::BINDINGS
-        }
-        ("admissionregistration.k8s.io", _) => admission::WEBHOOKS,
+        ("admissionregistration.k8s.io", plural) => admission::layout(plural),
         ("policy.osier.dev", "attributemanifests") => policy::ATTRIBUTE_MANIFESTS,
         ("policy.osier.dev", "plugins") => policy::PLUGINS,
         ("policy.osier.dev", "policies") => policy::POLICIES,

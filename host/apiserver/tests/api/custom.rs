@@ -428,7 +428,9 @@ async fn kinds_objects_and_quotas_survive_a_restart() {
         full.text
     );
     server.api.close().await.unwrap();
-    let Server { api, tasks, folder } = server;
+    let Server {
+        api, tasks, folder, ..
+    } = server;
     drop(api);
     tasks.stop();
     tasks

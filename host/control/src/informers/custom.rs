@@ -103,7 +103,12 @@ pub(super) fn keep_of_definition(definition: &mut Object) {
         .and_then(|spec| spec.get_mut("versions"));
     for version in versions.and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(version) = version.as_object_mut() {
-            version.retain(|field, _| matches!(field.as_str(), "name" | "served" | "subresources"));
+            version.retain(|field, _| {
+                matches!(
+                    field.as_str(),
+                    "name" | "served" | "storage" | "subresources"
+                )
+            });
         }
     }
 }
