@@ -42,7 +42,7 @@ pub use notes::Notes;
 pub use osier_access::User;
 pub use osier_store::{
     BadLocation, ClientConfig, Limits as StoreLimits, Location, Sealing, SealingRule, StoreError,
-    StoreKind,
+    StoreKind, is_guarded as store_is_guarded,
 };
 pub use server::{ApiServer, NodeDoors, OpenError, Settings, StorePlace};
 pub use webhooks::{WebhookCall, Webhooks};

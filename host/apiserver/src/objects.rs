@@ -100,12 +100,16 @@ pub(crate) fn shown(address: &Address, object: Object) -> Object {
 
 /// What a failure of the store means to a caller.
 pub(crate) fn unavailable(error: &StoreError) -> Status {
-    tracing::error!(%error, "the store failed");
+    // The store said itself that it has no room, and whoever writes meanwhile need not repeat it.
+    if !matches!(error, StoreError::NoRoom { .. }) {
+        tracing::error!(%error, "the store failed");
+    }
     let words = error.to_string();
     match error {
         StoreError::TooLarge { .. } => Status::new(413, "RequestEntityTooLarge", words),
         StoreError::TooManyWatches { .. } => Status::too_many_requests(words, 1),
-        StoreError::Failed { .. }
+        StoreError::NoRoom { .. }
+        | StoreError::Failed { .. }
         | StoreError::Full { .. }
         | StoreError::Unreachable { .. }
         | StoreError::Closed => Status::unavailable(words),

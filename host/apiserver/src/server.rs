@@ -300,7 +300,7 @@ impl ApiServer {
         Ok(user)
     }
 
-    /// Resolves when the store could not write to its disk: the process should stop then, and say why.
+    /// Resolves when the store is of no more use to this process, which should stop then and say why.
     pub async fn failed(&self) -> StoreError {
         self.registry.store.failed().await
     }

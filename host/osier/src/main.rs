@@ -13,6 +13,7 @@ mod configuration;
 mod exit;
 mod join;
 mod up;
+mod words;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    quiet_store();
     let arguments = arguments::Arguments::parse();
     match cli::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
@@ -31,4 +33,14 @@ fn main() -> ExitCode {
             failure.code()
         }
     }
+}
+
+/// A panic of an engine on a damaged file is an error that the store tells in words; its trace would only hide them.
+fn quiet_store() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !osier_apiserver::store_is_guarded() {
+            told(panic);
+        }
+    }));
 }

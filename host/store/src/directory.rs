@@ -12,7 +12,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Advice, FlockOperation, fadvise, flock, statvfs};
+use rustix::process::{Resource, getrlimit};
 
 use super::engine::StoreKind;
 use super::error::StoreError;
@@ -55,6 +56,11 @@ impl Directory {
         &self.path
     }
 
+    /// Which engine's files it holds.
+    pub(super) fn kind(&self) -> StoreKind {
+        self.kind
+    }
+
     /// Where the engine's files are.
     pub(super) fn data(&self) -> PathBuf {
         self.path.join(self.kind.word())
@@ -93,6 +99,34 @@ impl Directory {
         let mut bytes = revision.to_be_bytes().to_vec();
         bytes.extend(crc32fast::hash(&bytes).to_be_bytes());
         self.acknowledged.write_all_at(&bytes, 0)
+    }
+
+    /// The bytes by which the largest file may grow: what is free on the disk, within the limit of the process.
+    pub(super) fn room(&self) -> io::Result<u64> {
+        let disk = statvfs(&self.path)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let Some(most) = getrlimit(Resource::Fsize).current else {
+            return Ok(free);
+        };
+        let mut largest = 0;
+        for file in fs::read_dir(self.data())? {
+            largest = largest.max(file?.metadata()?.len());
+        }
+        Ok(free.min(most.saturating_sub(largest)))
+    }
+
+    /// Makes what is read from the engine's files be what is on the disk. The kernel keeps in memory what it could not write, and
+    /// forgets that it could not: so what is still to be written is written, and what it remembers is dropped.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.data())? {
+            let path = entry?.path();
+            if path.is_file() {
+                let file = File::open(&path)?;
+                file.sync_all()?;
+                fadvise(&file, 0, None, Advice::DontNeed)?;
+            }
+        }
+        sync_directory(&self.data())
     }
 
     /// Puts the note on the disk.

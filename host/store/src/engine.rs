@@ -4,6 +4,7 @@
 mod redb;
 mod sled;
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
@@ -74,8 +75,11 @@ pub(super) enum EngineError {
     /// It could not read or write its files.
     #[error("{0}")]
     Io(String),
+    /// There is no room for what it writes.
+    #[error("{0}")]
+    NoRoom(&'static str),
     /// It gave up in the middle.
-    #[error("the engine gave up: {0}")]
+    #[error("its files are not as they were left, and the engine gave up on them ({0})")]
     Panicked(String),
 }
 
@@ -86,8 +90,23 @@ impl From<io::Error> for EngineError {
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 Self::Corrupt(error.to_string())
             }
-            _ => Self::Io(error.to_string()),
+            kind => match no_room(kind) {
+                Some(words) => Self::NoRoom(words),
+                None => Self::Io(error.to_string()),
+            },
         }
+    }
+}
+
+/// Whether the system had no room for a write, in words for people: sled passes on the kind of an error and no text.
+pub(super) fn no_room(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::StorageFull => Some("no space is left on its disk"),
+        io::ErrorKind::QuotaExceeded => Some("the disk quota of its owner is used up"),
+        io::ErrorKind::FileTooLarge => {
+            Some("its file may not grow any more (a limit of the process or of the file system)")
+        }
+        _ => None,
     }
 }
 
@@ -137,14 +156,32 @@ impl IntoIterator for Batch {
     }
 }
 
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a panic of this thread becomes an error of the store: a panic hook need not tell it then.
+pub fn is_guarded() -> bool {
+    GUARDED.get()
+}
+
 /// Both engines panic on some damaged files; here that becomes an error that names the cause.
 pub(super) fn guard<T>(work: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+    let outer = GUARDED.replace(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    done.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("without a reason");
-        Err(EngineError::Panicked(text.to_owned()))
+        Err(EngineError::Panicked(first_line(text)))
     })
+}
+
+/// What a panic says first: sled goes on with whole values of its own, and traces of its stack.
+fn first_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(160).collect()
 }

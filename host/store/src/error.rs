@@ -91,8 +91,18 @@ pub enum StoreError {
         /// What they may hold.
         limit: usize,
     },
+    /// There is no room on the disk. Writes are taken again once there is.
+    #[error("the store in {} takes no writes: {reason}. What was written before is read and served on. Make room on that disk: writes are taken again some seconds later", directory.display())]
+    NoRoom {
+        /// Where the store is.
+        directory: PathBuf,
+        /// What the system answered.
+        reason: String,
+    },
     /// Writing to the disk failed before; the store only reads until the process starts again.
-    #[error("the store takes no more writes since {reason}; see to the disk, then restart")]
+    #[error(
+        "the store takes no more writes since {reason}; what was written before is read and served on: see to the disk, then restart"
+    )]
     Failed {
         /// What happened.
         reason: String,

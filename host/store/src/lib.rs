@@ -28,7 +28,7 @@ mod subscribers;
 mod watch;
 mod writer;
 
-pub use engine::{StoreKind, UnknownStore};
+pub use engine::{StoreKind, UnknownStore, is_guarded};
 pub use entry::{Entry, Event, EventKind, Expect, Key};
 pub use error::StoreError;
 pub use limits::Limits;
@@ -41,6 +41,7 @@ pub use watch::Watch;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use osier_etcd::Cluster;
@@ -109,6 +110,7 @@ impl Store {
             directory,
             history,
             limits,
+            looked: Instant::now(),
         };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -315,14 +317,18 @@ impl Store {
         self.handle.shared.state.read().revision()
     }
 
-    /// An error once a write to the disk has failed: the store then only reads.
+    /// An error while writes to the disk fail: the store then only reads.
     pub fn health(&self) -> Result<(), StoreError> {
         self.handle.shared.health()
     }
 
-    /// Resolves when a write to the disk has failed: the process should stop then.
+    /// Resolves when this process should stop: an etcd went back behind what was read of it. A failed disk is none: what was
+    /// written is in memory, and whoever only reads goes on.
     pub async fn failed(&self) -> StoreError {
-        self.handle.shared.failed().await
+        match self.handle.writes {
+            Writes::Local { .. } => std::future::pending().await,
+            Writes::Remote(_) => self.handle.shared.failed().await,
+        }
     }
 
     /// Makes the writes that wait, ends every watch and gives the files back.

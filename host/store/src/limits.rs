@@ -1,5 +1,7 @@
 //! Every bound of the store in one place.
 
+use std::time::Duration;
+
 /// What the store may hold and keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -11,6 +13,8 @@ pub struct Limits {
     pub value: usize,
     /// What all live objects may hold together, in memory; the disk holds about five times that with sled, twice with redb.
     pub objects: usize,
+    /// How often a store that ran out of room looks whether there is some again.
+    pub retry: Duration,
 }
 
 impl Default for Limits {
@@ -20,12 +24,16 @@ impl Default for Limits {
             history_bytes: 256 << 20,
             value: 3 << 19,
             objects: 2 << 30,
+            retry: Duration::from_secs(2),
         }
     }
 }
 
 /// The longest key. The index pages of sled hold 256 keys, and must stay below the size at which it would move them out.
 pub(super) const KEY: usize = 512;
+/// The bytes that must be free on a disk before a store that ran out of room writes again: some segments of sled, some
+/// growth of redb, so that it does not run out again at once.
+pub(super) const ROOM: u64 = 4 << 20;
 /// The most writes in one commit.
 pub(super) const GROUP: usize = 256;
 /// The bytes after which a commit takes no further write.

@@ -161,6 +161,11 @@ fn from_disk(shared: &Shared, prefix: &str, after: u64, until: u64) -> Result<Pa
     };
     let read = disk.read(|engine| Ok(read_page(engine, prefix, after, until)));
     shared.state.read().check(after)?;
+    // After a failure none is open until there is room.
+    let read = read.map_err(|error| match error {
+        StoreError::Closed => shared.health().err().unwrap_or(StoreError::Closed),
+        error => error,
+    });
     match read? {
         Ok(page) => Ok(page),
         Err(Trouble::Damage(damage)) => Err(disk.corrupt(&damage)),

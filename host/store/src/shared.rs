@@ -2,7 +2,6 @@
 //! whether writing has failed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -17,7 +16,7 @@ pub(super) struct Shared {
     pub(super) state: RwLock<State>,
     /// What is not in the cache any more.
     pub(super) past: Past,
-    failure: watch::Sender<Option<Arc<str>>>,
+    failure: watch::Sender<Option<StoreError>>,
 }
 
 /// Where older history is.
@@ -46,19 +45,20 @@ impl Shared {
     }
 
     /// Writing failed: from here on the store only reads.
-    pub(super) fn fail(&self, reason: &str) {
-        tracing::error!(reason, "the store failed and takes no more writes");
-        self.failure.send_replace(Some(reason.into()));
+    pub(super) fn fail(&self, error: StoreError) {
+        tracing::error!(%error, "the store failed and only reads");
+        self.failure.send_replace(Some(error));
+    }
+
+    /// Writes are taken again.
+    pub(super) fn mend(&self) {
+        tracing::info!("the store has room and takes writes again");
+        self.failure.send_replace(None);
     }
 
     /// The error of every write after a failed one.
     pub(super) fn health(&self) -> Result<(), StoreError> {
-        match &*self.failure.borrow() {
-            None => Ok(()),
-            Some(reason) => Err(StoreError::Failed {
-                reason: reason.to_string(),
-            }),
-        }
+        self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// An error of a look into the past; what it says of compaction is kept.
@@ -78,12 +78,10 @@ impl Shared {
     /// Resolves when writing has failed.
     pub(super) async fn failed(&self) -> StoreError {
         let mut failure = self.failure.subscribe();
-        match failure.wait_for(Option::is_some).await {
-            Ok(reason) => StoreError::Failed {
-                reason: reason.as_deref().unwrap_or_default().to_owned(),
-            },
-            Err(_) => StoreError::Closed,
-        }
+        let failed = failure.wait_for(Option::is_some).await;
+        failed.map_or(StoreError::Closed, |error| {
+            error.clone().unwrap_or(StoreError::Closed)
+        })
     }
 }
 
@@ -119,6 +117,21 @@ impl Disk {
         })
     }
 
+    /// Opens the engine anew; who reads the past waits. What the old one could not write is no loss: nobody was told that it
+    /// was written. None is open after a failure.
+    pub(super) fn reopen<T>(
+        &self,
+        open: impl FnOnce() -> Result<(Box<dyn Engine>, T), StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut engine = self.engine.write();
+        if let Some(Err(error)) = engine.take().map(|engine| guard(|| engine.close())) {
+            tracing::debug!(%error, "the engine that failed was given up");
+        }
+        let (opened, rest) = open()?;
+        *engine = Some(opened);
+        Ok(rest)
+    }
+
     /// The error for damage that was found while reading.
     pub(super) fn corrupt(&self, reason: &impl ToString) -> StoreError {
         StoreError::Corrupt {
@@ -136,6 +149,10 @@ pub(super) fn refusal(directory: &Path, error: EngineError) -> StoreError {
         error @ EngineError::Panicked(_) => StoreError::Corrupt {
             directory,
             reason: error.to_string(),
+        },
+        EngineError::NoRoom(reason) => StoreError::NoRoom {
+            directory,
+            reason: reason.to_owned(),
         },
         EngineError::Io(reason) => StoreError::Unusable {
             action: "read or write",

@@ -214,6 +214,11 @@ impl State {
         self.reached.send_replace(revision);
     }
 
+    /// Takes the place of what another look at the same disk found.
+    pub(super) fn become_of(&mut self, found: Self) {
+        self.replace(found.revision, found.objects);
+    }
+
     /// From now on revisions before this one are refused. Called before their records leave the disk.
     pub(super) fn compact(&mut self, target: u64) {
         self.compacted = self.compacted.max(target);

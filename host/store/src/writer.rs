@@ -2,19 +2,21 @@
 //! little compaction, waits for the disk, and only then publishes and answers.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
 use super::compaction::History;
-use super::directory::Directory;
-use super::engine::Batch;
+use super::directory::{Directory, unusable};
+use super::engine::{Batch, no_room};
 use super::error::StoreError;
 use super::group::{Commit, Group};
-use super::layout::{Progress, progress_key};
-use super::limits::{COMPACT_IDLE, COMPACT_PER_WRITE, Limits};
+use super::layout::{Damage, Progress, progress_key};
+use super::limits::{COMPACT_IDLE, COMPACT_PER_WRITE, Limits, ROOM};
+use super::load::load;
 use super::queue::{Queue, Request, Taken};
-use super::shared::{Disk, Past, Shared};
+use super::shared::{Disk, Past, Shared, refusal};
+use super::state::State;
 
 /// How long the store must be idle before it compacts on its own account.
 const IDLE: Duration = Duration::from_millis(20);
@@ -29,15 +31,24 @@ pub(super) struct Writer {
     pub(super) directory: Directory,
     pub(super) history: History,
     pub(super) limits: Limits,
+    /// When it last looked whether there is room again.
+    pub(super) looked: Instant,
 }
 
 impl Writer {
     /// Writes until the queue is closed, then closes the store.
     pub(super) fn run(mut self, outcome: &Outcome) {
         loop {
-            let idle = self.history.is_long() && self.shared.health().is_ok();
-            match self.queue.take(idle.then_some(IDLE)) {
-                Taken::Group(requests) => self.write(requests),
+            let duty = self.duty();
+            match self.queue.take(duty.patience(self.limits.retry)) {
+                Taken::Group(requests) => {
+                    // Writes may come faster than it would ever be idle.
+                    if duty == Duty::Recover && self.looked.elapsed() >= self.limits.retry {
+                        self.recover();
+                    }
+                    self.write(requests);
+                }
+                Taken::Idle if duty == Duty::Recover => self.recover(),
                 Taken::Idle => self.compact(),
                 Taken::Closed => break,
             }
@@ -46,6 +57,14 @@ impl Writer {
         // The lock goes with the directory: whoever is told may open the store again at once.
         drop(self);
         outcome.send_replace(Some(closed));
+    }
+
+    fn duty(&self) -> Duty {
+        match self.shared.health() {
+            Ok(()) if self.history.is_long() => Duty::Compact,
+            Err(StoreError::NoRoom { .. }) => Duty::Recover,
+            _ => Duty::Rest,
+        }
     }
 
     fn write(&mut self, requests: Vec<Request>) {
@@ -94,8 +113,8 @@ impl Writer {
         }
     }
 
-    /// Any failure here ends all writing: what the kernel did not write it may have dropped, so a second try that succeeds
-    /// would prove nothing.
+    /// Any failure here ends all writing with this engine: what the kernel did not write it may have dropped, so a second try
+    /// that succeeds would prove nothing.
     fn make(
         &mut self,
         mut batch: Batch,
@@ -114,15 +133,51 @@ impl Writer {
         self.shared.state.write().compact(progress.compacted);
         batch.put(progress_key(), progress.encode());
         let made = self.disk().and_then(|disk| disk.apply(batch));
-        let made = made.map_err(|error| error.to_string());
-        let noted = made.and_then(|()| {
-            let noted = self.directory.acknowledge(progress.revision);
-            noted.map_err(|error| format!("the file acknowledged could not be written: {error}"))
-        });
-        noted.map_err(|reason| {
-            self.shared.fail(&reason);
-            StoreError::Failed { reason }
+        let made = made.map_err(failure);
+        let noted = made.and_then(|()| self.note(progress.revision));
+        noted.inspect_err(|error| self.shared.fail(error.clone()))
+    }
+
+    fn note(&self, revision: u64) -> Result<(), StoreError> {
+        self.directory.acknowledge(revision).map_err(|error| {
+            let path = self.directory.path();
+            match no_room(error.kind()) {
+                Some(_) => refusal(path, error.into()),
+                None => failure(unusable("write the file acknowledged in", path, &error)),
+            }
         })
+    }
+
+    /// Once there is room, reads what the disk holds as a restart would, and writes on from there.
+    fn recover(&mut self) {
+        self.looked = Instant::now();
+        if self.directory.room().is_ok_and(|room| room < ROOM) {
+            return;
+        }
+        match self.reopen() {
+            Ok(()) => self.shared.mend(),
+            Err(StoreError::NoRoom { .. }) => {}
+            Err(error) => self.shared.fail(failure(error)),
+        }
+    }
+
+    /// Takes what the disk holds for what is stored, if it is no less than what was acknowledged. It may be more: of a write that
+    /// failed nobody knows what became.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let published = self.shared.state.read().revision();
+        let (directory, limits) = (&self.directory, self.limits);
+        let (state, history) = self.disk()?.reopen(|| {
+            let settled = directory.settle();
+            settled.map_err(|error| refusal(directory.path(), error.into()))?;
+            let loaded = load(directory, directory.kind(), limits)?;
+            reaches(&loaded.state, published, directory)?;
+            Ok((loaded.engine, (loaded.state, loaded.history)))
+        })?;
+        self.history = history;
+        if state.revision() != published {
+            self.shared.state.write().become_of(state);
+        }
+        Ok(())
     }
 
     fn close(&self) -> Result<(), StoreError> {
@@ -141,4 +196,49 @@ impl Writer {
             Past::Etcd(_) => Err(StoreError::Closed),
         }
     }
+}
+
+/// What the writer has to do while nobody writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Duty {
+    /// Nothing.
+    Rest,
+    /// Shorten the history.
+    Compact,
+    /// Look whether there is room again.
+    Recover,
+}
+
+impl Duty {
+    /// How long it waits for a write before it does that.
+    fn patience(self, retry: Duration) -> Option<Duration> {
+        match self {
+            Self::Rest => None,
+            Self::Compact => Some(IDLE),
+            Self::Recover => Some(retry),
+        }
+    }
+}
+
+/// A failure after which the store writes no more, unless all that is missing is room.
+fn failure(error: StoreError) -> StoreError {
+    match error {
+        StoreError::NoRoom { .. } | StoreError::Failed { .. } => error,
+        error => StoreError::Failed {
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// Refuses a state that is older than what is known.
+fn reaches(state: &State, published: u64, directory: &Directory) -> Result<(), StoreError> {
+    let found = state.revision();
+    if found >= published {
+        return Ok(());
+    }
+    let damage = Damage::Behind {
+        found,
+        acknowledged: published,
+    };
+    Err(refusal(directory.path(), damage.into()))
 }

@@ -7,6 +7,9 @@ use osier_process::readiness::Readiness;
 use osier_process::serve::{Handle, Peer};
 use std::sync::Arc;
 
+/// What a node that goes holds its readiness by.
+pub(crate) const DRAINING: &str = "draining";
+
 /// Answers `/metrics`, `/healthz`, `/livez`, `/readyz` and an index.
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -61,11 +64,16 @@ impl Admin {
         if waiting.is_empty() {
             text(StatusCode::OK, "ok\n".to_owned())
         } else {
-            text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("not ready: waiting for {}\n", waiting.join(", ")),
-            )
+            text(StatusCode::SERVICE_UNAVAILABLE, not_ready(&waiting))
         }
+    }
+}
+
+/// A node that drains waits for nothing: it is about to go.
+fn not_ready(waiting: &[&str]) -> String {
+    match waiting.contains(&DRAINING) {
+        true => "not ready: the node is draining\n".to_owned(),
+        false => format!("not ready: waiting for {}\n", waiting.join(", ")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The composition root: every room, built bottom-up and joined.
 
-use super::admin::Admin;
+use super::admin::{Admin, DRAINING};
 use super::directory::DataDirectory;
 use super::{Listeners, directory, images, names, policy};
 use crate::bundled::Plugins;
@@ -136,10 +136,10 @@ impl Rooms {
 
     /// Makes `/readyz` say no while the guard lives, so that whoever balances to this node stops.
     pub(crate) fn unready(&self) -> Guard {
-        self.readiness.wait_for("draining")
+        self.readiness.wait_for(DRAINING)
     }
 
-    /// Returns when the store can no longer be trusted with writes, and says why.
+    /// Returns when the store is of no more use to this process, and says why. A full disk is no such reason.
     pub(crate) async fn store_failed(&self) -> String {
         self.server.failed().await.to_string()
     }

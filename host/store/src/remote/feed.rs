@@ -62,11 +62,13 @@ async fn hear(shared: &Shared, keys: &Keyspace) -> EtcdError {
             // A member that lags behind is no reason to worry, an etcd that does is.
             Ok(batch) if batch.revision < after && went_back(keys, after).await => {
                 let words = format!(
-                    "{} no longer has revision {after}: it was restored from an older backup, or is another one; start this \
-                     process again to go on from there",
-                    keys.name
+                    "it no longer has revision {after}: it was restored from an older backup, or is another one; start this \
+                     process again to go on from there"
                 );
-                shared.fail(&words);
+                shared.fail(StoreError::Refused {
+                    store: keys.name.clone(),
+                    reason: words.clone(),
+                });
                 return EtcdError::Refused(words);
             }
             Ok(batch) => take(shared, keys, batch),

@@ -23,6 +23,7 @@ on_each_engine!(
     after_a_power_cut_nothing_acknowledged_is_lost,
     a_lock_of_a_killed_process_blocks_nobody,
     a_full_disk_is_reported_and_stops_all_writing,
+    writes_are_taken_again_once_there_is_room,
 );
 
 /// How long one test may go on killing.
@@ -194,29 +195,22 @@ fn a_lock_of_a_killed_process_blocks_nobody(kind: StoreKind) {
     assert!(open(directory.path(), kind).is_ok());
 }
 
+/// A bound on the size of each file, in blocks of 512 bytes, is met like the end of the disk.
+const LIMITED: [&str; 3] = [
+    "sh",
+    "-c",
+    r#"trap "" XFSZ; ulimit -S -f 12000; exec "$0" "$@""#,
+];
+
 fn a_full_disk_is_reported_and_stops_all_writing(kind: StoreKind) {
     let directory = tempfile::tempdir().unwrap();
     let mut evidence = Evidence::default();
-    // A bound on the size of each file, in blocks of 512 bytes, is met like the end of the disk.
-    let limited = r#"trap "" XFSZ; ulimit -f 12000; exec "$0" "$@""#;
     for round in 0..2 {
-        let child = command(directory.path(), kind, &["sh", "-c", limited])
-            .spawn()
-            .unwrap();
+        let child = command(directory.path(), kind, &LIMITED).spawn().unwrap();
         let lines = observe(child, &mut evidence, |_| {});
         let said = |what: &str| lines.iter().any(|line| line.starts_with(what));
         if round == 0 {
-            assert!(
-                said("failed the store takes no more writes since"),
-                "{:?}",
-                lines.last()
-            );
-            assert!(
-                said("after failed the store takes no more writes since"),
-                "{:?}",
-                lines.last()
-            );
-            assert!(said("reads still work"), "{:?}", lines.last());
+            says_that_it_is_full(&lines);
         } else {
             // With no room at all it either does not open, in words, or fails at once.
             assert!(said("failed ") || said("refused "), "{lines:?}");
@@ -227,4 +221,30 @@ fn a_full_disk_is_reported_and_stops_all_writing(kind: StoreKind) {
         evidence.acknowledged() > 0,
         "nothing was written before the disk was full"
     );
+}
+
+fn writes_are_taken_again_once_there_is_room(kind: StoreKind) {
+    let directory = tempfile::tempdir().unwrap();
+    let mut evidence = Evidence::default();
+    let mut command = command(directory.path(), kind, &LIMITED);
+    let child = command.env("OSIER_STORE_RETRY", "20").spawn().unwrap();
+    let lines = observe(child, &mut evidence, |_| {});
+    says_that_it_is_full(&lines);
+    for word in ["recovered", "done"] {
+        assert!(lines.iter().any(|line| line == word), "{:?}", lines.last());
+    }
+    run(evidence.check(directory.path(), kind));
+}
+
+/// It names the disk and what to do, refuses all writes and reads on.
+fn says_that_it_is_full(lines: &[String]) {
+    for start in ["failed the store in ", "after failed the store in "] {
+        let said = lines.iter().find(|line| line.starts_with(start));
+        let said = said.unwrap_or_else(|| panic!("{:?}", lines.last()));
+        for part in ["takes no writes", "may not grow", "Make room on that disk"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    let reads = lines.iter().any(|line| line == "reads still work");
+    assert!(reads, "{:?}", lines.last());
 }

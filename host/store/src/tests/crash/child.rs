@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::{history, key};
-use crate::{Expect, Store, StoreError};
+use crate::{Expect, Limits, Store, StoreError};
 
 /// How many tasks write, unless the parent says otherwise.
 const WRITERS: u64 = 16;
@@ -26,7 +27,12 @@ fn run() {
             .and_then(|text| text.parse::<u64>().ok())
     };
     let kind = std::env::var("OSIER_STORE_KIND").unwrap().parse().unwrap();
-    let limits = history(usize::try_from(number("OSIER_STORE_HISTORY").unwrap()).unwrap());
+    let limits = Limits {
+        // Who does not recover never tries.
+        retry: Duration::from_millis(number("OSIER_STORE_RETRY").unwrap_or(1 << 32)),
+        ..history(usize::try_from(number("OSIER_STORE_HISTORY").unwrap()).unwrap())
+    };
+    let recovers = number("OSIER_STORE_RETRY").is_some();
     let writes = number("OSIER_STORE_WRITES").unwrap_or(u64::MAX);
     // The test harness has begun a line.
     say("");
@@ -35,6 +41,7 @@ fn run() {
             store,
             number("OSIER_STORE_WRITERS").unwrap_or(WRITERS),
             writes,
+            recovers,
         )),
         Err(error) => say(&format!("refused {error}")),
     }
@@ -49,8 +56,31 @@ fn say(line: &str) {
         .and_then(|()| output.flush());
 }
 
-async fn work(store: Store, writers: u64, writes: u64) {
+async fn work(store: Store, writers: u64, writes: u64, recovers: bool) {
     say("open");
+    let Some(error) = write_all(&store, writers, writes).await else {
+        return finish(store).await;
+    };
+    say(&format!("failed {error}"));
+    let after = store
+        .put(key("after"), "v".into(), Expect::Any)
+        .await
+        .unwrap_err();
+    say(&format!("after failed {after}"));
+    assert_eq!(store.health(), Err(after));
+    if !store.list("").1.is_empty() {
+        say("reads still work");
+    }
+    if recovers {
+        recover(&store).await;
+        assert_eq!(write_all(&store, writers, 600).await, None);
+        return finish(store).await;
+    }
+    let _ = store.close().await;
+}
+
+/// What the writes of many tasks ended with, if not with the last one.
+async fn write_all(store: &Store, writers: u64, writes: u64) -> Option<StoreError> {
     let sequence = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = (0..writers)
         .map(|writer| {
@@ -61,21 +91,23 @@ async fn work(store: Store, writers: u64, writes: u64) {
     for task in tasks {
         failed = task.await.unwrap().err().or(failed);
     }
-    let Some(error) = failed else {
-        return finish(store).await;
-    };
-    say(&format!("failed {error}"));
-    assert_eq!(store.failed().await, error);
-    assert_eq!(store.health(), Err(error));
-    let after = store
-        .put(key("after"), "v".into(), Expect::Any)
-        .await
-        .unwrap_err();
-    say(&format!("after failed {after}"));
-    if !store.list("").1.is_empty() {
-        say("reads still work");
+    failed
+}
+
+/// Makes room, and writes until a write is taken.
+async fn recover(store: &Store) {
+    let own = std::process::id().to_string();
+    let raised = std::process::Command::new("prlimit")
+        .args(["--pid", &own, "--fsize=unlimited"])
+        .status();
+    assert!(raised.unwrap().success());
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while let Err(error) = store.put(key("after"), "v".into(), Expect::Any).await {
+        assert!(std::time::Instant::now() < deadline, "{error}");
+        tokio::task::yield_now().await;
     }
-    let _ = store.close().await;
+    assert_eq!(store.health(), Ok(()));
+    say("recovered");
 }
 
 async fn finish(store: Store) {
