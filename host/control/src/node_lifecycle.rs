@@ -70,6 +70,7 @@ impl Lifecycle {
         }
         loop {
             tokio::time::sleep(self.grace / LOOKS).await;
+            self.forgive().await;
             let nodes = self.nodes.list();
             let names: HashSet<&str> = nodes.iter().map(|node| node.name()).collect();
             self.seen.retain(|name, _| names.contains(&**name));
@@ -101,6 +102,14 @@ impl Lifecycle {
             (*last, *at) = fresh();
         }
         now.duration_since(*at) > self.grace
+    }
+
+    /// While nothing can be written no node can say that it lives: their silence counts from when it can.
+    async fn forgive(&mut self) {
+        if !self.client.is_ready().await {
+            let now = Instant::now();
+            self.seen.values_mut().for_each(|(_, at)| *at = now);
+        }
     }
 
     async fn care(&self, node: &Object, silent: bool) -> Result<(), ClientError> {

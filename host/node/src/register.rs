@@ -1,6 +1,7 @@
 //! The node's own objects: the Node, which says what it has and how it is, and the Lease, which
 //! says that it lives.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ impl Registrar {
         match self.client.get(&NODES, "", name).await {
             Err(error) if error.is_not_found() => {
                 let mut node = Object::new(&NODES, "", name);
-                node.set(&["metadata", "labels"], labels(name));
+                node.set(&["metadata", "labels"], labels(&self.settings));
                 node.set(&["spec"], json!({}));
                 node.set(&["status"], status(&self.settings, &node, &self.images));
                 match self.client.create(&NODES, &node).await {
@@ -144,13 +145,18 @@ fn is_ready(node: &Object) -> bool {
     all.any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
-fn labels(name: &str) -> Value {
-    json!({
-        "kubernetes.io/hostname": name,
+fn labels(settings: &Settings) -> Value {
+    let mut labels = json!({
+        "kubernetes.io/hostname": settings.node_name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": architecture(),
         "osier.dev/runtime": "wasmtime",
-    })
+    });
+    // The node that serves the gateways is the one beside the API server.
+    if settings.edge {
+        labels["node-role.kubernetes.io/control-plane"] = "".into();
+    }
+    labels
 }
 
 /// Go's words for processors, which Kubernetes uses.
@@ -174,11 +180,50 @@ fn status(settings: &Settings, node: &Object, images: &ImageStore) -> Value {
     ]);
     json!({
         "capacity": capacity, "allocatable": capacity, "addresses": addresses,
-        "conditions": conditions(node), "nodeInfo": node_info(), "images": image_list(images),
+        "conditions": conditions(node, Room::of(&settings.data_dir)), "nodeInfo": node_info(), "images": image_list(images),
     })
 }
 
-fn conditions(node: &Object) -> Vec<Value> {
+/// What is free on the disk of the node's data, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    free: u64,
+    whole: u64,
+}
+
+impl Room {
+    /// None where the system does not say.
+    fn of(directory: &Path) -> Option<Self> {
+        let disk = rustix::fs::statvfs(directory).ok()?;
+        Some(Self {
+            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            whole: disk.f_blocks.saturating_mul(disk.f_frsize),
+        })
+    }
+
+    /// A twentieth should be free, of a large disk a GiB. Nobody is driven away here, so this is less than kubelet's tenth.
+    fn is_scarce(self) -> bool {
+        self.free < (self.whole / 20).min(1 << 30)
+    }
+}
+
+/// Type, status, reason and message of a condition.
+type Said = (&'static str, &'static str, &'static str, &'static str);
+
+fn disk_pressure(room: Option<Room>) -> Said {
+    if room.is_some_and(Room::is_scarce) {
+        let message = "the disk of the node's data directory is nearly full: make room on it, before writes are refused";
+        return ("DiskPressure", "True", "KubeletHasDiskPressure", message);
+    }
+    (
+        "DiskPressure",
+        "False",
+        "KubeletHasNoDiskPressure",
+        "the node has room on disk",
+    )
+}
+
+fn conditions(node: &Object, room: Option<Room>) -> Vec<Value> {
     let now = clock::seconds(clock::now());
     let known = node
         .get(&["status", "conditions"])
@@ -200,12 +245,7 @@ fn conditions(node: &Object) -> Vec<Value> {
             "KubeletHasSufficientMemory",
             "the node has memory",
         ),
-        (
-            "DiskPressure",
-            "False",
-            "KubeletHasNoDiskPressure",
-            "the node has room on disk",
-        ),
+        disk_pressure(room),
         (
             "PIDPressure",
             "False",
@@ -267,6 +307,17 @@ fn without_times(status: &Value) -> Value {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told() {
+        let said = |free, whole| disk_pressure(Some(Room { free, whole })).1;
+        let (mib, gib) = (1 << 20, 1 << 30);
+        assert_eq!(said(2 * mib, 40 * mib), "False");
+        assert_eq!(said(mib, 40 * mib), "True");
+        assert_eq!(said(2 * gib, 1000 * gib), "False");
+        assert_eq!(said(gib - 1, 1000 * gib), "True");
+        assert_eq!(disk_pressure(None).1, "False");
+    }
 
     #[test]
     fn the_status_says_what_people_look_for() {
