@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::error::ClientError;
 use crate::request::{self, DeleteOptions, Part, Query};
 use crate::transport::Transport;
+use crate::warnings;
 use crate::watch::Watch;
 
 /// No answer but a watch may be longer: 64 MiB holds more than a page of the largest objects.
@@ -22,7 +23,12 @@ const MAX_ANSWER: usize = 64 << 20;
 pub struct Client {
     transport: Arc<dyn Transport>,
     agent: HeaderValue,
+    /// Who hears what the server warns of; with it unknown fields are refused.
+    heard: Option<Heard>,
 }
+
+/// Is told each warning of the server.
+pub type Heard = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,6 +76,17 @@ impl Client {
         Self {
             transport,
             agent: HeaderValue::from_static("osier"),
+            heard: None,
+        }
+    }
+
+    /// A client for objects that people write, as kubectl is: fields that the server does not know are refused, and its
+    /// warnings are told.
+    #[must_use]
+    pub fn for_people(self, heard: Heard) -> Self {
+        Self {
+            heard: Some(heard),
+            ..self
         }
     }
 
@@ -249,6 +266,12 @@ impl Client {
         Ok(Watch::new(answer.into_body(), what))
     }
 
+    /// Whether the server says that it is ready: its store takes writes.
+    pub async fn is_ready(&self) -> bool {
+        let answer = self.send(Method::GET, "/readyz".to_owned(), None).await;
+        answer.is_ok()
+    }
+
     /// Sends any request to the server; its answer is returned whatever its code.
     pub async fn raw(&self, request: Request<Body>) -> Result<Response<Body>, ClientError> {
         Ok(self.transport.send(request).await?)
@@ -297,6 +320,9 @@ impl Client {
         what: String,
     ) -> Result<Response<Body>, ClientError> {
         let answer = self.transport.send(request).await?;
+        if let Some(heard) = &self.heard {
+            warnings::told(answer.headers(), &**heard);
+        }
         if answer.status().is_success() {
             return Ok(answer);
         }
@@ -319,6 +345,12 @@ impl Client {
             "application/merge-patch+json"
         } else {
             "application/json"
+        };
+        let path = match (&self.heard, &content) {
+            (Some(_), Some(_)) if method != Method::DELETE => {
+                format!("{path}?fieldValidation=Strict")
+            }
+            _ => path,
         };
         let mut request = Request::builder()
             .method(method)

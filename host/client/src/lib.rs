@@ -22,12 +22,13 @@ mod queue;
 pub mod reconcile;
 mod request;
 mod transport;
+mod warnings;
 mod watch;
 mod webhook;
 
 pub use backoff::{Backoff, CONTROLLER, RECONNECT};
 pub use certificates::{CertificateError, CertificateRequest, obtain_certificate};
-pub use client::{Client, List};
+pub use client::{Client, Heard, List};
 pub use direct::Direct;
 pub use election::{Candidacy, lead};
 pub use error::{ClientError, TransportError};

@@ -3,11 +3,13 @@
 use super::kinds;
 use super::manifests::{self, Document, Manifest};
 use crate::arguments::Files;
+use crate::words::story;
 use anyhow::{Context as _, bail};
 use osier_api::Resource;
 use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
 use osier_client::{Client, DeleteOptions, Part};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a definition may take until its kind is served.
@@ -18,7 +20,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Creates what is missing and merges the manifest into what is there (RFC 7386). Definitions of kinds come first, so that objects
 /// of these kinds can stand in the same files.
 pub(crate) async fn apply(files: &Files) -> anyhow::Result<()> {
-    let client = super::connect(&files.connection)?;
+    let client = super::connect(&files.connection)?.for_people(Arc::new(warn));
     let place = files.connection.namespace.as_str();
     let documents = manifests::open(&files.files)?;
     let (definitions, others): (Vec<_>, Vec<_>) =
@@ -82,7 +84,7 @@ async fn established(client: &Client, name: &str) -> anyhow::Result<()> {
 
 /// Deletes what the manifests name.
 pub(crate) async fn delete(files: &Files) -> anyhow::Result<()> {
-    let client = super::connect(&files.connection)?;
+    let client = super::connect(&files.connection)?.for_people(Arc::new(warn));
     let kinds = kinds::served(&client).await?;
     let place = files.connection.namespace.as_str();
     let manifests = manifests::read(&files.files, place, &kinds)?;
@@ -102,12 +104,17 @@ async fn each(
         match act(&manifest).await {
             Ok(done) => println!("{name} {done}"),
             Err(error) => {
-                eprintln!("{name}: {error:#}");
+                eprintln!("{name}: {}", story(&error));
                 refused += 1;
             }
         }
     }
     refused
+}
+
+/// As kubectl shows what the server warns of.
+fn warn(text: &str) {
+    eprintln!("Warning: {text}");
 }
 
 fn none_of(refused: usize) -> anyhow::Result<()> {
