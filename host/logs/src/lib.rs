@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use osier_api::{Object, Status};
 use osier_kubelet::LogOptions;
 use osier_process::Tasks;
@@ -38,6 +39,16 @@ impl std::fmt::Debug for Logs {
             .field("root", &self.root)
             .finish_non_exhaustive()
     }
+}
+
+/// What a pod's status says of a container, as far as its log depends on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Why it waits to be started, if it does.
+    pub waiting: Option<String>,
+    /// Until when an instance of it wrote that was replaced since: it runs on, and has one log, but that instance is what
+    /// terminated before.
+    pub replaced: Option<Timestamp>,
 }
 
 impl Logs {
@@ -121,7 +132,7 @@ impl Logs {
     pub async fn read(
         &self,
         pod: &Object,
-        container: &str,
+        (container, standing): (&str, &Standing),
         options: LogOptions,
     ) -> Result<Body, Status> {
         let key = (pod.uid().to_owned(), container.to_owned());
@@ -134,7 +145,8 @@ impl Logs {
             .as_ref()
             .map(|live| live.life())
             .or(lives.last().copied());
-        let wanted = if options.previous {
+        let until = standing.replaced.filter(|_| options.previous);
+        let wanted = if options.previous && until.is_none() {
             lives
                 .iter()
                 .copied()
@@ -144,15 +156,12 @@ impl Logs {
             current
         };
         let Some(wanted) = wanted else {
-            return Err(nothing(pod, container, options.previous));
+            return Err(nothing(pod, (container, standing), options.previous));
         };
-        let live = live.filter(|live| live.life() == wanted && options.follow);
-        Ok(reader::body(
-            self.folder(&key.0, container),
-            wanted,
-            options,
-            live,
-        ))
+        let follows = options.follow && until.is_none();
+        let live = live.filter(|live| live.life() == wanted && follows);
+        let folder = self.folder(&key.0, container);
+        Ok(reader::body((folder, wanted), (options, until), live))
     }
 
     fn folder(&self, uid: &str, container: &str) -> PathBuf {
@@ -161,13 +170,21 @@ impl Logs {
 }
 
 /// kubelet's words.
-fn nothing(pod: &Object, container: &str, previous: bool) -> Status {
+fn nothing(pod: &Object, (container, standing): (&str, &Standing), previous: bool) -> Status {
     let pod = pod.name();
-    Status::bad_request(if previous {
-        format!("previous terminated container {container:?} in pod {pod:?} not found")
-    } else {
-        format!("container {container:?} in pod {pod:?} is waiting to start: ContainerCreating")
-    })
+    if previous {
+        let words = format!("previous terminated container {container:?} in pod {pod:?} not found");
+        return Status::bad_request(words);
+    }
+    let reason = match standing.waiting.as_deref() {
+        Some("ErrImagePull") => "image can't be pulled",
+        Some("ImagePullBackOff") => "trying and failing to pull image",
+        Some(reason) => reason,
+        None => "ContainerCreating",
+    };
+    Status::bad_request(format!(
+        "container {container:?} in pod {pod:?} is waiting to start: {reason}"
+    ))
 }
 
 #[cfg(test)]

@@ -20,11 +20,10 @@ use osier_kubelet::LogOptions;
 
 const CHUNK: usize = 64 * 1024;
 
-/// The log of one life of a container as a response body.
+/// The log of one life of a container as a response body, or what was written of it until some time.
 pub(super) fn body(
-    folder: PathBuf,
-    life: u32,
-    options: LogOptions,
+    (folder, life): (PathBuf, u32),
+    (options, until): (LogOptions, Option<Timestamp>),
     live: Option<Arc<LogFile>>,
 ) -> Body {
     let reader = Reader {
@@ -32,6 +31,7 @@ pub(super) fn body(
         life,
         left: options.limit_bytes.unwrap_or(u64::MAX),
         options,
+        until,
         follow: live.map(|live| live.progress()),
         turns: 0,
         files: None,
@@ -50,6 +50,8 @@ struct Reader {
     folder: PathBuf,
     life: u32,
     options: LogOptions,
+    /// Later lines are not shown.
+    until: Option<Timestamp>,
     /// Bytes that may still be given.
     left: u64,
     follow: Option<watch::Receiver<Progress>>,
@@ -91,7 +93,8 @@ impl Reader {
                     .follow
                     .as_ref()
                     .map_or(0, |progress| progress.borrow().turns);
-                open(&self.folder, self.life, &self.options).await?
+                let place = (self.folder.as_path(), self.life);
+                open(place, &self.options, self.until).await?
             }
         };
         let mut chunk = vec![0; CHUNK];
@@ -136,7 +139,8 @@ impl Reader {
         let mut rest = chunk;
         while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
             self.begun.extend_from_slice(&rest[..at]);
-            if let Some(line) = Line::read(&self.begun) {
+            let line = Line::read(&self.begun);
+            if let Some(line) = line.filter(|line| is_before(line, self.until)) {
                 line.show(self.options.timestamps, &mut shown);
             }
             self.begun.clear();
@@ -148,7 +152,11 @@ impl Reader {
 }
 
 /// Opens the files of a life where the reader wants to start.
-async fn open(folder: &Path, life: u32, options: &LogOptions) -> Result<VecDeque<File>, BodyError> {
+async fn open(
+    (folder, life): (&Path, u32),
+    options: &LogOptions,
+    until: Option<Timestamp>,
+) -> Result<VecDeque<File>, BodyError> {
     let mut files = VecDeque::new();
     for path in [file::older(folder, life), file::current(folder, life)] {
         if let Ok(file) = File::open(path).await {
@@ -158,7 +166,7 @@ async fn open(folder: &Path, life: u32, options: &LogOptions) -> Result<VecDeque
     if options.tail_lines.is_none() && options.since.is_none() {
         return Ok(files);
     }
-    let start = Start::find(&mut files, options).await?;
+    let start = Start::find(&mut files, options, until).await?;
     files.drain(..start.file);
     let mut offset = Some(start.offset);
     for file in &mut files {
@@ -177,12 +185,17 @@ struct Start {
 
 impl Start {
     /// Reads through the files, which are bounded, and remembers where the last lines began.
-    async fn find(files: &mut VecDeque<File>, options: &LogOptions) -> Result<Self, BodyError> {
+    async fn find(
+        files: &mut VecDeque<File>,
+        options: &LogOptions,
+        until: Option<Timestamp>,
+    ) -> Result<Self, BodyError> {
         let keep = options.tail_lines.map_or(usize::MAX, |lines| {
             usize::try_from(lines).unwrap_or(usize::MAX)
         });
         let mut scan = Scan {
             since: options.since,
+            until,
             keep,
             starts: VecDeque::new(),
             continued: false,
@@ -204,8 +217,14 @@ impl Start {
     }
 }
 
+/// Whether a line was written before some time.
+fn is_before(line: &Line<'_>, until: Option<Timestamp>) -> bool {
+    until.is_none_or(|until| line.at().is_none_or(|at| at < until))
+}
+
 struct Scan {
     since: Option<Timestamp>,
+    until: Option<Timestamp>,
     keep: usize,
     /// Where the last `keep` wanted lines begin; with `since` alone only the first is needed.
     starts: VecDeque<Start>,
@@ -222,7 +241,8 @@ impl Scan {
         let late = self
             .since
             .is_none_or(|since| line.at().is_some_and(|time| time >= since));
-        if !begins || !late || (self.keep == usize::MAX && !self.starts.is_empty()) {
+        let wanted = late && is_before(&line, self.until);
+        if !begins || !wanted || (self.keep == usize::MAX && !self.starts.is_empty()) {
             return;
         }
         self.starts.push_back(at);

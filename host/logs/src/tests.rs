@@ -13,7 +13,10 @@ fn pod() -> Object {
 }
 
 async fn text(logs: &Logs, options: LogOptions) -> String {
-    let body = logs.read(&pod(), "main", options).await.unwrap();
+    let body = logs
+        .read(&pod(), ("main", &Standing::default()), options)
+        .await
+        .unwrap();
     String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
 }
 
@@ -91,7 +94,10 @@ async fn a_follower_sees_what_comes_until_the_end() {
         follow: true,
         ..LogOptions::default()
     };
-    let mut body = logs.read(&pod(), "main", follow).await.unwrap();
+    let mut body = logs
+        .read(&pod(), ("main", &Standing::default()), follow)
+        .await
+        .unwrap();
     let mut seen = Vec::new();
     for more in [b"two\n", b"six\n"] {
         seen.extend_from_slice(&body.frame().await.unwrap().unwrap().into_data().unwrap());
@@ -122,7 +128,11 @@ async fn the_life_before_is_kept_and_older_ones_are_not() {
     assert!(!folder.path().join("u/main/0.log").exists());
     logs.remove_pod("u").unwrap();
     let error = logs
-        .read(&pod(), "main", LogOptions::default())
+        .read(
+            &pod(),
+            ("main", &Standing::default()),
+            LogOptions::default(),
+        )
         .await
         .err()
         .unwrap();
@@ -157,4 +167,43 @@ async fn the_files_of_a_chatty_guest_stay_bounded() {
     };
     out.write(b"\nend\n");
     assert_eq!(text(&logs, tail).await, "end\n");
+}
+
+#[tokio::test]
+async fn an_instance_that_was_replaced_is_what_was_before() {
+    let (_folder, _tasks, logs) = logs();
+    let log = logs.open_container("u", "main", 0);
+    log.stream("stdout").write(b"before\n");
+    log.flushed().await;
+    let standing = Standing {
+        replaced: Some(osier_process::clock::now()),
+        ..Standing::default()
+    };
+    log.stream("stdout").write(b"after\n");
+    let options = LogOptions {
+        previous: true,
+        ..LogOptions::default()
+    };
+    let body = logs.read(&pod(), ("main", &standing), options).await;
+    let bytes = body.unwrap().collect().await.unwrap().to_bytes();
+    assert_eq!(bytes, "before\n");
+}
+
+#[tokio::test]
+async fn a_container_that_waits_says_for_what() {
+    let (_folder, _tasks, logs) = logs();
+    for (reason, words) in [
+        ("ErrImagePull", "image can't be pulled"),
+        ("ImagePullBackOff", "trying and failing to pull image"),
+        ("PodInitializing", "PodInitializing"),
+    ] {
+        let standing = Standing {
+            waiting: Some(reason.to_owned()),
+            ..Standing::default()
+        };
+        let read = logs.read(&pod(), ("main", &standing), LogOptions::default());
+        let message = read.await.err().unwrap().message;
+        let words = format!("is waiting to start: {words}");
+        assert!(message.ends_with(&words), "{message}");
+    }
 }

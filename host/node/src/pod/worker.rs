@@ -2,6 +2,7 @@
 //! starts and stops containers, and reports.
 
 mod ending;
+mod faults;
 mod health;
 mod hooks;
 mod order;
@@ -240,6 +241,9 @@ impl Worker {
                 self.probed((slot, life), check);
             }
             Event::Fault { slot, ended } => {
+                if self.faults_due.is_none() {
+                    self.tell_fault(slot, &ended);
+                }
                 if let Some(record) = self.record_mut(slot) {
                     record.replace_instance(*ended, clock::now());
                 }

@@ -48,6 +48,7 @@ impl Worker {
     /// A container ended: what serves no more is taken away, and the policy says what follows.
     pub(super) fn ended(&mut self, slot: Slot, ended: Ended) {
         self.take_down(slot);
+        self.tell_end(slot, &ended);
         let now = clock::now();
         let Some(record) = self.record_mut(slot) else {
             return;
