@@ -2,10 +2,12 @@
 //! in whole. What fails leaves in force what was, and says so in the object's status.
 
 mod course;
+mod found;
 mod made;
 mod rollout;
 mod security;
 mod status;
+mod troubles;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,9 +17,7 @@ use osier_api::Object;
 use osier_api::resources::{ATTRIBUTE_MANIFESTS, PLUGINS, POLICIES};
 use osier_client::{Backoff, Client, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
-use osier_policy::{
-    CompiledPolicy, FailurePolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable,
-};
+use osier_policy::{CompiledPolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable};
 use osier_process::{Tasks, clock};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -25,17 +25,24 @@ use tokio::time::Instant;
 
 use crate::components::Components;
 use crate::gate::PolicyGate;
+use crate::mesh::Mirrors;
 use crate::pod::Shared;
 use course::{Course, Entry};
+use found::{failure_policy, missing, plugin_names, plugin_of, waits};
 use made::{Made, Version};
 use osier_images::PullPolicy;
 use security::Security;
 use status::{Standing, Writer};
+use troubles::Troubles;
 
 /// A plugin that could not be loaded is tried again: its image may have been imported meanwhile.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 /// Counters in statuses are at most this old.
 const REFRESH: Duration = Duration::from_secs(1);
+
+/// For how long a policy decides on as it was when its plugin was deleted: whoever deletes both does it one after the other. Then
+/// its calls go by its failure policy, as they do after a restart.
+pub const PLUGIN_GRACE: Duration = Duration::from_secs(30);
 
 /// The result of loading one version of a plugin.
 struct Loaded {
@@ -51,13 +58,15 @@ pub(crate) struct Room {
     pub(crate) recorder: Recorder,
     pub(crate) node_name: String,
     pub(crate) root_namespace: String,
+    pub(crate) mirrors: Mirrors,
     pub(crate) tasks: Tasks,
 }
 
 impl Room {
     /// That of a node.
-    pub(crate) fn of(shared: &Shared) -> Self {
+    pub(crate) fn of(shared: &Shared, mirrors: Mirrors) -> Self {
         Self {
+            mirrors,
             client: shared.client.clone(),
             components: Arc::clone(&shared.components),
             recorder: shared.recorder.clone(),
@@ -85,6 +94,7 @@ pub(crate) struct Extensions {
     /// What is in force of each policy, and why its newest version is not.
     compiled: BTreeMap<ObjectKey, InForce>,
     statuses: Writer,
+    troubles: Troubles,
     recorder: Recorder,
     sender: mpsc::Sender<Loaded>,
     receiver: mpsc::Receiver<Loaded>,
@@ -98,8 +108,8 @@ struct InForce {
     faults: Vec<String>,
     /// What it was last compiled from.
     made_of: Option<Made>,
-    /// A plugin went away; it decides on as it was, until it is back or the policy goes too.
-    kept: bool,
+    /// Since when a plugin is away and it decides on as it was, until it is back, the policy goes too, or the grace is over.
+    kept: Option<Instant>,
 }
 
 fn key_of(object: &Object) -> ObjectKey {
@@ -124,6 +134,7 @@ impl Extensions {
             security: Security::new(mirror),
             spoken: Vec::new(),
             learned: false,
+            troubles: Troubles::default(),
             statuses: Writer::new(room.client.clone(), &room.node_name),
             recorder: room.recorder.clone(),
             room,
@@ -343,16 +354,16 @@ impl Extensions {
             canary: rollout::canary(&spec).map(identity),
         };
         if entry.made_of.as_ref() == Some(&made) {
-            entry.kept = false;
+            entry.kept = None;
             return false;
         }
-        // Whoever deletes a plugin and its policies does it one after the other: what lies between
-        // must not refuse calls that were allowed before and will be allowed after.
-        entry.kept = entry
-            .made_of
-            .as_ref()
-            .is_some_and(|before| made.only_lost(before));
-        if entry.kept {
+        // What lies between the deletion of a plugin and of its policies must not refuse calls that were allowed before and will
+        // be allowed after.
+        let before = entry.made_of.as_ref();
+        let lost = before.is_some_and(|before| made.only_lost(before));
+        let since = entry.kept.filter(|_| lost).unwrap_or_else(Instant::now);
+        entry.kept = (lost && since.elapsed() < PLUGIN_GRACE).then_some(since);
+        if entry.kept.is_some() {
             return false;
         }
         match self.host.enforce_policy(&key, &spec, &find) {
@@ -366,9 +377,28 @@ impl Extensions {
         true
     }
 
+    /// What is wrong with the targets of a policy, once it is known what there is.
+    fn unattached(&self, known: &InForce) -> Vec<String> {
+        let mirrors = &self.room.mirrors;
+        match &known.policy {
+            Some(policy) if mirrors.are_synced() => {
+                policy.unattached(&self.room.root_namespace, &|sought| mirrors.has(sought))
+            }
+            _ => Vec::new(),
+        }
+    }
+
     async fn tell(&mut self) {
         for object in self.plugins.list() {
             if let Some(entry) = self.known.get(&key_of(&object)) {
+                let serving = entry.plugin.as_ref().map(|plugin| plugin.status());
+                if let Some(news) = self
+                    .troubles
+                    .news(&object, serving.as_ref(), Instant::now())
+                {
+                    let about = Reference::to(&object);
+                    self.recorder.warning(&about, "CallsFailed", news);
+                }
                 self.statuses.plugin(&object, entry).await;
             }
         }
@@ -381,76 +411,12 @@ impl Extensions {
                     in_force: known.policy.is_some(),
                     faults: &known.faults,
                     missing: missing(&object, &self.known, root),
-                    kept: known.kept,
+                    kept: known.kept.is_some(),
+                    unattached: self.unattached(known),
                     rollout: known.policy.as_deref().and_then(CompiledPolicy::rollout),
                 };
                 self.statuses.policy(&object, standing).await;
             }
         }
     }
-}
-
-/// The plugin of a name: of the policy's namespace first, then of the root namespace.
-fn entry_of<'a>(
-    known: &'a BTreeMap<ObjectKey, Entry>,
-    namespaces: [&str; 2],
-    name: &str,
-) -> Option<&'a Entry> {
-    namespaces
-        .iter()
-        .find_map(|namespace| known.get(&ObjectKey::new(*namespace, name)))
-}
-
-fn plugin_of(
-    known: &BTreeMap<ObjectKey, Entry>,
-    namespaces: [&str; 2],
-    name: &str,
-) -> Result<Arc<Plugin>, String> {
-    let entry = entry_of(known, namespaces, name)
-        .ok_or_else(|| "there is no such Plugin; apply it".to_owned())?;
-    entry.plugin.clone().ok_or_else(|| match &entry.course {
-        Course::Failed { error, .. } => error.clone(),
-        Course::Idle | Course::Loading { .. } | Course::Ready { .. } => {
-            "it is being loaded".to_owned()
-        }
-    })
-}
-
-/// What the Plugin object says about calls that it cannot answer; Fail if there is no object.
-fn failure_policy(plugins: &Informer, namespaces: [&str; 2], name: &str) -> FailurePolicy {
-    let object = namespaces
-        .iter()
-        .find_map(|namespace| plugins.get(namespace, name));
-    let says = object
-        .as_ref()
-        .and_then(|object| object.get(&["spec", "failurePolicy"])?.as_str());
-    if says == Some("Ignore") {
-        FailurePolicy::Ignore
-    } else {
-        FailurePolicy::Fail
-    }
-}
-
-fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {
-    let actions = spec["actions"].as_array().into_iter().flatten();
-    actions.filter_map(|action| action["plugin"].as_str())
-}
-
-/// A plugin of the policy is being loaded for the first time.
-fn waits(spec: &Value, namespaces: [&str; 2], known: &BTreeMap<ObjectKey, Entry>) -> bool {
-    let names = plugin_names(spec).chain(rollout::canary(spec));
-    let mut entries = names.filter_map(|name| entry_of(known, namespaces, name));
-    entries.any(|entry| entry.plugin.is_none() && matches!(entry.course, Course::Loading { .. }))
-}
-
-/// The policy's plugins that cannot be asked, with the reason.
-fn missing(policy: &Object, known: &BTreeMap<ObjectKey, Entry>, root: &str) -> Vec<String> {
-    let spec = policy.get(&["spec"]).unwrap_or(&Value::Null);
-    let names = plugin_names(spec);
-    let error = |name: &str| {
-        plugin_of(known, [policy.namespace(), root], name)
-            .err()
-            .map(|error| format!("plugin {name}: {error}"))
-    };
-    names.filter_map(error).collect()
 }

@@ -37,6 +37,7 @@ mod tokens;
 mod usage;
 
 pub use error::NodeError;
+pub use extend::PLUGIN_GRACE;
 pub use gate::{Policies, decisions};
 pub use node::{Node, Parts};
 pub use plane::Plane;

@@ -3,6 +3,7 @@
 mod findings;
 mod gateway_api;
 mod listeners;
+mod sought;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

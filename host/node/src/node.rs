@@ -225,7 +225,7 @@ fn run(
     until_stopped(
         &shared.tasks,
         "policy",
-        Extensions::new(Room::of(shared), policy, gate, decides).run(),
+        Extensions::new(Room::of(shared, mirrors.clone()), policy, gate, decides).run(),
     );
     let (resumed, is_resumed) = watch::channel(false);
     reclaim::start(shared);

@@ -37,7 +37,7 @@ impl Plane {
         let mirrors = Mirrors::start(&client, settings.edge, tasks);
         let (publisher, _published) = Publisher::new(
             (client.clone(), recorder.clone()),
-            mirrors,
+            mirrors.clone(),
             Arc::clone(&proxy),
             settings,
             tasks.clone(),
@@ -53,6 +53,7 @@ impl Plane {
             recorder,
             node_name: settings.node_name.clone(),
             root_namespace: settings.root_namespace.clone(),
+            mirrors,
             tasks: tasks.clone(),
         };
         let (decides, is_deciding) = watch::channel(false);

@@ -12,5 +12,6 @@ pub(crate) mod questions;
 pub(crate) mod reviews;
 pub(crate) mod security;
 pub(crate) mod signer;
+mod targets;
 pub(crate) mod transport;
 pub(crate) mod webhooks;

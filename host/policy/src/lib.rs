@@ -41,6 +41,7 @@ pub use plugin::{Plugin, PluginStatus};
 pub use policy::{
     BodyVerdict, Carried, CarriedExchange, Change, ChunkVerdict, CompiledPolicy, Direction,
     Exchange, Filter, FilterMiddleware, FilterStream, HeadVerdict, Mode, Reply, RolloutState,
+    Sought,
 };
 pub use set::{FilterKind, PolicySet, Scope};
 pub use template::Rehearsal;

@@ -25,7 +25,7 @@ pub(super) const PLUGINS: Layout = Layout {
             state(plugin).into(),
             since_creation(plugin, now),
             plugin.text(&["spec", "image"]).into(),
-            message(plugin).into(),
+            troubles(plugin).into(),
         ]
     },
 };
@@ -98,22 +98,60 @@ fn rollout(policy: &Object) -> Value {
     }
 }
 
+/// The condition that says of a policy that nothing is there that it concerns.
+fn unattached(policy: &Object) -> Option<&Value> {
+    condition(policy, "Attached").filter(|told| told["status"] == "False")
+}
+
 /// The condition that says whether the object is in force.
 fn leading(object: &Object) -> Option<&Value> {
     condition(object, "Ready").or_else(|| condition(object, "Accepted"))
 }
 
+/// Whether it is in force; one that is, but concerns nothing, is called by the reason of that.
 fn verdict(object: &Object) -> &str {
-    leading(object)
-        .and_then(|condition| condition["status"].as_str())
-        .unwrap_or("Unknown")
+    let status = leading(object).and_then(|condition| condition["status"].as_str());
+    match (status, unattached(object)) {
+        (Some("True"), Some(told)) => told["reason"].as_str().unwrap_or("TargetNotFound"),
+        (status, _) => status.unwrap_or("Unknown"),
+    }
 }
 
 fn message(object: &Object) -> &str {
     let unhappy = leading(object).filter(|condition| condition["status"] != "True");
     unhappy
+        .or_else(|| unattached(object))
         .and_then(|condition| condition["message"].as_str())
         .unwrap_or("")
+}
+
+/// Why a plugin is not ready; of one that is, what its calls ended with that gave no answer.
+fn troubles(plugin: &Object) -> String {
+    let message = message(plugin);
+    if !message.is_empty() {
+        return message.to_owned();
+    }
+    let nodes = array(plugin, &["status", "nodes"]);
+    let count = |field: &str| {
+        let counts = nodes.iter().filter_map(|node| node[field].as_u64());
+        counts.sum::<u64>()
+    };
+    let counts = [
+        ("traps", count("traps")),
+        ("deadline overruns", count("deadlineOverruns")),
+    ];
+    let told = counts.iter().filter(|(_, count)| *count > 0);
+    let mut told: Vec<String> = told
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect();
+    if !told.is_empty() {
+        let last = nodes
+            .iter()
+            .filter_map(|node| node["error"].as_str())
+            .next();
+        told.extend(last.map(|error| format!("last: {error}")));
+    }
+    told.join(", ")
 }
 
 /// Failed if one node failed, Loading while one is loading, Ready if all are.

@@ -238,6 +238,19 @@ fn our_own_kinds() {
             "no plugin a"
         ]
     );
+    let lost = json!({"status": {"conditions": [{"type": "Ready", "status": "True"},
+        {"type": "Attached", "status": "False", "reason": "TargetNotFound", "message": "there is no Service a/b"}]}});
+    let lost = cells(&POLICIES, lost);
+    assert_eq!(lost[3], "TargetNotFound");
+    assert_eq!(lost[6], "there is no Service a/b");
+    let plugin = cells(
+        &PLUGINS,
+        json!({"status": {"nodes": [{"state": "Ready", "traps": 2, "deadlineOverruns": 1, "error": "trap: unreachable"}]}}),
+    );
+    assert_eq!(
+        plugin[5],
+        "2 traps, 1 deadline overruns, last: trap: unreachable"
+    );
     let tried = |reason: &str| {
         let condition = json!({"type": "Rollout", "reason": reason});
         let rollout = json!({"plugin": "next", "percent": 5});

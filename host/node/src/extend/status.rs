@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::course::{Course, Entry};
-use super::rollout;
+use super::{PLUGIN_GRACE, rollout};
 
 /// A status that changes all the time, as counters do, is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
 
 const READY: &str = "Ready";
+/// Told only while it does not hold.
+const ATTACHED: &str = "Attached";
 
 /// Writes statuses as one node.
 pub(super) struct Writer {
@@ -36,8 +38,10 @@ pub(super) struct Standing<'a> {
     pub(super) faults: &'a [String],
     /// Plugins that cannot be asked, each with its reason.
     pub(super) missing: Vec<String>,
-    /// Plugins that went away decide on as they were.
+    /// Plugins that went away decide on as they were, for a while.
     pub(super) kept: bool,
+    /// Why it concerns no call; nothing if it may.
+    pub(super) unattached: Vec<String>,
     /// How the rollout of another version of its plugin goes.
     pub(super) rollout: Option<RolloutState<'a>>,
 }
@@ -90,8 +94,9 @@ impl Writer {
                 false,
                 "PluginUnavailable",
                 format!(
-                    "{}; the version that was there decides on",
-                    missing.join("; ")
+                    "{}; the version that was there decides on for {} s, then calls go by the failure policy",
+                    missing.join("; "),
+                    PLUGIN_GRACE.as_secs()
                 ),
             ),
             (true, false) => (
@@ -107,6 +112,12 @@ impl Writer {
             (false, _) => (false, "Invalid", faults.join("; ")),
         };
         let mut conditions = vec![condition(object, READY, (holds, reason, &message))];
+        if !standing.unattached.is_empty() {
+            let words = standing.unattached.join("; ");
+            let message = format!("{words}: it checks no call until what it concerns is there");
+            let told = (false, "TargetNotFound", message.as_str());
+            conditions.push(condition(object, ATTACHED, told));
+        }
         if let Some(state) = &standing.rollout {
             let (kind, (holds, reason, message)) = rollout::condition(state);
             conditions.push(condition(object, kind, (holds, reason, &message)));

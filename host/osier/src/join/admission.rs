@@ -1,13 +1,14 @@
 //! Bad policy is refused when it is applied: a Plugin is fetched, compiled and configured, a Policy's expressions are
 //! type-checked against the plugin's own interface, before either is stored.
 
+use super::targets;
 use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
 use osier_distribution::Credentials;
 use osier_engine::ComponentError;
 use osier_images::{PullPolicy, Puller};
-use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Unavailable};
+use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Sought, Unavailable};
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Plugins of this namespace serve every namespace.
-const ROOT_NAMESPACE: &str = "osier-system";
+pub(super) const ROOT_NAMESPACE: &str = "osier-system";
 
 /// An apply waits this long for an image to be pulled; clients give up soon after.
 const PULL: Duration = Duration::from_secs(25);
@@ -80,10 +81,18 @@ impl PolicyAdmission {
         let manifests = objects.list(&resources::ATTRIBUTE_MANIFESTS, "");
         let (policy, _) = self.policy.knowing(manifests.iter().map(declared));
         match policy.enforce_policy(&key_of(object), &spec, &known) {
-            Ok(_) => Ok(Admitted {
-                object: None,
-                warnings: warnings(object, plugins, canary.as_deref()),
-            }),
+            Ok(compiled) => {
+                let mut warnings = warnings(object, plugins, canary.as_deref());
+                let there = |sought: Sought<'_>| targets::there(objects, sought);
+                let unattached = compiled.unattached(ROOT_NAMESPACE, &there);
+                if !unattached.is_empty() {
+                    warnings.push(format!("{}: {}", unattached.join("; "), targets::MEANWHILE));
+                }
+                Ok(Admitted {
+                    object: None,
+                    warnings,
+                })
+            }
             Err(faults) => {
                 let faults: Vec<Fault> = faults
                     .into_iter()
@@ -157,13 +166,21 @@ impl PolicyAdmission {
 impl Admit for PolicyAdmission {
     fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {
         Box::pin(async move {
+            if let (Operation::Delete, Some(old)) = (review.operation, review.old) {
+                let is_plugin = *review.resource == resources::PLUGINS;
+                let warnings = is_plugin.then(|| targets::users(review.objects, old));
+                return Ok(Admitted {
+                    object: None,
+                    warnings: warnings.unwrap_or_default(),
+                });
+            }
             let (Some(new), None) = (review.new, review.subresource) else {
                 return Ok(Admitted::default());
             };
             let unchanged = review
                 .old
                 .is_some_and(|old| old.get(&["spec"]) == new.get(&["spec"]));
-            if review.operation == Operation::Delete || unchanged {
+            if unchanged {
                 return Ok(Admitted::default());
             }
             match (review.resource.group, review.resource.plural) {

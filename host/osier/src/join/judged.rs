@@ -49,7 +49,10 @@ pub(crate) fn remember(policies: &Policies, request: &Judged<'_>) {
         response_bytes: 0,
         route: request.service,
         cluster: request.concern,
-        verdict: if denial.is_some() { "deny" } else { "allow" },
+        verdict: denial.map_or(
+            "allow",
+            |denial| if denial.failed { "error" } else { "deny" },
+        ),
         policy: last.map_or("", |one| &one.policy),
         plugin: last.map_or("", |one| &one.plugin),
         endpoint: None,
