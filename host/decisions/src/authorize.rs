@@ -148,6 +148,7 @@ fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Den
         policy,
         plugin: KIND.into(),
         reason,
+        failed: false,
         decisions,
     }))
 }

@@ -73,7 +73,7 @@ impl Default for Decisions {
 impl Decisions {
     /// Keeps what is known of a call that has ended.
     pub fn remember(&self, record: &Record<'_>) {
-        let well = record.status < 400 && record.flags == "-" && record.verdict != "deny";
+        let well = record.status < 400 && record.flags == "-" && record.verdict == "allow";
         let ring = if well { &self.good } else { &self.bad };
         ring.next_slot(|slot| match slot {
             Some(old) => old.overwrite(record),

@@ -182,6 +182,7 @@ fn closed() -> Denial {
         policy: Arc::from(""),
         plugin: Arc::from(""),
         reason: "the node's policies are not loaded yet".to_owned(),
+        failed: false,
         decisions: Vec::new(),
     }
 }
@@ -226,10 +227,16 @@ fn denied(denial: osier_policy::Denial, direction: Direction) -> Denial {
     Denial {
         status: StatusCode::from_u16(denial.status).unwrap_or(StatusCode::FORBIDDEN),
         headers: denial.headers.into_iter().collect(),
-        body: denial.body,
+        // The proxy's own words name the request.
+        body: if denial.failed {
+            Bytes::new()
+        } else {
+            denial.body
+        },
         policy: denial.policy,
         plugin: denial.plugin,
         reason: denial.reason,
+        failed: denial.failed,
         decisions: decisions(denial.decisions, direction),
     }
 }

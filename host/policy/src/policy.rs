@@ -1,6 +1,7 @@
 //! A compiled policy: whom it concerns, when, what is asked, and what a missing answer means.
 
 mod answered;
+mod attached;
 mod compile;
 mod filter;
 mod generator;
@@ -15,7 +16,7 @@ mod stream;
 mod targets;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use osier_engine::plugin::hooks::Hook;
@@ -31,6 +32,7 @@ use crate::template::{EMPTY, Rehearsal};
 use crate::value::EvaluationError;
 use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
 
+pub use attached::Sought;
 pub(crate) use compile::Compiler;
 pub use filter::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, Reply};
 use generator::Generator;
@@ -345,6 +347,7 @@ impl CompiledPolicy {
         attributes: &'a Attributes<'a>,
         approval: &mut Approval,
     ) -> Result<Option<Arc<Output>>, Box<Denial>> {
+        let began = Instant::now();
         let (binding, asked) = self.asked((place, binding), attributes);
         let plugin = binding.plugin();
         let mut decision = self.decision(plugin.label(), binding.template());
@@ -353,6 +356,7 @@ impl CompiledPolicy {
             Ok(asked) => asked,
             Err(Unanswered(reason)) => {
                 binding.verdicts.failed.inc();
+                (decision.began, decision.took) = (Some(began), began.elapsed());
                 let failure = self.failure.unwrap_or(plugin.failure_policy());
                 self.unanswered(decision, failure, reason, approval)?;
                 return Ok(None);

@@ -11,6 +11,9 @@ use osier_process::body::{self, Body};
 use crate::flags::Flag;
 use crate::gate::Denial;
 
+/// The inside of the mesh is nobody's business who calls; who runs it finds out by the id.
+const UNDECIDED: &str = "a policy could not be decided: `osier why REQUEST-ID` says why";
+
 /// A request that ends here.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -19,6 +22,8 @@ pub(crate) struct Refusal {
     pub(crate) reason: Cow<'static, str>,
     /// Sent instead of the reason, with these headers.
     pub(crate) custom: Option<Box<(HeaderMap, Bytes)>>,
+    /// A policy had no answer: the caller does not learn why, but where it stands.
+    pub(crate) undecided: bool,
     /// `custom` is the whole answer, whatever the caller's protocol.
     pub(crate) whole: bool,
     /// The gRPC status, where it is not the one that the HTTP status stands for.
@@ -36,6 +41,7 @@ impl Refusal {
             flag,
             reason: reason.into(),
             custom: None,
+            undecided: false,
             whole: false,
             grpc_status: None,
         }
@@ -48,9 +54,9 @@ impl Refusal {
         } else {
             Flag::Denied
         };
-        let custom = Some(Box::new((denial.headers, denial.body)));
         Self {
-            custom,
+            custom: Some(Box::new((denial.headers, denial.body))),
+            undecided: denial.failed,
             ..Self::new(denial.status, flag, denial.reason)
         }
     }
@@ -65,12 +71,12 @@ impl Refusal {
     }
 
     /// The response, in the form that the caller's protocol wants.
-    pub(crate) fn into_response(self, grpc: bool, request_id: &HeaderValue) -> Response<Body> {
+    pub(crate) fn into_response(mut self, grpc: bool, request_id: &HeaderValue) -> Response<Body> {
         if !self.whole && (grpc || self.grpc_status.is_some()) {
             return self.into_grpc(request_id);
         }
         let words = plain(&self.words(), request_id);
-        let (headers, bytes) = self.custom.map(|custom| *custom).unwrap_or_default();
+        let (headers, bytes) = self.custom.take().map(|custom| *custom).unwrap_or_default();
         let text_follows = bytes.is_empty() && !self.whole;
         let bytes = if text_follows { words } else { bytes };
         let mut response = Response::new(body::full(bytes));
@@ -90,6 +96,9 @@ impl Refusal {
 
     /// What the caller reads. Why a policy refused is for logs and `osier why`: of that the caller gets what the policy says to it, or the status in words.
     fn words(&self) -> Cow<'_, str> {
+        if self.undecided {
+            return Cow::Borrowed(UNDECIDED);
+        }
         let decided = matches!(self.flag, Flag::Denied | Flag::RateLimited);
         match self.custom.as_deref().filter(|_| decided) {
             None => Cow::Borrowed(&self.reason),

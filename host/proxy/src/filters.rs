@@ -342,7 +342,9 @@ fn replied(reply: Reply, trace: &mut Trace) -> Refusal {
         _ if refused => Flag::Denied,
         _ => Flag::None,
     };
-    trace.denied |= refused;
+    if refused {
+        trace.verdict = "deny";
+    }
     trace.policy = Some(reply.policy);
     trace.plugin = Some(reply.plugin);
     Refusal {

@@ -225,6 +225,8 @@ pub struct Denial {
     pub plugin: Arc<str>,
     /// Why, for logs; the caller is not told.
     pub reason: String,
+    /// There was no answer, and the failure policy refused the call. The caller is told only how to find out more.
+    pub failed: bool,
     /// What was decided, in order; the last one refused the call.
     pub decisions: Vec<Decision>,
 }
@@ -289,7 +291,7 @@ pub struct Record<'a> {
     pub route: &'a str,
     /// The cluster's name, empty if there was none.
     pub cluster: &'a str,
-    /// `allow` or `deny`.
+    /// `allow`, `deny`, or `error` where a policy had no answer and its failure policy refused the call.
     pub verdict: &'static str,
     /// The policy that decided, empty if none did.
     pub policy: &'a str,

@@ -62,7 +62,8 @@ pub(crate) struct Trace {
     pub(crate) here: Arc<Locality>,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) counted: Option<Counted>,
-    pub(crate) denied: bool,
+    /// As in the record.
+    pub(crate) verdict: &'static str,
     pub(crate) policy: Option<Arc<str>>,
     pub(crate) plugin: Option<Arc<str>>,
     pub(crate) status: u16,
@@ -135,7 +136,7 @@ impl Trace {
             here,
             in_flight: None,
             counted: None,
-            denied: false,
+            verdict: "allow",
             policy: None,
             plugin: None,
             status: 0,
@@ -315,7 +316,7 @@ impl Trace {
 
     fn refused(&mut self, mut denial: Denial) -> Refusal {
         self.noted(std::mem::take(&mut denial.decisions));
-        self.denied = true;
+        self.verdict = if denial.failed { "error" } else { "deny" };
         self.policy = Some(Arc::clone(&denial.policy));
         self.plugin = Some(Arc::clone(&denial.plugin));
         Refusal::denied(denial)
@@ -375,7 +376,7 @@ impl Trace {
             response_bytes: self.response_bytes,
             route: self.route.as_ref().map_or("", |route| &route.name),
             cluster: self.cluster.as_ref().map_or("", |cluster| &cluster.name),
-            verdict: if self.denied { "deny" } else { "allow" },
+            verdict: self.verdict,
             policy: self.policy.as_deref().unwrap_or_default(),
             plugin: self.plugin.as_deref().unwrap_or_default(),
             endpoint: self

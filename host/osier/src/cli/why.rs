@@ -33,7 +33,7 @@ pub(crate) async fn why(why: &Why) -> anyhow::Result<()> {
     }
     if calls.is_empty() {
         bail!(
-            "no node remembers request {:?}: a node keeps its last few thousand calls, refused ones longer; \
+            "no node remembers request {:?}: a node keeps its last 1,024 calls that went well and its last 1,024 that did not; \
              the id stands in the access log, and in the x-request-id header of what a node answers itself",
             why.request_id
         );
@@ -134,7 +134,7 @@ fn show(call: &Value) -> String {
             .map(decision),
     );
     // What a policy refused stands in its own row.
-    if !text("reason").is_empty() && text("verdict") != "deny" {
+    if !text("reason").is_empty() && matches!(text("verdict"), "" | "allow") {
         rows.push(row("", "", "", "refused", text("reason")));
     }
     let status = match call["status"].as_u64() {
@@ -151,6 +151,7 @@ fn show(call: &Value) -> String {
     );
     let flags = match text("flags") {
         "-" | "" => String::new(),
+        flags if text("verdict") == "error" => format!(", {flags}: a policy could not be decided"),
         flags => format!(", {flags}: {}", meaning(flags)),
     };
     rows.push(row(&time(ended), "", "", "end", &format!("{bytes}{flags}")));

@@ -213,6 +213,7 @@ async fn a_denial_passes_the_response_filters_too() {
                 policy: "p".into(),
                 plugin: "c".into(),
                 reason: "no".into(),
+                failed: false,
                 decisions: Vec::new(),
             }),
         });

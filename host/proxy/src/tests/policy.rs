@@ -17,6 +17,7 @@ fn deny(status: StatusCode) -> Verdict {
         policy: "default/closed".into(),
         plugin: "denier".into(),
         reason: "closed today".into(),
+        failed: false,
         decisions: Vec::new(),
     })
 }
@@ -92,6 +93,31 @@ async fn a_denial_may_bring_its_own_answer() {
     assert!(response.headers().contains_key("x-request-id"));
     assert_eq!(text(response).await, "{}");
     assert_eq!(mesh.report().flags, "RL");
+}
+
+#[tokio::test]
+async fn who_calls_learns_of_a_failure_how_to_find_out_why() {
+    let mesh = Mesh::new(1, to_echo(json!({})));
+    mesh.echo("echo-0");
+    *mesh.gate.check.lock() = Box::new(|_| {
+        let Verdict::Deny(denial) = deny(StatusCode::INTERNAL_SERVER_ERROR) else {
+            unreachable!()
+        };
+        Verdict::Deny(Denial {
+            failed: true,
+            ..denial
+        })
+    });
+    let response = mesh.send(get("http://a/")).await;
+    let kind = response.headers()["content-type"].clone();
+    let words = text(response).await;
+    assert_eq!(kind, "text/plain; charset=utf-8");
+    assert!(
+        words.contains("osier why") && words.contains("\nrequest id: "),
+        "{words}"
+    );
+    assert!(!words.contains("closed today"), "{words}");
+    assert_eq!(mesh.report().verdict, "error");
 }
 
 #[tokio::test]
