@@ -42,7 +42,7 @@ pub use execution::{Execution, Program};
 pub use fault::{CallError, EngineError, Exit};
 pub use guest::Account;
 pub use middleware::{Lost, Middleware, MiddlewareTerms, Onward, Passage, is_middleware};
-pub use osier_wasm::{ComponentError, Digest, interfaces};
+pub use osier_wasm::{ComponentError, Digest, check, interfaces};
 pub use serving::HttpContainer;
 pub use stdio::{Console, Stdin};
 pub use workload::Workload;

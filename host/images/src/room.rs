@@ -61,6 +61,28 @@ impl ImageStore {
         Ok(gone)
     }
 
+    /// Forgets the name of an image, for a person who does not want it any more. Its component goes with the next
+    /// [`ImageStore::prune`].
+    ///
+    /// # Errors
+    /// When it is not there, or the store cannot be written.
+    pub fn remove(&self, image: &str) -> Result<String, ImageError> {
+        let known = self.name_of(image).filter(|_| self.digest(image).is_some());
+        let name = known.ok_or_else(|| ImageError::NotFound {
+            name: image.to_owned(),
+        })?;
+        let _alone = self.alone()?;
+        self.forget(&name)?;
+        Ok(name)
+    }
+
+    /// Whether two references mean one image of the store, as `web` and `web:latest` do.
+    #[must_use]
+    pub fn is_same(&self, one: &str, other: &str) -> bool {
+        let name = self.name_of(one);
+        name.is_some() && name == self.name_of(other)
+    }
+
     /// Forgets a name; its component goes with the next [`ImageStore::prune`].
     ///
     /// # Errors
@@ -145,5 +167,16 @@ mod tests {
         assert_eq!(fs::read_dir(store.blobs()).unwrap().count(), 2);
         store.import("mine:1", b"\0asm2").unwrap();
         assert_eq!(store.prune().unwrap(), (1, 14));
+    }
+
+    #[test]
+    fn a_name_that_is_removed_leaves_its_component_to_be_pruned() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(folder.path()).unwrap();
+        store.import("web", b"\0asm1").unwrap();
+        assert!(store.is_same("web", "web:latest") && !store.is_same("web", "web:2"));
+        assert_eq!(store.remove("web").unwrap(), "web:latest");
+        assert!(store.remove("web").is_err());
+        assert_eq!(store.prune().unwrap(), (1, 5));
     }
 }

@@ -33,11 +33,15 @@ pub fn component(wasm: &[u8]) -> Result<Cow<'_, [u8]>, ComponentError> {
     }
 }
 
+/// Reads a module or component to its end by the rules of WebAssembly.
+pub(crate) fn validate(wasm: &[u8]) -> Result<(), ComponentError> {
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    validator.validate_all(wasm).map(|_| ()).map_err(invalid)
+}
+
 fn wrap(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     // The encoder trusts what it wraps, and panics where lengths lead beyond the end.
-    Validator::new_with_features(WasmFeatures::all())
-        .validate_all(module)
-        .map_err(invalid)?;
+    validate(module)?;
     let adapter = if exports_start(module)? {
         WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
     } else {

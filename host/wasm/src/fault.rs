@@ -17,6 +17,11 @@ pub enum ComponentError {
         /// What the validator said.
         reason: String,
     },
+    /// There is nothing in it to call.
+    #[error(
+        "the component exports nothing: a service exports wasi:http/incoming-handler or wasi:http/handler, a program wasi:cli/run, a plugin a template; build it for wasm32-wasip2"
+    )]
+    Empty,
     /// A core module imports what WASI preview1 does not have.
     #[error(
         "the core module cannot be made a component: {reason}; only imports of wasi_snapshot_preview1 are supported"

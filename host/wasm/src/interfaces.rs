@@ -4,6 +4,20 @@ use crate::{ComponentError, binary};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
+/// Looks through a whole component, or a preview1 module as the component that it is wrapped into, before anybody keeps it: what is cut
+/// off or broken is noticed here, and not when a pod is to run.
+///
+/// # Errors
+/// When the bytes are no WebAssembly, are damaged, or make a component that offers nothing to call.
+pub fn check(wasm: &[u8]) -> Result<(), ComponentError> {
+    let component = binary::component(wasm)?;
+    binary::validate(&component)?;
+    match interfaces(&component)?.1.is_empty() {
+        true => Err(ComponentError::Empty),
+        false => Ok(()),
+    }
+}
+
 /// Whether a component is one of WASI 0.3, whose calls are asynchronous. What is wrong with its bytes is said when it is compiled.
 #[must_use]
 pub fn is_concurrent(wasm: &[u8]) -> bool {
@@ -71,4 +85,23 @@ pub fn needed(wasm: &[u8]) -> Result<Vec<String>, ComponentError> {
         }
     };
     Ok(imports.into_iter().filter(answered).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_or_empty_is_refused() {
+        let header = |bytes: &[u8]| check(bytes).map_err(|error| error.to_string());
+        assert!(header(b"\0asm").is_err());
+        // A whole component and a whole module without anything in them.
+        for empty in [b"\0asm\x0d\0\x01\0", b"\0asm\x01\0\0\0"] {
+            let told = header(empty).err().unwrap_or_default();
+            assert!(told.contains("exports nothing"), "{told}");
+        }
+        // A section that promises more than is there.
+        let told = header(b"\0asm\x0d\0\x01\0\x07\x40\x01").err();
+        assert!(told.is_some_and(|told| told.contains("invalid")));
+    }
 }

@@ -18,5 +18,5 @@ pub use digest::Digest;
 pub use exchange::exchange;
 pub use fault::ComponentError;
 pub use functions::Functions;
-pub use interfaces::{interfaces, is_concurrent, needed};
+pub use interfaces::{check, interfaces, is_concurrent, needed};
 pub use offered::{Capability, check_grants, check_imports, unmet};

@@ -109,6 +109,22 @@ pub(crate) enum ImageCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Forget names of the store, so that prune can take what only they meant; refused while a pod or plugin uses one.
+    #[command(
+        visible_aliases = ["rm", "untag"],
+        after_help = "Example:\n  osier image remove bookinfo/reviews:1.0 && osier image prune"
+    )]
+    Remove {
+        /// Names in the store.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Also those that are in use: what runs goes on, and cannot be started again.
+        #[arg(long)]
+        force: bool,
+        /// Whose images.
+        #[command(flatten)]
+        place: Place,
+    },
     /// Remove components that no name means any more; with --pulled, everything that came from a registry as well.
     Prune {
         /// Also what was pulled: it is pulled again when it is needed.

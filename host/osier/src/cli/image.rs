@@ -1,5 +1,7 @@
 //! `osier image`: the components in the node's own store, and the way from and to registries.
 
+mod in_use;
+
 use super::registry;
 use crate::arguments::{Access, ImageCommand, Output, Place};
 use crate::configuration;
@@ -19,9 +21,8 @@ pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
         ImageCommand::Import { name, file, place } => {
             let store = open(place)?;
             let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            let digest = store
-                .import(name, &bytes)
-                .with_context(|| file.display().to_string())?;
+            osier_engine::check(&bytes).with_context(|| file.display().to_string())?;
+            let digest = store.import(name, &bytes).map_err(anyhow::Error::from)?;
             println!("{name} {digest} ({} bytes)", bytes.len());
         }
         ImageCommand::List { output, place } => list(&open(place)?, *output)?,
@@ -54,6 +55,20 @@ pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
             true => super::block_on(inspect_remote(name, access))?,
             false => inspect(&open(place)?, name)?,
         },
+        ImageCommand::Remove {
+            names,
+            force,
+            place,
+        } => {
+            let store = open(place)?;
+            if !force {
+                super::block_on(in_use::refuse(&store, names, place))?;
+            }
+            for name in names {
+                let name = store.remove(name).map_err(anyhow::Error::from)?;
+                println!("{name} removed");
+            }
+        }
         ImageCommand::Prune { pulled, place } => prune(&open(place)?, *pulled)?,
     }
     Ok(())
