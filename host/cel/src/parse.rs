@@ -70,8 +70,27 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
         .map(str::len)
         .sum();
     let at = (before + column.saturating_sub(1)).min(source.len());
-    let message = first.msg.trim_start_matches("Syntax error: ");
+    let message = in_words(first.msg.trim_start_matches("Syntax error: "));
     CompileError::new(source, Span { start: at, end: at }, message)
+}
+
+/// The parser's generator lists every token that would have done; what stands there is enough to find the mistake.
+fn in_words(message: &str) -> String {
+    let known = [
+        "mismatched input ",
+        "extraneous input ",
+        "no viable alternative at input ",
+        "token recognition error at: ",
+    ];
+    let Some(found) = known.iter().find_map(|start| message.strip_prefix(start)) else {
+        return message.to_owned();
+    };
+    let found = found.split(" expecting ").next().unwrap_or(found);
+    let found = found.trim_matches('\'');
+    match found.ends_with("<EOF>") {
+        true => "unexpected end of the expression".to_owned(),
+        false => format!("unexpected `{found}`"),
+    }
 }
 
 struct Lowering<'s> {
@@ -246,5 +265,28 @@ fn children(kind: &Kind) -> Box<dyn Iterator<Item = &Node> + '_> {
         } => Box::new(target.as_deref().into_iter().chain(arguments)),
         Kind::List(items) => Box::new(items.iter()),
         Kind::Map(entries) => Box::new(entries.iter().flat_map(|(key, value)| [key, value])),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_is_in_words() {
+        let told = |source: &str| parse(source).unwrap_err().to_string();
+        let unfinished = told("request.method ==");
+        assert!(
+            unfinished.contains("unexpected end of the expression"),
+            "{unfinished}"
+        );
+        for source in ["a == )", "a b", "a ? b", "#"] {
+            let told = told(source);
+            assert!(
+                told.contains("unexpected ") && !told.contains("expecting"),
+                "{told}"
+            );
+        }
     }
 }

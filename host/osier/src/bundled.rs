@@ -17,6 +17,8 @@ impl Bundled for Plugins {
     }
 
     fn names(&self) -> Vec<&'static str> {
-        PLUGINS.iter().map(|(name, _)| *name).collect()
+        // The toolbox is a program that `kubectl exec` runs: whoever mistypes a plugin did not mean it.
+        let names = PLUGINS.iter().map(|(name, _)| *name);
+        names.filter(|name| *name != "toolbox").collect()
     }
 }

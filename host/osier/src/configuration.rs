@@ -1,6 +1,7 @@
 //! Configuration in two steps: raw (flags over file over defaults), then validated with all faults at once.
 
 mod encryption;
+mod file;
 mod naming;
 mod sharing;
 mod store;
@@ -28,7 +29,7 @@ const IMAGE_MEGABYTES: u64 = 4096;
 const ADMIN: &str = "127.0.0.1:15020";
 
 /// The keys of the `--config` file; every one may be left out, an unknown one is refused.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct File {
     data_dir: Option<PathBuf>,
@@ -124,9 +125,9 @@ impl Settings {
     }
 }
 
-/// Everything that is wrong with a configuration.
-#[derive(Debug)]
-pub(crate) struct Faults(Vec<String>);
+/// Everything that is wrong with a configuration, and the file that it may come from.
+#[derive(Debug, Default)]
+pub(crate) struct Faults(Vec<String>, Option<PathBuf>);
 
 impl fmt::Display for Faults {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,8 +150,8 @@ impl std::error::Error for Faults {}
 /// [`Faults`] with every fault that was found.
 pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
     let given = up.config.as_deref();
-    let file = given.map_or_else(|| Ok(File::default()), read)?;
-    let mut faults = Faults(Vec::new());
+    let file = given.map_or_else(|| Ok(File::default()), file::read)?;
+    let mut faults = Faults(Vec::new(), up.config.clone());
     let data_dir = faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref()));
     let settings = Settings {
         stored: Stored::of(&up.keeping, &file, (&data_dir, &mut faults)),
@@ -166,7 +167,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
         mesh_listen: faults.address("mesh-listen", &up.mesh_listen, &file.mesh_listen, MESH),
         policy_listen: faults.wished("policy-listen", &up.policy_listen, &file.policy_listen),
         naming: Naming::of(&up.naming, (file.dns_listen, file.dns_forward), &mut faults),
-        node_name: faults.node_name(up.node_name.as_ref().or(file.node_name.as_ref())),
+        node_name: faults.node_name(up.node_name.as_ref(), file.node_name.as_ref()),
         log_format: up.log_format.or(file.log_format).unwrap_or(LogFormat::Text),
         log: up.log.clone().or(file.log).unwrap_or_else(|| "info".into()),
         drain_seconds: faults.within("drainSeconds", file.drain_seconds.unwrap_or(30), 1..=3600),
@@ -213,7 +214,7 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
 /// # Errors
 /// [`Faults`] when none is given and there is no home directory.
 pub(crate) fn resolve_data_dir(given: Option<&Path>) -> Result<PathBuf, Faults> {
-    let mut faults = Faults(Vec::new());
+    let mut faults = Faults::default();
     let directory = faults.data_dir(given);
     faults.none(directory)
 }
@@ -278,7 +279,7 @@ pub(crate) struct Joined {
 /// # Errors
 /// [`Faults`] with every fault that was found.
 pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
-    let mut faults = Faults(Vec::new());
+    let mut faults = Faults::default();
     let server = faults.server(&node.join);
     let host_paths = faults.directories(node.host_path.clone());
     let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
@@ -287,7 +288,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         admin_listen: address("admin-listen", &node.admin_listen),
         naming: Naming::of(&node.naming, Default::default(), &mut faults),
         data_dir: faults.data_dir(node.data_dir.as_deref()),
-        node_name: faults.node_name(node.node_name.as_ref()),
+        node_name: faults.node_name(node.node_name.as_ref(), None),
         server,
         token: node.token.clone(),
         pin: node.ca_cert_hash.clone(),
@@ -320,6 +321,14 @@ impl Faults {
             Ok(value)
         } else {
             Err(self)
+        }
+    }
+
+    /// A key of the file, with the file.
+    fn key(&self, key: &str) -> String {
+        match &self.1 {
+            Some(file) => format!("{}: {key}", file.display()),
+            None => key.to_owned(),
         }
     }
 
@@ -375,8 +384,12 @@ impl Faults {
             text.replace("localhost:", "127.0.0.1:")
         };
         full.parse().unwrap_or_else(|_| {
+            let place = match (given, file) {
+                (None, Some(_)) => format!("{}:", self.key(&file::key_of(flag))),
+                _ => format!("--{flag}"),
+            };
             self.0.push(format!(
-                "--{flag} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"
+                "{place} {text}: expected IP:PORT, such as 127.0.0.1:8080 or [::1]:8080"
             ));
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
@@ -389,8 +402,8 @@ impl Faults {
         given: &Option<String>,
         file: &Option<String>,
     ) -> Option<SocketAddr> {
-        let text = given.as_deref().or(file.as_deref())?;
-        Some(self.address(flag, &None, &None, text))
+        given.as_deref().or(file.as_deref())?;
+        Some(self.address(flag, given, file, ""))
     }
 
     fn sharing(
@@ -409,15 +422,18 @@ impl Faults {
         self.within("imageMegabytes", megabytes, 1..=1_000_000)
     }
 
-    fn node_name(&mut self, given: Option<&String>) -> String {
-        let name = given.cloned().unwrap_or_else(host_name);
+    fn node_name(&mut self, given: Option<&String>, file: Option<&String>) -> String {
+        let name = given.or(file).cloned().unwrap_or_else(host_name);
         if name.len() > 253 || !name.split('.').all(is_label) {
-            let remedy = match given {
-                Some(_) => "",
-                None => " (the host's name); name the node with --node-name",
+            let place = match (given, file) {
+                (Some(_), _) => format!("--node-name {name}"),
+                (None, Some(_)) => format!("{}: {name}", self.key("nodeName")),
+                (None, None) => {
+                    format!("--node-name {name} (the host's name); name the node with --node-name")
+                }
             };
             self.0.push(format!(
-                "--node-name {name}{remedy}: expected lower-case letters, digits, `-` and `.`, as in a DNS name (RFC 1123)"
+                "{place}: expected lower-case letters, digits, `-` and `.`, as in a DNS name (RFC 1123)"
             ));
         }
         name
@@ -431,6 +447,7 @@ impl Faults {
     ) -> T {
         if !range.contains(&value) {
             let (least, most) = (range.start(), range.end());
+            let key = self.key(key);
             self.0
                 .push(format!("{key}: {value} is not between {least} and {most}"));
         }
@@ -446,13 +463,6 @@ fn is_label(part: &str) -> bool {
         && part
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-}
-
-fn read(path: &Path) -> Result<File, Faults> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))?;
-    serde_saphyr::from_str(&text)
-        .map_err(|error| Faults(vec![format!("--config {}: {error}", path.display())]))
 }
 
 fn host_name() -> String {
@@ -528,7 +538,31 @@ mod tests {
         })
         .unwrap_err()
         .to_string();
-        assert!(told.contains("apiListn"), "{told}");
+        assert!(
+            told.ends_with("unknown key apiListn: did you mean apiListen?"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_fault_of_the_file_names_the_file_and_its_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("osier.yaml");
+        std::fs::write(&path, "apiListen: 5\ndrainSeconds: 0\n").unwrap();
+        let place = path.display().to_string();
+        let wrong = Up {
+            config: Some(path),
+            ..up()
+        };
+        let told = resolve(&wrong).unwrap_err().to_string();
+        assert!(
+            told.contains(&format!("{place}: apiListen: 5: expected IP:PORT")),
+            "{told}"
+        );
+        assert!(
+            told.contains(&format!("{place}: drainSeconds: 0 is not")),
+            "{told}"
+        );
     }
 
     #[test]

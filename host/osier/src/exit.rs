@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// Something that was asked for did not work (exit code 1).
-    #[error("{0:#}")]
+    #[error("{}", crate::words::story(.0))]
     Failed(#[from] anyhow::Error),
     /// The configuration is wrong; every fault is named (exit code 2, as for wrong arguments).
     #[error("{0}")]

@@ -90,6 +90,7 @@ fn enter(
 async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
     let mut signals = Signals::listen().context("signals")?;
     let directory = DataDirectory::open(&settings.data_dir)?;
+    warn_of_lost_store(settings, &directory);
     let listeners = Listeners::bind(settings).await?;
     let addresses = listeners.addresses()?;
     let rooms = rooms::Rooms::build(settings, &directory, listeners).await?;
@@ -115,6 +116,20 @@ async fn run(settings: &Settings, began: Instant) -> Result<(), Failure> {
     drained?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A new store beside what an earlier run left is seldom what people want.
+fn warn_of_lost_store(settings: &Settings, directory: &DataDirectory) {
+    if !settings.stored.is_local() {
+        return;
+    }
+    if let Some(beside) = directory.left_behind() {
+        let (store, beside) = (directory.join("store"), directory.join(beside));
+        tracing::warn!(
+            store = %store.display(), found = %beside.display(),
+            "the store is not there although an earlier run left other files: an empty one is made; if its disk is not mounted, stop this node, mount it and start again"
+        );
+    }
 }
 
 /// Writes the addresses of listeners into `addresses.json` as gateways open and close them.

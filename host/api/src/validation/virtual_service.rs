@@ -11,8 +11,9 @@ pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let hosts = spec.at("hosts");
     let routes = [spec.at("http"), spec.at("tls"), spec.at("tcp")];
-    // Without gateways, hosts may be absent: another VirtualService delegates to this one.
-    if !hosts.is_set() && spec.at("gateways").is_set() {
+    // Without hosts and gateways another VirtualService delegates to this one; a list without a host routes nothing.
+    let empty = hosts.is_present() && hosts.items().is_empty();
+    if !hosts.is_set() && (empty || spec.at("gateways").is_set()) {
         faults.push(hosts.required("name the hosts whose calls are routed"));
     }
     faults.extend(hosts.items().iter().flat_map(|host| host.name(names::host)));

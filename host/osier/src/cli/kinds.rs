@@ -1,5 +1,6 @@
 //! Which kind a word or a manifest means: one of ours, or one that the server's users defined.
 
+use crate::words;
 use anyhow::bail;
 use osier_api::{Resource, resources};
 use osier_client::Client;
@@ -36,27 +37,7 @@ pub(super) async fn named(client: &Client, name: &str) -> anyhow::Result<&'stati
 
 /// The plural that differs the least from a word, if it differs by little.
 fn nearest(kinds: &[&'static Resource], word: &str) -> Option<&'static str> {
-    let plurals = kinds
-        .iter()
-        .map(|kind| (edits(kind.plural, word), kind.plural));
-    let allowed = (word.len() / 3).clamp(1, 3);
-    let (edits, nearest) = plurals.min()?;
-    (edits <= allowed).then_some(nearest)
-}
-
-/// How many letters have to be put in, taken out or replaced to make one word of the other.
-fn edits(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.chars().count()).collect();
-    for (place, letter) in one.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = place + 1;
-        for (column, second) in other.chars().enumerate() {
-            let replaced = corner + usize::from(letter != second);
-            corner = row[column + 1];
-            row[column + 1] = replaced.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row[row.len() - 1]
+    words::nearest(kinds.iter().map(|kind| kind.plural), word)
 }
 
 fn among(kinds: &[&'static Resource], name: &str) -> Option<&'static Resource> {
@@ -92,6 +73,5 @@ mod tests {
         assert_eq!(guess("deploymnets"), Some("deployments"));
         assert_eq!(guess("podss"), Some("pods"));
         assert_eq!(guess("widgets"), None);
-        assert_eq!(edits("kitten", "sitting"), 3);
     }
 }

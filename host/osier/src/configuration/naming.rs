@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn of(listen: Option<&str>, forward: &[&str]) -> (Naming, Vec<String>) {
-        let mut faults = Faults(Vec::new());
+        let mut faults = Faults::default();
         let given = arguments::Naming {
             dns_listen: listen.map(ToOwned::to_owned),
             dns_forward: forward.iter().map(|text| (*text).to_owned()).collect(),

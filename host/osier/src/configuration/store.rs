@@ -63,6 +63,11 @@ impl Stored {
         stored
     }
 
+    /// Whether objects are in the data directory.
+    pub(crate) fn is_local(&self) -> bool {
+        !matches!(self.store, StoreName::Etcd(_))
+    }
+
     /// The store, with its files read.
     ///
     /// # Errors

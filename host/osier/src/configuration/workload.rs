@@ -28,7 +28,7 @@ pub(crate) struct Beside {
 /// # Errors
 /// [`Faults`] with every fault that was found.
 pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
-    let mut faults = Faults(Vec::new());
+    let mut faults = Faults::default();
     let server = faults.server(&proxy.join);
     let spoken = spoken(proxy).unwrap_or_else(|error| {
         faults.0.push(error.to_string());

@@ -74,6 +74,17 @@ impl DataDirectory {
         })
     }
 
+    /// What of an earlier run is there although the store is not: a disk may not be mounted, and the node would start empty.
+    pub(crate) fn left_behind(&self) -> Option<&'static str> {
+        let there = |name: &&&str| self.join(name).exists();
+        let lost = !self.join("store").exists();
+        let found = ["pki", "pods", "claims"]
+            .iter()
+            .filter(|_| lost)
+            .find(there);
+        found.copied()
+    }
+
     /// A path in it.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -176,6 +187,11 @@ fn in_use(path: &Path, holder: &str) -> String {
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    if path.is_file() && error.kind() == std::io::ErrorKind::AlreadyExists {
+        let path = path.display();
+        let words = format!("{path} is a file; name a directory with --data-dir");
+        return Failure::Data(words);
+    }
     let remedy = match error.kind() {
         std::io::ErrorKind::StorageFull => {
             "free space on this disk, or name another directory with --data-dir"
@@ -203,11 +219,25 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_is_gone_is_noticed_by_what_is_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(directory.left_behind(), None);
+        // Images may be imported before a node ever ran.
+        std::fs::create_dir(folder.path().join("images")).unwrap();
+        assert_eq!(directory.left_behind(), None);
+        std::fs::create_dir(folder.path().join("pki")).unwrap();
+        assert_eq!(directory.left_behind(), Some("pki"));
+        std::fs::create_dir(folder.path().join("store")).unwrap();
+        assert_eq!(directory.left_behind(), None);
+    }
+
+    #[test]
     fn a_file_in_place_of_the_directory_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let refused = DataDirectory::open(file.path()).err().unwrap();
         assert!(
-            matches!(&refused, Failure::Data(told) if told.contains(&file.path().display().to_string()))
+            matches!(&refused, Failure::Data(told) if told.ends_with("is a file; name a directory with --data-dir"))
         );
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
@@ -31,6 +31,10 @@ pub(super) struct Connections<H> {
     pub(super) tasks: Tasks,
     pub(super) limits: Limits,
 }
+
+/// What is answered to plain HTTP where TLS is served.
+const NOT_TLS: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// What an HTTP/2 connection begins with (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -201,10 +205,24 @@ async fn begin(
     }
 }
 
-async fn https(config: Arc<rustls::ServerConfig>, stream: Plain) -> io::Result<Begun> {
+async fn https(config: Arc<rustls::ServerConfig>, mut stream: Plain) -> io::Result<Begun> {
+    if stream.prefix().is_empty() {
+        more(&mut stream, HELLO_BYTES).await?;
+    }
+    if is_plain(stream.prefix()) {
+        // Whoever forgot the `s` would only see the connection end; Go's servers say the same.
+        stream.write_all(NOT_TLS).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("plain HTTP came to a port of TLS"));
+    }
     let stream = TlsAcceptor::from(config).accept(stream).await?;
     let stream = settled(Prefixed::new(stream)).await?;
     Ok(Begun::TlsHttp(Box::new(stream)))
+}
+
+/// A record of TLS begins with its type, which is no letter; a request of HTTP with its method.
+fn is_plain(start: &[u8]) -> bool {
+    start.first().is_some_and(u8::is_ascii_uppercase)
 }
 
 async fn ended(config: Arc<rustls::ServerConfig>, stream: Plain) -> io::Result<Begun> {
