@@ -3,12 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use osier_tests::api::Api;
-use osier_tests::artifacts::component;
+use osier_tests::artifacts::{binary, component};
 use osier_tests::bookinfo::{deploy, manifest};
 use osier_tests::http::get;
 use osier_tests::objects;
-use osier_tests::{Node, until};
+use osier_tests::{Node, Options, until};
 use serde_json::{Value, json};
+use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -160,6 +161,37 @@ async fn images_that_cannot_run_say_why() {
             .iter()
             .for_each(|part| assert!(message.contains(part), "{part} is missing in: {message}"));
     }
+    let remove = |args: &[&str]| {
+        let output = node.osier(&[&["image", "remove", "plugin:1"], args].concat());
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let (removed, said) = remove(&[]);
+    assert!(!removed && said.contains("pod default/plugin"), "{said}");
+    assert!(remove(&["--force"]).0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_whole_component_is_not_imported() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cut.wasm");
+    let whole = std::fs::read(component("plugins/denier").unwrap()).unwrap();
+    for bytes in [
+        &b"\0asm"[..],
+        b"\0asm\x0d\0\x01\0",
+        &whole[..whole.len() / 2],
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let output = node.osier(&["image", "import", "cut:1", &file.to_string_lossy()]);
+        let output = output.unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains("cut.wasm"),
+            "{said}"
+        );
+    }
 }
 
 fn object(kind: &str, name: &str, spec: &Value) -> String {
@@ -229,4 +261,188 @@ async fn wrong_plugins(node: &Node) {
         (422, &["spec.config", "stauts"]),
     )
     .await;
+}
+
+/// A bound on the size of files is met like the end of the disk, and needs no rights: the signal that goes with it is ignored.
+fn on_a_disk_that_may_fill(store: &str) -> Node {
+    let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#];
+    Node::start_with(&Options {
+        wrapper: ignoring.map(str::to_owned).to_vec(),
+        args: vec!["--store".to_owned(), store.to_owned()],
+        ..Options::default()
+    })
+    .unwrap()
+}
+
+/// No file of the node may grow beyond this.
+fn bound(node: &Node, bytes: &str) {
+    let pid = node.pid().unwrap().to_string();
+    let bounded = Command::new("prlimit")
+        .args(["--pid", &pid, &format!("--fsize={bytes}:")])
+        .status();
+    assert!(bounded.unwrap().success());
+}
+
+/// The size of the largest file of the store.
+fn store_file(node: &Node, store: &str) -> u64 {
+    let files = std::fs::read_dir(node.data_dir().join("store").join(store)).unwrap();
+    let sizes = files.map(|file| file.unwrap().metadata().unwrap().len());
+    sizes.max().unwrap()
+}
+
+/// Writes an object that is large enough to be noticed.
+async fn written(node: &Node, number: u32) -> (u16, String) {
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("m{number}")},
+        "data": {"a": "x".repeat(200_000)}});
+    let path = "/api/v1/namespaces/default/configmaps";
+    let mut api = Api::open(node).await.unwrap();
+    let answer = api.send("POST", path, Some(&map)).await.unwrap();
+    (answer.status.into(), answer.text())
+}
+
+async fn a_full_disk_harms_nothing_that_runs(store: &str) {
+    let mut node = on_a_disk_that_may_fill(store);
+    deploy(&node).await.unwrap();
+    node.apply(&manifest("policy-deny")).unwrap();
+    bound(&node, &store_file(&node, store).to_string());
+    let mut number = 0;
+    let refusal = loop {
+        number += 1;
+        let (status, text) = written(&node, number).await;
+        if status != 201 {
+            break (status, text);
+        }
+        assert!(number < 200, "the disk is never full");
+    };
+    assert_eq!(refusal.0, 503, "{}", refusal.1);
+    let place = node.data_dir().join("store").display().to_string();
+    for part in ["takes no writes", place.as_str(), "Make room on that disk"] {
+        assert!(refusal.1.contains(part), "{}", refusal.1);
+    }
+    serves_on(&node).await;
+    bound(&node, "unlimited");
+    let again = until("writes are taken again", LIMIT, || async {
+        let (status, text) = written(&node, number).await;
+        // A write that was refused may turn out to have been made.
+        Ok(matches!(status, 201 | 409).then_some(text))
+    });
+    again.await.unwrap();
+    let mut api = Api::open(&node).await.unwrap();
+    let healthy = api.send("GET", "/readyz", None).await.unwrap();
+    assert_eq!(healthy.status, 200, "{}", healthy.text());
+    assert_eq!(
+        node.terminate().unwrap().code(),
+        Some(0),
+        "{}",
+        node.log_tail(20)
+    );
+    node.restart().unwrap();
+    for kept in 1..=number {
+        let path = format!("/api/v1/namespaces/default/configmaps/m{kept}");
+        objects::get(&node, &path).await.unwrap();
+    }
+}
+
+/// Reads, pods, the gateway and policies, while the store takes no writes.
+async fn serves_on(node: &Node) {
+    let gateway = node.address("gateway").unwrap();
+    let details = get(&gateway, "/api/v1/products/0").await.unwrap();
+    assert_eq!(details.status, 200, "{}", details.text());
+    let reviews = get(&gateway, "/api/v1/products/0/reviews").await.unwrap();
+    assert_eq!(reviews.status, 403, "{}", reviews.text());
+    let mut api = Api::open(node).await.unwrap();
+    for (path, status) in [(PODS, 200), ("/livez", 200), ("/readyz", 500)] {
+        let answer = api.send("GET", path, None).await.unwrap();
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_harms_nothing_with_sled() {
+    a_full_disk_harms_nothing_that_runs("sled").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_harms_nothing_with_redb() {
+    a_full_disk_harms_nothing_that_runs("redb").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_osier_applies_is_checked_as_kubectl_has_it() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.yaml");
+    let kubeconfig = node.kubeconfig().display().to_string();
+    let apply = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(binary().unwrap());
+        command.args(["apply", "--kubeconfig", &kubeconfig, "-f"]);
+        let output = command.arg(&file).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let (taken, said) =
+        apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndat: {a: b}\n");
+    assert!(!taken && said.contains("unknown field \"dat\""), "{said}");
+    let (taken, said) = apply(
+        "apiVersion: policy.osier.dev/v1alpha1\nkind: Policy\nmetadata: {name: lost}\n\
+         spec: {targetRefs: [{kind: Service, name: nowhere}], actions: [{plugin: absent, template: checknothing}]}\n",
+    );
+    assert!(taken, "{said}");
+    for part in [
+        "Warning: there is no Service default/nowhere",
+        "Warning: Plugin default/absent does not exist",
+    ] {
+        assert!(said.contains(part), "{part} is missing in: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_asked_is_not_deleted_in_silence() {
+    let node = Node::start().unwrap();
+    let plugin = object("Plugin", "closed", &json!({"image": "builtin://denier"}));
+    let policy = json!({"selector": {"matchLabels": {"app": "nowhere"}},
+        "actions": [{"plugin": "closed", "template": "checknothing"}]});
+    let mut api = Api::open(&node).await.unwrap();
+    for (path, body) in [
+        (PLUGINS, plugin),
+        (POLICIES, object("Policy", "p", &policy)),
+    ] {
+        let made = api.send_as("POST", path, "application/json", body).await;
+        assert_eq!(made.unwrap().status, 201);
+    }
+    let lost = until(
+        "the policy says that it concerns nothing",
+        LIMIT,
+        || async {
+            let policy = objects::get(&node, &format!("{POLICIES}/p")).await?;
+            let conditions = policy["status"]["conditions"].as_array().cloned();
+            let found = conditions.into_iter().flatten();
+            let mut found = found.filter(|one| one["reason"] == "TargetNotFound");
+            Ok(found.next())
+        },
+    );
+    let lost = lost.await.unwrap();
+    assert!(
+        lost["message"]
+            .as_str()
+            .unwrap()
+            .contains("selects no pod in default"),
+        "{lost}"
+    );
+    let deleted = api.send("DELETE", &format!("{PLUGINS}/closed"), None).await;
+    let deleted = deleted.unwrap();
+    let warning = deleted.headers.get("warning").unwrap().to_str().unwrap();
+    assert!(warning.contains("Policy default/p"), "{warning}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_http_at_the_api_is_told_so() {
+    let node = Node::start().unwrap();
+    let answer = get(&node.address("api").unwrap(), "/").await.unwrap();
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.text(),
+        "Client sent an HTTP request to an HTTPS server.\n"
+    );
 }
