@@ -87,6 +87,7 @@ fn denied(refused: Refused, call: &Call<'_>) -> Denial {
         decisions: vec![decision(call, Arc::clone(&policy), outcome, None)],
         policy,
         plugin: KIND.into(),
+        failed: false,
         reason,
     }
 }

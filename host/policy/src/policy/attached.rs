@@ -69,7 +69,10 @@ impl CompiledPolicy {
                 format!("there is no Gateway {name}"),
             ),
             Target::Workloads(selector) => {
-                let selects = |labels: &[(String, String)]| selector.matches(Texts::Pairs(labels));
+                let selects = |labels: &[(String, String)]| {
+                    let labels = Texts::Pairs(labels);
+                    selector.matches(&|label| labels.find(label))
+                };
                 let namespace = (namespace != root).then_some(namespace);
                 let place = namespace.map_or_else(String::new, |name| format!(" in {name}"));
                 let workload = Sought::Workload {
