@@ -1,7 +1,7 @@
 //! Mixer's standard vocabulary, name by name: what each attribute says of a call by HTTP, gRPC and TCP, at its source and at its destination. What has no value
 //! anywhere is said to have none in the guide.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use anyhow::{Context, Result, ensure};
 use osier_identity::Authority;
@@ -265,7 +265,7 @@ impl Site {
         })
     }
 
-    /// The first lines of both sides about a call that is repeated until there are such.
+    /// The lines of both sides about one call, which is repeated until there are such.
     async fn lines(
         &self,
         words: &[&str],
@@ -274,9 +274,15 @@ impl Site {
         let both = || async {
             let answer = self.run(words)?;
             let [source, destination] = self.told(fits);
-            let both = source.last().cloned().zip(destination.last().cloned());
+            let both = source.iter().find_map(|one| {
+                let id = said(one, "request.id");
+                let other = destination
+                    .iter()
+                    .find(|other| said(other, "request.id") == id);
+                Some([one.clone(), other?.clone()])
+            });
             ensure!(both.is_some(), "{answer}");
-            Ok(both.map(<[_; 2]>::from))
+            Ok(both)
         };
         let what = format!("both sides are told of {words:?}");
         until(&what, LIMIT, both).await.unwrap()
