@@ -201,7 +201,8 @@ async fn a_container_that_waits_says_for_what() {
             waiting: Some(reason.to_owned()),
             ..Standing::default()
         };
-        let read = logs.read(&pod(), ("main", &standing), LogOptions::default());
+        let pod = pod();
+        let read = logs.read(&pod, ("main", &standing), LogOptions::default());
         let message = read.await.err().unwrap().message;
         let words = format!("is waiting to start: {words}");
         assert!(message.ends_with(&words), "{message}");
