@@ -248,7 +248,7 @@ mod tests {
         for world in [
             "export answer: func();",
             "import ask: func();",
-            "export own: interface { resource thing { constructor(); } }",
+            "export owned: interface { resource thing { constructor(); } }",
             "export first:one/same; export second:two/same;",
         ] {
             let wit = format!(

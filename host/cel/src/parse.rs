@@ -76,6 +76,10 @@ fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
 
 /// The parser's generator lists every token that would have done; what stands there is enough to find the mistake.
 fn in_words(message: &str) -> String {
+    // The parser's own name for a part that stands alone, as in `a ? b`.
+    if message.starts_with("Incomplete `") {
+        return "unexpected end of the expression".to_owned();
+    }
     let known = [
         "mismatched input ",
         "extraneous input ",

@@ -201,7 +201,8 @@ fn owner(pod: &Object) -> Option<(&str, Cow<'static, str>)> {
         return Some((deployment, Cow::Borrowed("apps/v1/deployments")));
     }
     let word = |field: &str| controller.get(field).and_then(|word| word.as_str());
-    Some((name, kind(word("apiVersion")?, word("kind")?)))
+    let word = |field: &str| word(field).unwrap_or_default();
+    Some((name, kind(word("apiVersion"), word("kind"))))
 }
 
 /// The path of a kind; those that own most pods take no memory.
