@@ -259,10 +259,13 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 /// front ends more; they are to move to a crate of their own above `routing`.
 /// Debt of issue #5: engine took in sockets, WASI 0.3 and what pods are granted; the headers and properties of proxy-wasm, which know no
 /// wasmtime, are to move out.
-/// Debt of issue #6: api has every kind, with its defaults and rules.
+/// Debt of issue #6: api has every kind, with its defaults and rules. Debt of issue #4: osier took in the replay and the trials of hooks,
+/// which are to move below it with the fixtures; policy its shadows and proxy the lines of raw connections.
 fn owed_lines(name: &str) -> usize {
     match name {
-        "policy" => 2_500,
+        "policy" => 2_600,
+        "osier" => 700,
+        "proxy" => 50,
         "snapshot" => 1000,
         "engine" => 700,
         "api" => 1500,

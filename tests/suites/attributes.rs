@@ -111,7 +111,7 @@ const TABLE: &[(&str, [&str; 3])] = &[
     ),
     (
         "request.url_path",
-        ["/hello", "/grpc.health.v1.Health/Check", "/"],
+        ["/hello/x", "/grpc.health.v1.Health/Check", "/"],
     ),
     ("request.host", ["called.shop", "called.shop", "*"]),
     ("request.method", ["GET", "POST", "CONNECT"]),

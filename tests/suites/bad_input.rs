@@ -264,14 +264,13 @@ async fn wrong_plugins(node: &Node) {
 }
 
 /// A bound on the size of files is met like the end of the disk, and needs no rights: the signal that goes with it is ignored.
-fn on_a_disk_that_may_fill(store: &str) -> Node {
+fn on_a_disk_that_may_fill(store: &str) -> Options {
     let ignoring = ["sh", "-c", r#"trap "" XFSZ; exec "$0" "$@""#];
-    Node::start_with(&Options {
+    Options {
         wrapper: ignoring.map(str::to_owned).to_vec(),
         args: vec!["--store".to_owned(), store.to_owned()],
         ..Options::default()
-    })
-    .unwrap()
+    }
 }
 
 /// No file of the node may grow beyond this.
@@ -301,7 +300,8 @@ async fn written(node: &Node, number: u32) -> (u16, String) {
 }
 
 async fn a_full_disk_harms_nothing_that_runs(store: &str) {
-    let mut node = on_a_disk_that_may_fill(store);
+    let options = on_a_disk_that_may_fill(store);
+    let mut node = Node::start_with(&options).unwrap();
     deploy(&node).await.unwrap();
     node.apply(&manifest("policy-deny")).unwrap();
     bound(&node, &store_file(&node, store).to_string());
@@ -336,7 +336,7 @@ async fn a_full_disk_harms_nothing_that_runs(store: &str) {
         "{}",
         node.log_tail(20)
     );
-    node.restart().unwrap();
+    node.restart_with(&options).unwrap();
     for kept in 1..=number {
         let path = format!("/api/v1/namespaces/default/configmaps/m{kept}");
         objects::get(&node, &path).await.unwrap();

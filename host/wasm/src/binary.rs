@@ -42,7 +42,7 @@ pub(crate) fn validate(wasm: &[u8]) -> Result<(), ComponentError> {
 fn wrap(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
     // The encoder trusts what it wraps, and panics where lengths lead beyond the end.
     validate(module)?;
-    let adapter = if exports_start(module)? {
+    let adapter = if exports(module, |name| name == "_start")? {
         WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER
     } else {
         WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER
@@ -56,12 +56,17 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, ComponentError> {
         })
 }
 
-/// Whether a core module is a command of preview1.
-fn exports_start(module: &[u8]) -> Result<bool, ComponentError> {
+/// Whether the bytes are a core module of proxy-wasm, which is run as it is (<https://github.com/proxy-wasm/spec>).
+pub(crate) fn is_proxy_wasm(wasm: &[u8]) -> Result<bool, ComponentError> {
+    Ok(Parser::is_core_wasm(wasm) && exports(wasm, |name| name.starts_with("proxy_abi_version_"))?)
+}
+
+/// Whether a core module exports such a name.
+fn exports(module: &[u8], wanted: impl Fn(&str) -> bool) -> Result<bool, ComponentError> {
     for payload in Parser::new(0).parse_all(module) {
         if let Payload::ExportSection(exports) = payload.map_err(invalid)? {
             for export in exports {
-                if export.map_err(invalid)?.name == "_start" {
+                if wanted(export.map_err(invalid)?.name) {
                     return Ok(true);
                 }
             }

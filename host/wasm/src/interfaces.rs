@@ -4,12 +4,15 @@ use crate::{ComponentError, binary};
 use wasmparser::component_types::ComponentEntityType;
 use wasmparser::{Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
-/// Looks through a whole component, or a preview1 module as the component that it is wrapped into, before anybody keeps it: what is cut
-/// off or broken is noticed here, and not when a pod is to run.
+/// Looks through a whole component, a preview1 module as the component that it is wrapped into, or a module of proxy-wasm, before anybody
+/// keeps it: what is cut off or broken is noticed here, and not when a pod is to run.
 ///
 /// # Errors
 /// When the bytes are no WebAssembly, are damaged, or make a component that offers nothing to call.
 pub fn check(wasm: &[u8]) -> Result<(), ComponentError> {
+    if binary::is_proxy_wasm(wasm)? {
+        return binary::validate(wasm);
+    }
     let component = binary::component(wasm)?;
     binary::validate(&component)?;
     match interfaces(&component)?.1.is_empty() {
@@ -88,6 +91,7 @@ pub fn needed(wasm: &[u8]) -> Result<Vec<String>, ComponentError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -100,6 +104,14 @@ mod tests {
             let told = header(empty).err().unwrap_or_default();
             assert!(told.contains("exports nothing"), "{told}");
         }
+        // A module of proxy-wasm is no component and need not become one: it exports the function `proxy_abi_version_0_2_1`.
+        let module = [
+            b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x07\x1b\x01\x17".as_slice(),
+            b"proxy_abi_version_0_2_1\0\0\x0a\x04\x01\x02\0\x0b",
+        ]
+        .concat();
+        check(&module).unwrap();
+        assert!(check(&module[..module.len() - 1]).is_err());
         // A section that promises more than is there.
         let told = header(b"\0asm\x0d\0\x01\0\x07\x40\x01").err();
         assert!(told.is_some_and(|told| told.contains("invalid")));
