@@ -44,7 +44,7 @@ impl Place {
             Self::Cookie(name) => {
                 let lines = head.headers.get_all(COOKIE).iter();
                 let lines = lines.filter_map(|line| line.to_str().ok());
-                let values = lines.flat_map(|line| cookies(line));
+                let values = lines.flat_map(cookies);
                 let named = values.filter(|(key, _)| **key == **name);
                 named.map(|(_, value)| Cow::Borrowed(value)).collect()
             }

@@ -81,11 +81,11 @@ impl Rule {
         })?;
         let until = token.valid_until(now, SKEW)?;
         let audiences = audiences(token.claims.get("aud"));
-        let wanted = |own: &Box<str>| {
+        let wanted = |own: &str| {
             let mut named = audiences.iter();
             named.any(|named| bare(named) == bare(own))
         };
-        if !self.audiences.is_empty() && !self.audiences.iter().any(wanted) {
+        if !self.audiences.is_empty() && !self.audiences.iter().any(|own| wanted(own)) {
             return Err(Fault::Audience {
                 found: format!("[{}]", audiences.join(", ")),
                 wanted: format!("[{}]", self.audiences.join(", ")),

@@ -18,11 +18,14 @@ const MAX_KEY: usize = 4_096;
 /// Longest time that anything is leased for.
 const MAX_TIME: Duration = Duration::from_secs(3600);
 
+/// Leases by what they are for.
+type Shard<T> = HashMap<Box<[u8]>, Lease<T>>;
+
 /// The leases of one asker, each with what came along with its grant. Costs nothing until there is a first one.
 pub struct Leases<T> {
     used: AtomicBool,
     hasher: RandomState,
-    shards: [Mutex<HashMap<Box<[u8]>, Lease<T>>>; SHARDS],
+    shards: [Mutex<Shard<T>>; SHARDS],
 }
 
 struct Lease<T> {
@@ -53,7 +56,7 @@ impl<T: Clone> Leases<T> {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn shard(&self, key: &[u8]) -> &Mutex<HashMap<Box<[u8]>, Lease<T>>> {
+    fn shard(&self, key: &[u8]) -> &Mutex<Shard<T>> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 

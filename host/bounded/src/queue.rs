@@ -216,7 +216,7 @@ mod tests {
             }
         });
         let mut taken = 0;
-        while queue.len() > 0 {
+        while !queue.is_empty() {
             let batch = queue.take(100);
             assert!(batch.len() <= 100);
             taken += batch.len();

@@ -4,6 +4,9 @@
 use super::{CompiledPolicy, Target};
 use crate::value::Texts;
 
+/// Whether a selector takes these labels.
+pub(super) type Selects<'a> = &'a dyn Fn(&[(String, String)]) -> bool;
+
 /// Something that a policy concerns, which may be there or not.
 pub enum Sought<'a> {
     /// A service, of the mesh or outside.
@@ -22,7 +25,7 @@ pub enum Sought<'a> {
         /// Its namespace; any if there is none.
         namespace: Option<&'a str>,
         /// Whether labels are selected.
-        selects: &'a dyn Fn(&[(String, String)]) -> bool,
+        selects: Selects<'a>,
     },
 }
 

@@ -15,9 +15,7 @@ impl PolicySet {
         attributes: &'a Attributes<'a>,
         kept: &mut Rehearsal,
     ) -> Result<(), EvaluationError> {
-        let policies = self.policies.iter();
-        policies
-            .map(|policy| policy.rehearse(attributes, kept))
-            .collect()
+        let mut policies = self.policies.iter();
+        policies.try_for_each(|policy| policy.rehearse(attributes, kept))
     }
 }

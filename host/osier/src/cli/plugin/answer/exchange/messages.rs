@@ -9,12 +9,12 @@ use osier_policy::{BodyVerdict, Change, Exchange, Filter, HeadVerdict, HeaderOpe
 impl Exchanged {
     /// Takes the exchange through a filter.
     pub(super) fn filtered(&mut self, filter: &Filter, given: &Given) -> anyhow::Result<()> {
-        self.to_request(filter)?;
+        self.ask_request(filter)?;
         let answered = given.response.is_some() || self.replied.is_some();
         if answered && filter.sees_responses() {
-            self.to_response(filter)?;
+            self.ask_response(filter)?;
         }
-        self.to_trailers(filter, given);
+        self.ask_trailers(filter, given);
         Ok(())
     }
 
@@ -31,7 +31,7 @@ impl Exchanged {
         }
     }
 
-    fn to_request(&mut self, filter: &Filter) -> anyhow::Result<()> {
+    fn ask_request(&mut self, filter: &Filter) -> anyhow::Result<()> {
         let (about, headers) = (self.about(), &self.request.headers);
         let body = &self.request.body;
         let changes = match filter.on_request(&about, headers) {
@@ -68,7 +68,7 @@ impl Exchanged {
         Ok(())
     }
 
-    fn to_response(&mut self, filter: &Filter) -> anyhow::Result<()> {
+    fn ask_response(&mut self, filter: &Filter) -> anyhow::Result<()> {
         let about = self.about();
         let changes = match filter.on_response(&about, self.status, &self.headers) {
             HeadVerdict::Proceed(changes) => changes,
@@ -106,7 +106,7 @@ impl Exchanged {
     }
 
     /// Trailers count as headers of their message here.
-    fn to_trailers(&mut self, filter: &Filter, given: &Given) {
+    fn ask_trailers(&mut self, filter: &Filter, given: &Given) {
         let response = given.response.as_ref().and_then(Message::trailers);
         for (trailers, of_response) in [(given.request.trailers(), false), (response, true)] {
             let Some(mut trailers) = trailers else {

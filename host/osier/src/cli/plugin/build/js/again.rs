@@ -25,12 +25,12 @@ pub(in super::super) enum Failure {
     Way(anyhow::Error),
 }
 
+/// A component, and the one without a text with the place where the text is.
+type Exchanged<'a> = (Vec<u8>, (&'a [u8], Range<usize>));
+
 impl Again {
     /// The component of the sources as they are now, and the one without a text, with the place where the text is.
-    pub(in super::super) fn build(
-        &mut self,
-        project: &Project,
-    ) -> Result<(Vec<u8>, (&[u8], Range<usize>)), Failure> {
+    pub(in super::super) fn build(&mut self, project: &Project) -> Result<Exchanged<'_>, Failure> {
         let text = match self.bundle(project).map_err(Failure::Way)? {
             Answer::Text(text) => text,
             Answer::Fault(words) => return Err(Failure::Plugin(anyhow::anyhow!(words))),
