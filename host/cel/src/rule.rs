@@ -14,6 +14,7 @@ mod loops;
 mod network;
 mod operators;
 mod quantity;
+mod semver;
 mod sets;
 mod signatures;
 mod times;

@@ -4,12 +4,13 @@
 use super::authorizer::{self, Step};
 use super::evaluate::{Evaluation, Outcome};
 use super::value::Value;
-use super::{formats, network, quantity, sets, times};
+use super::{formats, network, quantity, semver, sets, times};
 use crate::ir::{Kind, Node};
 use crate::types::Type;
 
 /// What values are called that only functions make.
 pub(super) const QUANTITY: &str = "kubernetes.Quantity";
+const SEMVER: &str = "kubernetes.Semver";
 const IP: &str = "net.IP";
 const CIDR: &str = "net.CIDR";
 const URL: &str = "kubernetes.URL";
@@ -90,6 +91,7 @@ const ASKS: [Of; 5] = {
 };
 
 const AMOUNT: Option<Of> = Some(Of::Opaque(QUANTITY));
+const VERSION: Option<Of> = Some(Of::Opaque(SEMVER));
 const ADDRESS: Option<Of> = Some(Of::Opaque(IP));
 const RANGE: Option<Of> = Some(Of::Opaque(CIDR));
 const PLACE: Option<Of> = Some(Of::Opaque(URL));
@@ -110,6 +112,16 @@ static SIGNATURES: &[Signature] = &[
     (AMOUNT, "add", &[Of::Int], Of::Opaque(QUANTITY)),
     (AMOUNT, "sub", &[Of::Opaque(QUANTITY)], Of::Opaque(QUANTITY)),
     (AMOUNT, "sub", &[Of::Int], Of::Opaque(QUANTITY)),
+    (None, "semver", &[Of::Text], Of::Opaque(SEMVER)),
+    (None, "semver", &[Of::Text, Of::Bool], Of::Opaque(SEMVER)),
+    (None, "isSemver", &[Of::Text], Of::Bool),
+    (None, "isSemver", &[Of::Text, Of::Bool], Of::Bool),
+    (VERSION, "major", &[], Of::Int),
+    (VERSION, "minor", &[], Of::Int),
+    (VERSION, "patch", &[], Of::Int),
+    (VERSION, "isGreaterThan", &[Of::Opaque(SEMVER)], Of::Bool),
+    (VERSION, "isLessThan", &[Of::Opaque(SEMVER)], Of::Bool),
+    (VERSION, "compareTo", &[Of::Opaque(SEMVER)], Of::Int),
     (None, "ip", &[Of::Text], Of::Opaque(IP)),
     (None, "isIP", &[Of::Text], Of::Bool),
     (None, "ip.isCanonical", &[Of::Text], Of::Bool),
@@ -254,6 +266,10 @@ pub(super) fn global<'a>(
         ("quantity", [Value::Text(text)]) => quantity::made(text),
         ("ip" | "cidr" | "url", [Value::Text(text)]) => network::made(name, text),
         ("isQuantity", [Value::Text(text)]) => is(quantity::made(text)),
+        ("semver", [Value::Text(text)]) => semver::made(text, false),
+        ("semver", [Value::Text(text), Value::Bool(lenient)]) => semver::made(text, *lenient),
+        ("isSemver", [Value::Text(text)]) => is(semver::made(text, false)),
+        ("isSemver", [Value::Text(text), Value::Bool(lenient)]) => is(semver::made(text, *lenient)),
         ("isIP", [Value::Text(text)]) => is(network::made("ip", text)),
         ("isCIDR", [Value::Text(text)]) => is(network::made("cidr", text)),
         ("isURL", [Value::Text(text)]) => is(network::made("url", text)),
@@ -304,6 +320,7 @@ pub(super) fn method<'a>(
 ) -> Option<Outcome<'a>> {
     match (target, name, given) {
         (Value::Quantity(of), ..) => quantity::method(*of, name, given),
+        (Value::Semver(of), ..) => semver::method(of, name, given),
         (Value::Ip(address), ..) => network::of_address(*address, name),
         (Value::Cidr(range), ..) => network::of_range(*range, name, given),
         (Value::Url(url), ..) => network::of_url(url, name),

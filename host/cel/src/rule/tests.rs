@@ -63,6 +63,11 @@ fn what_kubernetes_adds_does_as_documented() {
         "quantity('50k').add(20).compareTo(quantity('50020')) == 0 && quantity('50k').sub(quantity('50000')).sign() == 0",
         "quantity('1e3').asInteger() == 1000 && !quantity('500m').isInteger() && quantity('500m').asApproximateFloat() == 0.5",
         "isQuantity('1.3Gi') && !isQuantity('1.3GiB') && !isQuantity('') && !isQuantity('1.2.3')",
+        "semver('1.2.3').major() == 1 && semver('1.2.3').minor() == 2 && semver('1.2.3').patch() == 3 && semver('1.2.3') == semver('1.2.3+b')",
+        "semver('1.10.0').isGreaterThan(semver('1.9.0')) && semver('1.0.0-rc.1').isLessThan(semver('1.0.0')) && semver('2.0.0').compareTo(semver('2.0.0')) == 0",
+        "semver('1.0.0-alpha.2').isLessThan(semver('1.0.0-alpha.10')) && semver('1.0.0-9').isLessThan(semver('1.0.0-a')) && semver('1.0.0-a').isLessThan(semver('1.0.0-a.1'))",
+        "isSemver('1.0.0-x.7+b.01') && !isSemver('1.0') && !isSemver('v1.0.0') && !isSemver('01.0.0') && !isSemver('1.0.0-01') && !isSemver('1.0.0+') && !isSemver('')",
+        "semver('v01.1', true) == semver('1.1.0') && isSemver('v1', true) && isSemver('1.02.03-rc', true) && !isSemver('1.1-rc', true) && !isSemver('abc', true)",
         "isIP('10.0.0.1') && isIP('::1') && !isIP('10.0.0.01') && !isIP('::ffff:1.2.3.4') && ip('10.0.0.1').family() == 4",
         "ip('127.0.0.1').isLoopback() && ip('0.0.0.0').isUnspecified() && ip('8.8.8.8').isGlobalUnicast() && ip('fe80::1').isLinkLocalUnicast()",
         "ip('224.0.0.1').isLinkLocalMulticast() && ip.isCanonical('::1') && !ip.isCanonical('0:0::1') && string(ip('::1')) == '::1'",
@@ -182,8 +187,8 @@ fn what_goes_wrong_is_told() {
 
 #[test]
 fn what_is_not_known_is_named_and_what_compares_says_so() {
-    let rule = Rule::compile("semver(self.a).isLessThan(semver('1.0.0'))").unwrap();
-    assert_eq!(rule.unknown(), Some("semver"));
+    let rule = Rule::compile("colour(self.a).isDarkerThan(colour('red'))").unwrap();
+    assert_eq!(rule.unknown(), Some("colour"));
     let rule = Rule::compile("math.greatest(self.a, 1) == 1").unwrap();
     assert_eq!(rule.unknown(), Some("math.greatest"));
     assert!(Rule::compile("self.a == oldSelf.a").unwrap().compares());
@@ -351,6 +356,8 @@ fn what_rules_make_has_a_type() {
         ),
         ("isIP(self.name)", "bool"),
         ("quantity(self.name).add(1)", "kubernetes.Quantity"),
+        ("semver(self.name, true).major()", "int"),
+        ("semver(self.name)", "kubernetes.Semver"),
         ("optional.of(self.replicas)", "optional(int)"),
         ("type(self.name) == string", "bool"),
     ];

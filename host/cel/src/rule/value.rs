@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 use super::authorizer::Asked;
 use super::network::{Cidr, Url};
 use super::quantity::Quantity;
+use super::semver::Semver;
 
 /// A value. Lists and maps of JSON are looked into where they are.
 #[derive(Debug, Clone)]
@@ -29,6 +30,7 @@ pub(super) enum Value<'a> {
     Time(Timestamp),
     Optional(Option<Box<Value<'a>>>),
     Quantity(Quantity),
+    Semver(Box<Semver>),
     Ip(IpAddr),
     Cidr(Cidr),
     Url(Box<Url>),
@@ -70,6 +72,7 @@ impl<'a> Value<'a> {
             Self::Time(_) => "a timestamp",
             Self::Optional(_) => "an optional value",
             Self::Quantity(_) => "a quantity",
+            Self::Semver(_) => "a version",
             Self::Ip(_) => "an IP",
             Self::Cidr(_) => "a CIDR",
             Self::Url(_) => "a URL",
@@ -163,6 +166,7 @@ impl<'a> Value<'a> {
             (Self::Json(a), Value::Json(b)) => a == b,
             (Self::Optional(None), Value::Optional(None)) => true,
             (Self::Quantity(a), Value::Quantity(b)) => a.nano == b.nano,
+            (Self::Semver(a), Value::Semver(b)) => a == b,
             (Self::Ip(a), Value::Ip(b)) => a == b,
             (Self::Cidr(a), Value::Cidr(b)) => a == b,
             (Self::Url(a), Value::Url(b)) => a == b,
