@@ -172,6 +172,18 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A file is no backup, or not whole.
+    #[error("the backup cannot be used: {reason}. Nothing was written")]
+    NoBackup {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is a store where one should be made of a backup.
+    #[error("there is a store in {} already: move it aside, or choose another data directory", directory.display())]
+    Occupied {
+        /// Where it is.
+        directory: PathBuf,
+    },
     /// A file or directory of the store cannot be used.
     #[error("cannot {action} {}: {reason}. The store needs a directory that it may write to, on a disk with free space", path.display())]
     Unusable {

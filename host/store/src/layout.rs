@@ -68,6 +68,9 @@ impl Progress {
         compacted: 1,
     };
 
+    /// How many bytes it is on disk.
+    pub(super) const BYTES: usize = 4 + 8 + 8;
+
     /// The bytes on disk.
     pub(super) fn encode(self) -> Vec<u8> {
         let mut bytes = vec![0; 4];
@@ -147,7 +150,8 @@ impl Record {
         })
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    /// The whole record.
+    pub(super) fn bytes(&self) -> Vec<u8> {
         let length = HEAD + self.key.len() + self.value.len();
         let mut bytes = Vec::with_capacity(length);
         bytes.extend([0; 4]);
@@ -166,6 +170,18 @@ impl Record {
         bytes.extend(&self.value);
         seal(&mut bytes);
         bytes
+    }
+
+    /// How long the record is that begins so.
+    pub(super) fn length(head: &[u8]) -> Option<usize> {
+        let length: [u8; 4] = head.get(4..8)?.try_into().ok()?;
+        Some(u32::from_be_bytes(length) as usize)
+    }
+
+    /// The record of these bytes, whichever revision it is of; `None` where it does not have its checksum.
+    pub(super) fn whole(bytes: &[u8]) -> Option<Self> {
+        let revision: [u8; 8] = bytes.get(8..16)?.try_into().ok()?;
+        Self::decode(u64::from_be_bytes(revision), bytes)
     }
 
     fn decode(revision: u64, bytes: &[u8]) -> Option<Self> {
@@ -243,8 +259,7 @@ impl Assembly {
 
     /// What the length in the record's head asks for, once the head is there.
     fn wanted(&self) -> Option<usize> {
-        let length: [u8; 4] = self.bytes.get(4..8)?.try_into().ok()?;
-        Some(u32::from_be_bytes(length) as usize)
+        Record::length(&self.bytes)
     }
 }
 

@@ -6,6 +6,7 @@
 //! between sled and redb; of one in an etcd, `remote` is the whole. Values are opaque bytes and are never logged: they hold
 //! Secrets.
 
+mod backup;
 mod compaction;
 mod directory;
 mod engine;
@@ -28,6 +29,7 @@ mod subscribers;
 mod watch;
 mod writer;
 
+pub use backup::{Backup, Contents, check_backup, restore};
 pub use engine::{StoreKind, UnknownStore, is_guarded};
 pub use entry::{Entry, Event, EventKind, Expect, Key};
 pub use error::StoreError;
@@ -305,6 +307,15 @@ impl Store {
     pub async fn list_at(&self, prefix: &str, revision: u64) -> Result<Vec<Entry>, StoreError> {
         let entries = replay::list_at(&self.handle.shared, prefix, revision).await;
         entries.map(|entries| self.open_all(entries))
+    }
+
+    /// Everything as it stands, for a file to make the store anew from. An etcd has its own means for that.
+    pub fn backup(&self) -> Option<Backup> {
+        if self.is_shared() {
+            return None;
+        }
+        let state = self.handle.shared.state.read();
+        Some(Backup::new(state.revision(), state.list("")))
     }
 
     /// Every change after a revision of the keys that begin with `prefix`.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod backups;
 mod bounds;
 mod crash;
 mod damage;
