@@ -1,5 +1,9 @@
 //! The one HTTP body type of all rooms, so that a request crosses them without being copied or re-wrapped.
 
+mod unread;
+
+pub use unread::{Unread, lend};
+
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use http_body::Frame;

@@ -1,5 +1,11 @@
 //! How bodies are written: JSON, YAML, protobuf, too large, broken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use osier_apiserver::Listener;
+use osier_process::body;
+use osier_process::serve::{Handle as _, Peer};
 use serde_json::json;
 
 use crate::server::{MAPS, Server, map, request};
@@ -65,4 +71,21 @@ async fn a_body_has_a_limit() {
         (refused.code, refused.json()["reason"].as_str()),
         (413, Some("RequestEntityTooLarge"))
     );
+}
+
+#[tokio::test]
+async fn what_a_refused_request_sent_is_taken_off_its_connection() {
+    let server = Server::new().await;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counting = Arc::clone(&taken);
+    let pieces = (0..10).map(move |_| {
+        counting.fetch_add(1, Ordering::Relaxed);
+        Ok(bytes::Bytes::from_static(&[b' '; 1000]))
+    });
+    let body = body::stream(futures::stream::iter(pieces));
+    let request = http::Request::post(MAPS).body(body).unwrap();
+    let peer = Arc::new(Peer::plain(([127, 0, 0, 1], 1).into()));
+    let answer = Listener(server.api.clone()).handle(&peer, request).await;
+    assert_eq!(answer.status(), 403, "nobody in particular creates nothing");
+    assert_eq!(taken.load(Ordering::Relaxed), 10);
 }
