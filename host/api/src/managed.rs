@@ -5,6 +5,7 @@
 
 mod entries;
 mod last_applied;
+mod versions;
 
 use std::sync::LazyLock;
 
@@ -12,9 +13,10 @@ use serde_json::{Map, Value};
 
 use crate::{Object, Resource, Subresource, schema};
 use entries::Entries;
-use osier_structured::{
-    Conflict, FieldSet, Malformed, Operation, Owner, Path, Refusal, Schema, Wish,
-};
+use osier_structured::{FieldSet, Malformed, Operation, Owner, Path, Refusal, Schema, Wish};
+
+pub use osier_structured::Conflict;
+pub use versions::{follow, other_versions};
 
 /// The list of entries in an object.
 const FIELD: [&str; 2] = ["metadata", "managedFields"];
@@ -41,6 +43,8 @@ pub struct Form<'a> {
     pub resource: &'a Resource,
     /// The schema of one version of it, if it is not one of ours.
     pub document: Option<&'a Value>,
+    /// Versions of the kind differ in their fields: what managers of another version own is in that version's words.
+    pub differs: bool,
 }
 
 impl<'a> From<&'a Resource> for Form<'a> {
@@ -48,6 +52,7 @@ impl<'a> From<&'a Resource> for Form<'a> {
         Self {
             resource,
             document: None,
+            differs: false,
         }
     }
 }
@@ -115,6 +120,7 @@ pub fn apply<'a>(
             claim_untracked(form, &base, &mut entries, author)?;
         }
     }
+    let others = form.differs.then(|| entries.set_aside(author));
     let mut wish = Application {
         form,
         live: base,
@@ -136,6 +142,7 @@ pub fn apply<'a>(
         Refusal::Conflicts(conflicts) => ApplyError::Conflicts(conflicts),
     })?;
     last_applied::keep_annotation(&mut wish, &mut applied);
+    entries.take_back(others);
     applied.set(&FIELD, entries.into_value());
     Ok(applied)
 }
@@ -208,10 +215,15 @@ pub fn track<'a>(
     if live.is_some() && entries.is_empty() {
         return;
     }
+    let form = form.into();
+    let others = form.differs.then(|| entries.set_aside(author));
     let mut before = live.cloned().unwrap_or_default();
     before.remove(&FIELD);
-    match record(form.into(), &before, new, &mut entries, author) {
-        Ok(true) => new.set(&FIELD, entries.into_value()),
+    match record(form, &before, new, &mut entries, author) {
+        Ok(true) => {
+            entries.take_back(others);
+            new.set(&FIELD, entries.into_value());
+        }
         Ok(false) | Err(_) => {
             if let Some(base) = base {
                 new.set(&FIELD, base.clone());

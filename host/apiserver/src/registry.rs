@@ -9,6 +9,7 @@ mod delete;
 mod guard;
 mod list;
 mod news;
+mod owners;
 mod page;
 mod quota;
 mod sign;
@@ -69,6 +70,8 @@ pub(crate) struct Write<'a> {
     pub(crate) manager: String,
     /// Whether the object comes from an apply, and says itself who owns what in it.
     pub(crate) applied: bool,
+    /// Whether an apply takes fields from their owners.
+    pub(crate) force: bool,
     /// What the caller shall be told beside the answer.
     pub(crate) warnings: Vec<String>,
     /// What the audit log shall be told.
@@ -83,6 +86,7 @@ impl<'a> Write<'a> {
             options,
             manager: user.name.clone(),
             applied: false,
+            force: false,
             warnings: Vec::new(),
             notes: Arc::default(),
         }

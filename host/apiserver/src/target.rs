@@ -112,6 +112,7 @@ impl Address {
         Form {
             resource: self.stored(),
             document: self.custom.as_ref().map(|custom| &custom.document),
+            differs: self.conversion().is_some(),
         }
     }
 

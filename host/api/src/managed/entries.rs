@@ -72,6 +72,46 @@ impl Entries {
         self.owners.is_empty()
     }
 
+    /// Takes out the managers that speak another version than the author, whose fields are in other words; an earlier apply of the
+    /// author, in whichever version, is replaced by this one.
+    pub(super) fn set_aside(&mut self, author: Author<'_>) -> Self {
+        let own = author.as_manager(Operation::Apply);
+        let mut others = Self::default();
+        for (owner, set) in std::mem::take(&mut self.owners) {
+            let foreign = self.version(&owner) != author.api_version;
+            let into = if foreign { &mut others } else { &mut *self };
+            if foreign && owner == own {
+                continue;
+            }
+            into.owners.insert(owner, set);
+        }
+        let stamps = &self.stamps;
+        let kept = others
+            .owners
+            .keys()
+            .filter_map(|owner| Some((owner.clone(), stamps.get(owner)?.clone())));
+        others.stamps = kept.collect();
+        others
+    }
+
+    /// Puts back what was taken out.
+    pub(super) fn take_back(&mut self, others: Option<Self>) {
+        let others = others.unwrap_or_default();
+        for (owner, set) in others.owners {
+            self.owners.entry(owner).or_insert(set);
+        }
+        for (owner, stamp) in others.stamps {
+            self.stamps.entry(owner).or_insert(stamp);
+        }
+    }
+
+    /// The version in whose words a manager's fields are.
+    pub(super) fn version(&self, manager: &Owner) -> &str {
+        self.stamps
+            .get(manager)
+            .map_or("", |stamp| &stamp.api_version)
+    }
+
     /// The manager changed something now.
     pub(super) fn stamp(&mut self, manager: &Owner, author: Author<'_>) {
         let stamp = Stamp {

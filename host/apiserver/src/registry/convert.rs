@@ -72,7 +72,7 @@ impl Registry {
         Ok(made.into_iter().next())
     }
 
-    async fn converted(
+    pub(super) async fn converted(
         &self,
         conversion: &Conversion,
         mut objects: Vec<Object>,

@@ -50,6 +50,7 @@ impl Exchange<'_> {
             return Err(query::invalid_options(&fault));
         }
         let force = query::force(&self.incoming.query)?.unwrap_or(false);
+        write.force = force;
         let wish = self.wish(&mut write, (part, force)).await?;
         for _ in 0..ATTEMPTS {
             let (code, result) = match self.server.registry.get(self.address).await {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::custom::{DEFINITION, DEFINITIONS, TABS, definition, tab};
 use crate::programs::converted;
-use crate::server::Server;
+use crate::server::{Answer, Server, request};
 
 const BETA: &str = "/apis/stable.example.com/v1beta1/namespaces/default/crontabs";
 
@@ -199,4 +199,135 @@ async fn who_converts_is_named_as_upstream_wants_it() {
         stored["spec"]["conversion"]["webhook"]["clientConfig"]["service"]["port"],
         443
     );
+}
+
+/// Who owns what, as `name version fields`.
+fn owners(object: &Value) -> Vec<String> {
+    let list = object["metadata"]["managedFields"].as_array().unwrap();
+    let entry = |one: &Value| {
+        let version = one["apiVersion"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
+        let fields = one["fieldsV1"]["f:spec"].as_object().unwrap().keys();
+        let fields: Vec<&str> = fields
+            .map(|name| name.trim_start_matches("f:"))
+            .filter(|name| *name != ".")
+            .collect();
+        format!(
+            "{} {version} {}",
+            one["manager"].as_str().unwrap(),
+            fields.join(",")
+        )
+    };
+    let mut owners: Vec<String> = list.iter().map(entry).collect();
+    owners.sort();
+    owners
+}
+
+async fn apply(
+    server: &Server,
+    (version, manager, force): (&str, &str, bool),
+    spec: Value,
+) -> Answer {
+    let path = format!(
+        "/apis/stable.example.com/{version}/namespaces/default/crontabs/a?fieldManager={manager}&force={force}"
+    );
+    let config = json!({"apiVersion": format!("stable.example.com/{version}"), "kind": "CronTab", "spec": spec});
+    server
+        .send(request(
+            "PATCH",
+            &path,
+            "application/apply-patch+yaml",
+            &config.to_string(),
+        ))
+        .await
+}
+
+#[tokio::test]
+async fn fields_are_owned_in_the_words_of_each_managers_version() {
+    let server = served().await;
+    apply(
+        &server,
+        ("v1beta1", "old", false),
+        json!({"when": "1 2", "colour": "red"}),
+    )
+    .await
+    .good();
+    let both = apply(
+        &server,
+        ("v1", "new", false),
+        json!({"cronSpec": "1 2", "replicas": 3}),
+    )
+    .await
+    .good();
+    assert_eq!(
+        owners(&both),
+        ["new v1 cronSpec,replicas", "old v1beta1 colour,when"]
+    );
+    let refused = apply(
+        &server,
+        ("v1", "new", false),
+        json!({"cronSpec": "3 4", "replicas": 3}),
+    )
+    .await;
+    assert_eq!(refused.code, 409);
+    assert_eq!(
+        refused.message(),
+        "Apply failed with 1 conflict: conflict with \"old\": .spec.when"
+    );
+    assert_eq!(
+        refused.json()["details"]["causes"][0]["field"],
+        ".spec.when"
+    );
+    let kept = server.get(&format!("{TABS}/a")).await.good();
+    assert_eq!(
+        (&kept["spec"]["cronSpec"], owners(&kept)),
+        (&json!("1 2"), owners(&both))
+    );
+    let forced = apply(
+        &server,
+        ("v1", "new", true),
+        json!({"cronSpec": "3 4", "replicas": 3}),
+    )
+    .await
+    .good();
+    assert_eq!(
+        owners(&forced),
+        ["new v1 cronSpec,replicas", "old v1beta1 colour"]
+    );
+    let path = format!("{TABS}/a?fieldManager=editor");
+    let edited = server
+        .merge(&path, json!({"spec": {"colour": "blue"}}))
+        .await
+        .good();
+    assert_eq!(
+        owners(&edited),
+        ["editor v1 colour", "new v1 cronSpec,replicas"]
+    );
+    let moved = apply(&server, ("v1beta1", "new", true), json!({"when": "5 6"}))
+        .await
+        .good();
+    assert_eq!(owners(&moved), ["editor v1 colour", "new v1beta1 when"]);
+}
+
+#[tokio::test]
+async fn a_program_that_fails_keeps_nobody_from_a_write_that_needs_it_not() {
+    let server = served().await;
+    apply(&server, ("v1beta1", "old", false), json!({"when": "1 2"}))
+        .await
+        .good();
+    server
+        .programs
+        .put("/convert", |_| Err("connection refused".to_owned()));
+    let path = format!("{TABS}/a?fieldManager=editor");
+    let edited = server
+        .merge(&path, json!({"spec": {"cronSpec": "7 8"}}))
+        .await
+        .good();
+    assert_eq!(owners(&edited), ["editor v1 cronSpec", "old v1beta1 when"]);
+    let failed = apply(&server, ("v1", "new", false), json!({"cronSpec": "7 8"})).await;
+    assert_eq!(failed.code, 500);
 }
