@@ -55,6 +55,8 @@ pub struct Version {
     pub terminating: bool,
     /// The schema as it is published, with what every object has.
     pub document: Value,
+    /// What is said to who speaks a version that shall not be spoken any more.
+    pub deprecation: Option<String>,
     /// Fields by which objects can be selected, such as `spec.colour`.
     pub selectable: Vec<String>,
     root: Node,
@@ -133,6 +135,21 @@ const METADATA: &str = "Standard object's metadata. More info: https://git.k8s.i
 const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
 const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
 
+fn deprecation(definition: &Object, version: &Value) -> Option<String> {
+    if version["deprecated"] != true {
+        return None;
+    }
+    let said = version["deprecationWarning"].as_str().map(str::to_owned);
+    Some(said.unwrap_or_else(|| {
+        let (group, kind) = (
+            definition.text(&["spec", "group"]),
+            definition.text(&["spec", "names", "kind"]),
+        );
+        let version = version["name"].as_str().unwrap_or_default();
+        format!("{group}/{version} {kind} is deprecated")
+    }))
+}
+
 fn selectable(version: &Value) -> Vec<String> {
     let fields = version["selectableFields"].as_array().into_iter().flatten();
     let paths = fields.filter_map(|field| Path::parse(field["jsonPath"].as_str()?).ok());
@@ -156,6 +173,7 @@ impl Version {
             conversion: Conversion::of(definition),
             terminating: definition.deletion_timestamp().is_some(),
             document: document(schema),
+            deprecation: deprecation(definition, version),
             selectable: selectable(version),
             root,
             columns: table::columns(version),

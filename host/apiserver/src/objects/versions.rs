@@ -48,8 +48,11 @@ const OLD: [(&str, &str, [&str; 3]); 4] = [
     ),
 ];
 
-/// The words of a warning to who speaks a version that upstream no longer serves.
+/// The words of a warning to who speaks a version that upstream no longer serves, or whose definition says so.
 pub(crate) fn deprecation(address: &Address) -> Option<String> {
+    if let Some(custom) = &address.custom {
+        return custom.deprecation.clone();
+    }
     let (kind, version) = (address.resource.kind, address.api_version());
     let mut old = OLD.iter();
     let found = old.find(|(one, name, _)| *one == kind && *name == version);

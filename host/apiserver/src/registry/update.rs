@@ -81,6 +81,7 @@ impl Registry {
         let shown = write.shown(old.clone());
         let proposed = (change.make)(&shown, &mut write.warnings)?;
         let new = drafted(write, strategy, (&old, proposed), change.part)?;
+        let new = self.follow_versions(write, &old, new).await?;
         let mut new = self.admit(write, Some(&old), new).await?;
         let counted = |new: &mut Object| {
             if strategy.generations() && wanted_state_changed(write.address, &old, new) {
@@ -245,6 +246,13 @@ fn check_identity(address: &Address, old: &Object, proposed: &mut Object) -> Res
         ));
     }
     let named = proposed.text(&["metadata", "resourceVersion"]);
+    let whole = matches!(address.subresource.as_str(), "" | "status");
+    if address.custom.is_some() && whole && named.is_empty() {
+        // Upstream replaces objects of most of its own kinds without a look at what is there, and of no other.
+        let words = "must be specified for an update";
+        let fault = Fault::invalid("metadata.resourceVersion", 0, words);
+        return Err(Status::invalid(address.resource, &address.name, &[fault]));
+    }
     if !named.is_empty() && named != "0" && named != old.text(&["metadata", "resourceVersion"]) {
         return Err(conflict(address));
     }

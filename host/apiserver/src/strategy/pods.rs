@@ -8,12 +8,33 @@ use super::Strategy;
 /// Seconds between the polite and the final end, where the pod does not say.
 const DEFAULT_GRACE: i64 = 30;
 
+/// Who a pod acts as, and what the field was called before.
+const ACCOUNT: [&str; 2] = ["serviceAccountName", "serviceAccount"];
+/// The account of pods that name none.
+const DEFAULT_ACCOUNT: &str = "default";
+
 pub(super) struct Pods;
 
 impl Strategy for Pods {
     fn prepare_create(&self, object: &mut Object) {
         object.set(&["status"], json!({"phase": "Pending"}));
+        if ACCOUNT
+            .iter()
+            .all(|field| object.text(&["spec", field]).is_empty())
+        {
+            object.set(&["spec", ACCOUNT[0]], DEFAULT_ACCOUNT.into());
+        }
         self.admitted(object);
+    }
+
+    /// A manifest that names no account means the one that the pod got.
+    fn prepare_update(&self, old: &Object, new: &mut Object) {
+        for field in ACCOUNT {
+            let before = old.get(&["spec", field]);
+            if let (Some(before), true) = (before, new.text(&["spec", field]).is_empty()) {
+                new.set(&["spec", field], before.clone());
+            }
+        }
     }
 
     fn admitted(&self, object: &mut Object) {
@@ -93,6 +114,21 @@ mod tests {
         assert_eq!(quality(&pod(limits)), "Guaranteed");
         let one_of_two = json!({"containers": [{"resources": {"limits": {"cpu": "1", "memory": "1Mi"}}}, {"name": "b"}]});
         assert_eq!(quality(&pod(one_of_two)), "Burstable");
+    }
+
+    #[test]
+    fn a_pod_acts_as_the_default_account_unless_it_says_otherwise() {
+        let mut plain = pod(json!({"containers": []}));
+        Pods.prepare_create(&mut plain);
+        assert_eq!(plain.text(&["spec", "serviceAccountName"]), "default");
+        for field in ACCOUNT {
+            let mut named = pod(json!({(field): "reader"}));
+            Pods.prepare_create(&mut named);
+            assert_ne!(named.text(&["spec", "serviceAccountName"]), "default");
+        }
+        let mut again = pod(json!({"containers": []}));
+        Pods.prepare_update(&plain, &mut again);
+        assert_eq!(again.get(&["spec"]), plain.get(&["spec"]));
     }
 
     #[test]

@@ -565,3 +565,45 @@ async fn rules_in_cel_are_held() {
         .await
         .good();
 }
+
+#[tokio::test]
+async fn who_speaks_a_version_that_goes_is_told() {
+    let server = Server::new().await;
+    let mut old = definition();
+    old["spec"]["versions"][1]["deprecated"] = json!(true);
+    server.post(DEFINITIONS, old).await.good();
+    assert!(server.get(TABS).await.warnings().is_empty());
+    let old = "/apis/stable.example.com/v1beta1/namespaces/default/crontabs";
+    let told = server.get(old).await;
+    assert_eq!(
+        told.warnings(),
+        ["299 - \"stable.example.com/v1beta1 CronTab is deprecated\""]
+    );
+    let words =
+        json!([{"op": "add", "path": "/spec/versions/1/deprecationWarning", "value": "use v1"}]);
+    patch(&server, DEFINITION, "application/json-patch+json", words)
+        .await
+        .good();
+    assert_eq!(server.get(old).await.warnings(), ["299 - \"use v1\""]);
+}
+
+#[tokio::test]
+async fn an_object_of_a_users_kind_is_replaced_in_the_state_that_was_seen_only() {
+    let server = defined().await;
+    let made = server.post(TABS, tab("a")).await.good();
+    let path = format!("{TABS}/a");
+    let refused = server.put(&path, tab("a")).await;
+    assert_eq!(refused.code, 422);
+    assert!(
+        refused
+            .message()
+            .contains("must be specified for an update"),
+        "{}",
+        refused.text
+    );
+    server.put(&path, made).await.good();
+    server
+        .merge(&path, json!({"spec": {"replicas": 2}}))
+        .await
+        .good();
+}
