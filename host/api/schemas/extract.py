@@ -29,7 +29,7 @@ SETS = {
     "cluster": [API + kind + suffix for suffix in ("", "List") for kind in (
         "core.v1.LimitRange", "core.v1.ResourceQuota", "core.v1.PodTemplate", "core.v1.PersistentVolume",
         "core.v1.PersistentVolumeClaim", "networking.v1.NetworkPolicy", "scheduling.v1.PriorityClass",
-        "storage.v1.StorageClass")],
+        "storage.v1.StorageClass", "core.v1.ComponentStatus")],
     "definitions": ["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition" + suffix
                     for suffix in ("", "List")],
     "networking": [API + "networking.v1." + kind for kind in ("Ingress", "IngressList", "IngressClass", "IngressClassList")],

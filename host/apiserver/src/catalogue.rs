@@ -4,11 +4,11 @@
 //! request reads one from begin to end and waits for nobody.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use osier_api::{Object, Resource, resources};
 use osier_custom::Definition;
-use osier_discovery::{Discovery, Entry, OpenApi};
+use osier_discovery::{Discovery, Document, Entry, OpenApi};
 
 use crate::target::{Address, Served};
 
@@ -18,17 +18,25 @@ pub(crate) struct Catalogue {
     custom: BTreeMap<(&'static str, &'static str), Definition>,
     pub(crate) discovery: Discovery,
     pub(crate) openapi: OpenApi,
+    /// OpenAPI v2 in JSON: megabytes that few ask for, made when somebody does.
+    swagger: OnceLock<Document>,
+}
+
+/// The kinds of ours, and those of these definitions.
+fn entries<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Vec<Entry<'a>> {
+    let mut entries = osier_discovery::built_in();
+    let versions = definitions.into_iter().flat_map(|one| &one.versions);
+    entries.extend(versions.map(|version| Entry {
+        resource: version.resource,
+        document: Some(&version.document),
+    }));
+    entries
 }
 
 impl Catalogue {
     /// The kinds of ours and these; the documents that do not change are taken from the catalogue before.
     pub(crate) fn new(definitions: Vec<Definition>, before: Option<&Self>) -> Self {
-        let mut entries = osier_discovery::built_in();
-        let versions = definitions.iter().flat_map(|one| &one.versions);
-        entries.extend(versions.map(|version| Entry {
-            resource: version.resource,
-            document: Some(&version.document),
-        }));
+        let entries = entries(&definitions);
         let discovery = Discovery::new(&entries);
         let openapi = OpenApi::new(&entries, before.map(|before| &before.openapi));
         let named = definitions.into_iter().filter_map(|one| {
@@ -39,7 +47,14 @@ impl Catalogue {
             custom: named.collect(),
             discovery,
             openapi,
+            swagger: OnceLock::new(),
         }
+    }
+
+    /// OpenAPI v2 in JSON.
+    pub(crate) fn swagger(&self) -> &Document {
+        self.swagger
+            .get_or_init(|| osier_discovery::swagger(&entries(self.custom.values())))
     }
 
     /// The kind of a path such as `/apis/GROUP/VERSION/PLURAL`.

@@ -90,6 +90,17 @@ pub(crate) fn as_object(address: &Address, mut value: Value) -> Result<Object, S
     Object::from_value(value).map_err(|error| unhandled(address, &error.to_string()))
 }
 
+/// Refuses a body that is about another object than the URL.
+pub(crate) fn check_name(address: &Address, object: &Object) -> Result<(), Status> {
+    let (name, wanted) = (object.name(), &address.name);
+    if name.is_empty() || name == wanted {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({wanted})"
+    )))
+}
+
 /// Applies the caller's wish about unknown fields and repeated keys, refuses wrong types, and drops what is not known.
 pub(crate) fn check_fields(
     address: &Address,

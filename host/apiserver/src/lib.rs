@@ -20,6 +20,7 @@ mod listener;
 mod listing;
 mod notes;
 mod objects;
+mod own_service;
 mod query;
 mod reading;
 mod registry;
@@ -41,8 +42,9 @@ pub use listener::Listener;
 pub use notes::Notes;
 pub use osier_access::User;
 pub use osier_store::{
-    BadLocation, ClientConfig, Limits as StoreLimits, Location, Sealing, SealingRule, StoreError,
-    StoreKind, is_guarded as store_is_guarded,
+    BadLocation, ClientConfig, Contents as BackupContents, Limits as StoreLimits, Location,
+    Sealing, SealingRule, StoreError, StoreKind, check_backup, is_guarded as store_is_guarded,
+    restore as restore_store,
 };
 pub use server::{ApiServer, NodeDoors, OpenError, Settings, StorePlace};
 pub use webhooks::{WebhookCall, Webhooks};

@@ -82,6 +82,29 @@ impl Representation {
     }
 }
 
+/// How a document of OpenAPI v2 is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// gnostic's protobuf, which kubectl asks for.
+    Protobuf,
+    /// JSON.
+    Json,
+}
+
+/// The first way of writing OpenAPI v2 in the caller's order that this server has.
+pub(crate) fn openapi_v2(accept: &str) -> Result<Written, Status> {
+    if accept.trim().is_empty() {
+        return Ok(Written::Json);
+    }
+    let written = |range: Range<'_>| match range.media {
+        media if media.contains("proto-openapi.spec.v2") => Some(Written::Protobuf),
+        _ if range.json() => Some(Written::Json),
+        _ => None,
+    };
+    let refusal = || Status::not_acceptable(&["application/json", osier_discovery::OPENAPI_V2]);
+    ranges(accept).find_map(written).ok_or_else(refusal)
+}
+
 /// The first form of discovery documents in the caller's order that this server has.
 pub(crate) fn discovery(accept: &str) -> Form {
     ranges(accept)
@@ -120,6 +143,16 @@ mod tests {
         let aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
         assert_eq!(discovery(aggregated), Form::Aggregated("v2"));
         assert_eq!(discovery("application/json, */*"), Form::Legacy);
+    }
+
+    #[test]
+    fn openapi_v2_is_json_unless_asked_otherwise() {
+        let kubectl = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+        assert_eq!(openapi_v2(kubectl).unwrap(), Written::Protobuf);
+        for accept in ["", "*/*", "application/json, */*"] {
+            assert_eq!(openapi_v2(accept).unwrap(), Written::Json, "{accept}");
+        }
+        assert!(openapi_v2("text/html").is_err());
     }
 
     #[test]

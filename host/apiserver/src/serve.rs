@@ -1,6 +1,7 @@
 //! From a request to an answer: which verb on which target, and how the result is sent.
 
 mod apply;
+mod components;
 mod documents;
 mod metrics;
 mod objects;
@@ -13,6 +14,7 @@ mod tokens;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::stream;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response};
@@ -105,9 +107,12 @@ pub(crate) async fn answer(
             respond::warn(&mut response, old.as_slice());
             Ok(response)
         }
-        Target::Decisions { .. } | Target::Images if incoming.head.method != Method::GET => {
+        Target::Decisions { .. } | Target::Images | Target::Backup
+            if incoming.head.method != Method::GET =>
+        {
             Err(not_allowed())
         }
+        Target::Backup => backup(server),
         Target::Decisions { node, request_id } => {
             server
                 .ask(&node, &osier_kubelet::decisions(&request_id))
@@ -124,6 +129,21 @@ pub(crate) async fn answer(
         }
         target => documents::answer(server, &target, &incoming),
     }
+}
+
+/// All that is stored, in one file that `osier store restore` reads.
+fn backup(server: &ApiServer) -> Result<Response<Body>, Status> {
+    let backup = server.registry.store.backup().ok_or_else(|| {
+        Status::bad_request(
+            "objects are in an etcd, which is backed up by its own means: `etcdctl snapshot save FILE`",
+        )
+    })?;
+    let pieces = stream::iter(backup.pieces().map(Ok));
+    Ok(respond::streamed(
+        200,
+        "application/octet-stream",
+        body::stream(pieces),
+    ))
 }
 
 /// One request about a resource.
@@ -157,6 +177,9 @@ impl Exchange<'_> {
         }
         if address.resource.is_review() {
             return self.review().await;
+        }
+        if *address.resource == resources::COMPONENT_STATUSES {
+            return self.components();
         }
         if !address.resource.is_stored() {
             return self.metrics().await;

@@ -237,7 +237,10 @@ impl ApiServer {
     }
 
     /// Answers one request of an authenticated caller. Every failure is a response with a Status in it.
-    pub async fn call(&self, user: &User, request: Request<Body>) -> Response<Body> {
+    pub async fn call(&self, user: &User, mut request: Request<Body>) -> Response<Body> {
+        if let Some(uri) = target::watched(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let target = {
             let catalogue = self.registry.catalogue.load();
             target::parse(request.uri().path(), &|group, version, plural| {
@@ -255,7 +258,11 @@ impl ApiServer {
                 (Some((log, begun)), request)
             }
         };
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if head.method == Method::HEAD {
+            // Whoever serves the connection sends the head of the answer only.
+            head.method = Method::GET;
+        }
         let current = self.current(&target, &head).await;
         let admitted = current.and_then(|()| self.admitted(user, &target, &head));
         let allowed = admitted.is_ok();

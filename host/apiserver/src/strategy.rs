@@ -10,6 +10,8 @@ mod pods;
 mod requests;
 mod services;
 
+use std::net::IpAddr;
+
 use osier_api::{Object, Resource, Status, resources, validation};
 use osier_store::Store;
 
@@ -106,6 +108,11 @@ impl Strategies {
         Ok(Self {
             services: services::Services::new(service_cidr)?,
         })
+    }
+
+    /// The address of the service that leads to the API itself.
+    pub(crate) fn own_address(&self) -> IpAddr {
+        self.services.own_address()
     }
 
     /// From now on what is unique in the cluster is known from what is stored, whoever stored it.

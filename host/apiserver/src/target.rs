@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Uri;
 use osier_api::managed::Form;
 use osier_api::{Resource, resources};
 use osier_custom::{Conversion, Version};
@@ -9,6 +10,8 @@ use osier_custom::{Conversion, Version};
 /// What a request is about, by its path alone.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Target {
+    /// `/`: every path that is no object.
+    Root,
     /// `/healthz`, `/livez`, `/readyz`, and their single checks.
     Health,
     Version,
@@ -36,6 +39,8 @@ pub(crate) enum Target {
     },
     /// `/osier/v1/images`: the bytes of an image, for nodes that lack it.
     Images,
+    /// `/osier/v1/backup`: all that is stored, as it stands at one revision.
+    Backup,
     Resource(Address),
     Unknown,
 }
@@ -137,6 +142,7 @@ pub(crate) fn parse(path: &str, find: Find<'_>) -> Target {
         .collect();
     let parts: Vec<&str> = decoded.iter().map(String::as_str).collect();
     match parts.as_slice() {
+        [] => Target::Root,
         ["healthz" | "livez" | "readyz", ..] => Target::Health,
         ["version"] => Target::Version,
         ["api"] => Target::CoreVersions,
@@ -147,6 +153,7 @@ pub(crate) fn parse(path: &str, find: Find<'_>) -> Target {
             Target::GroupVersion((*group).to_owned(), (*version).to_owned())
         }
         ["osier", "v1", "images"] => Target::Images,
+        ["osier", "v1", "backup"] => Target::Backup,
         [".well-known", "openid-configuration"] => Target::OpenIdConfiguration,
         ["openid", "v1", "jwks"] => Target::OpenIdKeys,
         ["openapi", "v2"] => Target::OpenApiV2,
@@ -160,6 +167,26 @@ pub(crate) fn parse(path: &str, find: Find<'_>) -> Target {
         ["apis", group, version, rest @ ..] => address((group, version), rest, find),
         _ => Target::Unknown,
     }
+}
+
+/// What a path such as `/api/v1/watch/pods` is called since `watch` is a parameter: clients of that age still have the old one.
+pub(crate) fn watched(uri: &Uri) -> Option<Uri> {
+    let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
+    let root = match parts.as_slice() {
+        ["api", _, "watch", _, ..] => 2,
+        ["apis", _, _, "watch", _, ..] => 3,
+        _ => return None,
+    };
+    let (before, after) = (
+        parts.get(..root)?.join("/"),
+        parts.get(root + 1..)?.join("/"),
+    );
+    let query = uri
+        .query()
+        .map(|query| format!("{query}&"))
+        .unwrap_or_default();
+    let path = format!("/{before}/{after}?{query}watch=true");
+    Uri::builder().path_and_query(path).build().ok()
 }
 
 /// `namespaces/N` is an object; `namespaces/N/status` and `namespaces/N/finalize` are parts of it; any longer path is
@@ -264,11 +291,26 @@ mod tests {
         assert_eq!(parse("/api/v1/namespaces/blue/nodes"), Target::Unknown);
         assert_eq!(parse("/api/v1/things"), Target::Unknown);
         assert_eq!(parse("/api/v2/pods"), Target::Unknown);
-        assert_eq!(parse("/"), Target::Unknown);
+    }
+
+    #[test]
+    fn a_path_that_watches_is_one_with_a_parameter() {
+        let now = |path: &'static str| watched(&Uri::from_static(path)).map(|uri| uri.to_string());
+        assert_eq!(
+            now("/api/v1/watch/namespaces/blue/pods?labelSelector=a").as_deref(),
+            Some("/api/v1/namespaces/blue/pods?labelSelector=a&watch=true")
+        );
+        assert_eq!(
+            now("/apis/apps/v1/watch/deployments").as_deref(),
+            Some("/apis/apps/v1/deployments?watch=true")
+        );
+        assert_eq!(now("/apis/stable.example.com/v1/watch"), None);
+        assert_eq!(now("/api/v1/namespaces/watch/pods"), None);
     }
 
     #[test]
     fn other_documents() {
+        assert_eq!(parse("/"), Target::Root);
         assert_eq!(parse("/version/"), Target::Version);
         assert_eq!(parse("/readyz/store"), Target::Health);
         assert_eq!(

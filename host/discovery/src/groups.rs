@@ -101,6 +101,20 @@ impl Documents {
         self.groups.in_form(form)
     }
 
+    /// The paths of groups and of their versions.
+    pub fn paths(&self) -> Vec<String> {
+        let groups = self.group.keys().map(|group| format!("/apis/{group}"));
+        let versions = self
+            .version
+            .keys()
+            .map(|(group, version)| match group.as_str() {
+                "" => format!("/api/{version}"),
+                group => format!("/apis/{group}/{version}"),
+            });
+        let roots = ["/api", "/apis"].map(str::to_owned);
+        roots.into_iter().chain(groups).chain(versions).collect()
+    }
+
     /// `/apis/GROUP`.
     pub fn group(&self, group: &str) -> Option<&Document> {
         self.group.get(group)

@@ -109,7 +109,7 @@ fn document(path: &str, version: &str, entries: &[Entry<'_>]) -> Value {
 }
 
 /// The schemas of a group version, with all that they refer to.
-fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
+pub(crate) fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
     let shared = [
         format!("{META}.ListMeta"),
         format!("{META}.Status"),
@@ -155,7 +155,7 @@ fn schemas(version: &str, entries: &[Entry<'_>]) -> Map<String, Value> {
     schemas
 }
 
-const GVK: &str = "x-kubernetes-group-version-kind";
+pub(crate) const GVK: &str = "x-kubernetes-group-version-kind";
 
 /// A reference to a schema; to any object where there is no such schema.
 fn reference(name: &str) -> Value {
@@ -171,14 +171,14 @@ fn reference_to(name: &str) -> Value {
 }
 
 /// The paths of one resource in one version.
-struct Paths<'a> {
-    root: &'a str,
-    version: &'a str,
-    resource: &'static Resource,
+pub(crate) struct Paths<'a> {
+    pub(crate) root: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) resource: &'static Resource,
 }
 
 impl Paths<'_> {
-    fn all(&self) -> Map<String, Value> {
+    pub(crate) fn all(&self) -> Map<String, Value> {
         let (root, resource) = (self.root, self.resource);
         let mut paths = Map::new();
         if resource.is_review() {

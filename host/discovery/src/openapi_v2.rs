@@ -1,4 +1,4 @@
-//! OpenAPI v2 in gnostic's protobuf, the only form of it that clients before 1.27 read.
+//! OpenAPI v2 in gnostic's protobuf, the only form of it that kubectl before 1.27 reads.
 //!
 //! Field numbers are those of gnostic's `OpenAPIv2.proto`. Of the paths there is only what clients look for: that a PATCH
 //! of each kind takes `dryRun` and `fieldValidation`.
@@ -65,7 +65,7 @@ pub(crate) fn document(own: &Bytes, custom: &[Entry<'_>]) -> Document {
 
 /// A schema with less in it, as upstream publishes those of custom kinds here: where anything is allowed, or a null, or one
 /// of two types, the clients of this document would refuse what the server takes.
-fn folded(schema: &Value) -> Value {
+pub(crate) fn folded(schema: &Value) -> Value {
     let Value::Object(map) = schema else {
         return schema.clone();
     };

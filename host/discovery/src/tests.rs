@@ -73,3 +73,49 @@ fn a_users_kind_is_added_to_what_never_changes() {
     let again = OpenApi::new(&built_in(), Some(&now));
     assert_eq!(again.v2().tag, before.v2().tag, "what went leaves nothing");
 }
+
+#[test]
+fn openapi_v2_in_json_refers_to_what_it_has() {
+    let schema =
+        json!({"type": "object", "properties": {"spec": {"type": "object", "nullable": true}}});
+    let mut entries = built_in();
+    entries.push(Entry {
+        resource: kind("v1"),
+        document: Some(&schema),
+    });
+    let document = parsed(&swagger(&entries));
+    assert_eq!(document["swagger"], "2.0");
+    let definitions = document["definitions"].as_object().unwrap();
+    assert!(
+        definitions["com.example.stable.v1.CronTab"]["properties"]["spec"]["nullable"].is_null()
+    );
+    let text = document.to_string();
+    assert!(!text.contains("#/components/"));
+    for reference in text.split("\"#/definitions/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(definitions.contains_key(name), "{name}");
+    }
+    let patch =
+        &document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+    let names: Vec<_> = patch["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["name"])
+        .collect();
+    assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "body"]);
+    assert_eq!(
+        patch["responses"]["200"]["schema"]["$ref"],
+        "#/definitions/io.k8s.api.apps.v1.Deployment"
+    );
+    let shared = definitions
+        .values()
+        .find(|one| one["x-kubernetes-group-version-kind"][0]["kind"] == "VirtualService");
+    assert_eq!(
+        shared.unwrap()["x-kubernetes-group-version-kind"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}

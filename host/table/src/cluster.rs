@@ -18,6 +18,35 @@ pub(super) const WITH_CREATION: Layout = Layout {
     },
 };
 
+/// A part of the control plane says one thing of itself.
+pub(super) const COMPONENT_STATUSES: Layout = Layout {
+    columns: &[
+        NAME,
+        text("Status", "Whether it does its work."),
+        text("Message", "What it says."),
+        text("Error", "What is wrong with it."),
+    ],
+    cells: |object, _| {
+        let healthy = array(object, &["conditions"]).iter();
+        let said = healthy.clone().find(|one| one["type"] == "Healthy");
+        let text = |field: &str| {
+            said.and_then(|said| said[field].as_str())
+                .unwrap_or_default()
+        };
+        let status = match text("status") {
+            "True" => "Healthy",
+            "False" => "Unhealthy",
+            _ => "Unknown",
+        };
+        vec![
+            object.name().into(),
+            status.into(),
+            text("message").into(),
+            text("error").into(),
+        ]
+    },
+};
+
 pub(super) const RESOURCE_QUOTAS: Layout = Layout {
     columns: &[
         NAME,

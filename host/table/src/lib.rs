@@ -156,6 +156,7 @@ fn layout(resource: &Resource) -> Layout {
         ("", "limitranges") | ("apiextensions.k8s.io", "customresourcedefinitions") => {
             cluster::WITH_CREATION
         }
+        ("", "componentstatuses") => cluster::COMPONENT_STATUSES,
         ("", "resourcequotas") => cluster::RESOURCE_QUOTAS,
         ("", "podtemplates") => cluster::POD_TEMPLATES,
         ("", "persistentvolumes") => cluster::PERSISTENT_VOLUMES,

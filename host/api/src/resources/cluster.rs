@@ -3,6 +3,17 @@
 use super::BASE;
 use crate::resource::{Resource, Subresource::Status};
 
+/// The parts of the control plane, and whether each does its work. Nothing of it is stored.
+pub static COMPONENT_STATUSES: Resource = Resource {
+    kind: "ComponentStatus",
+    plural: "componentstatuses",
+    singular: "componentstatus",
+    short_names: &["cs"],
+    namespaced: false,
+    verbs: &["get", "list"],
+    schema: "io.k8s.api.core.v1.ComponentStatus",
+    ..BASE
+};
 /// Limits of single pods and claims in a namespace.
 pub static LIMIT_RANGES: Resource = Resource {
     kind: "LimitRange",
@@ -85,6 +96,7 @@ pub static NETWORK_POLICIES: Resource = Resource {
 };
 
 pub(super) static TABLE: &[&Resource] = &[
+    &COMPONENT_STATUSES,
     &LIMIT_RANGES,
     &PERSISTENT_VOLUME_CLAIMS,
     &PERSISTENT_VOLUMES,

@@ -1,6 +1,6 @@
 //! Delete: at once, or by marking the object and waiting for those who hold it.
 
-use osier_api::{Object, Status};
+use osier_api::{Fault, Object, Resource, Status};
 use osier_process::clock;
 use serde_json::{Value, json};
 
@@ -82,19 +82,44 @@ impl DeleteOptions {
     }
 }
 
+/// Names the options in refusals; nothing serves them.
+static OPTIONS: Resource = Resource {
+    group: "meta.k8s.io",
+    versions: &["v1"],
+    kind: "DeleteOptions",
+    plural: "deleteoptions",
+    singular: "deleteoptions",
+    short_names: &[],
+    categories: &[],
+    namespaced: false,
+    subresources: &[],
+    verbs: &[],
+    schema: "",
+};
+
+fn refused(fault: Fault) -> Status {
+    Status::invalid(&OPTIONS, "", &[fault])
+}
+
 fn propagation(body: &Value, query: &Query) -> Result<Option<Propagation>, Status> {
     let orphan = body.get("orphanDependents").and_then(Value::as_bool);
     let said = body
         .get("propagationPolicy")
         .and_then(Value::as_str)
         .or(query.get("propagationPolicy"));
+    if let (Some(said), Some(_)) = (said, orphan) {
+        let detail = "orphanDependents and deletionPropagation cannot be both set";
+        return Err(refused(Fault::invalid("propagationPolicy", said, detail)));
+    }
     match (said, orphan) {
         (Some("Orphan"), _) | (None, Some(true)) => Ok(Some(Propagation::Orphan)),
         (Some("Background"), _) | (None, Some(false)) => Ok(Some(Propagation::Background)),
         (Some("Foreground"), _) => Ok(Some(Propagation::Foreground)),
         (None, None) => Ok(None),
-        (Some(other), _) => Err(Status::bad_request(format!(
-            "propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
+        (Some(other), _) => Err(refused(Fault::not_supported(
+            "propagationPolicy",
+            other,
+            &["Background", "Foreground", "Orphan"],
         ))),
     }
 }

@@ -3,13 +3,13 @@
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Method, Response, StatusCode};
 use osier_api::Status;
-use osier_discovery::{Document, Form, OPENAPI_V2};
+use osier_discovery::{Discovery, Document, Form, OPENAPI_V2};
 use osier_process::body::{self, Body};
 use serde_json::json;
 
 use super::{Incoming, not_allowed};
 use crate::compress;
-use crate::representation;
+use crate::representation::{self, Written};
 use crate::respond;
 use crate::server::ApiServer;
 use crate::target::Target;
@@ -22,7 +22,7 @@ pub(super) fn answer(
     target: &Target,
     incoming: &Incoming,
 ) -> Result<Response<Body>, Status> {
-    if !matches!(incoming.head.method, Method::GET | Method::HEAD) && *target != Target::Unknown {
+    if incoming.head.method != Method::GET && *target != Target::Unknown {
         return Err(not_allowed());
     }
     let form = representation::discovery(&incoming.accept());
@@ -30,6 +30,7 @@ pub(super) fn answer(
     let (discovery, openapi) = (&catalogue.discovery, &catalogue.openapi);
     let unknown = Status::no_such_resource;
     match target {
+        Target::Root => Ok(respond::json(200, &json!({"paths": paths(discovery)}))),
         Target::Health => health(server, incoming),
         Target::Version => Ok(version()),
         Target::OpenIdConfiguration => Ok(respond::json(200, &server.tokens.discovery())),
@@ -48,7 +49,10 @@ pub(super) fn answer(
             let document = discovery.version(group, version).ok_or_else(unknown)?;
             Ok(discovered(document, Form::Legacy, incoming))
         }
-        Target::OpenApiV2 => Ok(tagged(openapi.v2(), OPENAPI_V2, incoming)),
+        Target::OpenApiV2 => match representation::openapi_v2(&incoming.accept())? {
+            Written::Protobuf => Ok(tagged(openapi.v2(), OPENAPI_V2, incoming)),
+            Written::Json => Ok(tagged(catalogue.swagger(), respond::JSON, incoming)),
+        },
         Target::OpenApiV3 => Ok(tagged(openapi.index(), respond::JSON, incoming)),
         Target::OpenApiV3Document(path) => {
             let document = openapi.document(path).ok_or_else(unknown)?;
@@ -64,9 +68,11 @@ pub(super) fn answer(
             }
             Ok(response)
         }
-        Target::Resource(_) | Target::Decisions { .. } | Target::Images | Target::Unknown => {
-            Err(unknown())
-        }
+        Target::Resource(_)
+        | Target::Decisions { .. }
+        | Target::Images
+        | Target::Backup
+        | Target::Unknown => Err(unknown()),
     }
 }
 
@@ -111,6 +117,38 @@ fn tagged(document: &Document, media: &'static str, incoming: &Incoming) -> Resp
     response
 }
 
+/// What is served beside kinds and their groups.
+const OTHERS: [&str; 11] = [
+    "/.well-known/openid-configuration",
+    "/healthz",
+    "/healthz/ping",
+    "/livez",
+    "/livez/ping",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/openid/v1/jwks",
+    "/readyz",
+    "/readyz/store",
+    "/version",
+];
+
+/// Every path that is no object, in order.
+fn paths(discovery: &Discovery) -> Vec<String> {
+    let mut paths = discovery.paths();
+    paths.extend(OTHERS.map(str::to_owned));
+    paths.sort_unstable();
+    paths
+}
+
+/// Go's word for the processor, by which clients choose programs.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 fn version() -> Response<Body> {
     let own = env!("CARGO_PKG_VERSION");
     respond::json(
@@ -124,7 +162,7 @@ fn version() -> Response<Body> {
             "buildDate": "1970-01-01T00:00:00Z",
             "goVersion": "",
             "compiler": "rustc",
-            "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+            "platform": format!("{}/{}", std::env::consts::OS, architecture()),
         }),
     )
 }

@@ -17,7 +17,7 @@ use crate::listing::Listing;
 use crate::objects;
 use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
 use crate::registry::{Change, DeleteOptions, Deleted, Part, Registry, Write, fresh_token};
-use crate::render::{self, ListWriter, Renderer};
+use crate::render::{self, ListMeta, ListWriter, Renderer};
 use crate::representation::Representation;
 use crate::respond;
 use crate::target::Address;
@@ -94,6 +94,21 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// A list of objects that are in no store.
+    pub(super) fn written(
+        &self,
+        objects: Vec<Object>,
+        meta: &ListMeta,
+    ) -> Result<Response<Body>, Status> {
+        let renderer = self.renderer()?;
+        let representation = renderer.representation.clone();
+        let mut writer = ListWriter::new(renderer);
+        for object in objects {
+            writer.push(object)?;
+        }
+        answered(&self.incoming.head.headers, (writer, representation), meta)
+    }
+
     pub(super) async fn create(mut self) -> Result<Response<Body>, Status> {
         let mut write = self.write()?;
         let bytes = self.incoming.bytes().await?;
@@ -119,6 +134,7 @@ impl<'a> Exchange<'a> {
         let mut write = self.write()?;
         let bytes = self.incoming.bytes().await?;
         let (mut object, duplicates) = draft::read(self.address, &self.incoming.media(), &bytes)?;
+        draft::check_name(self.address, &object)?;
         let mut warnings = Vec::new();
         draft::check_fields(
             self.address,
@@ -234,7 +250,16 @@ async fn listed(
     let mut writer = ListWriter::new(renderer);
     let mut push = |object| writer.push(object);
     let meta = registry.list(address, options, &mut push).await?;
-    let pieces = writer.finish(&meta)?;
+    answered(asked, (writer, representation), &meta)
+}
+
+/// A list that was made of objects.
+fn answered(
+    asked: &HeaderMap,
+    (writer, representation): (ListWriter, Representation),
+    meta: &ListMeta,
+) -> Result<Response<Body>, Status> {
+    let pieces = writer.finish(meta)?;
     if representation == Representation::Yaml {
         let value = serde_json::from_slice(&pieces.concat()).map_err(Status::internal)?;
         return yaml(200, &value);

@@ -1,7 +1,7 @@
 //! Services: each gets an address of its own out of the cluster's range.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use osier_api::{Fault, Object, Status, resources};
@@ -98,6 +98,11 @@ pub(super) struct Services(Arc<Pool>);
 impl Services {
     pub(super) fn new(range: &str) -> Result<Self, BadRange> {
         Ok(Self(Arc::new(Pool::new(range)?)))
+    }
+
+    /// The first host of the range, Kubernetes' own by custom.
+    pub(super) fn own_address(&self) -> IpAddr {
+        Ipv4Addr::from(self.0.first - 1).into()
     }
 
     /// Knows from now on which addresses stored services have.

@@ -207,3 +207,26 @@ async fn a_collection_is_deleted_by_selector() {
         405
     );
 }
+
+#[tokio::test]
+async fn options_that_cannot_be_meant_are_invalid() {
+    let server = Server::new().await;
+    server.post(MAPS, map("a")).await.good();
+    let path = format!("{MAPS}/a");
+    let refused = [
+        (
+            json!({"propagationPolicy": "Sideways"}),
+            "propagationPolicy: Unsupported value: \"Sideways\"",
+        ),
+        (
+            json!({"propagationPolicy": "Foreground", "orphanDependents": true}),
+            "cannot be both set",
+        ),
+    ];
+    for (options, words) in refused {
+        let answer = server.delete(&path, options).await;
+        assert_eq!(answer.code, 422);
+        assert!(answer.message().contains(words), "{}", answer.message());
+    }
+    assert_eq!(server.get(&path).await.code, 200);
+}

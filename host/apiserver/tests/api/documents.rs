@@ -127,7 +127,11 @@ async fn openapi_has_a_document_with_paths_for_each_version() {
 #[tokio::test]
 async fn openapi_v2_is_protobuf() {
     let server = Server::new().await;
-    let request = request("GET", "/openapi/v2", "", "");
+    let mut request = request("GET", "/openapi/v2", "", "");
+    let asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    request
+        .headers_mut()
+        .insert("accept", asked.parse().unwrap());
     let user = osier_apiserver::User::new("admin", ["system:masters"]);
     let answer = server.api.call(&user, request).await;
     assert_eq!(
@@ -155,4 +159,158 @@ async fn version_and_health() {
             .text
             .contains("[+]store ok")
     );
+}
+
+#[tokio::test]
+async fn the_root_names_every_path_that_is_no_object() {
+    let server = Server::new().await;
+    let told = server.get("/").await.good();
+    let paths: Vec<&str> = told["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|path| path.as_str())
+        .collect();
+    assert!(paths.is_sorted());
+    for path in [
+        "/api",
+        "/api/v1",
+        "/apis/apps",
+        "/apis/apps/v1",
+        "/healthz",
+        "/openapi/v2",
+        "/version",
+    ] {
+        assert!(paths.contains(&path), "{path}");
+    }
+    for path in paths {
+        let code = server.accepting(path, "application/json, */*").await.code;
+        assert_eq!(code, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn openapi_v2_is_json_for_who_asks_for_json() {
+    let server = Server::new().await;
+    for accept in ["application/json", "*/*"] {
+        let answer = server.accepting("/openapi/v2", accept).await;
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(answer.good()["swagger"], "2.0");
+    }
+    assert_eq!(server.accepting("/openapi/v2", "text/html").await.code, 406);
+}
+
+#[tokio::test]
+async fn a_head_is_a_get_and_a_path_that_watches_a_watch() {
+    let server = Server::new().await;
+    for path in ["/version", "/api/v1/namespaces/default", "/api/v1/pods"] {
+        let head = server.send(request("HEAD", path, "", "")).await;
+        let get = server.get(path).await;
+        assert_eq!((head.code, &head.headers), (200, &get.headers), "{path}");
+    }
+    assert_eq!(
+        server
+            .send(request("HEAD", "/api/v1/namespaces/none", "", ""))
+            .await
+            .code,
+        404
+    );
+    let watched = server
+        .get("/api/v1/watch/namespaces/default?timeoutSeconds=1")
+        .await
+        .good();
+    assert_eq!(
+        (&watched["type"], &watched["object"]["kind"]),
+        (&json!("ADDED"), &json!("Namespace"))
+    );
+}
+
+#[tokio::test]
+async fn the_parts_of_the_control_plane_are_told() {
+    let server = Server::new().await;
+    let list = server.get("/api/v1/componentstatuses").await;
+    assert!(list.warnings()[0].contains("deprecated"));
+    let list = list.good();
+    assert_eq!(list["kind"], "ComponentStatusList");
+    let names: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["metadata"]["name"])
+        .collect();
+    assert_eq!(names, ["controller-manager", "etcd-0", "scheduler"]);
+    let one = server.get("/api/v1/componentstatuses/etcd-0").await.good();
+    assert_eq!(one["conditions"][0]["status"], "True");
+    assert_eq!(server.get("/api/v1/componentstatuses/none").await.code, 404);
+    let table = "application/json;as=Table;g=meta.k8s.io;v=v1";
+    let table = server
+        .accepting("/api/v1/componentstatuses", table)
+        .await
+        .good();
+    assert_eq!(
+        table["rows"][2]["cells"],
+        json!(["scheduler", "Healthy", "ok", ""])
+    );
+}
+
+#[tokio::test]
+async fn the_api_is_a_service() {
+    let server = Server::new().await;
+    for port in [6443, 6443, 7443] {
+        server
+            .api
+            .answer_at(([127, 0, 0, 1], port).into())
+            .await
+            .unwrap();
+        let service = server
+            .get("/api/v1/namespaces/default/services/kubernetes")
+            .await
+            .good();
+        assert_eq!(service["spec"]["clusterIP"], "10.96.0.1");
+        assert_eq!(
+            service["metadata"]["annotations"]["networking.istio.io/exportTo"],
+            "~"
+        );
+        assert_eq!(service["spec"]["ports"][0]["targetPort"], port);
+        let endpoints = server
+            .get("/api/v1/namespaces/default/endpoints/kubernetes")
+            .await
+            .good();
+        assert_eq!(
+            endpoints["subsets"],
+            json!([{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}])
+        );
+        let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=kubernetes";
+        let slice = server.get(slices).await.good()["items"][0].clone();
+        assert_eq!(
+            (
+                &slice["ports"][0]["port"],
+                &slice["endpoints"][0]["addresses"]
+            ),
+            (&json!(port), &json!(["127.0.0.1"]))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_for_administrators() {
+    let server = Server::new().await;
+    let nobody = osier_apiserver::User::new("ann", ["system:authenticated"]);
+    let refused = server
+        .send_as(&nobody, request("GET", "/osier/v1/backup", "", ""))
+        .await;
+    assert_eq!(refused.code, 403);
+    let backup = request("GET", "/osier/v1/backup", "", "");
+    let answer = server
+        .api
+        .call(
+            &osier_apiserver::User::new("admin", ["system:masters"]),
+            backup,
+        )
+        .await;
+    let bytes = osier_process::body::read(answer.into_body(), usize::MAX)
+        .await
+        .unwrap();
+    let contents = osier_apiserver::check_backup(&bytes[..]).unwrap();
+    assert!(contents.objects > 5 && contents.revision > contents.objects);
 }

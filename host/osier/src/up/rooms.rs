@@ -88,6 +88,7 @@ impl Rooms {
         let admission = admission(&policy, &images, (&reviews, &api));
         let joined = (admission, doors(&agents, given, &api));
         let server = open_api(settings, joined, api.clone()).await?;
+        publish(&server, &listeners.api).await;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
 
@@ -327,6 +328,16 @@ fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>, api: &Tasks) -> NodeDoor
         agents: agents.clone(),
         images,
         webhooks: Arc::new(Outside::new(api.clone())),
+    }
+}
+
+/// Names the API's address where programs look for it. Nothing here needs it: the node starts without, too.
+async fn publish(server: &ApiServer, listener: &TcpListener) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    if let Err(refused) = server.answer_at(directory::reachable(address)).await {
+        tracing::warn!(%refused, "the service default/kubernetes does not lead to this API");
     }
 }
 
