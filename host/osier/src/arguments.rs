@@ -15,7 +15,7 @@ pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use naming::Naming;
 pub(crate) use plugin::{Bench, Build, Dev, Inspect, New, Plugin, PluginCommand, Replay, Test};
 use std::path::PathBuf;
-pub(crate) use store::{Keeping, StoreName};
+pub(crate) use store::{Backup, Keeping, Restore, Store, StoreCommand, StoreName};
 pub(crate) use workload::{PROXY_EXAMPLES, Proxy};
 
 /// A service mesh and an orchestrator made of WebAssembly, in one binary.
@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Proxy(Proxy),
     /// Make, list and delete the tokens with which machines join.
     Token(Token),
+    /// Save what a node stores, and make it anew.
+    Store(Store),
     /// Work with the node's own images, and with registries.
     Image(Image),
     /// Write, build, inspect, test and measure policy plugins.

@@ -10,6 +10,7 @@ mod logs;
 mod manifests;
 mod plugin;
 mod registry;
+mod store;
 mod token;
 mod wait;
 mod why;
@@ -34,6 +35,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Node(node) => crate::up::join(&node),
         Command::Proxy(proxy) => crate::up::beside(&proxy),
         Command::Token(token) => block_on(token::run(&token.command)),
+        Command::Store(store) => store::run(&store.command),
         Command::Image(image) => image::run(&image.command),
         Command::Plugin(plugin) => plugin::run(&plugin.command),
         Command::Apply(files) => block_on(apply::apply(&files)),
@@ -65,7 +67,7 @@ fn print_configuration(up: &crate::arguments::Up) -> Result<(), Failure> {
     Ok(())
 }
 
-fn block_on(story: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
+fn block_on<T>(story: impl Future<Output = anyhow::Result<T>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -1,6 +1,7 @@
 //! Arguments about where the objects of the API are kept.
 
-use clap::Args;
+use super::Connection;
+use clap::{Args, Subcommand};
 use osier_apiserver::{BadLocation, Location};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -28,6 +29,50 @@ pub(crate) struct Keeping {
     /// The keys of the cluster: its authority (ca.crt, ca.key) and the key of service account tokens (sa.key). Control planes that share a store need the same [default: DATA-DIR/pki].
     #[arg(long, value_name = "DIR")]
     pub(crate) cert_dir: Option<PathBuf>,
+}
+
+/// `osier store`.
+#[derive(Args, Debug)]
+pub(crate) struct Store {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+/// The subcommands of `osier store`.
+#[derive(Subcommand, Debug)]
+pub(crate) enum StoreCommand {
+    /// Save every object of a running node, as all stand at one moment.
+    #[command(after_help = "Example:\n  osier store backup /backup/osier-$(date +%F)")]
+    Backup(Backup),
+    /// Make the store of a node that does not run anew from a backup.
+    #[command(
+        after_help = "Example:\n  osier store restore /backup/osier-2026-11-28 --data-dir /var/lib/osier"
+    )]
+    Restore(Restore),
+}
+
+/// `osier store backup`.
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// The file to write; one of that name is replaced once the new one is whole.
+    pub(crate) file: PathBuf,
+    /// How to reach the API.
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// `osier store restore`.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// The backup.
+    pub(crate) file: PathBuf,
+    /// The node's directory, in which there is no store [default: ~/.osier].
+    #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The store to make: `sled` or `redb`, whichever the backup was made of.
+    #[arg(long, value_name = "STORE", default_value = "sled")]
+    pub(crate) store: StoreName,
 }
 
 /// The stores.

@@ -120,7 +120,8 @@ fn warn(text: &str) {
 fn none_of(refused: usize) -> anyhow::Result<()> {
     match refused {
         0 => Ok(()),
-        refused => bail!("{refused} of the objects were refused; the others are as told above"),
+        1 => bail!("one object was refused; what became of the others is told above"),
+        refused => bail!("{refused} objects were refused; what became of the others is told above"),
     }
 }
 
