@@ -260,11 +260,14 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 /// Debt of issue #5: engine took in sockets, WASI 0.3 and what pods are granted; the headers and properties of proxy-wasm, which know no
 /// wasmtime, are to move out.
 /// Debt of issue #6: api has every kind, with its defaults and rules. Debt of issue #4: osier took in the replay and the trials of hooks,
-/// which are to move below it with the fixtures; policy its shadows and proxy the lines of raw connections.
+/// which are to move below it with the fixtures; policy its shadows and proxy the lines of raw connections. Debt of issue #6: apiserver took in
+/// its own service, the parts of the control plane and managers of other versions; how answers are written (representation, render,
+/// listing, compress) is to move to a crate of its own. osier took in backups.
 fn owed_lines(name: &str) -> usize {
     match name {
         "policy" => 2_600,
-        "osier" => 700,
+        "osier" => 850,
+        "apiserver" => 300,
         "proxy" => 50,
         "snapshot" => 1000,
         "engine" => 700,
