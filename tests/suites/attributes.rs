@@ -204,6 +204,11 @@ struct Site {
 
 impl Site {
     async fn start(apart: bool) -> Self {
+        Self::of(OBJECTS, apart).await
+    }
+
+    /// With these objects in place of the usual ones.
+    async fn of(objects: &str, apart: bool) -> Self {
         let node = Node::start().unwrap();
         for (name, guest) in [
             ("sockets:1.0", "tests/fixture-sockets"),
@@ -212,7 +217,7 @@ impl Site {
             node.import(name, &component(guest).unwrap()).unwrap();
         }
         let other = apart.then(|| node.joined("second").unwrap());
-        let mut objects = OBJECTS.to_owned();
+        let mut objects = objects.to_owned();
         for pod in ["called", "lines"].iter().filter(|_| apart) {
             let head = format!("{{name: {pod}, namespace: shop, labels: {{app: {pod}}}}}\nspec:\n");
             assert!(objects.contains(&head));
@@ -354,6 +359,41 @@ async fn every_attribute_of_the_vocabulary_has_its_value_on_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attribute_has_its_value_on_two_nodes() {
     every_attribute(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_found_out_on_the_callers_node_is_known_on_the_other_and_nobody_else_can_say_it() {
+    let objects = OBJECTS
+        .replace("  - {plugin: tokens, template: authentication}\n", "")
+        .replace("{name: tokens, namespace: shop}", "{name: tokens}");
+    let policy = json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "asked"},
+        "spec": {"direction": "Outbound", "actions": [{"plugin": "tokens", "template": "authentication"}]}});
+    let site = Site::of(&format!("{objects}\n---\n{policy}\n"), true).await;
+    let bearer = format!("authorization:Bearer+{BOB}");
+    let forged = "x-osier-mesh-identity:{\"p\":\"forged\"}";
+    let ask = |mark: &'static str, more: &str| {
+        let referer = format!("referer:http://{mark}.test/");
+        let words = ["get", "called.shop:80", "/hello/x", &referer, more].map(str::to_owned);
+        let referer = format!("http://{mark}.test/");
+        (words, move |line: &Map<String, Value>| {
+            said(line, "request.referer") == referer
+        })
+    };
+    for (mark, more, who, presenter) in [
+        ("bob", bearer.as_str(), "https://id.example/bob", "curl"),
+        ("forged", forged, "-", "-"),
+    ] {
+        let (words, fits) = ask(mark, more);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let told = site.lines(&words, &fits).await;
+        for line in &told {
+            let side = said(line, "context.reporter.kind");
+            assert_eq!(said(line, "request.auth.principal"), who, "{side}");
+            assert_eq!(said(line, "request.auth.presenter"), presenter, "{side}");
+        }
+        let claims = said(&told[1], "request.auth.claims");
+        assert_eq!(claims.contains("readers"), mark == "bob", "{claims}");
+    }
 }
 
 async fn every_attribute(apart: bool) {

@@ -6,9 +6,11 @@
 
 mod authenticate;
 mod authorize;
+mod forwarded;
 mod memory;
 mod place;
 
 pub use authenticate::authenticate;
 pub use authorize::authorize;
+pub use forwarded::Forwarded;
 pub use memory::Decisions;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use osier_authentication::Authentications;
 use osier_authorization::Authorizations;
-use osier_decisions::{Decisions, authenticate, authorize};
+use osier_decisions::{Decisions, Forwarded, authenticate, authorize};
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
     Approval, Authenticated, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate,
@@ -141,6 +141,14 @@ impl Gate for PolicyGate {
         let found = policies.filters(&facts.scope(), &facts.attributes(), &mut trail);
         let found = found.map(|filters| filters.into_iter().map(filters::joined).collect());
         choices::told(found.map(Some), trail, call.direction)
+    }
+
+    fn forwarded(&self, before: &[Decision]) -> Option<HeaderValue> {
+        facts::identity(before).encode()
+    }
+
+    fn believed(&self, told: &HeaderValue) -> Option<Decision> {
+        Forwarded::decode(told).map(Forwarded::decision)
     }
 
     fn report(&self, record: &Record<'_>) {

@@ -189,6 +189,9 @@ impl<'a> Journey<'a> {
         trace.elsewhere = self.ways.elsewhere(&picked.endpoint).is_some();
         if trace.elsewhere {
             // The pod's node decides inbound.
+            if let Some(identity) = trace.forwards() {
+                head.extensions.insert(identity);
+            }
             let approval = Approval::default();
             return Ok(self.try_once(picked, (head, body), approval, trace).await);
         }

@@ -66,6 +66,16 @@ pub trait Gate: Send + Sync {
         Ok(Chosen::default())
     }
 
+    /// What the node of the called pod is told of who was found to be behind a call.
+    fn forwarded(&self, _before: &[Decision]) -> Option<HeaderValue> {
+        None
+    }
+
+    /// What another node tells in this way, as if it had been decided here.
+    fn believed(&self, _told: &HeaderValue) -> Option<Decision> {
+        None
+    }
+
     /// One call has ended, or a raw connection has come to a moment of its life. Runs where the last byte passed; must not block.
     fn report(&self, record: &Record<'_>);
 

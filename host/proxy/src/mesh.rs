@@ -12,7 +12,9 @@ pub use identities::{Certified, Certify};
 
 pub(crate) use peers::Mesh;
 pub use peers::server_name;
-pub(crate) use wire::{Said, UNSTARTED, Wanted, carries_datagrams, said, strip, wanted};
+pub(crate) use wire::{
+    Identity, Said, UNSTARTED, Wanted, carries_datagrams, identity, said, strip, wanted,
+};
 
 /// The identity of the gateways of a trust domain.
 pub(crate) fn gateway(domain: &str) -> String {

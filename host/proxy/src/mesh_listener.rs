@@ -12,12 +12,14 @@ use osier_identity::{Hello, subject};
 use osier_process::body::{self, Body};
 use osier_process::serve::{Choice, Choose, Handle, Limits, Opening, Peer, Security, Then, serve};
 use osier_process::{Boxed, CancellationToken, Tasks};
-use osier_snapshot::{Cluster, Endpoint, ListenerKey, Snapshot};
+use osier_snapshot::{Cluster, Endpoint, ListenerKey, Snapshot, Workload};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::flags::Flag;
-use crate::mesh::{Certify, Said, UNSTARTED, Wanted, gateway, lifetime, said, strip, wanted};
+use crate::mesh::{
+    Certify, Said, UNSTARTED, Wanted, gateway, identity, lifetime, said, strip, wanted,
+};
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
 use crate::tunnel::{self, Refused};
@@ -188,10 +190,14 @@ impl MeshListener {
             let reason = "the pod is not known on this node, or not ready";
             refused(StatusCode::SERVICE_UNAVAILABLE, reason, Some(reason))
         })?;
+        // Of a workload that is no pod only its own identity is proven: what stands beside it is no node of the mesh.
+        let by_node = caller.workload().is_none_or(Workload::is_pod);
+        let identity = identity(request.headers()).filter(|_| by_node);
         Ok(Arrival {
             caller,
             cluster,
             endpoint,
+            identity,
         })
     }
 

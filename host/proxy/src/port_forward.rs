@@ -40,6 +40,7 @@ impl Proxy {
             caller,
             cluster,
             endpoint,
+            identity: None,
         };
         if self.ways().takes_bytes_here(&arrival.endpoint, false) {
             let stopping = self.tasks().stopping();

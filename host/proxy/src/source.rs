@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::HeaderValue;
 use osier_process::serve::Peer;
 use osier_snapshot::{
     Cluster, Endpoint, ListenerKey, Locality, Origin, Server, Snapshot, Stand, Workload,
@@ -36,6 +37,8 @@ pub struct Arrival {
     pub(crate) cluster: Arc<Cluster>,
     /// The pod here.
     pub(crate) endpoint: Arc<Endpoint>,
+    /// Who its node found to be behind it.
+    pub(crate) identity: Option<HeaderValue>,
 }
 
 /// Where a gateway of the node stands.

@@ -26,6 +26,7 @@ use crate::gate::{
     Approval, Call, Choice, Chosen, Decision, Denial, Direction, Filters, Gate, Heads, Record,
     Sides, Verdict,
 };
+use crate::mesh::Identity;
 use crate::metrics::{RequestMetrics, Sample};
 use crate::source::Source;
 
@@ -115,6 +116,10 @@ impl Trace {
         request_id: HeaderValue,
         ears: &Arc<Ears>,
     ) -> Box<Self> {
+        let told = source
+            .arrival()
+            .and_then(|arrival| arrival.identity.as_ref())
+            .and_then(|told| ears.gate.believed(told));
         Box::new(Self {
             source,
             server: None,
@@ -145,7 +150,7 @@ impl Trace {
             request_meter: None,
             response_bytes: 0,
             answered: None,
-            decisions: Vec::new(),
+            decisions: told.into_iter().collect(),
             heads: ears.gate.wants_heads().then(|| {
                 Box::new(KeptHeads {
                     request: head.headers.clone(),
@@ -179,6 +184,11 @@ impl Trace {
 
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.source.address()
+    }
+
+    /// Who was found to be behind the call, for the node of the called pod.
+    pub(crate) fn forwards(&self) -> Option<Identity> {
+        self.ears.gate.forwarded(&self.decisions).map(Identity)
     }
 
     fn gateways(&self) -> &[Arc<str>] {

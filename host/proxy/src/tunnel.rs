@@ -170,6 +170,7 @@ async fn carried(
                 caller: life.source.clone(),
                 cluster: Arc::clone(&open.cluster),
                 endpoint: Arc::clone(&open.endpoint),
+                identity: None,
             };
             forwarded::requests(proxy, Arc::new(arrival), stream).await;
             drop(counted);

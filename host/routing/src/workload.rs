@@ -56,6 +56,11 @@ pub struct Container {
 }
 
 impl Workload {
+    /// False for what runs outside of the cluster's nodes.
+    pub fn is_pod(&self) -> bool {
+        !self.controller.is_empty()
+    }
+
     /// The container that serves a port: the one that names it, or the only one there is.
     pub fn container(&self, port: u16) -> Option<&Container> {
         let named = self.containers.iter().find(|one| one.ports.contains(&port));

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use osier_authentication::Verified;
+use osier_decisions::Forwarded;
 use osier_policy::{
     Api, Attributes, Authentication, Checked, Connection, Context, Destination, Generated, Output,
     Peer, Request, Response, Scope, Texts,
@@ -234,15 +235,45 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Who was found to be behind the call, by what was asked about it before.
     fn authentication(&self) -> Authentication<'a> {
-        let decided: &'a [Decision] = self.decided;
-        let memos = decided.iter().rev().filter_map(|one| one.memo.as_deref());
-        let mut identities = memos.filter_map(|memo| {
-            let by_plugin = memo.downcast_ref().map(Output::authentication);
-            by_plugin.or_else(|| memo.downcast_ref().map(verified))
-        });
-        identities.next().unwrap_or_default()
+        authentication(self.decided)
+    }
+}
+
+/// Who was found to be behind the call, by what was asked about it before.
+fn authentication(decided: &[Decision]) -> Authentication<'_> {
+    let memos = decided.iter().rev().filter_map(|one| one.memo.as_deref());
+    let mut identities = memos.filter_map(|memo| {
+        let by_plugin = memo.downcast_ref().map(Output::authentication);
+        let here = by_plugin.or_else(|| memo.downcast_ref().map(verified));
+        here.or_else(|| memo.downcast_ref().map(told))
+    });
+    identities.next().unwrap_or_default()
+}
+
+/// What another node said.
+fn told(identity: &Forwarded) -> Authentication<'_> {
+    Authentication {
+        principal: identity.principal.as_deref(),
+        audiences: identity.audiences.as_deref(),
+        presenter: identity.presenter.as_deref(),
+        claims: Texts::Pairs(&identity.claims),
+    }
+}
+
+/// Who was found to be behind the call, for another node.
+pub(super) fn identity(decided: &[Decision]) -> Forwarded {
+    let known = authentication(decided);
+    let text = |known: Option<&str>| known.map(str::to_owned);
+    let mut claims = Vec::new();
+    known
+        .claims
+        .each(&mut |name, claim| claims.push((name.to_owned(), claim.to_owned())));
+    Forwarded {
+        principal: text(known.principal),
+        audiences: text(known.audiences),
+        presenter: text(known.presenter),
+        claims,
     }
 }
 

@@ -100,10 +100,11 @@ impl Mesh {
         (cluster, endpoint): (&Cluster, &Endpoint),
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Failure> {
-        let caller = source.workload().map(|workload| &workload.principal);
+        let caller = wire::certified(source).map(|workload| &workload.principal);
         let identity = self.identities.get(caller.unwrap_or(&self.gateway)).await?;
         let slot = self.slot(&endpoint.workload.node, caller.unwrap_or(&self.gateway));
         wire::write(request.headers_mut(), source, (cluster, endpoint));
+        wire::identify(&mut request);
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(HOST);
         let upgrades = upgrade::between_nodes(&mut request);

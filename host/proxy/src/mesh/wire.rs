@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use osier_snapshot::{Cluster, Endpoint};
+use osier_snapshot::{Cluster, Endpoint, Workload};
 
 use crate::source::Source;
 
 const DESTINATION: HeaderName = HeaderName::from_static("x-osier-mesh-destination");
 const CLUSTER: HeaderName = HeaderName::from_static("x-osier-mesh-cluster");
 const SOURCE: HeaderName = HeaderName::from_static("x-osier-mesh-source");
+const IDENTITY: HeaderName = HeaderName::from_static("x-osier-mesh-identity");
 const DATAGRAMS: HeaderName = HeaderName::from_static("x-osier-mesh-datagrams");
 /// On an answer: the pod never saw the request, it may be sent to another.
 pub(crate) const UNSTARTED: HeaderName = HeaderName::from_static("x-osier-mesh-unstarted");
@@ -40,7 +41,7 @@ pub(crate) fn write(
     source: &Source,
     (cluster, endpoint): (&Cluster, &Endpoint),
 ) {
-    let said = match source.workload() {
+    let said = match certified(source) {
         Some(workload) => workload.uid.to_string(),
         None => source.address().map_or_else(
             || GATEWAY.to_owned(),
@@ -59,6 +60,13 @@ pub(crate) fn write(
             headers.insert(name, value);
         }
     }
+}
+
+/// The workload of whose name there are certificates. A plugin has none: its calls are those of the node's gateway.
+pub(crate) fn certified(source: &Source) -> Option<&Workload> {
+    source
+        .workload()
+        .filter(|workload| !workload.uid.starts_with("plugin:"))
 }
 
 /// Reads who is called.
@@ -80,6 +88,23 @@ pub(crate) fn said(headers: &HeaderMap) -> Option<Said<'_>> {
     })
 }
 
+/// Who was found to be behind a request, among its extensions.
+#[derive(Clone)]
+pub(crate) struct Identity(pub(crate) HeaderValue);
+
+/// Writes who was found to be behind a request, over whatever it says itself.
+pub(crate) fn identify<B>(request: &mut http::Request<B>) {
+    match request.extensions_mut().remove() {
+        Some(Identity(value)) => request.headers_mut().insert(IDENTITY, value),
+        None => request.headers_mut().remove(IDENTITY),
+    };
+}
+
+/// Reads who was found to be behind a request.
+pub(crate) fn identity(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(IDENTITY).cloned()
+}
+
 /// Says of a CONNECT that datagrams follow.
 pub(crate) fn mark_datagrams(headers: &mut HeaderMap) {
     headers.insert(DATAGRAMS, HeaderValue::from_static("1"));
@@ -92,7 +117,7 @@ pub(crate) fn carries_datagrams(headers: &HeaderMap) -> bool {
 
 /// Takes these headers off.
 pub(crate) fn strip(headers: &mut HeaderMap) {
-    for name in [&SOURCE, &DESTINATION, &CLUSTER, &UNSTARTED] {
+    for name in [&SOURCE, &DESTINATION, &CLUSTER, &IDENTITY, &UNSTARTED] {
         headers.remove(name);
     }
 }
@@ -123,9 +148,28 @@ mod tests {
         headers.insert(SOURCE, HeaderValue::from_static("gateway 192.0.2.1:5"));
         let address = "192.0.2.1:5".parse().ok();
         assert_eq!(said(&headers), Some(Said::Gateway(address)));
+        headers.insert(IDENTITY, HeaderValue::from_static("{}"));
+        assert!(identity(&headers).is_some());
         headers.insert(DESTINATION, HeaderValue::from_static("uid-1 80800"));
         assert_eq!(wanted(&headers), None);
         strip(&mut headers);
         assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn who_is_behind_a_request_is_said_by_the_node_alone() {
+        let mut request = http::Request::new(());
+        request
+            .headers_mut()
+            .insert(IDENTITY, HeaderValue::from_static("forged"));
+        identify(&mut request);
+        assert_eq!(identity(request.headers()), None);
+        let found = HeaderValue::from_static("found");
+        request
+            .headers_mut()
+            .insert(IDENTITY, HeaderValue::from_static("forged"));
+        request.extensions_mut().insert(Identity(found.clone()));
+        identify(&mut request);
+        assert_eq!(identity(request.headers()), Some(found));
     }
 }
