@@ -50,9 +50,13 @@ async fn calls_are_written_down_counted_and_traced() {
         let metrics = get(&admin, "/metrics").await?.text();
         let counted = metrics.contains(r#"hello_calls_total{code="200",to="hello"}"#);
         ensure!(
-            counted && metrics.contains("hello_seconds_count"),
+            counted
+                && metrics.contains("hello_seconds_count")
+                && metrics.contains("hello_visits_total"),
             "{metrics}"
         );
+        let edge = r#"hello_edges_total{source_workload="unknown",source_workload_namespace="unknown",destination_workload="hello""#;
+        ensure!(metrics.contains(edge), "{metrics}");
         let log = node.log();
         let mut lines = log.lines().filter(|line| line.contains("osier::log"));
         let owner = "kubernetes://apis/apps/v1/namespaces/default/deployments/hello";
