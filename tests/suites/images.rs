@@ -228,6 +228,63 @@ async fn only_signed_images_run_where_a_key_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_names_keys_loads_only_if_one_of_them_signed_it() {
+    let registry = Registry::open().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let host = registry.address();
+    let node = Node::start_with(&Options {
+        args: insecure(host),
+        ..Options::default()
+    })
+    .unwrap();
+    let image = format!("{host}/tests/denier:1");
+    let file = component("plugins/denier").unwrap();
+    let push = [
+        "plugin",
+        "push",
+        file.to_str().unwrap(),
+        &image,
+        "--insecure-registry",
+        host,
+    ];
+    let digest = osier(&push, home.path(), None).unwrap();
+    let digest = digest.split_whitespace().last().unwrap().to_owned();
+    let (key, _) = asking(host, home.path());
+    let public = std::fs::read_to_string(home.path().join("cosign.pub")).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    asking(host, other.path());
+    let strange = std::fs::read_to_string(other.path().join("cosign.pub")).unwrap();
+    let plugin = |image: &str, keys: &Value| {
+        json!({"apiVersion": "policy.osier.dev/v1alpha1", "kind": "Plugin", "metadata": {"name": "denier"},
+            "spec": {"image": image, "verify": {"cosignKeys": keys}}})
+    };
+    let refused = |image: &str, keys: Value, words: &str| {
+        let said = node.apply_text(&plugin(image, &keys).to_string());
+        let said = format!("{:#}", said.unwrap_err());
+        assert!(said.contains(words), "{said}");
+    };
+    let name = format!("oci://{image}");
+    refused(&name, json!([public.clone()]), "there is no tag");
+    sign(host, &digest, &key).await;
+    refused(&name, json!([strange.clone()]), "none of the 1 signatures");
+    refused(&name, json!(["x"]), "spec.verify.cosignKeys[0]");
+    refused(&name, json!([]), "must name 1 to 16");
+    refused(
+        "builtin://denier",
+        json!([public.clone()]),
+        "comes from no registry",
+    );
+    node.apply_text(&plugin(&name, &json!([strange, public])).to_string())
+        .unwrap();
+    let loaded = || async {
+        let path = "/apis/policy.osier.dev/v1alpha1/namespaces/default/plugins/denier";
+        let object = objects::get(&node, path).await?;
+        Ok((objects::condition(&object, "Ready") == Some("True")).then_some(()))
+    };
+    until("the plugin is loaded", LIMIT, loaded).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_joined_node_with_a_key_takes_nothing_unsigned_from_the_node_that_it_joined() {
     let registry = Registry::open().unwrap();
     let home = tempfile::tempdir().unwrap();

@@ -21,6 +21,7 @@ mod upload;
 pub use credentials::{BadCredentials, Credentials};
 pub use error::{Fault, PullError};
 pub use manifest::{Artifact, Layer, LayerKind, Manifest, describe};
+pub use osier_identity::VerifyingKey;
 pub use reference::{BadReference, Reference};
 pub use registries::{Pull, Registries, Settings};
 pub use signature::RequiredKey;

@@ -11,6 +11,8 @@ use crate::fetch::{manifest, same};
 use crate::manifest::{Artifact, Layer, Manifest};
 use crate::reference::Reference;
 use crate::session::Session;
+use osier_identity::VerifyingKey;
+
 use crate::signature::{self, RequiredKey};
 use crate::{LARGEST, Progress, digest, unpack, upload};
 
@@ -33,6 +35,7 @@ pub struct Registries {
 pub struct Pull<'a> {
     session: Session<'a>,
     keys: &'a [RequiredKey],
+    signers: Vec<VerifyingKey>,
 }
 
 impl Registries {
@@ -55,6 +58,7 @@ impl Registries {
         Pull {
             session: Session::new(&self.wire, reference.clone(), credentials, "pull"),
             keys: &self.keys,
+            signers: Vec::new(),
         }
     }
 
@@ -89,6 +93,12 @@ impl Registries {
 }
 
 impl Pull<'_> {
+    /// One of these keys must have signed the image, whatever the settings ask for.
+    #[must_use]
+    pub fn signed_by(self, signers: Vec<VerifyingKey>) -> Self {
+        Self { signers, ..self }
+    }
+
     /// Asks what is under the reference, and whether it is signed as it must be.
     ///
     /// # Errors
@@ -128,6 +138,7 @@ impl Pull<'_> {
             }
         };
         signature::check(&mut self.session, self.keys, &found).await?;
+        signature::by_any(&mut self.session, &self.signers, &found).await?;
         Ok(Artifact {
             digest: found,
             layer,

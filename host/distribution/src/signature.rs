@@ -60,6 +60,25 @@ pub(crate) async fn check(
     Ok(())
 }
 
+/// Whether the manifest with this digest is signed with one of the keys, if there are any.
+pub(crate) async fn by_any(
+    session: &mut Session<'_>,
+    keys: &[VerifyingKey],
+    digest: &str,
+) -> Result<(), Fault> {
+    let mut reason = None;
+    for key in keys {
+        match signed(session, key, digest).await {
+            Ok(()) => return Ok(()),
+            Err(why) => reason = Some(why),
+        }
+    }
+    reason.map_or(Ok(()), |reason| {
+        let prefix = "spec.verify.cosignKeys".to_owned();
+        Err(Fault::Unsigned { prefix, reason })
+    })
+}
+
 async fn signed(session: &mut Session<'_>, key: &VerifyingKey, digest: &str) -> Result<(), String> {
     let tag = format!("{}.sig", digest.replace(':', "-"));
     let text = match manifest(session, &tag).await {

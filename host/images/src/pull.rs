@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use osier_distribution::{Credentials, PullError, Reference, Registries};
+use osier_distribution::{Credentials, PullError, Reference, Registries, VerifyingKey};
 use osier_process::Tasks;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -52,6 +52,22 @@ pub enum PullFailure {
         image: String,
         /// The bound.
         seconds: u64,
+    },
+    /// It can have no signature.
+    #[error(
+        "image {image:?} comes from no registry, where signatures are kept: name it oci://REGISTRY/NAME:TAG, or remove spec.verify"
+    )]
+    Unsignable {
+        /// The name.
+        image: String,
+    },
+    /// A key is none.
+    #[error("spec.verify.cosignKeys[{place}]: {reason}")]
+    Key {
+        /// Its place.
+        place: usize,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The process ends.
     #[error("the node is stopping")]
@@ -143,7 +159,8 @@ impl Puller {
         }
         credentials.extend(self.credentials.clone());
         let begun = Instant::now();
-        let pulling = tokio::time::timeout(LONGEST, self.bring(image, policy, &credentials));
+        let pulling = self.bring((image, policy), &credentials, Vec::new());
+        let pulling = tokio::time::timeout(LONGEST, pulling);
         let size = pulling.await.map_err(|_| PullFailure::Timeout {
             image: image.to_owned(),
             seconds: LONGEST.as_secs(),
@@ -154,11 +171,43 @@ impl Puller {
         }))
     }
 
-    async fn bring(
+    /// Brings the image as its registry has it now, if one of these keys (PEM) signed it: what is in the store under the name then is what was
+    /// signed, wherever it came from before.
+    ///
+    /// # Errors
+    /// See [`PullFailure`].
+    pub async fn pull_signed(
         self: &Arc<Self>,
         image: &str,
-        policy: PullPolicy,
+        keys: &[String],
+    ) -> Result<(), PullFailure> {
+        let always = PullPolicy::Always;
+        if !self.asks(image, always) {
+            let image = image.to_owned();
+            return Err(PullFailure::Unsignable { image });
+        }
+        let keys = keys.iter().enumerate().map(|(place, key)| {
+            VerifyingKey::parse(key).map_err(|error| PullFailure::Key {
+                place,
+                reason: error.to_string(),
+            })
+        });
+        let keys: Vec<_> = keys.collect::<Result<_, _>>()?;
+        let pulling = self.bring((image, always), &self.credentials, keys);
+        let pulled = tokio::time::timeout(LONGEST, pulling).await;
+        pulled
+            .map_err(|_| PullFailure::Timeout {
+                image: image.to_owned(),
+                seconds: LONGEST.as_secs(),
+            })?
+            .map(drop)
+    }
+
+    async fn bring(
+        self: &Arc<Self>,
+        (image, policy): (&str, PullPolicy),
         credentials: &Credentials,
+        signers: Vec<VerifyingKey>,
     ) -> Result<Option<u64>, PullFailure> {
         let turn = self.turns.acquire().await;
         let _turn = turn.map_err(|_| PullFailure::Stopping)?;
@@ -167,7 +216,8 @@ impl Puller {
             return Ok(None);
         }
         let reference = Reference::parse(image).map_err(ImageError::from)?;
-        let mut pull = self.registries.pull(&reference, credentials);
+        let pull = self.registries.pull(&reference, credentials);
+        let mut pull = pull.signed_by(signers);
         let artifact = pull.resolve().await?;
         if self.store.pulled(image).as_deref() == Some(&artifact.layer.digest) {
             return Ok(None);

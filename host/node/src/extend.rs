@@ -30,7 +30,7 @@ use crate::pod::Shared;
 use course::{Course, Entry};
 use found::{failure_policy, missing, plugin_names, plugin_of, waits};
 use made::{Made, Version};
-use osier_images::PullPolicy;
+use osier_images::{PullPolicy, Puller};
 use security::Security;
 use status::{Standing, Writer};
 use troubles::Troubles;
@@ -237,13 +237,15 @@ impl Extensions {
         self.room.tasks.spawn("load-plugin", async move {
             let of = key.clone();
             let image = object.text(&["spec", "image"]).to_owned();
+            let mut spec = object.get(&["spec"]).cloned().unwrap_or_default();
+            let proven = proven(&components.puller, &image, &mut spec).await;
             let pulled = components
                 .puller
                 .pull(&image, PullPolicy::IfNotPresent, Credentials::default())
                 .await;
             let fetched = components.fetch(&image).await;
             let work = tasks.spawn_blocking("compile-plugin", move || {
-                let spec = object.get(&["spec"]).cloned().unwrap_or_default();
+                proven?;
                 let bytes = components.bytes(&image);
                 let bytes = bytes.map_err(|error| match (pulled, fetched) {
                     (Err(reason), _) => format!("spec.image: {reason}"),
@@ -419,4 +421,18 @@ impl Extensions {
             }
         }
     }
+}
+
+/// Sees to it that the image is signed, if the spec says by whom; what is loaded says so no more.
+async fn proven(puller: &Arc<Puller>, image: &str, spec: &mut Value) -> Result<(), String> {
+    let signers = osier_policy::signers(spec).map_err(|fault| fault.to_string())?;
+    let Some(keys) = signers else {
+        return Ok(());
+    };
+    let pulled = puller.pull_signed(image, &keys).await;
+    pulled.map_err(|error| format!("spec.image: {error}"))?;
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("verify");
+    }
+    Ok(())
 }

@@ -8,9 +8,11 @@ mod fault;
 mod nearest;
 mod schema;
 mod selector;
+mod signers;
 
 pub use defaults::default_expression;
 pub use fault::Fault;
 pub use nearest::nearest;
 pub use schema::check as check_configuration;
 pub use selector::Selector;
+pub use signers::signers;

@@ -7,7 +7,7 @@ use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
 use osier_distribution::Credentials;
 use osier_engine::ComponentError;
-use osier_images::{PullPolicy, Puller};
+use osier_images::{PullFailure, PullPolicy, Puller};
 use osier_policy::{FailurePolicy, LoadError, ObjectKey, Plugin, PolicyHost, Sought, Unavailable};
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;
@@ -130,14 +130,34 @@ impl PolicyAdmission {
         Err(Status::invalid(resource, object.name(), &faults))
     }
 
+    /// Brings the image, as it was signed if somebody must have.
+    async fn pull(&self, image: &str, signers: Option<Vec<String>>) -> Result<(), PullFailure> {
+        let policy = PullPolicy::IfNotPresent;
+        match signers {
+            Some(keys) => self.images.pull_signed(image, &keys).await,
+            None => self
+                .images
+                .pull(image, policy, Credentials::default())
+                .await
+                .map(drop),
+        }
+    }
+
     /// Fetches, compiles and configures a Plugin off the request's thread; a repeated load is a lookup.
     async fn load(&self, object: Object) -> Result<Result<Arc<Plugin>, Vec<Fault>>, Status> {
         let image = object.text(&["spec", "image"]).to_owned();
-        let pulling = self
-            .images
-            .pull(&image, PullPolicy::IfNotPresent, Credentials::default());
+        let mut spec = object.get(&["spec"]).cloned().unwrap_or(Value::Null);
+        let signers = match osier_policy::signers(&spec) {
+            Ok(signers) => signers,
+            Err(fault) => return Ok(Err(vec![invalid(&fault.field, fault.detail)])),
+        };
+        // Whoever loads it refuses what nobody verified.
+        if let (Some(_), Some(fields)) = (&signers, spec.as_object_mut()) {
+            fields.remove("verify");
+        }
+        let pulling = self.pull(&image, signers);
         match tokio::time::timeout(PULL, pulling).await {
-            Ok(Ok(_)) => {}
+            Ok(Ok(())) => {}
             Ok(Err(error)) => return Ok(Err(vec![invalid("spec.image", error.to_string())])),
             Err(_) => {
                 let late = format!(
@@ -149,7 +169,6 @@ impl PolicyAdmission {
         }
         let (policy, images) = (self.policy.clone(), self.images.store().clone());
         let loading = self.tasks.spawn_blocking("plugin admission", move || {
-            let spec = object.get(&["spec"]).cloned().unwrap_or(Value::Null);
             let wasm = images
                 .resolve(&image, &Plugins)
                 .map_err(|error| vec![invalid("spec.image", error.to_string())])?;
