@@ -45,6 +45,17 @@ impl Server {
         Self::start(None, Answers::default()).await
     }
 
+    /// A server of plain HTTP whose answers a program makes of the path and the body.
+    pub async fn making(
+        makes: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let answers = Answers {
+            program: Some(Box::new(makes)),
+            ..Answers::default()
+        };
+        Self::start(None, answers).await
+    }
+
     /// A server of HTTPS that shows this credential.
     pub async fn secure(authority_pem: &str, credential: &Credential) -> Result<Self> {
         let config = server_config(authority_pem, credential)?;

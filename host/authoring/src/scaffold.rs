@@ -229,10 +229,14 @@ fn world(template: &str, source: &str) -> String {
 }
 
 /// What the host offers, and by what a source shows that it uses it.
-const CAPABILITIES: [(&str, &[&str]); 3] = [
+const CAPABILITIES: [(&str, &[&str]); 4] = [
     (
         "counters",
         &["osier-plugin/counters", "quota import", "osier/counters.h"],
+    ),
+    (
+        "http",
+        &["osier-plugin/http", "osier_plugin.http", "osier/http.h"],
     ),
     (
         "log",

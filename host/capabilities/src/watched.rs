@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +43,8 @@ struct Inner {
     reports: Family<ReportLabels, Counter>,
     hits: Family<PluginLabels, Counter>,
     latency: Family<PluginLabels, Histogram, fn() -> Histogram>,
+    instances: Family<PluginLabels, Gauge>,
+    memory: Family<PluginLabels, Gauge>,
 }
 
 /// Bounds from one microsecond to ten milliseconds, in seconds.
@@ -70,10 +73,12 @@ pub enum FailureKind {
     Expression,
     /// Its counters could not be had.
     Counters,
+    /// A service that it calls did not answer.
+    Calls,
 }
 
 impl FailureKind {
-    const ALL: [FailureKind; 7] = [
+    const ALL: [FailureKind; 8] = [
         FailureKind::Trap,
         FailureKind::Deadline,
         FailureKind::Memory,
@@ -81,6 +86,7 @@ impl FailureKind {
         FailureKind::Answer,
         FailureKind::Expression,
         FailureKind::Counters,
+        FailureKind::Calls,
     ];
 
     fn label(self) -> &'static str {
@@ -92,6 +98,7 @@ impl FailureKind {
             FailureKind::Answer => "answer",
             FailureKind::Expression => "expression",
             FailureKind::Counters => "counters",
+            FailureKind::Calls => "calls",
         }
     }
 }
@@ -99,13 +106,17 @@ impl FailureKind {
 /// Counters of one plugin.
 #[derive(Clone)]
 pub struct PluginMetrics {
-    failures: [Counter; 7],
+    failures: [Counter; 8],
     /// Answers from the check cache.
     pub hits: Counter,
     /// Where the counters stood when this version of the plugin was loaded; they count for the object, whatever its version.
-    before: [u64; 8],
+    before: [u64; 9],
     /// Time of one call.
     pub latency: Histogram,
+    /// Instances that exist.
+    pub instances: Gauge,
+    /// Bytes of linear memory of the idle ones.
+    pub memory: Gauge,
 }
 
 impl PluginMetrics {
@@ -124,7 +135,7 @@ impl PluginMetrics {
     /// Answers from the cache since this version was loaded.
     #[must_use]
     pub fn cache_hits(&self) -> u64 {
-        self.hits.get().saturating_sub(self.before[7])
+        self.hits.get().saturating_sub(self.before[8])
     }
 }
 
@@ -160,6 +171,8 @@ impl Families {
             reports: Family::default(),
             hits: Family::default(),
             latency: Family::new_with_constructor(histogram as fn() -> Histogram),
+            instances: Family::default(),
+            memory: Family::default(),
         };
         metrics.register(|registry| {
             registry.register(
@@ -187,6 +200,16 @@ impl Families {
                 "Time of one call into a plugin",
                 inner.latency.clone(),
             );
+            registry.register(
+                "osier_plugin_instances",
+                "Instances of plugins that exist, each second",
+                inner.instances.clone(),
+            );
+            registry.register(
+                "osier_plugin_memory_bytes",
+                "Linear memory of idle instances of plugins, each second",
+                inner.memory.clone(),
+            );
         });
         Self(Arc::new(inner))
     }
@@ -205,7 +228,7 @@ impl Families {
             self.0.failures.get_or_create(&labels).clone()
         });
         let hits = self.0.hits.get_or_create(&labels).clone();
-        let mut before = [0; 8];
+        let mut before = [0; 9];
         for (place, counter) in before.iter_mut().zip(failures.iter().chain([&hits])) {
             *place = counter.get();
         }
@@ -214,6 +237,8 @@ impl Families {
             hits,
             before,
             latency: self.0.latency.get_or_create(&labels).clone(),
+            instances: self.0.instances.get_or_create(&labels).clone(),
+            memory: self.0.memory.get_or_create(&labels).clone(),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Plugins: components that are asked questions synchronously, through interfaces that this crate does not know.
 //!
 //! Everything is read from the component itself: what it exports, what it imports, its custom sections. A call goes
-//! through untyped values, which its caller keeps and fills in place. A plugin has no way to wait: it computes, or it
-//! traps.
+//! through untyped values, which its caller keeps and fills in place. A plugin computes, or it traps; what it asks
+//! of other services (`calls`) it waits for on the thread of its caller.
 
+mod calls;
 mod grants;
 pub mod hooks;
 mod instance;
@@ -15,8 +16,8 @@ mod reflect;
 
 pub use grants::Need;
 pub(crate) use grants::need as needs;
-pub use instance::{PluginInstance, PreparedPlugin};
-pub use osier_capabilities::{KeyValue, LogStreams, Meters};
+pub use instance::{Lost, PluginInstance, PreparedPlugin};
+pub use osier_capabilities::{KeyValue, LogStreams, Meters, Outside};
 pub use wasmtime::component::types::Record;
 pub use wasmtime::component::{Type, Val};
 
@@ -72,6 +73,8 @@ pub struct PluginGrants {
     pub streams: Option<Arc<dyn LogStreams>>,
     /// Metrics of the host (`osier:policy/metrics`).
     pub meters: Option<Arc<dyn Meters>>,
+    /// Calls to other services (`osier:policy/http`).
+    pub outside: Option<Arc<dyn Outside>>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
     /// Where standard output and error go; nowhere if none.

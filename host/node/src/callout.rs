@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use osier_api::Object;
-use osier_policy::{Callout, CalloutAnswer, CalloutBounds, ObjectKey};
+use osier_policy::{Caller, Callout, CalloutAnswer, CalloutBounds, CalloutError};
 use osier_process::Boxed;
 use osier_process::body::{Body, full};
 use osier_proxy::{Proxy, Source};
@@ -21,8 +21,8 @@ pub(crate) struct PluginEgress {
 
 impl PluginEgress {
     /// Who calls: not a pod, so that no pod can have its name.
-    fn caller(&self, plugin: &ObjectKey) -> Option<Arc<Workload>> {
-        let name = osier_policy::caller_name(&plugin.name);
+    fn caller(&self, plugin: Caller<'_>) -> Option<Arc<Workload>> {
+        let name = osier_policy::caller_name(plugin.name);
         let stand_in = json!({
             "metadata": {"name": name, "namespace": plugin.namespace, "uid": name},
             "spec": {"serviceAccountName": name},
@@ -35,13 +35,14 @@ impl PluginEgress {
 impl Callout for PluginEgress {
     fn send(
         &self,
-        plugin: &ObjectKey,
+        plugin: Caller<'_>,
         request: Request<Bytes>,
         bounds: CalloutBounds,
-    ) -> Boxed<'static, Result<CalloutAnswer, String>> {
+    ) -> Boxed<'static, Result<CalloutAnswer, CalloutError>> {
         let (proxy, caller) = (Arc::clone(&self.proxy), self.caller(plugin));
         Box::pin(async move {
-            let caller = caller.ok_or("the plugin has no identity")?;
+            let caller = caller
+                .ok_or_else(|| CalloutError::Failed("the plugin has no identity".to_owned()))?;
             let response = proxy.handle(Source::Pod(caller), request.map(full)).await;
             let (head, body) = response.into_parts();
             let (body, trailers) = whole(body, bounds.body).await?;
@@ -55,13 +56,14 @@ impl Callout for PluginEgress {
     }
 }
 
-async fn whole(mut body: Body, limit: usize) -> Result<(Bytes, HeaderMap), String> {
+async fn whole(mut body: Body, limit: usize) -> Result<(Bytes, HeaderMap), CalloutError> {
     let (mut data, mut trailers) = (BytesMut::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the answer broke off: {error}"))?;
+        let frame = frame
+            .map_err(|error| CalloutError::Failed(format!("the answer broke off: {error}")))?;
         match frame.into_data() {
             Ok(part) if data.len() + part.len() > limit => {
-                return Err(format!("the answer has more than {limit} bytes"));
+                return Err(CalloutError::TooLarge(limit));
             }
             Ok(part) => data.extend_from_slice(&part),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use osier_engine::plugin::hooks::Hook;
 
+use crate::attributes::Attributes;
 use crate::fault::{FailurePolicy, Unavailable};
 use crate::plugin::{Plugin, Unanswered};
 use osier_capabilities::VerdictMetrics;
@@ -61,6 +62,11 @@ impl Asked {
             Asked::Plugin { plugin, .. } => plugin.label(),
             Asked::Unavailable { plugin, .. } => plugin,
         }
+    }
+
+    /// True of a call that the plugin itself makes.
+    pub(crate) fn is_called_by(&self, attributes: &Attributes<'_>) -> bool {
+        matches!(self, Asked::Plugin { plugin, .. } if plugin.makes(attributes))
     }
 
     /// What the Plugin object says about missing answers.

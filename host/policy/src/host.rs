@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use osier_capabilities::{CounterStore, Counters};
+use osier_capabilities::{Callout, Callouts, CounterStore, Counters};
 use osier_engine::Engine;
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
@@ -11,10 +11,9 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use crate::attributes::{Places, Vocabulary};
-use crate::callout::Callout;
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
-use crate::plugin::{Callouts, Loader, Plugin, PluginStatus, fingerprint};
+use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
 use crate::policy::{CompiledPolicy, Compiler, Missing};
 use osier_capabilities::Families;
 use osier_capabilities::MeterBook;
@@ -34,7 +33,7 @@ struct Inner {
     counters: Arc<dyn CounterStore>,
     meters: MeterBook,
     spaces: Spaces,
-    callouts: Callouts,
+    callouts: Arc<Callouts>,
     places: Mutex<Places>,
     /// What was loaded last for each object, so that loading it again costs nothing.
     loaded: Mutex<HashMap<ObjectKey, Loaded>>,
@@ -65,7 +64,7 @@ impl PolicyHost {
             counters,
             meters: MeterBook::new(metrics),
             spaces: Spaces::new(metrics),
-            callouts: Callouts::default(),
+            callouts: Arc::default(),
             places: Mutex::default(),
             loaded: Mutex::default(),
         };
@@ -92,7 +91,7 @@ impl PolicyHost {
 
     /// From now on plugins may call what they are granted, by this way. Only the first one counts.
     pub fn join_callout(&self, callout: Arc<dyn Callout>) {
-        let _ = self.inner.callouts.set(callout);
+        self.inner.callouts.join(callout);
     }
 
     /// The attributes that expressions may name.

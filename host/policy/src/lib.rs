@@ -6,7 +6,6 @@
 //! `osier_engine::plugin`.
 
 mod attributes;
-mod callout;
 mod expression;
 mod fault;
 mod hook;
@@ -25,7 +24,6 @@ pub use attributes::{
     Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
     Extra, Generated, Peer, Request, Response, Vocabulary,
 };
-pub use callout::{Callout, CalloutAnswer, CalloutBounds, caller_name};
 pub use expression::{CompileError, Condition, nanoseconds};
 pub use fault::{FailurePolicy, Fault, LoadError, Unavailable};
 pub use hook::{
@@ -35,7 +33,10 @@ pub use hook::{
 pub use host::PolicyHost;
 pub use inspect::{Import, Inspection, TemplateShape, inspect};
 pub use key::ObjectKey;
-pub use osier_capabilities::LOG_TARGET;
+pub use osier_capabilities::{
+    Caller, Callout, CalloutAnswer, CalloutBounds, CalloutError, LOG_TARGET, caller_name,
+};
+pub use osier_spec::signers;
 pub use output::Output;
 pub use plugin::{Plugin, PluginStatus};
 pub use policy::{

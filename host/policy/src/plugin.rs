@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
-use osier_engine::plugin::FunctionHandle;
 use osier_engine::plugin::hooks::{Answer, Handles, Params};
+use osier_engine::plugin::{FunctionHandle, Lost};
 use osier_engine::{CallError, Middleware};
 use osier_process::Tasks;
 use tokio::sync::Semaphore;
 
+use crate::attributes::Attributes;
 use crate::fault::FailurePolicy;
 use crate::key::ObjectKey;
 use crate::template::Template;
-use osier_capabilities::{FailureKind, PluginMetrics};
+use osier_capabilities::{FailureKind, PluginMetrics, plugin_of};
 
 pub(crate) use binding::{Asked, Binding, Unanswered};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};
@@ -31,7 +32,7 @@ pub(crate) use reporting::Reporting;
 pub(crate) use spec::{failure, unknown};
 use status::Health;
 pub use status::PluginStatus;
-pub(crate) use vms::{Callouts, Seat, Vms, is_framing};
+pub(crate) use vms::{Seat, Vms, is_framing};
 
 /// A plugin that is loaded, configured and proven to start. Policies hold it; the last one to let go frees it.
 pub struct Plugin {
@@ -81,6 +82,16 @@ impl Plugin {
     /// Digest of the component.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// True of a call that the plugin itself makes: what it asks others may not come back to it.
+    pub(crate) fn makes(&self, attributes: &Attributes<'_>) -> bool {
+        let source = &attributes.source;
+        source.namespace == Some(&*self.key.namespace)
+            && source
+                .name
+                .and_then(plugin_of)
+                .is_some_and(|name| name == self.key.name)
     }
 
     /// What happens to a call when the plugin gives no answer and the policy does not say.
@@ -217,6 +228,19 @@ impl Plugin {
             pool.lost();
             pool::refill_later(pool, &self.tasks);
         }
+    }
+
+    /// It would not have refused for what it found, but for want of an answer: that is the failure policy's to judge.
+    fn forsaken(&self, lost: Lost) -> Unanswered {
+        let (kind, what) = match lost {
+            Lost::Counters => (FailureKind::Counters, "the shared counters do not answer"),
+            Lost::Calls => (
+                FailureKind::Calls,
+                "a service that it calls does not answer",
+            ),
+        };
+        self.failed(kind, what);
+        Unanswered(what.to_owned())
     }
 
     fn no_instance(&self, reason: NoInstance) -> Unanswered {

@@ -230,6 +230,7 @@ impl CompiledPolicy {
         let mut known = Known::default();
         for (place, action) in self.actions.iter().enumerate() {
             match action {
+                Action::Ask(binding, _) if binding.plugin().makes(attributes) => {}
                 Action::Ask(binding, _) if binding.charges() && charged(&self.label, place) => {
                     let mut decision = self.decision(binding.plugin().label(), binding.template());
                     (decision.place, decision.cached) = (place, true);
@@ -312,7 +313,8 @@ impl CompiledPolicy {
             let Action::Tell(reporting) = action else {
                 continue;
             };
-            if reporting.settles() && attributes.connection.lives() {
+            let early = reporting.settles() && attributes.connection.lives();
+            if early || reporting.plugin().makes(attributes) {
                 continue;
             }
             match &wanted {

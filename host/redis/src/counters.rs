@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_capabilities::{CounterStore, KeyValue, KeyValueError, Taken, Terms};
+use osier_capabilities::{CounterStore, KeyValue, KeyValueError, Taken, Terms, waited};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;
 use redis::ScriptInvocation;
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::Handle;
 
 use crate::connection::Connection;
 use crate::scripts::Scripts;
@@ -88,15 +88,6 @@ impl Granted {
         });
         let answered = waited(&inner.runtime, asked).flatten();
         answered.ok_or(KeyValueError::Unavailable)
-    }
-}
-
-/// Waits on a thread that may be one of a runtime's. None where waiting would stop the only thread of one.
-fn waited<T>(runtime: &Handle, asked: impl Future<Output = T>) -> Option<T> {
-    match Handle::try_current().map(|own| own.runtime_flavor()) {
-        Ok(RuntimeFlavor::CurrentThread) => None,
-        Ok(_) => Some(tokio::task::block_in_place(|| runtime.block_on(asked))),
-        Err(_) => Some(runtime.block_on(asked)),
     }
 }
 

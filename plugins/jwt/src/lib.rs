@@ -1,5 +1,6 @@
 //! `jwt`: validates bearer tokens against the keys of their issuers; what a valid one says becomes `request.auth.*`.
 
+mod jwks;
 mod keys;
 mod token;
 
@@ -10,7 +11,7 @@ use osier_plugin::serde::Deserialize;
 use osier_plugin::serde_json::{Map, Value};
 use osier_plugin::{Authenticated, Authentication, Decision, Identity, Period, Plugin};
 
-use keys::{Jwk, Key};
+use jwks::{Jwks, Keys};
 use token::{Issuer, Verified, audiences, verify};
 
 /// See `config.schema.json`.
@@ -44,13 +45,8 @@ struct IssuerConfig {
     issuer: String,
     #[serde(default)]
     audiences: Vec<String>,
-    jwks: Jwks,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(crate = "osier_plugin::serde")]
-struct Jwks {
-    keys: Vec<Jwk>,
+    jwks: Option<Jwks>,
+    jwks_uri: Option<String>,
 }
 
 fn yes() -> bool {
@@ -87,20 +83,18 @@ impl Plugin for Jwt {
                     own.issuer
                 ));
             }
-            let mut keys = Vec::with_capacity(own.jwks.keys.len());
-            for (at, jwk) in own.jwks.keys.into_iter().enumerate() {
-                let key = Key::read(jwk);
-                keys.extend(key.map_err(|why| format!("issuers[{place}].jwks.keys[{at}]: {why}"))?);
-            }
-            if keys.is_empty() {
-                return Err(format!(
-                    "issuers[{place}].jwks.keys: holds no key that verifies signatures"
-                ));
-            }
+            let keys = match (own.jwks, own.jwks_uri) {
+                (Some(jwks), None) => jwks
+                    .read()
+                    .map(Keys::Written)
+                    .map_err(|why| format!("jwks.keys{why}")),
+                (None, Some(url)) => Keys::at(&url).map_err(|why| format!("jwksUri: {why}")),
+                _ => Err("jwks: write the keys here, or name a jwksUri where they are".into()),
+            };
             issuers.push(Issuer {
                 name: own.issuer,
                 audiences: own.audiences,
-                keys,
+                keys: keys.map_err(|why| format!("issuers[{place}].{why}"))?,
             });
         }
         Ok(Self {

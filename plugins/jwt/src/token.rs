@@ -3,6 +3,7 @@
 use osier_plugin::serde::Deserialize;
 use osier_plugin::serde_json::{self, Map, Value};
 
+use crate::jwks::Keys;
 use crate::keys::{Key, decode};
 
 /// Longer tokens are not looked at.
@@ -23,7 +24,7 @@ pub(crate) struct Issuer {
     pub(crate) name: String,
     /// One of these must be in `aud`; empty: not looked at.
     pub(crate) audiences: Vec<String>,
-    pub(crate) keys: Vec<Key>,
+    pub(crate) keys: Keys,
 }
 
 /// A token whose signature and times are right.
@@ -57,12 +58,14 @@ pub(crate) fn verify(
     let issuer = (issuers.iter()).find(|issuer| issuer.name == name);
     let issuer = issuer.ok_or_else(|| format!("issuer `{name}` is not known"))?;
     let signature = decode(signature).ok_or("the token's signature cannot be read")?;
-    let mut keys = (issuer.keys.iter()).filter(|key| match (&head.kid, &key.kid) {
+    let named = |key: &Key| match (&head.kid, &key.kid) {
         (Some(wanted), Some(own)) => wanted == own,
         // A token or a key without a name may belong to any.
         _ => true,
-    });
-    if !keys.any(|key| key.verifies(&head.alg, signed.as_bytes(), &signature)) {
+    };
+    let verifies = |key: &Key| key.verifies(&head.alg, signed.as_bytes(), &signature);
+    let verified = issuer.keys.any(|key| named(key) && verifies(key));
+    if !verified.map_err(|why| format!("issuer {name}: {why}"))? {
         return Err(format!(
             "no key of {name} verifies the signature (alg {}, kid {})",
             head.alg,

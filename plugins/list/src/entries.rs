@@ -31,7 +31,7 @@ pub(crate) enum Entries {
 }
 
 impl Entries {
-    /// Reads the entries; the error names the place of a wrong one.
+    /// Reads the entries; the error begins with the place of a wrong one, such as `[3]`.
     pub(crate) fn new(kind: Kind, entries: Vec<String>) -> Result<Self, String> {
         Ok(match kind {
             Kind::Strings => Self::Exact(entries.into_iter().collect()),
@@ -70,6 +70,6 @@ impl Entries {
 fn each<T>(entries: &[String], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
     let numbered = entries.iter().enumerate();
     numbered
-        .map(|(place, entry)| read(entry).map_err(|error| format!("entries[{place}]: {error}")))
+        .map(|(place, entry)| read(entry).map_err(|error| format!("[{place}]: {error}")))
         .collect()
 }

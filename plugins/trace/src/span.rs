@@ -5,13 +5,22 @@ use osier_plugin::types::{Timestamp, TraceSpanInstance, Value};
 
 /// A span as a whole `ExportTraceServiceRequest`, so that each line can be sent to a collector as it is.
 pub(crate) fn otlp(span: &TraceSpanInstance) -> Json {
+    export(std::slice::from_ref(span))
+}
+
+/// Spans as one `ExportTraceServiceRequest`.
+pub(crate) fn export(spans: &[TraceSpanInstance]) -> Json {
+    json!({"resourceSpans": spans.iter().map(resource).collect::<Vec<_>>()})
+}
+
+fn resource(span: &TraceSpanInstance) -> Json {
     let (trace, parent) = context(span);
     let service = match span.client_span {
         true => &span.source_name,
         false => &span.destination_name,
     };
     let failed = span.http_status_code >= 500 || span.http_status_code == 0;
-    json!({"resourceSpans": [{
+    json!({
         "resource": {"attributes": [attribute("service.name", text(service))]},
         "scopeSpans": [{"scope": {"name": "osier"}, "spans": [{
             "traceId": trace,
@@ -26,11 +35,11 @@ pub(crate) fn otlp(span: &TraceSpanInstance) -> Json {
             // STATUS_CODE_UNSET and STATUS_CODE_ERROR
             "status": {"code": if failed { 2 } else { 0 }},
         }]}],
-    }]})
+    })
 }
 
 /// The trace and the parent span: from a `traceparent` (<https://www.w3.org/TR/trace-context/>), from plain ids, or made of any other text.
-fn context(span: &TraceSpanInstance) -> (String, String) {
+pub(crate) fn context(span: &TraceSpanInstance) -> (String, String) {
     let given = span.trace_id.trim();
     if let ["00", trace, parent, _] = given.split('-').collect::<Vec<_>>()[..]
         && is_id(trace, 32)
@@ -51,7 +60,7 @@ fn context(span: &TraceSpanInstance) -> (String, String) {
     (trace, parent)
 }
 
-fn span_id(span: &TraceSpanInstance, trace: &str) -> String {
+pub(crate) fn span_id(span: &TraceSpanInstance, trace: &str) -> String {
     if is_id(&span.span_id, 16) {
         return span.span_id.clone();
     }

@@ -75,7 +75,7 @@ osier_string osier_json_quoted(osier_string text);
   ((list)->ptr = osier_grow((list)->ptr, ((list)->len + 1) * sizeof *(list)->ptr), &(list)->ptr[(list)->len++])
 void *osier_grow(void *memory, size_t size);
 
-// The functions of the host, and whether they worked: for counters.h, log.h, metrics.h.
+// The functions of the host, and whether they worked: for counters.h, http.h, log.h, metrics.h.
 typedef enum { OSIER_OK, OSIER_NOT_GRANTED, OSIER_FULL, OSIER_UNAVAILABLE, OSIER_TOO_LONG, OSIER_MISMATCH, OSIER_INVALID } osier_status;
 
 #endif

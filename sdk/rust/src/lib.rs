@@ -22,7 +22,7 @@
 //! osier_plugin::export!(Blocker: listentry);
 //! ```
 //!
-//! It is not an HTTP framework and it reaches nothing but what the host grants (see [`counters`], [`log`] and [`metrics`]).
+//! It is not an HTTP framework and it reaches nothing but what the host grants (see [`counters`], [`http`], [`log`] and [`metrics`]).
 
 mod authentication;
 #[doc(hidden)]
@@ -33,6 +33,7 @@ mod decision;
 pub mod export;
 pub mod extension;
 pub mod filter;
+pub mod http;
 mod kubernetes;
 pub mod log;
 pub mod metrics;

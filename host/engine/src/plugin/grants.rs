@@ -7,7 +7,7 @@
 use super::PluginGrants;
 use super::instance::Host;
 use super::prompt::{Prompt, PromptIo, Table};
-use super::{keyvalue, logging, metering};
+use super::{calls, keyvalue, logging, metering};
 use crate::ComponentError;
 use crate::stdio::Sink;
 use wasmtime::Engine;
@@ -28,7 +28,7 @@ struct Granted {
     given: fn(&PluginGrants) -> bool,
 }
 
-const GRANTED: [Granted; 5] = [
+const GRANTED: [Granted; 6] = [
     Granted {
         import: "wasi:clocks/",
         remedy: "set spec.grants.clock: true",
@@ -53,6 +53,11 @@ const GRANTED: [Granted; 5] = [
         import: metering::INTERFACE,
         remedy: "name its metrics in spec.grants.metrics",
         given: |grants| grants.meters.is_some(),
+    },
+    Granted {
+        import: calls::INTERFACE,
+        remedy: "name the origins that it calls in spec.grants.http; other calls are refused one by one",
+        given: |_| true,
     },
 ];
 
@@ -98,7 +103,7 @@ pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), Com
                 continue;
             }
             Need::Grant(remedy) => remedy.to_owned(),
-            Need::NotOffered => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy's counters, log and metrics".to_owned(),
+            Need::NotOffered => "a plugin may import wasi:io, wasi:cli, wasi:clocks, wasi:random and osier:policy's counters, http, log and metrics".to_owned(),
         };
         return Err(ComponentError::Import {
             import: import.clone(),
@@ -134,6 +139,7 @@ pub(super) fn linker(engine: &Engine, grants: &PluginGrants) -> wasmtime::Result
     if grants.meters.is_some() {
         metering::link(l)?;
     }
+    calls::link(l)?;
     Ok(linker)
 }
 
@@ -197,6 +203,8 @@ mod tests {
         }
         assert_eq!(refused("wasi:cli/stderr@0.2.6", &none), None);
         assert_eq!(refused("wasi:random/insecure-seed@0.2.6", &none), None);
+        // Each call says for itself that it is not granted.
+        assert_eq!(refused("osier:policy/http@0.1.0", &none), None);
         let clock = PluginGrants {
             clock: true,
             ..PluginGrants::default()

@@ -2,7 +2,8 @@
 
 use super::hooks::{Answer, Params};
 use super::{
-    FunctionHandle, Inner, KeyValue, LogStreams, Meters, PluginGrants, PluginLimits, grants,
+    FunctionHandle, Inner, KeyValue, LogStreams, Meters, Outside, PluginGrants, PluginLimits,
+    grants,
 };
 use crate::cpu::thread_time;
 use crate::memory::{Budget, Meter};
@@ -42,13 +43,23 @@ pub(super) struct Host {
     counters: Option<Arc<dyn KeyValue>>,
     streams: Option<Arc<dyn LogStreams>>,
     meters: Option<Arc<dyn Meters>>,
-    /// Counters did not answer during this call.
-    lost_counters: bool,
+    outside: Option<Arc<dyn Outside>>,
+    /// What did not answer the guest during this call.
+    lost: Option<Lost>,
+}
+
+/// What did not answer a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The counters.
+    Counters,
+    /// Another service.
+    Calls,
 }
 
 impl Host {
-    pub(super) fn lose_counters(&mut self) {
-        self.lost_counters = true;
+    pub(super) fn lose(&mut self, lost: Lost) {
+        self.lost = Some(lost);
     }
 
     pub(super) fn table(&mut self) -> &mut ResourceTable {
@@ -61,6 +72,10 @@ impl Host {
 
     pub(super) fn streams(&self) -> Option<&Arc<dyn LogStreams>> {
         self.streams.as_ref()
+    }
+
+    pub(super) fn outside(&self) -> Option<&Arc<dyn Outside>> {
+        self.outside.as_ref()
     }
 
     pub(super) fn meters(&self) -> Option<&Arc<dyn Meters>> {
@@ -120,7 +135,8 @@ impl PreparedPlugin {
             counters: self.0.grants.keyvalue.clone(),
             streams: self.0.grants.streams.clone(),
             meters: self.0.grants.meters.clone(),
-            lost_counters: false,
+            outside: self.0.grants.outside.clone(),
+            lost: None,
         };
         let mut store = Store::new(&side.engine, host);
         store.limiter(|host| &mut host.memory);
@@ -242,10 +258,10 @@ impl PluginInstance {
             })
     }
 
-    /// True if its counters did not answer during the last call: what it said then may be for want of them.
+    /// What did not answer it during the last call: what it said then may be for want of that.
     #[must_use]
-    pub fn lost_counters(&self) -> bool {
-        self.store.data().lost_counters
+    pub fn lost(&self) -> Option<Lost> {
+        self.store.data().lost
     }
 
     /// Bytes of linear memory that it holds.
@@ -274,7 +290,7 @@ impl PluginInstance {
     ) -> Result<R, CallError> {
         let host = self.store.data_mut();
         host.memory.forget();
-        host.lost_counters = false;
+        host.lost = None;
         host.watch = Watch::Coarse { limit };
         self.store.set_epoch_deadline(ticks);
         let running = self.clock.enter();

@@ -1,6 +1,6 @@
 //! The host capability `osier:policy/counters`, as the host implements it.
 
-use super::instance::Host;
+use super::instance::{Host, Lost};
 use osier_capabilities::{KeyValue, KeyValueError, Taken, Terms};
 use std::time::Duration;
 use wasmtime::StoreContextMut;
@@ -121,7 +121,7 @@ fn answer<T>(
     let counters = host.data().counters().ok_or(KeyValueError::NotGranted);
     let answered = counters.and_then(|counters| ask(counters.as_ref()));
     if matches!(answered, Err(KeyValueError::Unavailable)) {
-        host.data_mut().lose_counters();
+        host.data_mut().lose(Lost::Counters);
     }
     (answered.map_err(WireError::from),)
 }

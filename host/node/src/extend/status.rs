@@ -17,6 +17,8 @@ use super::{PLUGIN_GRACE, rollout};
 
 /// A status that changes all the time, as counters do, is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
+/// One of which nothing but the number of calls has changed, at most this often: under load that is always.
+const COUNTED: Duration = Duration::from_secs(30);
 
 const READY: &str = "Ready";
 /// Told only while it does not hold.
@@ -130,20 +132,25 @@ impl Writer {
     }
 
     async fn write(&mut self, resource: &Resource, object: &Object, status: Value) {
-        if covers(object.get(&["status"]), &status) {
+        let (now, shown) = (Instant::now(), object.get(&["status"]));
+        if covers(shown, &status, whole) {
             return;
         }
-        let now = Instant::now();
+        let every = match covers(shown, &status, without_calls) {
+            true => COUNTED,
+            false => EVERY,
+        };
         let news = object.get(&["status", "conditions"]) != status.get("conditions")
             || object.get(&["status", "observedGeneration"]) != status.get("observedGeneration");
         let recent = self
             .written
             .get(object.uid())
-            .is_some_and(|at| now.duration_since(*at) < EVERY);
+            .is_some_and(|at| now.duration_since(*at) < every);
         if recent && !news {
             return;
         }
-        self.written.retain(|_, at| now.duration_since(*at) < EVERY);
+        self.written
+            .retain(|_, at| now.duration_since(*at) < COUNTED);
         self.written.insert(object.uid().to_owned(), now);
         let patch = json!({"metadata": {"uid": object.uid()}, "status": status});
         let of = (object.namespace(), object.name());
@@ -192,28 +199,33 @@ fn condition(object: &Object, kind: &str, (holds, reason, message): (bool, &str,
         "lastTransitionTime": since, "observedGeneration": object.generation()})
 }
 
-/// Writing `wanted` would say nothing new. The count of calls alone is no news: under traffic it
-/// would be written every second, and the metrics have it anyway.
-fn covers(current: Option<&Value>, wanted: &Value) -> bool {
+/// Writing `wanted` would say nothing new of what is seen.
+fn covers(current: Option<&Value>, wanted: &Value, seen: fn(&Value) -> Value) -> bool {
     let fields = wanted.as_object().into_iter().flatten();
     fields.into_iter().all(|(key, value)| {
         let now = current
             .and_then(|current| current.get(key))
             .unwrap_or(&Value::Null);
-        now == value || (key == "nodes" && without_calls(now) == without_calls(value))
+        now == value || (key == "nodes" && seen(now) == seen(value))
     })
 }
 
-fn without_calls(nodes: &Value) -> Value {
+/// Nodes without what is not there.
+fn whole(nodes: &Value) -> Value {
     let mut nodes = nodes.clone();
-    for node in nodes
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
-    {
-        node.remove("calls");
+    let all = nodes.as_array_mut().into_iter().flatten();
+    for node in all.filter_map(Value::as_object_mut) {
         node.retain(|_, value| !value.is_null());
+    }
+    nodes
+}
+
+/// The same, however often the plugin was called.
+fn without_calls(nodes: &Value) -> Value {
+    let mut nodes = whole(nodes);
+    let all = nodes.as_array_mut().into_iter().flatten();
+    for node in all.filter_map(Value::as_object_mut) {
+        node.remove("calls");
     }
     nodes
 }
@@ -239,8 +251,11 @@ mod tests {
             "2026-01-01T00:00:00Z"
         );
         let status = json!({"conditions": [condition(&object, READY, (true, "Loaded", ""))]});
-        assert!(!covers(object.get(&["status"]), &status));
+        assert!(!covers(object.get(&["status"]), &status, without_calls));
         object.set(&["status"], status.clone());
-        assert!(covers(object.get(&["status"]), &status));
+        assert!(covers(object.get(&["status"]), &status, without_calls));
+        let counted = |calls: u64| json!({"nodes": [{"node": "a", "calls": calls}]});
+        assert!(covers(Some(&counted(1)), &counted(2), without_calls));
+        assert!(!covers(Some(&counted(1)), &counted(2), whole));
     }
 }

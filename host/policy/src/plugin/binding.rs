@@ -242,18 +242,16 @@ impl Binding {
         })?;
         let took = began.elapsed();
         let answer = decode(&mut instance.results[0]);
-        let lost = instance.guest.lost_counters();
+        let lost = instance.guest.lost();
         instance.keep_tree(self.id, tree);
         plugin.give(instance);
         let answer = answer.map_err(|what| {
             plugin.failed(FailureKind::Answer, &what);
             Unanswered(what)
         })?;
-        if lost && matches!(answer, Answer::Deny { .. } | Answer::Refused { .. }) {
-            // It would not have refused for what it counted, but for want of counters: that is the failure policy's to judge.
-            let what = "the shared counters do not answer";
-            plugin.failed(FailureKind::Counters, what);
-            return Err(Unanswered(what.to_owned()));
+        let refused = matches!(answer, Answer::Deny { .. } | Answer::Refused { .. });
+        if let Some(lost) = lost.filter(|_| refused) {
+            return Err(plugin.forsaken(lost));
         }
         self.keep(&answer, attributes, key);
         let answer = Arc::new(answer);

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use osier_capabilities::CounterStore;
+use osier_capabilities::{Caller, Callouts, CounterStore, GrantedCalls};
 use osier_engine::plugin::hooks::Handles;
-use osier_engine::plugin::{LogStreams, Meters, PluginComponent, PluginGrants};
+use osier_engine::plugin::{LogStreams, Meters, Outside, PluginComponent, PluginGrants};
 use osier_engine::proxy_wasm::{self, Module, Terms};
 use osier_engine::{ComponentError, Engine, Workload, is_middleware};
 use osier_process::Tasks;
@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use super::pool::{NoInstance, Pool};
 use super::spec::{self, Spec};
 use super::status::Health;
-use super::vms::{Callouts, Vms};
+use super::vms::Vms;
 use super::{Plugin, Runtime};
 use crate::fault::{FailurePolicy, Fault, LoadError};
 use crate::key::ObjectKey;
@@ -30,6 +30,9 @@ const SCHEMA_SECTION: &str = "osier.config_schema";
 /// Exported interface that takes the configuration.
 pub(crate) const CONFIGURATION: &str = "osier:policy/configuration@";
 
+/// What a guest may hand over besides for a call outside: a body of a mebibyte, its headers, and the lengths of both.
+const CALL_BYTES: usize = (1 << 20) + (64 << 10);
+
 /// What loading needs.
 pub(crate) struct Loader<'l> {
     pub(crate) engine: &'l Engine,
@@ -38,7 +41,7 @@ pub(crate) struct Loader<'l> {
     pub(crate) families: &'l Families,
     pub(crate) tasks: &'l Tasks,
     pub(crate) spaces: &'l Spaces,
-    pub(crate) callouts: &'l Callouts,
+    pub(crate) callouts: &'l Arc<Callouts>,
 }
 
 /// Compiled code of a plugin.
@@ -119,11 +122,6 @@ impl Loader<'_> {
             plugin: name.clone(),
             faults,
         };
-        if !spec.http.is_empty() {
-            let detail =
-                "outbound calls are offered to modules of proxy-wasm only; remove the grant";
-            return Err(refuse(vec![Fault::new("spec.grants.http", detail)]));
-        }
         let hooks = Handles::find(component).map_err(|reason| LoadError::Hook {
             plugin: name.clone(),
             reason,
@@ -137,7 +135,7 @@ impl Loader<'_> {
             }
         }
         let label = key.label();
-        let pool = Arc::new(self.pool(&name, spec, component)?);
+        let pool = Arc::new(self.pool(key, spec, component)?);
         probe(&name, &pool, &hooks)?;
         Ok(Plugin {
             key: key.clone(),
@@ -259,16 +257,34 @@ impl Loader<'_> {
         }
     }
 
+    /// The calls that a component may make.
+    fn outside(&self, key: &ObjectKey, spec: &Spec) -> Option<Arc<dyn Outside>> {
+        let caller = Caller {
+            namespace: &key.namespace,
+            name: &key.name,
+        };
+        let granted = || GrantedCalls::new(caller, &spec.http, self.callouts, self.tasks);
+        (!spec.http.is_empty()).then(|| Arc::new(granted()) as _)
+    }
+
     fn pool(
         &self,
-        name: &str,
+        key: &ObjectKey,
         spec: &Spec,
         component: &PluginComponent,
     ) -> Result<Pool, LoadError> {
-        let grants = self.grants(name, spec);
+        let name = &*key.to_string();
+        let grants = PluginGrants {
+            outside: self.outside(key, spec),
+            ..self.grants(name, spec)
+        };
+        let mut limits = spec.limits;
+        if grants.outside.is_some() {
+            limits.answer_bytes += CALL_BYTES;
+        }
         let prepared =
             component
-                .prepare(grants, spec.limits)
+                .prepare(grants, limits)
                 .map_err(|source| LoadError::Component {
                     plugin: name.to_owned(),
                     source,

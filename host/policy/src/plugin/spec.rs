@@ -53,7 +53,7 @@ pub(crate) fn read(spec: &Json) -> Result<Spec, Vec<Fault>> {
     };
     reader.known("spec", root, FIELDS);
     if root.get("verify").is_some_and(|verify| !verify.is_null()) {
-        reader.fault("spec.verify", "signatures cannot be verified by this version, so the plugin is not loaded; remove the field or pin spec.digest");
+        reader.fault("spec.verify", "nobody verified the signature, so the plugin is not loaded; a node does before it loads it");
     }
     let grants = reader.object("spec.grants", root.get("grants"));
     let grants = grants.unwrap_or(&empty);

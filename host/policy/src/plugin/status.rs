@@ -65,6 +65,10 @@ impl Health {
     pub(super) fn status(&self, plugin: &Plugin) -> PluginStatus {
         let error = self.last.last();
         let count = |kind| plugin.metrics.failures(kind);
+        let (instances, memory) = (plugin.live(), plugin.memory());
+        let shown = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        plugin.metrics.instances.set(shown(instances as u64));
+        plugin.metrics.memory.set(shown(memory));
         PluginStatus {
             digest: plugin.digest.clone(),
             interfaces: plugin.interfaces.clone(),
@@ -81,8 +85,8 @@ impl Health {
             last_error_at: error.as_ref().map(|(_, at)| *at),
             last_error: error.map(|(what, _)| what),
             since: plugin.since,
-            instances: plugin.live(),
-            memory: plugin.memory(),
+            instances,
+            memory,
         }
     }
 }

@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Uri};
+use osier_capabilities::{Caller, Callout, CalloutAnswer, CalloutBounds, Callouts};
 use osier_engine::CallError;
 use osier_engine::proxy_wasm::{Answer, Call, Headers, Module, Order, Refusal, Terms, Vm};
 use parking_lot::Mutex;
@@ -18,22 +19,18 @@ use tokio::sync::Notify;
 use super::binding::Unanswered;
 use super::pool::NoInstance;
 use super::{Plugin, kind_of};
-use crate::callout::{Callout, CalloutAnswer, CalloutBounds};
 
 /// A callback waits this long for another one of the same VM.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of an answer to a guest's call.
 const MOST_ANSWER: usize = 1 << 20;
 
-/// How calls leave; not there in tools that run a plugin without a node.
-pub(crate) type Callouts = Arc<OnceLock<Arc<dyn Callout>>>;
-
 /// The VMs of one plugin.
 pub(crate) struct Vms {
     module: Module,
     terms: Arc<Terms>,
     slots: Box<[Slot]>,
-    callouts: Callouts,
+    callouts: Arc<Callouts>,
 }
 
 /// A place for one VM.
@@ -56,7 +53,12 @@ pub(crate) struct Seat {
 }
 
 impl Vms {
-    pub(super) fn new(module: Module, terms: Terms, instances: usize, callouts: Callouts) -> Self {
+    pub(super) fn new(
+        module: Module,
+        terms: Terms,
+        instances: usize,
+        callouts: Arc<Callouts>,
+    ) -> Self {
         Self {
             module,
             terms: Arc::new(terms),
@@ -260,7 +262,7 @@ impl Plugin {
     /// Sends a guest's request, and calls back with the answer.
     fn send(self: &Arc<Self>, vms: &Vms, seat: Seat, call: Call) {
         let own = Arc::clone(self);
-        let callout = vms.callouts.get().cloned();
+        let callout = vms.callouts.way();
         let stopping = self.tasks.stopping();
         self.tasks.spawn("proxy-wasm-call", async move {
             let token = call.token;
@@ -285,11 +287,16 @@ impl Plugin {
             body: MOST_ANSWER,
         };
         let request = request(call)?;
-        let sent = callout.send(&self.key, request, bounds);
+        let caller = Caller {
+            namespace: &self.key.namespace,
+            name: &self.key.name,
+        };
+        let sent = callout.send(caller, request, bounds);
         let answer = tokio::time::timeout(bounds.timeout, sent).await;
         answer
             .map_err(|_| "no answer in time".to_owned())?
             .map(told)
+            .map_err(|error| error.to_string())
     }
 
     /// Tells a VM that registered a queue of a message in it.

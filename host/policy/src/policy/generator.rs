@@ -280,6 +280,7 @@ impl CompiledPolicy {
                     missing.failure,
                     Err(missing.reason.clone()),
                 ),
+                Generator::Ask(asking) if asking.binding.plugin().makes(attributes) => continue,
                 Generator::Ask(asking) => {
                     let plugin = asking.binding.plugin();
                     let mut decision = self.decision(plugin.label(), asking.binding.template());

@@ -15,7 +15,6 @@ use tokio::time::Instant;
 
 use super::{CompiledPolicy, HeadVerdict, Mode, Reply};
 use crate::attributes::{Attributes, Peer};
-use crate::callout::caller_name;
 use crate::fault::FailurePolicy;
 use crate::hook::Asked;
 use crate::plugin::{Plugin, Seat, Unanswered, Vms, is_framing};
@@ -79,15 +78,6 @@ impl FilterStream {
             notify: Arc::default(),
             rest: Mutex::default(),
         })))
-    }
-
-    /// True if the call is one that the plugin itself makes.
-    pub(crate) fn is_called_by(&self, attributes: &Attributes<'_>) -> bool {
-        let (key, source) = (self.0.plugin.key(), &attributes.source);
-        source.namespace == Some(&*key.namespace)
-            && source
-                .name
-                .is_some_and(|name| name == caller_name(&key.name))
     }
 
     /// `NAMESPACE/NAME` of the policy and of the plugin.

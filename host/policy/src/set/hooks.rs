@@ -80,8 +80,6 @@ impl PolicySet {
                     return Ok(());
                 }
                 match FilterStream::new(policy, place, attributes) {
-                    // What a filter asks others may not come back to it.
-                    Some(stream) if stream.is_called_by(attributes) => {}
                     Some(stream) => filters.push(FilterKind::Stream(stream)),
                     None => {
                         let filter = Filter::new(Arc::clone(policy), place);
@@ -253,7 +251,7 @@ impl PolicySet {
                 let policy = &self.policies[place];
                 let applies = policy.applies(attributes);
                 for (number, step) in policy.steps.iter().enumerate() {
-                    if step.hook != hook {
+                    if step.hook != hook || step.asked.is_called_by(attributes) {
                         continue;
                     }
                     match &applies {

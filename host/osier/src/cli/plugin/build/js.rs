@@ -32,6 +32,8 @@ pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
         "--external",
         "osier:policy/counters@0.1.0",
         "--external",
+        "osier:policy/http@0.1.0",
+        "--external",
         "osier:policy/log@0.1.0",
         "--external",
         "osier:policy/metrics@0.1.0",
