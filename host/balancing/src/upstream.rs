@@ -66,10 +66,23 @@ pub struct ConnectionPool {
     pub connect_timeout: Duration,
     /// How long a connection without requests is kept.
     pub idle_timeout: Duration,
+    /// How connections on which nothing is said are probed; `None` is not at all.
+    pub keepalive: Option<Keepalive>,
     /// How long a connection lives; `None` is unlimited.
     pub max_connection_duration: Option<Duration>,
     /// Streams at once on one HTTP/2 connection.
     pub max_streams: u32,
+}
+
+/// Probes of a quiet connection; what is `None` is the operating system's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Keepalive {
+    /// Silence before the first probe.
+    pub time: Option<Duration>,
+    /// Time between probes that nobody answers.
+    pub interval: Option<Duration>,
+    /// Unanswered probes after which the connection is dead.
+    pub probes: Option<u32>,
 }
 
 /// Istio's defaults.
@@ -83,6 +96,7 @@ impl Default for ConnectionPool {
             max_retries: u32::MAX,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(3600),
+            keepalive: None,
             max_connection_duration: None,
             max_streams: 1024,
         }

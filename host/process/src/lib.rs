@@ -11,6 +11,7 @@ pub mod clock;
 mod executor;
 pub mod forward_proxy;
 mod holding;
+pub mod keepalive;
 pub mod logs;
 pub mod metrics;
 pub mod readiness;

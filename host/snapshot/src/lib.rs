@@ -53,7 +53,7 @@ pub use naming::Meaning;
 pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
-    HashKey, HashMethod, HashTable, Health, Judgement, LEVELS, Level, Load, LoadBalancer, Locality,
+    HashKey, HashMethod, HashTable, Health, Judgement, Keepalive, LEVELS, Level, Load, LoadBalancer, Locality,
     LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion, RetryBudget, Sign,
     Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of, is_panic, loads,
 };

@@ -1,10 +1,12 @@
-//! The PROXY header before everything else on a connection to a host that wants one: it says who the client is.
+//! How a connection to a host begins: it is probed when it is quiet if the settings ask for that, and the PROXY header comes before
+//! everything else where the host wants one: it says who the client is.
 
 use std::net::SocketAddr;
 
 use http::Extensions;
+use osier_process::keepalive::{Probing, probe};
 use osier_process::serve::proxy_header;
-use osier_snapshot::{Cluster, ProxyVersion, Upstream};
+use osier_snapshot::{Cluster, Keepalive, ProxyVersion, Upstream};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
@@ -20,12 +22,26 @@ pub(super) fn client(cluster: &Cluster, beside: &Extensions) -> Option<SocketAdd
     beside.get::<Client>().map(|client| client.0)
 }
 
-/// Writes the header, if the settings ask for one.
+/// Has the connection probed and writes the header, as far as the settings ask for it.
 pub(super) async fn begin(
     mut stream: TcpStream,
     upstream: &Upstream,
     client: Option<SocketAddr>,
 ) -> Result<TcpStream, Failure> {
+    if let Some(Keepalive {
+        time,
+        interval,
+        probes,
+    }) = upstream.pool.keepalive
+    {
+        let how = Probing {
+            time,
+            interval,
+            probes,
+        };
+        // A connection that is not probed serves as well.
+        let _best_effort = probe(&stream, how);
+    }
     let Some(version) = upstream.proxy_protocol else {
         return Ok(stream);
     };

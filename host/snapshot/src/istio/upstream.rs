@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use osier_balancing::{
-    ConnectionPool, Credential, Origination, ProxyVersion, Speaks, Trust, Tunnel, Upstream,
+    ConnectionPool, Credential, Keepalive, Origination, ProxyVersion, Speaks, Trust, Tunnel,
+    Upstream,
 };
 
 use crate::read::Fields;
@@ -210,6 +211,8 @@ fn pool(fields: &mut Fields<'_>) -> (ConnectionPool, bool) {
         set(&mut pool.connect_timeout, tcp.duration("connectTimeout"));
         pool.max_connection_duration = tcp.duration("maxConnectionDuration");
         set(&mut pool.idle_timeout, tcp.duration("idleTimeout"));
+        let keepalive = tcp.object("tcpKeepalive");
+        pool.keepalive = keepalive.map(|mut fields| self::keepalive(&mut fields));
     }
     let Some(mut http) = fields.object("http") else {
         return (pool, false);
@@ -230,6 +233,16 @@ fn pool(fields: &mut Fields<'_>) -> (ConnectionPool, bool) {
         bound(http.number("maxConcurrentStreams")),
     );
     (pool, http.text("h2UpgradePolicy") == Some("UPGRADE"))
+}
+
+/// Without its fields it asks for probes as the operating system makes them.
+fn keepalive(fields: &mut Fields<'_>) -> Keepalive {
+    let mut time = |key| fields.duration(key).filter(|time| !time.is_zero());
+    Keepalive {
+        time: time("time"),
+        interval: time("interval"),
+        probes: bound(fields.number("probes")),
+    }
 }
 
 fn set<T>(field: &mut T, said: Option<T>) {
