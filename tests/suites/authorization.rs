@@ -238,8 +238,8 @@ async fn what_cannot_be_enforced_is_refused() {
     let node = Node::start().unwrap();
     for (spec, words) in [
         (
-            json!({"action": "CUSTOM", "provider": {"name": "x"}, "rules": [{}]}),
-            "spec.action",
+            json!({"action": "CUSTOM", "rules": [{}]}),
+            "spec.provider.name",
         ),
         (
             json!({"rules": [{"from": [{"source": {"ipBlocks": ["10.0.0.0/40"]}}]}]}),
@@ -261,4 +261,45 @@ async fn what_cannot_be_enforced_is_refused() {
         Some("True"),
         "{good}"
     );
+}
+
+/// <https://istio.io/latest/docs/tasks/security/authorization/authz-custom/>, with a plugin for the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_custom_policy_asks_the_policy_that_it_names() {
+    let node = stage().await;
+    let gateway = node.address("gateway").unwrap();
+    let admin = json!([{"to": [{"operation": {"paths": ["/admin*"]}}]}]);
+    let custom = json!({"action": "CUSTOM", "provider": {"name": "login"}, "rules": admin});
+    node.apply_text(&policy("ext-authz", custom)).unwrap();
+    // Nobody of that name answers, and what it was to decide about is closed.
+    answered(&gateway, "echo", "/admin", 403).await;
+    answered(&gateway, "echo", "/open", 200).await;
+    let osier = |kind: &str, name: &str, spec: Value| {
+        object("policy.osier.dev/v1alpha1", kind, ("default", name), spec)
+    };
+    let denier =
+        json!({"image": "builtin://denier", "config": {"status": 401, "body": "log in\n"}});
+    node.apply_text(&osier("Plugin", "closed", denier)).unwrap();
+    let asks = |name: &str| {
+        let target =
+            json!({"group": "security.istio.io", "kind": "AuthorizationPolicy", "name": name});
+        let stranger = r#"!("x-user" in request.headers)"#;
+        json!({"targetRefs": [target], "match": stranger,
+            "actions": [{"plugin": "closed", "template": "checknothing"}]})
+    };
+    // It has to say itself that it is for that one.
+    node.apply_text(&osier("Policy", "login", asks("another")))
+        .unwrap();
+    answered(&gateway, "echo", "/admin", 403).await;
+    node.apply_text(&osier("Policy", "login", asks("ext-authz")))
+        .unwrap();
+    assert_eq!(answered(&gateway, "echo", "/admin", 401).await, "log in\n");
+    answered(&gateway, "echo", "/open", 200).await;
+    let known = http::get_with(&gateway, "/admin", &[("host", "echo"), ("x-user", "a")]);
+    assert_eq!(known.await.unwrap().status.as_u16(), 200);
+    // Others decide about what it lets pass.
+    node.apply_text(&policy("nobody", json!({"action": "DENY", "rules": [{}]})))
+        .unwrap();
+    answered(&gateway, "echo", "/open", 403).await;
+    assert_eq!(answered(&gateway, "echo", "/admin", 401).await, "log in\n");
 }

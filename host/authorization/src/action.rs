@@ -9,4 +9,6 @@ pub enum Action {
     Deny,
     /// Notes it.
     Audit,
+    /// Asks somebody else, before all others; what they deny is denied.
+    Custom,
 }

@@ -1,7 +1,7 @@
 //! Istio's AuthorizationPolicy (<https://istio.io/latest/docs/reference/config/security/authorization-policy/>): objects are read into
 //! rules once, and a call is decided by the rules of the policies that concern it. Pure values and functions.
 //!
-//! It is not the policies of plugins (those are `osier-policy`'s) and asks nobody: what is not known of a call matches nothing, and what
+//! It is not the policies of plugins (those are `osier-policy`'s) and asks nobody itself, it says who is to be asked: what is not known of a call matches nothing, and what
 //! of an object cannot be read denies what the object might have denied. It holds no lock, opens no socket, reads no clock.
 
 mod action;
@@ -25,4 +25,4 @@ pub use field::Field;
 pub use placed::Placed;
 pub use policy::Policy;
 pub use read::read;
-pub use set::{Authorizations, Decided, Outcome};
+pub use set::{Asking, Authorizations, Decided, Outcome};

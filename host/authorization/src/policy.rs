@@ -14,6 +14,8 @@ pub struct Policy {
     pub name: Arc<str>,
     pub(crate) concern: Concern,
     pub(crate) action: Action,
+    /// Whom a custom one asks, as `NAMESPACE/NAME`.
+    pub(crate) provider: Option<Arc<str>>,
     pub(crate) rules: Vec<Rule>,
     /// Some of it could not be read: it denies whatever it might have denied.
     pub(crate) broken: bool,

@@ -1,5 +1,7 @@
 //! An AuthorizationPolicy to a policy, with every fault that it has.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 use osier_api::Object;
 
@@ -17,15 +19,22 @@ pub fn read(object: &Object) -> (Policy, Vec<Fault>) {
     let spec = Field::spec(object);
     let mut faults = Vec::new();
     let action = action(&spec, &mut faults);
+    let provider = provider(&spec, (action, object.namespace()), &mut faults);
     let concern = Concern::read(object, &mut faults);
     let rules = spec.at("rules").each();
     let own = object.namespace();
     let rules = rules.iter().map(|rule| self::rule(rule, own, &mut faults));
+    let rules = rules.collect();
     let policy = Policy {
         name: format!("{own}/{}", object.name()).into(),
         concern,
-        action,
-        rules: rules.collect(),
+        // Whoever is to be asked, nothing passes where not all of it can be read.
+        action: match action {
+            Action::Custom if !faults.is_empty() => Action::Deny,
+            action => action,
+        },
+        provider,
+        rules,
         broken: !faults.is_empty(),
     };
     (policy, faults)
@@ -37,14 +46,37 @@ fn action(spec: &Field<'_>, faults: &mut Vec<Fault>) -> Action {
         "" | "ALLOW" => return Action::Allow,
         "DENY" => return Action::Deny,
         "AUDIT" => return Action::Audit,
-        "CUSTOM" => {
-            "CUSTOM asks a provider of the mesh's configuration, which Osier has none of: a Policy with a plugin asks whom you like"
-        }
-        _ => "must be ALLOW, DENY or AUDIT",
+        "CUSTOM" => return Action::Custom,
+        _ => "must be ALLOW, DENY, AUDIT or CUSTOM",
     };
     faults.push(Fault::new(field.path, detail));
     // Whatever it was to be, nothing that it speaks of passes.
     Action::Deny
+}
+
+/// Whom a custom policy asks, where others have nobody to ask: a Policy that plugins answer, of its own namespace unless it says another.
+fn provider(
+    spec: &Field<'_>,
+    (action, own): (Action, &str),
+    faults: &mut Vec<Fault>,
+) -> Option<Arc<str>> {
+    let provider = spec.at("provider");
+    let field = provider.at("name");
+    if action != Action::Custom {
+        if !provider.value.is_null() {
+            faults.push(Fault::new(provider.path, "goes with action CUSTOM alone"));
+        }
+        return None;
+    }
+    let name = field.text();
+    if name.is_empty() {
+        let detail = "CUSTOM needs the name of the Policy (policy.osier.dev) that is asked";
+        faults.push(Fault::new(field.path, detail));
+    }
+    Some(match name.contains('/') {
+        true => name.into(),
+        false => format!("{own}/{name}").into(),
+    })
 }
 
 /// A list of one element: what its key asks about.

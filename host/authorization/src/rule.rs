@@ -2,7 +2,7 @@
 //!
 //! Within a list one match is enough; of the lists of one element all must match; of the elements one is enough. Of a raw connection
 //! nothing is known that a request would say: a rule that asks for it matches none where calls are allowed, and does not care where
-//! they are denied (<https://istio.io/latest/docs/tasks/security/authorization/authz-tcp/>).
+//! they are denied, or asked about (<https://istio.io/latest/docs/tasks/security/authorization/authz-tcp/>).
 
 use std::net::IpAddr;
 
@@ -90,7 +90,7 @@ impl Rule {
 impl Demand {
     fn holds(&self, facts: &Facts<'_>, action: Action) -> bool {
         if facts.asked.is_none() && self.of.is_of_requests() {
-            return action == Action::Deny;
+            return matches!(action, Action::Deny | Action::Custom);
         }
         self.found(facts) != self.not
     }

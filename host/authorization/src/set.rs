@@ -1,5 +1,5 @@
-//! All policies of a mesh, and what they decide together: what one denies is denied; where some allow, what none of them allows is
-//! denied; else it passes.
+//! All policies of a mesh, and what they decide together: whom custom ones ask is asked first; what one denies is denied; where some
+//! allow, what none of them allows is denied; else it passes.
 
 use std::sync::Arc;
 
@@ -30,6 +30,27 @@ pub struct Decided {
     pub outcome: Outcome,
     /// The policies that note it.
     pub audited: Vec<Arc<str>>,
+    /// Who has to let it pass before that, in this order.
+    pub asked: Vec<Asking>,
+}
+
+/// Somebody who is asked about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// By this policy, `NAMESPACE/NAME`.
+    pub by: Arc<str>,
+    /// Whom, `NAMESPACE/NAME`.
+    pub provider: Arc<str>,
+}
+
+impl Policy {
+    fn asking(&self) -> Option<Asking> {
+        let provider = self.provider.as_ref()?;
+        Some(Asking {
+            by: Arc::clone(&self.name),
+            provider: Arc::clone(provider),
+        })
+    }
 }
 
 impl Authorizations {
@@ -50,7 +71,7 @@ impl Authorizations {
     /// Decides about a call at a place.
     pub fn decide(&self, place: &Place<'_>, facts: &Facts<'_>) -> Decided {
         let (mut denied, mut allowed, mut allowing) = (None, None, Vec::new());
-        let mut audited = Vec::new();
+        let (mut audited, mut asked) = (Vec::new(), Vec::new());
         for policy in self.0.concerning(place) {
             let matches = || policy.matches(facts);
             match policy.action {
@@ -60,6 +81,7 @@ impl Authorizations {
                     allowing.push(policy);
                     allowed = allowed.or_else(|| matches().then_some(policy));
                 }
+                Action::Custom => asked.extend(policy.asking().filter(|_| matches())),
                 Action::Deny | Action::Audit => {}
             }
         }
@@ -70,7 +92,11 @@ impl Authorizations {
             (None, None) if allowing.is_empty() => Outcome::Allowed(None),
             (None, None) => Outcome::NotAllowed(allowing.into_iter().map(name).collect()),
         };
-        Decided { outcome, audited }
+        Decided {
+            outcome,
+            audited,
+            asked,
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use osier_authentication::Verified;
-use osier_authorization::{Asked, Authorizations, Caller, Decided, Facts, Outcome};
-use osier_proxy::{Call, Decision, Denial, Direction, Verdict};
+use osier_authorization::{Asked, Asking, Authorizations, Caller, Decided, Facts, Outcome};
+use osier_proxy::{Approval, Call, Decision, Denial, Direction, Verdict};
 use osier_snapshot::Workload;
 
 use crate::place::{NATIVE, place};
@@ -19,11 +19,12 @@ const KIND: &str = "AuthorizationPolicy";
 const GATEWAY: &str = "ns/osier-system/sa/gateway";
 const SCHEME: &str = "spiffe://";
 
-/// Asks the policies about a call, if they decide at this side of it: where a workload is called, and at gateways. `then` decides what they
-/// let pass.
+/// Asks the policies about a call, if they decide at this side of it: where a workload is called, and at gateways. `ask` has what those
+/// say whom custom policies name, `None` if there is nobody of that name; `then` decides what all of them let pass.
 pub fn authorize(
     policies: &Authorizations,
     call: &Call<'_>,
+    ask: impl Fn(&Asking) -> Option<Verdict>,
     then: impl FnOnce() -> Verdict,
 ) -> Verdict {
     let Some(place) = place(call) else {
@@ -31,28 +32,59 @@ pub fn authorize(
     };
     let gateway = by_gateway(call);
     let decided = policies.decide(&place, &facts(call, gateway.as_deref()));
+    let mut before = Approval::default();
+    for asking in &decided.asked {
+        match ask(asking).unwrap_or_else(|| unanswered(asking, call.direction)) {
+            Verdict::Allow(approval) => join(&mut before, approval),
+            Verdict::Deny(denial) => return after(before, Verdict::Deny(denial)),
+        }
+    }
     match told(decided, call.direction) {
-        Ok(decisions) => after(decisions, then()),
-        Err(denial) => Verdict::Deny(*denial),
+        Ok(decisions) => {
+            before.decisions.extend(decisions);
+            after(before, then())
+        }
+        Err(denial) => after(before, Verdict::Deny(*denial)),
+    }
+}
+
+/// Nobody answers for the provider: what it was to decide about is denied, as Envoy does without the configuration of one.
+fn unanswered(Asking { by, provider }: &Asking, direction: Direction) -> Verdict {
+    let reason = format!(
+        "it asks Policy {provider}, and there is none that names it: its targetRefs need {{group: security.istio.io, kind: {KIND}, name: {}}}",
+        by.rsplit('/').next().unwrap_or_default()
+    );
+    Verdict::Deny(denial(by, direction, (reason, true), Vec::new()))
+}
+
+/// One approval behind another.
+fn join(before: &mut Approval, mut approval: Approval) {
+    before.request_headers.append(&mut approval.request_headers);
+    before
+        .response_headers
+        .append(&mut approval.response_headers);
+    before.decisions.append(&mut approval.decisions);
+    if approval.policy.is_some() {
+        (before.policy, before.plugin) = (approval.policy, approval.plugin);
     }
 }
 
 /// A verdict behind what was decided before it.
-fn after(mut decided: Vec<Decision>, verdict: Verdict) -> Verdict {
-    let by = decided.iter().rfind(|one| one.outcome == "allow");
-    let by = by.map(|one| (Arc::clone(&one.policy), Arc::clone(&one.plugin)));
+fn after(mut before: Approval, verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Allow(mut approval) => {
-            if let (None, Some((policy, plugin))) = (&approval.policy, by) {
-                (approval.policy, approval.plugin) = (Some(policy), Some(plugin));
+        Verdict::Allow(approval) => {
+            let decided = approval.policy.is_some();
+            let by = before.decisions.iter().rfind(|one| one.outcome == "allow");
+            if let (false, Some(by)) = (decided, by) {
+                before.policy = Some(Arc::clone(&by.policy));
+                before.plugin = Some(Arc::clone(&by.plugin));
             }
-            decided.append(&mut approval.decisions);
-            approval.decisions = decided;
-            Verdict::Allow(approval)
+            join(&mut before, approval);
+            Verdict::Allow(before)
         }
         Verdict::Deny(mut denial) => {
-            decided.append(&mut denial.decisions);
-            denial.decisions = decided;
+            before.decisions.append(&mut denial.decisions);
+            denial.decisions = before.decisions;
             Verdict::Deny(denial)
         }
     }
@@ -108,8 +140,8 @@ fn address(workload: Option<&Workload>) -> Option<IpAddr> {
     (!address.is_unspecified()).then_some(address)
 }
 
-fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Denial>> {
-    let note = |policy: &Arc<str>, outcome, reason: &str| Decision {
+fn note(policy: &Arc<str>, direction: Direction, outcome: &'static str, reason: &str) -> Decision {
+    Decision {
         direction,
         policy: Arc::clone(policy),
         plugin: KIND.into(),
@@ -121,12 +153,16 @@ fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Den
         began: None,
         took: Duration::ZERO,
         memo: None,
-    };
+    }
+}
+
+fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Denial>> {
+    let note = |policy: &Arc<str>, outcome| note(policy, direction, outcome, "");
     let audited = decided.audited.iter();
-    let mut decisions: Vec<_> = audited.map(|policy| note(policy, "audit", "")).collect();
+    let mut decisions: Vec<_> = audited.map(|policy| note(policy, "audit")).collect();
     let (policy, reason) = match decided.outcome {
         Outcome::Allowed(policy) => {
-            decisions.extend(policy.iter().map(|policy| note(policy, "allow", "")));
+            decisions.extend(policy.iter().map(|policy| note(policy, "allow")));
             return Ok(decisions);
         }
         Outcome::Denied(policy) => (policy, "a rule of it denies the call".to_owned()),
@@ -139,16 +175,32 @@ fn told(decided: Decided, direction: Direction) -> Result<Vec<Decision>, Box<Den
             )
         }
     };
-    decisions.push(note(&policy, "deny", &reason));
-    Err(Box::new(Denial {
+    Err(Box::new(denial(
+        &policy,
+        direction,
+        (reason, false),
+        decisions,
+    )))
+}
+
+/// The answer of a policy that denies, or whose provider gave no answer.
+fn denial(
+    policy: &Arc<str>,
+    direction: Direction,
+    (reason, failed): (String, bool),
+    mut decisions: Vec<Decision>,
+) -> Denial {
+    let outcome = if failed { "fail" } else { "deny" };
+    decisions.push(note(policy, direction, outcome, &reason));
+    Denial {
         status: StatusCode::FORBIDDEN,
         headers: HeaderMap::new(),
         // As Envoy says it, and no more: why is for the log.
         body: Bytes::from_static(b"RBAC: access denied"),
-        policy,
+        policy: Arc::clone(policy),
         plugin: KIND.into(),
         reason,
-        failed: false,
+        failed,
         decisions,
-    }))
+    }
 }

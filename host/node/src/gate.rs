@@ -12,7 +12,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use osier_authentication::Authentications;
-use osier_authorization::Authorizations;
+use osier_authorization::{Asking, Authorizations};
 use osier_decisions::{Decisions, Forwarded, authenticate, authorize};
 use osier_policy::{Generated, Output, PolicySet};
 use osier_proxy::{
@@ -88,13 +88,28 @@ impl PolicyGate {
     }
 }
 
+impl PolicyGate {
+    /// What the policy that an AuthorizationPolicy names says of a call.
+    fn ask(&self, asking: &Asking, call: &Call<'_>) -> Option<Verdict> {
+        let policies = self.policies.load();
+        let facts = Facts::of_call(call);
+        let charged = |policy: &str, place| charged(call, policy, place);
+        let (by, provider) = (&*asking.by, &*asking.provider);
+        let asked = policies
+            .as_deref()?
+            .provide(provider, by, &facts.attributes(), &charged)?;
+        Some(verdict(asked, call.direction))
+    }
+}
+
 impl Gate for PolicyGate {
     fn check(&self, call: &Call<'_>) -> Verdict {
         let authorizations = self.authorizations.load();
         if authorizations.is_empty() || self.policies.load().is_none() {
             return self.check_policies(call);
         }
-        authorize(&authorizations, call, || self.check_policies(call))
+        let ask = |asking: &Asking| self.ask(asking, call);
+        authorize(&authorizations, call, ask, || self.check_policies(call))
     }
 
     fn authenticate(&self, call: &Call<'_>) -> Result<Option<Authenticated>, Box<Denial>> {

@@ -82,6 +82,8 @@ pub(crate) enum Target {
     Gateway(String),
     /// Pods with these labels.
     Workloads(Selector),
+    /// What an AuthorizationPolicy of the same name asks about, and nothing else.
+    Authorization(String),
 }
 
 /// A policy, checked against the attributes and its plugins' types, ready to be asked.

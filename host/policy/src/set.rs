@@ -46,6 +46,8 @@ pub struct PolicySet {
     filters: [Side; 2],
     routes: Side,
     balances: Side,
+    /// What AuthorizationPolicies ask, by label.
+    provided: HashMap<Arc<str>, usize>,
     admits: Vec<usize>,
     schedules: Vec<usize>,
     root: String,
@@ -116,6 +118,10 @@ impl PolicySet {
         }
         if policy.has(Hook::Balance) {
             sides.push(&mut self.balances);
+        }
+        let asked = |target: &Target| matches!(target, Target::Authorization(_));
+        if policy.targets.iter().any(asked) {
+            self.provided.insert(Arc::clone(&policy.label), place);
         }
         for side in sides {
             for target in &policy.targets {
@@ -193,6 +199,32 @@ impl PolicySet {
         })
     }
 
+    /// As [`PolicySet::check_again`], of the policy with this label alone, which the AuthorizationPolicy `by` asks: `None` if there is none
+    /// that names that one. Labels are `NAMESPACE/NAME`.
+    pub fn provide<'a>(
+        &'a self,
+        label: &str,
+        by: &str,
+        attributes: &'a Attributes<'a>,
+        charged: &dyn Fn(&str, usize) -> bool,
+    ) -> Option<Verdict> {
+        let policy = &self.policies[*self.provided.get(label)?];
+        let (namespace, name) = by.split_once('/')?;
+        let is = |target: &Target| matches!(target, Target::Authorization(own) if own == name);
+        let own = policy.key.namespace == namespace || policy.key.namespace == self.root;
+        if !own || !policy.targets.iter().any(is) {
+            return None;
+        }
+        let mut approval = Approval::default();
+        Some(match policy.check(attributes, &mut approval, charged) {
+            Ok(()) => Verdict::Allow(approval),
+            Err(mut denial) => {
+                denial.decisions = approval.decisions;
+                Verdict::Deny(denial)
+            }
+        })
+    }
+
     /// True if any policy tells of calls that have ended.
     #[must_use]
     pub fn has_reports(&self) -> bool {
@@ -245,6 +277,7 @@ impl Side {
                 }
             }
             Target::Everything => self.namespace(namespace).everything.push(place),
+            Target::Authorization(_) => {}
             Target::Service(name) => {
                 let services = &mut self.namespace(namespace).services;
                 services.entry(name.clone()).or_default().push(place);

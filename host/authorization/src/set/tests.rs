@@ -433,14 +433,53 @@ fn rules_about_requests_do_not_open_raw_connections() {
 }
 
 #[test]
+fn a_custom_policy_says_who_is_asked_before_all_others() {
+    let custom = |name: &str, provider: &str| {
+        let rule = operation(json!({"methods": ["GET"]}));
+        policy(
+            "shop",
+            name,
+            json!({"action": "CUSTOM", "provider": {"name": provider}, "rules": [rule]}),
+        )
+    };
+    let deny = policy("shop", "d", json!({"action": "DENY", "rules": [{}]}));
+    let all = [custom("b", "login"), custom("a", "osier-system/opa"), deny];
+    let set = Authorizations::new(all, "root");
+    let (labels, call) = (labels(), Call::new());
+    let place = Place::Workload {
+        namespace: "shop",
+        labels: &labels,
+        outside: false,
+        service: None,
+    };
+    let decided = set.decide(&place, &call.facts());
+    let asked: Vec<_> = decided
+        .asked
+        .iter()
+        .map(|one| (&*one.by, &*one.provider))
+        .collect();
+    assert_eq!(
+        asked,
+        [("shop/a", "osier-system/opa"), ("shop/b", "shop/login")]
+    );
+    assert_eq!(decided.outcome, Outcome::Denied("shop/d".into()));
+    let post = Call {
+        method: "POST",
+        ..Call::new()
+    };
+    assert_eq!(set.decide(&place, &post.facts()).asked, []);
+}
+
+#[test]
 fn what_cannot_be_read_is_told_and_lets_nothing_pass() {
     let rule = |rule: Value| json!({"action": "DENY", "rules": [rule]});
     for (spec, field) in [
         (
-            json!({"action": "CUSTOM", "provider": {"name": "x"}}),
-            "spec.action",
+            json!({"action": "DENY", "provider": {"name": "x"}}),
+            "spec.provider",
         ),
         (json!({"action": "MAYBE"}), "spec.action"),
+        (json!({"action": "CUSTOM"}), "spec.provider.name"),
         (
             json!({"targetRefs": [{"kind": "Pod", "name": "a"}]}),
             "spec.targetRefs[0].kind",

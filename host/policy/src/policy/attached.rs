@@ -52,7 +52,8 @@ impl CompiledPolicy {
     ) -> Option<String> {
         let namespace = self.key.namespace.as_str();
         let (found, words) = match target {
-            Target::Everything => return None,
+            // It is asked by name, and says then that it is missed.
+            Target::Everything | Target::Authorization(_) => return None,
             Target::Namespace(name) if name != namespace && namespace != root => {
                 let words = format!(
                     "a policy concerns Namespace {name} only from there or from {root}, not from {namespace}"

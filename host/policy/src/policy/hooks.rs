@@ -173,6 +173,11 @@ fn suits(
             );
         }
     }
+    let targets = root.get("targetRefs").and_then(Json::as_array);
+    let asked = |target: &Json| target["kind"] == "AuthorizationPolicy";
+    if targets.is_some_and(|all| all.iter().any(asked)) {
+        refuse("targetRefs", "an AuthorizationPolicy asks templates alone");
+    }
     if matches!(hook, Hook::Route | Hook::Balance) {
         refuse("selector", "name the called Service in targetRefs");
     }

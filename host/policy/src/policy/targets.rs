@@ -13,6 +13,7 @@ fn target((group, kind): (&str, &str), name: String) -> Result<Target, (&'static
         ("" | "networking.istio.io" | "gateway.networking.k8s.io", "Gateway") => {
             Ok(Target::Gateway(name))
         }
+        ("security.istio.io", "AuthorizationPolicy") => Ok(Target::Authorization(name)),
         (_, "Service" | "Gateway" | "Namespace") => Err((
             "group",
             format!(
@@ -21,7 +22,7 @@ fn target((group, kind): (&str, &str), name: String) -> Result<Target, (&'static
         )),
         (_, kind) => Err((
             "kind",
-            format!("`{kind}` must be Service, Gateway or Namespace"),
+            format!("`{kind}` must be Service, Gateway, Namespace or AuthorizationPolicy"),
         )),
     }
 }
@@ -88,6 +89,11 @@ pub(super) fn direction(
     };
     let gateway = |target: &Target| matches!(target, Target::Gateway(_));
     let through = targets.iter().filter(|target| gateway(target)).count();
+    let asked = |target: &Target| matches!(target, Target::Authorization(_));
+    if targets.iter().any(asked) && !targets.iter().all(asked) {
+        let detail = "an AuthorizationPolicy and other targets need one policy each";
+        faults.push(Fault::new("spec.targetRefs", detail));
+    }
     if through > 0 && through < targets.len() {
         faults.push(Fault::new("spec.targetRefs", "a Gateway and other targets need one policy each, because they are checked at different ends of a call"));
     }
