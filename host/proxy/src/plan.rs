@@ -34,7 +34,7 @@ pub(crate) struct Target {
 
 impl Plan {
     pub(crate) fn make(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> Self {
-        let Some(matched) = snapshot.route(origin, head) else {
+        let Some(matched) = snapshot.route(origin, head).map(apart) else {
             return Self {
                 matched: Err(no_route(snapshot.miss(origin, head))),
                 target: None,
@@ -81,6 +81,20 @@ impl Plan {
     }
 }
 
+/// Where the destinations of a rule have routes of their own, that of the one which the weights choose.
+fn apart(mut matched: RouteMatch) -> RouteMatch {
+    if let Action::Forward(forward) = &matched.route.action
+        && forward
+            .destinations
+            .first()
+            .is_some_and(|one| one.own.is_some())
+        && let Some(own) = by_weight(forward).and_then(|chosen| chosen.own.clone())
+    {
+        matched.route = own;
+    }
+    matched
+}
+
 /// A copy that has nowhere to go is not sent; the compiler has said so.
 fn copies(snapshot: &Snapshot, matched: &RouteMatch, caller: Caller<'_>) -> Vec<Copy> {
     let hit = |mirror: &&Mirror| {
@@ -105,16 +119,19 @@ fn choose(
     forward: &Forward,
     to: (u16, Caller<'_>),
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
-    let many = forward.total > 1;
-    let point = if many {
-        rand::rng().random_range(0..forward.total)
-    } else {
-        0
-    };
-    match forward.choose(point) {
+    match by_weight(forward) {
         Some(chosen) => reach(snapshot, chosen, to),
         None => (Err(Refusal::nowhere()), None),
     }
+}
+
+fn by_weight(forward: &Forward) -> Option<&Weighted> {
+    let several = forward.destinations.len() > 1;
+    forward.choose(if several {
+        rand::rng().random_range(0..forward.total.max(1))
+    } else {
+        0
+    })
 }
 
 /// Where a destination is; and the service that it belongs to, even if it cannot be reached.

@@ -42,6 +42,7 @@ impl Route {
             destination,
             weight: 1,
             headers,
+            own: None,
         };
         let action = Action::Forward(Forward {
             destinations: vec![only],
@@ -128,6 +129,9 @@ pub struct Weighted {
     pub weight: u32,
     /// Header changes for this destination only.
     pub headers: HeaderEdits,
+    /// What is done instead with the requests that fall to it, where that is more than changes of headers. Either all destinations of a
+    /// rule have a route of their own, which leads to them alone, or none has.
+    pub own: Option<Arc<Route>>,
 }
 
 /// A service, perhaps one subset or port of it.

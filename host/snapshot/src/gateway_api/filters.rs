@@ -15,13 +15,14 @@ use osier_routing::cors::CorsPolicy;
 use osier_routing::headers::{HeaderEdits, HeaderOperation};
 use osier_routing::matcher::StringMatch;
 use osier_routing::route::{
-    DerivePort, Destination, Mirror, PathRewrite, Percentage, Redirect, Retries, Rewrite, Route,
+    Action, DerivePort, Destination, Forward, Mirror, PathRewrite, Percentage, Redirect, Retries,
+    Rewrite, Route, Weighted,
 };
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What the filters of a rule ask for.
+/// What the filters of a rule, or of one of its backends, ask for.
 #[derive(Default)]
 pub(super) struct Filters {
     pub(super) headers: HeaderEdits,
@@ -33,7 +34,7 @@ pub(super) struct Filters {
     pub(super) refused: Option<String>,
 }
 
-/// Reads the filters of a rule. `route` is its name.
+/// Reads the filters of a rule or backend. `route` is the rule's name.
 pub(super) fn read(rule: &mut Fields<'_>, route: &str, context: Context<'_>) -> Filters {
     let mut filters = Filters::default();
     for mut filter in rule.objects("filters") {
@@ -71,23 +72,63 @@ pub(super) fn read(rule: &mut Fields<'_>, route: &str, context: Context<'_>) -> 
     filters
 }
 
-/// Reads the filters of a backend: only changes of headers are made for one backend alone.
-pub(super) fn of_backend(backend: &mut Fields<'_>) -> (HeaderEdits, Option<String>) {
-    let (mut edits, mut refused) = (HeaderEdits::default(), None);
-    for mut filter in backend.objects("filters") {
-        match filter.text("type").unwrap_or_default() {
-            "RequestHeaderModifier" => {
-                let new = modifier(&mut filter, "requestHeaderModifier");
-                edits.request.extend(new);
-            }
-            "ResponseHeaderModifier" => {
-                let new = modifier(&mut filter, "responseHeaderModifier");
-                edits.response.extend(new);
-            }
-            other => refused = Some(unknown(&mut filter, other)),
+/// Reads the filters of a backend. `route` is the name of its rule.
+pub(super) fn of_backend(backend: &mut Fields<'_>, route: &str, context: Context<'_>) -> Filters {
+    let mut filters = read(backend, route, context);
+    if filters.cors.take().is_some() {
+        let detail =
+            "cross-origin sharing is a rule's, before a backend is chosen; requests get 500";
+        let (findings, path) = (backend.findings(), backend.at("filters"));
+        findings.add(FindingKind::UnknownKind, path, detail);
+        filters.refused = Some(detail.to_owned());
+    }
+    filters
+}
+
+impl Filters {
+    /// Whether they are more than changes of headers.
+    fn is_more(&self) -> bool {
+        let Rewrite { path, authority } = &self.rewrite;
+        let rewrites = path.is_some() || authority.is_some();
+        rewrites || self.redirect.is_some() || !self.mirrors.is_empty()
+    }
+
+    /// The rule's route with these filters, for one of its destinations.
+    fn narrow(self, rule: &Route, one: &Weighted) -> Route {
+        let action = self.redirect.map_or_else(
+            || {
+                Action::Forward(Forward {
+                    destinations: vec![one.clone()],
+                    total: one.weight.max(1),
+                })
+            },
+            Action::Redirect,
+        );
+        let mirrors = rule.mirrors.iter().cloned().chain(self.mirrors);
+        let Rewrite { path, authority } = rule.rewrite.clone();
+        Route {
+            action,
+            mirrors: mirrors.collect(),
+            rewrite: Rewrite {
+                path: self.rewrite.path.or(path),
+                authority: self.rewrite.authority.or(authority),
+            },
+            ..rule.clone()
         }
     }
-    (edits, refused)
+}
+
+/// Gives the destinations of a rule routes of their own, if the filters of one are more than changes of headers.
+pub(super) fn apart(route: &mut Route, filters: Vec<Filters>) {
+    let rule = route.clone();
+    let Action::Forward(forward) = &mut route.action else {
+        return;
+    };
+    if filters.iter().any(Filters::is_more) {
+        for (one, own) in forward.destinations.iter_mut().zip(filters) {
+            one.own = Some(Arc::new(own.narrow(&rule, one)));
+        }
+    }
 }
 
 fn unknown(filter: &mut Fields<'_>, kind: &str) -> String {

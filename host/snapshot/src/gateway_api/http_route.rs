@@ -48,15 +48,15 @@ fn matchers(rule: &mut Fields<'_>, read: ReadMatch) -> Vec<Matcher> {
 
 fn route(rule: &mut Fields<'_>, name: String, context: Context<'_>) -> Route {
     let filters = filters::read(rule, &name, context);
-    let backends = routes::forward(rule, context);
-    let action = match (filters.refused, filters.redirect) {
-        (Some(reason), _) => routes::refusal(&reason),
-        (None, Some(redirect)) => Action::Redirect(redirect),
-        (None, None) => backends,
+    let (backends, of_backends) = routes::forward(rule, &name, context);
+    let (action, of_backends) = match (filters.refused, filters.redirect) {
+        (Some(reason), _) => (routes::refusal(&reason), Vec::new()),
+        (None, Some(redirect)) => (Action::Redirect(redirect), Vec::new()),
+        (None, None) => (backends, of_backends),
     };
     let (timeout, per_try_timeout) = timeouts(rule);
     let retries = rule.object("retry").map(|mut retry| retries(&mut retry));
-    Route {
+    let mut route = Route {
         headers: filters.headers,
         rewrite: filters.rewrite,
         timeout,
@@ -67,7 +67,9 @@ fn route(rule: &mut Fields<'_>, name: String, context: Context<'_>) -> Route {
         cors: filters.cors,
         mirrors: filters.mirrors,
         ..Route::doing(name.into(), action)
-    }
+    };
+    filters::apart(&mut route, of_backends);
+    route
 }
 
 /// The time for the request, and for one try; zero is no limit.

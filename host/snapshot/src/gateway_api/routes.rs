@@ -5,6 +5,7 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
+use super::filters::Filters;
 use super::references::{References, Target};
 use super::{
     Context, GRPC_ROUTE, HTTP_ROUTE, filters, grpc_route, http_route, matches, parents,
@@ -56,8 +57,11 @@ pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option
     let mut needed = Vec::new();
     let rules = object.get(&["spec", "rules"]);
     for rule in rules.and_then(Value::as_array).into_iter().flatten() {
-        let backends = rule["backendRefs"].as_array().into_iter().flatten();
-        let filters = rule["filters"].as_array().into_iter().flatten();
+        let backends = list(rule, "backendRefs");
+        let filters = backends
+            .clone()
+            .flat_map(|backend| list(backend, "filters"));
+        let filters = filters.chain(list(rule, "filters"));
         let copies = filters.map(|filter| &filter["requestMirror"]["backendRef"]);
         for backend in backends.chain(copies.filter(|copy| copy.is_object())) {
             let namespace = backend["namespace"].as_str();
@@ -72,28 +76,41 @@ pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option
     needed
 }
 
-/// Reads `backendRefs` of a rule as where its requests go.
-pub(super) fn forward(rule: &mut Fields<'_>, context: Context<'_>) -> Action {
-    let mut destinations = Vec::new();
+fn list<'a>(of: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> + Clone {
+    of[key].as_array().into_iter().flatten()
+}
+
+/// Reads `backendRefs` of a rule of this name as where its requests go, with the filters of each that are still to be applied.
+pub(super) fn forward(
+    rule: &mut Fields<'_>,
+    name: &str,
+    context: Context<'_>,
+) -> (Action, Vec<Filters>) {
+    let (mut destinations, mut filters) = (Vec::new(), Vec::new());
     for mut backend in rule.objects("backendRefs") {
         let weight = backend.number::<u32>("weight").unwrap_or(1);
-        let (headers, refused) = filters::of_backend(&mut backend);
+        let mut own = filters::of_backend(&mut backend, name, context);
         let to = destination(&mut backend, context);
+        let refused = own.refused.as_deref();
         destinations.push(Weighted {
-            destination: refused.map_or(to, |reason| Destination::nowhere(&reason)),
+            destination: refused.map_or(to, Destination::nowhere),
             weight: weight.min(MOST_WEIGHT),
-            headers,
+            headers: std::mem::take(&mut own.headers),
+            own: None,
         });
+        filters.push(own);
     }
     let weights = destinations.iter().map(|destination| destination.weight);
     let total = weights.fold(0u32, u32::saturating_add);
     if total == 0 {
-        return refusal("the rule of the route has no backend that takes requests");
+        let reason = "the rule of the route has no backend that takes requests";
+        return (refusal(reason), Vec::new());
     }
-    Action::Forward(Forward {
+    let forward = Forward {
         destinations,
         total,
-    })
+    };
+    (Action::Forward(forward), filters)
 }
 
 /// Answers every request with 500.
@@ -102,6 +119,7 @@ pub(super) fn refusal(reason: &str) -> Action {
         destination: Destination::nowhere(reason),
         weight: 1,
         headers: osier_routing::headers::HeaderEdits::default(),
+        own: None,
     };
     Action::Forward(Forward {
         destinations: vec![only],

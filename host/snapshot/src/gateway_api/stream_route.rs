@@ -11,7 +11,7 @@ pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteS
         let own = rule.text("name");
         let own = own.map_or_else(|| format!("rules[{index}]"), ToOwned::to_owned);
         let name = format!("{}/{}/{own}", context.namespace, context.name);
-        if let Action::Forward(forward) = routes::forward(&mut rule, context) {
+        if let (Action::Forward(forward), _) = routes::forward(&mut rule, &name, context) {
             set.streams.push(StreamRule {
                 name: name.into(),
                 server_names: Vec::new(),

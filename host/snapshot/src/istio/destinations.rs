@@ -46,6 +46,7 @@ pub(super) fn weighted(fields: &mut Fields<'_>, context: Context<'_>) -> Option<
         destination: destination(&mut to, context)?,
         weight,
         headers,
+        own: None,
     })
 }
 
