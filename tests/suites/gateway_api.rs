@@ -918,3 +918,222 @@ async fn backends_are_called_over_tls_and_verified() {
         assert_eq!(answer.status, status, "{map} {hostname}: {answer:?}");
     }
 }
+
+/// A gateway's conditions as `type=status/reason`, once they speak of its newest edition and hold all that is expected.
+async fn gateway_says(node: &Node, name: &str, expected: &[&str]) -> Value {
+    let path = format!("{GROUP}/namespaces/default/gateways/{name}");
+    let said = || async {
+        let gateway = objects::get(node, &path).await?;
+        let conditions = gateway["status"]["conditions"].as_array();
+        let said: Vec<String> = conditions
+            .into_iter()
+            .flatten()
+            .map(|one| {
+                format!("{}={}/{}", one["type"], one["status"], one["reason"]).replace('"', "")
+            })
+            .collect();
+        let all = expected
+            .iter()
+            .all(|wanted| said.iter().any(|one| one == wanted));
+        ensure!(all, "{said:?} has not {expected:?}");
+        Ok(Some(gateway))
+    };
+    until(&format!("{name} says {expected:?}"), SOON, said)
+        .await
+        .unwrap()
+}
+
+/// GatewayStaticAddresses, GatewayOptionalAddressValue, GatewayInvalidParametersRef, GatewayOverlappingTLSConfigHostnames; the defaults of
+/// `status` where nobody serves a Gateway.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_gateways_ask_for_is_given_or_told() {
+    let node = Node::start().unwrap();
+    let of = |name: &str, class: &str, port: u16, more: Value| {
+        let mut spec = json!({"gatewayClassName": class, "listeners": [{"name": "a", "port": port, "protocol": "http"}]});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": name}, "spec": spec}).to_string()
+    };
+    let addresses =
+        |kind: &str, value: &str| json!({"addresses": [{"type": kind, "value": value}]});
+    let open = "Programmed=True/Programmed";
+    for (name, more, expected) in [
+        (
+            "own",
+            addresses("IPAddress", "127.0.0.1"),
+            ["Accepted=True/Accepted", open],
+        ),
+        (
+            "any",
+            json!({"addresses": [{"type": "IPAddress"}]}),
+            ["Accepted=True/Accepted", open],
+        ),
+        (
+            "elsewhere",
+            addresses("IPAddress", "192.0.2.7"),
+            [
+                "Accepted=True/Accepted",
+                "Programmed=False/AddressNotUsable",
+            ],
+        ),
+        (
+            "named",
+            addresses("Hostname", "a.test"),
+            [
+                "Accepted=False/UnsupportedAddress",
+                "Programmed=False/AddressNotUsable",
+            ],
+        ),
+        (
+            "labels",
+            json!({"infrastructure": {"labels": {"a": "b"}, "annotations": {"c": "d"}}}),
+            ["Accepted=True/Accepted", open],
+        ),
+        (
+            "parameters",
+            json!({"infrastructure": {"parametersRef": {"group": "a.test", "kind": "Parameters", "name": "x"}}}),
+            [
+                "Accepted=False/InvalidParameters",
+                "Programmed=False/Invalid",
+            ],
+        ),
+    ] {
+        node.apply_text(&of(name, "osier", 9001, more)).unwrap();
+        gateway_says(&node, name, &expected).await;
+    }
+    node.apply_text(&of("foreign", "nobody", 9002, json!({})))
+        .unwrap();
+    let pending = ["Accepted=Unknown/Pending", "Programmed=Unknown/Pending"];
+    gateway_says(&node, "foreign", &pending).await;
+    let passes = |name: &str, host: &str| json!({"name": name, "port": 9443, "protocol": "TLS", "hostname": host, "tls": {"mode": "Passthrough"}});
+    let listeners = json!([
+        passes("foo", "foo.example.com"),
+        passes("wild", "*.example.com"),
+        passes("org", "foo.example.org")
+    ]);
+    node.apply_text(&gateway("overlap", &listeners)).unwrap();
+    let overlaps = "OverlappingTLSConfig=True/OverlappingHostnames";
+    listener(
+        &node,
+        "overlap",
+        "foo",
+        &[overlaps, "Programmed=True/Programmed"],
+    )
+    .await;
+    listener(&node, "overlap", "wild", &[overlaps]).await;
+    let told = gateway_says(&node, "overlap", &[open]).await;
+    let alone = told["status"]["listeners"][2]["conditions"].to_string();
+    assert!(!alone.contains("OverlappingTLSConfig"), "{alone}");
+}
+
+/// GatewayFrontendClientCertificateValidation, GatewayFrontendInvalidDefaultClientCertificateValidation,
+/// GatewayFrontendClientCertificateValidationInsecureFallback.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_of_a_gateway_prove_themselves() {
+    let node = node().await;
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let pair = certificate(&authority, "secure.test").unwrap();
+    let made = secret(
+        "cert",
+        &[
+            ("tls.crt", &pair.certificate_pem),
+            ("tls.key", &pair.key_pem),
+        ],
+    );
+    node.apply_text(&made).unwrap();
+    let own = certificate(&authority, "client.test").unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let trusted = file("trusted.crt", authority.certificate_pem());
+    let proof = [
+        file("client.crt", &own.certificate_pem),
+        file("client.key", &own.key_pem),
+    ];
+    // What curl says of a request with these options: a status, or that there was no connection.
+    let asked = |address: &str, options: &[&str]| {
+        let port = address.rsplit(':').next().unwrap();
+        let output = std::process::Command::new("curl")
+            .args([
+                "--silent",
+                "--max-time",
+                "20",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+            ])
+            .args([
+                "--cacert",
+                &trusted,
+                "--resolve",
+                &format!("secure.test:{port}:127.0.0.1"),
+            ])
+            .args(options)
+            .arg(format!("https://secure.test:{port}/"))
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let with = ["--cert", &*proof[0], "--key", &*proof[1]];
+    let map = |text: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clients"}, "data": {"ca.crt": text}}).to_string()
+    };
+    let secure = |name: &str, port: u16| json!({"name": name, "port": port, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}});
+    let validation = |mode: &str| json!({"validation": {"mode": mode, "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "clients"}]}});
+    let tls = json!({"frontend": {"default": validation("AllowValidOnly"), "perPort": [{"port": 9444, "tls": validation("AllowInsecureFallback")}]}});
+    let gateway = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "edge"},
+        "spec": {"gatewayClassName": "osier", "tls": tls, "listeners": [secure("strict", 9443), secure("open", 9444)]}});
+    node.apply_text(&gateway.to_string()).unwrap();
+    node.apply_text(&route(
+        "r",
+        "edge",
+        json!({"rules": [{"backendRefs": backend("v1")}]}),
+    ))
+    .unwrap();
+    let none = [
+        "Accepted=False/NoValidCACertificate",
+        "ResolvedRefs=False/InvalidCACertificateRef",
+        "Programmed=False/Invalid",
+    ];
+    listener(&node, "edge", "strict", &none).await;
+    listener(
+        &node,
+        "edge",
+        "open",
+        &["Programmed=True/Programmed", "attached=1"],
+    )
+    .await;
+    gateway_says(
+        &node,
+        "edge",
+        &["InsecureFrontendValidationMode=True/ConfigurationChanged"],
+    )
+    .await;
+    let address = node.listener(9444).await.unwrap();
+    assert_eq!(asked(&address, &[]), "200");
+    node.apply_text(&map(authority.certificate_pem())).unwrap();
+    let good = [
+        "Accepted=True/Accepted",
+        "ResolvedRefs=True/ResolvedRefs",
+        "Programmed=True/Programmed",
+        "attached=1",
+    ];
+    listener(&node, "edge", "strict", &good).await;
+    let address = node.listener(9443).await.unwrap();
+    assert_eq!(asked(&address, &with), "200");
+    assert_eq!(asked(&address, &[]), "000", "without a certificate");
+    let other = tempfile::tempdir().unwrap();
+    let other = Authority::open(other.path()).unwrap();
+    let stranger = certificate(&other, "client.test").unwrap();
+    let strange = [
+        file("strange.crt", &stranger.certificate_pem),
+        file("strange.key", &stranger.key_pem),
+    ];
+    let strange = ["--cert", &*strange[0], "--key", &*strange[1]];
+    assert_eq!(asked(&address, &strange), "000", "of another authority");
+}

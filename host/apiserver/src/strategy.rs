@@ -2,6 +2,7 @@
 //!
 //! Everything else is one code path for every resource; a kind without an entry in [`Strategies::of`] has no code here.
 
+mod awaited;
 mod definitions;
 mod jobs;
 mod kept;
@@ -12,6 +13,7 @@ mod services;
 
 use std::net::IpAddr;
 
+use osier_api::resources::gateway_api::{GATEWAY_CLASSES, GATEWAYS};
 use osier_api::{Object, Resource, Status, resources, validation};
 use osier_store::Store;
 
@@ -131,6 +133,8 @@ impl Strategies {
             nodes if *nodes == resources::NODES => &Nodes,
             kinds if *kinds == resources::CUSTOM_RESOURCE_DEFINITIONS => &definitions::Definitions,
             asks if *asks == resources::CERTIFICATE_SIGNING_REQUESTS => &requests::Requests,
+            gateways if *gateways == GATEWAYS => &awaited::Awaited(&["Accepted", "Programmed"]),
+            classes if *classes == GATEWAY_CLASSES => &awaited::Awaited(&["Accepted"]),
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &Plain { generations: false },
             kept if validation::unenforced(kept).is_some() => &kept::Kept,

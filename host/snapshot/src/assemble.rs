@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::claims::{self, Claim};
-use crate::finding::{Finding, FindingKind, Findings};
 use crate::service_routes;
 use crate::snapshot::Snapshot;
-use crate::standing::{Attachment, ParentStanding};
 use crate::table::{Binding, Filed, HostName, HostSeen, RouteSet, kept_or};
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::names;
 use osier_routing::route::Route;
 use osier_routing::service::{Service, ServicePort};
+use osier_standing::{Attachment, ParentStanding};
+use osier_standing::{Finding, FindingKind, Findings};
 
 /// Files route sets, oldest first, under their hosts. Hosts whose sets did not change are taken from `previous`. What became of
 /// routes of Services is told in `parents`, set by set.

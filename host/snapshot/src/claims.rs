@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::finding::{Finding, FindingKind};
 use crate::seen::Seen;
 use crate::table::{Filed, HostName, HostRoutes, HostSeen, RouteSet, kept_or};
+use osier_standing::{Finding, FindingKind};
 
 /// A route set that names a host.
 pub(crate) struct Claim<'a> {

@@ -8,21 +8,21 @@ use osier_api::Object;
 use crate::alias;
 use crate::assemble;
 use crate::externals::{Externals, Sources};
-use crate::finding::Finding;
 use crate::gateway_api::ancestors;
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::inputs::Inputs;
 use crate::kubernetes::{self, Parts};
 use crate::listeners::{Wishes, listeners};
-use crate::memory::{Memory, key};
+use crate::memory::{self, Memory, key};
 use crate::policies::Policies;
 use crate::references;
 use crate::scope::Scopes;
 use crate::snapshot::{Names, Snapshot};
-use crate::standing::{ParentStanding, RouteStanding, Standings};
 use crate::table::RouteSet;
 use osier_routing::names;
 use osier_routing::service::Service;
+use osier_standing::Finding;
+use osier_standing::{ParentStanding, RouteStanding, Standings};
 
 /// Compiles the mesh. `previous` is only a source of parts to share; the result does not depend on it.
 pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, Vec<Finding>) {
@@ -59,6 +59,7 @@ pub fn compile(inputs: &Inputs<'_>, previous: Option<&Snapshot>) -> (Snapshot, V
     let wishes = Wishes {
         gateways: &memory.gateways(),
         sets: &sets,
+        foreign: &memory::foreign(inputs),
         secrets: &memory.secrets,
         main_port: inputs.gateway_port,
     };

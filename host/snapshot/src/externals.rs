@@ -10,7 +10,6 @@ use ipnet::IpNet;
 use osier_balancing::Check;
 
 use crate::clusters::Clusters;
-use crate::finding::{Finding, FindingKind};
 use crate::istio::service_entry::{EntryPort, Outside, Resolution, ServiceEntry};
 use crate::istio::workload_group::WorkloadGroup;
 use crate::kubernetes;
@@ -24,6 +23,7 @@ use osier_routing::route::ServiceName;
 use osier_routing::serves::Serves;
 use osier_routing::service::{Service, ServiceRef};
 use osier_routing::workload::Workload;
+use osier_standing::{Finding, FindingKind};
 
 /// Services outside. Of several for one host, a caller gets its own namespace's, else the oldest that it sees.
 #[derive(Debug, Default)]

@@ -1,8 +1,10 @@
 //! The Gateway API's kinds as a front end of the route model. Names of their fields stand here and nowhere else.
 
 pub(crate) mod ancestors;
+mod authority;
 pub(crate) mod backend_tls;
 mod filters;
+mod frontend;
 pub(crate) mod gateway;
 mod grpc_route;
 mod http_route;

@@ -1,7 +1,10 @@
 //! What gateway objects ask for, whatever their kind: front ends produce it, `listeners` turns it into listeners.
 
-use crate::finding::Finding;
-use crate::listener::{TlsMode, TlsVersion};
+use std::sync::Arc;
+
+use osier_standing::{AddressWish, Finding, Refused};
+
+use crate::listener::{Named, TlsMode, TlsVersion};
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
@@ -12,6 +15,10 @@ pub(crate) struct GatewaySet {
     pub(crate) about: About,
     /// Its servers, in order.
     pub(crate) servers: Vec<ServerSpec>,
+    /// The addresses that it asks for.
+    pub(crate) addresses: Vec<AddressWish>,
+    /// Clients' certificates are not asked for where they were to be checked.
+    pub(crate) insecure: bool,
     /// The object's generation, which its status speaks of.
     pub(crate) generation: i64,
     /// What was wrong with the object alone.
@@ -37,6 +44,8 @@ pub(crate) struct ServerSpec {
     /// Which hosts may be routed, and from which namespaces.
     pub(crate) hosts: Vec<ServedHost>,
     pub(crate) tls: Option<TlsSpec>,
+    /// Where the object says of several servers how their clients prove themselves.
+    pub(crate) clients: Option<String>,
     /// Requests are sent to `https` instead of being routed.
     pub(crate) https_redirect: bool,
     pub(crate) proxy_protocol: bool,
@@ -53,19 +62,6 @@ pub(crate) enum ServerProtocol {
     Tls,
     /// Anything.
     Tcp,
-}
-
-/// Why a server is not opened, in the Gateway API's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Another server of the object uses the port with another protocol.
-    Protocol,
-    /// Another server of the object takes the same host on the port.
-    Hostname,
-    /// The protocol is not served.
-    Unsupported,
-    /// No certificate that it names may be used.
-    Certificates,
 }
 
 /// A host that a server takes, with the namespaces whose routes may bind to it.
@@ -101,6 +97,8 @@ pub(crate) struct TlsSpec {
     pub(crate) credentials: Vec<Credential>,
     /// Secrets with certificates of authorities, the first that exists counts. Without any, the first credential holds them.
     pub(crate) authorities: Vec<Credential>,
+    /// Authorities that stand in no Secret: these count.
+    pub(crate) given: Option<Named<Arc<[u8]>>>,
     pub(crate) least: Option<TlsVersion>,
     pub(crate) greatest: Option<TlsVersion>,
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::finding::{FindingKind, Findings};
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
@@ -22,6 +21,7 @@ use osier_routing::kind::Kind;
 use osier_routing::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::rules::Rule;
+use osier_standing::{FindingKind, Findings};
 
 /// The controller that serves ingresses here, as IngressClasses name it.
 pub const INGRESS_CONTROLLER: &str = "osier.dev/ingress-controller";
@@ -102,6 +102,8 @@ pub(crate) fn compile<'a>(
     }
     let gateway = GatewaySet {
         servers,
+        addresses: Vec::new(),
+        insecure: false,
         generation: object.generation(),
         findings: findings.into_vec(),
         about,
@@ -124,6 +126,7 @@ fn server(about: &About, field: String) -> ServerSpec {
         refused: None,
         hosts: vec![served_host(about, HostPattern::Any)],
         tls: None,
+        clients: None,
         https_redirect: false,
         proxy_protocol: false,
     }
@@ -166,6 +169,7 @@ fn certificates(spec: &mut Fields<'_>, about: &About) -> Vec<ServerSpec> {
                 mode: TlsMode::Simple,
                 credentials: vec![credential],
                 authorities: Vec::new(),
+                given: None,
                 least: None,
                 greatest: None,
             }),

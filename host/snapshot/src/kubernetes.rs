@@ -9,7 +9,6 @@ use osier_api::{Object, duration};
 use serde_json::Value;
 
 use crate::clusters::Clusters;
-use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::policies::Holding;
 use crate::ready::Ready;
@@ -20,6 +19,7 @@ use osier_routing::names;
 use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::service::{Service, ServicePort, ServiceRef};
 use osier_routing::workload::Workload;
+use osier_standing::{Finding, FindingKind, Findings};
 
 /// What a service is made of besides its own object.
 pub(crate) struct Parts<'a> {

@@ -14,7 +14,6 @@ mod claims;
 mod clusters;
 mod compile;
 mod externals;
-mod finding;
 mod gateway_api;
 mod gateways;
 mod ingress;
@@ -35,27 +34,25 @@ mod secret;
 mod seen;
 mod service_routes;
 mod snapshot;
-mod standing;
 mod streams;
 mod table;
 
 pub use compile::compile;
-pub use finding::{Finding, FindingKind};
 pub use gateway_api::gateway::CONTROLLER;
-pub use gateways::Refused;
 pub use ingress::INGRESS_CONTROLLER;
 pub use inputs::{GatewayApi, Inputs};
 pub use listener::{
-    Application, KeyPair, Listener, ListenerKey, Named, Server, ServerOrigin, StreamRoute, Tls,
-    TlsMode, TlsVersion, Transport,
+    Application, KeyPair, Listener, Named, Server, ServerOrigin, StreamRoute, Tls, TlsMode,
+    TlsVersion, Transport,
 };
 pub use naming::Meaning;
 pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
-    HashKey, HashMethod, HashTable, Health, Judgement, Keepalive, LEVELS, Level, Load, LoadBalancer, Locality,
-    LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion, RetryBudget, Sign,
-    Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of, is_panic, loads,
+    HashKey, HashMethod, HashTable, Health, Judgement, Keepalive, LEVELS, Level, Load,
+    LoadBalancer, Locality, LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion,
+    RetryBudget, Sign, Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of,
+    is_panic, loads,
 };
 pub use osier_routing::claims::Claims;
 pub use osier_routing::cors::{Cors, CorsPolicy};
@@ -72,11 +69,12 @@ pub use osier_routing::service::{
     Caller, Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef,
 };
 pub use osier_routing::workload::{Workload, workload};
-pub use snapshot::{Origin, RouteMatch, Snapshot};
-pub use standing::{
-    Attachment, Condition, GatewayConditions, GatewayStanding, ListenerStanding, Opening,
-    ParentStanding, PolicyFault, PolicyStanding, RouteStanding, Standings, Subject,
+pub use osier_standing::{
+    Attachment, Condition, Finding, FindingKind, GatewayConditions, GatewayStanding, ListenerKey,
+    ListenerStanding, Opening, ParentStanding, PolicyFault, PolicyStanding, Refused, RouteStanding,
+    Standings, Subject,
 };
+pub use snapshot::{Origin, RouteMatch, Snapshot};
 
 #[cfg(test)]
 mod tests;

@@ -11,24 +11,7 @@ use crate::table::HostRoutes;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::kind::Kind;
 use osier_routing::route::Forward;
-
-/// Which socket a listener is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ListenerKey {
-    /// The one that the node opens at its start, `--gateway-listen`: plain HTTP.
-    Main,
-    /// One that gateways ask for, by the port number that they write.
-    Port(u16),
-}
-
-impl fmt::Display for ListenerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Main => f.write_str("main"),
-            Self::Port(port) => write!(f, "{port}"),
-        }
-    }
-}
+use osier_standing::ListenerKey;
 
 /// One socket that gateways take connections on.
 #[derive(Debug)]

@@ -6,18 +6,19 @@ mod redirect;
 mod streams;
 mod tls;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::finding::{Finding, FindingKind, Findings};
 use crate::gateways::{GatewaySet, ServedHost, ServerProtocol, ServerSpec};
-use crate::listener::{Application, Listener, ListenerKey};
+use crate::listener::{Application, Listener};
 use crate::secret::Secrets;
-use crate::standing::{Attachment, GatewayStanding, ParentStanding};
 use crate::table::{About, Binding, HostName, RouteSet};
 use draft::{Draft, ServerDraft};
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
+use osier_standing::{
+    Attachment, Finding, FindingKind, Findings, GatewayStanding, ListenerKey, ParentStanding,
+};
 use redirect::redirect;
 
 /// What listeners are made of.
@@ -26,9 +27,18 @@ pub(crate) struct Wishes<'a> {
     pub(crate) gateways: &'a [Arc<GatewaySet>],
     /// Route sets, oldest first.
     pub(crate) sets: &'a [Arc<RouteSet>],
+    /// Gateways of the Gateway API that others serve.
+    pub(crate) foreign: &'a HashSet<(&'a str, &'a str)>,
     pub(crate) secrets: &'a Secrets,
     /// The port of the main listener; 0 if the kernel chooses it.
     pub(crate) main_port: u16,
+}
+
+impl Wishes<'_> {
+    fn is_foreign(&self, binding: &Binding) -> bool {
+        let name = (&*binding.namespace, &*binding.name);
+        binding.reference.is_some() && self.foreign.contains(&name)
+    }
 }
 
 /// Gives ports to gateways and files routes under them. Older objects win. What became of routes is told in `parents`, set by set.
@@ -47,7 +57,12 @@ pub(crate) fn listeners(
     }
     for (set, parents) in wishes.sets.iter().zip(parents) {
         let findings = set.about.findings();
-        for binding in &set.gateways {
+        // Of a gateway of somebody else's class that one speaks.
+        let ours = set
+            .gateways
+            .iter()
+            .filter(|binding| !wishes.is_foreign(binding));
+        for binding in ours {
             let attachment = drafts.bind(set, binding, &findings);
             let reference = binding.reference.clone();
             parents.extend(reference.map(|reference| ParentStanding {

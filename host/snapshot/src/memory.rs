@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
-use crate::finding::Finding;
 use crate::gateway_api::backend_tls::{self, BackendTls};
 use crate::gateway_api::gateway::CONTROLLER;
 use crate::gateway_api::references::References;
@@ -23,9 +22,10 @@ use crate::istio::{peer_authentication, sidecar};
 use crate::nodes::Nodes;
 use crate::scope::Sidecar;
 use crate::secret::{self, Secrets, TlsSecret};
-use crate::standing::Subject;
 use crate::table::RouteSet;
 use osier_routing::workload::Workload;
+use osier_standing::Finding;
+use osier_standing::Subject;
 
 /// What was read from each object, so that an unchanged object is not read again and its value stays shared.
 #[derive(Debug, Default)]
@@ -370,17 +370,33 @@ fn read_ingresses(
 
 /// The Gateway API's gateways whose class is served here.
 fn served(inputs: &Inputs<'_>) -> Vec<Arc<Object>> {
-    let api = inputs.gateway_api;
+    let classes = classes(inputs);
+    let gateways = inputs.gateway_api.gateways.iter();
+    gateways
+        .filter(|gateway| classes.contains(class_of(gateway)))
+        .cloned()
+        .collect()
+}
+
+/// Gateways of other classes, by namespace and name: what becomes of their routes others say.
+pub(crate) fn foreign<'a>(inputs: &Inputs<'a>) -> HashSet<(&'a str, &'a str)> {
+    let classes = classes(inputs);
+    let gateways = inputs.gateway_api.gateways.iter();
+    gateways
+        .filter(|gateway| !classes.contains(class_of(gateway)))
+        .map(|gateway| (gateway.namespace(), gateway.name()))
+        .collect()
+}
+
+fn class_of(gateway: &Object) -> &str {
+    gateway.text(&["spec", "gatewayClassName"])
+}
+
+/// The classes of this controller.
+fn classes<'a>(inputs: &Inputs<'a>) -> HashSet<&'a str> {
     let ours = |class: &&Arc<Object>| class.text(&["spec", "controllerName"]) == CONTROLLER;
-    let classes: HashSet<&str> = api
-        .classes
-        .iter()
-        .filter(ours)
-        .map(|class| class.name())
-        .collect();
-    let served =
-        |gateway: &&Arc<Object>| classes.contains(gateway.text(&["spec", "gatewayClassName"]));
-    api.gateways.iter().filter(served).cloned().collect()
+    let classes = inputs.gateway_api.classes.iter().filter(ours);
+    classes.map(|class| class.name()).collect()
 }
 
 /// A VirtualService is read together with those that it delegates to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use osier_api::Object;
 use serde_json::{Map, Value};
 
-use crate::finding::{FindingKind, Findings};
+use osier_standing::{FindingKind, Findings};
 
 /// The fields of one JSON object inside an API object.
 #[derive(Debug)]

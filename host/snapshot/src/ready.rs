@@ -6,11 +6,11 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::finding::{FindingKind, Findings};
 use osier_routing::endpoint::Place;
 use osier_routing::serves::{Port, Serves};
 use osier_routing::service::Protocol;
 use osier_routing::workload::Workload;
+use osier_standing::{FindingKind, Findings};
 
 /// Where the endpoints of one Service are looked up.
 pub(crate) struct Ready<'a> {

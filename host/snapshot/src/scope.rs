@@ -7,10 +7,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::finding::{Finding, FindingKind};
 use crate::table::About;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::workload::Workload;
+use osier_standing::{Finding, FindingKind};
 
 /// Hosts by port; those without one are for every port that stands nowhere else.
 pub(crate) type Ports = HashMap<Option<u16>, Hosts>;

@@ -13,10 +13,9 @@ use osier_balancing::Locality;
 
 use crate::alias::Aliases;
 use crate::externals::Externals;
-use crate::listener::{Listener, ListenerKey, Server};
+use crate::listener::{Listener, Server};
 use crate::memory::Memory;
 use crate::scope::{Scope, Scopes};
-use crate::standing::Standings;
 use crate::table::{HostRoutes, HostSeen};
 use osier_routing::endpoint::Endpoint;
 use osier_routing::hosts::HostIndex;
@@ -27,6 +26,7 @@ use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::rules::Rule;
 use osier_routing::service::{Caller, Cluster, ClusterIp, Service, ServicePort};
 use osier_routing::workload::Workload;
+use osier_standing::{ListenerKey, Standings};
 
 /// Services of one namespace by name; a pod with a host name behind a headless one stands here as `host.name`.
 pub(crate) type Names = HashMap<Arc<str>, Arc<Service>>;

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::finding::{Finding, Findings};
 use crate::seen::Seen;
-use crate::standing::Subject;
 use osier_routing::export::Export;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::kind::Kind;
 use osier_routing::matcher::{Ask, SourceMatch};
 use osier_routing::route::Forward;
 use osier_routing::rules::{Rule, Rules};
+use osier_standing::Subject;
+use osier_standing::{Finding, Findings};
 
 /// What one route object says, whatever its kind. Front ends produce it.
 #[derive(Debug)]

@@ -52,6 +52,8 @@ fn gateway(spec: &At<'_>) -> Vec<Fault> {
         })
     };
     faults.extend(listeners.iter().enumerate().filter_map(again));
+    let ports = spec.at("tls").at("frontend").at("perPort").items();
+    faults.extend(unique(ports.iter().map(|one| one.at("port"))));
     faults
 }
 
@@ -60,12 +62,15 @@ fn listener(listener: &At<'_>) -> Vec<Fault> {
     let host = listener.at("hostname");
     let mut faults = listener.at("name").name(names::subdomain);
     faults.extend(host.optional_name(hostname));
-    let words = protocol.text();
+    let words = &*protocol.text().to_ascii_uppercase();
     if matches!(words, "HTTP" | "TCP" | "UDP") && tls.is_present() {
         faults.push(tls.forbidden("tls must not be specified for protocols HTTP, TCP and UDP"));
     }
     if matches!(words, "TCP" | "UDP") && host.is_set() {
         faults.push(host.forbidden("hostname must not be specified for protocols TCP and UDP"));
+    }
+    if words == "TLS" && !tls.is_present() {
+        faults.push(tls.required("tls mode must be set for protocol TLS"));
     }
     let ends = tls.at("mode").text() != "Passthrough";
     if words == "HTTPS" && !ends {

@@ -22,17 +22,30 @@ use crate::settings::Settings;
 
 /// Features of the conformance suite beyond the core ones, sorted as the API asks
 /// (<https://github.com/kubernetes-sigs/gateway-api/tree/main/pkg/features>).
-const FEATURES: [&str; 23] = [
+const FEATURES: &[&str] = &[
     "BackendTLSPolicy",
+    "BackendTLSPolicySANValidation",
     "GRPCRoute",
+    "GRPCRouteNamedRouteRule",
     "Gateway",
+    "GatewayAddressEmpty",
+    "GatewayFrontendClientCertificateValidation",
+    "GatewayFrontendClientCertificateValidationInsecureFallback",
     "GatewayHTTPListenerIsolation",
+    "GatewayHTTPSListenerDetectMisdirectedRequests",
+    "GatewayPort8080",
     "HTTPRoute",
+    "HTTPRoute303RedirectStatusCode",
+    "HTTPRoute307RedirectStatusCode",
+    "HTTPRoute308RedirectStatusCode",
+    "HTTPRouteBackendProtocolH2C",
+    "HTTPRouteBackendProtocolWebSocket",
     "HTTPRouteBackendRequestHeaderModification",
     "HTTPRouteBackendTimeout",
     "HTTPRouteCORS",
     "HTTPRouteHostRewrite",
     "HTTPRouteMethodMatching",
+    "HTTPRouteNamedRouteRule",
     "HTTPRouteParentRefPort",
     "HTTPRoutePathRedirect",
     "HTTPRoutePathRewrite",
@@ -45,7 +58,19 @@ const FEATURES: [&str; 23] = [
     "HTTPRouteResponseHeaderModification",
     "HTTPRouteSchemeRedirect",
     "Mesh",
+    "MeshConsumerRoute",
+    "MeshHTTPRouteBackendRequestHeaderModification",
+    "MeshHTTPRouteNamedRouteRule",
+    "MeshHTTPRouteQueryParamMatching",
+    "MeshHTTPRouteRedirectPath",
+    "MeshHTTPRouteRedirectPort",
+    "MeshHTTPRouteRewritePath",
+    "MeshHTTPRouteSchemeRedirect",
     "ReferenceGrant",
+    "TCPRoute",
+    "TLSRoute",
+    "TLSRouteModeMixed",
+    "TLSRouteModeTerminate",
 ];
 
 /// The informers of the Gateway API's kinds.
@@ -208,7 +233,8 @@ impl GatewayApiStatuses {
             reason,
             message: message.to_owned(),
         }];
-        let features = FEATURES.map(|name| json!({"name": name}));
+        let features = FEATURES.iter().map(|name| json!({"name": name}));
+        let features: Vec<Value> = features.collect();
         let known = class.get(&["status", "conditions"]);
         let status = json!({"supportedFeatures": features,
             "conditions": status::conditions(known, &conditions, class.generation())});
@@ -229,7 +255,8 @@ impl GatewayApiStatuses {
             return;
         };
         let findings = findings.get(&key(subject)).map_or(&[][..], Vec::as_slice);
-        let conditions = standing.conditions(findings, |key| self.opening(key, opened));
+        let opening = |key| self.opening(key, opened);
+        let conditions = standing.conditions(findings, &self.address, opening);
         let status = status::gateway(&gateway, standing, (&conditions, &self.address));
         self.write(&resources::GATEWAYS, &gateway, status).await;
     }

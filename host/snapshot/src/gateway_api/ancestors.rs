@@ -9,10 +9,10 @@ use osier_balancing::Trust;
 use super::GATEWAY;
 use super::backend_tls::BackendTls;
 use crate::snapshot::Snapshot;
-use crate::standing::{Attachment, ParentStanding, PolicyFault, PolicyStanding};
 use crate::table::{Binding, RouteSet};
 use osier_routing::endpoint::Place;
 use osier_routing::route::{Action, ServiceName};
+use osier_standing::{Attachment, ParentStanding, PolicyFault, PolicyStanding};
 
 /// What became of each policy. `parents` are those of the route sets, in their order.
 pub(crate) fn standings(
@@ -83,7 +83,14 @@ fn fault(
     services: &Snapshot,
 ) -> Option<PolicyFault> {
     let namespace = policy.about.namespace.as_str();
-    let there = |(name, _): &(String, Option<String>)| services.has(name, namespace);
+    let there = |(name, section): &(String, Option<String>)| {
+        let service = services.named(name, namespace);
+        service.is_some_and(|service| {
+            let mut ports = service.ports.iter();
+            let named = |section: &String| ports.any(|port| *port.name == **section);
+            section.as_ref().is_none_or(named)
+        })
+    };
     let older = |other: &&Arc<BackendTls>| {
         other.about < policy.about && other.about.namespace == policy.about.namespace
     };

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use osier_api::Object;
 use osier_balancing::{Origination, Trust};
-use serde_json::Value;
 
-use super::BACKEND_TLS_POLICY;
 use super::references::References;
-use crate::finding::{Finding, FindingKind};
+use super::{BACKEND_TLS_POLICY, authority};
 use crate::read::Fields;
 use crate::table::About;
+use osier_standing::{Finding, FindingKind};
 
 /// What one policy says.
 #[derive(Debug)]
@@ -38,11 +37,9 @@ impl BackendTls {
 /// The ConfigMaps with authorities that a policy names.
 pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option<Arc<Object>>> {
     let refs = object.get(&["spec", "validation", "caCertificateRefs"]);
-    let refs = refs.and_then(Value::as_array).into_iter().flatten();
-    let names = refs.map(|one| one["name"].as_str().unwrap_or_default());
-    names
-        .map(|name| references.config_map(object.namespace(), name).cloned())
-        .collect()
+    refs.map_or_else(Vec::new, |refs| {
+        authority::needed(refs, object.namespace(), references)
+    })
 }
 
 /// Reads one policy.
@@ -93,7 +90,8 @@ fn verify(fields: &mut Fields<'_>, of: (&str, &References<'_>)) -> Origination {
     }
     let trust = match fields.text("wellKnownCACertificates") {
         Some("System") => Trust::System,
-        _ => authorities(fields, of),
+        _ => authority::all(fields, (BACKEND_TLS_POLICY, of.0), of.1)
+            .map_or(Trust::Nobody, |pem| Trust::Pem(pem.into())),
     };
     Origination {
         sni: Some(hostname.into()),
@@ -101,42 +99,4 @@ fn verify(fields: &mut Fields<'_>, of: (&str, &References<'_>)) -> Origination {
         trust,
         credential: None,
     }
-}
-
-/// The authorities of all ConfigMaps that can be read; without any nobody is believed.
-fn authorities(fields: &mut Fields<'_>, (namespace, references): (&str, &References<'_>)) -> Trust {
-    let mut pem = String::new();
-    for mut reference in fields.objects("caCertificateRefs") {
-        if let Some(text) = authority(&mut reference, (namespace, references)) {
-            pem.push_str(text);
-            pem.push('\n');
-        }
-    }
-    match pem.as_str() {
-        "" => Trust::Nobody,
-        pem => Trust::Pem(pem.into()),
-    }
-}
-
-/// The certificates of one ConfigMap.
-fn authority<'a>(
-    reference: &mut Fields<'_>,
-    (namespace, references): (&str, &References<'a>),
-) -> Option<&'a str> {
-    let (group, kind) = (reference.text("group"), reference.text("kind"));
-    let name = reference.text("name").unwrap_or_default();
-    let (findings, field) = (reference.findings(), reference.at(""));
-    if !group.unwrap_or_default().is_empty() || kind != Some("ConfigMap") {
-        let detail = "only ConfigMaps are read, at ca.crt";
-        findings.add(FindingKind::UnknownKind, field, detail);
-        return None;
-    }
-    let map = references.config_map(namespace, name);
-    let found = map.and_then(|map| map.get(&["data", "ca.crt"])?.as_str());
-    let found = found.filter(|text| text.contains("BEGIN CERTIFICATE"));
-    if found.is_none() {
-        let detail = format!("ConfigMap {namespace}/{name} holds no certificate at ca.crt");
-        findings.add(FindingKind::Reference, field, detail);
-    }
-    found
 }

@@ -9,7 +9,6 @@ use http::{HeaderValue, StatusCode};
 
 use super::Context;
 use super::routes::destination;
-use crate::finding::FindingKind;
 use crate::read::Fields;
 use osier_routing::cors::CorsPolicy;
 use osier_routing::headers::{HeaderEdits, HeaderOperation};
@@ -18,6 +17,7 @@ use osier_routing::route::{
     Action, DerivePort, Destination, Forward, Mirror, PathRewrite, Percentage, Redirect, Retries,
     Rewrite, Route, Weighted,
 };
+use osier_standing::FindingKind;
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);

@@ -9,17 +9,18 @@ use osier_api::Object;
 use osier_api::selector::LabelSelector;
 use serde_json::Value;
 
+use super::frontend::{Frontend, Proof};
 use super::references::{References, Target};
-use super::{Context, GATEWAY, GRPC_ROUTE, HTTP_ROUTE, TCP_ROUTE, TLS_ROUTE};
-use crate::finding::FindingKind;
+use super::{Context, GATEWAY, GRPC_ROUTE, HTTP_ROUTE, TCP_ROUTE, TLS_ROUTE, frontend};
 use crate::gateways::{
-    Credential, GatewaySet, Namespaces, Refused, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
+    Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
 use crate::listener::TlsMode;
 use crate::read::Fields;
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
+use osier_standing::{AddressWish, FindingKind, Refused};
 
 /// The controller that serves gateways here, as GatewayClasses name it.
 pub const CONTROLLER: &str = "osier.dev/gateway-controller";
@@ -39,20 +40,54 @@ pub(crate) fn compile(object: &Object, references: &References<'_>) -> GatewaySe
     };
     let about = About::of(object, GATEWAY);
     let findings = about.findings();
-    let mut servers = Vec::new();
+    let (mut servers, mut addresses, mut insecure) = (Vec::new(), Vec::new(), false);
     if let Some(mut spec) = Fields::spec(object, &findings) {
         let _class = spec.value("gatewayClassName");
+        let frontend = Frontend::read(&mut spec, context);
+        insecure = frontend.is_insecure();
         for mut listener in spec.objects("listeners") {
-            servers.push(server(&mut listener, context));
+            servers.push(server(&mut listener, &frontend, context));
+        }
+        refuse_indistinct(&mut servers);
+        addresses = self::addresses(&mut spec);
+        if !is_made(&mut spec) {
+            let all = servers.iter_mut();
+            all.for_each(|server| server.refused = Some(Refused::Parameters));
         }
     }
-    refuse_indistinct(&mut servers);
     GatewaySet {
         about,
         servers,
+        addresses,
+        insecure,
         generation: object.generation(),
         findings: findings.into_vec(),
     }
+}
+
+fn addresses(spec: &mut Fields<'_>) -> Vec<AddressWish> {
+    let all = spec.objects("addresses").into_iter();
+    all.map(|mut address| AddressWish {
+        kind: address.text("type").unwrap_or("IPAddress").to_owned(),
+        value: address
+            .text("value")
+            .filter(|text| !text.is_empty())
+            .map(ToOwned::to_owned),
+    })
+    .collect()
+}
+
+/// Whether it can be made as `infrastructure` asks. Nothing is made for a gateway that could bear its labels and annotations, and
+/// nothing is left to parameters.
+fn is_made(spec: &mut Fields<'_>) -> bool {
+    let Some(mut infrastructure) = spec.object("infrastructure") else {
+        return true;
+    };
+    let _borne = (
+        infrastructure.value("labels"),
+        infrastructure.value("annotations"),
+    );
+    infrastructure.value("parametersRef").is_none()
 }
 
 /// The objects that a gateway is read together with: the grants for its certificates, and namespaces if it selects some.
@@ -69,19 +104,20 @@ pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option
         }
         selects |= listener["allowedRoutes"]["namespaces"]["from"] == "Selector";
     }
+    needed.extend(frontend::needed(object, references));
     if selects {
         needed.extend(references.namespaces.iter().cloned().map(Some));
     }
     needed
 }
 
-fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
+fn server(listener: &mut Fields<'_>, frontend: &Frontend, context: Context<'_>) -> ServerSpec {
     let name = listener.text("name").unwrap_or_default().to_owned();
     let port = listener.number::<u16>("port").unwrap_or(0);
     let written = listener.text("protocol").unwrap_or_default();
     let host = listener.text("hostname").filter(|host| !host.is_empty());
     let pattern = host.map_or(Some(HostPattern::Any), HostPattern::parse);
-    let tls = listener
+    let mut tls = listener
         .object("tls")
         .map(|mut tls| self::tls(&mut tls, context));
     let passes = tls.as_ref().is_some_and(passes);
@@ -90,11 +126,17 @@ fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
     let certified = tls
         .as_ref()
         .is_some_and(|tls| passes || !tls.credentials.is_empty());
+    let secure = protocol == Some(ServerProtocol::Https);
+    let proof = frontend.of(port).filter(|_| secure);
     let refused = match protocol {
         None => Some(Refused::Unsupported),
         Some(_) if encrypted && !certified => Some(Refused::Certificates),
+        Some(_) if proof.is_some_and(Proof::is_impossible) => Some(Refused::Authorities),
         Some(_) => None,
     };
+    if let (Some(proof), Some(tls)) = (proof, &mut tls) {
+        proof.apply(tls);
+    }
     let (namespaces, kinds) = allowed(listener, served, context);
     ServerSpec {
         name,
@@ -112,6 +154,7 @@ fn server(listener: &mut Fields<'_>, context: Context<'_>) -> ServerSpec {
         kinds: Some(kinds),
         refused,
         tls: tls.filter(|_| encrypted),
+        clients: proof.map(|proof| proof.field.clone()),
         https_redirect: false,
         proxy_protocol: false,
     }
@@ -123,7 +166,7 @@ fn passes(tls: &TlsSpec) -> bool {
 
 /// The protocol of a listener if it is served, and the kinds of routes that go with it.
 fn protocol(written: &str, passes: bool) -> (Option<ServerProtocol>, &'static [Kind]) {
-    match written {
+    match &*written.to_ascii_uppercase() {
         "HTTP" => (Some(ServerProtocol::Http), &[HTTP_ROUTE, GRPC_ROUTE]),
         "HTTPS" => (Some(ServerProtocol::Https), &[HTTP_ROUTE, GRPC_ROUTE]),
         "TLS" if passes => (Some(ServerProtocol::Tls), &[TLS_ROUTE]),
@@ -146,6 +189,7 @@ fn tls(tls: &mut Fields<'_>, context: Context<'_>) -> TlsSpec {
         mode,
         credentials,
         authorities: Vec::new(),
+        given: None,
         least: None,
         greatest: None,
     }

@@ -7,13 +7,13 @@ use osier_api::Object;
 use super::traffic_policy::{self, TrafficPolicy};
 use super::upstream::UpstreamPolicy;
 use super::{GROUP, created};
-use crate::finding::{Finding, Findings};
 use crate::read::Fields;
 use osier_routing::export::Export;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_routing::names;
 use osier_routing::route::ServiceName;
+use osier_standing::{Finding, Findings};
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "DestinationRule");
 

@@ -5,7 +5,6 @@
 use osier_api::Object;
 
 use super::GROUP;
-use crate::finding::{FindingKind, Findings};
 use crate::gateways::{
     Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
 };
@@ -14,6 +13,7 @@ use crate::read::Fields;
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
+use osier_standing::{FindingKind, Findings};
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "Gateway");
 
@@ -43,6 +43,8 @@ pub(crate) fn compile(object: &Object) -> GatewaySet {
     GatewaySet {
         about,
         servers,
+        addresses: Vec::new(),
+        insecure: false,
         generation: object.generation(),
         findings: findings.into_vec(),
     }
@@ -95,6 +97,7 @@ fn server(server: &mut Fields<'_>, namespace: &str) -> Option<ServerSpec> {
         kinds: None,
         refused: None,
         tls: tls.filter(|_| encrypted),
+        clients: None,
         https_redirect: https_redirect && !encrypted,
         proxy_protocol: false,
     })
@@ -173,6 +176,7 @@ fn read_tls(server: &mut Fields<'_>, namespace: &str) -> Option<(Option<TlsSpec>
     let spec = mode.map(|mode| TlsSpec {
         mode,
         authorities: authorities(&credentials),
+        given: None,
         credentials,
         least: version(&mut tls, "minProtocolVersion"),
         greatest: version(&mut tls, "maxProtocolVersion"),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Context, destinations, matches};
-use crate::finding::FindingKind;
 use crate::read::Fields;
 use crate::table::StreamRule;
 use osier_routing::hosts::HostPattern;
 use osier_routing::matcher::SourceMatch;
 use osier_routing::route::Forward;
+use osier_standing::FindingKind;
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::tls;
-use crate::finding::{FindingKind, Findings};
 use crate::gateways::{ServerProtocol, ServerSpec};
-use crate::listener::{
-    Application, Listener, ListenerKey, Server, ServerOrigin, StreamRoute, Tls, Transport,
-};
+use crate::listener::{Application, Listener, Server, ServerOrigin, StreamRoute, Tls, Transport};
 use crate::secret::Secrets;
 use crate::table::{About, Binding, ByHost, Filed, RouteSet, index};
 use osier_routing::hosts::{HostIndex, HostPattern};
+use osier_standing::{FindingKind, Findings, ListenerKey};
 
 /// A socket, and who wants what on it.
 pub(super) struct Draft {

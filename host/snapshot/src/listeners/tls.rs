@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::finding::{FindingKind, Findings};
 use crate::gateways::{Credential, TlsSpec};
 use crate::listener::{KeyPair, Named, Tls, TlsMode};
 use crate::secret::Secrets;
+use osier_standing::{FindingKind, Findings};
 
 /// The TLS of a server; `None` if it names no certificate, which its reader has said.
 pub(super) fn resolve(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Option<Tls> {
@@ -64,6 +64,9 @@ fn certificate(credential: &Credential, secrets: &Secrets, findings: &Findings) 
 }
 
 fn authorities(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Named<Arc<[u8]>> {
+    if let Some(given) = &spec.given {
+        return given.clone();
+    }
     let candidates = spec.authorities.iter().chain(spec.credentials.first());
     let mut lacks = String::from("no Secret is named for it");
     for credential in candidates.clone() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{Attachment, FindingKind, Refused};
+use crate::{Attachment, FindingKind, Refused, TlsMode};
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
@@ -403,6 +403,83 @@ fn listeners_that_nothing_tells_apart_are_not_opened() {
     assert_eq!(open, [ListenerKey::Port(9002), ListenerKey::Port(9003)]);
 }
 
+/// GatewayOverlappingTLSConfigHostnames; protocols "MUST be treated case-insensitively" (ProtocolType).
+#[test]
+fn listeners_with_tls_for_the_same_hosts_are_told() {
+    let mut world = World::gateway_api();
+    let tls = json!({"mode": "Passthrough"});
+    let secure = |name: &str, port: u16, host: &str| json!({"name": name, "port": port, "protocol": "tls", "hostname": host, "tls": tls});
+    world.listeners(
+        "edge",
+        json!([
+            secure("foo", 8443, "foo.example.com"),
+            secure("wild", 8443, "*.example.com"),
+            secure("org", 8443, "foo.example.org"),
+            secure("port", 8444, "foo.example.com"),
+            {"name": "plain", "port": 8080, "protocol": "http"},
+        ]),
+    );
+    let snapshot = world.snapshot();
+    let listeners = &snapshot.standings().gateways[0].listeners;
+    let overlapping: Vec<bool> = listeners.iter().map(|one| one.overlapping).collect();
+    assert_eq!(overlapping, [true, true, false, false, false]);
+    assert!(listeners.iter().all(|one| one.refused.is_none()));
+}
+
+/// `tls.frontend`: GatewayFrontendClientCertificateValidation, GatewayFrontendInvalidDefaultClientCertificateValidation.
+#[test]
+fn clients_prove_themselves_as_their_port_says() {
+    let mut world = World::gateway_api();
+    let secure = |name: &str, port: u16| json!({"name": name, "port": port, "protocol": "HTTPS", "tls": {"certificateRefs": [{"name": "cert"}]}});
+    let by = |namespace: &str, map: &str, mode: &str| {
+        json!({"validation": {"mode": mode, "caCertificateRefs": [
+        {"group": "", "kind": "ConfigMap", "name": map, "namespace": namespace}]}})
+    };
+    let valid = "AllowValidOnly";
+    let frontend = json!({"default": by("default", "ca", valid), "perPort": [
+        {"port": 8444, "tls": by("default", "absent", valid)},
+        {"port": 8445, "tls": by("other", "ca", valid)},
+        {"port": 8446, "tls": by("default", "ca", "AllowInsecureFallback")},
+        {"port": 8447, "tls": {}}]});
+    let listeners: Vec<Value> = (8443..=8447)
+        .map(|port| secure(&format!("p{port}"), port))
+        .collect();
+    let spec =
+        json!({"gatewayClassName": "osier", "listeners": listeners, "tls": {"frontend": frontend}});
+    let gateway = json!({"metadata": metadata("edge", "default"), "spec": spec});
+    world.api_gateways.push(object(gateway));
+    for namespace in ["default", "other"] {
+        let data = json!({"ca.crt": "-----BEGIN CERTIFICATE-----"});
+        let map = json!({"metadata": metadata("ca", namespace), "data": data});
+        world.config_maps.push(object(map));
+    }
+    let (snapshot, findings) = world.compile(None);
+    let gateway = &snapshot.standings().gateways[0];
+    assert!(gateway.insecure);
+    let refused: Vec<Option<Refused>> = gateway.listeners.iter().map(|one| one.refused).collect();
+    let none = Some(Refused::Authorities);
+    assert_eq!(refused, [None, none, none, None, None]);
+    let kinds = |port: usize| {
+        let field = gateway.listeners[port].clients.clone().unwrap_or_default();
+        let own = findings
+            .iter()
+            .filter(|one| !field.is_empty() && one.field.starts_with(&field));
+        own.map(|one| one.kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(0), []);
+    assert_eq!(kinds(1), [FindingKind::Reference]);
+    assert_eq!(kinds(2), [FindingKind::NotPermitted]);
+    let modes: Vec<Option<TlsMode>> = (8443..=8447)
+        .map(|port| {
+            let mut all = snapshot.listeners().iter();
+            let listener = all.find(|one| one.key == ListenerKey::Port(port))?;
+            listener.servers[0].tls.as_ref().map(|tls| tls.mode)
+        })
+        .collect();
+    let simple = Some(TlsMode::Simple);
+    assert_eq!(modes, [Some(TlsMode::Mutual), None, None, simple, simple]);
+}
+
 #[test]
 fn backends_that_cannot_be_called_keep_their_share() {
     let refs = |refs: Value| json!([{"backendRefs": refs}]);
@@ -533,7 +610,14 @@ fn gateways_of_other_classes_are_left_alone() {
     let mut world = World::gateway_api();
     world.classes.clear();
     world.listeners("edge", json!([http("http", 9001, None)]));
+    let both = json!([{"name": "edge"}, {"name": "absent"}]);
+    world.route(
+        ("default", "r"),
+        json!({"parentRefs": both, "rules": [to("a")]}),
+    );
     let snapshot = world.snapshot();
+    // What became of the route there, its own controller says.
+    assert_eq!(attachments(&snapshot)["r"], [Attachment::NoMatchingParent]);
     assert!(snapshot.listeners().is_empty());
     assert!(snapshot.standings().gateways.is_empty());
 }

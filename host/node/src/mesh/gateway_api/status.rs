@@ -10,12 +10,14 @@ use osier_snapshot::{
 use serde_json::{Value, json};
 
 /// The types of conditions that are written here; others are somebody else's.
-const OURS: [&str; 5] = [
+const OURS: [&str; 7] = [
     "Accepted",
     "Programmed",
     "ResolvedRefs",
     "Conflicted",
     "PartiallyInvalid",
+    "OverlappingTLSConfig",
+    "InsecureFrontendValidationMode",
 ];
 
 /// Conditions with their times, after those that somebody else wrote.
@@ -47,11 +49,7 @@ pub(super) fn gateway(
     (said, address): (&GatewayConditions, &str),
 ) -> Value {
     let generation = object.generation();
-    let programmed = said
-        .gateway
-        .iter()
-        .any(|one| one.kind == "Programmed" && one.holds);
-    let addresses = match programmed {
+    let addresses = match said.programmed() {
         true => json!([{"type": "IPAddress", "value": address}]),
         false => json!([]),
     };

@@ -42,7 +42,7 @@ pub struct Finding {
 
 impl Finding {
     /// The order in which findings are told: by object, then by field.
-    pub(crate) fn by_object(&self, other: &Self) -> Ordering {
+    pub fn by_object(&self, other: &Self) -> Ordering {
         let objects = (self.resource, &self.namespace, &self.name);
         let others = (other.resource, &other.namespace, &other.name);
         objects
@@ -63,7 +63,7 @@ impl fmt::Display for Finding {
 
 /// Collects the findings of one object while it is read.
 #[derive(Debug)]
-pub(crate) struct Findings {
+pub struct Findings {
     resource: Kind,
     namespace: String,
     name: String,
@@ -71,7 +71,8 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub(crate) fn about(resource: Kind, namespace: &str, name: &str) -> Self {
+    /// None yet, of this object.
+    pub fn about(resource: Kind, namespace: &str, name: &str) -> Self {
         Self {
             resource,
             namespace: namespace.to_owned(),
@@ -80,12 +81,8 @@ impl Findings {
         }
     }
 
-    pub(crate) fn add(
-        &self,
-        kind: FindingKind,
-        field: impl Into<String>,
-        detail: impl Into<String>,
-    ) {
+    /// Notes what of a field is not in force, and why.
+    pub fn add(&self, kind: FindingKind, field: impl Into<String>, detail: impl Into<String>) {
         self.found.borrow_mut().push(Finding {
             resource: self.resource,
             namespace: self.namespace.clone(),
@@ -96,7 +93,8 @@ impl Findings {
         });
     }
 
-    pub(crate) fn into_vec(self) -> Vec<Finding> {
+    /// What was found.
+    pub fn into_vec(self) -> Vec<Finding> {
         self.found.into_inner()
     }
 }

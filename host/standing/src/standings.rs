@@ -1,16 +1,11 @@
 //! What became of gateways and routes at each other: what the status of the Gateway API's objects is made of.
 
-mod conditions;
-
 use std::sync::Arc;
 
+use osier_routing::kind::Kind;
 use serde_json::Value;
 
-use crate::gateways::Refused;
-use crate::listener::ListenerKey;
-use osier_routing::kind::Kind;
-
-pub use conditions::{Condition, GatewayConditions, Opening};
+use crate::opening::{ListenerKey, Refused};
 
 /// What became of the objects whose status tells it part by part.
 #[derive(Debug, Default)]
@@ -45,6 +40,19 @@ pub struct GatewayStanding {
     pub subject: Subject,
     /// Its listeners, in order.
     pub listeners: Vec<ListenerStanding>,
+    /// The addresses that it asks for.
+    pub addresses: Vec<AddressWish>,
+    /// Clients' certificates that cannot be verified are taken for none, on one of its ports or all.
+    pub insecure: bool,
+}
+
+/// An address that a Gateway asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressWish {
+    /// `IPAddress`, `Hostname`, or another kind.
+    pub kind: String,
+    /// Which one; `None` is any.
+    pub value: Option<String>,
 }
 
 /// What became of a listener of a Gateway.
@@ -62,6 +70,10 @@ pub struct ListenerStanding {
     pub refused: Option<Refused>,
     /// How many routes are attached.
     pub attached: u32,
+    /// Another listener of the object has TLS on the same port for hosts of this one.
+    pub overlapping: bool,
+    /// Where it is said how its clients prove themselves, e.g. `spec.tls.frontend.default`.
+    pub clients: Option<String>,
 }
 
 /// What became of a route.
@@ -98,7 +110,7 @@ pub struct PolicyStanding {
 /// Why a policy is not in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyFault {
-    /// None of its Services is there.
+    /// None of its Services is there, or none has the port that is named.
     TargetNotFound,
     /// An older one speaks of the same Services.
     Conflicted,
