@@ -8,21 +8,16 @@
 //! Specification: <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>.
 
 mod abi;
-mod headers;
 mod hostcalls;
 mod memory;
 mod module;
-mod order;
-mod property;
 mod state;
 mod stream;
 mod vm;
 mod wasi;
 
-pub use headers::{Edit, Headers};
 pub use module::{Module, is_module};
-pub use order::{Answer, Call, Order};
-pub use property::{Properties, Value};
+pub use osier_abi::{Answer, Call, Edit, Headers, Order, Properties, Value};
 pub use state::Terms;
 pub use stream::{LocalReply, Side, Step};
 pub use vm::{Refusal, Vm};

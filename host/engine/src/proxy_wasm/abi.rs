@@ -1,20 +1,7 @@
 //! Numbers of the ABI.
 
+pub(super) use osier_abi::Status;
 use osier_capabilities::SpaceError;
-
-/// What a host function answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(super) enum Status {
-    Ok = 0,
-    NotFound = 1,
-    BadArgument = 2,
-    InvalidMemoryAccess = 6,
-    Empty = 7,
-    CasMismatch = 8,
-    InternalFailure = 10,
-    Unimplemented = 12,
-}
 
 /// Why a host function did not do what it was asked.
 pub(super) enum Fault {

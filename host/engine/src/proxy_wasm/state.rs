@@ -1,13 +1,13 @@
 //! What the host keeps for one VM.
 
 use super::abi::{Map, Status};
-use super::order::{Answer, Order};
 use super::stream::{Message, Stream};
 use super::{Edit, Headers};
 use crate::memory::Meter;
 use crate::plugin::PluginLimits;
 use crate::watch::Watch;
 use bytes::Bytes;
+use osier_abi::{Answer, Order};
 use osier_capabilities::SharedSpace;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! A VM: one instance of a module with its callbacks, which many streams share.
 
-use super::order::{Answer, Order};
 use super::state::{ROOT, State};
 use super::stream::Stream;
 use super::{Edit, Headers, Properties, Side, Step, Terms};
@@ -11,6 +10,7 @@ use crate::ticker::Clock;
 use crate::watch::Watch;
 use crate::{CallError, trap};
 use bytes::Bytes;
+use osier_abi::{Answer, Order};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Instance, InstancePre, Store, TypedFunc, WasmParams, WasmResults};

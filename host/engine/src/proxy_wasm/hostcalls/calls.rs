@@ -2,10 +2,10 @@
 
 use super::{ENV, Guest};
 use crate::proxy_wasm::abi::{Fault, Status, answer};
-use crate::proxy_wasm::headers::{Headers, decode};
 use crate::proxy_wasm::memory::{Place, Span, hand, read, text, write_u32};
-use crate::proxy_wasm::order::{Call, Order};
 use crate::proxy_wasm::state::{MOST_CALLS, State};
+use osier_abi::headers::{Headers, decode};
+use osier_abi::{Call, Order};
 use std::time::Duration;
 use wasmtime::Linker;
 

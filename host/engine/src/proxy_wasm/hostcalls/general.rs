@@ -2,14 +2,14 @@
 
 use super::{ENV, Guest};
 use crate::proxy_wasm::abi::{Fault, Status, answer};
-use crate::proxy_wasm::headers::{Headers, decode};
 use crate::proxy_wasm::memory::{Place, Span, hand, read, text, write, write_u32};
-use crate::proxy_wasm::order::Order;
-use crate::proxy_wasm::property;
 use crate::proxy_wasm::state::{ROOT, State};
 use crate::proxy_wasm::stream::{LocalReply, Side, Stream};
 use bytes::Bytes;
 use http::StatusCode;
+use osier_abi::Order;
+use osier_abi::headers::{Headers, decode};
+use osier_abi::property;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wasmtime::Linker;
 

@@ -2,9 +2,9 @@
 
 use super::{ENV, Guest};
 use crate::proxy_wasm::abi::{Fault, Map, Status, answer};
-use crate::proxy_wasm::headers::decode;
 use crate::proxy_wasm::memory::{Place, Span, hand, read, write_u32};
 use crate::proxy_wasm::state::State;
+use osier_abi::headers::decode;
 use wasmtime::Linker;
 
 /// What is done with one name of a map.

@@ -3,8 +3,8 @@
 use super::{ENV, Guest};
 use crate::proxy_wasm::abi::{Fault, answer};
 use crate::proxy_wasm::memory::{Place, Span, hand, read, text, write, write_u32};
-use crate::proxy_wasm::order::Order;
 use crate::proxy_wasm::state::State;
+use osier_abi::Order;
 use osier_capabilities::SharedSpace;
 use std::sync::Arc;
 use wasmtime::Linker;

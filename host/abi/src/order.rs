@@ -1,6 +1,6 @@
 //! What a guest asks of the world, and what comes back.
 
-use super::Headers;
+use crate::headers::Headers;
 use bytes::Bytes;
 use http::HeaderMap;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use std::time::Duration;
 /// Something that the owner of a VM is to do. Nothing waits for it inside the VM.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// Send a request, and give the answer to [`super::Vm::answer`].
+    /// Send a request, and give the answer to the VM.
     Call(Box<Call>),
-    /// Call [`super::Vm::tick`] this often; none stops it.
+    /// Call the VM back this often; none stops it.
     Tick(Option<Duration>),
-    /// A message waits in a queue: call [`super::Vm::queue_ready`] of a VM that registered it.
+    /// A message waits in a queue: a VM that registered it is to be told.
     Queue(u32),
     /// A stream that waited may go on, or has an answer.
     Resumed(u32),

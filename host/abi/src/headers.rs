@@ -1,6 +1,6 @@
 //! Headers as the ABI sees them: pseudo headers first, then the rest, and the wire form in which they cross.
 
-use super::abi::Status;
+use crate::status::Status;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Headers of one message.
@@ -82,7 +82,8 @@ impl Headers {
     }
 
     /// The first value of a name.
-    pub(super) fn get(&self, name: &[u8]) -> Option<&HeaderValue> {
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&HeaderValue> {
         match Name::of(name).ok()? {
             Name::Pseudo(name) => self.pseudo(name),
             Name::Plain(name) => self.map.get(name),
@@ -90,7 +91,10 @@ impl Headers {
     }
 
     /// Adds a value. A pseudo header has one only.
-    pub(super) fn add(&mut self, name: &[u8], bytes: &[u8]) -> Result<Edit, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn add(&mut self, name: &[u8], bytes: &[u8]) -> Result<Edit, Status> {
         let new = value(bytes)?;
         match Name::of(name)? {
             Name::Pseudo(name) => self.set_pseudo(name, new),
@@ -103,7 +107,10 @@ impl Headers {
     }
 
     /// Replaces the values of a name.
-    pub(super) fn set(&mut self, name: &[u8], bytes: &[u8]) -> Result<Edit, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn set(&mut self, name: &[u8], bytes: &[u8]) -> Result<Edit, Status> {
         let new = value(bytes)?;
         match Name::of(name)? {
             Name::Pseudo(name) => self.set_pseudo(name, new),
@@ -116,7 +123,10 @@ impl Headers {
     }
 
     /// Removes a name. A message cannot be without its pseudo headers.
-    pub(super) fn remove(&mut self, name: &[u8]) -> Result<Edit, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn remove(&mut self, name: &[u8]) -> Result<Edit, Status> {
         match Name::of(name)? {
             Name::Pseudo(_) => Err(Status::BadArgument),
             Name::Plain(name) => {
@@ -136,7 +146,10 @@ impl Headers {
     }
 
     /// Replaces everything, as far as it can be: what differs comes back as changes.
-    pub(super) fn replace(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<Vec<Edit>, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn replace(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<Vec<Edit>, Status> {
         let mut new = Self {
             pseudo: self.pseudo.clone(),
             map: HeaderMap::with_capacity(pairs.len()),
@@ -152,7 +165,8 @@ impl Headers {
     }
 
     /// The wire form: count, lengths, then names and values, each with a zero behind it.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let pseudo = self.pseudo.iter();
         let pseudo = pseudo.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let plain = self.map.iter();
@@ -161,7 +175,10 @@ impl Headers {
     }
 
     /// Headers out of pairs, those of a request among them.
-    pub(super) fn of_request(pairs: &[(&[u8], &[u8])]) -> Result<Self, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn of_request(pairs: &[(&[u8], &[u8])]) -> Result<Self, Status> {
         let pseudo = [":method", ":path", ":authority", ":scheme"];
         let mut made = Self::default();
         for (name, bytes) in pairs {
@@ -178,7 +195,10 @@ impl Headers {
     }
 
     /// Headers out of pairs, without pseudo headers.
-    pub(super) fn of_plain(pairs: &[(&[u8], &[u8])]) -> Result<HeaderMap, Status> {
+    ///
+    /// # Errors
+    /// What the guest is told: no name or value of a header, none that may be changed, or too many.
+    pub fn of_plain(pairs: &[(&[u8], &[u8])]) -> Result<HeaderMap, Status> {
         let mut made = Self::default();
         for (name, value) in pairs {
             made.add(name, value)?;
@@ -188,7 +208,8 @@ impl Headers {
 }
 
 /// The wire form of pairs.
-pub(super) fn encode(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+#[must_use]
+pub fn encode(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut wire = Vec::with_capacity(512);
     let count = u32::try_from(pairs.len()).unwrap_or(u32::MAX);
@@ -207,10 +228,13 @@ pub(super) fn encode(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
 }
 
 /// Names and values.
-pub(super) type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
+pub type Pairs<'a> = Vec<(&'a [u8], &'a [u8])>;
 
 /// Reads the wire form.
-pub(super) fn decode(wire: &[u8]) -> Result<Pairs<'_>, Status> {
+///
+/// # Errors
+/// What the guest is told: it is cut off, or has too many pairs.
+pub fn decode(wire: &[u8]) -> Result<Pairs<'_>, Status> {
     // The SDKs write no map at all where it is empty.
     if wire.is_empty() {
         return Ok(Vec::new());

@@ -3,7 +3,7 @@
 //! The names are Envoy's attributes. What stands in a message is read from the message, so that it is true after changes; the rest is given
 //! when a stream begins.
 
-use super::headers::{Headers, encode};
+use crate::headers::{Headers, encode};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,7 +32,8 @@ impl From<&str> for Value {
 
 impl Value {
     /// As it crosses to a guest.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let nanoseconds = |time: Duration| {
             let whole = i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
             whole.to_le_bytes().to_vec()
@@ -68,7 +69,8 @@ impl Properties {
     }
 
     /// The value of a name, or of one entry of a map.
-    pub(super) fn get(&self, path: &str) -> Option<Vec<u8>> {
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Vec<u8>> {
         for (name, value) in &self.0 {
             if *name == path {
                 return Some(value.encode());
@@ -85,13 +87,15 @@ impl Properties {
 }
 
 /// A path as guests write it, with dots: the parts are separated by zeros.
-pub(super) fn path(bytes: &[u8]) -> String {
+#[must_use]
+pub fn path(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.trim_end_matches('\0').replace('\0', ".")
 }
 
 /// What a request's own headers say.
-pub(super) fn of_request(headers: &Headers, name: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn of_request(headers: &Headers, name: &str) -> Option<Vec<u8>> {
     let pseudo = |name: &str| headers.pseudo(name).map(|value| value.as_bytes().to_vec());
     let plain = |name: &str| headers.map.get(name).map(|value| value.as_bytes().to_vec());
     match name {
@@ -115,7 +119,8 @@ pub(super) fn of_request(headers: &Headers, name: &str) -> Option<Vec<u8>> {
 }
 
 /// What a response's own headers say.
-pub(super) fn of_response(headers: &Headers, name: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn of_response(headers: &Headers, name: &str) -> Option<Vec<u8>> {
     match name {
         "code" => {
             let status = headers.pseudo(":status")?.to_str().ok()?;
