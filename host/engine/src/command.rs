@@ -33,7 +33,7 @@ impl CommandContainer {
         command: Command,
         container: Container,
     ) -> Self {
-        let ledger = Ledger::new(container.memory_limit);
+        let ledger = Ledger::of(&container);
         Self(Arc::new(Inner {
             core,
             kind,

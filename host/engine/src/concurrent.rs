@@ -56,7 +56,7 @@ impl Concurrent {
         Arc::new(Self {
             core,
             pre,
-            ledger: Ledger::new(container.memory_limit),
+            ledger: Ledger::of(&container),
             container,
             ended: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(most as usize)),

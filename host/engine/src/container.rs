@@ -27,6 +27,8 @@ pub struct Container {
     pub memory_limit: u64,
     /// Epoch ticks in one slice of processor time; a container with twice the share computes twice as long. At least 1.
     pub cpu_share: u32,
+    /// Thousandths of a processor that all instances of the container may take together; without it, whatever is idle.
+    pub cpu_limit: Option<u32>,
     /// Where standard input comes from; without it, it ends at once.
     pub stdin: Option<Stdin>,
     /// Whether the standard streams are said to be a terminal's.

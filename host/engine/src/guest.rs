@@ -3,13 +3,14 @@
 use crate::container::Container;
 use crate::memory::{Budget, Meter};
 use crate::network::Hooks;
+use crate::quota::Quota;
 use crate::stdio::{self, Complaints, Console};
 use crate::ticker::Clock;
 use osier_capabilities::Grants;
 use osier_sockets::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, UpdateDeadline};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -29,6 +30,7 @@ pub(crate) struct Ledger {
     pub(crate) requests: AtomicU64,
     pub(crate) traps: AtomicU64,
     cpu: AtomicU64,
+    quota: Option<Quota>,
 }
 
 /// To whom memory and processor time are accounted: a container with all that runs beside it.
@@ -36,13 +38,15 @@ pub(crate) struct Ledger {
 pub struct Account(pub(crate) Arc<Ledger>);
 
 impl Ledger {
-    pub(crate) fn new(memory_limit: u64) -> Arc<Self> {
+    pub(crate) fn of(container: &Container) -> Arc<Self> {
+        let quota = |millis| Quota::new(millis, Instant::now());
         Arc::new(Self {
-            memory: Budget::new(memory_limit),
+            memory: Budget::new(container.memory_limit),
             instances: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             traps: AtomicU64::new(0),
             cpu: AtomicU64::new(0),
+            quota: container.cpu_limit.map(quota),
         })
     }
 
@@ -51,6 +55,14 @@ impl Ledger {
             u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
             Ordering::Relaxed,
         );
+        if let Some(quota) = &self.quota {
+            quota.spend(time);
+        }
+    }
+
+    /// How long guests are to rest, because they have had all the processor time that they may have.
+    pub(crate) fn rest(&self) -> Option<Duration> {
+        self.quota.as_ref()?.wait(Instant::now())
     }
 
     pub(crate) fn usage(&self) -> crate::Usage {

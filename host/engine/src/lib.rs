@@ -24,6 +24,7 @@ mod network;
 pub mod plugin;
 mod program;
 pub mod proxy_wasm;
+mod quota;
 mod reaper;
 mod serving;
 mod sockets;

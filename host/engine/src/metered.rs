@@ -4,8 +4,9 @@ use crate::cpu::thread_time;
 use crate::guest::{Ledger, Slice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+use tokio::time::Sleep;
 
 /// A guest's call in progress. Dropping it unwinds the guest.
 pub(crate) struct Metered<T> {
@@ -13,6 +14,8 @@ pub(crate) struct Metered<T> {
     slice: Arc<Slice>,
     ledger: Arc<Ledger>,
     pace: Pace,
+    /// Until its container may compute again.
+    rest: Option<Pin<Box<Sleep>>>,
 }
 
 /// How a guest behaved when it ran last.
@@ -35,6 +38,7 @@ impl<T> Metered<T> {
             slice,
             ledger,
             pace: Pace::Brisk,
+            rest: None,
         }
     }
 
@@ -44,6 +48,20 @@ impl<T> Metered<T> {
         match self.pace {
             Pace::Brisk => Duration::ZERO,
             Pace::Busy(time) => time,
+        }
+    }
+
+    /// Ready when the container's limit of processor time lets the guest run.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(rest) = &mut self.rest {
+                ready!(rest.as_mut().poll(cx));
+            }
+            let more = self.ledger.rest().map(tokio::time::sleep);
+            self.rest = more.map(Box::pin);
+            if self.rest.is_none() {
+                return Poll::Ready(());
+            }
         }
     }
 
@@ -59,6 +77,7 @@ impl<T> Future for Metered<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = &mut *self;
+        ready!(this.poll_rest(cx));
         let (polled, time, busy) = match this.pace {
             // The cheap clock also counts time in which the thread had no processor; over one slice that is no matter.
             Pace::Brisk => {

@@ -112,6 +112,7 @@ impl Middleware {
             mounts: Vec::new(),
             memory_limit: memory.saturating_mul(u64::from(terms.instances)),
             cpu_share: 1,
+            cpu_limit: None,
             stdin: None,
             terminal: false,
             stdout: Arc::clone(&lines),

@@ -30,6 +30,8 @@ pub struct Limits {
     pub memory: u64,
     /// Ticks of one slice of processor time.
     pub cpu_share: u32,
+    /// Thousandths of a processor that all its instances may take together; none without a limit.
+    pub cpu_limit: Option<u32>,
     /// Instances at once.
     pub instances: u32,
     /// Requests that one instance serves.
@@ -137,10 +139,9 @@ impl Limits {
         let memory = resources["limits"]["memory"]
             .as_str()
             .and_then(|text| quantity::bytes(text).ok());
-        let cpu = [&resources["limits"]["cpu"], &resources["requests"]["cpu"]];
-        let cpu = cpu
-            .iter()
-            .find_map(|cpu| quantity::millicores(cpu.as_str()?).ok());
+        let cpu = |bound: &str| quantity::millicores(resources[bound]["cpu"].as_str()?).ok();
+        let limit = cpu("limits").filter(|millis| *millis > 0);
+        let share = limit.or_else(|| cpu("requests"));
         let number = |annotation: &str| {
             pod.annotation(annotation)?
                 .parse::<u32>()
@@ -149,11 +150,12 @@ impl Limits {
         };
         Self {
             memory: memory.unwrap_or(DEFAULT_MEMORY),
-            cpu_share: cpu
+            cpu_share: share
                 .map_or(1, |millis| {
                     u32::try_from(millis.div_ceil(500)).unwrap_or(u32::MAX)
                 })
                 .clamp(1, 64),
+            cpu_limit: limit.map(|millis| u32::try_from(millis).unwrap_or(u32::MAX)),
             instances: number(MAX_INSTANCES).unwrap_or(INSTANCES),
             requests_per_instance: number(REQUESTS).unwrap_or(REQUESTS_PER_INSTANCE),
             queued: QUEUED,
@@ -176,15 +178,20 @@ mod tests {
         };
         let plain = Limits::of(&pod(json!({})), &json!({}));
         assert_eq!(
-            (plain.memory, plain.cpu_share, plain.instances),
-            (DEFAULT_MEMORY, 1, INSTANCES)
+            (plain.memory, plain.cpu_share, plain.cpu_limit),
+            (DEFAULT_MEMORY, 1, None)
         );
+        assert_eq!(plain.instances, INSTANCES);
         let container = json!({"resources": {"limits": {"memory": "16Mi", "cpu": "2"}}});
         let set = Limits::of(
             &pod(json!({MAX_INSTANCES: "1", REQUEST_TIMEOUT: "5"})),
             &container,
         );
         assert_eq!((set.memory, set.cpu_share, set.instances), (16 << 20, 4, 1));
+        assert_eq!(set.cpu_limit, Some(2000));
+        let asked = json!({"resources": {"requests": {"cpu": "2"}}});
+        let asked = Limits::of(&pod(json!({})), &asked);
+        assert_eq!((asked.cpu_share, asked.cpu_limit), (4, None));
         assert_eq!(set.deadline, Duration::from_secs(5));
     }
 }

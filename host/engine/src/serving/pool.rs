@@ -47,7 +47,7 @@ impl Pool {
         Self {
             core,
             pre,
-            ledger: Ledger::new(container.memory_limit),
+            ledger: Ledger::of(&container),
             container,
             ended: CancellationToken::new(),
             slots: Arc::new(Semaphore::new(most as usize)),

@@ -134,6 +134,26 @@ async fn a_larger_share_of_the_processor_gets_more_of_it() {
 }
 
 #[tokio::test]
+async fn nobody_gets_more_of_the_processor_than_the_limit() {
+    let limited = Container {
+        cpu_limit: Some(100),
+        ..container()
+    };
+    let looping = command(&["spin"], limited);
+    let begun = Instant::now();
+    let enough = eventually("a tenth of a second", || {
+        looping.usage().cpu > Duration::from_millis(100)
+    });
+    tokio::select! {
+        _ = looping.run() => panic!("it loops"),
+        () = enough => {}
+    }
+    // A second, without the 10 ms that it begins with. On a crowded machine the last slice may have been a long one.
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(500), "{took:?}");
+}
+
+#[tokio::test]
 async fn a_preview1_module_runs_as_a_component() {
     let workload = engine().workload(&exit_with_7()).unwrap();
     assert!(workload.is_command() && !workload.serves_http());

@@ -130,6 +130,7 @@ pub(crate) fn container() -> Container {
         env: Vec::new(),
         memory_limit: 32 << 20,
         cpu_share: 1,
+        cpu_limit: None,
         mounts: Vec::new(),
         stdin: None,
         terminal: false,

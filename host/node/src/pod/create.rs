@@ -264,6 +264,7 @@ fn sandbox(
         mounts: given.2,
         memory_limit: limits.memory,
         cpu_share: limits.cpu_share,
+        cpu_limit: limits.cpu_limit,
         stdin: None,
         terminal: container["tty"] == true,
         stdout: log.stream("stdout"),
