@@ -17,12 +17,13 @@ async fn site() -> Node {
     for (name, guest) in [
         ("service:1.0", "tests/wasi03"),
         ("program:1.0", "tests/program03"),
+        ("sockets:1.0", "tests/sockets03"),
         ("echo:1.0", "tests/echo"),
     ] {
         node.import(name, &component(guest).unwrap()).unwrap();
     }
     node.apply_text(OBJECTS).unwrap();
-    for app in ["service", "echo"] {
+    for app in ["service", "echo", "lines", "datagrams", "client"] {
         objects::ready(&node, &format!("app={app}"), 1)
             .await
             .unwrap();
@@ -100,4 +101,34 @@ async fn a_program_runs_to_its_end() {
         .ok(&node.kubeconfig(), &["logs", "program"], None)
         .unwrap();
     assert_eq!(log, "program one two\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_listen_and_connect_by_the_sockets_of_0_3() {
+    let node = site().await;
+    let kubectl = installed().unwrap();
+    let says = |words: &str| {
+        let mut line = vec!["exec", "client", "--", "main"];
+        line.extend(words.split_whitespace());
+        let output = kubectl.run(&node.kubeconfig(), &line, None).unwrap();
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
+    };
+    // By name, through the door to another pod; what is not granted is refused.
+    assert_eq!(says("ask lines:70 hello"), "hello");
+    let path = "/api/v1/namespaces/default/pods/lines";
+    let lines = objects::get(&node, path).await.unwrap();
+    let address = lines["status"]["podIP"].as_str().unwrap();
+    assert_eq!(says(&format!("ask {address}:7000 again")), "again");
+    assert_eq!(says("ask lines:71 x"), "ErrorCode::ConnectionRefused");
+    assert_eq!(says("ask 192.0.2.1:443 x"), "ErrorCode::AccessDenied");
+    assert!(says("lookup lines").contains("Ipv4"));
+    assert_eq!(says("lookup nobody"), "ErrorCode::NameUnresolvable");
+    assert_eq!(says("udp-ask datagrams:71 ping"), "ping (true, true)");
+    // In use, free again, and no address of the pod.
+    assert_eq!(
+        says("twice"),
+        "Err(ErrorCode::AddressInUse) Ok(()) Err(ErrorCode::AddressNotBindable)"
+    );
 }

@@ -16,10 +16,11 @@ pub(crate) fn workloads(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     Ok(linker)
 }
 
-/// The same, and WASI 0.3 with its HTTP. Its own sockets are not among it: those of 0.2 are the pod's network.
+/// The same, and WASI 0.3 with its HTTP and its sockets.
 pub(crate) fn concurrent(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = workloads(engine)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    sockets::add_modern(&mut linker)?;
     Ok(linker)
 }

@@ -3,15 +3,14 @@
 //! The stock implementation of each interface is replaced as a whole, resources included, but for `network` and `instance-network`,
 //! which only stand for the right to ask. A guest of a container without a network may do nothing.
 
+mod modern;
 mod names;
-mod options;
 mod stream;
 mod tcp;
 mod udp;
 
 use crate::guest::Guest;
-use osier_sockets::{Fault, Kind, Network};
-use std::net::{IpAddr, SocketAddr};
+use osier_sockets::{Family, Fault, Kind, Network};
 use std::sync::Arc;
 use wasmtime::component::{
     ComponentNamedList, Lift, Linker, LinkerInstance, Lower, Resource, ResourceType,
@@ -30,6 +29,8 @@ pub(crate) fn add(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     linker.allow_shadowing(false);
     Ok(())
 }
+
+pub(crate) use modern::add as add_modern;
 
 /// Defines one function by a plain one over the store's data.
 fn function<P, R>(
@@ -64,32 +65,45 @@ fn network(guest: &Guest) -> Result<Arc<Network>, ErrorCode> {
     guest.network.clone().ok_or(ErrorCode::AccessDenied)
 }
 
-/// An address as a socket of this family has it: one of IPv6 sees others by mapped addresses.
-fn seen(family: IpAddressFamily, address: SocketAddr) -> SocketAddr {
-    match (family, address.ip()) {
-        (IpAddressFamily::Ipv6, IpAddr::V4(ip)) => {
-            SocketAddr::new(ip.to_ipv6_mapped().into(), address.port())
-        }
-        _ => address,
+/// A family by its name in WASI 0.2.
+fn family(family: IpAddressFamily) -> Family {
+    match family {
+        IpAddressFamily::Ipv4 => Family::V4,
+        IpAddressFamily::Ipv6 => Family::V6,
     }
 }
 
-/// The address that a connection has on this side.
-fn as_seen(guest: &Guest, bound: SocketAddr, to: SocketAddr) -> SocketAddr {
-    let own = guest.network.as_ref().map(|network| network.address());
-    let address = match (bound.ip(), to.ip()) {
-        (address, _) if !address.is_unspecified() => address,
-        (_, remote) if remote.is_loopback() => remote,
-        (any, IpAddr::V4(_)) => own.map_or(any, IpAddr::V4),
-        (any, IpAddr::V6(_)) => own.map_or(any, |own| own.to_ipv6_mapped().into()),
-    };
-    SocketAddr::new(address, bound.port())
+fn told_family(family: Family) -> IpAddressFamily {
+    match family {
+        Family::V4 => IpAddressFamily::Ipv4,
+        Family::V6 => IpAddressFamily::Ipv6,
+    }
+}
+
+/// No option that is a number may be zero.
+fn set<T: Default + PartialEq>(place: &mut T, value: T) -> Result<(), ErrorCode> {
+    if value == T::default() {
+        return Err(ErrorCode::InvalidArgument);
+    }
+    *place = value;
+    Ok(())
+}
+
+fn answer<T>(done: Result<T, Fault>) -> Result<T, ErrorCode> {
+    done.map_err(|fault| code(fault.kind))
 }
 
 /// What a program can act on; the words go to its standard error, where a person finds them.
 fn told(guest: &mut Guest, what: &str, fault: &Fault) -> ErrorCode {
-    guest.complain(&format!("{what}: {fault}"));
+    complain(guest, what, fault);
     code(fault.kind)
+}
+
+/// Says why on the program's standard error, unless it asked for what no network could do.
+fn complain(guest: &mut Guest, what: &str, fault: &Fault) {
+    if !matches!(fault.kind, Kind::State | Kind::Invalid) {
+        guest.complain(&format!("{what}: {fault}"));
+    }
 }
 
 fn code(kind: Kind) -> ErrorCode {
@@ -102,6 +116,7 @@ fn code(kind: Kind) -> ErrorCode {
         Kind::Timeout => ErrorCode::Timeout,
         Kind::TooMany => ErrorCode::NewSocketLimit,
         Kind::Invalid => ErrorCode::InvalidArgument,
+        Kind::State => ErrorCode::InvalidState,
         Kind::Unknown => ErrorCode::NameUnresolvable,
         Kind::TooLarge => ErrorCode::DatagramTooLarge,
     }

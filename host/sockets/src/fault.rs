@@ -21,6 +21,8 @@ pub enum Kind {
     TooMany,
     /// Not a thing to ask for.
     Invalid,
+    /// The socket has become something else.
+    State,
     /// The name stands for nothing here.
     Unknown,
     /// The datagram is larger than one may be.

@@ -10,7 +10,10 @@ mod flow;
 mod listener;
 mod names;
 mod network;
+mod options;
 mod ports;
+mod socket;
+mod stream;
 mod udp;
 
 pub use arrived::{Datagram, Held, Incoming};
@@ -18,8 +21,20 @@ pub use fault::{Fault, Kind};
 pub use listener::Listener;
 pub use names::Found;
 pub use network::{Bound, Caller, Destination, Network, Way};
+pub use options::Options;
 pub use ports::Protocol;
+pub use socket::{Accepting, Socket};
+pub use stream::{CHUNK, Reader, Writer};
 pub use udp::Datagrams;
+
+/// Which addresses a socket speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
 
 /// Sockets that one pod may hold: listening, connected, waiting to be accepted, and bound for datagrams.
 pub const MOST_SOCKETS: usize = 1024;

@@ -101,15 +101,11 @@ fn offered(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else {
         return false;
     };
-    let modern = rest.contains("@0.3.") && package != "wasi:sockets";
-    OFFERED.contains(&package) && (modern || rest.contains("@0.2."))
+    OFFERED.contains(&package) && (rest.contains("@0.3.") || rest.contains("@0.2."))
 }
 
 fn remedy(import: &str) -> &'static str {
     match import.split('/').next().unwrap_or_default() {
-        "wasi:sockets" => {
-            "a workload has the sockets of WASI 0.2: open them by the standard library of wasm32-wasip2"
-        }
         "wasi:keyvalue" => {
             "a pod may be granted wasi:keyvalue/store, atomics and batch in version 0.2.0-draft: build it against that one"
         }
@@ -134,8 +130,9 @@ mod tests {
     fn only_wasi_is_offered() {
         assert!(offered("wasi:http/outgoing-handler@0.2.12"));
         assert!(offered("wasi:http/client@0.3.0"));
+        assert!(offered("wasi:sockets/types@0.3.2"));
         for import in [
-            "wasi:sockets/types@0.3.0",
+            "wasi:sockets/types@0.4.0",
             "wasi:http/handler@0.4.0",
             "wasi:keyvalue/store@0.2.0-draft",
             "env",

@@ -1,16 +1,12 @@
-//! `wasi:sockets/tcp`: a socket and what it has become.
+//! `wasi:sockets/tcp` of 0.2: each operation in two steps.
 
-use super::options::{Options, set};
-use super::stream::{Reader, Writer, halves};
-use super::{Answer, as_seen, function, network, resource, seen, told};
+use super::stream::{Input, Output};
+use super::{Answer, answer, function, network, resource, set, told};
 use crate::guest::Guest;
-use osier_process::Boxed;
-use osier_sockets::{BACKLOG, Bound, Fault, Held, Listener, Network as PodNetwork, Protocol};
+use osier_sockets::Socket;
 use std::future::poll_fn;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::task::{Context, Poll, Waker};
-use tokio::io::DuplexStream;
 use wasmtime::component::{Linker, LinkerInstance, Resource};
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::ShutdownType;
@@ -23,51 +19,18 @@ const CREATE: &str = "wasi:sockets/tcp-create-socket@0.2.12";
 
 /// A socket.
 struct Tcp {
-    family: IpAddressFamily,
-    options: Options,
-    backlog: usize,
-    state: State,
+    socket: Socket,
+    step: Option<Step>,
+    /// How connecting went, until the program asks.
+    outcome: Option<Result<(), osier_sockets::Fault>>,
 }
 
-/// What a socket has become.
-enum State {
-    /// It has no port.
-    New,
-    /// A port, about which the program has not heard yet.
-    Binding(Bound),
-    /// A port.
-    Bound(Bound),
-    /// It will listen when the program asks how that went.
-    Starting(Bound),
-    /// It takes connections.
-    Listening(Listener),
-    /// A connection is being opened.
-    Connecting {
-        bound: Bound,
-        to: SocketAddr,
-        under_way: Boxed<'static, Result<DuplexStream, Fault>>,
-    },
-    /// A connection was opened, or not, and the program has not heard yet.
-    Decided {
-        bound: Bound,
-        to: SocketAddr,
-        outcome: Result<DuplexStream, Fault>,
-    },
-    /// A connection.
-    Connected(Box<Connected>),
-    /// It came to nothing and is good for nothing.
-    Over,
-}
-
-struct Connected {
-    local: SocketAddr,
-    remote: SocketAddr,
-    reader: Reader,
-    writer: Writer,
-    /// The port that it was opened from.
-    _bound: Option<Bound>,
-    /// Its place among the pod's sockets, if it was accepted.
-    _held: Option<Held>,
+/// What was begun, and the program has not heard how it went.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Bind,
+    Connect(SocketAddr),
+    Listen,
 }
 
 /// The two streams of a connection.
@@ -111,13 +74,18 @@ macro_rules! option {
         function(
             $tcp,
             concat!("[method]tcp-socket.", $name),
-            |guest, (this,): This| -> Answer<_> { Ok(Ok(guest.table.get(&this)?.options.$field)) },
+            |guest, (this,): This| -> Answer<_> {
+                Ok(Ok(guest.table.get(&this)?.socket.options.$field))
+            },
         )?;
         function(
             $tcp,
             concat!("[method]tcp-socket.set-", $name),
             |guest, (this, value): (Resource<Tcp>, _)| {
-                Ok(set(&mut guest.table.get_mut(&this)?.options.$field, value))
+                Ok(set(
+                    &mut guest.table.get_mut(&this)?.socket.options.$field,
+                    value,
+                ))
             },
         )?;
     };
@@ -144,246 +112,124 @@ fn options(tcp: &mut LinkerInstance<'_, Guest>) -> wasmtime::Result<()> {
 }
 
 fn create_socket(guest: &mut Guest, (family,): (IpAddressFamily,)) -> Answer<Resource<Tcp>> {
-    if let Err(denied) = network(guest) {
-        return Ok(Err(denied));
-    }
+    let network = match network(guest) {
+        Ok(network) => network,
+        Err(denied) => return Ok(Err(denied)),
+    };
     let socket = Tcp {
-        family,
-        options: Options::default(),
-        backlog: BACKLOG,
-        state: State::New,
+        socket: Socket::new(network, super::family(family)),
+        step: None,
+        outcome: None,
     };
     Ok(Ok(guest.table.push(socket)?))
 }
 
 impl Tcp {
-    fn is_of(&self, address: SocketAddr) -> bool {
-        matches!(self.family, IpAddressFamily::Ipv4) == address.is_ipv4()
-    }
-
-    /// Takes the state out, to be replaced.
-    fn take(&mut self) -> State {
-        std::mem::replace(&mut self.state, State::Over)
-    }
-
     /// No operation is under way.
     fn at_rest(&self) -> Result<(), ErrorCode> {
-        match self.state {
-            State::Binding(_)
-            | State::Starting(_)
-            | State::Connecting { .. }
-            | State::Decided { .. } => Err(ErrorCode::ConcurrencyConflict),
-            _ => Ok(()),
+        match self.step {
+            Some(_) => Err(ErrorCode::ConcurrencyConflict),
+            None => Ok(()),
         }
+    }
+
+    /// The step that was begun ends.
+    fn end(&mut self, step: Step) -> Result<(), ErrorCode> {
+        if self.step != Some(step) {
+            return Err(ErrorCode::NotInProgress);
+        }
+        self.step = None;
+        Ok(())
     }
 
     /// Polls a connection that is being opened.
     fn poll_connect(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let State::Connecting { under_way, .. } = &mut self.state else {
-            return Poll::Ready(());
-        };
-        let Poll::Ready(outcome) = under_way.as_mut().poll(context) else {
-            return Poll::Pending;
-        };
-        if let State::Connecting { bound, to, .. } = self.take() {
-            self.state = State::Decided { bound, to, outcome };
+        if self.socket.is_connecting()
+            && let Poll::Ready(outcome) = self.socket.poll_connect(context)
+        {
+            self.outcome = Some(outcome);
         }
-        Poll::Ready(())
+        match self.socket.is_connecting() {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        }
     }
 }
 
 fn start_bind(guest: &mut Guest, (this, right, address): Asked) -> Answer<()> {
     guest.table.get(&right)?;
     let address = SocketAddr::from(address);
-    let socket = guest.table.get(&this)?;
-    if let Err(busy) = socket.at_rest() {
+    let tcp = guest.table.get_mut(&this)?;
+    if let Err(busy) = tcp.at_rest() {
         return Ok(Err(busy));
     }
-    if !matches!(socket.state, State::New) {
-        return Ok(Err(ErrorCode::InvalidState));
-    }
-    if !socket.is_of(address) || is_multicast(address.ip()) {
-        return Ok(Err(ErrorCode::InvalidArgument));
-    }
-    let bound = network(guest).map(|network| network.bind(Protocol::Tcp, address));
-    Ok(match bound {
-        Err(denied) => Err(denied),
-        Ok(Err(fault)) => Err(told(guest, &format!("bind {address}"), &fault)),
-        Ok(Ok(bound)) => {
-            guest.table.get_mut(&this)?.state = State::Binding(bound);
-            Ok(())
-        }
-    })
-}
-
-fn is_multicast(address: IpAddr) -> bool {
-    address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST)
+    let bound = tcp.socket.bind(address);
+    tcp.step = bound.is_ok().then_some(Step::Bind);
+    Ok(bound.map_err(|fault| told(guest, &format!("bind {address}"), &fault)))
 }
 
 fn finish_bind(guest: &mut Guest, (this,): This) -> Answer<()> {
-    let socket = guest.table.get_mut(&this)?;
-    match socket.take() {
-        State::Binding(bound) => {
-            socket.state = State::Bound(bound);
-            Ok(Ok(()))
-        }
-        other => {
-            socket.state = other;
-            Ok(Err(ErrorCode::NotInProgress))
-        }
-    }
+    Ok(guest.table.get_mut(&this)?.end(Step::Bind))
 }
 
 fn start_connect(guest: &mut Guest, (this, right, address): Asked) -> Answer<()> {
     guest.table.get(&right)?;
     let to = SocketAddr::from(address);
-    let bound = match port_for(guest, &this, to)? {
-        Ok(bound) => bound,
-        Err(code) => return Ok(Err(code)),
-    };
-    let socket = guest.table.get_mut(&this)?;
-    match bound {
-        Err(fault) => Ok(Err(told(guest, &format!("connect {to}"), &fault))),
-        Ok((network, bound)) => {
-            let under_way = network.connect(&bound, to);
-            socket.state = State::Connecting {
-                bound,
-                to,
-                under_way,
-            };
-            Ok(Ok(()))
-        }
-    }
-}
-
-/// The port to connect from: the socket's, or any, if it may connect there at all.
-fn port_for(
-    guest: &mut Guest,
-    this: &Resource<Tcp>,
-    to: SocketAddr,
-) -> Answer<Result<(Arc<PodNetwork>, Bound), Fault>> {
-    let network = match network(guest) {
-        Ok(network) => network,
-        Err(denied) => return Ok(Err(denied)),
-    };
-    let socket = guest.table.get_mut(this)?;
-    if let Err(busy) = socket.at_rest() {
+    let tcp = guest.table.get_mut(&this)?;
+    if let Err(busy) = tcp.at_rest() {
         return Ok(Err(busy));
     }
-    let unusable = to.port() == 0 || to.ip().is_unspecified() || is_multicast(to.ip());
-    if unusable || !socket.is_of(to) {
-        return Ok(Err(ErrorCode::InvalidArgument));
-    }
-    match socket.take() {
-        State::Bound(bound) => Ok(Ok(Ok((network, bound)))),
-        other => {
-            let is_new = matches!(other, State::New);
-            socket.state = other;
-            if !is_new {
-                return Ok(Err(ErrorCode::InvalidState));
-            }
-            let bound = network.bind(Protocol::Tcp, any(to));
-            Ok(Ok(bound.map(|bound| (network, bound))))
-        }
-    }
-}
-
-/// Any port, of the family of another address.
-fn any(like: SocketAddr) -> SocketAddr {
-    match like {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    }
+    let begun = tcp.socket.connect(to);
+    tcp.step = begun.is_ok().then_some(Step::Connect(to));
+    Ok(begun.map_err(|fault| told(guest, &format!("connect {to}"), &fault)))
 }
 
 fn finish_connect(guest: &mut Guest, (this,): This) -> Answer<Streams> {
-    let socket = guest.table.get_mut(&this)?;
-    let _ready = socket.poll_connect(&mut Context::from_waker(Waker::noop()));
-    let (bound, to, outcome) = match socket.take() {
-        State::Decided { bound, to, outcome } => (bound, to, outcome),
-        waiting @ State::Connecting { .. } => {
-            socket.state = waiting;
-            return Ok(Err(ErrorCode::WouldBlock));
-        }
-        other => {
-            socket.state = other;
-            return Ok(Err(ErrorCode::NotInProgress));
-        }
+    let tcp = guest.table.get_mut(&this)?;
+    let Some(Step::Connect(to)) = tcp.step else {
+        return Ok(Err(ErrorCode::NotInProgress));
     };
-    let stream = match outcome {
-        Ok(stream) => stream,
-        Err(fault) => return Ok(Err(told(guest, &format!("connect {to}"), &fault))),
+    let _ready = tcp.poll_connect(&mut Context::from_waker(Waker::noop()));
+    let Some(outcome) = tcp.outcome.take() else {
+        return Ok(Err(ErrorCode::WouldBlock));
     };
-    let local = as_seen(guest, bound.address(), to);
-    let ends = (local, to);
-    let connected = connected(guest, ends, stream, (Some(bound), None));
-    let (reader, writer) = (connected.reader.clone(), connected.writer.clone());
-    guest.table.get_mut(&this)?.state = State::Connected(Box::new(connected));
-    Ok(Ok(streams(guest, &this, (reader, writer))?))
-}
-
-fn connected(
-    guest: &Guest,
-    (local, remote): (SocketAddr, SocketAddr),
-    stream: DuplexStream,
-    (bound, held): (Option<Bound>, Option<Held>),
-) -> Connected {
-    let tasks = guest
-        .network
-        .as_ref()
-        .map(|network| network.tasks().clone());
-    let (reader, writer) = halves(stream, &tasks.unwrap_or_default());
-    Connected {
-        local,
-        remote,
-        reader,
-        writer,
-        _bound: bound,
-        _held: held,
+    tcp.step = None;
+    match outcome {
+        Ok(()) => streams(guest, &this),
+        Err(fault) => Ok(Err(told(guest, &format!("connect {to}"), &fault))),
     }
 }
 
-fn streams(
-    guest: &mut Guest,
-    socket: &Resource<Tcp>,
-    (reader, writer): (Reader, Writer),
-) -> wasmtime::Result<Streams> {
-    let (input, output): (DynInputStream, DynOutputStream) = (Box::new(reader), Box::new(writer));
-    Ok((
-        guest.table.push_child(input, socket)?,
-        guest.table.push_child(output, socket)?,
-    ))
+fn streams(guest: &mut Guest, this: &Resource<Tcp>) -> Answer<Streams> {
+    let Some((reader, writer)) = guest.table.get(this)?.socket.directions() else {
+        return Ok(Err(ErrorCode::InvalidState));
+    };
+    let input: DynInputStream = Box::new(Input(reader));
+    let output: DynOutputStream = Box::new(Output(writer));
+    Ok(Ok((
+        guest.table.push_child(input, this)?,
+        guest.table.push_child(output, this)?,
+    )))
 }
 
 fn start_listen(guest: &mut Guest, (this,): This) -> Answer<()> {
-    let socket = guest.table.get_mut(&this)?;
-    if let Err(busy) = socket.at_rest() {
+    let tcp = guest.table.get_mut(&this)?;
+    if let Err(busy) = tcp.at_rest() {
         return Ok(Err(busy));
     }
-    match socket.take() {
-        State::Bound(bound) => {
-            socket.state = State::Starting(bound);
-            Ok(Ok(()))
-        }
-        other => {
-            socket.state = other;
-            Ok(Err(ErrorCode::InvalidState))
-        }
+    if !tcp.socket.is_bound() {
+        return Ok(Err(ErrorCode::InvalidState));
     }
+    tcp.step = Some(Step::Listen);
+    Ok(Ok(()))
 }
 
 fn finish_listen(guest: &mut Guest, (this,): This) -> Answer<()> {
-    let socket = guest.table.get_mut(&this)?;
-    match socket.take() {
-        State::Starting(bound) => {
-            socket.state = State::Listening(Listener::on(bound, socket.backlog));
-            Ok(Ok(()))
-        }
-        other => {
-            socket.state = other;
-            Ok(Err(ErrorCode::NotInProgress))
-        }
+    let tcp = guest.table.get_mut(&this)?;
+    if let Err(idle) = tcp.end(Step::Listen) {
+        return Ok(Err(idle));
     }
+    Ok(answer(tcp.socket.listen()))
 }
 
 fn accept(
@@ -394,69 +240,55 @@ fn accept(
     Resource<DynInputStream>,
     Resource<DynOutputStream>,
 )> {
-    let socket = guest.table.get_mut(&this)?;
-    let State::Listening(listener) = &mut socket.state else {
-        return Ok(Err(ErrorCode::InvalidState));
+    let socket = match guest.table.get_mut(&this)?.socket.accept() {
+        Ok(Some(socket)) => socket,
+        Ok(None) => return Ok(Err(ErrorCode::WouldBlock)),
+        Err(fault) => return Ok(Err(super::code(fault.kind))),
     };
-    let Some(incoming) = listener.take() else {
-        return Ok(Err(ErrorCode::WouldBlock));
-    };
-    let (family, options, address) = (socket.family, socket.options, listener.address());
-    let local = as_seen(guest, address, incoming.peer);
-    let ends = (seen(family, local), seen(family, incoming.peer));
-    let connected = connected(guest, ends, incoming.stream, (None, Some(incoming.held)));
-    let halves = (connected.reader.clone(), connected.writer.clone());
     let accepted = guest.table.push(Tcp {
-        family,
-        options,
-        backlog: BACKLOG,
-        state: State::Connected(Box::new(connected)),
+        socket,
+        step: None,
+        outcome: None,
     })?;
-    let (input, output) = streams(guest, &accepted, halves)?;
-    Ok(Ok((accepted, input, output)))
+    let streams = streams(guest, &accepted)?;
+    Ok(streams.map(|(input, output)| (accepted, input, output)))
 }
 
 fn local_address(guest: &mut Guest, (this,): This) -> Answer<IpSocketAddress> {
-    Ok(match &guest.table.get(&this)?.state {
-        State::Bound(bound) | State::Starting(bound) => Ok(bound.address()),
-        State::Listening(listener) => Ok(listener.address()),
-        State::Connected(connected) => Ok(connected.local),
-        _ => Err(ErrorCode::InvalidState),
-    }
-    .map(Into::into))
-}
-
-fn remote_address(guest: &mut Guest, (this,): This) -> Answer<IpSocketAddress> {
-    Ok(match &guest.table.get(&this)?.state {
-        State::Connected(connected) => Ok(connected.remote.into()),
-        _ => Err(ErrorCode::InvalidState),
+    let tcp = guest.table.get(&this)?;
+    Ok(match tcp.step {
+        Some(Step::Bind) => Err(ErrorCode::InvalidState),
+        _ => answer(tcp.socket.local().map(Into::into)),
     })
 }
 
+fn remote_address(guest: &mut Guest, (this,): This) -> Answer<IpSocketAddress> {
+    let remote = guest.table.get(&this)?.socket.remote();
+    Ok(answer(remote.map(Into::into)))
+}
+
 fn is_listening(guest: &mut Guest, (this,): This) -> wasmtime::Result<bool> {
-    let socket = guest.table.get(&this)?;
-    Ok(matches!(socket.state, State::Listening(_)))
+    Ok(guest.table.get(&this)?.socket.is_listening())
 }
 
 fn family(guest: &mut Guest, (this,): This) -> wasmtime::Result<IpAddressFamily> {
-    Ok(guest.table.get(&this)?.family)
+    Ok(super::told_family(guest.table.get(&this)?.socket.family()))
 }
 
 fn set_backlog(guest: &mut Guest, (this, value): (Resource<Tcp>, u64)) -> Answer<()> {
-    let socket = guest.table.get_mut(&this)?;
-    match (&socket.state, usize::try_from(value)) {
-        (State::Connected(_) | State::Connecting { .. }, _) => Ok(Err(ErrorCode::InvalidState)),
-        (State::Listening(_), _) => Ok(Err(ErrorCode::NotSupported)),
-        (_, wanted) => Ok(set(&mut socket.backlog, wanted.unwrap_or(BACKLOG))),
+    let socket = &mut guest.table.get_mut(&this)?.socket;
+    if socket.is_listening() {
+        return Ok(Err(ErrorCode::NotSupported));
     }
+    Ok(answer(socket.set_backlog(value)))
 }
 
 fn keep_alive(guest: &mut Guest, (this,): This) -> Answer<bool> {
-    Ok(Ok(guest.table.get(&this)?.options.keep_alive))
+    Ok(Ok(guest.table.get(&this)?.socket.options.keep_alive))
 }
 
 fn set_keep_alive(guest: &mut Guest, (this, value): (Resource<Tcp>, bool)) -> Answer<()> {
-    guest.table.get_mut(&this)?.options.keep_alive = value;
+    guest.table.get_mut(&this)?.socket.options.keep_alive = value;
     Ok(Ok(()))
 }
 
@@ -465,14 +297,14 @@ fn subscribed(guest: &mut Guest, (this,): This) -> wasmtime::Result<Resource<Dyn
 }
 
 fn shutdown(guest: &mut Guest, (this, how): (Resource<Tcp>, ShutdownType)) -> Answer<()> {
-    let State::Connected(connected) = &guest.table.get(&this)?.state else {
+    let Some((reader, writer)) = guest.table.get(&this)?.socket.directions() else {
         return Ok(Err(ErrorCode::InvalidState));
     };
     if matches!(how, ShutdownType::Receive | ShutdownType::Both) {
-        connected.reader.shut();
+        reader.shut();
     }
     if matches!(how, ShutdownType::Send | ShutdownType::Both) {
-        connected.writer.shut();
+        writer.shut();
     }
     Ok(Ok(()))
 }
@@ -480,9 +312,9 @@ fn shutdown(guest: &mut Guest, (this, how): (Resource<Tcp>, ShutdownType)) -> An
 #[wasmtime_wasi::async_trait]
 impl Pollable for Tcp {
     async fn ready(&mut self) {
-        poll_fn(|context| match &mut self.state {
-            State::Listening(listener) => listener.poll_ready(context),
-            _ => self.poll_connect(context),
+        poll_fn(|context| match self.socket.listener() {
+            Some(listener) => listener.poll_ready(context),
+            None => self.poll_connect(context),
         })
         .await;
     }

@@ -1,10 +1,9 @@
 //! `wasi:sockets/udp`: sockets for datagrams, and their two directions.
 
-use super::options::{Options, set};
-use super::{Answer, function, network, resource, seen, told};
+use super::{Answer, function, network, resource, set, told};
 use crate::guest::Guest;
 use bytes::Bytes;
-use osier_sockets::{Bound, Datagrams, Protocol};
+use osier_sockets::{Bound, Datagrams, Family, Options, Protocol};
 use parking_lot::Mutex;
 use std::any::Any;
 use std::future::poll_fn;
@@ -22,7 +21,7 @@ const AT_ONCE: u64 = 16;
 
 /// A socket.
 struct Udp {
-    family: IpAddressFamily,
+    family: Family,
     options: Options,
     state: State,
 }
@@ -40,7 +39,7 @@ enum State {
 /// What the program receives.
 struct Received {
     datagrams: Arc<Mutex<Datagrams>>,
-    family: IpAddressFamily,
+    family: Family,
 }
 
 /// What the program sends.
@@ -120,7 +119,7 @@ fn create_socket(guest: &mut Guest, (family,): (IpAddressFamily,)) -> Answer<Res
         return Ok(Err(denied));
     }
     let socket = Udp {
-        family,
+        family: super::family(family),
         options: Options::default(),
         state: State::New,
     };
@@ -139,7 +138,7 @@ fn start_bind(
         State::Binding(_) => return Ok(Err(ErrorCode::ConcurrencyConflict)),
         _ => return Ok(Err(ErrorCode::InvalidState)),
     }
-    if matches!(socket.family, IpAddressFamily::Ipv4) != address.is_ipv4() {
+    if !socket.family.has(address) {
         return Ok(Err(ErrorCode::InvalidArgument));
     }
     let bound = network(guest).map(|network| network.bind(Protocol::Udp, address));
@@ -194,7 +193,7 @@ fn stream(
 fn both(
     guest: &mut Guest,
     socket: &Resource<Udp>,
-    (family, datagrams): (IpAddressFamily, Arc<Mutex<Datagrams>>),
+    (family, datagrams): (Family, Arc<Mutex<Datagrams>>),
 ) -> wasmtime::Result<(Resource<Received>, Resource<Sent>)> {
     let received = Received {
         datagrams: Arc::clone(&datagrams),
@@ -226,7 +225,7 @@ fn remote_address(guest: &mut Guest, (this,): This) -> Answer<IpSocketAddress> {
 }
 
 fn family(guest: &mut Guest, (this,): This) -> wasmtime::Result<IpAddressFamily> {
-    Ok(guest.table.get(&this)?.family)
+    Ok(super::told_family(guest.table.get(&this)?.family))
 }
 
 fn subscribed<T: Pollable>(
@@ -246,7 +245,7 @@ fn receive(
     let most = usize::try_from(most.min(AT_ONCE)).unwrap_or_default();
     let taken = waiting.take(most).map(|datagram| IncomingDatagram {
         data: datagram.data.into(),
-        remote_address: seen(family, datagram.address).into(),
+        remote_address: family.seen(datagram.address).into(),
     });
     Ok(Ok(taken.collect()))
 }
