@@ -1,13 +1,13 @@
 //! Gives every node a block of addresses for its pods, as upstream's node IPAM controller does: `spec.podCIDR`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::NODES;
 use osier_client::{Backoff, Client, ClientError, Informer, Part, WorkQueue};
+use osier_scheduling::blocks::{Block, free};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -16,10 +16,6 @@ use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 
 /// One decision at a time: two nodes never get the same block.
 const WORKERS: usize = 1;
-/// The block of a cluster of one node.
-const FIRST: [u8; 2] = [10, 244];
-/// Further nodes have a /16 each, of 10.128.0.0/9 without the first.
-const OTHERS: std::ops::RangeInclusive<u8> = 128..=255;
 /// What a node without a block waits for another look.
 const FULL: Duration = Duration::from_secs(60);
 
@@ -63,23 +59,34 @@ fn block(node: &Object) -> &str {
     node.text(&["spec", "podCIDR"])
 }
 
+/// How many pods the node takes; nothing until it says so.
+fn places(node: &Object) -> Option<u32> {
+    node.text(&["status", "capacity", "pods"]).parse().ok()
+}
+
 impl Blocks {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
         self.nodes.synced().await;
         let nodes = self.nodes.list();
-        let lacks = |node: &Arc<Object>| node.name() == key.name && block(node).is_empty();
-        if !nodes.iter().any(lacks) {
+        let lacks = |node: &&Arc<Object>| node.name() == key.name && block(node).is_empty();
+        let Some(node) = nodes.iter().find(lacks) else {
             return Ok(Outcome::Done);
-        }
+        };
+        let Some(pods) = places(node) else {
+            return Ok(Outcome::Done);
+        };
         let chosen = {
             let mut given = self.given.lock();
             let taken = nodes.iter().map(|node| block(node));
-            let taken: Vec<&str> = taken.chain(given.values().map(String::as_str)).collect();
+            let taken = taken.chain(given.values().map(String::as_str));
+            let taken: Vec<Block> = taken.filter_map(Block::parse).collect();
             let before = given.get(&key.name).cloned();
-            let Some(chosen) = before.or_else(|| free(&taken)) else {
+            let Some(chosen) = before.or_else(|| free(&taken, pods).map(|free| free.to_string()))
+            else {
                 tracing::warn!(
                     node = key.name,
-                    "every block of pod addresses is taken; 128 nodes have one each"
+                    pods,
+                    "no block of pod addresses is large enough and free: delete Nodes that are no more, or lower maxPods"
                 );
                 return Ok(Outcome::Again(FULL));
             };
@@ -90,42 +97,5 @@ impl Blocks {
         let of = ("", key.name.as_str());
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Whole).await)?;
         Ok(Outcome::Done)
-    }
-}
-
-/// The first block that nobody has.
-fn free(taken: &[&str]) -> Option<String> {
-    let others = OTHERS
-        .map(|second| [10, second])
-        .filter(|block| *block != FIRST);
-    let mut all = std::iter::once(FIRST).chain(others);
-    all.find_map(|[a, b]| {
-        let block = format!("{}/16", Ipv4Addr::new(a, b, 0, 0));
-        (!taken.contains(&block.as_str())).then_some(block)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_node_has_a_block_of_its_own_until_all_are_taken() {
-        let mut taken: Vec<String> = Vec::new();
-        loop {
-            let all: Vec<&str> = taken.iter().map(String::as_str).collect();
-            let Some(next) = free(&all) else { break };
-            assert!(!taken.contains(&next));
-            taken.push(next);
-        }
-        assert_eq!(taken.len(), 128);
-        assert_eq!(taken.first().map(String::as_str), Some("10.244.0.0/16"));
-        assert_eq!(taken.get(1).map(String::as_str), Some("10.128.0.0/16"));
-        let all: Vec<&str> = taken.iter().skip(1).map(String::as_str).collect();
-        assert_eq!(
-            free(&all).as_deref(),
-            Some("10.244.0.0/16"),
-            "what is given back is given again"
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! Pod addresses: each pod has its own, of the node's block (`spec.podCIDR`, a /16), for as long as it lives. Pure.
+//! Pod addresses: each pod has its own, of the node's block (`spec.podCIDR`), for as long as it lives. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
@@ -8,11 +8,15 @@ const NETWORK: u32 = 0x0A_F4_00_00;
 /// The first address of the block is the node's own, the last is left out as a broadcast address.
 const FIRST: u32 = 2;
 const LAST: u32 = 0xFFFE;
+/// Blocks of more or fewer bits are none for a node.
+const BITS: std::ops::RangeInclusive<u32> = 8..=29;
 
 /// Which pod has which address.
 #[derive(Debug)]
 pub(crate) struct Addresses {
     network: u32,
+    /// The last address of the block that is used, counted from its beginning.
+    most: u32,
     of: HashMap<String, u32>,
     taken: BTreeSet<u32>,
     last: u32,
@@ -22,6 +26,7 @@ impl Default for Addresses {
     fn default() -> Self {
         Self {
             network: NETWORK,
+            most: LAST,
             of: HashMap::new(),
             taken: BTreeSet::new(),
             last: 0,
@@ -32,14 +37,20 @@ impl Default for Addresses {
 impl Addresses {
     /// The node's block; before any pod has an address.
     pub(crate) fn of_block(&mut self, block: &str) {
-        let network = block.strip_suffix("/16").map(str::parse::<Ipv4Addr>);
-        if let Some(Ok(network)) = network {
-            self.network = u32::from(network) & 0xFFFF_0000;
+        let Some((network, bits)) = block.split_once('/') else {
+            return;
+        };
+        if let (Ok(network), Ok(bits)) = (network.parse::<Ipv4Addr>(), bits.parse::<u32>())
+            && BITS.contains(&bits)
+        {
+            let inside = u32::MAX >> bits;
+            self.network = u32::from(network) & !inside;
+            self.most = inside - 1;
         }
     }
 
     /// The pod's address: the one it has, the one it had before if that is free, or a new one.
-    /// None when all 65,533 are taken.
+    /// None when all are taken.
     pub(crate) fn assign(&mut self, uid: &str, before: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
         if let Some(host) = self.of.get(uid) {
             return Some(self.address(*host));
@@ -48,7 +59,7 @@ impl Addresses {
             .map(u32::from)
             .and_then(|ip| ip.checked_sub(self.network));
         let before =
-            before.filter(|host| (FIRST..=LAST).contains(host) && !self.taken.contains(host));
+            before.filter(|host| (FIRST..=self.most).contains(host) && !self.taken.contains(host));
         let host = before.or_else(|| self.free())?;
         self.taken.insert(host);
         self.of.insert(uid.to_owned(), host);
@@ -68,7 +79,7 @@ impl Addresses {
 
     fn free(&mut self) -> Option<u32> {
         let start = self.last.max(FIRST - 1);
-        let host = ((start + 1)..=LAST)
+        let host = ((start + 1)..=self.most)
             .chain(FIRST..=start)
             .find(|host| !self.taken.contains(host))?;
         self.last = host;
@@ -113,6 +124,14 @@ mod tests {
             .assign("b", Some(Ipv4Addr::new(10, 130, 3, 4)))
             .unwrap();
         assert_eq!(again, Ipv4Addr::new(10, 130, 3, 4));
+        let mut small = Addresses::default();
+        small.of_block("100.64.8.0/21");
+        let all: Vec<_> = (0..2045)
+            .map(|pod| small.assign(&pod.to_string(), None))
+            .collect();
+        assert_eq!(all[0], Some(Ipv4Addr::new(100, 64, 8, 2)));
+        assert_eq!(all[2044], Some(Ipv4Addr::new(100, 64, 15, 254)));
+        assert_eq!(small.assign("x", None), None);
     }
 
     #[test]
