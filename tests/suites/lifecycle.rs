@@ -203,3 +203,19 @@ async fn hooks_are_done_within_the_grace() {
         .await
         .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_ends_at_its_deadline() {
+    let node = site(&["short"]).await;
+    let ended = wait(&node, "short", "its time is over", |pod| {
+        pod["status"]["phase"] == "Failed"
+    })
+    .await;
+    let status = &ended["status"];
+    assert_eq!(status["reason"], "DeadlineExceeded");
+    let words = "Pod was active on the node longer than the specified deadline";
+    assert_eq!(status["message"], words);
+    let main = container(&ended, "containerStatuses", "main");
+    assert_eq!(main["state"]["terminated"]["exitCode"], 137);
+    told(&node, "DeadlineExceeded", words).await.unwrap();
+}

@@ -223,6 +223,44 @@ async fn taints_keep_away_put_off_and_drive_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pod_with_gates_waits_until_they_are_gone_and_is_ready_when_others_say_so() {
+    let three = Three::start();
+    let gates = json!({"schedulingGates": [{"name": "acme.com/held"}], "readinessGates": [{"conditionType": "acme.com/open"}]});
+    three.apply(&deployment("held", 1, "10m", &gates));
+    let shown = || async {
+        Ok(three
+            .ok("get pods -l app=held")
+            .contains("SchedulingGated")
+            .then_some(()))
+    };
+    until("it is gated", LIMIT, shown).await.unwrap();
+    let pod = three.ok("get pods -l app=held -o name");
+    let words = three.ok(&format!(
+        "get {pod} -o jsonpath={{.status.conditions[0].message}}"
+    ));
+    assert_eq!(
+        words,
+        "Scheduling is blocked due to non-empty scheduling gates"
+    );
+    three.ok(&format!(
+        r#"patch {pod} --type=json -p [{{"op":"remove","path":"/spec/schedulingGates"}}]"#
+    ));
+    let closed = || async {
+        let said = three.ok(&format!(
+            "get {pod} -o jsonpath={{.status.conditions[?(@.type==\"Ready\")].reason}}"
+        ));
+        Ok((said == "ReadinessGatesNotReady").then_some(()))
+    };
+    until("it runs behind its gate", LIMIT, closed)
+        .await
+        .unwrap();
+    three.ok(&format!(
+        r#"patch {pod} --subresource=status -p {{"status":{{"conditions":[{{"type":"acme.com/open","status":"True"}}]}}}}"#
+    ));
+    three.ready("held");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_important_push_out_the_unimportant_and_drained_pods_find_a_place() {
     let three = Three::start();
     three.ok("create priorityclass high --value=1000 --description=first");

@@ -35,6 +35,9 @@ const UNSCHEDULABLE: Duration = Duration::from_secs(60);
 /// Who has a say and gave no answer, or refused every node, is asked again after this long.
 const UNANSWERED: Duration = Duration::from_secs(5);
 const NAME: &str = "default-scheduler";
+/// Why a pod with gates waits, in upstream's words.
+const GATED: &str = "SchedulingGated";
+const BLOCKED: &str = "Scheduling is blocked due to non-empty scheduling gates";
 const UNHELPFUL: &str = "Preemption is not helpful for scheduling.";
 
 struct Scheduler {
@@ -211,6 +214,9 @@ impl Scheduler {
         let Some(pod) = pod.filter(|pod| is_ours(pod) && facts::node(pod).is_empty()) else {
             return Ok(Outcome::Done);
         };
+        if is_gated(&pod) {
+            return self.gated(&pod).await;
+        }
         self.claims.synced().await;
         match self.decide(&pod, waiting) {
             Decision::Given => return Ok(Outcome::Done),
@@ -371,9 +377,21 @@ impl Scheduler {
                 .warning(&Reference::to(pod), "FailedScheduling", message.as_str());
         }
         let patch = json!({"status": {"phase": "Pending", "nominatedNodeName": nominated,
-            "conditions": with_condition(pod, &message)}});
+            "conditions": with_condition(pod, "Unschedulable", &message)}});
         let of = (pod.namespace(), pod.name());
         gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
+    }
+
+    /// Says that the pod waits until somebody takes its gates away; that is a change of it, which brings it back.
+    async fn gated(&self, pod: &Object) -> Result<Outcome, ClientError> {
+        let said = facts::condition(pod, "PodScheduled");
+        if said.is_none_or(|said| said["reason"] != GATED) {
+            let conditions = with_condition(pod, GATED, BLOCKED);
+            let patch = json!({"status": {"phase": "Pending", "conditions": conditions}});
+            let of = (pod.namespace(), pod.name());
+            gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)?;
+        }
+        Ok(Outcome::Done)
     }
 
     async fn push_out(
@@ -415,6 +433,14 @@ fn is_ours(pod: &Object) -> bool {
     facts::is_active(pod) && (name.is_empty() || name == NAME)
 }
 
+/// Somebody holds the pod back (`spec.schedulingGates`).
+fn is_gated(pod: &Object) -> bool {
+    let gates = pod.get(&["spec", "schedulingGates"]);
+    gates
+        .and_then(Value::as_array)
+        .is_some_and(|gates| !gates.is_empty())
+}
+
 /// Our own status writes must not make us try again.
 fn changes_fit(change: &Change) -> bool {
     change.old().is_none_or(|old| {
@@ -436,12 +462,12 @@ fn stands_anew(change: &Change) -> bool {
     })
 }
 
-fn with_condition(pod: &Object, message: &str) -> Vec<Value> {
+fn with_condition(pod: &Object, reason: &str, message: &str) -> Vec<Value> {
     let conditions = pod.get(&["status", "conditions"]).and_then(Value::as_array);
     let mut conditions = conditions.cloned().unwrap_or_default();
     conditions.retain(|condition| condition["type"] != "PodScheduled");
     conditions.push(
-        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        json!({"type": "PodScheduled", "status": "False", "reason": reason,
         "message": message, "lastTransitionTime": clock::seconds(clock::now())}),
     );
     conditions

@@ -151,9 +151,13 @@ impl Report<'_> {
                 format!("containers with incomplete status: [{incomplete}]"),
             )
         };
-        let ready = |kind| match self.phase() {
-            Phase::Succeeded => Condition::no(kind, "PodCompleted", String::new()),
-            Phase::Failed => Condition::no(kind, "PodFailed", String::new()),
+        let gate = self.closed_gate();
+        let ready = |kind| match (self.phase(), &gate) {
+            (Phase::Succeeded, _) => Condition::no(kind, "PodCompleted", String::new()),
+            (Phase::Failed, _) => Condition::no(kind, "PodFailed", String::new()),
+            (_, Some(words)) if unready.is_empty() && kind == "Ready" => {
+                Condition::no(kind, "ReadinessGatesNotReady", words.clone())
+            }
             _ if unready.is_empty() => Condition::yes(kind),
             _ => Condition::no(
                 kind,
@@ -173,9 +177,39 @@ impl Report<'_> {
             ready("ContainersReady"),
             Condition::yes("PodScheduled"),
         ];
-        all.into_iter()
-            .map(|condition| condition.json(self.known, now))
-            .collect()
+        let own = all.map(|condition| condition.json(self.known, now));
+        let others = self.said().filter(|said| {
+            let kind = &said["type"];
+            own.iter().all(|condition| condition["type"] != *kind)
+        });
+        let others: Vec<Value> = others.cloned().collect();
+        own.into_iter().chain(others).collect()
+    }
+
+    /// The conditions that the pod has, whoever said them.
+    fn said(&self) -> impl Iterator<Item = &Value> {
+        let said = self.pod.get(&["status", "conditions"]);
+        said.and_then(Value::as_array).into_iter().flatten()
+    }
+
+    /// kubelet's words for the first condition without which the pod is not ready, and which nobody says to hold.
+    fn closed_gate(&self) -> Option<String> {
+        let gates = self.pod.get(&["spec", "readinessGates"])?.as_array()?;
+        gates.iter().find_map(|gate| {
+            let kind = gate["conditionType"].as_str()?;
+            let said = self.said().find(|said| said["type"] == kind);
+            match said.map(|said| said["status"] == "True") {
+                Some(true) => None,
+                Some(false) => Some(format!(
+                    "the status of pod readiness gate {kind:?} is not \"True\", but {}",
+                    said.and_then(|said| said["status"].as_str())
+                        .unwrap_or_default()
+                )),
+                None => Some(format!(
+                    "corresponding condition of pod readiness gate {kind:?} does not exist."
+                )),
+            }
+        })
     }
 }
 

@@ -202,6 +202,35 @@ fn conditions_keep_their_times_while_they_stay() {
 }
 
 #[test]
+fn a_pod_is_ready_when_its_gates_are_open_and_what_others_said_stays() {
+    let mut record = running();
+    record.ready = true;
+    let of = |said: serde_json::Value| {
+        let pod = json!({"metadata": {"name": "web"}, "spec": {"readinessGates": [{"conditionType": "acme.com/open"}]},
+            "status": {"conditions": said}});
+        let pod = Object::from_value(pod).unwrap();
+        let nothing = serde_json::Value::Null;
+        report(&pod, &nothing, std::slice::from_ref(&record)).json(at(10))
+    };
+    let status = of(json!([]));
+    let ready = &status["conditions"][2];
+    assert_eq!(
+        (&ready["status"], &ready["reason"]),
+        (&json!("False"), &json!("ReadinessGatesNotReady"))
+    );
+    assert_eq!(
+        ready["message"],
+        "corresponding condition of pod readiness gate \"acme.com/open\" does not exist."
+    );
+    assert_eq!(status["conditions"][3]["status"], "True", "ContainersReady");
+    let open = json!({"type": "acme.com/open", "status": "True"});
+    let status = of(json!([open, {"type": "Ready", "status": "False"}]));
+    assert_eq!(status["conditions"][2]["status"], "True");
+    assert_eq!(status["conditions"][5], open);
+    assert_eq!(status["conditions"].as_array().unwrap().len(), 6);
+}
+
+#[test]
 fn quality_of_service_as_kubernetes_counts_it() {
     let class = |resources: serde_json::Value| {
         let pod = json!({"spec": {"containers": [{"resources": resources}]}});

@@ -38,6 +38,9 @@ const WAITING: usize = 64;
 const FAULTS: Duration = Duration::from_secs(1);
 /// Why a pod was ended that used more than it may.
 const EVICTED: &str = "Evicted";
+/// Why a pod was ended that was active for too long, and kubelet's words for it.
+const DEADLINE: &str = "DeadlineExceeded";
+const TOO_LONG: &str = "Pod was active on the node longer than the specified deadline";
 /// What a container waits for that has no image.
 const WITHOUT_IMAGE: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
 /// What it waits for that could not be made as its pod says.
@@ -173,6 +176,7 @@ impl Worker {
         let next = next.map(|(slot, at)| (*slot, *at));
         let start_at = next.map(|(_, at)| at);
         let faults_at = self.faults_due;
+        let over_at = self.over_at();
         let without_image = self.waiting(WITHOUT_IMAGE);
         let imported = imported(Arc::clone(&self.shared.components), without_image);
         tokio::select! {
@@ -187,11 +191,26 @@ impl Worker {
                 _ => Step::Tell,
             },
             () = until(faults_at) => Step::Tell,
+            () = until(over_at) => {
+                self.fail(DEADLINE, TOO_LONG.to_owned());
+                Step::Tell
+            }
             slot = imported => {
                 self.due.insert(slot, Instant::now());
                 Step::Quiet
             }
         }
+    }
+
+    /// When the pod has been active for as long as it may be; nothing if it may for ever, or has ended.
+    fn over_at(&self) -> Option<Instant> {
+        let deadline = deadline(&self.pod)?;
+        let ended = matches!(self.phase(), Phase::Succeeded | Phase::Failed);
+        if self.failure.is_some() || ended {
+            return None;
+        }
+        let active = clock::now().duration_since(self.started).unsigned_abs();
+        Some(Instant::now() + deadline.saturating_sub(active))
     }
 
     /// The containers that wait for one of these reasons, with the names of their images.
@@ -250,7 +269,7 @@ impl Worker {
                 self.faults_due.get_or_insert(Instant::now() + FAULTS);
                 return Step::Quiet;
             }
-            Event::Exceeded { message } => self.evict(message),
+            Event::Exceeded { message } => self.fail(EVICTED, message),
             Event::Ended { .. } | Event::Probed { .. } => return Step::Quiet,
         }
         Step::Tell
@@ -349,11 +368,18 @@ impl Worker {
     }
 }
 
+/// How long the pod may be active on its node, from its start; for ever if it does not say.
+fn deadline(pod: &Object) -> Option<Duration> {
+    let seconds = pod.get(&["spec", "activeDeadlineSeconds"])?.as_u64()?;
+    Some(Duration::from_secs(seconds))
+}
+
 /// The end of a pod that an earlier process of this node had told.
 fn failure(known: &Value) -> Option<(&'static str, String)> {
-    let evicted = known["phase"] == "Failed" && known["reason"] == EVICTED;
+    let mut reasons = [EVICTED, DEADLINE].into_iter();
+    let reason = reasons.find(|reason| known["reason"] == *reason)?;
     let message = known["message"].as_str().unwrap_or_default();
-    evicted.then(|| (EVICTED, message.to_owned()))
+    (known["phase"] == "Failed").then(|| (reason, message.to_owned()))
 }
 
 /// Waits until one of the images is in the store: whoever imports it wants to see the pod run, and

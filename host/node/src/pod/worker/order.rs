@@ -7,7 +7,7 @@ use osier_podspec::{self as spec, Slot};
 use osier_process::clock;
 use tokio::time::Instant;
 
-use super::{EVICTED, Worker};
+use super::Worker;
 use crate::life::{After, Ended, Life, Phase, Record, after_end};
 
 impl Worker {
@@ -114,13 +114,13 @@ impl Worker {
         }
     }
 
-    /// The pod has used more than it may: all of it ends now, for good. Its object stays, and tells why.
-    pub(super) fn evict(&mut self, message: String) {
+    /// The pod has used more than it may, or its time is over: all of it ends now, for good. Its object stays, and tells why.
+    pub(super) fn fail(&mut self, reason: &'static str, message: String) {
         let about = Reference::to(&self.pod);
         self.shared
             .recorder
-            .warning(&about, EVICTED, message.clone());
-        self.failure = Some((EVICTED, message));
+            .warning(&about, reason, message.clone());
+        self.failure = Some((reason, message));
         self.due.clear();
         let alive: Vec<Slot> = self.alive.keys().copied().collect();
         for slot in alive {
