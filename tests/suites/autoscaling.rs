@@ -209,7 +209,16 @@ async fn replicas_follow_the_requests_of_the_mesh_without_a_failed_one() {
 async fn what_cannot_be_scaled_or_measured_is_told() {
     let person = Person::new();
     let strange = by_requests("echo", "2").replace("istio_requests_per_second", "queue_length");
-    person.node.apply_text(&strange).unwrap();
+    let file = person.node.data_dir().join("strange.json");
+    std::fs::write(&file, &strange).unwrap();
+    let line = ["apply", "-f", &file.to_string_lossy()];
+    let applied = person
+        .kubectl
+        .run(&person.node.kubeconfig(), &line, None)
+        .unwrap();
+    let warned = String::from_utf8_lossy(&applied.stderr);
+    let words = "Warning: spec.metrics[0].pods: no metric \"queue_length\" is served";
+    assert!(warned.contains(words), "{warned}");
     person
         .until_told("ScalingActive", "False", "FailedGetPodsMetric")
         .await;
@@ -273,8 +282,14 @@ async fn what_nobody_calls_sleeps_and_wakes_for_a_call_that_does_not_fail() {
     );
     let node = person.ok("get nodes -o jsonpath={.items[0].metadata.annotations}");
     assert!(!node.contains("autoscaling.osier.dev/held"), "{node}");
-    // Without the autoscaler nothing is held.
+    // Nobody would wake what sleeps when its autoscaler goes, so that it is woken.
+    person.until_replicas(0).await;
     person.ok("delete hpa echo");
+    person.until_replicas(1).await;
+    person.ok("rollout status deployment/echo --timeout=60s");
+    let events = person.ok("get events --field-selector=reason=SuccessfulRescale");
+    assert!(events.contains("nobody else would wake it"), "{events}");
+    // Without the autoscaler nothing is held.
     person.ok("scale deployment/echo --replicas=0");
     let refused = || async {
         let answer = http::get(&gateway, "/").await?;

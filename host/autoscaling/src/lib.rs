@@ -15,5 +15,5 @@ mod wanted;
 
 pub use behavior::History;
 pub use decide::{Plan, Scene, decide};
-pub use metrics::Sample;
+pub use metrics::{Part, Sample};
 pub use wanted::{Wanted, rival};

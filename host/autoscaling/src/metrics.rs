@@ -1,6 +1,6 @@
 //! How many replicas one metric proposes. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use osier_api::quantity;
 use serde_json::{Value, json};
@@ -24,6 +24,36 @@ pub struct Sample {
     pub asked_cpu: Option<f64>,
     /// Bytes that it asks for; `None` if a container does not say.
     pub asked_memory: Option<f64>,
+    /// The same of each container, by its name.
+    pub containers: BTreeMap<String, Part>,
+}
+
+/// What is known of one container of a pod.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Part {
+    /// Processors that it uses, if they were measured.
+    pub cpu: Option<f64>,
+    /// Bytes that it uses, if they were measured.
+    pub memory: Option<f64>,
+    /// Processors that it asks for, if it says so.
+    pub asked_cpu: Option<f64>,
+    /// Bytes that it asks for, if it says so.
+    pub asked_memory: Option<f64>,
+}
+
+impl Sample {
+    /// What counts of the pod: one of its containers, or all.
+    fn part(&self, container: Option<&str>) -> Part {
+        match container {
+            Some(name) => self.containers.get(name).copied().unwrap_or_default(),
+            None => Part {
+                cpu: self.cpu,
+                memory: self.memory,
+                asked_cpu: self.asked_cpu,
+                asked_memory: self.asked_memory,
+            },
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +91,10 @@ pub(crate) fn propose(
 ) -> Result<Proposal, Silence> {
     match &metric.source {
         Source::Unknown(reason, words) => Err((reason, words.clone())),
-        Source::Resource(name) => resource(metric, name, wanted, (current, pods)),
+        Source::Resource(name, container) => {
+            let about = About::of(name, container.as_deref())?;
+            resource(metric, about, wanted, (current, pods))
+        }
         Source::Pods => {
             let values = pods.iter().map(|pod| (pod.requests, pod.ready));
             let average = Average::of(values.collect(), metric)?;
@@ -93,32 +126,97 @@ fn written(value: f64) -> String {
     quantity::from_millicores((value * 1000.0).round() as u64)
 }
 
+/// What of pods is looked at.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    kind: Kind,
+    name: &'a str,
+    container: Option<&'a str>,
+    /// Of conditions and events.
+    reason: &'static str,
+}
+
+impl<'a> About<'a> {
+    fn of(name: &'a str, container: Option<&'a str>) -> Result<Self, Silence> {
+        let reason = match container {
+            Some(_) => "FailedGetContainerResourceMetric",
+            None => "FailedGetResourceMetric",
+        };
+        let words = || format!("resource {name} is not measured here: use cpu or memory");
+        let kind = match name {
+            "cpu" => Kind::Cpu,
+            "memory" => Kind::Memory,
+            _ => return Err((reason, words())),
+        };
+        Ok(Self {
+            kind,
+            name,
+            container,
+            reason,
+        })
+    }
+
+    fn used(self, pod: &Sample) -> Option<f64> {
+        let part = pod.part(self.container);
+        match self.kind {
+            Kind::Cpu => part.cpu,
+            Kind::Memory => part.memory,
+        }
+    }
+
+    /// What a pod asks for on average; all must say it.
+    fn asked(self, pods: &[Sample]) -> Result<f64, Silence> {
+        let mut sum = 0.0;
+        for pod in pods {
+            let part = pod.part(self.container);
+            let asked = match self.kind {
+                Kind::Cpu => part.asked_cpu,
+                Kind::Memory => part.asked_memory,
+            };
+            let words = || {
+                let (name, pod) = (self.name, &pod.name);
+                let of = self.container.map(|name| format!("container {name} of "));
+                let of = of.unwrap_or_default();
+                let words = format!(
+                    "failed to get {name} utilization: missing request for {name} in {of}pod {pod}"
+                );
+                (self.reason, words)
+            };
+            sum += asked.filter(|asked| *asked > 0.0).ok_or_else(words)?;
+        }
+        // Without pods nothing is measured, which is said elsewhere.
+        Ok(sum / (pods.len().max(1)) as f64)
+    }
+
+    /// For `status.currentMetrics`, and what it is called.
+    fn told(self, current: Value) -> (Value, String) {
+        let name = self.name;
+        match self.container {
+            Some(container) => (
+                json!({"type": "ContainerResource", "containerResource":
+                    {"name": name, "container": container, "current": current}}),
+                format!("{name} container resource"),
+            ),
+            None => (
+                json!({"type": "Resource", "resource": {"name": name, "current": current}}),
+                format!("{name} resource"),
+            ),
+        }
+    }
+}
+
 fn resource(
     metric: &Metric,
-    name: &str,
+    about: About<'_>,
     wanted: &Wanted,
     (current, pods): (u32, &[Sample]),
 ) -> Result<Proposal, Silence> {
-    const REASON: &str = "FailedGetResourceMetric";
-    let kind = match name {
-        "cpu" => Kind::Cpu,
-        "memory" => Kind::Memory,
-        _ => {
-            return Err((
-                REASON,
-                format!("resource {name} is not measured here: use cpu or memory"),
-            ));
-        }
-    };
-    let used = |pod: &Sample| match kind {
-        Kind::Cpu => pod.cpu,
-        Kind::Memory => pod.memory,
-    };
-    let values: Vec<(Option<f64>, bool)> = pods.iter().map(|pod| (used(pod), pod.ready)).collect();
+    let values = pods.iter().map(|pod| (about.used(pod), pod.ready));
+    let values: Vec<(Option<f64>, bool)> = values.collect();
     let mut utilization = None;
     let average = match metric.target {
         Target::Utilization(percent) => {
-            let asked = asked(pods, kind, name)?;
+            let asked = about.asked(pods)?;
             utilization = Some(asked);
             Average {
                 values,
@@ -129,48 +227,31 @@ fn resource(
         _ => Average::of(values, metric)?,
     };
     let silent = || {
-        (
-            REASON,
-            format!("failed to get {name} utilization: {}", nothing("pods")),
-        )
+        let words = format!(
+            "failed to get {} utilization: {}",
+            about.name,
+            nothing("pods")
+        );
+        (about.reason, words)
     };
     let (replicas, mean) = average.replicas(wanted, current).ok_or_else(silent)?;
-    let value = match kind {
+    let value = match about.kind {
         Kind::Cpu => written(mean),
         Kind::Memory => quantity::from_bytes(mean as u64),
     };
     let mut now = json!({"averageValue": value});
-    let mut words = format!("{name} resource");
     if let Some(asked) = utilization {
         now["averageUtilization"] = json!((mean / asked * 100.0) as u64);
-        words.push_str(" utilization (percentage of request)");
+    }
+    let (status, mut name) = about.told(now);
+    if utilization.is_some() {
+        name.push_str(" utilization (percentage of request)");
     }
     Ok(Proposal {
         replicas,
-        status: json!({"type": "Resource", "resource": {"name": name, "current": now}}),
-        name: words,
+        status,
+        name,
     })
-}
-
-/// What a pod asks for on average; all must say it.
-fn asked(pods: &[Sample], kind: Kind, name: &str) -> Result<f64, Silence> {
-    let mut sum = 0.0;
-    for pod in pods {
-        let asked = match kind {
-            Kind::Cpu => pod.asked_cpu,
-            Kind::Memory => pod.asked_memory,
-        };
-        let words = || {
-            let pod = &pod.name;
-            let words = format!(
-                "failed to get {name} utilization: missing request for {name} in pod {pod}"
-            );
-            ("FailedGetResourceMetric", words)
-        };
-        sum += asked.filter(|asked| *asked > 0.0).ok_or_else(words)?;
-    }
-    // Without pods nothing is measured, which is said elsewhere.
-    Ok(sum / (pods.len().max(1)) as f64)
 }
 
 fn service_metric(

@@ -17,6 +17,12 @@ pub fn may_sleep(hpa: &Object) -> bool {
     least.and_then(Value::as_u64) == Some(0)
 }
 
+/// It told its target to have no pods.
+pub fn sleeps(hpa: &Object) -> bool {
+    let told = hpa.get(&["status", "desiredReplicas"]);
+    told.and_then(Value::as_u64) == Some(0)
+}
+
 /// The Services that choose the pods of a target.
 pub fn leading<'a>(
     target: &Object,

@@ -251,6 +251,37 @@ fn what_is_not_known_tips_no_scale() {
 }
 
 #[test]
+fn one_container_of_each_pod_may_be_what_counts() {
+    let of = json!({"type": "ContainerResource", "containerResource":
+        {"name": "cpu", "container": "web", "target": {"type": "Utilization", "averageUtilization": 50}}});
+    let mut world = World::new(hpa((1, 10), &[of], &Value::Null), 2);
+    let mut pods = pods(&[0.1; 2]);
+    assert_eq!(
+        world.look(&pods).warnings[0].0,
+        "FailedGetContainerResourceMetric"
+    );
+    for pod in &mut pods {
+        let web = Part {
+            cpu: Some(0.2),
+            asked_cpu: Some(0.1),
+            ..Part::default()
+        };
+        pod.containers = [
+            ("web".to_owned(), web),
+            ("idle".to_owned(), Part::default()),
+        ]
+        .into();
+    }
+    let plan = world.look(&pods);
+    let why = "cpu container resource utilization (percentage of request) above target";
+    assert_eq!(plan.rescale, Some((8, why.to_owned())));
+    assert_eq!(
+        plan.status["currentMetrics"][0]["containerResource"],
+        json!({"name": "cpu", "container": "web", "current": {"averageUtilization": 200, "averageValue": "200m"}})
+    );
+}
+
+#[test]
 fn a_service_is_scaled_by_its_calls_in_all() {
     for target in [
         json!({"type": "AverageValue", "averageValue": "10"}),

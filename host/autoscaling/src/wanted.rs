@@ -12,8 +12,8 @@ const TOLERANCE: f64 = 0.1;
 /// What is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Source {
-    /// CPU (in processors) or memory (in bytes) of the pods, or of one container of each.
-    Resource(String),
+    /// CPU (in processors) or memory (in bytes) of the pods, or of the container of this name in each.
+    Resource(String, Option<String>),
     /// Requests to the pods.
     Pods,
     /// Requests to a Service, all its pods together.
@@ -133,7 +133,7 @@ impl Metric {
             "Resource" => {
                 let resource = &written["resource"];
                 let name = resource["name"].as_str().unwrap_or_default();
-                (Source::Resource(name.to_owned()), &resource["target"])
+                (Source::Resource(name.to_owned(), None), &resource["target"])
             }
             "Pods" => {
                 let name = &written["pods"]["metric"]["name"];
@@ -164,8 +164,8 @@ impl Metric {
             }
             _ => {
                 let resource = &written["containerResource"];
-                let words = "ContainerResource is not measured here: use Resource".to_owned();
-                let source = Source::Unknown("FailedGetContainerResourceMetric", words);
+                let word = |field: &str| resource[field].as_str().unwrap_or_default().to_owned();
+                let source = Source::Resource(word("name"), Some(word("container")));
                 (source, &resource["target"])
             }
         };

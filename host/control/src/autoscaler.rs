@@ -49,6 +49,8 @@ struct Autoscaler {
     scaled: Vec<Arc<Informer>>,
     /// By uid.
     histories: Mutex<HashMap<String, History>>,
+    /// Those that let their targets sleep and were deleted a moment ago.
+    gone: Mutex<HashMap<Key, Arc<Object>>>,
 }
 
 /// Starts the controller.
@@ -71,6 +73,7 @@ pub(crate) fn start(context: &Context) {
         nodes,
         scaled: SCALED.iter().filter_map(|resource| of(resource)).collect(),
         histories: Mutex::default(),
+        gone: Mutex::default(),
     });
     let queue = WorkQueue::new(CONTROLLER);
     this.listen(&queue);
@@ -95,8 +98,12 @@ impl Autoscaler {
         let own = queue.clone();
         self.hpas.on_change(move |change| {
             if change.is_deleted() {
-                this.histories.lock().remove(change.object().uid());
-                own.add(Key::of(change.object()));
+                let hpa = change.object();
+                this.histories.lock().remove(hpa.uid());
+                if sleep::may_sleep(hpa) && sleep::sleeps(hpa) {
+                    this.gone.lock().insert(Key::of(hpa), Arc::clone(hpa));
+                }
+                own.add(Key::of(hpa));
             } else if is_news(change) {
                 own.add(Key::of(change.object()));
             }
@@ -137,7 +144,11 @@ impl Autoscaler {
             informer.synced().await;
         }
         self.hold(&key.namespace).await?;
+        let gone = self.gone.lock().remove(key);
         let Some(hpa) = self.hpas.get(&key.namespace, &key.name) else {
+            if let Some(gone) = gone {
+                self.wake(&gone).await?;
+            }
             return Ok(Outcome::Done);
         };
         let Some(target) = self.target(&hpa) else {
@@ -152,6 +163,19 @@ impl Autoscaler {
         let plan = self.plan(&hpa, &target).await;
         self.carry_out(&hpa, &target, plan).await?;
         Ok(Outcome::Again(PERIOD))
+    }
+
+    /// Nobody would wake what slept when its autoscaler was deleted, and calls are held no more: it gets the pod that it would have had.
+    async fn wake(&self, gone: &Object) -> Result<(), ClientError> {
+        let others = self.hpas.list_in(gone.namespace());
+        let target = self.target(gone).filter(|target| {
+            let sleeps = target.get(&["spec", "replicas"]).and_then(Value::as_u64) == Some(0);
+            sleeps && target.deletion_timestamp().is_none() && rival(gone, &others).is_none()
+        });
+        let Some(target) = target else { return Ok(()) };
+        let why = "its HorizontalPodAutoscaler is gone, and nobody else would wake it";
+        self.rescale(&Reference::to(&target), &target, (1, why))
+            .await
     }
 
     /// Calls wait at some node for a target that may sleep.

@@ -1,11 +1,11 @@
 //! What is measured of pods, asked of the API as `kubectl top` asks it. What cannot be had is left out: an autoscaler waits then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use osier_api::resources::{POD_METRICS, REQUESTS_PER_SECOND};
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, quantity};
-use osier_autoscaling::Sample;
+use osier_autoscaling::{Part, Sample};
 use osier_client::{Client, Query};
 use serde_json::Value;
 
@@ -14,8 +14,8 @@ use crate::facts;
 /// Readings of the pods of a target.
 #[derive(Debug, Default)]
 pub(super) struct Readings {
-    /// CPU and memory, by pod.
-    used: HashMap<String, (f64, f64)>,
+    /// CPU and memory of each container, by pod.
+    used: HashMap<String, Vec<(String, f64, f64)>>,
     /// Requests in a second, by pod.
     requests: HashMap<String, f64>,
     /// The same in all, by Service.
@@ -61,28 +61,46 @@ impl Readings {
 
     pub(super) fn sample(&self, pod: &Object) -> Sample {
         let used = self.used.get(pod.name());
+        let sum = |of: fn(&(String, f64, f64)) -> f64| used.map(|used| used.iter().map(of).sum());
         Sample {
             name: pod.name().to_owned(),
             ready: facts::is_true(pod, "Ready"),
-            cpu: used.map(|(cpu, _)| *cpu),
-            memory: used.map(|(_, memory)| *memory),
+            cpu: sum(|(_, cpu, _)| *cpu),
+            memory: sum(|(_, _, memory)| *memory),
             requests: self.requests.get(pod.name()).copied(),
             asked_cpu: asked(pod, "cpu"),
             asked_memory: asked(pod, "memory"),
+            containers: parts(pod, used.map_or(&[], Vec::as_slice)),
         }
     }
 }
 
-/// A pod's name with its CPU and memory.
-fn used(metrics: &Object) -> (String, (f64, f64)) {
+/// A pod's name with the CPU and memory of its containers.
+fn used(metrics: &Object) -> (String, Vec<(String, f64, f64)>) {
     let containers = metrics.get(&["containers"]).and_then(Value::as_array);
-    let sum = |name: &str| {
-        let containers = containers.into_iter().flatten();
-        containers
-            .filter_map(|one| amount(&one["usage"][name]))
-            .sum()
-    };
-    (metrics.name().to_owned(), (sum("cpu"), sum("memory")))
+    let each = containers.into_iter().flatten().map(|one| {
+        let name = one["name"].as_str().unwrap_or_default().to_owned();
+        let amount = |resource: &str| amount(&one["usage"][resource]).unwrap_or_default();
+        (name, amount("cpu"), amount("memory"))
+    });
+    (metrics.name().to_owned(), each.collect())
+}
+
+fn parts(pod: &Object, used: &[(String, f64, f64)]) -> BTreeMap<String, Part> {
+    let containers = pod.get(&["spec", "containers"]).and_then(Value::as_array);
+    let each = containers.into_iter().flatten().map(|one| {
+        let name = one["name"].as_str().unwrap_or_default();
+        let own = used.iter().find(|(of, ..)| of == name);
+        let requests = &one["resources"]["requests"];
+        let part = Part {
+            cpu: own.map(|(_, cpu, _)| *cpu),
+            memory: own.map(|(_, _, memory)| *memory),
+            asked_cpu: amount(&requests["cpu"]),
+            asked_memory: amount(&requests["memory"]),
+        };
+        (name.to_owned(), part)
+    });
+    each.collect()
 }
 
 /// Requests in a second by pod; `None` if nothing can be had.
