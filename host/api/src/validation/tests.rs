@@ -863,6 +863,34 @@ fn what_has_no_effect_is_said() {
 }
 
 #[test]
+fn what_is_asked_for_and_not_given_is_said() {
+    let spec = json!({
+        "os": {"name": "windows"}, "dnsPolicy": "None", "hostUsers": false, "automountServiceAccountToken": true,
+        "containers": [{"terminationMessagePath": "/tmp/why", "resources": {
+            "requests": {"cpu": "1", "memory": "1Mi"},
+            "limits": {"cpu": "1", "memory": "1Mi", "ephemeral-storage": "1Gi", "acme.com/gpu": "1"}}}],
+    });
+    let found = warnings(&PODS, &object(&PODS, json!({"spec": spec})));
+    let heads = found.iter().filter_map(|text| text.split(": ").next());
+    assert_eq!(
+        heads.collect::<Vec<_>>(),
+        [
+            "spec.os.name",
+            "spec.dnsPolicy",
+            "spec.hostUsers",
+            "spec.automountServiceAccountToken",
+            "spec.containers[0].resources.limits.acme.com/gpu",
+            "spec.containers[0].resources.limits.ephemeral-storage",
+            "spec.containers[0].terminationMessagePath",
+        ]
+    );
+    let plain = json!({"os": {"name": "linux"}, "dnsPolicy": "ClusterFirst", "hostUsers": true,
+        "containers": [{"terminationMessagePath": "/dev/termination-log"}]});
+    let found = warnings(&PODS, &object(&PODS, json!({"spec": plain})));
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
 fn volumes_that_no_container_can_mount_are_said() {
     let spec = json!({
         "volumes": [

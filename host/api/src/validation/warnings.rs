@@ -16,6 +16,7 @@ pub fn warnings(resource: &Resource, object: &Object) -> Vec<String> {
         ("batch", "jobs") => job(&spec),
         ("batch", "cronjobs") => job(&spec.at("jobTemplate").at("spec")),
         ("", "services") => service(&spec),
+        ("autoscaling", "horizontalpodautoscalers") => autoscaler(&spec),
         ("networking.k8s.io", "networkpolicies") => vec![
             "a NetworkPolicy is kept, but nothing acts on it in this version: pods reach each other through the mesh regardless"
                 .to_owned(),
@@ -65,6 +66,33 @@ fn sidecar(spec: &At<'_>) -> Vec<String> {
     found
 }
 
+/// Metrics that nobody measures here: the autoscaler waits for them, and should not surprise.
+fn autoscaler(spec: &At<'_>) -> Vec<String> {
+    let metrics = spec.at("metrics").items().into_iter();
+    let unmeasured = metrics.filter_map(|metric| {
+        let (field, is_known) = match metric.at("type").text() {
+            "External" => (metric.at("external"), false),
+            "Pods" => (metric.at("pods"), true),
+            "Object" => {
+                let object = metric.at("object");
+                let is_service = object.at("describedObject").at("kind").text() == "Service";
+                (object, is_service)
+            }
+            _ => return None,
+        };
+        let name = field.at("metric").at("name").text();
+        let served = is_known && name == crate::resources::REQUESTS_PER_SECOND;
+        let words = || {
+            format!(
+                "{}: no metric {name:?} is served, and the autoscaler waits for it: use {} of type Pods, or of type Object for a Service",
+                field.path, crate::resources::REQUESTS_PER_SECOND
+            )
+        };
+        (!served).then(words)
+    });
+    unmeasured.collect()
+}
+
 fn job(spec: &At<'_>) -> Vec<String> {
     let mut found = pod(&spec.at("template").at("spec"));
     for field in [
@@ -99,6 +127,7 @@ fn pod(spec: &At<'_>) -> Vec<String> {
             "Wasm pods have one runtime, and names are resolved by the mesh",
         );
     }
+    unlike_processes(spec, &mut found);
     volumes(&spec.at("volumes"), &mut found);
     for list in ["initContainers", "containers"] {
         spec.at(list)
@@ -107,6 +136,42 @@ fn pod(spec: &At<'_>) -> Vec<String> {
             .for_each(|item| container(item, &mut found));
     }
     found
+}
+
+/// What is about programs of a system, and leaves a component as it is.
+fn unlike_processes(spec: &At<'_>, found: &mut Vec<String>) {
+    let system = spec.at("os").at("name");
+    let other = |name: &At<'_>| name.is_set() && name.text() != "linux";
+    said(found, system, other, "a component runs on any system");
+    let own = |policy: &At<'_>| matches!(policy.text(), "None" | "Default");
+    let why = "names are resolved by the mesh, which knows no other DNS";
+    said(found, spec.at("dnsPolicy"), own, why);
+    let why = "a component has no users";
+    let given = |users: &At<'_>| users.value == &serde_json::Value::Bool(false);
+    said(found, spec.at("hostUsers"), given, why);
+    let why = "a component is told the pod's name";
+    said(found, spec.at("setHostnameAsFQDN"), At::is_true, why);
+    let why = "nothing is mounted unasked: mount a projected volume with a serviceAccountToken";
+    let token = spec.at("automountServiceAccountToken");
+    said(found, token, At::is_true, why);
+    let why = "nodes have no devices to give away";
+    said(found, spec.at("resourceClaims"), At::is_set, why);
+}
+
+/// What is counted of a node is its processors, its memory and its places for pods.
+fn resources(resources: &At<'_>, found: &mut Vec<String>) {
+    for bound in ["requests", "limits"] {
+        for (name, amount) in resources.at(bound).entries() {
+            let why = match name {
+                "cpu" | "memory" => continue,
+                "ephemeral-storage" => "bound an emptyDir by its sizeLimit",
+                _ => {
+                    "a component is given processor time and memory, and the pod is placed as if it did not ask"
+                }
+            };
+            said(found, amount, At::is_present, why);
+        }
+    }
 }
 
 /// What nodes mount of volumes that people make: directories.
@@ -174,6 +239,10 @@ fn said_unmountable(found: &mut Vec<String>, field: &At<'_>, remedy: &str) {
 
 fn container(container: &At<'_>, found: &mut Vec<String>) {
     security(&container.at("securityContext"), found);
+    resources(&container.at("resources"), found);
+    let own = |path: &At<'_>| path.is_set() && path.text() != "/dev/termination-log";
+    let why = "nothing is read from a file when a container ends; why it ended is in its status";
+    said(found, container.at("terminationMessagePath"), own, why);
     said(
         found,
         container.at("volumeDevices"),
