@@ -257,8 +257,7 @@ fn nine_in_ten(what: &str, lengths: &[usize], bound: usize) -> Option<String> {
 /// Debt of issue #4: policy took in hooks and reports; the records of hooks are to move to engine, the VMs and streams of proxy-wasm to a
 /// crate of their own with them. Debt of issue #3: snapshot took in two
 /// front ends more; they are to move to a crate of their own above `routing`.
-/// Debt of issue #5: engine took in sockets, WASI 0.3 and what pods are granted; the headers and properties of proxy-wasm, which know no
-/// wasmtime, are to move out.
+/// Debt of issue #5: engine took in sockets, WASI 0.3 and what pods are granted; what streams of proxy-wasm are is to move to `abi` too.
 /// Debt of issue #6: api has every kind, with its defaults and rules. Debt of issue #4: osier took in the replay and the trials of hooks,
 /// which are to move below it with the fixtures; policy its shadows and proxy the lines of raw connections. Debt of issue #6: apiserver took in
 /// its own service, the parts of the control plane and managers of other versions; how answers are written (representation, render,

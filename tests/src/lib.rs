@@ -15,6 +15,7 @@ pub mod http;
 pub mod kubectl;
 pub mod load;
 pub mod mirror;
+pub mod namespace;
 pub mod node;
 pub mod objects;
 pub mod redis;

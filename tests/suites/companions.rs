@@ -4,10 +4,10 @@
 
 use anyhow::{Context, Result, ensure};
 use osier_tests::artifacts::component;
+use osier_tests::namespace::{Namespace, run};
 use osier_tests::{Node, Options, debian, http, objects, until};
 use serde_json::{Value, json};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -425,82 +425,6 @@ async fn a_process_calls_the_mesh_by_an_explicit_proxy() {
         200,
         "others may"
     );
-}
-
-/// A network of its own, joined to this machine by two addresses.
-struct Namespace {
-    name: String,
-    outer: String,
-    inner: String,
-}
-
-fn run(words: &[&str], input: &str) -> Result<String> {
-    let mut child = Command::new(words[0])
-        .args(&words[1..])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("{} (apt-get install iproute2 nftables)", words[0]))?;
-    child
-        .stdin
-        .take()
-        .context("stdin")?
-        .write_all(input.as_bytes())?;
-    let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    ensure!(output.status.success(), "{words:?}: {said}");
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-impl Namespace {
-    fn make() -> Result<Self> {
-        let number = std::process::id() % 65_536;
-        let [high, low] = u16::try_from(number)?.to_be_bytes();
-        let this = Self {
-            name: format!("osier-{number}"),
-            outer: format!("10.{}.{low}.1", 128 + high % 64),
-            inner: format!("10.{}.{low}.2", 128 + high % 64),
-        };
-        let (here, there) = (format!("oh{number}"), format!("ot{number}"));
-        let (outer, inner) = (format!("{}/30", this.outer), format!("{}/30", this.inner));
-        let name = this.name.as_str();
-        for line in [
-            format!("ip netns add {name}"),
-            format!("ip link add {here} type veth peer name {there} netns {name}"),
-            format!("ip address add {outer} dev {here}"),
-            format!("ip link set {here} up"),
-            format!("ip -n {name} address add {inner} dev {there}"),
-            format!("ip -n {name} link set {there} up"),
-            format!("ip -n {name} link set lo up"),
-            format!("ip -n {name} route add default via {}", this.outer),
-        ] {
-            let words: Vec<&str> = line.split(' ').collect();
-            run(&words, "")?;
-        }
-        // `ip netns exec` shows this file to the processes in the namespace; the resolver that it names does not exist.
-        let folder = this.resolving();
-        std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("resolv.conf"), "nameserver 192.0.2.53\n")?;
-        Ok(this)
-    }
-
-    fn resolving(&self) -> PathBuf {
-        Path::new("/etc/netns").join(&self.name)
-    }
-
-    fn inside(&self) -> Vec<String> {
-        ["ip", "netns", "exec", &self.name]
-            .map(ToOwned::to_owned)
-            .to_vec()
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _gone = run(&["ip", "netns", "delete", &self.name], "");
-        let _gone = std::fs::remove_dir_all(self.resolving());
-    }
 }
 
 /// The rules that the guide gives.

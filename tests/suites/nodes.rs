@@ -1,12 +1,13 @@
 //! Several nodes: machines join by a token, pods run on all of them, calls between them go over mutual TLS as the caller.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use anyhow::{Result, ensure};
 use osier_tests::artifacts::{binary, component};
 use osier_tests::kubectl::{Kubectl, installed};
 use osier_tests::load::Plan;
-use osier_tests::{Node, http, objects, until};
+use osier_tests::namespace::Namespace;
+use osier_tests::{Node, Options, http, objects, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -256,6 +257,75 @@ async fn a_node_that_is_killed_under_load_costs_only_what_was_under_way() {
     assert!(failed.len() <= 4, "of {}: {failed:?}", outcome.total());
 }
 
+/// A node in a network of its own, whose cable is pulled under load and plugged in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_cable_costs_what_was_under_way_and_no_pod() {
+    // Namespaces are the system's to give: whoever runs the suites without the right to make one sees here why it is skipped.
+    let namespace = match Namespace::make() {
+        Ok(namespace) => namespace,
+        Err(error) if !rustix::process::geteuid().is_root() => {
+            return eprintln!("skipped, for it needs root: {error:#}");
+        }
+        Err(error) if Command::new("ip").arg("-V").output().is_err() => {
+            return eprintln!("skipped, for there is no ip: {error:#}");
+        }
+        Err(error) => panic!("a network namespace: {error:#}"),
+    };
+    let at = |address: &str, flags: [&str; 2]| {
+        flags
+            .map(|flag| [flag.to_owned(), format!("{address}:0")])
+            .concat()
+    };
+    let control = Node::start_with(&Options {
+        args: at(&namespace.outer, ["--api-listen", "--mesh-listen"]),
+        ..Options::default()
+    })
+    .unwrap();
+    control
+        .import("echo:1.0", &component("tests/echo").unwrap())
+        .unwrap();
+    let mut args = control.invitation().unwrap();
+    args.extend(["--node-name", "second"].map(ToOwned::to_owned));
+    args.extend(at(&namespace.inner, ["--listen", "--admin-listen"]));
+    let joined = Node::start_with(&Options {
+        args,
+        wrapper: namespace.inside(),
+        joins: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let pair = Pair {
+        control,
+        joined,
+        kubectl: installed().unwrap(),
+    };
+    pair.control.apply_text(&echo(&json!({}))).unwrap();
+    pair.ok("rollout status deployment/echo --timeout=90s");
+    let all = || async { Ok((pair.answering().await?.len() == 4).then_some(())) };
+    until("pods of both nodes answer", LIMIT, all)
+        .await
+        .unwrap();
+    let there = pods_on(&pair.control, "second").await.unwrap();
+    let gateway = pair.control.address("gateway").unwrap();
+    let load = Plan::get(&gateway, "/", 4).start();
+    namespace.link(false).unwrap();
+    let only_here = || async {
+        let seen = pair.answering().await?;
+        ensure!(seen.is_disjoint(&there), "{seen:?}");
+        Ok(Some(()))
+    };
+    until("only pods that are reached answer", LIMIT, only_here)
+        .await
+        .unwrap();
+    namespace.link(true).unwrap();
+    until("all answer again", LIMIT, all).await.unwrap();
+    assert_eq!(pods_on(&pair.control, "second").await.unwrap(), there);
+    let outcome = load.finish().await;
+    let failed = outcome.unexpected(&[200]);
+    // What was under way, and what its callers sent again before they were told that the link has ended.
+    assert!(failed.len() <= 8, "of {}: {failed:?}", outcome.total());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_joins_without_a_token_and_a_node_reads_only_what_its_pods_need() {
     let control = Node::start().unwrap();
@@ -337,10 +407,10 @@ async fn a_node_that_comes_back_has_its_pods_and_runs_none_twice() {
     let api = pair.control.address("api").unwrap();
     let args = ["--join", &format!("https://{api}"), "--node-name", "second"];
     pair.joined
-        .restart_with(&osier_tests::Options {
+        .restart_with(&Options {
             args: args.map(ToOwned::to_owned).to_vec(),
             joins: true,
-            ..osier_tests::Options::default()
+            ..Options::default()
         })
         .unwrap();
     let all = || async {
@@ -357,9 +427,9 @@ async fn a_silent_node_is_lost_and_its_pods_are_replaced_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("osier.yaml");
     std::fs::write(&config, "nodeGraceSeconds: 15\n").unwrap();
-    let control = Node::start_with(&osier_tests::Options {
+    let control = Node::start_with(&Options {
         args: vec!["--config".to_owned(), config.to_string_lossy().into_owned()],
-        ..osier_tests::Options::default()
+        ..Options::default()
     })
     .unwrap();
     let component = component("tests/echo").unwrap();
@@ -391,10 +461,10 @@ async fn a_silent_node_is_lost_and_its_pods_are_replaced_elsewhere() {
     let api = pair.control.address("api").unwrap();
     let args = ["--join", &format!("https://{api}"), "--node-name", "second"];
     pair.joined
-        .restart_with(&osier_tests::Options {
+        .restart_with(&Options {
             args: args.map(ToOwned::to_owned).to_vec(),
             joins: true,
-            ..osier_tests::Options::default()
+            ..Options::default()
         })
         .unwrap();
     pair.ok("wait node/second --for=condition=Ready --timeout=90s");
