@@ -419,11 +419,12 @@ async fn what_cannot_be_verified_by_is_refused_by_field_and_value() -> Result<()
         );
     }
     // What is refused of an AuthorizationPolicy stands beside the reason.
-    let custom = json!({"action": "CUSTOM", "provider": {"name": "x"}, "rules": [{}]});
+    let block = json!({"rules": [{"from": [{"source": {"ipBlocks": ["10.0.0.0/40"]}}]}]});
     let refused = node
-        .apply_text(&security("AuthorizationPolicy", "bad", custom))
+        .apply_text(&security("AuthorizationPolicy", "bad", block))
         .unwrap_err();
-    let words = "spec.action: Invalid value: \"CUSTOM\": CUSTOM asks a provider";
+    let words =
+        "spec.rules[0].from[0].source.ipBlocks[0]: Invalid value: \"10.0.0.0/40\": must be";
     assert!(format!("{refused:#}").contains(words), "{refused:#}");
     Ok(())
 }
