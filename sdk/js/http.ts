@@ -4,6 +4,7 @@
 
 // @ts-ignore: the host provides this module.
 import * as host from "osier:policy/http@0.1.0";
+import { encode } from "./filter.ts";
 
 /** A request, to an absolute URL. */
 export interface Request {
@@ -27,7 +28,7 @@ export interface Response {
 /** Sends a request and waits for the whole answer; throws if there is none: "not-granted", "invalid", "timeout", "unavailable", "too-large". */
 export function send(request: Request): Response {
   const { method = "GET", url, headers = {}, body = "", timeoutMs } = request;
-  const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body;
+  const bytes = typeof body === "string" ? encode(body) : body;
   const timeout = timeoutMs === undefined ? undefined : Math.round(timeoutMs * 1e6);
   const answer = host.send({ method, url, headers: Object.entries(headers), body: bytes, timeout });
   return { status: answer.status, headers: Object.fromEntries(answer.headers), body: Uint8Array.from(answer.body) };

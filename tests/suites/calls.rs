@@ -43,7 +43,7 @@ impl Outside {
 
 fn apply(node: &Node, objects: &[Value]) -> Result<()> {
     let all: Vec<String> = objects.iter().map(ToString::to_string).collect();
-    node.apply_text(&all.join("\n---\n"))
+    node.apply_text(&all.join("\n---\n")).map(drop)
 }
 
 fn plugin(name: &str, image: &str, config: &Value, grants: &Value) -> Value {
