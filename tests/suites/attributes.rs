@@ -270,7 +270,7 @@ impl Site {
         })
     }
 
-    /// The lines of both sides about one call, which is repeated until there are such.
+    /// The lines of both sides about one call, which is repeated until there are such, and the called side's policies are in force.
     async fn lines(
         &self,
         words: &[&str],
@@ -281,9 +281,9 @@ impl Site {
             let [source, destination] = self.told(fits);
             let both = source.iter().find_map(|one| {
                 let id = said(one, "request.id");
-                let other = destination
-                    .iter()
-                    .find(|other| said(other, "request.id") == id);
+                let other = destination.iter().find(|other| {
+                    said(other, "request.id") == id && said(other, "check.error_code") != "-"
+                });
                 Some([one.clone(), other?.clone()])
             });
             ensure!(both.is_some(), "{answer}");

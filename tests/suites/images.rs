@@ -237,7 +237,8 @@ async fn a_plugin_that_names_keys_loads_only_if_one_of_them_signed_it() {
         ..Options::default()
     })
     .unwrap();
-    let image = format!("{host}/tests/denier:1");
+    // Beside the image whose signatures are made here.
+    let image = format!("{host}/tests/ticker:denier");
     let file = component("plugins/denier").unwrap();
     let push = [
         "plugin",

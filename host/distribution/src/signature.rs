@@ -74,7 +74,7 @@ pub(crate) async fn by_any(
         }
     }
     reason.map_or(Ok(()), |reason| {
-        let prefix = "spec.verify.cosignKeys".to_owned();
+        let prefix = "this plugin (spec.verify.cosignKeys)".to_owned();
         Err(Fault::Unsigned { prefix, reason })
     })
 }

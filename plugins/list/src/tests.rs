@@ -1,3 +1,4 @@
+//! Lists that are written down; those at URLs are shown by the suite `calls`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
 use osier_plugin::export::make;

@@ -1,3 +1,4 @@
+//! Calls of plugins, carried by nobody or by an echo.
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
 use crate::callout::Callout;

@@ -60,7 +60,7 @@ async fn a_list_at_a_url_is_fetched_once_for_all_instances() {
         LIST,
         blocked(json!({"http": ["http://lists.default"]})),
     );
-    let action = json!({"plugin": "blocked", "template": "listentry", "fields": {"value": "request.headers['x-user']"}});
+    let action = json!({"plugin": "blocked", "template": "listentry", "fields": {"value": "request.headers['x-user'].orValue('')"}});
     let set = world.set(&[&plugin], &json!({"actions": [action]}));
     let ask = |user: &str| {
         let headers = headers(&[("x-user", user)]);
@@ -83,7 +83,7 @@ async fn a_list_that_cannot_be_had_is_the_failure_policys_to_judge() {
         LIST,
         blocked(json!({"http": ["http://lists.default"]})),
     );
-    let action = json!({"plugin": "blocked", "template": "listentry", "fields": {"value": "request.headers['x-user']"}});
+    let action = json!({"plugin": "blocked", "template": "listentry", "fields": {"value": "request.headers['x-user'].orValue('')"}});
     let policy = |failure: &str| json!({"actions": [action.clone()], "failurePolicy": failure});
     let ask = |spec: &Value, user: &str| {
         let headers = headers(&[("x-user", user)]);

@@ -28,7 +28,7 @@ fn plugins() {
             json!({"config": {"type": "REGEX", "entries": ["("]}}),
             &["spec.config", "entries[0]"],
         ),
-        (LIST, json!({}), &["spec.config.entries", "is required"]),
+        (LIST, json!({}), &["spec.config", "entries", "providerUrl"]),
         (
             RATE_LIMIT,
             json!({"config": {"limit": 1, "window": "1s"}}),
