@@ -104,7 +104,11 @@ fn keep_of_pod(pod: &mut Object) {
                 .flatten()
             {
                 if let Some(entry) = entry.as_object_mut() {
-                    entry.retain(|field, _| CONTAINER.iter().take(kept).any(|name| name == field));
+                    // By its name an autoscaler finds what one container asks for.
+                    let named = |field: &str| list == "containers" && field == "name";
+                    entry.retain(|field, _| {
+                        named(field) || CONTAINER.iter().take(kept).any(|name| name == field)
+                    });
                 }
             }
         }
@@ -132,7 +136,7 @@ fn keep_metadata(object: &mut Object) {
 }
 
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SPEC: [&str; 14] = [
+const SPEC: [&str; 15] = [
     "volumes",
     "serviceAccountName",
     "nodeName",
@@ -142,6 +146,7 @@ const SPEC: [&str; 14] = [
     "affinity",
     "tolerations",
     "schedulerName",
+    "schedulingGates",
     "priority",
     "preemptionPolicy",
     "topologySpreadConstraints",
@@ -149,9 +154,10 @@ const SPEC: [&str; 14] = [
     "initContainers",
 ];
 /// Only the scheduler reads these, of pods without a node.
-const PLACING: [&str; 4] = [
+const PLACING: [&str; 5] = [
     "nodeSelector",
     "schedulerName",
+    "schedulingGates",
     "preemptionPolicy",
     "topologySpreadConstraints",
 ];
@@ -245,12 +251,12 @@ mod tests {
     fn a_pod_keeps_what_controllers_read() {
         let pod = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {"a": "b", DELETION_COST: "5"}},
             "spec": {"nodeName": "n", "priority": 5, "nodeSelector": {"a": "b"}, "affinity": {"nodeAffinity": {}, "podAntiAffinity": {"x": []}},
-                "volumes": [{"name": "a", "emptyDir": {}}], "containers": [{"image": "web", "ports": [{"containerPort": 80}]}]},
+                "volumes": [{"name": "a", "emptyDir": {}}], "containers": [{"name": "c", "image": "web", "ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "hostIP": "h", "containerStatuses": [{"restartCount": 3, "image": "web"}]}});
         let mut pod = Object::from_value(pod).unwrap();
         keep_of_pod(&mut pod);
         let kept = json!({"kind": "Pod", "metadata": {"name": "p", "annotations": {DELETION_COST: "5"}},
-            "spec": {"nodeName": "n", "priority": 5, "affinity": {"podAntiAffinity": {"x": []}}, "containers": [{"ports": [{"containerPort": 80}]}]},
+            "spec": {"nodeName": "n", "priority": 5, "affinity": {"podAntiAffinity": {"x": []}}, "containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "containerStatuses": [{"restartCount": 3}]}});
         assert_eq!(pod.into_value(), kept);
     }
@@ -258,7 +264,7 @@ mod tests {
     #[test]
     fn a_pod_without_a_node_keeps_what_the_scheduler_reads() {
         let claim = json!({"name": "c", "persistentVolumeClaim": {"claimName": "d"}});
-        let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"schedulerName": "s", "tolerations": [], "volumes": [claim]},
+        let pod = json!({"kind": "Pod", "metadata": {"name": "p"}, "spec": {"schedulerName": "s", "schedulingGates": [{"name": "g"}], "tolerations": [], "volumes": [claim]},
             "status": {"conditions": [{"type": "PodScheduled", "status": "False"}]}});
         let whole = Object::from_value(pod).unwrap();
         let mut waiting = whole.clone();

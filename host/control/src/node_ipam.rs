@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use osier_api::Object;
 use osier_api::resources::NODES;
+use osier_api::{Object, quantity};
 use osier_client::{Backoff, Client, ClientError, Informer, Part, WorkQueue};
 use osier_scheduling::blocks::{Block, free};
 use parking_lot::Mutex;
@@ -61,7 +61,8 @@ fn block(node: &Object) -> &str {
 
 /// How many pods the node takes; nothing until it says so.
 fn places(node: &Object) -> Option<u32> {
-    node.text(&["status", "capacity", "pods"]).parse().ok()
+    let said = quantity::bytes(node.text(&["status", "capacity", "pods"])).ok()?;
+    Some(u32::try_from(said).unwrap_or(u32::MAX))
 }
 
 impl Blocks {
@@ -97,5 +98,23 @@ impl Blocks {
         let of = ("", key.name.as_str());
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Whole).await)?;
         Ok(Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_told_as_quantities() {
+        let node = |status: serde_json::Value| {
+            Object::from_value(json!({"kind": "Node", "status": status})).unwrap()
+        };
+        for (said, places) in [("1k", 1000), ("1100", 1100), ("50k", 50_000)] {
+            let node = node(json!({"capacity": {"pods": said}}));
+            assert_eq!(super::places(&node), Some(places), "{said}");
+        }
+        assert_eq!(super::places(&node(json!({}))), None);
     }
 }

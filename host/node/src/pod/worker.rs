@@ -310,8 +310,10 @@ impl Worker {
 
     fn status(&self) -> Value {
         let told = serde_json::from_str(&self.reported).ok();
+        // What others said last is to stay, also if this actor has not come to it yet.
+        let newest = self.changes.borrow().clone();
         let report = Report {
-            pod: &self.pod,
+            pod: newest.as_ref().unwrap_or(&self.pod),
             known: &told.unwrap_or_else(|| kept::status(&self.pod)),
             policy: spec::restart_policy(&self.pod),
             init: &self.init,
