@@ -121,7 +121,7 @@ async fn programs_listen_and_connect_by_the_sockets_of_0_3() {
     let lines = objects::get(&node, path).await.unwrap();
     let address = lines["status"]["podIP"].as_str().unwrap();
     assert_eq!(says(&format!("ask {address}:7000 again")), "again");
-    assert_eq!(says("ask lines:71 x"), "ErrorCode::ConnectionRefused");
+    assert_eq!(says("ask lines:71 x"), "ErrorCode::AccessDenied");
     assert_eq!(says("ask 192.0.2.1:443 x"), "ErrorCode::AccessDenied");
     assert!(says("lookup lines").contains("Ipv4"));
     assert_eq!(says("lookup nobody"), "ErrorCode::NameUnresolvable");

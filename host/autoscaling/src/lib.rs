@@ -7,6 +7,7 @@
 mod behavior;
 mod decide;
 mod metrics;
+mod sample;
 pub mod sleep;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ mod wanted;
 pub use behavior::History;
 pub use decide::{Plan, Scene, decide};
 pub use metrics::{Part, Sample};
+pub use sample::Used;
 pub use wanted::{Wanted, rival};

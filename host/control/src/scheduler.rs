@@ -17,7 +17,7 @@ use osier_client::{
 use osier_process::clock;
 use osier_scheduling::node_affinity::Site;
 use osier_scheduling::{
-    Budget, Evicted, Extender, Ledger, Opinions, Refusal, Refused, looks_at_neighbours,
+    Budget, Evicted, Extender, Ledger, Opinions, Refusal, Refused, is_gated, looks_at_neighbours,
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -431,14 +431,6 @@ impl Waiting {
 fn is_ours(pod: &Object) -> bool {
     let name = pod.text(&["spec", "schedulerName"]);
     facts::is_active(pod) && (name.is_empty() || name == NAME)
-}
-
-/// Somebody holds the pod back (`spec.schedulingGates`).
-fn is_gated(pod: &Object) -> bool {
-    let gates = pod.get(&["spec", "schedulingGates"]);
-    gates
-        .and_then(Value::as_array)
-        .is_some_and(|gates| !gates.is_empty())
 }
 
 /// Our own status writes must not make us try again.

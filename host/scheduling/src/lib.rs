@@ -31,4 +31,4 @@ pub use opinion::{Candidate, Extender, Opinion, Opinions};
 pub use preemption::{Budget, Evicted, Refused};
 pub use reach::Reach;
 pub use refusal::Refusal;
-pub use terms::looks_at_neighbours;
+pub use terms::{is_gated, looks_at_neighbours};

@@ -173,6 +173,14 @@ impl Spread {
     }
 }
 
+/// Somebody holds the pod back (`spec.schedulingGates`).
+pub fn is_gated(pod: &osier_api::Object) -> bool {
+    let gates = pod.get(&["spec", "schedulingGates"]);
+    gates
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|gates| !gates.is_empty())
+}
+
 /// Where other pods are matters to this one.
 pub fn looks_at_neighbours(pod: &osier_api::Object) -> bool {
     let says = |path: &[&str]| pod.get(path).is_some_and(|value| !value.is_null());

@@ -1,13 +1,12 @@
 //! What is measured of pods, asked of the API as `kubectl top` asks it. What cannot be had is left out: an autoscaler waits then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use osier_api::resources::{POD_METRICS, REQUESTS_PER_SECOND};
 use osier_api::selector::LabelSelector;
 use osier_api::{Object, quantity};
-use osier_autoscaling::{Part, Sample};
+use osier_autoscaling::{Sample, Used};
 use osier_client::{Client, Query};
-use serde_json::Value;
 
 use crate::facts;
 
@@ -15,15 +14,11 @@ use crate::facts;
 #[derive(Debug, Default)]
 pub(super) struct Readings {
     /// CPU and memory of each container, by pod.
-    used: HashMap<String, Vec<(String, f64, f64)>>,
+    used: HashMap<String, Used>,
     /// Requests in a second, by pod.
     requests: HashMap<String, f64>,
     /// The same in all, by Service.
     pub(super) services: HashMap<String, f64>,
-}
-
-fn amount(value: &Value) -> Option<f64> {
-    quantity::ratio(value.as_str()?, "1")
 }
 
 fn by_labels(selector: &LabelSelector) -> Query {
@@ -43,7 +38,7 @@ impl Readings {
         let mut readings = Self::default();
         let query = by_labels(selector);
         match client.list(&POD_METRICS, namespace, &query).await {
-            Ok(list) => readings.used = list.items.iter().map(used).collect(),
+            Ok(list) => readings.used = list.items.iter().map(Used::of).collect(),
             Err(error) => tracing::debug!(namespace, %error, "what pods use is not known"),
         }
         if pods {
@@ -60,47 +55,10 @@ impl Readings {
     }
 
     pub(super) fn sample(&self, pod: &Object) -> Sample {
-        let used = self.used.get(pod.name());
-        let sum = |of: fn(&(String, f64, f64)) -> f64| used.map(|used| used.iter().map(of).sum());
-        Sample {
-            name: pod.name().to_owned(),
-            ready: facts::is_true(pod, "Ready"),
-            cpu: sum(|(_, cpu, _)| *cpu),
-            memory: sum(|(_, _, memory)| *memory),
-            requests: self.requests.get(pod.name()).copied(),
-            asked_cpu: asked(pod, "cpu"),
-            asked_memory: asked(pod, "memory"),
-            containers: parts(pod, used.map_or(&[], Vec::as_slice)),
-        }
+        let requests = self.requests.get(pod.name()).copied();
+        let ready = facts::is_true(pod, "Ready");
+        Sample::of(pod, self.used.get(pod.name()), (requests, ready))
     }
-}
-
-/// A pod's name with the CPU and memory of its containers.
-fn used(metrics: &Object) -> (String, Vec<(String, f64, f64)>) {
-    let containers = metrics.get(&["containers"]).and_then(Value::as_array);
-    let each = containers.into_iter().flatten().map(|one| {
-        let name = one["name"].as_str().unwrap_or_default().to_owned();
-        let amount = |resource: &str| amount(&one["usage"][resource]).unwrap_or_default();
-        (name, amount("cpu"), amount("memory"))
-    });
-    (metrics.name().to_owned(), each.collect())
-}
-
-fn parts(pod: &Object, used: &[(String, f64, f64)]) -> BTreeMap<String, Part> {
-    let containers = pod.get(&["spec", "containers"]).and_then(Value::as_array);
-    let each = containers.into_iter().flatten().map(|one| {
-        let name = one["name"].as_str().unwrap_or_default();
-        let own = used.iter().find(|(of, ..)| of == name);
-        let requests = &one["resources"]["requests"];
-        let part = Part {
-            cpu: own.map(|(_, cpu, _)| *cpu),
-            memory: own.map(|(_, _, memory)| *memory),
-            asked_cpu: amount(&requests["cpu"]),
-            asked_memory: amount(&requests["memory"]),
-        };
-        (name.to_owned(), part)
-    });
-    each.collect()
 }
 
 /// Requests in a second by pod; `None` if nothing can be had.
@@ -118,16 +76,7 @@ async fn requests(
         .ok()?;
     let each = items.iter().filter_map(|item| {
         let name = item.text(&["describedObject", "name"]).to_owned();
-        Some((name, amount(item.get(&["value"])?)?))
+        Some((name, quantity::ratio(item.text(&["value"]), "1")?))
     });
     Some(each.collect())
-}
-
-/// What the containers of a pod ask for together; `None` if one does not say.
-fn asked(pod: &Object, resource: &str) -> Option<f64> {
-    let containers = pod.get(&["spec", "containers"]).and_then(Value::as_array)?;
-    let each = containers
-        .iter()
-        .map(|one| amount(&one["resources"]["requests"][resource]));
-    each.sum()
 }
