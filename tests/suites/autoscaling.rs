@@ -285,7 +285,7 @@ async fn what_nobody_calls_sleeps_and_wakes_for_a_call_that_does_not_fail() {
     // Nobody would wake what sleeps when its autoscaler goes, so that it is woken.
     person.until_replicas(0).await;
     person.ok("delete hpa echo");
-    person.until_replicas(1).await;
+    person.ok("wait deployment/echo --for=jsonpath={.spec.replicas}=1 --timeout=60s");
     person.ok("rollout status deployment/echo --timeout=60s");
     let events = person.ok("get events --field-selector=reason=SuccessfulRescale");
     assert!(events.contains("nobody else would wake it"), "{events}");
