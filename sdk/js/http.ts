@@ -47,6 +47,6 @@ export interface Document {
 export function newerThan(known: number, document: Document): { revision: number; body: Uint8Array } | undefined {
   const { url, refreshMs, ttlMs = 0 } = document;
   const freshness = { refresh: Math.round(refreshMs * 1e6), ttl: Math.round(ttlMs * 1e6) };
-  const found = host.document(url, freshness, known);
+  const found = host.readDocument(url, freshness, known);
   return found.body === undefined ? undefined : { revision: Number(found.revision), body: Uint8Array.from(found.body) };
 }

@@ -25,6 +25,8 @@ pub struct CalloutAnswer {
     pub body: Bytes,
     /// Trailers.
     pub trailers: HeaderMap,
+    /// The mesh answered itself: the service was not reached.
+    pub own: bool,
 }
 
 /// The name of a plugin as a caller. No pod can have it, and what a plugin does to calls it does not do to its own.

@@ -163,6 +163,11 @@ impl Owner {
         let uri = request.uri().clone();
         let sent = tokio::time::timeout(timeout, way.send(caller, request, bounds)).await;
         let lost = match sent {
+            Ok(Ok(answer)) if answer.own => {
+                let said = String::from_utf8_lossy(&answer.body);
+                tracing::debug!(plugin = self.name, namespace = self.namespace, %uri, status = %answer.status, "a call of a plugin did not arrive: {said}");
+                OutsideError::Unavailable
+            }
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(CalloutError::TooLarge(_))) => OutsideError::TooLarge,
             Ok(Err(CalloutError::Failed(reason))) => {

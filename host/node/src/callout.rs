@@ -9,7 +9,7 @@ use osier_api::Object;
 use osier_policy::{Caller, Callout, CalloutAnswer, CalloutBounds, CalloutError};
 use osier_process::Boxed;
 use osier_process::body::{Body, full};
-use osier_proxy::{Proxy, Source};
+use osier_proxy::{Own, Proxy, Source};
 use osier_snapshot::Workload;
 use serde_json::json;
 
@@ -45,12 +45,14 @@ impl Callout for PluginEgress {
                 .ok_or_else(|| CalloutError::Failed("the plugin has no identity".to_owned()))?;
             let response = proxy.handle(Source::Pod(caller), request.map(full)).await;
             let (head, body) = response.into_parts();
+            let own = head.extensions.get::<Own>().is_some();
             let (body, trailers) = whole(body, bounds.body).await?;
             Ok(CalloutAnswer {
                 status: head.status,
                 headers: head.headers,
                 body,
                 trailers,
+                own,
             })
         })
     }

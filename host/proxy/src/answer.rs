@@ -30,6 +30,10 @@ pub(crate) struct Refusal {
     pub(crate) grpc_status: Option<u8>,
 }
 
+/// Among the extensions of an answer: the proxy made it, nobody was reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Own;
+
 impl Refusal {
     pub(crate) fn new(
         status: StatusCode,
@@ -91,6 +95,7 @@ impl Refusal {
         response
             .headers_mut()
             .insert("x-request-id", request_id.clone());
+        response.extensions_mut().insert(Own);
         response
     }
 

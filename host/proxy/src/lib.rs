@@ -49,6 +49,7 @@ mod upstream;
 mod ways;
 
 pub use access::{ACCESS_TARGET, log};
+pub use answer::Own;
 pub use beside::Beside;
 pub use checks::check_endpoints;
 pub use gate::{

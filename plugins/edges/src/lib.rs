@@ -92,5 +92,6 @@ impl ReportNothing for Map {
     }
 }
 
+osier_plugin::optional!(b"log");
 osier_plugin::config_schema!("../config.schema.json");
 osier_plugin::export!(Map: edge, reportnothing);

@@ -107,6 +107,7 @@ fn write(stream: &str, batch: &[TraceSpanInstance]) -> Result<(), String> {
     written.fold(Ok(()), Result::and)
 }
 
+osier_plugin::optional!(b"log");
 osier_plugin::config_schema!("../config.schema.json");
 osier_plugin::export!(Trace: tracespan);
 

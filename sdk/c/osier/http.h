@@ -31,7 +31,7 @@ static inline osier_status osier_newer_than(const char *url, uint64_t refresh, u
   osier_policy_http_freshness_t freshness = {refresh, ttl};
   osier_policy_http_document_t found = {0};
   osier_policy_http_error_t error = 0;
-  bool good = osier_policy_http_document(&place, &freshness, *revision, &found, &error);
+  bool good = osier_policy_http_read_document(&place, &freshness, *revision, &found, &error);
   *body = (plugin_list_u8_t){0};
   if (good && found.body.is_some) {
     *revision = found.revision;

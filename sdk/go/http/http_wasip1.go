@@ -13,7 +13,7 @@ import (
 //go:wasmimport osier:policy/http@0.1.0 send
 func send(method, url string, headers unsafe.Pointer, headerCount uint32, body unsafe.Pointer, bodyCount uint32, limited uint32, timeout uint64, to unsafe.Pointer)
 
-//go:wasmimport osier:policy/http@0.1.0 document
+//go:wasmimport osier:policy/http@0.1.0 read-document
 func document(url string, refresh, ttl, known uint64, to unsafe.Pointer)
 
 // Send sends a request and waits for the whole answer.

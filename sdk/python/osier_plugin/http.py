@@ -28,5 +28,5 @@ def send(
 def newer_than(known: int, url: str, *, refresh: float, ttl: float = 0) -> Optional[Tuple[int, bytes]]:
     """The revision and the bytes of a document, if that is another revision than the one known. The host fetches it again after `refresh` seconds, and
     gives it to nobody `ttl` seconds after it was fetched last (0: for ever). Only the first one who asks waits."""
-    found = http.document(url, Freshness(round(refresh * 1e9), round(ttl * 1e9)), known)
+    found = http.read_document(url, Freshness(round(refresh * 1e9), round(ttl * 1e9)), known)
     return None if found.body is None else (found.revision, found.body)

@@ -434,3 +434,21 @@ macro_rules! config_schema {
         };
     };
 }
+
+/// Names interfaces of the host that the plugin can do without (custom section `osier.optional`): it is loaded without their grant, and their
+/// functions answer `not-granted`. `osier_plugin::optional!(b"log metrics");`
+#[macro_export]
+macro_rules! optional {
+    ($words:literal) => {
+        #[cfg(target_arch = "wasm32")]
+        #[allow(
+            unsafe_code,
+            reason = "a link section is the only way to a custom section"
+        )]
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = "osier.optional")]
+            static OPTIONAL: [u8; $words.len()] = *$words;
+        };
+    };
+}

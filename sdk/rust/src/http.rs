@@ -143,7 +143,7 @@ impl Document {
 
     /// Its bytes and their revision, if that is another than the one `known`; zero is known to nobody.
     pub fn newer_than(&self, known: u64) -> Result<Option<(u64, Vec<u8>)>, Error> {
-        let found = host::document(&self.url, self.freshness, known)?;
+        let found = host::read_document(&self.url, self.freshness, known)?;
         Ok(found.body.map(|body| (found.revision, body)))
     }
 }

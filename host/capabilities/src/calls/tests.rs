@@ -44,6 +44,7 @@ impl Callout for Echo {
             headers: HeaderMap::new(),
             body,
             trailers: HeaderMap::new(),
+            own: request.uri().path() == "/nobody",
         })))
     }
 }
@@ -98,12 +99,13 @@ async fn only_granted_origins_are_called_and_every_failure_has_a_word() {
         (to("/x"), OutsideError::Invalid),
         (odd, OutsideError::Invalid),
         (to("http://a.example/lost"), OutsideError::Unavailable),
+        (to("http://a.example/nobody"), OutsideError::Unavailable),
         (large, OutsideError::TooLarge),
         (hasty, OutsideError::Timeout),
     ] {
         assert_eq!(calls.send(request), Err(error));
     }
-    assert_eq!(way.asked.lock().len(), 3);
+    assert_eq!(way.asked.lock().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -101,7 +101,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         },
     )?;
     calls.func_wrap(
-        "document",
+        "read-document",
         |host: Asked<'_>,
          (url, wire, known): (String, WireFreshness, u64)|
          -> wasmtime::Result<Wire<WireDocument>> {

@@ -94,11 +94,21 @@ fn granted(import: &str) -> Option<&'static Granted> {
         .find(|granted| import.starts_with(granted.import))
 }
 
-/// Refuses the first import that is not granted.
-pub(super) fn check(imports: &[String], grants: &PluginGrants) -> Result<(), ComponentError> {
+/// Refuses the first import that is not granted, unless the plugin says that it can do without: `optional` names interfaces of
+/// `osier:policy`, whose functions then answer that nothing is granted.
+pub(super) fn check(
+    imports: &[String],
+    grants: &PluginGrants,
+    optional: &str,
+) -> Result<(), ComponentError> {
+    let dispensable = |import: &str| {
+        let mut words = optional.split_whitespace();
+        words.any(|word| import.starts_with(&format!("osier:policy/{word}@")))
+    };
     for import in imports {
         let remedy = match need(import) {
             Need::Nothing => continue,
+            Need::Grant(_) if dispensable(import) => continue,
             Need::Grant(_) if granted(import).is_some_and(|granted| (granted.given)(grants)) => {
                 continue;
             }
@@ -130,15 +140,10 @@ pub(super) fn linker(engine: &Engine, grants: &PluginGrants) -> wasmtime::Result
         clocks::wall_clock::add_to_linker::<Host, WasiClocks>(l, Host::clocks)?;
         clocks::monotonic_clock::add_to_linker::<Host, WasiClocks>(l, Host::clocks)?;
     }
-    if grants.keyvalue.is_some() {
-        keyvalue::link(l)?;
-    }
-    if grants.streams.is_some() {
-        logging::link(l)?;
-    }
-    if grants.meters.is_some() {
-        metering::link(l)?;
-    }
+    // Without a grant their functions say so.
+    keyvalue::link(l)?;
+    logging::link(l)?;
+    metering::link(l)?;
     calls::link(l)?;
     Ok(linker)
 }
@@ -187,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_not_granted_is_refused_by_name_with_the_remedy() {
         let refused =
-            |import: &str, grants: &PluginGrants| check(&[import.to_owned()], grants).err();
+            |import: &str, grants: &PluginGrants| check(&[import.to_owned()], grants, "").err();
         let none = PluginGrants::default();
         for (import, remedy) in [
             ("wasi:clocks/wall-clock@0.2.6", "grants.clock"),
@@ -205,6 +210,8 @@ mod tests {
         assert_eq!(refused("wasi:random/insecure-seed@0.2.6", &none), None);
         // Each call says for itself that it is not granted.
         assert_eq!(refused("osier:policy/http@0.1.0", &none), None);
+        let log = ["osier:policy/log@0.1.0".to_owned()];
+        assert_eq!(check(&log, &none, "metrics log"), Ok(()));
         let clock = PluginGrants {
             clock: true,
             ..PluginGrants::default()

@@ -16,6 +16,8 @@ use wasmtime::Store;
 use wasmtime::component::{Func, Instance, InstancePre, ResourceTable, TypedFunc, Val};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
+/// Custom section in which a plugin names what it can do without.
+const OPTIONAL: &str = "osier.optional";
 /// Resources that one instance may hold.
 const RESOURCES: usize = 1000;
 /// Instantiation runs a language's start-up code once, for which a call's deadline would be too short.
@@ -98,7 +100,9 @@ impl PreparedPlugin {
         grants: PluginGrants,
         limits: PluginLimits,
     ) -> Result<Self, ComponentError> {
-        grants::check(&plugin.imports, &grants)?;
+        let optional = plugin.compiled.sections.get(OPTIONAL);
+        let optional = optional.and_then(|words| std::str::from_utf8(words).ok());
+        grants::check(&plugin.imports, &grants, optional.unwrap_or_default())?;
         let component = &plugin.compiled.component;
         let needs = imports::initial_memory(component);
         if needs > limits.memory {

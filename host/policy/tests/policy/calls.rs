@@ -34,6 +34,7 @@ impl Callout for Services {
                 headers: HeaderMap::new(),
                 body: Bytes::from_static(b"# people\nmallory\n"),
                 trailers: HeaderMap::new(),
+                own: false,
             }),
         };
         Box::pin(std::future::ready(answer))
