@@ -27,7 +27,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<Value> {
     let count = bench.live_pods;
     let folder = tempfile::tempdir()?;
     let config = folder.path().join("config.yaml");
-    std::fs::write(&config, format!("maxPods: {}\n", count + 10))?;
+    std::fs::write(&config, format!("maxPods: {count}\n"))?;
     let mut node = Node::start_with(&Options {
         binary: Some(bench.binary.clone()),
         args: vec!["--config".to_owned(), config.display().to_string()],
