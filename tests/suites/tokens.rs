@@ -423,8 +423,7 @@ async fn what_cannot_be_verified_by_is_refused_by_field_and_value() -> Result<()
     let refused = node
         .apply_text(&security("AuthorizationPolicy", "bad", block))
         .unwrap_err();
-    let words =
-        "spec.rules[0].from[0].source.ipBlocks[0]: Invalid value: \"10.0.0.0/40\": must be";
+    let words = "spec.rules[0].from[0].source.ipBlocks[0]: Invalid value: \"10.0.0.0/40\": must be";
     assert!(format!("{refused:#}").contains(words), "{refused:#}");
     Ok(())
 }

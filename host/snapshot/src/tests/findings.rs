@@ -29,7 +29,7 @@ fn nothing_that_is_not_applied_is_silent() {
             "retries": {"attempts": 1, "backoff": "1s", "retryOn": "http3-post-connect-failure", "retryRemoteLocalities": true},
         }]}))
         .destination_rule("pool", json!({"host": "reviews", "trafficPolicy": {
-            "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}}, "tunnel": {"targetHost": "a"},
+            "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}, "http": {"useClientProtocol": true}}, "tunnel": {"targetHost": "a"},
             "loadBalancer": {"simple": "PASSTHROUGH", "consistentHash": {"maglev": {"tableSize": 8}}}}}))
         .gateway("tls", json!({"servers": [{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["a.com"], "tls": {"mode": "PASSTHROUGH", "cipherSuites": ["x"]}}]}));
     let (snapshot, findings) = world.compile(None);
@@ -38,7 +38,7 @@ fn nothing_that_is_not_applied_is_silent() {
         said(&findings),
         [
             not_applied("spec.trafficPolicy.connectionPool"),
-            not_applied("spec.trafficPolicy.connectionPool.tcp.tcpKeepalive"),
+            not_applied("spec.trafficPolicy.connectionPool.http.useClientProtocol"),
             (
                 FindingKind::Invalid,
                 "spec.trafficPolicy.loadBalancer.consistentHash"
