@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 const DEPLOYMENT: &str = include_str!("manifests/deployment.yaml");
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 const ECHO: &str = "/apis/apps/v1/namespaces/default/deployments/echo";
 
 /// A node and the kubectl that drives it.
@@ -108,11 +108,11 @@ async fn a_new_version_is_rolled_out_and_undone_under_load_without_a_failed_requ
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_scaled_to_a_thousand_and_to_nothing() {
+async fn it_is_scaled_up_down_and_to_nothing() {
     let person = deployed().await;
-    for replicas in [1, 1000, 0, 2] {
+    for replicas in [1, 40, 0, 2] {
         person.ok(&format!("scale deployment/echo --replicas={replicas}"));
-        person.ok("rollout status deployment/echo --timeout=180s");
+        person.ok("rollout status deployment/echo --timeout=60s");
         images(&person.node, replicas).await;
     }
     let shown = person.ok("get deployment,replicaset -o wide");
