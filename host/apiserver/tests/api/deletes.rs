@@ -148,7 +148,7 @@ async fn orphan_and_foreground_are_finalizers() {
             json!({"propagationPolicy": "Maybe"}),
         )
         .await;
-    assert_eq!(unknown.code, 400);
+    assert_eq!(unknown.code, 422);
 }
 
 #[tokio::test]
