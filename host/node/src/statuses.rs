@@ -122,7 +122,8 @@ impl Statuses {
         loop {
             attempts += 1;
             let pod = self.client.get(&PODS, of.0, of.1).await?;
-            let metadata = json!({"uid": uid, "resourceVersion": pod.version()});
+            let version = pod.text(&["metadata", "resourceVersion"]);
+            let metadata = json!({"uid": uid, "resourceVersion": version});
             let status = beside(&pod, status.clone());
             let patch = json!({"metadata": metadata, "status": status});
             match self.client.patch(&PODS, of, patch, Part::Status).await {
