@@ -273,8 +273,9 @@ fn one_container_of_each_pod_may_be_what_counts() {
         .into();
     }
     let plan = world.look(&pods);
+    // Eight are wanted; at once four more may come.
     let why = "cpu container resource utilization (percentage of request) above target";
-    assert_eq!(plan.rescale, Some((8, why.to_owned())));
+    assert_eq!(plan.rescale, Some((6, why.to_owned())));
     assert_eq!(
         plan.status["currentMetrics"][0]["containerResource"],
         json!({"name": "cpu", "container": "web", "current": {"averageUtilization": 200, "averageValue": "200m"}})
