@@ -226,7 +226,7 @@ fn what_is_served_does_not_change_its_place_and_stored_versions_stay() {
 #[test]
 fn what_is_not_done_is_told() {
     let mut ruled = definition().into_value();
-    let rules = json!([{"rule": "isSemver(self)"}, {"rule": "self != ''"}]);
+    let rules = json!([{"rule": "isColour(self)"}, {"rule": "self != ''"}]);
     ruled.pointer_mut(&format!("{SPEC}/cronSpec")).unwrap()["x-kubernetes-validations"] = rules;
     let told = warnings(&Object::from_value(ruled).unwrap());
     let place =
@@ -234,7 +234,7 @@ fn what_is_not_done_is_told() {
     assert_eq!(
         told,
         [format!(
-            "{place}: the rule is kept and not evaluated: the function isSemver is not known to this version of Osier"
+            "{place}: the rule is kept and not evaluated: the function isColour is not known to this version of Osier"
         )]
     );
     let mut ours = definition();
