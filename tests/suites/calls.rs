@@ -13,11 +13,14 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
 
+/// A path and the body that came there.
+type Sent = (String, Vec<u8>);
+
 /// What the service outside knows, and what it was sent.
 #[derive(Clone, Default)]
 struct Outside {
     blocked: Arc<Mutex<String>>,
-    sent: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
 }
 
 impl Outside {
