@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 const REST: &str = "rest";
 /// What snapshots are compiled from.
 const READ_OFTEN: [&str; 2] = ["phase", "podIP"];
+/// What others say of a pod that waits for them.
+const CONDITIONS: &str = "conditions";
 /// What only the scheduler reads: a node neither places pods nor writes them whole.
 const PLACING: [&str; 4] = [
     "tolerations",
@@ -21,12 +23,14 @@ pub(crate) fn keep(pod: &mut Object) {
     for field in PLACING {
         pod.remove(&["spec", field]);
     }
+    let gated = pod.get(&["spec", "readinessGates"]).is_some();
     let Some(Value::Object(status)) = pod.as_map_mut().get_mut("status") else {
         return;
     };
+    let often = |field: &str| READ_OFTEN.contains(&field) || (gated && field == CONDITIONS);
     let (often, rest): (Map<_, _>, Map<_, _>) = std::mem::take(status)
         .into_iter()
-        .partition(|(field, _)| READ_OFTEN.contains(&field.as_str()));
+        .partition(|(field, _)| often(field));
     *status = often;
     if !rest.is_empty() {
         status.insert(REST.to_owned(), Value::Object(rest).to_string().into());
@@ -35,8 +39,10 @@ pub(crate) fn keep(pod: &mut Object) {
 
 /// The controllers say of the pod that its node is lost.
 pub(crate) fn is_lost(pod: &Object) -> bool {
-    let rest = pod.text(&["status", REST]);
-    rest.contains(r#""reason":"NodeLost""#)
+    const LOST: &str = r#""reason":"NodeLost""#;
+    let conditions = pod.get(&["status", CONDITIONS]);
+    pod.text(&["status", REST]).contains(LOST)
+        || conditions.is_some_and(|conditions| conditions.to_string().contains(LOST))
 }
 
 /// The pod's status as the API had it when the pod was kept.
@@ -45,7 +51,7 @@ pub(crate) fn status(pod: &Object) -> Value {
         Some(rest) => serde_json::from_str(rest).unwrap_or_default(),
         None => Map::new(),
     };
-    for field in READ_OFTEN {
+    for field in READ_OFTEN.into_iter().chain([CONDITIONS]) {
         if let Some(value) = pod.get(&["status", field]) {
             status.insert(field.to_owned(), value.clone());
         }
@@ -58,6 +64,23 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_a_gated_pod_waits_for_is_read() {
+        let open = json!([{"type": "acme.com/open", "status": "True"}, {"type": "Ready", "reason": "NodeLost"}]);
+        let mut pod = Object::from_value(
+            json!({"spec": {"readinessGates": [{"conditionType": "acme.com/open"}]},
+            "status": {"phase": "Running", "conditions": open, "qosClass": "Burstable"}}),
+        )
+        .unwrap();
+        keep(&mut pod);
+        assert_eq!(pod.get(&["status", "conditions"]), Some(&open));
+        assert!(is_lost(&pod));
+        assert_eq!(
+            status(&pod),
+            json!({"phase": "Running", "conditions": open, "qosClass": "Burstable"})
+        );
+    }
 
     #[test]
     fn the_whole_status_comes_back() {
