@@ -179,7 +179,7 @@ async fn a_service_shows_what_stands_behind_it() {
     );
     person.ok("delete service echo");
     let gone = || async {
-        let slices = person.ok("get endpointslices -o name");
+        let slices = person.ok("get endpointslices -o name -l kubernetes.io/service-name=echo");
         Ok(slices.is_empty().then_some(()))
     };
     until("its slices go with it", LIMIT, gone).await.unwrap();
