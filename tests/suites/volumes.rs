@@ -49,6 +49,7 @@ async fn programs_read_and_write_their_volumes_and_nothing_else() {
         log(&node, "reader", "reads").await.unwrap(),
         "/scratch/note=left by another\n/config/colour=green\n/secret/key=opensesame\n\
          /all/named/colour=green\n/all/labels=app=\"reader\"\n\
+         /etc/app/hue=green\n/etc/app/key=opensesame\n\
          /etc/passwd: NotFound\n/config/../../../../../../etc/passwd: PermissionDenied\n",
     );
     for container in ["changes-config", "changes-read-only"] {

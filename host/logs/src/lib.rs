@@ -107,6 +107,23 @@ impl Logs {
         }
     }
 
+    /// Bytes that the containers of a pod have written and that are kept. Blocks.
+    #[must_use]
+    pub fn size(&self, uid: &str) -> u64 {
+        let (mut sum, mut folders) = (0, vec![self.root.join(uid)]);
+        while let Some(folder) = folders.pop() {
+            // What goes away meanwhile takes no room.
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),
+                    Ok(metadata) => sum += metadata.len(),
+                    Err(_) => {}
+                }
+            }
+        }
+        sum
+    }
+
     /// The uids that have a folder.
     #[must_use]
     pub fn pods(&self) -> Vec<String> {

@@ -1,8 +1,11 @@
 //! The volumes of a pod: what each holds, by its spec and what it refers to.
 
+mod bounds;
 mod claimed;
+mod error;
 mod grants;
 mod part;
+mod single;
 #[cfg(test)]
 mod tests;
 
@@ -11,11 +14,13 @@ use std::path::{Component, Path};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use osier_api::{Object, quantity};
+use osier_api::Object;
 use serde_json::Value;
 
-use crate::environment::{self, ConfigError, Place, SourceKind, Sources};
+use crate::environment::{self, Place, SourceKind, Sources};
 use crate::wish::{Tokens, Wish};
+pub use bounds::{Bounds, Whole};
+pub use error::VolumeError;
 pub use grants::{GrantError, Grants, granted};
 use grants::{is_files, used};
 use part::Variables;
@@ -52,113 +57,10 @@ pub struct Mounted {
     pub path: String,
     /// Whether the container only reads it.
     pub read_only: bool,
+    /// The folder that it has among those of the pod, if that is not the volume's: part of it is shown, or it is shown with others.
+    pub kept: Option<String>,
     /// What it holds.
     pub content: Content,
-}
-
-/// A container cannot be given its volumes; shown as CreateContainerConfigError.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum VolumeError {
-    /// An object that a volume comes from is not there.
-    #[error("volume {volume:?}: {kind} {name:?} not found")]
-    NoObject {
-        /// The volume.
-        volume: String,
-        /// `ConfigMap`, `Secret` or `PersistentVolumeClaim`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// It is there without a key.
-    #[error("volume {volume:?}: references non-existent key {key:?} of {kind} {name:?}")]
-    NoKey {
-        /// The volume.
-        volume: String,
-        /// The key.
-        key: String,
-        /// `ConfigMap` or `Secret`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// A file would be outside the volume.
-    #[error(
-        "volume {volume:?}: {path:?} is not a path in a volume: write one that is relative, without `..`"
-    )]
-    Path {
-        /// The volume.
-        volume: String,
-        /// The path.
-        path: String,
-    },
-    /// A kind of volume that is not known here.
-    #[error(
-        "volume {volume:?}: {kind} cannot be mounted in this version; use emptyDir, hostPath, persistentVolumeClaim, configMap, secret, downwardAPI or projected"
-    )]
-    Kind {
-        /// The volume.
-        volume: String,
-        /// Its kind.
-        kind: String,
-    },
-    /// A part of a volume that cannot be mounted alone.
-    #[error("volume {volume:?}: {what}; mount the whole volume")]
-    SubPath {
-        /// The volume.
-        volume: String,
-        /// What it is.
-        what: &'static str,
-    },
-    /// A claim's volume that is not for this node.
-    #[error(
-        "volume {volume:?}: the claim {claim:?} has a volume on the node {node:?}, and the pod runs elsewhere; leave `nodeName` to the scheduler"
-    )]
-    Elsewhere {
-        /// The volume.
-        volume: String,
-        /// The claim.
-        claim: String,
-        /// Whose disk has it.
-        node: String,
-    },
-    /// A variable in a path that the container has not.
-    #[error(
-        "volume {volume:?}: subPathExpr: missing value for {variable:?}; give the container such an `env`"
-    )]
-    Variable {
-        /// The volume.
-        volume: String,
-        /// Its name.
-        variable: String,
-    },
-    /// A directory of the node that is none.
-    #[error(
-        "volume {volume:?}: a hostPath of type {kind} cannot be mounted: a component is given directories"
-    )]
-    HostType {
-        /// The volume.
-        volume: String,
-        /// Its type.
-        kind: String,
-    },
-    /// A field of the pod cannot be told.
-    #[error("volume {volume:?}: {error}")]
-    Value {
-        /// The volume.
-        volume: String,
-        /// Why not.
-        error: ConfigError,
-    },
-    /// A key of a Secret cannot be read.
-    #[error("volume {volume:?}: the key {key:?} of a Secret is not base64: {detail}")]
-    Base64 {
-        /// The volume.
-        volume: String,
-        /// The key.
-        key: String,
-        /// What is wrong with it.
-        detail: String,
-    },
 }
 
 /// The objects that the volumes of a container come from.
@@ -211,9 +113,18 @@ pub fn mounts(
         place,
     };
     let variables = part::variables((pod, container), sources, place)?;
-    list(&container["volumeMounts"])
-        .map(|mount| scope.mounted(mount, &variables))
-        .collect()
+    let name = container["name"].as_str().unwrap_or_default();
+    let all = list(&container["volumeMounts"])
+        .enumerate()
+        .map(|(index, mount)| {
+            let mounted = scope.mounted(mount, &variables)?;
+            let part = mounted.kept.map(|_| format!("..{name}.{index}"));
+            Ok(Mounted {
+                kept: part,
+                ..mounted
+            })
+        });
+    single::joined(all.collect::<Result<_, _>>()?)
 }
 
 /// A token of the pod's service account, which only a projected volume holds.
@@ -286,17 +197,24 @@ struct Scope<'a> {
 impl Scope<'_> {
     fn mounted(&self, mount: &Value, variables: &Variables) -> Result<Mounted, VolumeError> {
         let name = mount["name"].as_str().unwrap_or_default();
-        let content = self.content(name)?;
-        let written = !matches!(content, Content::Files(_));
-        let part = part::of(name, mount, (written, variables))?;
+        let mut path = mount["mountPath"].as_str().unwrap_or_default().to_owned();
+        let mut within = part::of(name, mount, variables)?;
+        let (mut content, mut kept) = (self.content(name)?, None);
+        if let Content::Files(files) = &mut content
+            && !within.is_empty()
+        {
+            (path, *files) = single::narrowed(name, (&within, &path), files)?;
+            kept = Some(std::mem::take(&mut within));
+        }
         let claim =
             volume(self.pod, name).map_or(&Value::Null, |one| &one["persistentVolumeClaim"]);
         let read = claimed::is_read_only(claim, self.sources) || mount["readOnly"] == true;
         Ok(Mounted {
             volume: name.to_owned(),
-            within: part,
-            path: mount["mountPath"].as_str().unwrap_or_default().to_owned(),
-            read_only: !written || read,
+            within,
+            path,
+            read_only: read || matches!(content, Content::Files(_)),
+            kept,
             content,
         })
     }
@@ -420,17 +338,6 @@ fn host(volume: &str, source: &Value) -> Result<Content, VolumeError> {
             kind: kind.to_owned(),
         }),
     }
-}
-
-/// The emptyDirs of a pod that may not grow without bound: name and bytes.
-#[must_use]
-pub fn bounded(pod: &Object) -> Vec<(String, u64)> {
-    let bound = |volume: &Value| {
-        let limit = volume["emptyDir"]["sizeLimit"].as_str()?;
-        let limit = quantity::bytes(limit).ok().filter(|limit| *limit > 0)?;
-        Some((volume["name"].as_str()?.to_owned(), limit))
-    };
-    volumes(pod).filter_map(bound).collect()
 }
 
 fn put(

@@ -129,7 +129,10 @@ impl Volumes {
     fn place(&self, uid: &str, mounted: &Mounted) -> PathBuf {
         match &mounted.content {
             Content::Claim(name) => self.claims.join(name),
-            _ => self.root.join(uid).join(&mounted.volume),
+            _ => {
+                let folder = mounted.kept.as_ref().unwrap_or(&mounted.volume);
+                self.root.join(uid).join(folder)
+            }
         }
     }
 
@@ -252,6 +255,7 @@ mod tests {
             within: within.to_owned(),
             path: "/v".to_owned(),
             read_only: false,
+            kept: None,
             content,
         }
     }

@@ -29,22 +29,16 @@ pub(super) fn variables(
     Ok(found.into_iter().collect())
 }
 
-/// The directory in a volume that a mount asks for.
+/// The part of a volume that a mount asks for; all of it if this is empty.
 pub(super) fn of(
     volume: &str,
     mount: &Value,
-    (written, variables): (bool, &Variables),
+    variables: &Variables,
 ) -> Result<String, VolumeError> {
     let part = match mount["subPathExpr"].as_str().unwrap_or_default() {
         "" => mount["subPath"].as_str().unwrap_or_default().to_owned(),
         expression => expanded(volume, expression, variables)?,
     };
-    if !part.is_empty() && !written {
-        return Err(VolumeError::SubPath {
-            volume: volume.to_owned(),
-            what: "files of objects are mounted all together, because they change all at once",
-        });
-    }
     if !part.is_empty() && !within(&part) {
         let (volume, path) = (volume.to_owned(), part);
         return Err(VolumeError::Path { volume, path });

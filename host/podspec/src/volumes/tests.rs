@@ -141,18 +141,12 @@ fn only_an_empty_directory_is_written() {
 #[test]
 fn a_part_of_a_volume_is_mounted_if_it_is_a_directory_that_stays() {
     let none = Variables::new();
-    let mount = |path: &str, written| part::of("v", &json!({"subPath": path}), (written, &none));
-    assert_eq!(mount("a/b", true).unwrap(), "a/b");
-    assert_eq!(mount("", false).unwrap(), "");
+    let mount = |path: &str| part::of("v", &json!({"subPath": path}), &none);
+    assert_eq!(mount("a/b").unwrap(), "a/b");
+    assert_eq!(mount("").unwrap(), "");
     for bad in ["../x", "/x", "..data"] {
-        assert!(mount(bad, true).is_err(), "{bad}");
+        assert!(mount(bad).is_err(), "{bad}");
     }
-    assert!(
-        mount("a", false)
-            .unwrap_err()
-            .to_string()
-            .contains("mount the whole volume")
-    );
     let host = |kind: &str| host("v", &json!({"path": "/data", "type": kind}));
     let path = "/data".to_owned();
     assert_eq!(
@@ -160,6 +154,31 @@ fn a_part_of_a_volume_is_mounted_if_it_is_a_directory_that_stays() {
         Content::Host { path, make: true }
     );
     assert!(host("Socket").is_err());
+}
+
+#[test]
+fn single_files_of_a_pod_have_a_directory_for_each_container() {
+    let config = object(json!({"metadata": {"name": "c"}, "data": {"a": "1", "b": "2"}}));
+    let sources = [((SourceKind::ConfigMap, "c".to_owned()), config)].into();
+    let place = Place {
+        pod_ip: Ipv4Addr::LOCALHOST,
+        host_ip: String::new(),
+        allocatable_cpu: 1,
+        allocatable_memory: 1,
+    };
+    let mount = |at: &str, part: &str| json!({"name": "v", "mountPath": at, "subPath": part});
+    let container = json!({"name": "main", "volumeMounts": [
+        {"name": "v", "mountPath": "/all"}, mount("/etc/one", "a"), mount("/etc/two", "b")]});
+    let pod = pod(json!({"name": "v", "configMap": {"name": "c"}}));
+    let all = mounts(&pod, &container, (&sources, &Tokens::new()), &place).unwrap();
+    let said: Vec<_> = all
+        .iter()
+        .map(|one| (one.path.as_str(), one.kept.as_deref()))
+        .collect();
+    assert_eq!(said, [("/all", None), ("/etc", Some("..main.1"))]);
+    let both = [file("one", "1"), file("two", "2")].into();
+    assert_eq!(all[1].content, Content::Files(both));
+    assert!(all[1].read_only && all[1].within.is_empty());
 }
 
 #[test]
@@ -240,11 +259,4 @@ fn a_claim_is_where_its_volume_is() {
         told.contains("PersistentVolumeClaim \"data\" not found"),
         "{told}"
     );
-}
-
-#[test]
-fn limits_of_empty_directories_are_read() {
-    let limited = pod(json!({"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}));
-    assert_eq!(bounded(&limited), [("v".to_owned(), 1 << 20)]);
-    assert!(bounded(&pod(json!({"name": "v", "emptyDir": {}}))).is_empty());
 }
