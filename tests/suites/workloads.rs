@@ -258,6 +258,60 @@ async fn a_job_that_fails_too_often_or_takes_too_long_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn failed_pods_mean_what_their_job_says() {
+    let person = Person::new();
+    let job = |name: &str, more: &str, code: &str| {
+        let job = SUM.replace("name: sum", &format!("name: {name}"));
+        let job = job.replace("parallelism: 2", &format!("parallelism: 4\n{more}"));
+        person.ok_with(
+            "apply -f -",
+            &job.replace("[print]", &format!("[exit, '{code}']")),
+        );
+    };
+    let ended = |name: &str, how: &str| {
+        person.ok(&format!(
+            "wait --for=condition={how} job/{name} --timeout=60s"
+        ));
+        let path = format!(".status.conditions[?(@.type==\"{how}\")].reason");
+        person.field(&format!("job/{name}"), &path)
+    };
+    let rule = "{action: FailJob, onExitCodes: {containerName: sum, operator: In, values: [42]}}";
+    job(
+        "fatal",
+        &format!("  podFailurePolicy: {{rules: [{rule}]}}"),
+        "42",
+    );
+    // Each index ends with its own number: 0 succeeds, the others fail.
+    let own = "$(JOB_COMPLETION_INDEX)";
+    job("each", "  backoffLimitPerIndex: 0", own);
+    job(
+        "most",
+        "  successPolicy: {rules: [{succeededIndexes: '0', succeededCount: 1}]}\n  backoffLimit: 100",
+        own,
+    );
+    assert_eq!(ended("fatal", "Failed"), "PodFailurePolicy");
+    let told = person.field("job/fatal", ".status.conditions[0].message");
+    assert!(
+        told.contains("failed with exit code 42 matching FailJob rule at index 0"),
+        "{told}"
+    );
+    assert_eq!(ended("each", "Failed"), "FailedIndexes");
+    assert_eq!(person.field("job/each", ".status.failedIndexes"), "1-3");
+    assert_eq!(person.field("job/each", ".status.completedIndexes"), "0");
+    assert_eq!(ended("most", "Complete"), "SuccessPolicy");
+    let refused = SUM.replace("completions: 4", "completions: 4\n  podFailurePolicy: {rules: [{action: FailIndex, onPodConditions: [{type: x}]}]}");
+    let config = person.node.kubeconfig();
+    let told = person
+        .kubectl
+        .fails(&config, &["apply", "-f", "-"], Some(&refused))
+        .unwrap();
+    assert!(
+        told.contains("requires the use of backoffLimitPerIndex"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cron_job_starts_jobs_by_the_clock_and_by_hand() {
     let person = Person::new();
     person.ok("create deployment typed --image=echo:1.0 --replicas=0");

@@ -15,6 +15,7 @@ mod gateway_api;
 mod identity;
 mod ingress;
 mod job;
+mod job_policy;
 mod metadata;
 mod names;
 mod node;
@@ -29,14 +30,13 @@ mod sidecar;
 mod storage;
 mod update;
 mod virtual_service;
-mod warnings;
 mod wasm_plugin;
 mod workload;
 
 use crate::{Fault, Object, Resource};
 pub use at::{At, unique};
 pub use names::{label_1035, qualified, subdomain};
-pub use warnings::{unenforced, warnings};
+pub use storage::SOURCES as VOLUME_SOURCES;
 
 /// Every fault of a new object.
 pub fn validate_create(resource: &Resource, object: &Object) -> Vec<Fault> {

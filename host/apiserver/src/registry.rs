@@ -126,7 +126,7 @@ impl Registry {
     ) -> Result<Object, Status> {
         write
             .warnings
-            .extend(validation::warnings(write.resource(), &new));
+            .extend(osier_warnings::warnings(write.resource(), &new));
         if *write.resource() == CUSTOM_RESOURCE_DEFINITIONS {
             write.warnings.extend(osier_custom::warnings(&new));
         }

@@ -14,7 +14,7 @@ mod services;
 use std::net::IpAddr;
 
 use osier_api::resources::gateway_api::{GATEWAY_CLASSES, GATEWAYS};
-use osier_api::{Object, Resource, Status, resources, validation};
+use osier_api::{Object, Resource, Status, resources};
 use osier_store::Store;
 
 pub(crate) use services::{BadRange, Claim};
@@ -137,7 +137,7 @@ impl Strategies {
             classes if *classes == GATEWAY_CLASSES => &awaited::Awaited(&["Accepted"]),
             counted if COUNTED.contains(&counted.group) => &Plain { generations: true },
             access if access.group == resources::ROLES.group => &Plain { generations: false },
-            kept if validation::unenforced(kept).is_some() => &kept::Kept,
+            kept if osier_warnings::unenforced(kept).is_some() => &kept::Kept,
             _ if generations => &Plain { generations: true },
             _ => &Plain { generations: false },
         }

@@ -1,9 +1,5 @@
 //! The CronJob controller: starts a Job at each time of its schedule.
 
-mod decide;
-#[cfg(test)]
-mod tests;
-
 use std::sync::Arc;
 
 use osier_api::Object;
@@ -13,11 +9,11 @@ use osier_client::{
     Reference, WorkQueue,
 };
 use osier_process::clock;
+use osier_workloads::cron::{Plan, decide};
 use serde_json::{Value, json};
 
 use crate::Context;
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
-use decide::{Plan, decide};
 
 const WORKERS: usize = 2;
 

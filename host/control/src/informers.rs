@@ -14,6 +14,7 @@ use osier_api::resources::{
 use osier_api::{Object, Resource, resources};
 use osier_client::{Client, Informer, Scope};
 use osier_process::Tasks;
+use osier_workloads::job;
 use serde_json::{Map, Value};
 
 use crate::{endpoints, facts};
@@ -64,55 +65,67 @@ fn trim(resource: &'static Resource) -> Option<fn(&mut Object)> {
 /// Of a pod, what some controller reads; pods are by far the most. Pods are only patched from here,
 /// never written whole, so that nothing is lost.
 fn keep_of_pod(pod: &mut Object) {
-    let cost = pod
-        .get(&["metadata", "annotations", DELETION_COST])
-        .cloned();
-    pod.remove(&["metadata", "annotations"]);
-    if let Some(cost) = cost {
-        pod.set(&["metadata", "annotations", DELETION_COST], cost);
-    }
+    keep_annotations(pod);
     let bound = !facts::node(pod).is_empty();
-    // When it ended is what a Job waits by; of a pod that runs the state is of no concern.
-    let kept = if facts::is_finished(pod) {
-        CONTAINER.len()
-    } else {
-        CONTAINER.len() - 1
-    };
+    let finished = facts::is_finished(pod);
+    // What a failed pod means is judged by how it ended and by what is said of it, until its Job has counted it.
+    let judged = finished && pod.finalizers().contains(&job::FINALIZER);
     for (part, fields) in [("spec", SPEC.as_slice()), ("status", STATUS.as_slice())] {
         let Some(Value::Object(part)) = pod.as_map_mut().get_mut(part) else {
             continue;
         };
-        part.retain(|field, _| fields.contains(&field.as_str()));
+        part.retain(|field, _| {
+            fields.contains(&field.as_str()) || (judged && field == "initContainerStatuses")
+        });
         keep_of_volumes(part);
         if bound {
-            part.retain(|field, _| !PLACING.contains(&field.as_str()));
-            // What it says of its neighbours holds for those who come later.
-            if let Some(Value::Object(affinity)) = part.get_mut("affinity") {
-                affinity.remove("nodeAffinity");
-            }
-            if let Some(Value::Array(conditions)) = part.get_mut("conditions") {
-                conditions.retain(|condition| condition["type"] == "Ready");
-                // A list keeps its room when entries leave it.
-                conditions.shrink_to_fit();
-            }
+            keep_of_bound(part, judged);
         }
-        for list in ["containers", "initContainers", "containerStatuses"] {
-            for entry in part
-                .get_mut(list)
-                .and_then(Value::as_array_mut)
-                .into_iter()
-                .flatten()
-            {
-                if let Some(entry) = entry.as_object_mut() {
-                    // By its name an autoscaler finds what one container asks for.
-                    let named = |field: &str| list == "containers" && field == "name";
-                    entry.retain(|field, _| {
-                        named(field) || CONTAINER.iter().take(kept).any(|name| name == field)
-                    });
-                }
+        for list in CONTAINER_LISTS {
+            let entries = part.get_mut(list).and_then(Value::as_array_mut);
+            for entry in entries.into_iter().flatten() {
+                keep_of_container(entry, list, (finished, judged));
             }
         }
     }
+}
+
+fn keep_annotations(pod: &mut Object) {
+    let kept = [DELETION_COST, job::FAILURES, job::IGNORED];
+    let kept = kept.map(|name| (name, pod.annotation(name).map(str::to_owned)));
+    pod.remove(&["metadata", "annotations"]);
+    for (name, text) in kept {
+        if let Some(text) = text {
+            pod.set(&["metadata", "annotations", name], text.into());
+        }
+    }
+}
+
+/// What placed a pod is of no concern once it is placed.
+fn keep_of_bound(part: &mut Map<String, Value>, judged: bool) {
+    part.retain(|field, _| !PLACING.contains(&field.as_str()));
+    // What it says of its neighbours holds for those who come later.
+    if let Some(Value::Object(affinity)) = part.get_mut("affinity") {
+        affinity.remove("nodeAffinity");
+    }
+    if let Some(Value::Array(conditions)) = part.get_mut("conditions") {
+        conditions.retain(|condition| judged || condition["type"] == "Ready");
+        // A list keeps its room when entries leave it.
+        conditions.shrink_to_fit();
+    }
+}
+
+fn keep_of_container(entry: &mut Value, list: &str, (finished, judged): (bool, bool)) {
+    let Some(entry) = entry.as_object_mut() else {
+        return;
+    };
+    entry.retain(|field, _| match field.as_str() {
+        // By its name an autoscaler finds what one container asks for.
+        "name" => list == "containers" || judged,
+        // When it ended is what a Job waits by; of a pod that runs the state is of no concern.
+        "state" => finished,
+        field => CONTAINER.contains(&field),
+    });
 }
 
 /// Of volumes, only which claims they are matters.
@@ -168,7 +181,13 @@ const STATUS: [&str; 5] = [
     "containerStatuses",
     "nominatedNodeName",
 ];
-const CONTAINER: [&str; 4] = ["ports", "resources", "restartCount", "state"];
+const CONTAINER: [&str; 3] = ["ports", "resources", "restartCount"];
+const CONTAINER_LISTS: [&str; 4] = [
+    "containers",
+    "initContainers",
+    "containerStatuses",
+    "initContainerStatuses",
+];
 
 /// The mirrors of everything that the API holds.
 #[derive(Clone)]
@@ -259,6 +278,27 @@ mod tests {
             "spec": {"nodeName": "n", "priority": 5, "affinity": {"podAntiAffinity": {"x": []}}, "containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
             "status": {"phase": "Running", "containerStatuses": [{"restartCount": 3}]}});
         assert_eq!(pod.into_value(), kept);
+    }
+
+    #[test]
+    fn a_failed_pod_keeps_what_its_job_judges_it_by() {
+        let ended = json!([{"name": "c", "state": {"terminated": {"exitCode": 42}}}]);
+        let said = json!([{"type": "DisruptionTarget", "status": "True"}]);
+        let pod = json!({"kind": "Pod", "metadata": {"name": "p", "finalizers": [job::FINALIZER],
+                "annotations": {job::FAILURES: "1", job::IGNORED: "2"}}, "spec": {"nodeName": "n"},
+            "status": {"phase": "Failed", "conditions": said, "containerStatuses": ended, "initContainerStatuses": ended}});
+        let whole = Object::from_value(pod).unwrap();
+        let mut kept = whole.clone();
+        keep_of_pod(&mut kept);
+        assert_eq!(kept, whole);
+        let mut counted = whole;
+        counted.remove(&["metadata", "finalizers"]);
+        keep_of_pod(&mut counted);
+        let ended = json!([{"state": {"terminated": {"exitCode": 42}}}]);
+        assert_eq!(
+            counted.into_value()["status"],
+            json!({"phase": "Failed", "conditions": [], "containerStatuses": ended})
+        );
     }
 
     #[test]

@@ -1,11 +1,7 @@
 //! The Job controller: runs pods until as many as asked for have succeeded, or too many failed.
 
-mod decide;
-mod indexes;
-mod status;
 #[cfg(test)]
 mod tests;
-mod wanted;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +13,16 @@ use osier_client::{
     Reference, WorkQueue,
 };
 use osier_process::clock;
+use osier_workloads::job::{
+    Done, End, FAILURES, FINALIZER, IGNORED, INDEX, Place, Plan, Wanted, decide, end, is_ours,
+    status,
+};
 use serde_json::{Value, json};
 
 use crate::Context;
 use crate::pod_control::{Orders, PodControl};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 use crate::template;
-use decide::{FINALIZER, INDEX, Plan, decide};
-use wanted::{Done, Wanted};
 
 const WORKERS: usize = 4;
 
@@ -85,10 +83,10 @@ impl Jobs {
         let uid = job.as_ref().map_or("", |job| job.uid());
         let stray = |pod: &&Arc<Object>| is_of(pod, &key.name) && !is_owned(pod, uid);
         self.let_go(pods.iter().filter(stray)).await?;
-        let Some(job) = job else {
+        let Some(job) = job.filter(|job| is_ours(job)) else {
             return Ok(Outcome::Done);
         };
-        if let Some((_, at)) = wanted::end(&job) {
+        if let Some((_, at)) = end(&job) {
             let mine = pods.iter().filter(|pod| is_of(pod, &key.name));
             self.let_go(mine).await?;
             return self.expire(&job, at).await;
@@ -158,7 +156,7 @@ impl Jobs {
     }
 
     async fn report(&self, job: &Object, wanted: &Wanted, plan: &Plan) -> Result<(), ClientError> {
-        let status = status::status(job, wanted, plan, clock::now());
+        let status = status(job, wanted, plan, clock::now());
         if covers(job.get(&["status"]), &status) {
             return Ok(());
         }
@@ -175,13 +173,13 @@ impl Jobs {
 
     /// The event of a Job's end.
     fn tell(&self, before: &Object, after: &Object) {
-        let Some((end, _)) = wanted::end(after).filter(|_| wanted::end(before).is_none()) else {
+        let Some((how, _)) = end(after).filter(|_| end(before).is_none()) else {
             return;
         };
         let about = Reference::to(before);
-        match end {
-            wanted::End::Complete => self.recorder.normal(&about, "Completed", "Job completed"),
-            wanted::End::Failed => {
+        match how {
+            End::Complete => self.recorder.normal(&about, "Completed", "Job completed"),
+            End::Failed => {
                 let condition = crate::facts::condition(after, "Failed");
                 let text = |field: &str| {
                     condition
@@ -217,7 +215,7 @@ fn is_owned(pod: &Object, uid: &str) -> bool {
 }
 
 fn orders(job: &Object, plan: &Plan) -> Orders {
-    let pods = plan.create.iter().map(|index| pod(job, *index));
+    let pods = plan.create.iter().map(|place| pod(job, *place));
     Orders {
         create: pods.collect(),
         delete: plan.delete.clone(),
@@ -226,7 +224,7 @@ fn orders(job: &Object, plan: &Plan) -> Orders {
 
 /// A pod of the Job, which stays until it is counted; an index is told to it by label, annotation,
 /// host name and environment.
-fn pod(job: &Object, index: Option<usize>) -> Object {
+fn pod(job: &Object, place: Option<Place>) -> Object {
     let mut pod = template::pod(job);
     let finalizers = pod
         .get(&["metadata", "finalizers"])
@@ -234,10 +232,16 @@ fn pod(job: &Object, index: Option<usize>) -> Object {
     let mut finalizers = finalizers.cloned().unwrap_or_default();
     finalizers.push(FINALIZER.into());
     pod.set(&["metadata", "finalizers"], finalizers.into());
-    let Some(index) = index else {
+    let Some(Place { index, failed }) = place else {
         return pod;
     };
     let text = index.to_string();
+    for (name, count) in failed
+        .into_iter()
+        .flat_map(|(own, ignored)| [(FAILURES, own), (IGNORED, ignored)])
+    {
+        pod.set(&["metadata", "annotations", name], count.to_string().into());
+    }
     for part in ["labels", "annotations"] {
         pod.set(&["metadata", part, INDEX], text.as_str().into());
     }

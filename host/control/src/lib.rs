@@ -7,7 +7,6 @@
 mod autoscaler;
 mod certificates;
 mod claims;
-mod conditions;
 mod cron_job;
 mod daemon_set;
 mod definitions;
@@ -15,7 +14,6 @@ mod deployment;
 mod disruption;
 mod endpoints;
 mod expiry;
-mod facts;
 mod garbage;
 mod hash;
 mod history;
@@ -43,6 +41,7 @@ use std::sync::Arc;
 use osier_api::resources::PODS;
 use osier_client::{Client, Recorder, expectations, reconcile};
 use osier_process::Tasks;
+use osier_workloads::{conditions, facts};
 
 pub use certificates::Signer;
 use informers::Informers;

@@ -1,76 +1,13 @@
 //! Whose an object is: a controller owns what names it as its controller, takes up what it selects
 //! and nobody owns, and lets go what it no longer selects.
 
-use std::sync::Arc;
-
-use osier_api::selector::LabelSelector;
 use osier_api::{Object, Resource};
 use osier_client::{Change, Client, ClientError, Informer, Part};
 use serde_json::{Value, json};
 
+pub(crate) use osier_workloads::{Claim, Owner, reference};
+
 use crate::reconcile::{Key, gone_is_fine};
-
-/// A controller as its dependents see it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Owner {
-    pub(crate) uid: String,
-    pub(crate) selector: LabelSelector,
-    /// It is being deleted: it takes up nothing and lets nothing go.
-    pub(crate) leaving: bool,
-}
-
-/// What a controller has, and what changes about that.
-#[derive(Debug, Default)]
-pub(crate) struct Claim {
-    /// What it owns and selects, and what it is about to own.
-    pub(crate) mine: Vec<Arc<Object>>,
-    /// Selected and without a controller: to be taken up.
-    pub(crate) adopt: Vec<Arc<Object>>,
-    /// Owned and no longer selected: to be let go.
-    pub(crate) release: Vec<Arc<Object>>,
-}
-
-impl Owner {
-    pub(crate) fn of(controller: &Object) -> Self {
-        Self {
-            uid: controller.uid().to_owned(),
-            selector: LabelSelector::of_controller(controller).unwrap_or_default(),
-            leaving: controller.deletion_timestamp().is_some(),
-        }
-    }
-
-    /// An empty selector selects nothing.
-    pub(crate) fn selects(&self, object: &Object) -> bool {
-        !self.selector.is_empty() && self.selector.selects(object)
-    }
-
-    pub(crate) fn owns(&self, object: &Object) -> bool {
-        object
-            .controller_of()
-            .is_some_and(|owner| owner.uid == self.uid)
-    }
-
-    /// Sorts the objects of the controller's namespace; what is on its way out is not taken up.
-    pub(crate) fn claim<'a>(&self, objects: impl IntoIterator<Item = &'a Arc<Object>>) -> Claim {
-        let mut claim = Claim::default();
-        for object in objects {
-            match (self.owns(object), self.selects(object)) {
-                (true, true) => claim.mine.push(Arc::clone(object)),
-                (true, false) if !self.leaving => claim.release.push(Arc::clone(object)),
-                (false, true) if !self.leaving && is_free(object) => {
-                    claim.adopt.push(Arc::clone(object));
-                    claim.mine.push(Arc::clone(object));
-                }
-                _ => {}
-            }
-        }
-        claim
-    }
-}
-
-fn is_free(object: &Object) -> bool {
-    object.controller_of().is_none() && object.deletion_timestamp().is_none()
-}
 
 /// The controllers that a change of a pod concerns: its owner now and before, or all that could
 /// adopt it.
@@ -137,13 +74,4 @@ fn owners(object: &Object) -> Vec<Value> {
         .get(&["metadata", "ownerReferences"])
         .and_then(Value::as_array);
     owners.cloned().unwrap_or_default()
-}
-
-/// The reference by which `controller` owns something.
-pub(crate) fn reference(controller: &Object) -> Value {
-    json!({
-        "apiVersion": controller.api_version(), "kind": controller.kind(),
-        "name": controller.name(), "uid": controller.uid(),
-        "controller": true, "blockOwnerDeletion": true,
-    })
 }

@@ -6,28 +6,33 @@ use serde_json::{Value, json};
 
 /// What is to be said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Condition {
-    pub(crate) kind: &'static str,
+pub struct Condition {
+    /// Its type.
+    pub kind: &'static str,
     /// `True`, `False` or `Unknown`.
-    pub(crate) status: &'static str,
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
+    pub status: &'static str,
+    /// Why, in one word.
+    pub reason: &'static str,
+    /// Why, for people.
+    pub message: String,
 }
 
 /// The condition of a type.
-pub(crate) fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
+#[must_use]
+pub fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
     conditions
         .iter()
         .find(|condition| condition["type"] == kind)
 }
 
 /// The condition has this reason.
-pub(crate) fn has_reason(condition: Option<&Value>, reason: &str) -> bool {
+#[must_use]
+pub fn has_reason(condition: Option<&Value>, reason: &str) -> bool {
     condition.is_some_and(|condition| condition["reason"] == reason)
 }
 
 /// Says it, unless the same is said already with the same reason.
-pub(crate) fn put(conditions: &mut Vec<Value>, condition: Condition, now: Timestamp) {
+pub fn put(conditions: &mut Vec<Value>, condition: Condition, now: Timestamp) {
     let said = find(conditions, condition.kind);
     let same = said.is_some_and(|said| {
         said["status"] == condition.status && said["reason"] == condition.reason
@@ -38,7 +43,7 @@ pub(crate) fn put(conditions: &mut Vec<Value>, condition: Condition, now: Timest
 }
 
 /// Says it as of now, whatever is said already; the transition time moves only with the status.
-pub(crate) fn renew(conditions: &mut Vec<Value>, condition: Condition, now: Timestamp) {
+pub fn renew(conditions: &mut Vec<Value>, condition: Condition, now: Timestamp) {
     let time = clock::seconds(now);
     let said = find(conditions, condition.kind).filter(|said| said["status"] == condition.status);
     let since = said.and_then(|said| said["lastTransitionTime"].as_str());
@@ -52,6 +57,6 @@ pub(crate) fn renew(conditions: &mut Vec<Value>, condition: Condition, now: Time
 }
 
 /// It is said no longer.
-pub(crate) fn remove(conditions: &mut Vec<Value>, kind: &str) {
+pub fn remove(conditions: &mut Vec<Value>, kind: &str) {
     conditions.retain(|condition| condition["type"] != kind);
 }

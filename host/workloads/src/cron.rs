@@ -17,15 +17,17 @@ const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// What to do, and what to report.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) create: Option<Object>,
+pub struct Plan {
+    /// The Job to start.
+    pub create: Option<Object>,
     /// Jobs to be deleted: beyond the history, or replaced.
-    pub(super) delete: Vec<Arc<Object>>,
+    pub delete: Vec<Arc<Object>>,
     /// Reason and words of a warning.
-    pub(super) warning: Option<(&'static str, String)>,
+    pub warning: Option<(&'static str, String)>,
     /// The status to write, as a merge patch.
-    pub(super) status: Value,
-    pub(super) look_again: Option<Duration>,
+    pub status: Value,
+    /// When the next time of the schedule is.
+    pub look_again: Option<Duration>,
 }
 
 /// A CronJob as the decision sees it.
@@ -37,7 +39,8 @@ struct Cron<'a> {
 }
 
 /// Decides from the Jobs that the CronJob owns.
-pub(super) fn decide(cron: &Object, jobs: &[Arc<Object>], now: Timestamp) -> Plan {
+#[must_use]
+pub fn decide(cron: &Object, jobs: &[Arc<Object>], now: Timestamp) -> Plan {
     let mut plan = Plan {
         delete: history(cron, jobs),
         ..Plan::default()
@@ -197,3 +200,6 @@ fn status(
         "lastSuccessfulTime": last.map_or_else(|| said("lastSuccessfulTime"), Value::from),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@ use osier_api::Object;
 use serde_json::Value;
 
 /// `status.phase`; a pod without one is Pending.
-pub(crate) fn phase(pod: &Object) -> &str {
+#[must_use]
+pub fn phase(pod: &Object) -> &str {
     match pod.text(&["status", "phase"]) {
         "" => "Pending",
         phase => phase,
@@ -15,22 +16,26 @@ pub(crate) fn phase(pod: &Object) -> &str {
 }
 
 /// The node that the pod is bound to, empty if none.
-pub(crate) fn node(pod: &Object) -> &str {
+#[must_use]
+pub fn node(pod: &Object) -> &str {
     pod.text(&["spec", "nodeName"])
 }
 
 /// Succeeded or Failed: it will never run again.
-pub(crate) fn is_finished(pod: &Object) -> bool {
+#[must_use]
+pub fn is_finished(pod: &Object) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
 /// Counts towards a controller's replicas.
-pub(crate) fn is_active(pod: &Object) -> bool {
+#[must_use]
+pub fn is_active(pod: &Object) -> bool {
     !is_finished(pod) && pod.deletion_timestamp().is_none()
 }
 
 /// A status condition by its type.
-pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
+#[must_use]
+pub fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value> {
     let conditions = object.get(&["status", "conditions"])?.as_array()?;
     conditions
         .iter()
@@ -38,12 +43,14 @@ pub(crate) fn condition<'a>(object: &'a Object, kind: &str) -> Option<&'a Value>
 }
 
 /// The condition is True.
-pub(crate) fn is_true(object: &Object, kind: &str) -> bool {
+#[must_use]
+pub fn is_true(object: &Object, kind: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == "True")
 }
 
 /// Since when the pod is ready, if it is.
-pub(crate) fn ready_since(pod: &Object) -> Option<Timestamp> {
+#[must_use]
+pub fn ready_since(pod: &Object) -> Option<Timestamp> {
     let condition = condition(pod, "Ready").filter(|condition| condition["status"] == "True")?;
     let since = condition["lastTransitionTime"]
         .as_str()
@@ -52,18 +59,16 @@ pub(crate) fn ready_since(pod: &Object) -> Option<Timestamp> {
 }
 
 /// How long until a ready pod has been ready for `minReadySeconds`.
-pub(crate) fn becomes_available(
-    min_ready: Duration,
-    pod: &Object,
-    now: Timestamp,
-) -> Option<Duration> {
+#[must_use]
+pub fn becomes_available(min_ready: Duration, pod: &Object, now: Timestamp) -> Option<Duration> {
     let since = ready_since(pod)?;
     let passed = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     min_ready.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 /// The highest restart count of its containers.
-pub(crate) fn restarts(pod: &Object) -> u64 {
+#[must_use]
+pub fn restarts(pod: &Object) -> u64 {
     let statuses = pod
         .get(&["status", "containerStatuses"])
         .and_then(Value::as_array);
@@ -75,7 +80,8 @@ pub(crate) fn restarts(pod: &Object) -> u64 {
 }
 
 /// When a finished pod ended, as far as it says so.
-pub(crate) fn ended(pod: &Object) -> Timestamp {
+#[must_use]
+pub fn ended(pod: &Object) -> Timestamp {
     let statuses = pod
         .get(&["status", "containerStatuses"])
         .and_then(Value::as_array);
@@ -89,7 +95,8 @@ pub(crate) fn ended(pod: &Object) -> Timestamp {
 }
 
 /// When the object was created.
-pub(crate) fn created(object: &Object) -> Timestamp {
+#[must_use]
+pub fn created(object: &Object) -> Timestamp {
     let time = object.text(&["metadata", "creationTimestamp"]).parse();
     time.unwrap_or(Timestamp::UNIX_EPOCH)
 }

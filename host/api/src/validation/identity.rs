@@ -19,7 +19,6 @@ const MUTABLE: [&str; 7] = [
     "minReadySeconds",
 ];
 const UPDATE_WORDS: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
-const SURGE_WORDS: &str = "a second pod on a node before the first has left is not served: leave it 0 and set `maxUnavailable`";
 
 /// The spec of a StatefulSet.
 pub(super) fn check_stateful_set(spec: &At<'_>) -> Vec<Fault> {
@@ -64,11 +63,19 @@ pub(super) fn check_daemon_set(spec: &At<'_>) -> Vec<Fault> {
     let rolling = rolling(spec, &mut faults);
     let (unavailable, surge) = (rolling.at("maxUnavailable"), rolling.at("maxSurge"));
     faults.extend(share::check(&unavailable));
-    faults.extend(share::at_most_all(&unavailable));
-    if surge.is_present() && !share::is_zero(&surge) {
-        faults.push(surge.forbidden(SURGE_WORDS));
-    } else if share::is_zero(&unavailable) {
-        faults.push(unavailable.invalid("cannot be 0 when maxSurge is 0"));
+    for share in [&unavailable, &surge] {
+        faults.extend(share::at_most_all(share));
+    }
+    faults.extend(share::check(&surge));
+    match (
+        share::is_zero(&unavailable),
+        surge.is_present() && !share::is_zero(&surge),
+    ) {
+        (true, false) => faults.push(unavailable.invalid("cannot be 0 when maxSurge is 0")),
+        (false, true) => {
+            faults.push(surge.invalid("may not be set when maxUnavailable is non-zero"))
+        }
+        _ => {}
     }
     faults
 }
@@ -208,9 +215,12 @@ mod tests {
         }
         assert_eq!(found.len(), starts.len(), "{found:#?}");
         let found = faults(&DAEMON_SETS, |spec| {
-            spec["updateStrategy"] = json!({"rollingUpdate": {"maxSurge": 1}});
+            spec["updateStrategy"] = json!({"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 1}});
         });
-        assert!(found[0].contains("maxSurge: Forbidden"), "{found:?}");
+        assert!(
+            found[0].contains("may not be set when maxUnavailable is non-zero"),
+            "{found:?}"
+        );
         let found = faults(&DAEMON_SETS, |spec| {
             spec["updateStrategy"] =
                 json!({"type": "OnDelete", "rollingUpdate": {"maxUnavailable": 1}});

@@ -1,7 +1,7 @@
 //! Jobs and CronJobs.
 
 use super::at::At;
-use super::{metadata, pod};
+use super::{job_policy, metadata, pod};
 use crate::selector::LabelSelector;
 use crate::{Fault, Object};
 
@@ -11,6 +11,14 @@ const POLICIES: [&str; 3] = ["Allow", "Forbid", "Replace"];
 const LONGEST_NAME: usize = 52;
 /// Indexed Jobs have at most this many pods at once, and this many completions.
 const MOST_INDEXES: i64 = 100_000;
+/// What stays once it is there, and what stays as it was.
+const FIXED: [&str; 4] = ["completions", "completionMode", "selector", "template"];
+const POLICIES_OF_PODS: [&str; 4] = [
+    "backoffLimitPerIndex",
+    "managedBy",
+    "podFailurePolicy",
+    "successPolicy",
+];
 
 /// The spec of a Job.
 pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
@@ -61,6 +69,7 @@ fn check_spec(spec: &At<'_>) -> Vec<Fault> {
     if restart.text() == "Always" {
         faults.push(restart.required("valid values: \"OnFailure\", \"Never\""));
     }
+    faults.extend(job_policy::check(spec));
     faults
 }
 
@@ -106,15 +115,47 @@ pub(super) fn check_cron(object: &Object) -> Vec<Fault> {
     faults
 }
 
-/// What a Job is about stays.
+/// What a Job is about stays: how many completions, but for an Indexed Job that runs all of them at once; and its template, but for where
+/// pods run while it has never run.
 pub(super) fn check_update(old: &Object, new: &Object) -> Vec<Fault> {
     let (before, after) = (At::of(old, "spec"), At::of(new, "spec"));
-    let fields = ["completions", "completionMode", "selector", "template"];
-    let moved = fields.iter().filter(|field| {
-        before.at(field).is_present() && before.at(field).value != after.at(field).value
-    });
-    moved
+    let same = |field: &str| before.at(field).value == after.at(field).value;
+    let elastic = after.at("completionMode").text() == "Indexed"
+        && after.at("completions").value == after.at("parallelism").value;
+    let waiting = before.at("suspend").is_true() && old.text(&["status", "startTime"]).is_empty();
+    let moved = |field: &str| match field {
+        "completions" if elastic => false,
+        "template" if waiting => {
+            unplaced(&before.at("template")) != unplaced(&after.at("template"))
+        }
+        field => !same(field),
+    };
+    let fixed = FIXED.into_iter();
+    let fixed = fixed.filter(|field| before.at(field).is_present() && moved(field));
+    let policies = POLICIES_OF_PODS.into_iter().filter(|field| !same(field));
+    fixed
+        .chain(policies)
         .map(|field| after.at(field))
         .map(|field| Fault::immutable(&field.path, field.value.clone()))
         .collect()
+}
+
+/// A template without what says where its pods run.
+fn unplaced(template: &At<'_>) -> serde_json::Value {
+    let mut template = template.value.clone();
+    for (part, fields) in [
+        ("metadata", &["annotations", "labels"][..]),
+        (
+            "spec",
+            &["affinity", "nodeSelector", "schedulingGates", "tolerations"],
+        ),
+    ] {
+        let part = template
+            .get_mut(part)
+            .and_then(serde_json::Value::as_object_mut);
+        if let Some(part) = part {
+            part.retain(|field, _| !fields.contains(&field.as_str()));
+        }
+    }
+    template
 }

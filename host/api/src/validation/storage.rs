@@ -123,7 +123,7 @@ pub(super) fn check_volume_update(old: &Object, new: &Object) -> Vec<Fault> {
 }
 
 /// The fields of a volume that say where it is.
-pub(super) const SOURCES: [&str; 22] = [
+pub const SOURCES: [&str; 22] = [
     "awsElasticBlockStore",
     "azureDisk",
     "azureFile",

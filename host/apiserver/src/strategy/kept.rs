@@ -1,6 +1,6 @@
 //! Kinds that are kept and not acted on: their status says so from the start, for those who do not see the warning.
 
-use osier_api::{Object, resources, validation};
+use osier_api::{Object, resources};
 use osier_process::clock;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ impl Strategy for Kept {
             .rsplit_once('/')
             .map_or("", |(group, _)| group);
         let resource = resources::by_kind(group, object.kind());
-        let why = resource.and_then(validation::unenforced);
+        let why = resource.and_then(osier_warnings::unenforced);
         object.set(
             &["status"],
             json!({"conditions": [{

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use osier_api::Object;
+use osier_api::typed::IntOrString;
 
 use super::pod::node as node_of;
 use super::wanted::{Fit, Strategy, Wanted};
@@ -83,7 +84,11 @@ pub(crate) fn decide(
         }
         decision.clear(&by_node, nodes);
         if decision.plan.create.is_empty() && decision.plan.delete.is_empty() {
-            decision.roll(&places);
+            match &wanted.strategy {
+                Strategy::OnDelete => {}
+                Strategy::Rolling(share) => decision.roll(share, &places),
+                Strategy::Surge(share) => decision.surge(share, &places),
+            }
         }
     }
     let mut plan = decision.plan;
@@ -131,17 +136,24 @@ impl Decision<'_> {
 
     /// One pod where there shall be one, none where there shall be none.
     fn manage(&mut self, name: &str, fit: Fit, pods: &[&Arc<Object>]) {
-        let staying = pods.iter().filter(|pod| pod.deletion_timestamp().is_none());
-        let (ended, active): (Vec<&&Arc<Object>>, Vec<&&Arc<Object>>) =
+        let staying = pods
+            .iter()
+            .copied()
+            .filter(|pod| pod.deletion_timestamp().is_none());
+        let (ended, active): (Vec<&Arc<Object>>, Vec<&Arc<Object>>) =
             staying.partition(|pod| facts::is_finished(pod));
-        let delete = &mut self.plan.delete;
-        match fit {
-            Fit::Refuses => delete.extend(active.into_iter().map(|pod| Arc::clone(pod))),
-            Fit::Runs if pods.is_empty() => self.plan.create.push(name.to_owned()),
-            Fit::Runs | Fit::Keeps => {
-                delete.extend(active.into_iter().skip(1).map(|pod| Arc::clone(pod)));
+        let beyond: Vec<&Arc<Object>> = match fit {
+            Fit::Refuses => active,
+            Fit::Runs if pods.is_empty() => {
+                self.plan.create.push(name.to_owned());
+                Vec::new()
             }
-        }
+            Fit::Runs | Fit::Keeps if matches!(self.wanted.strategy, Strategy::Surge(_)) => {
+                self.beyond_two(active)
+            }
+            Fit::Runs | Fit::Keeps => active.into_iter().skip(1).collect(),
+        };
+        self.plan.delete.extend(beyond.into_iter().cloned());
         for pod in ended {
             let age = self.now.duration_since(facts::created(pod));
             let age = Duration::try_from(age).unwrap_or_default();
@@ -150,6 +162,29 @@ impl Decision<'_> {
                 None => self.plan.delete.push(Arc::clone(pod)),
             }
         }
+    }
+
+    /// Of the pods of a node those that are too many where an old one stays until a new one is available.
+    fn beyond_two<'b>(&self, active: Vec<&'b Arc<Object>>) -> Vec<&'b Arc<Object>> {
+        let (new, old): (Vec<&Arc<Object>>, Vec<&Arc<Object>>) =
+            active.into_iter().partition(|pod| self.is_new(pod));
+        // One that serves stays rather than one that does not.
+        let serving = |pods: &[&Arc<Object>]| pods.iter().position(|pod| self.serves(pod));
+        let replaced = serving(&new).is_some();
+        let (of_new, of_old) = (serving(&new).unwrap_or(0), serving(&old).unwrap_or(0));
+        let new = new.into_iter().enumerate().filter(|(at, _)| *at != of_new);
+        let old = old.into_iter().enumerate();
+        let old = old.filter(|(at, _)| replaced || *at != of_old);
+        new.chain(old).map(|(_, pod)| pod).collect()
+    }
+
+    fn is_new(&self, pod: &Object) -> bool {
+        pod.label(LABEL) == Some(self.hash)
+    }
+
+    fn serves(&self, pod: &Object) -> bool {
+        let waits = facts::becomes_available(self.wanted.min_ready, pod, self.now);
+        is_ready(pod) && waits.is_none()
     }
 
     /// Pods that wait for a node which is not there any more; those that run on one are not ours to end.
@@ -164,10 +199,7 @@ impl Decision<'_> {
     }
 
     /// Takes away pods of an old template: those that serve nobody, and as many others as may be unavailable.
-    fn roll(&mut self, places: &[(&str, Fit, &Vec<&Arc<Object>>)]) {
-        let Strategy::Rolling(share) = &self.wanted.strategy else {
-            return;
-        };
+    fn roll(&mut self, share: &IntOrString, places: &[(&str, Fit, &Vec<&Arc<Object>>)]) {
         let most = share.rounded_up(self.plan.counts.desired).max(1);
         let (mut away, mut candidates) = (0, Vec::new());
         for (_, fit, pods) in places {
@@ -176,14 +208,12 @@ impl Decision<'_> {
                 away += usize::from(*fit == Fit::Runs);
                 continue;
             };
-            let is_old = pod.label(LABEL) != Some(self.hash);
-            let waits = facts::becomes_available(self.wanted.min_ready, pod, self.now);
-            match is_ready(pod) && waits.is_none() {
-                true if is_old => candidates.push(Arc::clone(pod)),
+            match self.serves(pod) {
+                true if !self.is_new(pod) => candidates.push(Arc::clone(pod)),
                 true => {}
                 false => {
                     away += usize::from(*fit == Fit::Runs);
-                    if is_old {
+                    if !self.is_new(pod) {
                         self.plan.delete.push(Arc::clone(pod));
                     }
                 }
@@ -191,6 +221,28 @@ impl Decision<'_> {
         }
         let may_go = most.saturating_sub(away);
         self.plan.delete.extend(candidates.into_iter().take(may_go));
+    }
+
+    /// Makes new pods beside old ones, on as many nodes as may have two at once; beside one that serves nobody at any rate.
+    fn surge(&mut self, share: &IntOrString, places: &[(&str, Fit, &Vec<&Arc<Object>>)]) {
+        let most = share.rounded_up(self.plan.counts.desired).max(1);
+        let (mut doubled, mut candidates) = (0, Vec::new());
+        for (name, fit, pods) in places {
+            let active = pods.iter().filter(|pod| facts::is_active(pod));
+            let (new, old): (Vec<&&Arc<Object>>, Vec<_>) = active.partition(|pod| self.is_new(pod));
+            match (old.first(), new.is_empty()) {
+                (Some(old), true) if *fit == Fit::Runs => match self.serves(old) {
+                    true => candidates.push((*name).to_owned()),
+                    false => self.plan.create.push((*name).to_owned()),
+                },
+                (Some(_), false) => doubled += 1,
+                _ => {}
+            }
+        }
+        let may_come = most.saturating_sub(doubled);
+        self.plan
+            .create
+            .extend(candidates.into_iter().take(may_come));
     }
 }
 

@@ -385,8 +385,60 @@ fn acts(rough: bool) -> impl Generate<Value = Vec<Act>> {
     prop::collection::vec(act, 1..160)
 }
 
+#[test]
+fn a_new_pod_comes_before_the_old_one_goes() {
+    let set = |surge: i32| Wanted {
+        strategy: Strategy::Surge(IntOrString::Int(surge)),
+        ..Wanted::of(&set(&json!({})))
+    };
+    let nodes = ["a", "b", "c"].map(|name| node(name, &json!([])));
+    let old = ["a", "b", "c"].map(|name| ready(made(name, "old", 1)));
+    assert_eq!(
+        steps(&set(2), &nodes, &old),
+        (vec!["a".into(), "b".into()], vec![])
+    );
+    let mut some = old.to_vec();
+    some.push(made("a", "new", 2));
+    assert_eq!(
+        steps(&set(1), &nodes, &some),
+        (vec![], vec![]),
+        "it is waited for"
+    );
+    assert_eq!(steps(&set(2), &nodes, &some).0, ["b"]);
+    some[3] = ready(some[3].clone());
+    assert_eq!(steps(&set(1), &nodes, &some), (vec![], vec!["a".into()]));
+    let sick = [made("a", "old", 1), old[1].clone(), old[2].clone()];
+    assert_eq!(
+        steps(&set(1), &nodes, &sick).0,
+        ["a", "b"],
+        "who serves nobody is replaced besides"
+    );
+    let spec = json!({"spec": {"updateStrategy": {"rollingUpdate": {"maxSurge": "10%", "maxUnavailable": 0}}}});
+    let read = Wanted::of(&Object::from_value(spec).unwrap());
+    assert!(matches!(read.strategy, Strategy::Surge(_)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Where new pods come first, every node has one that serves at every moment, and only so many have two that are to stay.
+    #[test]
+    fn a_surge_never_leaves_a_node_alone(acts in acts(false), nodes in 1_usize..6, surge in 1_usize..4) {
+        let mut world = World::new(nodes, 1);
+        world.wanted.strategy = Strategy::Surge(IntOrString::Int(i32::try_from(surge).unwrap()));
+        world.settle();
+        prop_assert!(world.is_whole(), "{:?}", world.real);
+        for act in &acts {
+            world.act(act);
+            let serving = world.real.iter().filter(|pod| facts::is_active(pod) && facts::ready_since(pod).is_some());
+            let served: BTreeSet<&str> = serving.map(pod::node).collect();
+            prop_assert_eq!(served.len(), nodes, "after {:?}: {:?}", act, world.real);
+            let active = world.real.iter().filter(|pod| facts::is_active(pod)).count();
+            prop_assert!(active <= nodes + surge, "after {act:?}: {:?}", world.real);
+        }
+        world.settle();
+        prop_assert!(world.is_whole(), "{:?}", world.real);
+    }
 
     /// However late everything is heard of: as long as no pod fails, never more nodes are without a pod that serves than may be,
     /// and none ever has two.

@@ -40,6 +40,8 @@ pub(crate) enum Strategy {
     OnDelete,
     /// As many at once as may be unavailable.
     Rolling(IntOrString),
+    /// When a new one is available on their node, on as many nodes at once.
+    Surge(IntOrString),
 }
 
 /// What a node is to a DaemonSet.
@@ -117,7 +119,13 @@ fn strategy(set: &Object) -> Strategy {
     if set.text(&["spec", "updateStrategy", "type"]) == "OnDelete" {
         return Strategy::OnDelete;
     }
-    let share = set.get(&["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"]);
-    let share = share.and_then(|share| serde_json::from_value(share.clone()).ok());
-    Strategy::Rolling(share.unwrap_or(IntOrString::Int(1)))
+    let share = |field: &str| {
+        let share = set.get(&["spec", "updateStrategy", "rollingUpdate", field]);
+        share.and_then(|share| serde_json::from_value::<IntOrString>(share.clone()).ok())
+    };
+    let surge = share("maxSurge").filter(|surge| surge.rounded_up(100) > 0);
+    match surge {
+        Some(surge) => Strategy::Surge(surge),
+        None => Strategy::Rolling(share("maxUnavailable").unwrap_or(IntOrString::Int(1))),
+    }
 }

@@ -1,10 +1,12 @@
 //! A Job's promises over random histories of a world that it sees late.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
+
+use osier_workloads::job::{Failure, index};
 
 use super::*;
 use crate::expectations::Expectations;
@@ -62,10 +64,7 @@ fn a_pod_that_ended_is_written_down_then_let_go_then_counted() {
     let ended = pod_in("a", "Succeeded");
     let first = plan_of(&job, &[Arc::clone(&ended)], 0);
     assert!(first.counted.is_empty(), "it is not written down yet");
-    job.set(
-        &["status"],
-        status::status(&job, &Wanted::of(&job), &first, at(0)),
-    );
+    job.set(&["status"], status(&job, &Wanted::of(&job), &first, at(0)));
     let uncounted = json!(["a"]);
     assert_eq!(
         job.get(&["status", "uncountedTerminatedPods", "succeeded"]),
@@ -114,13 +113,13 @@ fn failures_are_waited_after_and_then_too_many() {
     let plan = plan_of(&many, &[pod_in("r", "Running")], 25);
     assert_eq!(
         (plan.failure, plan.delete.len()),
-        (Some(wanted::Failure::Backoff), 1)
+        (Some(Failure::Backoff), 1)
     );
     let slow = started(job(&json!({"activeDeadlineSeconds": 60})));
     assert_eq!(plan_of(&slow, &[], 59).failure, None);
     let late = plan_of(&slow, &[], 60);
-    assert_eq!(late.failure, Some(wanted::Failure::Deadline));
-    let status = status::status(&slow, &Wanted::of(&slow), &late, at(60));
+    assert_eq!(late.failure, Some(Failure::Deadline));
+    let status = super::status(&slow, &Wanted::of(&slow), &late, at(60));
     let reasons: Vec<&Value> = status["conditions"]
         .as_array()
         .unwrap()
@@ -136,12 +135,159 @@ fn failures_are_waited_after_and_then_too_many() {
 
 #[test]
 fn an_index_is_told_to_its_pod() {
-    let pod = pod(&job(&json!({})), Some(4));
-    assert_eq!(decide::index(&pod), Some(4));
+    let place = Place {
+        index: 4,
+        failed: None,
+    };
+    let pod = pod(&job(&json!({})), Some(place));
+    assert_eq!(index(&pod), Some(4));
     assert_eq!(pod.text(&["spec", "hostname"]), "sum-4");
     let env = json!([{"name": "JOB_COMPLETION_INDEX", "value": "4"}]);
     assert_eq!(pod.get(&["spec", "containers"]).unwrap()[0]["env"], env);
     assert!(pod.finalizers().contains(&FINALIZER));
+}
+
+fn failed_with(name: &str, code: i32, place: Option<Place>) -> Arc<Object> {
+    let mut pod = pod(&job(&json!({})), place);
+    pod.set(&["metadata", "name"], name.into());
+    pod.set(&["metadata", "uid"], name.into());
+    let ended = json!({"exitCode": code, "finishedAt": at(-5000).to_string()});
+    let main = json!([{"name": "c", "state": {"terminated": ended}}]);
+    pod.set(
+        &["status"],
+        json!({"phase": "Failed", "containerStatuses": main}),
+    );
+    Arc::new(pod)
+}
+
+#[test]
+fn a_failed_pod_means_what_its_policy_says() {
+    let rules = json!([{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [7]}},
+        {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]);
+    let job = job(&json!({"podFailurePolicy": {"rules": rules}, "backoffLimit": 0}));
+    let ignored = plan_of(&job, &[failed_with("a", 7, None)], 0);
+    assert_eq!((ignored.failure, ignored.done.all_failed()), (None, 0));
+    assert_eq!(
+        (ignored.counted.len(), ignored.create.len()),
+        (1, 2),
+        "it goes, and others come"
+    );
+    let counts = plan_of(&job, &[failed_with("a", 1, None)], 0);
+    assert_eq!(counts.failure, Some(Failure::Backoff));
+    let fatal = plan_of(
+        &job,
+        &[failed_with("a", 42, None), pod_in("b", "Running")],
+        0,
+    );
+    let status = super::status(&job, &Wanted::of(&job), &fatal, at(0));
+    let condition = &status["conditions"][0];
+    assert_eq!(
+        (&condition["type"], &condition["reason"]),
+        (&json!("FailureTarget"), &json!("PodFailurePolicy"))
+    );
+    assert!(
+        condition["message"]
+            .as_str()
+            .unwrap()
+            .contains("exit code 42"),
+        "{condition}"
+    );
+    assert_eq!(fatal.delete.len(), 1, "nothing else is to run");
+    let mut later = job.clone();
+    later.set(&["status"], status);
+    let after = plan_of(&later, &[], 0);
+    assert_eq!(
+        after.failure, fatal.failure,
+        "it is remembered when the pod is gone"
+    );
+}
+
+#[test]
+fn pods_on_their_way_out_are_replaced_when_they_have_ended() {
+    let mut leaving = (*pod_in("a", "Running")).clone();
+    leaving.set(&["metadata", "deletionTimestamp"], at(0).to_string().into());
+    leaving.set(&["spec", "nodeName"], "n".into());
+    let made = |spec: Value, pod: &Object| {
+        let plan = plan_of(&job(&spec), &[Arc::new(pod.clone())], 0);
+        (plan.create.len(), plan.done.all_failed())
+    };
+    assert_eq!(made(json!({}), &leaving), (2, 1));
+    let patient = json!({"podReplacementPolicy": "Failed"});
+    assert_eq!(made(patient.clone(), &leaving), (1, 0));
+    let mut forced = leaving.clone();
+    forced.set(&["metadata", "deletionGracePeriodSeconds"], 0.into());
+    assert_eq!(
+        made(patient.clone(), &forced),
+        (2, 1),
+        "nobody will say how it ended"
+    );
+    leaving.set(
+        &["status", "containerStatuses"],
+        json!([{"state": {"terminated": {"finishedAt": at(-5000).to_string()}}}]),
+    );
+    leaving.set(&["status", "phase"], "Failed".into());
+    assert_eq!(made(patient, &leaving), (2, 1));
+}
+
+#[test]
+fn the_last_pod_of_an_index_stays_until_the_next_one_is_there() {
+    let mut job = job(
+        &json!({"completionMode": "Indexed", "completions": 2, "backoffLimitPerIndex": 1, "backoffLimit": 100}),
+    );
+    let first = failed_with(
+        "a",
+        1,
+        Some(Place {
+            index: 0,
+            failed: Some((0, 0)),
+        }),
+    );
+    job.set(
+        &["status", "uncountedTerminatedPods"],
+        json!({"failed": ["a"]}),
+    );
+    let plan = plan_of(&job, &[Arc::clone(&first)], 0);
+    assert!(
+        plan.counted.is_empty(),
+        "who else knows how often index 0 failed?"
+    );
+    let next = Place {
+        index: 0,
+        failed: Some((1, 0)),
+    };
+    assert_eq!(
+        plan.create,
+        [
+            Some(next),
+            Some(Place {
+                index: 1,
+                failed: Some((0, 0))
+            })
+        ]
+    );
+    let mut second = (*failed_with("b", 1, Some(next))).clone();
+    second.set(&["status", "phase"], "Running".into());
+    let plan = plan_of(&job, &[Arc::clone(&first), Arc::new(second)], 0);
+    assert_eq!(plan.counted.len(), 1);
+    let again = failed_with("b", 1, Some(next));
+    let plan = plan_of(&job, &[first, again], 0);
+    assert_eq!(plan.done.failed_indexes, [0].into());
+    job.set(&["spec", "maxFailedIndexes"], 0.into());
+    job.set(&["status"], json!({"failedIndexes": "0"}));
+    assert_eq!(plan_of(&job, &[], 0).failure, Some(Failure::TooManyIndexes));
+    job.set(&["spec", "maxFailedIndexes"], 1.into());
+    assert_eq!(plan_of(&job, &[], 0).failure, None);
+    job.set(
+        &["status"],
+        json!({"failedIndexes": "0", "completedIndexes": "1", "succeeded": 1}),
+    );
+    assert_eq!(plan_of(&job, &[], 0).failure, Some(Failure::Indexes));
+}
+
+#[test]
+fn a_job_of_somebody_else_is_let_be() {
+    assert!(is_ours(&job(&json!({}))));
+    assert!(!is_ours(&job(&json!({"managedBy": "acme.com/queue"}))));
 }
 
 /// The real world, and the controller's late view of it.
@@ -155,6 +301,8 @@ struct World {
     revision: u64,
     /// Indexes, or names, of the pods that really succeeded.
     succeeded: Vec<String>,
+    /// How often pods of an index really ended badly.
+    failed: BTreeMap<usize, usize>,
 }
 
 impl World {
@@ -168,12 +316,13 @@ impl World {
             expectations: Expectations::default(),
             revision: 1,
             succeeded: vec![],
+            failed: BTreeMap::new(),
         }
     }
 
     /// What the controller does, step by step as it does it.
     fn sync(&mut self) {
-        if wanted::end(&self.seen_job).is_some() {
+        if end(&self.seen_job).is_some() {
             return;
         }
         let wanted = Wanted::of(&self.seen_job);
@@ -203,7 +352,7 @@ impl World {
                 self.delete(pod.uid());
             }
         }
-        let status = status::status(&self.seen_job, &wanted, &plan, at(0));
+        let status = super::status(&self.seen_job, &wanted, &plan, at(0));
         if self.seen_job.resource_version() == self.job.resource_version()
             && !covers(self.job.get(&["status"]), &status)
         {
@@ -235,6 +384,10 @@ impl World {
         let Some(position) = self.real.iter().position(|pod| pod.uid() == uid) else {
             return;
         };
+        let pod = Arc::clone(&self.real[position]);
+        if !pod.finalizers().is_empty() && facts::is_active(&pod) {
+            self.fails(&pod);
+        }
         if self.real[position].finalizers().is_empty() {
             let pod = self.real.remove(position);
             self.news.push_back(Change::Deleted(pod));
@@ -256,10 +409,30 @@ impl World {
             pod.set(&["status", "phase"], phase.into());
             pod.set(&["status", "containerStatuses"], terminated);
         });
+        if phase == "Failed" {
+            self.fails(&pod);
+        }
         if phase == "Succeeded" {
-            self.succeeded.push(
-                decide::index(&pod).map_or_else(|| pod.uid().to_owned(), |index| index.to_string()),
-            );
+            self.succeeded
+                .push(index(&pod).map_or_else(|| pod.uid().to_owned(), |index| index.to_string()));
+        }
+    }
+
+    fn fails(&mut self, pod: &Object) {
+        if let Some(index) = index(pod) {
+            *self.failed.entry(index).or_default() += 1;
+        }
+    }
+
+    /// A pod that is on its way out has ended.
+    fn finish(&mut self, which: usize) {
+        let leaving =
+            |pod: &&Arc<Object>| pod.deletion_timestamp().is_some() && !facts::is_finished(pod);
+        let pod = self.real.iter().filter(leaving).nth(which).cloned();
+        if let Some(pod) = pod {
+            self.change(pod.uid(), |pod| {
+                pod.set(&["status", "phase"], "Failed".into())
+            });
         }
     }
 
@@ -286,13 +459,14 @@ impl World {
             }
             self.seen_job = self.job.clone();
             self.sync();
+            self.finish(0);
             self.end(0, "Succeeded");
         }
     }
 }
 
 fn acts() -> impl Strategy<Value = Vec<(u8, usize)>> {
-    prop::collection::vec((0_u8..8, 0_usize..6), 1..120)
+    prop::collection::vec((0_u8..9, 0_usize..6), 1..120)
 }
 
 fn act(world: &mut World, (act, which): (u8, usize)) {
@@ -302,6 +476,7 @@ fn act(world: &mut World, (act, which): (u8, usize)) {
         4 => world.seen_job = world.job.clone(),
         5 => world.end(which, "Succeeded"),
         6 => world.end(which, "Failed"),
+        7 => world.finish(which),
         _ => {
             if let Some(uid) = world.real.get(which).map(|pod| pod.uid().to_owned()) {
                 world.delete(&uid);
@@ -324,7 +499,7 @@ proptest! {
             prop_assert!(world.active() <= parallelism);
         }
         world.settle();
-        prop_assert_eq!(wanted::end(&world.job).map(|(end, _)| end), Some(wanted::End::Complete));
+        prop_assert_eq!(end(&world.job).map(|(end, _)| end), Some(End::Complete));
         prop_assert_eq!(Done::of(&world.job).succeeded, world.succeeded.len());
         prop_assert!(world.succeeded.len() >= completions);
         prop_assert!(world.real.iter().all(|pod| pod.finalizers().is_empty()));
@@ -345,5 +520,47 @@ proptest! {
         prop_assert_eq!(done.succeeded, completions);
         let really: BTreeSet<String> = world.succeeded.iter().cloned().collect();
         prop_assert_eq!(really.len(), completions);
+    }
+
+    /// Where failures are counted by index, an index fails when it has failed once more than it may, not sooner and not later, and
+    /// the Job ends when all its indexes are through.
+    #[test]
+    fn an_index_fails_by_its_own_limit(acts in acts(), parallelism in 1_usize..5, completions in 1_usize..7, limit in 0_usize..3, patient in any::<bool>()) {
+        let replace = if patient { "Failed" } else { "TerminatingOrFailed" };
+        let spec = json!({"parallelism": parallelism, "completions": completions, "backoffLimit": 10_000, "completionMode": "Indexed",
+            "backoffLimitPerIndex": limit, "podReplacementPolicy": replace});
+        let mut world = World::new(job(&spec));
+        for one in acts {
+            act(&mut world, one);
+            prop_assert!(world.active() <= parallelism);
+        }
+        world.settle();
+        let done = Done::of(&world.job);
+        prop_assert!(done.indexes.is_disjoint(&done.failed_indexes));
+        let through: BTreeSet<usize> = done.indexes.union(&done.failed_indexes).copied().collect();
+        prop_assert_eq!(through, (0..completions).collect::<BTreeSet<_>>());
+        for (index, failed) in &world.failed {
+            prop_assert!(*failed <= limit + 1, "index {} failed {} times", index, failed);
+            prop_assert_eq!(done.failed_indexes.contains(index), *failed > limit);
+        }
+        let wanted = if done.failed_indexes.is_empty() { End::Complete } else { End::Failed };
+        prop_assert_eq!(end(&world.job).map(|(end, _)| end), Some(wanted));
+        prop_assert!(world.real.iter().all(|pod| pod.finalizers().is_empty()));
+    }
+
+    /// A Job that has succeeded by its policy ends well, with as many as the policy asks for.
+    #[test]
+    fn enough_is_enough(acts in acts(), parallelism in 1_usize..5, count in 1_usize..4) {
+        let spec = json!({"parallelism": parallelism, "completions": 6, "backoffLimit": 10_000, "completionMode": "Indexed",
+            "successPolicy": {"rules": [{"succeededCount": count}]}});
+        let mut world = World::new(job(&spec));
+        for one in acts {
+            act(&mut world, one);
+            prop_assert!(world.active() <= parallelism);
+        }
+        world.settle();
+        prop_assert_eq!(end(&world.job).map(|(end, _)| end), Some(End::Complete));
+        prop_assert!(Done::of(&world.job).indexes.len() >= count);
+        prop_assert!(world.real.iter().all(|pod| pod.finalizers().is_empty()));
     }
 }

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::decide::Plan;
 use super::indexes;
-use super::wanted::{Failure, Wanted};
+use super::wanted::Wanted;
 use crate::conditions::{self, Condition};
 
 /// The status to write, as a merge patch.
-pub(super) fn status(job: &Object, wanted: &Wanted, plan: &Plan, now: Timestamp) -> Value {
+#[must_use]
+pub fn status(job: &Object, wanted: &Wanted, plan: &Plan, now: Timestamp) -> Value {
     let done = &plan.done;
     let mut said = said(job);
     let ends = end(plan);
@@ -43,18 +44,21 @@ pub(super) fn status(job: &Object, wanted: &Wanted, plan: &Plan, now: Timestamp)
             .unwrap_or_default(),
         (false, None) => clock::seconds(now).into(),
     };
-    let completed = plan.succeeded && is_over;
+    let completed = plan.success.is_some() && plan.failure.is_none() && is_over;
     let uids = |uids: &std::collections::BTreeSet<String>| match uids.is_empty() {
         true => Value::Null,
         false => json!(uids),
     };
-    let indexes = indexes::write(&done.indexes);
+    let indexes = |of: &std::collections::BTreeSet<usize>| match of.is_empty() || !wanted.indexed {
+        true => Value::Null,
+        false => indexes::write(of).into(),
+    };
     json!({
         "active": number(plan.active), "ready": plan.ready, "terminating": plan.terminating,
         "succeeded": number(done.succeeded), "failed": number(done.failed),
         "startTime": started,
         "completionTime": if completed { clock::seconds(now).into() } else { Value::Null },
-        "completedIndexes": if wanted.indexed && !indexes.is_empty() { indexes.into() } else { Value::Null },
+        "completedIndexes": indexes(&done.indexes), "failedIndexes": indexes(&done.failed_indexes),
         "uncountedTerminatedPods": {"succeeded": uids(&done.uncounted_succeeded), "failed": uids(&done.uncounted_failed)},
         "conditions": if said.is_empty() { Value::Null } else { said.into() },
     })
@@ -94,23 +98,10 @@ fn put(said: &mut Vec<Value>, condition: Condition, now: Timestamp) {
 }
 
 fn end(plan: &Plan) -> Option<Condition> {
-    let (kind, reason, words) = match plan.failure {
-        Some(Failure::Backoff) => (
-            "Failed",
-            "BackoffLimitExceeded",
-            "Job has reached the specified backoff limit",
-        ),
-        Some(Failure::Deadline) => (
-            "Failed",
-            "DeadlineExceeded",
-            "Job was active longer than specified deadline",
-        ),
-        None if plan.succeeded => (
-            "Complete",
-            "CompletionsReached",
-            "Reached expected number of succeeded pods",
-        ),
-        None => return None,
+    let (kind, reason, words) = match (&plan.failure, &plan.success) {
+        (Some(failure), _) => ("Failed", failure.reason(), failure.words()),
+        (None, Some(success)) => ("Complete", success.reason(), success.words()),
+        (None, None) => return None,
     };
     Some(Condition {
         kind,
