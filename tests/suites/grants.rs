@@ -217,6 +217,57 @@ async fn an_image_that_is_not_here_yet_is_told_of_by_the_pod() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_image_of_another_node_imports_is_told_once_that_node_has_run_it() {
+    let mut site = Site::start();
+    let second = site.node.joined("second").unwrap();
+    second
+        .import("visits:1.0", &component("visits").unwrap())
+        .unwrap();
+    let there = |name: &str| {
+        let pod = pod(name, "visits:1.0", "");
+        pod.replace(r#""containers""#, r#""nodeName": "second", "containers""#)
+    };
+    assert_eq!(
+        site.applied(&there("first")),
+        "",
+        "nobody has looked into it yet"
+    );
+    site.waits_with("first", "osier.dev/").await;
+    let knows = || async {
+        let path = "/api/v1/nodes/second";
+        let node = objects::get(&site.node, path).await?;
+        let told = node["metadata"]["annotations"]["osier.dev/image-imports"].as_str();
+        Ok(told
+            .is_some_and(|told| told.contains("visits:1.0"))
+            .then_some(()))
+    };
+    until("the node has told", LIMIT, knows).await.unwrap();
+    let said = |site: &Site, name: &str| {
+        let told = site.applied(&there(name));
+        told.contains("osier.dev/keyvalue: VOLUME").then_some(told)
+    };
+    let again = || async { Ok(said(&site, &format!("again-{}", uuid()))) };
+    let told = until("the next apply warns", LIMIT, again).await.unwrap();
+    assert!(
+        told.contains("spec.containers[0].image \"visits:1.0\""),
+        "{told}"
+    );
+    // What was told outlives the control plane.
+    site.node.terminate().unwrap();
+    site.node.restart().unwrap();
+    let again = || async { Ok(said(&site, &format!("later-{}", uuid()))) };
+    until("it is known after a restart", LIMIT, again)
+        .await
+        .unwrap();
+}
+
+/// Something that no other pod is called by.
+fn uuid() -> u128 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+    since.unwrap().as_nanos()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn annotations_that_grant_nothing_are_refused() {
     let site = Site::start();
     for (annotation, words) in [

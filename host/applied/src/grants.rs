@@ -1,17 +1,20 @@
-//! What pods are granted is judged when they are applied: annotations that grant nothing are refused, and of images that are on this node
-//! it is told at once what their components import and may not have. Of other images the pod's status tells it when they are here.
+//! What pods are granted is judged when they are applied: annotations that grant nothing are refused, and of images that are on this node,
+//! or were run by any other, it is told at once what their components import and may not have. Of other images the pod's status tells it
+//! when they are somewhere.
 
-use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status};
 use osier_apiserver::{Admit, Admitted, Operation, Review};
-use osier_images::ImageStore;
+use osier_client::Client;
+use osier_images::{Bundled, ImageStore};
 use osier_podspec::{GrantError, Grants};
 use osier_process::{Boxed, Tasks};
 use osier_wasm::{Capability, ComponentError};
+
+use crate::told::Told;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Components whose imports are remembered.
 const REMEMBERED: usize = 256;
@@ -20,9 +23,12 @@ const REMEMBERED: usize = 256;
 type Imports = Arc<[String]>;
 
 /// Judges pods, and whatever has a template of pods.
-pub(crate) struct GrantAdmission {
+pub struct GrantAdmission {
     images: ImageStore,
+    bundled: Arc<dyn Bundled>,
     tasks: Tasks,
+    /// What nodes have told; nothing before the API can be asked.
+    told: OnceLock<Told>,
     /// By the digest of the component.
     known: Mutex<VecDeque<(String, Imports)>>,
 }
@@ -37,12 +43,20 @@ struct Pods {
 
 impl GrantAdmission {
     /// An admission step that knows the components in `images`.
-    pub(crate) fn new(images: ImageStore, tasks: Tasks) -> Self {
+    pub fn new(images: ImageStore, bundled: Arc<dyn Bundled>, tasks: Tasks) -> Self {
         Self {
             images,
+            bundled,
             tasks,
+            told: OnceLock::new(),
             known: Mutex::default(),
         }
+    }
+
+    /// From now on it knows too what nodes tell of the images that they run.
+    pub fn follow(&self, client: &Client, tasks: &Tasks) {
+        // A second time changes nothing.
+        let _known = self.told.set(Told::follow(client, tasks));
     }
 
     async fn judged(&self, review: &Review<'_>) -> Result<Admitted, Status> {
@@ -89,7 +103,7 @@ impl GrantAdmission {
         found
     }
 
-    /// What an image imports, if it is here.
+    /// What an image imports, if it is here; or what a node told of it.
     async fn imports(&self, image: &str) -> Option<Imports> {
         let digest = self.images.digest(image);
         let remembered = |digest: &String| {
@@ -102,12 +116,16 @@ impl GrantAdmission {
             return Some(imports);
         }
         let (images, name) = (self.images.clone(), image.to_owned());
+        let bundled = Arc::clone(&self.bundled);
         let reading = self.tasks.spawn_blocking("imports", move || {
-            let component = images.resolve(&name, &Plugins).ok()?;
+            let component = images.resolve(&name, bundled.as_ref()).ok()?;
             osier_wasm::needed(&component).ok()
         });
         // What is no component is told when the pod starts.
-        let imports: Imports = reading.await.ok()??.into();
+        let Some(imports) = reading.await.ok().flatten() else {
+            return self.told.get()?.imports(image);
+        };
+        let imports: Imports = imports.into();
         if let Some(digest) = digest {
             let mut known = self.known.lock();
             known.push_back((digest, Arc::clone(&imports)));
@@ -116,6 +134,12 @@ impl GrantAdmission {
             }
         }
         Some(imports)
+    }
+}
+
+impl std::fmt::Debug for GrantAdmission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GrantAdmission").finish_non_exhaustive()
     }
 }
 

@@ -6,10 +6,11 @@ use osier_apiserver::{Admit, Admitted, Review};
 use osier_process::{Boxed, clock};
 use serde_json::{Value, json};
 
-use super::admission::shown;
+use crate::faults::shown;
 
 /// Reads what is applied as the nodes will.
-pub(crate) struct SecurityAdmission;
+#[derive(Debug)]
+pub struct SecurityAdmission;
 
 impl Admit for SecurityAdmission {
     fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {

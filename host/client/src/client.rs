@@ -17,6 +17,7 @@ use crate::watch::Watch;
 
 /// No answer but a watch may be longer: 64 MiB holds more than a page of the largest objects.
 const MAX_ANSWER: usize = 64 << 20;
+const STRATEGIC: HeaderValue = HeaderValue::from_static("application/strategic-merge-patch+json");
 
 /// Speaks to one API server; cheap to clone.
 #[derive(Clone)]
@@ -208,6 +209,27 @@ impl Client {
         self.object(Method::PATCH, path, Some(patch)).await
     }
 
+    /// The same by a strategic merge patch: elements of lists that have a key (conditions by their type) are merged with those
+    /// that are there, and what others put beside them stays.
+    pub async fn merge(
+        &self,
+        resource: &Resource,
+        of: (&str, &str),
+        patch: Value,
+        part: Part,
+    ) -> Result<Object, ClientError> {
+        let path = request::single(resource, of.0, of.1, part);
+        let what = format!("PATCH {path}");
+        let mut request = self
+            .request(Method::PATCH, path, Some(patch))
+            .map_err(|error| malformed(&what, &error))?;
+        request
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, STRATEGIC);
+        let answer = self.answered(request, what.clone()).await?;
+        decode(&read(answer, &what).await?, &what)
+    }
+
     /// Deletes an object. The answer is the object, if it lives on for a while, or a Status.
     pub async fn delete(
         &self,
@@ -296,12 +318,9 @@ impl Client {
         content: Option<Value>,
     ) -> Result<Response<Body>, ClientError> {
         let what = format!("{method} {path}");
-        let request =
-            self.request(method, path, content)
-                .map_err(|error| ClientError::Malformed {
-                    request: what.clone(),
-                    reason: error.to_string(),
-                })?;
+        let request = self
+            .request(method, path, content)
+            .map_err(|error| malformed(&what, &error))?;
         self.answered(request, what).await
     }
 
@@ -388,6 +407,13 @@ impl ListBody {
             resource_version: self.metadata.resource_version.parse().unwrap_or(0),
             continues: Some(self.metadata.continues).filter(|token| !token.is_empty()),
         }
+    }
+}
+
+fn malformed(what: &str, error: &http::Error) -> ClientError {
+    ClientError::Malformed {
+        request: what.to_owned(),
+        reason: error.to_string(),
     }
 }
 

@@ -43,7 +43,7 @@ pub use execution::{Execution, Program};
 pub use fault::{CallError, EngineError, Exit};
 pub use guest::Account;
 pub use middleware::{Lost, Middleware, MiddlewareTerms, Onward, Passage, is_middleware};
-pub use osier_wasm::{ComponentError, Digest, check, interfaces};
+pub use osier_wasm::{ComponentError, Digest, beyond, check, interfaces, needed};
 pub use serving::HttpContainer;
 pub use stdio::{Console, Stdin};
 pub use workload::Workload;

@@ -159,7 +159,7 @@ impl ImageStore {
     /// The digest by which the registry knows an image that was pulled and is still here.
     #[must_use]
     pub fn pulled(&self, image: &str) -> Option<String> {
-        let name = self.name_of(image)?;
+        let name = canonical(image)?;
         let reference = reference_file(&name);
         let layer = fs::read_to_string(self.pulled_names().join(&reference)).ok()?;
         let digest = fs::read_to_string(self.names().join(&reference)).ok()?;
@@ -171,21 +171,13 @@ impl ImageStore {
 
     /// The image is used now.
     pub fn touch(&self, image: &str) {
-        let Some(name) = self.name_of(image) else {
+        let Some(name) = canonical(image) else {
             return;
         };
         let path = self.names().join(reference_file(&name));
         // Only the order in which images leave depends on it.
         if let Ok(file) = fs::File::options().append(true).open(path) {
             let _known = file.set_modified(std::time::SystemTime::now());
-        }
-    }
-
-    /// Under which name an image is in the store, if it is one of the store.
-    fn name_of(&self, image: &str) -> Option<String> {
-        match parse(image) {
-            Ok(Source::Name(name) | Source::Registry(name)) => Some(name),
-            _ => None,
         }
     }
 
@@ -247,7 +239,7 @@ impl ImageStore {
 
     /// The digest under which a name was imported, without reading the component.
     pub fn digest(&self, name: &str) -> Option<String> {
-        let name = self.name_of(name)?;
+        let name = canonical(name)?;
         let digest = fs::read_to_string(self.names().join(reference_file(&name))).ok()?;
         Some(digest.trim().to_owned())
     }
@@ -345,6 +337,15 @@ impl ImageStore {
     fn blob(&self, digest: &Digest) -> PathBuf {
         self.blobs()
             .join(digest.as_str().trim_start_matches("sha256:"))
+    }
+}
+
+/// Under which name an image is in a store, if it is one that stores keep: with its tag.
+#[must_use]
+pub fn canonical(image: &str) -> Option<String> {
+    match parse(image) {
+        Ok(Source::Name(name) | Source::Registry(name)) => Some(name),
+        _ => None,
     }
 }
 

@@ -42,7 +42,10 @@ impl ImageStore {
     /// When the store cannot be read or written.
     pub fn shrink(&self, limit: u64, keep: &HashSet<String>) -> Result<Vec<Image>, ImageError> {
         let mut images = self.list()?;
-        let keep: HashSet<String> = keep.iter().filter_map(|name| self.name_of(name)).collect();
+        let keep: HashSet<String> = keep
+            .iter()
+            .filter_map(|name| crate::canonical(name))
+            .collect();
         images.sort_by_key(|image| self.last_used(&image.name));
         let mut gone = Vec::new();
         let mut left = images.clone();
@@ -67,7 +70,7 @@ impl ImageStore {
     /// # Errors
     /// When it is not there, or the store cannot be written.
     pub fn remove(&self, image: &str) -> Result<String, ImageError> {
-        let known = self.name_of(image).filter(|_| self.digest(image).is_some());
+        let known = crate::canonical(image).filter(|_| self.digest(image).is_some());
         let name = known.ok_or_else(|| ImageError::NotFound {
             name: image.to_owned(),
         })?;
@@ -79,8 +82,8 @@ impl ImageStore {
     /// Whether two references mean one image of the store, as `web` and `web:latest` do.
     #[must_use]
     pub fn is_same(&self, one: &str, other: &str) -> bool {
-        let name = self.name_of(one);
-        name.is_some() && name == self.name_of(other)
+        let name = crate::canonical(one);
+        name.is_some() && name == crate::canonical(other)
     }
 
     /// Forgets a name; its component goes with the next [`ImageStore::prune`].

@@ -10,13 +10,13 @@ use osier_process::clock;
 use serde_json::{Value, json};
 
 /// How long a container waits before it is started again: 10 s, doubling to 5 min, as kubelet.
-pub(crate) const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(300));
+pub const BACKOFF: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_secs(300));
 /// A container that ran this long is healthy again: its next failure counts as the first.
-pub(crate) const SETTLED: Duration = Duration::from_secs(600);
+const SETTLED: Duration = Duration::from_secs(600);
 
 /// Where a container stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Life {
+pub enum Life {
     /// It is not running, and will be tried (again).
     Waiting {
         /// `ContainerCreating`, `PodInitializing`, `CrashLoopBackOff`, `ErrImagePull` and so on.
@@ -35,40 +35,51 @@ pub(crate) enum Life {
 
 /// How a container ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ended {
-    pub(crate) exit_code: i32,
+pub struct Ended {
+    /// 0 if it ended well.
+    pub exit_code: i32,
     /// `Completed`, `Error`, `OOMKilled` and so on.
-    pub(crate) reason: String,
-    pub(crate) message: String,
-    pub(crate) started: Option<Timestamp>,
-    pub(crate) finished: Option<Timestamp>,
-    pub(crate) container_id: String,
+    pub reason: String,
+    /// For people; may be empty.
+    pub message: String,
+    /// When it was started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// Of this life.
+    pub container_id: String,
 }
 
 /// What the agent knows of one container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) name: String,
-    pub(crate) image: String,
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// As its pod says.
+    pub image: String,
     /// Digest of the component, once known.
-    pub(crate) image_id: String,
-    pub(crate) life: Life,
+    pub image_id: String,
+    /// Where it stands.
+    pub life: Life,
     /// How its life before this one ended.
-    pub(crate) last: Option<Ended>,
-    pub(crate) restarts: u32,
+    pub last: Option<Ended>,
+    /// How often it was started again.
+    pub restarts: u32,
     /// Failures in a row, for the back-off.
-    pub(crate) failures: u32,
-    pub(crate) ready: bool,
+    pub failures: u32,
+    /// It takes requests.
+    pub ready: bool,
     /// Its startup probe has passed, or it runs and has none.
-    pub(crate) started: bool,
+    pub started: bool,
     /// An init container that goes on beside the containers.
-    pub(crate) sidecar: bool,
-    pub(crate) container_id: String,
+    pub sidecar: bool,
+    /// Of its present life.
+    pub container_id: String,
 }
 
 /// What follows from the end of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum After {
+pub enum After {
     /// It stays as it is.
     Stay,
     /// It is started again after this long.
@@ -78,7 +89,8 @@ pub(crate) enum After {
 impl Ended {
     /// The end of a command, in the exit codes that people know: 134 for a trap (abort), 137 for
     /// what was killed.
-    pub(crate) fn of(exit: &Exit) -> Self {
+    #[must_use]
+    pub fn of(exit: &Exit) -> Self {
         let (exit_code, reason, message) = match exit {
             Exit::Code(0) => (0, "Completed", String::new()),
             Exit::Code(code) => (*code, "Error", String::new()),
@@ -93,7 +105,9 @@ impl Ended {
         Self::new(exit_code, reason, message)
     }
 
-    pub(crate) fn new(exit_code: i32, reason: &str, message: impl Into<String>) -> Self {
+    /// An end that is now, with a reason and words for people.
+    #[must_use]
+    pub fn new(exit_code: i32, reason: &str, message: impl Into<String>) -> Self {
         Self {
             exit_code,
             reason: reason.to_owned(),
@@ -136,7 +150,8 @@ impl Ended {
 
 impl Record {
     /// A container that was never started.
-    pub(crate) fn new(container: &Value, reason: &'static str) -> Self {
+    #[must_use]
+    pub fn new(container: &Value, reason: &'static str) -> Self {
         let text = |field: &str| container[field].as_str().unwrap_or_default().to_owned();
         Self {
             name: text("name"),
@@ -157,7 +172,8 @@ impl Record {
     }
 
     /// The same of an init container.
-    pub(crate) fn new_init(container: &Value, reason: &'static str) -> Self {
+    #[must_use]
+    pub fn new_init(container: &Value, reason: &'static str) -> Self {
         Self {
             sidecar: is_sidecar(container),
             ..Self::new(container, reason)
@@ -166,7 +182,7 @@ impl Record {
 
     /// Takes over what an earlier process of this node had reported: the count of restarts, and
     /// that what ran then has ended with that process.
-    pub(crate) fn resume(&mut self, reported: &Value) {
+    pub fn resume(&mut self, reported: &Value) {
         let restarts = reported["restartCount"].as_u64();
         let restarts = restarts.and_then(|count| u32::try_from(count).ok());
         self.restarts = restarts.unwrap_or(0);
@@ -193,7 +209,7 @@ impl Record {
     }
 
     /// It runs now.
-    pub(crate) fn start(&mut self, since: Timestamp, container_id: String) {
+    pub fn start(&mut self, since: Timestamp, container_id: String) {
         if let Life::Terminated(ended) = &self.life {
             self.last = Some(ended.clone());
             self.restarts += 1;
@@ -205,7 +221,7 @@ impl Record {
     }
 
     /// It ended now.
-    pub(crate) fn end(&mut self, mut ended: Ended, now: Timestamp) {
+    pub fn end(&mut self, mut ended: Ended, now: Timestamp) {
         if let Life::Running { since } = self.life {
             ended.started = Some(since);
             let ran = Duration::try_from(now.duration_since(since)).unwrap_or_default();
@@ -222,7 +238,7 @@ impl Record {
 
     /// A part of it ended and was replaced at once, as an instance of a pool that trapped: it
     /// keeps running, and people see why it was restarted.
-    pub(crate) fn replace_instance(&mut self, mut ended: Ended, now: Timestamp) {
+    pub fn replace_instance(&mut self, mut ended: Ended, now: Timestamp) {
         if let Life::Running { since } = self.life {
             ended.started = Some(since);
             ended.finished = Some(now);
@@ -233,7 +249,7 @@ impl Record {
     }
 
     /// It waits; what it did before becomes its last state.
-    pub(crate) fn wait(&mut self, reason: &'static str, message: impl Into<String>) {
+    pub fn wait(&mut self, reason: &'static str, message: impl Into<String>) {
         if let Life::Terminated(ended) = &self.life {
             self.last = Some(ended.clone());
         }
@@ -244,17 +260,21 @@ impl Record {
         };
     }
 
-    pub(crate) fn is_running(&self) -> bool {
+    /// It runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
         matches!(self.life, Life::Running { .. })
     }
 
     /// It was started, now or before.
-    pub(crate) fn has_begun(&self) -> bool {
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
         self.is_running() || self.last.is_some() || self.ended().is_some()
     }
 
     /// What comes after it in its pod may begin: an init container has done its work, a sidecar is up.
-    pub(crate) fn is_past(&self) -> bool {
+    #[must_use]
+    pub fn is_past(&self) -> bool {
         match self.sidecar {
             true => self.started,
             false => self.ended().is_some_and(|ended| ended.exit_code == 0),
@@ -262,7 +282,8 @@ impl Record {
     }
 
     /// Its end, if it ended and is not waiting to be started again.
-    pub(crate) fn ended(&self) -> Option<&Ended> {
+    #[must_use]
+    pub fn ended(&self) -> Option<&Ended> {
         match &self.life {
             Life::Terminated(ended) => Some(ended),
             Life::Waiting { .. } | Life::Running { .. } => None,
@@ -270,7 +291,8 @@ impl Record {
     }
 
     /// One entry of `containerStatuses`.
-    pub(crate) fn json(&self) -> Value {
+    #[must_use]
+    pub fn json(&self) -> Value {
         let state = match &self.life {
             Life::Waiting { reason, message } if message.is_empty() => {
                 json!({"waiting": {"reason": reason}})
@@ -298,7 +320,8 @@ impl Record {
 }
 
 /// What follows from a container's end. An init container that succeeded is done under any policy; a sidecar is started again under any.
-pub(crate) fn after_end(policy: RestartPolicy, init: bool, record: &Record) -> After {
+#[must_use]
+pub fn after_end(policy: RestartPolicy, init: bool, record: &Record) -> After {
     let Some(ended) = record.ended() else {
         return After::Stay;
     };

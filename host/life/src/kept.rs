@@ -18,8 +18,8 @@ const PLACING: [&str; 4] = [
     "topologySpreadConstraints",
 ];
 
-/// Reduces a pod to what this node reads of it; [`status`] still tells the whole status.
-pub(crate) fn keep(pod: &mut Object) {
+/// Reduces a pod to what its node reads of it; [`status`] still tells the whole status.
+pub fn keep(pod: &mut Object) {
     for field in PLACING {
         pod.remove(&["spec", field]);
     }
@@ -38,7 +38,8 @@ pub(crate) fn keep(pod: &mut Object) {
 }
 
 /// The controllers say of the pod that its node is lost.
-pub(crate) fn is_lost(pod: &Object) -> bool {
+#[must_use]
+pub fn is_lost(pod: &Object) -> bool {
     const LOST: &str = r#""reason":"NodeLost""#;
     let conditions = pod.get(&["status", CONDITIONS]);
     pod.text(&["status", REST]).contains(LOST)
@@ -46,7 +47,8 @@ pub(crate) fn is_lost(pod: &Object) -> bool {
 }
 
 /// The pod's status as the API had it when the pod was kept.
-pub(crate) fn status(pod: &Object) -> Value {
+#[must_use]
+pub fn status(pod: &Object) -> Value {
     let mut status = match pod.get(&["status", REST]).and_then(Value::as_str) {
         Some(rest) => serde_json::from_str(rest).unwrap_or_default(),
         None => Map::new(),

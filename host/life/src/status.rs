@@ -10,7 +10,7 @@ use super::container::{Life, Record};
 
 /// `status.phase`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub enum Phase {
     /// Some container was never started.
     Pending,
     /// It was started, and something runs or will run.
@@ -23,22 +23,30 @@ pub(crate) enum Phase {
 
 /// Everything that a pod's status is made of.
 #[derive(Debug)]
-pub(crate) struct Report<'a> {
-    pub(crate) pod: &'a Object,
+pub struct Report<'a> {
+    /// The pod, for its gates and what it asks for.
+    pub pod: &'a Object,
     /// The status as it was last written, for the times of what stays.
-    pub(crate) known: &'a Value,
-    pub(crate) policy: RestartPolicy,
-    pub(crate) init: &'a [Record],
-    pub(crate) containers: &'a [Record],
-    pub(crate) pod_ip: String,
-    pub(crate) host_ip: &'a str,
-    pub(crate) started: Timestamp,
+    pub known: &'a Value,
+    /// Of the pod.
+    pub policy: RestartPolicy,
+    /// The init containers, in their order.
+    pub init: &'a [Record],
+    /// The containers, in their order.
+    pub containers: &'a [Record],
+    /// Its address; empty before it has one.
+    pub pod_ip: String,
+    /// The node's.
+    pub host_ip: &'a str,
+    /// When the agent took it up.
+    pub started: Timestamp,
     /// The pod as a whole was ended, and why.
-    pub(crate) failure: Option<(&'static str, String)>,
+    pub failure: Option<(&'static str, String)>,
 }
 
 /// kubelet's rules: a container that waits to be restarted counts as stopped, not as waiting.
-pub(crate) fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record]) -> Phase {
+#[must_use]
+pub fn phase(policy: RestartPolicy, init: &[Record], containers: &[Record]) -> Phase {
     let failed =
         |record: &&Record| !record.sidecar && record.ended().is_some() && !record.is_past();
     if init.iter().any(|record| failed(&record)) {
@@ -103,7 +111,9 @@ fn stopped_before(containers: &[Record]) -> bool {
 }
 
 impl Report<'_> {
-    pub(crate) fn phase(&self) -> Phase {
+    /// Of the pod as a whole.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
         if self.failure.is_some() {
             Phase::Failed
         } else {
@@ -111,8 +121,9 @@ impl Report<'_> {
         }
     }
 
-    /// The whole status. Transition times of conditions that stay are kept.
-    pub(crate) fn json(&self, now: Timestamp) -> Value {
+    /// All that the agent says of the pod; others may say more. Transition times of conditions that stay are kept.
+    #[must_use]
+    pub fn json(&self, now: Timestamp) -> Value {
         let list = |records: &[Record]| records.iter().map(Record::json).collect::<Vec<_>>();
         let mut status = json!({
             "phase": format!("{:?}", self.phase()),
@@ -177,13 +188,7 @@ impl Report<'_> {
             ready("ContainersReady"),
             Condition::yes("PodScheduled"),
         ];
-        let own = all.map(|condition| condition.json(self.known, now));
-        let others = self.said().filter(|said| {
-            let kind = &said["type"];
-            own.iter().all(|condition| condition["type"] != *kind)
-        });
-        let others: Vec<Value> = others.cloned().collect();
-        own.into_iter().chain(others).collect()
+        all.map(|condition| condition.json(self.known, now)).into()
     }
 
     /// The conditions that the pod has, whoever said them.
@@ -246,14 +251,10 @@ impl Condition {
             .find(|condition| condition["type"] == self.kind && condition["status"] == status);
         let since = same.and_then(|condition| condition["lastTransitionTime"].as_str());
         let since = since.map_or_else(|| clock::seconds(now), ToOwned::to_owned);
-        let mut condition = json!({"type": self.kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since});
-        if !self.reason.is_empty() {
-            condition["reason"] = self.reason.into();
-        }
-        if !self.message.is_empty() {
-            condition["message"] = self.message.into();
-        }
-        condition
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        // What is null is taken away from what was said before.
+        json!({"type": self.kind, "status": status, "lastProbeTime": null, "lastTransitionTime": since,
+            "reason": text(self.reason), "message": text(&self.message)})
     }
 }
 

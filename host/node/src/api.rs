@@ -15,7 +15,8 @@ use osier_proxy::Agent;
 use serde_json::{Value, json};
 
 use crate::pod::Shared;
-use crate::{attach, exec, kept, port_forward};
+use crate::{attach, exec, port_forward};
+use osier_life::kept;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 

@@ -8,8 +8,8 @@ use osier_api::Status;
 use osier_engine::{Container, Execution, Exit, Program};
 
 use crate::components::Components;
-use crate::life::Ended;
 use crate::live::LiveContainer;
+use osier_life::Ended;
 use program::{Choice, Own, choose};
 
 /// What is run, or the words why nothing is.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use osier_engine::{ComponentError, Digest, Engine, Workload};
+use osier_podspec::needs::Needs;
 use osier_process::Tasks;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
@@ -15,6 +16,8 @@ use osier_images::{Bundled, ImageError, ImageStore, Puller};
 const TOOLBOX: &str = "builtin://toolbox";
 /// Compiled workloads kept ready; pods that run keep theirs anyway.
 const KEPT: usize = 64;
+/// Images whose needs are remembered.
+const NOTED: usize = 512;
 
 /// Why a component cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,8 @@ pub(crate) struct Components {
     remote: Option<Remote>,
     tasks: Tasks,
     kept: Mutex<VecDeque<(String, Workload)>>,
+    /// What the images that were loaded import beyond what every pod may have.
+    needs: Mutex<Needs>,
     /// What probes run again and again does not wait for the compilation of something else.
     toolbox: OnceCell<Workload>,
     /// One compilation at a time: each uses all cores, and two of the same would be one too many.
@@ -68,6 +73,7 @@ impl Components {
             remote,
             tasks,
             kept: Mutex::new(VecDeque::new()),
+            needs: Mutex::default(),
             toolbox: OnceCell::new(),
             loading: tokio::sync::Mutex::new(()),
         })
@@ -125,6 +131,7 @@ impl Components {
 
     fn load(&self, image: &str) -> Result<Workload, LoadError> {
         let bytes = self.bytes(image)?;
+        self.note(image, &bytes);
         if let Some(known) = self.find(Digest::of(&bytes).as_str()) {
             return Ok(known);
         }
@@ -141,6 +148,25 @@ impl Components {
             kept.pop_front();
         }
         Ok(workload)
+    }
+
+    /// What bytes that are no component import is told when they are compiled.
+    fn note(&self, image: &str, bytes: &[u8]) {
+        let imports = osier_engine::needed(bytes).map(osier_engine::beyond);
+        let Some((name, imports)) = osier_images::canonical(image).zip(imports.ok()) else {
+            return;
+        };
+        let mut needs = self.needs.lock();
+        // Also where there is nothing to tell: an image that had this name before may have needed something.
+        needs.insert(name, imports);
+        while needs.len() > NOTED {
+            needs.pop_first();
+        }
+    }
+
+    /// What the images that were loaded import beyond what every pod may have, by name.
+    pub(crate) fn needs(&self) -> Needs {
+        self.needs.lock().clone()
     }
 
     fn find(&self, digest: &str) -> Option<Workload> {

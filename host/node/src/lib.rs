@@ -17,8 +17,6 @@ mod exec;
 mod extend;
 mod gate;
 mod held;
-mod kept;
-mod life;
 mod live;
 mod mesh;
 mod node;

@@ -20,10 +20,10 @@ use osier_proxy::{Opened, Proxy};
 use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
 use tokio::sync::watch;
 
-use crate::kept;
 use crate::settings::Settings;
 use findings::Findings;
 use gateway_api::{GatewayApiMirrors, GatewayApiStatuses};
+use osier_life::kept;
 
 /// Changes that come together are compiled together: the first waits this long for others, and as long as the last compile took, so
 /// that a large mesh in which much changes costs half a core.

@@ -37,7 +37,7 @@ use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
 use crate::usage::Meters;
-use osier_images::{Bundled, ImageStore, Puller};
+use osier_images::{Bundled, Puller};
 
 /// A node that starts again waits this long for the pods that it ran before.
 const RESUME: Duration = Duration::from_secs(5);
@@ -80,7 +80,6 @@ pub struct Parts {
 impl Node {
     /// Starts a node; it runs until the tasks stop.
     pub fn start(settings: Settings, parts: Parts, tasks: &Tasks) -> Result<Arc<Self>, NodeError> {
-        let images = parts.images.store().clone();
         let folder = settings.data_dir.join("pods");
         make_folder(&folder)?;
         let served = Arc::new(Served::default());
@@ -129,7 +128,7 @@ impl Node {
         });
         let api = Arc::new(AgentApi::new(&shared, &mirrors.pods, gate.decisions()));
         let policies = Policies(Arc::clone(&gate));
-        let ready = run(&shared, publisher, (parts.policy, gate), mirrors, images);
+        let ready = run(&shared, publisher, (parts.policy, gate), mirrors);
         Ok(Arc::new(Self {
             shared,
             policies,
@@ -205,7 +204,6 @@ fn run(
     publisher: Publisher,
     (policy, gate): (PolicyHost, Arc<PolicyGate>),
     mirrors: Mirrors,
-    images: ImageStore,
 ) -> [watch::Receiver<bool>; 4] {
     let (registered, block) = watch::channel(None);
     let (addressed, is_registered) = watch::channel(false);
@@ -213,7 +211,7 @@ fn run(
     let registrar = Registrar {
         client: shared.client.clone(),
         settings: Arc::new(shared.settings.clone()),
-        images,
+        components: Arc::clone(&shared.components),
         registered,
     };
     let is_routing = publisher.ready();

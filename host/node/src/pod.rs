@@ -25,7 +25,6 @@ use parking_lot::Mutex;
 
 use crate::addresses::Addresses;
 use crate::components::Components;
-use crate::life::Ended;
 use crate::live::Live;
 use crate::mesh::Published;
 use crate::served::Served;
@@ -34,6 +33,7 @@ use crate::settings::Settings;
 use crate::statuses::Statuses;
 use crate::tokens::TokenKeeper;
 use crate::usage::Meters;
+use osier_life::Ended;
 
 pub(crate) use probe::Check;
 pub(crate) use worker::Worker;

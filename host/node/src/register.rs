@@ -1,6 +1,7 @@
 //! The node's own objects: the Node, which says what it has and how it is, and the Lease, which
 //! says that it lives.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,12 @@ use std::time::Duration;
 use osier_api::resources::{LEASES, NODES};
 use osier_api::{Object, quantity};
 use osier_client::{Client, ClientError, Part, RECONNECT};
+use osier_podspec::needs;
 use osier_process::clock;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
+use crate::components::Components;
 use crate::settings::Settings;
 use osier_images::ImageStore;
 
@@ -20,6 +23,8 @@ const RENEW: Duration = Duration::from_secs(10);
 const HOLDS: u64 = 40;
 /// The Node's status is written again after this long, or when it changed.
 const STATUS: Duration = Duration::from_secs(300);
+/// One part of the disk in so many is not for pods.
+const KEPT_FREE: u64 = 10;
 /// Images named in the Node's status, as kubelet limits them.
 const IMAGES: usize = 50;
 /// A node without addresses for its pods looks again after this long.
@@ -30,7 +35,7 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 pub(crate) struct Registrar {
     pub(crate) client: Client,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) images: ImageStore,
+    pub(crate) components: Arc<Components>,
     /// The node's block of addresses, once it is registered and has one.
     pub(crate) registered: watch::Sender<Option<String>>,
 }
@@ -62,17 +67,16 @@ impl Registrar {
         told: &mut Option<(tokio::time::Instant, Value)>,
     ) -> Result<Option<String>, ClientError> {
         let node = self.node().await?;
-        let status = status(&self.settings, &node, &self.images);
+        let status = status(&self.settings, &node, &self.components.images);
         let fresh = told.as_ref().is_some_and(|(at, said)| {
             at.elapsed() < STATUS && without_times(said) == without_times(&status)
         });
         // Others say of a node that was silent that it is not ready.
         let fresh = fresh && is_ready(&node);
         if !fresh {
-            let patch = json!({"status": status});
-            self.client
-                .patch(&NODES, ("", &self.settings.node_name), patch, Part::Status)
-                .await?;
+            let of = ("", self.settings.node_name.as_str());
+            let patch = json!({"status": patch(status.clone())});
+            self.client.merge(&NODES, of, patch, Part::Status).await?;
             *told = Some((tokio::time::Instant::now(), status));
         }
         self.advertise(&node).await?;
@@ -81,13 +85,23 @@ impl Registrar {
         Ok(Some(block.to_owned()).filter(|block| !block.is_empty()))
     }
 
-    /// Where other nodes reach the pods of this one.
+    /// Where other nodes reach the pods of this one, and what its images import beyond what every pod may have.
     async fn advertise(&self, node: &Object) -> Result<(), ClientError> {
         let mesh = self.settings.mesh.map(|address| address.to_string());
-        let Some(mesh) = mesh.filter(|mesh| node.text(&MESH) != mesh) else {
+        let mesh = mesh.filter(|mesh| node.text(&MESH) != mesh);
+        let needs = needs::with(node, &self.components.needs());
+        if mesh.is_none() && needs.is_none() {
             return Ok(());
-        };
-        let patch = json!({"metadata": {"annotations": {osier_snapshot::MESH_ADDRESS: mesh}}});
+        }
+        let told = [
+            (osier_snapshot::MESH_ADDRESS, mesh),
+            (needs::ANNOTATION, needs),
+        ];
+        let told: Map<String, Value> = told
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.to_owned(), text?.into())))
+            .collect();
+        let patch = json!({"metadata": {"annotations": told}});
         let of = ("", self.settings.node_name.as_str());
         self.client.patch(&NODES, of, patch, Part::Whole).await?;
         Ok(())
@@ -101,7 +115,10 @@ impl Registrar {
                 let mut node = Object::new(&NODES, "", name);
                 node.set(&["metadata", "labels"], labels(&self.settings));
                 node.set(&["spec"], json!({}));
-                node.set(&["status"], status(&self.settings, &node, &self.images));
+                node.set(
+                    &["status"],
+                    status(&self.settings, &node, &self.components.images),
+                );
                 match self.client.create(&NODES, &node).await {
                     Err(error) if error.is_conflict() => self.client.get(&NODES, "", name).await,
                     other => other,
@@ -169,19 +186,53 @@ fn architecture() -> &'static str {
 }
 
 fn status(settings: &Settings, node: &Object, images: &ImageStore) -> Value {
-    let capacity = json!({
+    let room = Room::of(&settings.data_dir);
+    let mut capacity = json!({
         "cpu": quantity::from_millicores(settings.capacity.cpu_millis),
         "memory": format!("{}Ki", settings.capacity.memory / 1024),
         "pods": settings.capacity.pods.to_string(),
     });
+    for (name, amount) in extended(settings, node) {
+        capacity[name] = amount.into();
+    }
+    let mut allocatable = capacity.clone();
+    if let Some(room) = room {
+        capacity["ephemeral-storage"] = kibibytes(room.whole);
+        allocatable["ephemeral-storage"] = kibibytes(room.whole - room.whole / KEPT_FREE);
+    }
     let addresses = json!([
         {"type": "InternalIP", "address": settings.host_ip},
         {"type": "Hostname", "address": settings.node_name},
     ]);
     json!({
-        "capacity": capacity, "allocatable": capacity, "addresses": addresses,
-        "conditions": conditions(node, Room::of(&settings.data_dir)), "nodeInfo": node_info(), "images": image_list(images),
+        "capacity": capacity, "allocatable": allocatable, "addresses": addresses,
+        "conditions": conditions(node, room), "nodeInfo": node_info(), "images": image_list(images),
     })
+}
+
+fn kibibytes(bytes: u64) -> Value {
+    format!("{}Ki", bytes / 1024).into()
+}
+
+/// What the node has besides: by its settings, and, as with a kubelet, what somebody wrote into its capacity.
+fn extended(settings: &Settings, node: &Object) -> BTreeMap<String, String> {
+    let said = node.get(&["status", "capacity"]).and_then(Value::as_object);
+    let said = said
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| name.contains('/'));
+    let said = said.filter_map(|(name, amount)| Some((name.clone(), amount.as_str()?.to_owned())));
+    let own = settings.extended.iter();
+    said.chain(own.map(|(name, amount)| (name.clone(), amount.to_string())))
+        .collect()
+}
+
+/// The strategic merge patch that makes a status of it: conditions that others say of the node stay, and old addresses go.
+fn patch(mut status: Value) -> Value {
+    if let Some(addresses) = status["addresses"].as_array_mut() {
+        addresses.push(json!({"$patch": "replace"}));
+    }
+    status
 }
 
 /// What is free on the disk of the node's data, in bytes.
@@ -320,6 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn a_node_has_what_it_is_configured_with_and_what_was_written_into_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = ImageStore::open(folder.path()).unwrap();
+        let mut settings = Settings::new("n1", folder.path());
+        settings.extended = [("acme.com/gpu".to_owned(), 4)].into();
+        let said = json!({"status": {"capacity": {"acme.com/gpu": "1", "acme.com/disk": "2", "cpu": "64"}}});
+        let node = Object::from_value(said).unwrap();
+        let status = status(&settings, &node, &images);
+        for of in ["capacity", "allocatable"] {
+            assert_eq!(
+                (&status[of]["acme.com/gpu"], &status[of]["acme.com/disk"]),
+                (&json!("4"), &json!("2"))
+            );
+        }
+        assert_ne!(status["capacity"]["cpu"], "64");
+    }
+
+    #[test]
     fn the_status_says_what_people_look_for() {
         let folder = tempfile::tempdir().unwrap();
         let images = ImageStore::open(folder.path()).unwrap();
@@ -339,6 +408,9 @@ mod tests {
         );
         assert_eq!(status["conditions"][3]["type"], "Ready");
         assert_eq!(status["images"][0]["names"][0], "web:latest");
+        let storage =
+            |of: &str| quantity::bytes(status[of]["ephemeral-storage"].as_str().unwrap()).unwrap();
+        assert!(storage("allocatable") < storage("capacity"));
         let memory = status["capacity"]["memory"].as_str().unwrap();
         assert!(quantity::bytes(memory).unwrap() > 1 << 20, "{memory}");
         assert_eq!(

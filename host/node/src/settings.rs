@@ -1,5 +1,6 @@
 //! What a node can be told, and what it finds out about its machine.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// What pods may use together.
     pub capacity: Capacity,
+    /// What they may ask for besides, by name (`example.com/gpu`): it is counted only.
+    pub extended: BTreeMap<String, u64>,
     /// Directories whose contents pods may mount as `hostPath`.
     pub host_paths: Vec<PathBuf>,
     /// The node's address, as pods and people see it.
@@ -48,6 +51,7 @@ impl Settings {
             node_name: node_name.into(),
             data_dir: data_dir.into(),
             capacity: Capacity::of_machine(),
+            extended: BTreeMap::new(),
             host_paths: Vec::new(),
             host_ip: "127.0.0.1".to_owned(),
             gateway_port: 0,

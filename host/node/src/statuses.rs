@@ -25,12 +25,7 @@ struct Waiting {
     namespace: String,
     name: String,
     status: Value,
-    /// Others write conditions of the pod, for which it waits to be ready.
-    shared: bool,
 }
-
-/// How often a status is written again because somebody else wrote at the same time.
-const ATTEMPTS: usize = 8;
 
 impl Statuses {
     pub(crate) fn start(client: Client, tasks: &Tasks) -> Self {
@@ -57,7 +52,6 @@ impl Statuses {
             namespace: pod.namespace().to_owned(),
             name: pod.name().to_owned(),
             status,
-            shared: pod.get(&["spec", "readinessGates"]).is_some(),
         };
         self.waiting.lock().insert(pod.uid().to_owned(), waiting);
         self.queue.add(pod.uid().to_owned());
@@ -87,11 +81,7 @@ impl Statuses {
                 continue;
             };
             let of = (waiting.namespace.as_str(), waiting.name.as_str());
-            let written = match waiting.shared {
-                true => self.write_beside(&uid, of, &waiting.status).await,
-                false => self.write(&uid, of, waiting.status.clone()).await,
-            };
-            match written {
+            match self.write(&uid, of, waiting.status.clone()).await {
                 Err(error) if !error.is_not_found() && !error.is_conflict() => {
                     tracing::debug!(%error, pod = waiting.name, "the pod's status will be written again");
                     self.waiting.lock().entry(uid).or_insert(waiting);
@@ -102,74 +92,42 @@ impl Statuses {
         }
     }
 
-    /// With the uid, so that it never reaches another pod of that name.
+    /// With the uid, so that it never reaches another pod of that name. Conditions that others put there stay, as with a kubelet's patch.
     async fn write(&self, uid: &str, of: (&str, &str), status: Value) -> Result<(), ClientError> {
-        let patch = json!({"metadata": {"uid": uid}, "status": status});
-        self.client
-            .patch(&PODS, of, patch, Part::Status)
-            .await
-            .map(|_| ())
+        let patch = json!({"metadata": {"uid": uid}, "status": patch(status)});
+        let written = self.client.merge(&PODS, of, patch, Part::Status).await;
+        written.map(drop)
     }
+}
 
-    /// The same for a pod whose conditions others write too: theirs stay, whoever comes first.
-    async fn write_beside(
-        &self,
-        uid: &str,
-        of: (&str, &str),
-        status: &Value,
-    ) -> Result<(), ClientError> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let pod = self.client.get(&PODS, of.0, of.1).await?;
-            let version = pod.text(&["metadata", "resourceVersion"]);
-            let metadata = json!({"uid": uid, "resourceVersion": version});
-            let status = beside(&pod, status.clone());
-            let patch = json!({"metadata": metadata, "status": status});
-            match self.client.patch(&PODS, of, patch, Part::Status).await {
-                Err(error) if error.is_conflict() && attempts < ATTEMPTS => {}
-                written => return written.map(|_| ()),
-            }
+/// The strategic merge patch that makes a status of it: addresses are merged by key, and those that the pod had before go.
+fn patch(mut status: Value) -> Value {
+    for list in ["podIPs", "hostIPs"] {
+        if let Some(addresses) = status[list].as_array_mut() {
+            addresses.push(json!({"$patch": "replace"}));
         }
     }
-}
-
-/// A status with the conditions that others put into the pod's as it is now.
-fn beside(pod: &Object, mut status: Value) -> Value {
-    let said = pod.get(&["status", "conditions"]).and_then(Value::as_array);
-    let Some(own) = status["conditions"].as_array_mut() else {
-        return status;
-    };
-    let is_own = |kind: &Value| OWN.iter().any(|own| kind == own);
-    own.retain(|condition| is_own(&condition["type"]));
-    let others = said.into_iter().flatten();
-    own.extend(others.filter(|one| !is_own(&one["type"])).cloned());
     status
 }
-
-/// The conditions that the agent writes.
-const OWN: [&str; 5] = [
-    "PodReadyToStartContainers",
-    "Initialized",
-    "Ready",
-    "ContainersReady",
-    "PodScheduled",
-];
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use osier_api::patch::strategic;
 
     #[test]
-    fn what_others_said_last_stays() {
-        let pod = json!({"status": {"conditions": [
-            {"type": "Ready", "status": "False"}, {"type": "acme.com/open", "status": "True"}]}});
-        let pod = Object::from_value(pod).unwrap();
-        let told = json!({"conditions": [
-            {"type": "Ready", "status": "True"}, {"type": "acme.com/open", "status": "False"}, {"type": "acme.com/gone", "status": "True"}]});
-        let conditions = beside(&pod, told)["conditions"].clone();
+    fn what_others_say_of_a_pod_stays_and_old_addresses_go() {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "status": {"podIPs": [{"ip": "10.0.0.1"}], "conditions": [
+            {"type": "Ready", "status": "False", "reason": "NodeLost"}, {"type": "acme.com/open", "status": "True"}]}});
+        let told = json!({"podIPs": [{"ip": "10.0.0.2"}], "hostIPs": [{"ip": "10.1.0.1"}],
+            "conditions": [{"type": "Ready", "status": "True", "reason": null}]});
+        let after = strategic(&PODS, &pod, &json!({"status": patch(told)})).unwrap();
+        let mut conditions = after["status"]["conditions"].as_array().unwrap().clone();
+        conditions.sort_by_key(|condition| condition["type"].to_string());
         let wanted = json!([{"type": "Ready", "status": "True"}, {"type": "acme.com/open", "status": "True"}]);
-        assert_eq!(conditions, wanted);
+        assert_eq!(conditions, *wanted.as_array().unwrap());
+        assert_eq!(after["status"]["podIPs"], json!([{"ip": "10.0.0.2"}]));
+        assert_eq!(after["status"]["hostIPs"], json!([{"ip": "10.1.0.1"}]));
     }
 }

@@ -4,6 +4,7 @@ mod counting;
 mod image;
 mod join;
 mod naming;
+mod offering;
 mod plugin;
 mod store;
 mod workload;
@@ -13,6 +14,7 @@ pub(crate) use counting::Counting;
 pub(crate) use image::{Access, Image, ImageCommand, Place, Pulling};
 pub(crate) use join::{NODE_EXAMPLES, Node, Token, TokenCommand};
 pub(crate) use naming::Naming;
+pub(crate) use offering::Offering;
 pub(crate) use plugin::{Bench, Build, Dev, Inspect, New, Plugin, PluginCommand, Replay, Test};
 use std::path::PathBuf;
 pub(crate) use store::{Backup, Keeping, Restore, Store, StoreCommand, StoreName};
@@ -139,9 +141,9 @@ pub(crate) struct Up {
     /// Where plugins count.
     #[command(flatten)]
     pub(crate) counting: Counting,
-    /// A directory of this machine whose contents pods may mount as `hostPath`; may be repeated. Without it none may.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) host_path: Vec<PathBuf>,
+    /// What pods may use of this machine.
+    #[command(flatten)]
+    pub(crate) offering: Offering,
     /// A YAML file with any of these settings (`osier config print` shows all).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

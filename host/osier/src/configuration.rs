@@ -3,6 +3,7 @@
 mod encryption;
 mod file;
 mod naming;
+mod offered;
 mod sharing;
 mod store;
 mod workload;
@@ -10,10 +11,12 @@ mod workload;
 use crate::arguments::{Counting, LogFormat, Node, Pulling, StoreName, Up};
 use anyhow::Context as _;
 pub(crate) use naming::Naming;
+pub(crate) use offered::Offered;
 use osier_apiserver::AuditPolicy;
 use osier_distribution::Credentials;
 use serde::{Deserialize, Serialize};
 pub(crate) use sharing::Sharing;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -57,6 +60,7 @@ struct File {
     audit_policy_file: Option<PathBuf>,
     node_grace_seconds: Option<u64>,
     host_paths: Vec<PathBuf>,
+    extended_resources: BTreeMap<String, u64>,
     insecure_registries: Vec<String>,
     image_keys: Vec<String>,
     registry_config: Option<PathBuf>,
@@ -108,8 +112,9 @@ pub(crate) struct Settings {
     pub(crate) audit_megabytes: u64,
     /// A node that does not renew its Lease for this long is lost, in seconds. Nodes renew every 10.
     pub(crate) node_grace_seconds: u64,
-    /// Directories whose contents pods may mount as `hostPath`.
-    pub(crate) host_paths: Vec<PathBuf>,
+    /// What the node has for its pods.
+    #[serde(flatten)]
+    pub(crate) offered: Offered,
     /// How images are pulled.
     #[serde(flatten)]
     pub(crate) images: Images,
@@ -153,8 +158,15 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
     let file = given.map_or_else(|| Ok(File::default()), file::read)?;
     let mut faults = Faults(Vec::new(), up.config.clone());
     let data_dir = faults.data_dir(up.data_dir.as_deref().or(file.data_dir.as_deref()));
+    let stored = Stored::of(&up.keeping, &file, (&data_dir, &mut faults));
+    let images = (
+        file.insecure_registries,
+        file.image_keys,
+        file.registry_config,
+    );
+    let offered = (file.host_paths, file.extended_resources);
     let settings = Settings {
-        stored: Stored::of(&up.keeping, &file, (&data_dir, &mut faults)),
+        stored,
         data_dir,
         api_listen: faults.address("api-listen", &up.api_listen, &file.api_listen, API),
         gateway_listen: faults.address(
@@ -193,17 +205,10 @@ pub(crate) fn resolve(up: &Up) -> Result<Settings, Faults> {
             &up.counting,
             (file.redis_url, file.redis_ca, file.redis_timeout_millis),
         ),
-        host_paths: faults.directories([up.host_path.as_slice(), &file.host_paths].concat()),
+        offered: Offered::of(&up.offering, offered, &mut faults),
         images: Images {
             image_megabytes: faults.image_megabytes(file.image_megabytes),
-            ..Images::of(
-                &up.pulling,
-                (
-                    file.insecure_registries,
-                    file.image_keys,
-                    file.registry_config,
-                ),
-            )
+            ..Images::of(&up.pulling, images)
         },
     };
     faults.none(settings)
@@ -266,8 +271,8 @@ pub(crate) struct Joined {
     pub(crate) naming: Naming,
     /// This node's name.
     pub(crate) node_name: String,
-    /// Directories whose contents pods may mount as `hostPath`.
-    pub(crate) host_paths: Vec<PathBuf>,
+    /// What the node has for its pods.
+    pub(crate) offered: Offered,
     /// How images are pulled.
     pub(crate) images: Images,
     /// Where plugins count.
@@ -281,7 +286,6 @@ pub(crate) struct Joined {
 pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
     let mut faults = Faults::default();
     let server = faults.server(&node.join);
-    let host_paths = faults.directories(node.host_path.clone());
     let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
     let joined = Joined {
         mesh_listen: address("listen", &node.listen),
@@ -292,7 +296,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
         server,
         token: node.token.clone(),
         pin: node.ca_cert_hash.clone(),
-        host_paths,
+        offered: Offered::of(&node.offering, Default::default(), &mut faults),
         images: Images::of(&node.pulling, Default::default()),
         sharing: faults.sharing(&node.counting, Default::default()),
     };
@@ -355,18 +359,6 @@ impl Faults {
             },
             |home| home.join(".osier"),
         )
-    }
-
-    fn directories(&mut self, given: Vec<PathBuf>) -> Vec<PathBuf> {
-        let missing = given
-            .iter()
-            .filter(|path| !(path.is_absolute() && path.is_dir()));
-        let fault = |path: &PathBuf| {
-            let path = path.display();
-            format!("--host-path {path}: expected a directory that is there, by its whole path")
-        };
-        self.0.extend(missing.map(fault));
-        given
     }
 
     fn address(

@@ -6,6 +6,7 @@
 
 mod action;
 mod environment;
+pub mod needs;
 mod probe;
 mod slot;
 mod spec;

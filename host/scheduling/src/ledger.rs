@@ -114,7 +114,7 @@ impl Ledger {
         let ask = Ask::of(pod);
         let nomination = Nomination {
             node: node.to_owned(),
-            demand: ask.demand,
+            demand: ask.demand.clone(),
             priority: ask.priority,
         };
         self.nominated.insert(ask.uid.to_owned(), nomination);
@@ -141,7 +141,7 @@ impl Ledger {
             Some(Candidate {
                 name: room.name.clone(),
                 labels: room.labels.clone(),
-                free: room.allocatable.minus(room.taken),
+                free: room.allocatable.minus(&room.taken),
                 pods: room.pods.len(),
                 siblings: standing.filter(own).count(),
             })
@@ -244,7 +244,7 @@ impl Ledger {
         for (_, nomination) in others {
             if let Some(number) = self.world.number(&nomination.node) {
                 let sum = reserved.entry(number).or_default();
-                *sum = sum.plus(nomination.demand);
+                *sum = sum.plus(&nomination.demand);
             }
         }
         reserved
@@ -261,16 +261,12 @@ fn enough(nodes: usize) -> usize {
 
 /// Why a pod cannot run on a node; `None` if it can.
 pub(crate) fn refuse<'a>(
-    (ask, reach): (&Ask<'_>, Option<&Reach>),
+    (ask, reach): (&'a Ask<'_>, Option<&Reach>),
     neighbours: &Neighbours,
     (number, room): (usize, &'a Room),
     reserved: &HashMap<usize, Demand>,
 ) -> Option<Reasons<'a>> {
-    let kept = match reserved.is_empty() {
-        true => Demand::default(),
-        false => reserved.get(&number).copied().unwrap_or_default(),
-    };
-    let own = room.refuses(ask, kept);
+    let own = room.refuses(ask, reserved.get(&number));
     let volumes = || reach?.refuses(room.site()).map(one);
     let near = || neighbours.refuse(number).map(one);
     own.or_else(volumes).or_else(near)

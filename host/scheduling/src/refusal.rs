@@ -22,6 +22,10 @@ pub(crate) enum Reason<'a> {
     Cpu,
     /// Its memory is asked for.
     Memory,
+    /// Its disk is asked for.
+    Storage,
+    /// What it has of an extended resource is asked for, if it has any.
+    Extended(&'a str),
     /// It lacks the label by which the pod is to be spread.
     SpreadLabel,
     /// Its part of the cluster would have too many more of the pods than another part.
@@ -41,11 +45,11 @@ pub(crate) enum Reason<'a> {
 }
 
 /// Reasons of one node: the first one, or every resource that it lacks.
-pub(crate) type Reasons<'a> = [Option<Reason<'a>>; 3];
+pub(crate) type Reasons<'a> = [Option<Reason<'a>>; 5];
 
 /// One reason.
 pub(crate) fn one(reason: Reason<'_>) -> Reasons<'_> {
-    [Some(reason), None, None]
+    [Some(reason), None, None, None, None]
 }
 
 impl Reason<'_> {
@@ -56,6 +60,8 @@ impl Reason<'_> {
             Self::Pods
                 | Self::Cpu
                 | Self::Memory
+                | Self::Storage
+                | Self::Extended(_)
                 | Self::Spread
                 | Self::AntiAffinity
                 | Self::Guarded
@@ -75,6 +81,8 @@ impl fmt::Display for Reason<'_> {
             Self::Pods => "Too many pods",
             Self::Cpu => "Insufficient cpu",
             Self::Memory => "Insufficient memory",
+            Self::Storage => "Insufficient ephemeral-storage",
+            Self::Extended(name) => return write!(f, "Insufficient {name}"),
             Self::SpreadLabel => {
                 "node(s) didn't match pod topology spread constraints (missing required label)"
             }

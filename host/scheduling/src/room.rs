@@ -55,12 +55,17 @@ impl Room {
 
     /// The same but for what it carries.
     pub(crate) fn says_the_same(&self, other: &Self) -> bool {
-        let said = |room: &Self| (room.known, room.ready, room.unschedulable, room.allocatable);
-        said(self) == said(other) && self.labels == other.labels && self.taints == other.taints
+        let said = |room: &Self| (room.known, room.ready, room.unschedulable);
+        let same = said(self) == said(other) && self.allocatable == other.allocatable;
+        same && self.labels == other.labels && self.taints == other.taints
     }
 
     /// Why the pod cannot run here whatever its neighbours are; `reserved` is promised to other pods.
-    pub(crate) fn refuses(&self, ask: &Ask<'_>, reserved: Demand) -> Option<Reasons<'_>> {
+    pub(crate) fn refuses<'a>(
+        &'a self,
+        ask: &'a Ask<'_>,
+        reserved: Option<&Demand>,
+    ) -> Option<Reasons<'a>> {
         if self.unschedulable && !ask.tolerates(&Taint::unschedulable()) {
             return Some(one(Reason::Unschedulable));
         }
@@ -74,7 +79,7 @@ impl Room {
         if !node_affinity::admits(ask.spec, self.site()) {
             return Some(one(Reason::NodeAffinity));
         }
-        self.lacks(ask.demand, reserved)
+        self.lacks(&ask.demand, reserved)
     }
 
     pub(crate) fn site(&self) -> Site<'_> {
@@ -84,20 +89,25 @@ impl Room {
         }
     }
 
-    fn lacks(&self, wanted: Demand, reserved: Demand) -> Option<Reasons<'_>> {
-        let free = self.allocatable.minus(self.taken.plus(reserved));
+    fn lacks<'a>(&'a self, wanted: &'a Demand, reserved: Option<&Demand>) -> Option<Reasons<'a>> {
+        let mut free = self.allocatable.minus(&self.taken);
+        if let Some(reserved) = reserved {
+            free = free.minus(reserved);
+        }
         let full = |free: u64, wanted: u64, why| (wanted > 0 && wanted > free).then_some(why);
         let lacks = [
             full(free.pods, wanted.pods, Reason::Pods),
             full(free.cpu, wanted.cpu, Reason::Cpu),
             full(free.memory, wanted.memory, Reason::Memory),
+            full(free.storage, wanted.storage, Reason::Storage),
+            free.extra.lacks(&wanted.extra).map(Reason::Extended),
         ];
         lacks.iter().any(Option::is_some).then_some(lacks)
     }
 
     /// 0 to 1000: the mean free share of CPU, memory and pod places with the pod here.
-    pub(crate) fn free_share(&self, wanted: Demand) -> u64 {
-        let left = self.allocatable.minus(self.taken.plus(wanted));
+    pub(crate) fn free_share(&self, wanted: &Demand) -> u64 {
+        let left = self.allocatable.minus(&self.taken).minus(wanted);
         let share = |left: u64, all: u64| {
             let share = u128::from(left) * 1000 / u128::from(all.max(1));
             u64::try_from(share).unwrap_or(0)

@@ -27,7 +27,7 @@ pub(crate) fn best(
     topologies: &mut Topologies,
 ) -> Option<usize> {
     let room = |node: &usize| world.rooms.get(*node);
-    let free = |node: &usize| room(node).map_or(0, |room| room.free_share(ask.demand));
+    let free = |node: &usize| room(node).map_or(0, |room| room.free_share(&ask.demand));
     let mut scores: Vec<i64> = fitting
         .iter()
         .map(|node| i64::try_from(free(node)).unwrap_or(0))

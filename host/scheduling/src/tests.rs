@@ -198,7 +198,7 @@ proptest! {
         // What was kept by increments is what a new one counts.
         let fresh = ledger(&cluster);
         for (name, node) in cluster.nodes.iter().map(|node| (node.name(), node)) {
-            let taken = |ledger: &Ledger| ledger.world.rooms[ledger.world.number(name).unwrap()].taken;
+            let taken = |ledger: &Ledger| ledger.world.rooms[ledger.world.number(name).unwrap()].taken.clone();
             prop_assert_eq!(taken(&live), taken(&fresh), "{}", node.name());
         }
     }

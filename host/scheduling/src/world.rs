@@ -96,7 +96,7 @@ impl World {
         let number = self.room(node.name());
         let mut now = Room::of(node);
         let room = &mut self.rooms[number];
-        now.taken = room.taken;
+        now.taken = std::mem::take(&mut room.taken);
         now.pods = std::mem::take(&mut room.pods);
         std::mem::replace(room, now)
     }
@@ -107,7 +107,10 @@ impl World {
             return;
         };
         let room = &mut self.rooms[number];
-        let (pods, taken) = (std::mem::take(&mut room.pods), room.taken);
+        let (pods, taken) = (
+            std::mem::take(&mut room.pods),
+            std::mem::take(&mut room.taken),
+        );
         *room = Room {
             name: name.to_owned(),
             taken,
@@ -141,7 +144,7 @@ impl World {
         };
         let uid: Arc<str> = pod.uid().into();
         let room = &mut self.rooms[number];
-        room.taken = room.taken.plus(standing.demand);
+        room.taken = room.taken.plus(&standing.demand);
         room.pods.insert(Arc::clone(&uid));
         *self.priorities.entry(standing.priority).or_default() += 1;
         self.placed.insert(uid, standing);
@@ -160,7 +163,7 @@ impl World {
         }
         self.kinds.leave(standing.kind, standing.node);
         let room = &mut self.rooms[standing.node];
-        room.taken = room.taken.minus(standing.demand);
+        room.taken = room.taken.minus(&standing.demand);
         room.pods.remove(uid);
         self.tidy(standing.node);
         true
@@ -176,13 +179,13 @@ impl World {
     pub(crate) fn lift(&mut self, pod: &Standing) {
         self.kinds.discount(pod.kind, pod.node);
         let room = &mut self.rooms[pod.node];
-        room.taken = room.taken.minus(pod.demand);
+        room.taken = room.taken.minus(&pod.demand);
     }
 
     /// The pod is there again.
     pub(crate) fn put_back(&mut self, pod: &Standing) {
         self.kinds.count(pod.kind, pod.node);
         let room = &mut self.rooms[pod.node];
-        room.taken = room.taken.plus(pod.demand);
+        room.taken = room.taken.plus(&pod.demand);
     }
 }

@@ -19,4 +19,4 @@ pub use exchange::exchange;
 pub use fault::ComponentError;
 pub use functions::Functions;
 pub use interfaces::{check, interfaces, is_concurrent, needed};
-pub use offered::{Capability, check_grants, check_imports, unmet};
+pub use offered::{Capability, beyond, check_grants, check_imports, unmet};

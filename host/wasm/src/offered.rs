@@ -97,6 +97,13 @@ pub fn unmet(
     })
 }
 
+/// The imports that not every workload may have: those that it must be granted, and those that nobody answers.
+#[must_use]
+pub fn beyond(mut imports: Vec<String>) -> Vec<String> {
+    imports.retain(|import| !offered(import));
+    imports
+}
+
 fn offered(import: &str) -> bool {
     let Some((package, rest)) = import.split_once('/') else {
         return false;

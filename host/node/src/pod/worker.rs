@@ -1,4 +1,4 @@
-//! The actor of one pod: waits for what happens, lets the pure rules of [`crate::life`] decide,
+//! The actor of one pod: waits for what happens, lets the pure rules of [`osier_life`] decide,
 //! starts and stops containers, and reports.
 
 mod ending;
@@ -27,10 +27,10 @@ use super::follow::follow;
 use super::mailbox::{Receiver, Sender, mailbox};
 use super::{Event, Shared, exceeding};
 use crate::components::Components;
-use crate::kept;
-use crate::life::{Life, Phase, Record, Report};
 use crate::live::Running;
 use osier_images::InUse;
+use osier_life::kept;
+use osier_life::{Life, Phase, Record, Report};
 
 /// Words of containers that may wait for the actor; faults beyond it are not told one by one.
 const WAITING: usize = 64;
@@ -136,7 +136,7 @@ impl Worker {
         // Boxed: few pods have files to follow.
         let following = volumes::follows(&self.pod)
             .then(|| Box::pin(follow(Arc::clone(&self.shared), self.changes.clone())));
-        let bounded = volumes::bounded(&self.pod);
+        let bounded = volumes::Bounds::of(&self.pod);
         let place = (Arc::clone(&self.shared), self.pod.uid().to_owned());
         let measuring = (!bounded.is_empty())
             .then(|| Box::pin(exceeding::watch(place, bounded, self.sender.clone())));
@@ -310,7 +310,7 @@ impl Worker {
 
     fn status(&self) -> Value {
         let told = serde_json::from_str(&self.reported).ok();
-        // What others said last is to stay, also if this actor has not come to it yet.
+        // Who opens a gate is heard at once, also if this actor has not come to it yet.
         let newest = self.changes.borrow().clone();
         let report = Report {
             pod: newest.as_ref().unwrap_or(&self.pod),
@@ -327,7 +327,7 @@ impl Worker {
     }
 
     fn phase(&self) -> Phase {
-        crate::life::phase(
+        osier_life::phase(
             spec::restart_policy(&self.pod),
             &self.init,
             &self.containers,

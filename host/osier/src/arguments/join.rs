@@ -1,6 +1,6 @@
 //! The arguments with which machines join.
 
-use super::{Connection, Counting, LogFormat, Naming, Pulling};
+use super::{Connection, Counting, LogFormat, Naming, Offering, Pulling};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -51,9 +51,9 @@ pub(crate) struct Node {
     /// Where plugins count.
     #[command(flatten)]
     pub(crate) counting: Counting,
-    /// A directory of this machine whose contents pods may mount as `hostPath`; may be repeated. Without it none may.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) host_path: Vec<PathBuf>,
+    /// What pods may use of this machine.
+    #[command(flatten)]
+    pub(crate) offering: Offering,
     /// How log lines are written [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub(crate) log_format: Option<LogFormat>,

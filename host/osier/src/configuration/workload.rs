@@ -1,6 +1,6 @@
 //! What the proxy of a workload needs to know.
 
-use super::{Faults, Images, Joined, Naming};
+use super::{Faults, Images, Joined, Naming, Offered};
 use crate::arguments::Proxy;
 use anyhow::{anyhow, bail};
 use osier_api::companion;
@@ -50,7 +50,7 @@ pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
             token: proxy.token.clone(),
             pin: proxy.ca_cert_hash.clone(),
             // No pod runs here.
-            host_paths: Vec::new(),
+            offered: Offered::default(),
             images: Images::of(&proxy.pulling, Default::default()),
             sharing: faults.sharing(&proxy.counting, Default::default()),
         },

@@ -5,6 +5,7 @@ use super::targets;
 use crate::bundled::Plugins;
 use osier_api::{Fault, FaultKind, Object, Status, resources};
 use osier_apiserver::{Admit, Admitted, Operation, Read, Review};
+use osier_applied::shown;
 use osier_distribution::Credentials;
 use osier_engine::ComponentError;
 use osier_images::{PullFailure, PullPolicy, Puller};
@@ -314,32 +315,4 @@ fn invalid(field: &str, detail: String) -> Fault {
         detail,
         value: None,
     }
-}
-
-/// Faults as Kubernetes words them: with the value that stands in the object, or as a missing one.
-pub(super) fn shown(mut faults: Vec<Fault>, object: &Object) -> Vec<Fault> {
-    for fault in &mut faults {
-        fault.value = at(object, &fault.field).cloned();
-        if fault.value.is_none() {
-            fault.kind = FaultKind::Required;
-        }
-    }
-    faults
-}
-
-/// What stands at a dotted path with list indices, and names that have dots, in brackets.
-fn at<'a>(object: &'a Object, path: &str) -> Option<&'a Value> {
-    let mut steps = path.split_inclusive(']').flat_map(|part| {
-        let (dotted, key) = match part.split_once('[') {
-            Some((dotted, key)) => (dotted, key.strip_suffix(']')),
-            None => (part, None),
-        };
-        let dotted = dotted.split('.').filter(|step| !step.is_empty());
-        dotted.chain(key)
-    });
-    let first = object.get(&[steps.next()?])?;
-    steps.try_fold(first, |value, step| match value {
-        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-        other => other.get(step),
-    })
 }

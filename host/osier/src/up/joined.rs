@@ -126,7 +126,8 @@ impl JoinedRooms {
             host_ip: told.ip().to_string(),
             capacity: Capacity::of_machine(),
             edge: false,
-            host_paths: settings.host_paths.clone(),
+            host_paths: settings.offered.host_paths.clone(),
+            extended: settings.offered.extended_resources.clone(),
             mesh: Some(told),
             ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
         };

@@ -10,17 +10,16 @@ use crate::join::admission::PolicyAdmission;
 use crate::join::agents::Agents;
 use crate::join::certify::ApiCertify;
 use crate::join::extender::PolicyExtender;
-use crate::join::grants::GrantAdmission;
 use crate::join::images::NodeImages;
 use crate::join::issuers::MeshIssuers;
 use crate::join::questions::PolicyQuestions;
 use crate::join::reviews::PluginReviews;
-use crate::join::security::SecurityAdmission;
 use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use crate::join::webhooks::Outside;
 use anyhow::Context as _;
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, User};
+use osier_applied::{GrantAdmission, SecurityAdmission};
 use osier_capabilities::{CounterStore, Counters};
 use osier_client::{Candidacy, Client};
 use osier_control::Doors;
@@ -83,16 +82,17 @@ impl Rooms {
         let policy = PolicyHost::counting(engine.clone(), &metrics, plane.clone(), counters);
         let images = images::puller((&settings.data_dir, &settings.images), plane.clone())?;
         let agents = Arc::new(Agents::new(authority.clone(), api.clone()));
-        let given = Arc::new(NodeImages::new(images.store().clone(), api.clone()));
         let reviews = Arc::new(PluginReviews::default());
-        let admission = admission(&policy, &images, (&reviews, &api));
-        let joined = (admission, doors(&agents, given, &api));
+        let grants = grants(&images, &api);
+        let asked = admission(&policy, (&images, &grants), (&reviews, &api));
+        let joined = (asked, doors(&agents, &images, &api));
         let server = open_api(settings, joined, api.clone()).await?;
         publish(&server, &listeners.api).await;
         let listener = osier_apiserver::Listener(server.clone());
         open(&api, "api", (listeners.api, security), listener);
 
         let speaks = client(&server, node_user(settings));
+        grants.follow(&speaks, &api);
         let parts = Parts {
             certify: certify(&speaks, settings, &authority),
             client: speaks,
@@ -188,7 +188,8 @@ fn agent(settings: &Settings, mesh: &TcpListener) -> Result<osier_node::Settings
     };
     Ok(osier_node::Settings {
         capacity,
-        host_paths: settings.host_paths.clone(),
+        host_paths: settings.offered.host_paths.clone(),
+        extended: settings.offered.extended_resources.clone(),
         gateway_port: settings.gateway_listen.port(),
         mesh: Some(directory::reachable(mesh)),
         ..osier_node::Settings::new(settings.node_name.as_str(), settings.data_dir.as_path())
@@ -306,10 +307,15 @@ pub(super) fn when_ready(tasks: &Tasks, node: Arc<Node>, starting: Guard) {
     });
 }
 
+fn grants(images: &Arc<Puller>, api: &Tasks) -> Arc<GrantAdmission> {
+    let (store, bundled) = (images.store().clone(), Arc::new(Plugins));
+    Arc::new(GrantAdmission::new(store, bundled, api.clone()))
+}
+
 /// What is asked before an object is stored.
 fn admission(
     policy: &PolicyHost,
-    images: &Arc<Puller>,
+    (images, grants): (&Arc<Puller>, &Arc<GrantAdmission>),
     (reviews, api): (&Arc<PluginReviews>, &Tasks),
 ) -> Vec<Arc<dyn Admit>> {
     let room = (policy.clone(), images.clone());
@@ -319,14 +325,15 @@ fn admission(
         Arc::new(PolicyAdmission::new(room, api.clone())),
         Arc::new(questions),
         Arc::new(SecurityAdmission),
-        Arc::new(GrantAdmission::new(images.store().clone(), api.clone())),
+        grants.clone(),
     ]
 }
 
-fn doors(agents: &Arc<Agents>, images: Arc<NodeImages>, api: &Tasks) -> NodeDoors {
+fn doors(agents: &Arc<Agents>, images: &Puller, api: &Tasks) -> NodeDoors {
+    let images = NodeImages::new(images.store().clone(), api.clone());
     NodeDoors {
         agents: agents.clone(),
-        images,
+        images: Arc::new(images),
         webhooks: Arc::new(Outside::new(api.clone())),
     }
 }

@@ -91,7 +91,9 @@ impl Cluster {
     fn has_room(&self, pod: &Object, node: &Object) -> bool {
         let there = self.pods.iter();
         let there = there.filter(|one| one.text(&["spec", "nodeName"]) == node.name());
-        let taken = there.map(Demand::of).fold(Demand::default(), Demand::plus);
+        let taken = there
+            .map(Demand::of)
+            .fold(Demand::default(), |sum, one| sum.plus(&one));
         let wanted = Demand::of(pod).cpu;
         taken.pods < 10 && (wanted == 0 || taken.cpu + wanted <= 4000)
     }

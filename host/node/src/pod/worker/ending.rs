@@ -10,8 +10,8 @@ use osier_process::clock;
 use tokio::time::Instant;
 
 use super::{Alive, Worker};
-use crate::life::Ended;
 use crate::live::Running;
+use osier_life::Ended;
 
 /// What a container gets that spent its grace in its hook, as kubelet has it.
 const MOMENT: Duration = Duration::from_secs(2);

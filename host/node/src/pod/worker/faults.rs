@@ -3,7 +3,7 @@
 use osier_podspec::Slot;
 
 use super::Worker;
-use crate::life::Ended;
+use osier_life::Ended;
 
 impl Worker {
     /// An instance of a serving container failed. Of faults that are reported together the first is told.

@@ -4,8 +4,8 @@ use osier_podspec::{self as spec, Kind, Probe, Slot};
 use serde_json::Value;
 
 use super::Worker;
-use crate::life::Ended;
 use crate::pod::probe::{Check, Listener};
+use osier_life::Ended;
 
 impl Worker {
     /// It runs: it is up when its startup probe passes, at once if it has none.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use osier_podspec::{self as spec, Action, Hook, Slot};
 
 use super::Worker;
-use crate::life::Ended;
 use crate::pod::Event;
 use crate::pod::doing::Doer;
+use osier_life::Ended;
 
 impl Worker {
     /// Who does something with a container that runs.

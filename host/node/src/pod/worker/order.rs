@@ -8,7 +8,7 @@ use osier_process::clock;
 use tokio::time::Instant;
 
 use super::Worker;
-use crate::life::{After, Ended, Life, Phase, Record, after_end};
+use osier_life::{After, Ended, Life, Phase, Record, after_end};
 
 impl Worker {
     /// Decides what is to be started first.

@@ -9,12 +9,12 @@ use osier_process::{CancellationToken, clock};
 use tokio::time::Instant;
 
 use super::{Alive, Worker};
-use crate::life::{BACKOFF, Ended};
 use crate::live::{LiveContainer, Running};
 use crate::pod::create::{Created, Order, Refusal, create};
 use crate::pod::{Event, failed_call};
 use crate::served::{Calls, Serving};
 use osier_images::Pulled;
+use osier_life::{BACKOFF, Ended};
 
 /// A pod that is up sooner than this is reported once, as Running, and not first as Pending.
 const SOON: Duration = Duration::from_millis(40);
