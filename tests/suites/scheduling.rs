@@ -262,75 +262,65 @@ async fn a_pod_with_gates_waits_until_they_are_gone_and_is_ready_when_others_say
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nodes_have_besides_is_counted_and_what_others_say_of_pods_stays() {
-    let control = Node::start().unwrap();
-    control
-        .import("echo:1.0", &component("tests/echo").unwrap())
+    let args = ["--extended-resource", "acme.com/gpu=2"].map(str::to_owned);
+    let options = osier_tests::Options {
+        args: args.to_vec(),
+        ..osier_tests::Options::default()
+    };
+    let mut node = Node::start_with(&options).unwrap();
+    node.import("echo:1.0", &component("tests/echo").unwrap())
         .unwrap();
-    let more = ["--extended-resource", "acme.com/gpu=2"].map(str::to_owned);
-    let mut second = control.joined_with("second", &more).unwrap();
-    let kubectl = installed().unwrap();
-    let config = control.kubeconfig();
+    let (kubectl, config) = (installed().unwrap(), node.kubeconfig());
     let ok = |line: &str| {
         let args: Vec<&str> = line.split_whitespace().collect();
         kubectl.ok(&config, &args, None).unwrap()
     };
-    let gpu = json!({"containers": [{"name": "echo", "image": "echo:1.0",
-        "resources": {"limits": {"acme.com/gpu": "1", "ephemeral-storage": "1Mi"}}}]});
-    control
-        .apply_text(&deployment("gpu", 3, "10m", &gpu))
-        .unwrap();
-    objects::ready(&control, "app=gpu", 2).await.ok();
+    let name = ok("get nodes -o jsonpath={.items[0].metadata.name}");
+    let limits = json!({"acme.com/gpu": "1", "ephemeral-storage": "1Mi"});
+    let gpu = json!({"containers": [{"name": "echo", "image": "echo:1.0", "resources": {"limits": limits}}]});
+    node.apply_text(&deployment("gpu", 3, "10m", &gpu)).unwrap();
     let waits = || async {
         let words = ok(
-            "get pods -l app=gpu -o jsonpath={.items[*].status.conditions[?(@.type==\"PodScheduled\")].message}",
+            "get pods -l app=gpu -o jsonpath={.items[*].status.conditions[?(@.reason==\"Unschedulable\")].message}",
         );
-        Ok(words.contains("2 Insufficient acme.com/gpu").then_some(()))
+        Ok(words.contains("1 Insufficient acme.com/gpu").then_some(()))
     };
     until("the third waits for what nobody has", LIMIT, waits)
         .await
         .unwrap();
-    let where_ = ok("get pods -l app=gpu -o jsonpath={.items[*].spec.nodeName}");
-    assert_eq!(where_, "second second");
-    let pod = ok(
-        "get pods -l app=gpu -o jsonpath={.items[?(@.spec.nodeName==\"second\")].metadata.name}",
-    );
-    let pod = pod.split(' ').next().unwrap();
+    ok("scale deployment gpu --replicas=2");
+    let pods = objects::ready(&node, "app=gpu", 2).await.unwrap();
+    let pod = objects::name(&pods[0]);
     ok(&format!(
         r#"patch pod {pod} --subresource=status -p {{"status":{{"conditions":[{{"type":"acme.com/seen","status":"True"}}]}}}}"#
     ));
-    ok(r#"patch node second --subresource=status -p {"status":{"capacity":{"acme.com/gpu":"3"}}}"#);
-    // By its flag the node has two: what it says itself counts. Another resource is as it was written.
-    ok(
-        r#"patch node second --subresource=status -p {"status":{"capacity":{"acme.com/disk":"1"}}}"#,
-    );
+    // What is written into a node's capacity is offered; what the node says itself counts.
+    ok(&format!(
+        r#"patch node {name} --subresource=status -p {{"status":{{"capacity":{{"acme.com/gpu":"3","acme.com/disk":"1"}}}}}}"#
+    ));
     let has = || async {
-        let words = ok("get node second -o jsonpath={.status.allocatable}");
-        Ok(
-            (words.contains(r#""acme.com/disk":"1""#) && words.contains(r#""acme.com/gpu":"2""#))
-                .then_some(()),
-        )
+        let words = ok(&format!(
+            "get node {name} -o jsonpath={{.status.allocatable}}"
+        ));
+        let disk = words.contains(r#""acme.com/disk":"1""#);
+        Ok((disk && words.contains(r#""acme.com/gpu":"2""#)).then_some(()))
     };
     until("the node offers what was written", LIMIT, has)
         .await
         .unwrap();
-    ok("scale deployment gpu --replicas=2");
-    // The node tells of its pods anew, and leaves what others said.
-    second.terminate().unwrap();
-    second.restart().unwrap();
+    // It tells of its pods anew, and leaves what others said.
+    node.terminate().unwrap();
+    node.restart().unwrap();
     let told = || async {
         let path = format!("/api/v1/namespaces/default/pods/{pod}");
-        let pod = objects::get(&control, &path).await?;
+        let pod = objects::get(&node, &path).await?;
         let again = pod["status"]["containerStatuses"][0]["restartCount"].as_u64() > Some(0);
         let ready = objects::condition(&pod, "Ready") == Some("True");
         Ok((again && ready).then_some(pod))
     };
     let pod = until("it runs again", LIMIT, told).await.unwrap();
-    assert_eq!(
-        objects::condition(&pod, "acme.com/seen"),
-        Some("True"),
-        "{}",
-        pod["status"]
-    );
+    let seen = objects::condition(&pod, "acme.com/seen");
+    assert_eq!(seen, Some("True"), "{}", pod["status"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
