@@ -1,6 +1,7 @@
 //! What plugins do, as Prometheus sees it. Handles are resolved when a policy is compiled, so that a call touches only atomics.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -43,6 +44,7 @@ struct Inner {
     reports: Family<ReportLabels, Counter>,
     hits: Family<PluginLabels, Counter>,
     latency: Family<PluginLabels, Histogram, fn() -> Histogram>,
+    cpu: Family<PluginLabels, Counter<f64, AtomicU64>>,
     instances: Family<PluginLabels, Gauge>,
     memory: Family<PluginLabels, Gauge>,
 }
@@ -113,6 +115,8 @@ pub struct PluginMetrics {
     before: [u64; 9],
     /// Time of one call.
     pub latency: Histogram,
+    /// Processor time, in seconds.
+    pub cpu: Counter<f64, AtomicU64>,
     /// Instances that exist.
     pub instances: Gauge,
     /// Bytes of linear memory of the idle ones.
@@ -171,6 +175,7 @@ impl Families {
             reports: Family::default(),
             hits: Family::default(),
             latency: Family::new_with_constructor(histogram as fn() -> Histogram),
+            cpu: Family::default(),
             instances: Family::default(),
             memory: Family::default(),
         };
@@ -199,6 +204,11 @@ impl Families {
                 "osier_plugin_duration_seconds",
                 "Time of one call into a plugin",
                 inner.latency.clone(),
+            );
+            registry.register(
+                "osier_plugin_cpu_seconds",
+                "Processor time of calls into plugins, estimated from one call in 61, each second",
+                inner.cpu.clone(),
             );
             registry.register(
                 "osier_plugin_instances",
@@ -237,6 +247,7 @@ impl Families {
             hits,
             before,
             latency: self.0.latency.get_or_create(&labels).clone(),
+            cpu: self.0.cpu.get_or_create(&labels).clone(),
             instances: self.0.instances.get_or_create(&labels).clone(),
             memory: self.0.memory.get_or_create(&labels).clone(),
         }

@@ -4,7 +4,7 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Processor time of this thread.
-pub(crate) fn thread_time() -> Duration {
+/// Processor time of this thread; what runs on it meanwhile must not change threads.
+pub fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

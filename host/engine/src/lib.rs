@@ -38,6 +38,7 @@ mod workload;
 
 pub use command::CommandContainer;
 pub use container::{Container, Mount, Outgoing, OutgoingError, Output, Timeouts, Usage};
+pub use cpu::thread_time;
 pub use engine::{Engine, Settings};
 pub use execution::{Execution, Program};
 pub use fault::{CallError, EngineError, Exit};

@@ -137,6 +137,12 @@ impl Middleware {
         self.container.usage().memory
     }
 
+    /// Processor time that its exchanges have used.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        self.container.usage().cpu
+    }
+
     /// Instances that there are now.
     #[must_use]
     pub fn live(&self) -> usize {

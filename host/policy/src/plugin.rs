@@ -1,6 +1,7 @@
 //! A loaded plugin: what it answers, what it may use, its instances, and how it has been doing.
 
 mod binding;
+mod cpu;
 mod load;
 mod middleware;
 mod pool;
@@ -10,8 +11,7 @@ mod status;
 mod vms;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use osier_engine::plugin::hooks::{Answer, Handles, Params};
 use osier_engine::plugin::{FunctionHandle, Lost};
@@ -182,6 +182,14 @@ impl Plugin {
         }
     }
 
+    /// Processor time of its calls: of middlewares as it was, else estimated.
+    fn cpu(&self) -> Duration {
+        self.health.spent.total(match &self.runtime {
+            Runtime::Middleware(middleware, _) => middleware.cpu(),
+            Runtime::Component(_) | Runtime::ProxyWasm(_) => Duration::ZERO,
+        })
+    }
+
     /// The plugin answered what is no answer.
     pub(crate) fn misanswered(&self, what: &str) {
         self.failed(FailureKind::Answer, what);
@@ -209,12 +217,13 @@ impl Plugin {
         mut instance: Box<Instance>,
         call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
     ) -> Result<(R, Box<Instance>), Unanswered> {
-        self.health.calls.fetch_add(1, Ordering::Relaxed);
+        let measuring = self.health.count();
         let started = Instant::now();
         let called = call(&mut instance);
         self.metrics
             .latency
             .observe(started.elapsed().as_secs_f64());
+        self.health.spent.add(measuring);
         called.map(|answer| (answer, instance)).map_err(|error| {
             self.lost_instance();
             let what = error.to_string();

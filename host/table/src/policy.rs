@@ -15,6 +15,8 @@ pub(super) const PLUGINS: Layout = Layout {
         text("State", "Ready, Loading or Failed; the worst of all nodes."),
         AGE,
         wide("Image", "Where the component comes from."),
+        wide("Calls", "Calls on all nodes since its version was loaded."),
+        wide("CPU", "Processor time of those, estimated."),
         wide("Message", "Why it is in this state."),
     ],
     cells: |plugin, now| {
@@ -25,6 +27,8 @@ pub(super) const PLUGINS: Layout = Layout {
             state(plugin).into(),
             since_creation(plugin, now),
             plugin.text(&["spec", "image"]).into(),
+            sum(plugin, "calls").to_string().into(),
+            spent(sum(plugin, "cpuMillis")).into(),
             troubles(plugin).into(),
         ]
     },
@@ -132,13 +136,9 @@ fn troubles(plugin: &Object) -> String {
         return message.to_owned();
     }
     let nodes = array(plugin, &["status", "nodes"]);
-    let count = |field: &str| {
-        let counts = nodes.iter().filter_map(|node| node[field].as_u64());
-        counts.sum::<u64>()
-    };
     let counts = [
-        ("traps", count("traps")),
-        ("deadline overruns", count("deadlineOverruns")),
+        ("traps", sum(plugin, "traps")),
+        ("deadline overruns", sum(plugin, "deadlineOverruns")),
     ];
     let told = counts.iter().filter(|(_, count)| *count > 0);
     let mut told: Vec<String> = told
@@ -152,6 +152,21 @@ fn troubles(plugin: &Object) -> String {
         told.extend(last.map(|error| format!("last: {error}")));
     }
     told.join(", ")
+}
+
+/// What all nodes have counted together.
+fn sum(plugin: &Object, field: &str) -> u64 {
+    let nodes = array(plugin, &["status", "nodes"]).iter();
+    nodes.filter_map(|node| node[field].as_u64()).sum()
+}
+
+/// Milliseconds for people.
+fn spent(millis: u64) -> String {
+    match millis {
+        0..1000 => format!("{millis}ms"),
+        1000..100_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
+        _ => format!("{}s", millis / 1000),
+    }
 }
 
 /// Failed if one node failed, Loading while one is loading, Ready if all are.
@@ -168,7 +183,10 @@ fn state(plugin: &Object) -> &str {
     {
         return state;
     }
+    let waits = |told: &Value| told["status"] == "False" && told["reason"] == "Loading";
     match verdict(plugin) {
+        // Some node has said nothing yet.
+        _ if leading(plugin).is_some_and(waits) => "Loading",
         "True" => "Ready",
         "False" => "Failed",
         _ if nodes.is_empty() => "Pending",

@@ -89,6 +89,10 @@ views! {
         deadline_overruns: i64,
         /// Records of ended calls that found no room in their queue.
         dropped_reports: i64,
+        /// Processor time of its calls, estimated.
+        cpu_millis: i64,
+        /// The spec's generation that this entry speaks of.
+        observed_generation: i64,
     }
 
     /// `spec` of a Policy.

@@ -1,12 +1,13 @@
 //! How a plugin has been doing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use osier_bounded::Failures;
 use serde_json::Value as Json;
 
 use super::Plugin;
+use super::cpu::{Measuring, Spent};
 use osier_capabilities::FailureKind;
 
 /// The state of a plugin on this node, for `Plugin.status`.
@@ -22,6 +23,8 @@ pub struct PluginStatus {
     pub schema: Option<Json>,
     /// Calls into the plugin, without those that the cache answered.
     pub calls: u64,
+    /// Processor time of those calls, estimated from a part of them.
+    pub cpu: Duration,
     /// Answers from the cache.
     pub cache_hits: u64,
     /// Calls that trapped.
@@ -52,11 +55,17 @@ pub struct PluginStatus {
 #[derive(Default)]
 pub(super) struct Health {
     pub(super) calls: AtomicU64,
+    pub(super) spent: Spent,
     pub(super) dropped_reports: AtomicU64,
     last: Failures,
 }
 
 impl Health {
+    /// Counts a call that begins, and measures it if it is one of those.
+    pub(super) fn count(&self) -> Option<Measuring> {
+        Measuring::begin(self.calls.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// Remembers a failure. Some(n): say it, n went unsaid since the last line.
     pub(super) fn failed(&self, what: &str, now: Instant) -> Option<u64> {
         self.last.remember(what, now)
@@ -65,7 +74,9 @@ impl Health {
     pub(super) fn status(&self, plugin: &Plugin) -> PluginStatus {
         let error = self.last.last();
         let count = |kind| plugin.metrics.failures(kind);
-        let (instances, memory) = (plugin.live(), plugin.memory());
+        let (instances, memory, cpu) = (plugin.live(), plugin.memory(), plugin.cpu());
+        let news = self.spent.news(cpu);
+        plugin.metrics.cpu.inc_by(news.as_secs_f64());
         let shown = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         plugin.metrics.instances.set(shown(instances as u64));
         plugin.metrics.memory.set(shown(memory));
@@ -75,6 +86,7 @@ impl Health {
             imports: plugin.imports.clone(),
             schema: plugin.schema.clone(),
             calls: self.calls.load(Ordering::Relaxed),
+            cpu,
             cache_hits: plugin.metrics.cache_hits(),
             traps: count(FailureKind::Trap),
             deadline_overruns: count(FailureKind::Deadline),

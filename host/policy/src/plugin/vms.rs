@@ -201,10 +201,11 @@ impl Plugin {
         let Some(guest) = vm.as_mut() else {
             return Err(Unanswered("there is no VM".to_owned()));
         };
-        self.health.calls.fetch_add(1, Ordering::Relaxed);
+        let measuring = self.health.count();
         let began = Instant::now();
         let called = call(guest);
         self.metrics.latency.observe(began.elapsed().as_secs_f64());
+        self.health.spent.add(measuring);
         let orders = guest.take_orders();
         match called {
             Ok(answer) => {
