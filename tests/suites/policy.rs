@@ -10,6 +10,7 @@ use osier_tests::load::{Load, Plan};
 use osier_tests::objects;
 use osier_tests::{Node, until};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const ECHO: &str = include_str!("manifests/echo.yaml");
@@ -111,6 +112,162 @@ async fn comes_changes_and_goes_under_load() {
     settled(&load, 200).await;
     let outcome = load.finish().await;
     assert_eq!(outcome.unexpected(&[200, 403, 451]), Vec::<String>::new());
+}
+
+/// A registry that takes connections and says nothing for as long as it is there: whoever pulls from it waits.
+struct Silent {
+    address: String,
+    listening: tokio::task::JoinHandle<()>,
+}
+
+impl Silent {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let listening = tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.push(stream);
+            }
+        });
+        Self { address, listening }
+    }
+
+    /// From now on nobody waits: there is no such registry.
+    fn leave(self) {
+        self.listening.abort();
+    }
+}
+
+/// A control plane whose gateway calls `echo` on a joined node.
+async fn pair() -> (Node, Node) {
+    let control = Node::start().unwrap();
+    control
+        .import("echo:1.0", &component("tests/echo").unwrap())
+        .unwrap();
+    let joined = control.joined("second").unwrap();
+    let nodes = objects::get(&control, "/api/v1/nodes").await.unwrap();
+    for node in nodes["items"].as_array().unwrap() {
+        let name = node["metadata"]["name"].as_str().unwrap();
+        if name != "second" {
+            let path = format!("/api/v1/nodes/{name}");
+            let cordon = json!({"spec": {"unschedulable": true}});
+            objects::merge(&control, &path, &cordon).await.unwrap();
+        }
+    }
+    control.apply_text(ECHO).unwrap();
+    objects::ready(&control, "app=echo", 1).await.unwrap();
+    answered(&control, 200).await;
+    (control, joined)
+}
+
+/// Waits until the gateway answers so; the id of the request.
+async fn answered(node: &Node, status: u16) -> String {
+    let gateway = node.address("gateway").unwrap();
+    let count = AtomicUsize::new(0);
+    let asked = || async {
+        let id = format!("{status}-{}", count.fetch_add(1, Ordering::Relaxed));
+        let answer = get_with(&gateway, "/", &[("x-request-id", &id)]).await?;
+        let text = answer.text();
+        ensure!(answer.status == status, "{}: {text}", answer.status);
+        Ok(Some(id))
+    };
+    let what = format!("an answer with {status}");
+    until(&what, LIMIT, asked).await.unwrap()
+}
+
+/// Waits until the policy says so of itself; the message.
+async fn says(node: &Node, wanted: (&str, &str)) -> String {
+    let told = || async {
+        let policy = objects::get(node, &format!("{POLICY}/deny")).await?;
+        let ready = &policy["status"]["conditions"][0];
+        let is = (ready["status"].as_str(), ready["reason"].as_str());
+        ensure!(
+            is == (Some(wanted.0), Some(wanted.1)),
+            "{}",
+            policy["status"]
+        );
+        Ok(ready["message"].as_str().map(ToOwned::to_owned))
+    };
+    until(&format!("{wanted:?}"), LIMIT, told).await.unwrap()
+}
+
+/// What the joined node tells of a call.
+fn why(control: &Node, id: &str) -> String {
+    let kubeconfig = control.kubeconfig();
+    let arguments = ["why", id, "--node", "second", "--kubeconfig"];
+    let output = std::process::Command::new(osier_tests::artifacts::binary().unwrap())
+        .args(arguments)
+        .arg(&kubeconfig)
+        .output()
+        .unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    String::from_utf8(told).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_joined_node_without_the_plugin_goes_by_the_failure_policy() {
+    let (control, joined) = pair().await;
+    let registry = Silent::start().await;
+    let image = format!("{}/denier:1", registry.address);
+    control
+        .import(&image, &component("plugins/denier").unwrap())
+        .unwrap();
+    let mut plugin = denier(403);
+    plugin["spec"]["image"] = json!(image);
+    create(&control, PLUGIN, &plugin).await;
+    create(&control, POLICY, &deny_echo()).await;
+
+    let id = answered(&control, 503).await;
+    let told = why(&control, &id);
+    assert!(
+        told.contains("it is being loaded on this node"),
+        "{id}: {told}"
+    );
+    let message = says(&control, ("False", "PluginLoading")).await;
+    assert!(
+        message.contains("on node second: plugin denier"),
+        "{message}"
+    );
+
+    let path = format!("{POLICY}/deny");
+    let ignore = json!({"spec": {"failurePolicy": "Ignore"}});
+    objects::merge(&control, &path, &ignore).await.unwrap();
+    let id = answered(&control, 200).await;
+    let told = why(&control, &id);
+    assert!(
+        told.contains("ignore: ") && told.contains("it is being loaded"),
+        "{told}"
+    );
+
+    registry.leave();
+    let id = answered(&control, 403).await;
+    assert!(why(&control, &id).contains("deny"));
+    says(&control, ("True", "InForce")).await;
+
+    // Another plugin of the policy waits while the version before decides.
+    let registry = Silent::start().await;
+    let image = format!("{}/other:1", registry.address);
+    control
+        .import(&image, &component("plugins/denier").unwrap())
+        .unwrap();
+    let mut other = denier(451);
+    other["metadata"]["name"] = json!("other");
+    other["spec"]["image"] = json!(image);
+    create(&control, PLUGIN, &other).await;
+    let action = json!([{"plugin": "other", "template": "checknothing"}]);
+    let change = json!({"spec": {"failurePolicy": "Fail", "actions": action}});
+    objects::merge(&control, &path, &change).await.unwrap();
+    let message = says(&control, ("False", "PluginLoading")).await;
+    assert!(
+        message.ends_with("the version before stays in force"),
+        "{message}"
+    );
+    answered(&control, 403).await;
+    registry.leave();
+    answered(&control, 451).await;
+    says(&control, ("True", "InForce")).await;
+    drop(joined);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ use osier_client::{Backoff, Client, Informer, Recorder, Reference, Scope};
 use osier_distribution::Credentials;
 use osier_policy::{CompiledPolicy, ObjectKey, Plugin, PolicyHost, PolicySet, Unavailable};
 use osier_process::{Tasks, clock};
+use osier_standing::PolicyHere;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -210,7 +211,7 @@ impl Extensions {
     /// Starts to load what is new, and forgets what is gone.
     fn load_plugins(&mut self) {
         let objects = self.plugins.list();
-        let (host, now) = (&self.host, Instant::now());
+        let (host, now, mut admitted) = (&self.host, Instant::now(), Vec::new());
         self.known.retain(|key, _| {
             let stays = objects.iter().any(|object| key_of(object) == *key);
             if !stays {
@@ -221,9 +222,22 @@ impl Extensions {
         for object in &objects {
             let (key, version) = (key_of(object), Version::of(object));
             let entry = self.known.entry(key.clone()).or_default();
-            if entry.starts(&version, now) {
-                self.spawn(key, version, Arc::clone(object));
+            if !entry.starts(&version, now) {
+                continue;
             }
+            // Where the object was admitted it was loaded, and no call need find it missing.
+            let spec = object.get(&["spec"]).unwrap_or(&Value::Null);
+            match host.loaded(&key, spec).filter(|_| entry.plugin.is_none()) {
+                Some(plugin) => admitted.push(Loaded {
+                    key,
+                    version,
+                    result: Ok(plugin),
+                }),
+                None => self.spawn(key, version, Arc::clone(object)),
+            }
+        }
+        for loaded in admitted {
+            self.take(loaded);
         }
     }
 
@@ -295,8 +309,8 @@ impl Extensions {
         );
     }
 
-    /// Compiles all policies and swaps them in. A policy whose plugins are being loaded for the
-    /// first time waits for them; one whose plugin could not be loaded goes by its failure policy.
+    /// Compiles all policies and swaps them in. A call whose policy has no plugin here, be it that it is being loaded for the first time
+    /// or that it could not be, goes by the failure policy; a changed policy waits for a new plugin while the version before decides.
     fn publish(&mut self) {
         let opening = !*self.ready.borrow();
         if opening
@@ -339,7 +353,8 @@ impl Extensions {
         let spec = object.get(&["spec"]).cloned().unwrap_or_default();
         let namespaces = [key.namespace.as_str(), self.room.root_namespace.as_str()];
         let entry = self.compiled.entry(key.clone()).or_default();
-        if entry.policy.is_none() && waits(&spec, namespaces, &self.known) {
+        let whole = entry.made_of.as_ref().is_some_and(Made::is_whole);
+        if whole && waits(&spec, namespaces, &self.known) {
             return false;
         }
         let find = |name: &str| {
@@ -391,6 +406,9 @@ impl Extensions {
     }
 
     async fn tell(&mut self) {
+        let Some(fleet) = self.room.mirrors.fleet(&self.room.node_name) else {
+            return;
+        };
         for object in self.plugins.list() {
             if let Some(entry) = self.known.get(&key_of(&object)) {
                 let serving = entry.plugin.as_ref().map(|plugin| plugin.status());
@@ -401,23 +419,31 @@ impl Extensions {
                     let about = Reference::to(&object);
                     self.recorder.warning(&about, "CallsFailed", news);
                 }
-                self.statuses.plugin(&object, entry).await;
+                self.statuses.plugin(&object, entry, &fleet).await;
             }
         }
         for object in self.policies.list() {
             let known = self.compiled.get(&key_of(&object));
-            // A policy that waits for its plugins has nothing to say yet.
+            // Before the first set is in force there is nothing to say.
             if let Some(known) = known.filter(|known| known.made_of.is_some()) {
                 let root = &self.room.root_namespace;
-                let standing = Standing {
+                let missing = missing(&object, &self.known, root);
+                let (missing, loading): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
+                let made_of = known.made_of.as_ref();
+                let here = PolicyHere {
                     in_force: known.policy.is_some(),
+                    before: made_of.is_some_and(|made| made.version != Version::of(&object)),
                     faults: &known.faults,
-                    missing: missing(&object, &self.known, root),
-                    kept: known.kept.is_some(),
+                    missing: &missing,
+                    loading: loading.iter().all(|loads| *loads),
+                    kept: known.kept.map(|_| PLUGIN_GRACE.as_secs()),
+                };
+                let standing = Standing {
+                    here,
                     unattached: self.unattached(known),
                     rollout: known.policy.as_deref().and_then(CompiledPolicy::rollout),
                 };
-                self.statuses.policy(&object, standing).await;
+                self.statuses.policy(&object, standing, &fleet).await;
             }
         }
     }

@@ -18,6 +18,7 @@ use osier_client::{Client, Informer, Query, Recorder, Scope};
 use osier_process::Tasks;
 use osier_proxy::{Opened, Proxy};
 use osier_snapshot::{Finding, GatewayApi, Inputs, Snapshot, compile};
+use serde_json::json;
 use tokio::sync::watch;
 
 use crate::settings::Settings;
@@ -47,11 +48,14 @@ impl Published {
     }
 }
 
-/// Of a node only its name and labels matter: what it reports of itself every few seconds is not kept.
+/// Of a node only its name, its labels and whether it is ready matter: what it reports of itself every few seconds is not kept.
 fn keep_of_node(node: &mut Object) {
+    let ready = sought::is_ready(node);
     for field in ["spec", "status"] {
         node.remove(&[field]);
     }
+    let condition = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }}]);
+    node.set(&["status", "conditions"], condition);
 }
 
 /// The informers that a snapshot is made of.

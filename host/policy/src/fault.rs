@@ -69,6 +69,11 @@ pub enum LoadError {
     },
 }
 
+/// The status of a call that is refused because a plugin gave no answer.
+pub(crate) const NO_ANSWER: u16 = 500;
+/// The same because the plugin is not there, as while it is being loaded: it may be there when the call is made again.
+pub(crate) const NOT_THERE: u16 = 503;
+
 /// What to do with a call when a plugin gives no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FailurePolicy {

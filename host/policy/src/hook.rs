@@ -11,7 +11,7 @@ use std::sync::Arc;
 use osier_engine::plugin::hooks::Hook;
 
 use crate::attributes::Attributes;
-use crate::fault::{FailurePolicy, Unavailable};
+use crate::fault::{FailurePolicy, NO_ANSWER, NOT_THERE, Unavailable};
 use crate::plugin::{Plugin, Unanswered};
 use osier_capabilities::VerdictMetrics;
 
@@ -74,6 +74,14 @@ impl Asked {
         match self {
             Asked::Plugin { plugin, .. } => plugin.failure_policy(),
             Asked::Unavailable { missing, .. } => missing.failure,
+        }
+    }
+
+    /// The status of what is refused for want of its answer.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Asked::Plugin { .. } => NO_ANSWER,
+            Asked::Unavailable { .. } => NOT_THERE,
         }
     }
 

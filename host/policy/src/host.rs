@@ -139,6 +139,14 @@ impl PolicyHost {
         Ok(plugin)
     }
 
+    /// What was loaded last for an object, if it was of this spec: where the object was admitted, that is the plugin itself.
+    #[must_use]
+    pub fn loaded(&self, key: &ObjectKey, spec: &Json) -> Option<Arc<Plugin>> {
+        let loaded = self.inner.loaded.lock();
+        let known = loaded.get(key)?;
+        (known.fingerprint == fingerprint(spec)).then(|| known.plugin.clone())
+    }
+
     /// Forgets a plugin; policies that hold it keep it until they go.
     pub fn unload(&self, key: &ObjectKey) {
         self.inner.loaded.lock().remove(key);

@@ -23,7 +23,7 @@ use osier_engine::plugin::hooks::Hook;
 
 use crate::attributes::Attributes;
 use crate::expression::Condition;
-use crate::fault::{FailurePolicy, Unavailable};
+use crate::fault::{FailurePolicy, NO_ANSWER, NOT_THERE, Unavailable};
 use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
 use crate::output::Output;
@@ -247,9 +247,8 @@ impl CompiledPolicy {
                     }
                 }
                 Action::Unavailable { plugin, missing } => {
-                    let failure = self.failure.unwrap_or(missing.failure);
                     let decision = self.decision(plugin, &"".into());
-                    self.unanswered(decision, failure, missing.reason.clone(), approval)?;
+                    self.absent(decision, missing, approval)?;
                 }
                 Action::Tell(_) => {}
             }
@@ -445,6 +444,21 @@ impl CompiledPolicy {
         }
     }
 
+    /// A question to a plugin that is not there goes by the failure policy too.
+    pub(crate) fn absent(
+        &self,
+        decision: Decision,
+        missing: &Unavailable,
+        approval: &mut Approval,
+    ) -> Result<(), Box<Denial>> {
+        let failure = self.failure.unwrap_or(missing.failure);
+        let gone = self.unanswered(decision, failure, missing.reason.clone(), approval);
+        gone.map_err(|mut denial| {
+            denial.status = NOT_THERE;
+            denial
+        })
+    }
+
     /// True if no action would refuse a call for want of an answer.
     fn all_ignore(&self) -> bool {
         let mut own = self.actions.iter().filter_map(|action| match action {
@@ -463,7 +477,7 @@ impl CompiledPolicy {
     /// No answer and the failure policy is Fail. The caller learns nothing of the inside.
     pub(crate) fn failed(&self, plugin: Arc<str>, reason: String) -> Box<Denial> {
         Box::new(Denial {
-            status: 500,
+            status: NO_ANSWER,
             headers: Vec::new(),
             body: Bytes::from_static(b"A policy could not be decided.\n"),
             policy: self.label.clone(),

@@ -1,11 +1,12 @@
 //! What became of objects of the mesh: what of them is not in force ([`Finding`]), where gateways and routes stand with each other
-//! ([`Standings`]), and the conditions that their status is made of.
+//! ([`Standings`]), what nodes say together of plugins and policies ([`together`]), and the conditions that their status is made of.
 //!
 //! Pure values and functions. The snapshot's compiler finds out, the node agent writes; neither times nor the API's client are known here.
 //! It never imports the snapshot, and knows no object beyond its kind and name.
 
 mod conditions;
 mod finding;
+mod fleet;
 mod gateway;
 mod listener;
 mod opening;
@@ -13,6 +14,7 @@ mod standings;
 
 pub use conditions::Condition;
 pub use finding::{Finding, FindingKind, Findings};
+pub use fleet::{Fleet, PolicyHere, Told, Word, rollout, together};
 pub use gateway::GatewayConditions;
 pub use opening::{ListenerKey, Opening, Refused};
 pub use standings::{

@@ -9,7 +9,6 @@ use osier_policy::{FailurePolicy, ObjectKey, Plugin};
 use serde_json::Value;
 
 use super::course::{Course, Entry};
-use super::rollout;
 
 /// The plugin of a name: of the policy's namespace first, then of the root namespace.
 fn entry_of<'a>(
@@ -32,7 +31,7 @@ pub(super) fn plugin_of(
     entry.plugin.clone().ok_or_else(|| match &entry.course {
         Course::Failed { error, .. } => error.clone(),
         Course::Idle | Course::Loading { .. } | Course::Ready { .. } => {
-            "it is being loaded".to_owned()
+            "it is being loaded on this node".to_owned()
         }
     })
 }
@@ -61,29 +60,33 @@ pub(super) fn plugin_names(spec: &Value) -> impl Iterator<Item = &str> {
     actions.filter_map(|action| action["plugin"].as_str())
 }
 
-/// A plugin of the policy is being loaded for the first time.
+/// A plugin that the policy asks is being loaded for the first time.
 pub(super) fn waits(
     spec: &Value,
     namespaces: [&str; 2],
     known: &BTreeMap<ObjectKey, Entry>,
 ) -> bool {
-    let names = plugin_names(spec).chain(rollout::canary(spec));
-    let mut entries = names.filter_map(|name| entry_of(known, namespaces, name));
-    entries.any(|entry| entry.plugin.is_none() && matches!(entry.course, Course::Loading { .. }))
+    let mut entries = plugin_names(spec).filter_map(|name| entry_of(known, namespaces, name));
+    entries.any(loads)
 }
 
-/// The policy's plugins that cannot be asked, with the reason.
+fn loads(entry: &Entry) -> bool {
+    entry.plugin.is_none() && matches!(entry.course, Course::Loading { .. })
+}
+
+/// The policy's plugins that cannot be asked, each with the reason, and whether it is being loaded.
 pub(super) fn missing(
     policy: &Object,
     known: &BTreeMap<ObjectKey, Entry>,
     root: &str,
-) -> Vec<String> {
+) -> Vec<(String, bool)> {
     let spec = policy.get(&["spec"]).unwrap_or(&Value::Null);
     let names = plugin_names(spec);
+    let namespaces = [policy.namespace(), root];
     let error = |name: &str| {
-        plugin_of(known, [policy.namespace(), root], name)
-            .err()
-            .map(|error| format!("plugin {name}: {error}"))
+        let error = plugin_of(known, namespaces, name).err()?;
+        let loading = entry_of(known, namespaces, name).is_some_and(loads);
+        Some((format!("plugin {name}: {error}"), loading))
     };
     names.filter_map(error).collect()
 }

@@ -25,6 +25,11 @@ pub(super) struct Made {
 }
 
 impl Made {
+    /// All plugins were there.
+    pub(super) fn is_whole(&self) -> bool {
+        self.plugins.iter().all(Result::is_ok)
+    }
+
     /// Nothing differs from `before` but that plugins are no longer there.
     pub(super) fn only_lost(&self, before: &Self) -> bool {
         let same = |(now, then): (&Identity, &Identity)| match (now, then) {

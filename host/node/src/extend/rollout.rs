@@ -2,11 +2,13 @@
 
 use osier_api::Object;
 use osier_policy::{CompiledPolicy, RolloutState};
+use osier_standing::Told;
 use serde_json::Value;
 
 /// The condition of a policy's rollout.
-const CONDITION: &str = "Rollout";
+pub(super) const CONDITION: &str = "Rollout";
 const ABORTED: &str = "Aborted";
+const PROGRESSING: &str = "Progressing";
 
 /// The plugin that a policy rolls out.
 pub(super) fn canary(spec: &Value) -> Option<&str> {
@@ -30,18 +32,22 @@ fn aborted(object: &Object) -> Option<&str> {
     conditions.iter().find(own)?["message"].as_str()
 }
 
-/// The condition: type, whether it goes on, reason, message.
-pub(super) fn condition(state: &RolloutState<'_>) -> (&'static str, (bool, &'static str, String)) {
-    let told = match state {
+/// How it goes on this node: the reason of the condition, and its message.
+pub(super) fn words(state: &RolloutState<'_>) -> (String, String) {
+    let (reason, message) = match state {
         RolloutState::Progressing { plugin, percent } => (
-            true,
-            "Progressing",
+            PROGRESSING,
             format!("plugin {plugin} is asked about {percent}% of calls"),
         ),
-        RolloutState::Stopped { reason } => (false, ABORTED, (*reason).to_owned()),
-        RolloutState::Unavailable { reason } => (false, "PluginUnavailable", (*reason).to_owned()),
+        RolloutState::Stopped { reason } => (ABORTED, (*reason).to_owned()),
+        RolloutState::Unavailable { reason } => ("PluginUnavailable", (*reason).to_owned()),
     };
-    (CONDITION, told)
+    (reason.to_owned(), message)
+}
+
+/// The condition that such words make.
+pub(super) fn told((reason, message): &(String, String)) -> Told {
+    (reason == PROGRESSING, reason.clone(), message.clone())
 }
 
 #[cfg(test)]

@@ -9,11 +9,12 @@ use osier_api::{Object, Resource};
 use osier_client::{Client, Part};
 use osier_policy::{PluginStatus, RolloutState};
 use osier_process::clock;
-use serde_json::{Value, json};
+use osier_standing::{Fleet, PolicyHere, Told, Word, together};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::course::{Course, Entry};
-use super::{PLUGIN_GRACE, rollout};
+use super::rollout;
 
 /// A status that changes all the time, as counters do, is written at most this often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,19 +33,13 @@ pub(super) struct Writer {
     written: HashMap<String, Instant>,
 }
 
-/// How a policy stands on this node.
+/// What a policy's status is made of.
 pub(super) struct Standing<'a> {
-    /// Some version of it decides.
-    pub(super) in_force: bool,
-    /// What is wrong with the newest version.
-    pub(super) faults: &'a [String],
-    /// Plugins that cannot be asked, each with its reason.
-    pub(super) missing: Vec<String>,
-    /// Plugins that went away decide on as they were, for a while.
-    pub(super) kept: bool,
+    /// How it stands on this node.
+    pub(super) here: PolicyHere<'a>,
     /// Why it concerns no call; nothing if it may.
     pub(super) unattached: Vec<String>,
-    /// How the rollout of another version of its plugin goes.
+    /// How the rollout of another version of its plugin goes on this node.
     pub(super) rollout: Option<RolloutState<'a>>,
 }
 
@@ -57,76 +52,61 @@ impl Writer {
         }
     }
 
-    pub(super) async fn plugin(&mut self, object: &Object, entry: &Entry) {
+    pub(super) async fn plugin(&mut self, object: &Object, entry: &Entry, fleet: &Fleet) {
         let serving = entry.plugin.as_ref().map(|plugin| plugin.status());
-        let mine = node_entry(&self.node, entry, serving.as_ref());
+        let generation = object.generation();
+        let mut mine = node_entry(&self.node, entry, serving.as_ref());
+        mine["observedGeneration"] = generation.into();
         let nodes = object.get(&["status", "nodes"]).and_then(Value::as_array);
-        let others = nodes
-            .into_iter()
-            .flatten()
-            .filter(|other| other["node"] != self.node.as_str());
-        let nodes: Vec<Value> = others.cloned().chain([mine]).collect();
-        let (holds, reason, message) = match &entry.course {
-            Course::Idle | Course::Loading { .. } => return,
-            Course::Ready { .. } => (true, "Loaded", String::new()),
-            Course::Failed { error, .. } if serving.is_some() => (
-                false,
-                "LoadFailed",
-                format!("{error}; the version before serves on"),
-            ),
-            Course::Failed { error, .. } => (false, "LoadFailed", error.clone()),
-        };
-        let mut status = json!({
-            "nodes": nodes, "observedGeneration": object.generation(),
-            "conditions": [condition(object, READY, (holds, reason, &message))],
+        let others = nodes.into_iter().flatten().filter(|other| {
+            let name = other["node"].as_str().unwrap_or_default();
+            name != self.node && fleet.has(name)
         });
-        if let Some(serving) = serving {
-            status["digest"] = serving.digest.into();
-            status["interfaces"] = serving.interfaces.into();
-            status["schema"] = serving.schema.unwrap_or(Value::Null);
+        let nodes: Vec<Value> = others.cloned().chain([mine]).collect();
+        let told = together(generation, fleet, &Word::of_plugin(&nodes), "Loading");
+        let mut status = json!({
+            "nodes": nodes, "observedGeneration": generation,
+            "conditions": [condition(object, READY, &told)],
+        });
+        match &entry.course {
+            Course::Idle | Course::Loading { .. } => return,
+            // The newest is what the object tells of; who serves the version before says so in its own entry.
+            Course::Failed { .. } if object.get(&["status", "digest"]).is_some() => {}
+            Course::Ready { .. } | Course::Failed { .. } => {
+                if let Some(serving) = serving {
+                    status["digest"] = serving.digest.into();
+                    status["interfaces"] = serving.interfaces.into();
+                    status["schema"] = serving.schema.unwrap_or(Value::Null);
+                }
+            }
         }
         self.write(&PLUGINS, object, status).await;
     }
 
-    pub(super) async fn policy(&mut self, object: &Object, standing: Standing<'_>) {
-        let (faults, missing) = (standing.faults, standing.missing);
-        let (holds, reason, message) = match (faults.is_empty(), missing.is_empty()) {
-            (true, true) => (true, "InForce", String::new()),
-            (true, false) if standing.kept => (
-                false,
-                "PluginUnavailable",
-                format!(
-                    "{}; the version that was there decides on for {} s, then calls go by the failure policy",
-                    missing.join("; "),
-                    PLUGIN_GRACE.as_secs()
-                ),
-            ),
-            (true, false) => (
-                false,
-                "PluginUnavailable",
-                format!("{}; calls go by the failure policy", missing.join("; ")),
-            ),
-            (false, _) if standing.in_force => (
-                false,
-                "Invalid",
-                format!("{}; the version before stays in force", faults.join("; ")),
-            ),
-            (false, _) => (false, "Invalid", faults.join("; ")),
-        };
-        let mut conditions = vec![condition(object, READY, (holds, reason, &message))];
+    /// Every node writes its own word, and the condition that all of them make.
+    pub(super) async fn policy(&mut self, object: &Object, standing: Standing<'_>, fleet: &Fleet) {
+        let generation = object.generation();
+        let mut mine = standing.here.word(generation);
+        mine.rollout = standing.rollout.as_ref().map(rollout::words);
+        let mut words = Word::of_policy(object.get(&["status", "nodes"]));
+        let gone = words.keys().filter(|node| !fleet.has(node));
+        let gone = gone.map(|node| (node.clone(), Value::Null));
+        let mut nodes: Map<String, Value> = gone.collect();
+        nodes.insert(self.node.clone(), mine.written());
+        words.insert(self.node.clone(), mine);
+        let told = together(generation, fleet, &words, "Pending");
+        let mut conditions = vec![condition(object, READY, &told)];
         if !standing.unattached.is_empty() {
             let words = standing.unattached.join("; ");
             let message = format!("{words}: it checks no call until what it concerns is there");
-            let told = (false, "TargetNotFound", message.as_str());
-            conditions.push(condition(object, ATTACHED, told));
+            let told = (false, "TargetNotFound".to_owned(), message);
+            conditions.push(condition(object, ATTACHED, &told));
         }
-        if let Some(state) = &standing.rollout {
-            let (kind, (holds, reason, message)) = rollout::condition(state);
-            conditions.push(condition(object, kind, (holds, reason, &message)));
+        if let Some(words) = osier_standing::rollout(generation, fleet, &words) {
+            conditions.push(condition(object, rollout::CONDITION, &rollout::told(words)));
         }
         let status = json!({
-            "observedGeneration": object.generation(),
-            "conditions": conditions,
+            "observedGeneration": generation, "nodes": nodes, "conditions": conditions,
         });
         self.write(&POLICIES, object, status).await;
     }
@@ -175,6 +155,9 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
     if let Some(serving) = serving {
         mine["digest"] = serving.digest.as_str().into();
         mine["calls"] = serving.calls.into();
+        mine["cpuMillis"] = u64::try_from(serving.cpu.as_millis())
+            .unwrap_or_default()
+            .into();
         mine["traps"] = (serving.traps + serving.memory_overruns).into();
         mine["deadlineOverruns"] = serving.deadline_overruns.into();
         mine["droppedReports"] = serving.dropped_reports.into();
@@ -186,8 +169,8 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
 }
 
 /// A condition, with the time of its last change.
-fn condition(object: &Object, kind: &str, (holds, reason, message): (bool, &str, &str)) -> Value {
-    let status = if holds { "True" } else { "False" };
+fn condition(object: &Object, kind: &str, (holds, reason, message): &Told) -> Value {
+    let status = if *holds { "True" } else { "False" };
     let known = object
         .get(&["status", "conditions"])
         .and_then(Value::as_array);
@@ -206,7 +189,14 @@ fn covers(current: Option<&Value>, wanted: &Value, seen: fn(&Value) -> Value) ->
         let now = current
             .and_then(|current| current.get(key))
             .unwrap_or(&Value::Null);
-        now == value || (key == "nodes" && seen(now) == seen(value))
+        match (key.as_str(), value) {
+            // Of a policy each node writes its own, by name.
+            ("nodes", Value::Object(own)) => own
+                .iter()
+                .all(|(node, value)| whole(&json!([now[node]])) == whole(&json!([value]))),
+            ("nodes", _) => seen(now) == seen(value),
+            _ => now == value,
+        }
     })
 }
 
@@ -225,7 +215,9 @@ fn without_calls(nodes: &Value) -> Value {
     let mut nodes = whole(nodes);
     let all = nodes.as_array_mut().into_iter().flatten();
     for node in all.filter_map(Value::as_object_mut) {
-        node.remove("calls");
+        for counted in ["calls", "cpuMillis"] {
+            node.remove(counted);
+        }
     }
     nodes
 }
@@ -237,25 +229,31 @@ mod tests {
 
     #[test]
     fn a_condition_keeps_its_time_while_it_holds() {
+        let told = |holds, reason: &str| (holds, reason.to_owned(), String::new());
         let mut object = Object::from_value(
             json!({"metadata": {"generation": 1}, "status": {"conditions": [
             {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
         )
         .unwrap();
         assert_eq!(
-            condition(&object, READY, (true, "Loaded", ""))["lastTransitionTime"],
+            condition(&object, READY, &told(true, "Loaded"))["lastTransitionTime"],
             "2026-01-01T00:00:00Z"
         );
         assert_ne!(
-            condition(&object, READY, (false, "LoadFailed", "x"))["lastTransitionTime"],
+            condition(&object, READY, &told(false, "LoadFailed"))["lastTransitionTime"],
             "2026-01-01T00:00:00Z"
         );
-        let status = json!({"conditions": [condition(&object, READY, (true, "Loaded", ""))]});
+        let status = json!({"conditions": [condition(&object, READY, &told(true, "Loaded"))]});
         assert!(!covers(object.get(&["status"]), &status, without_calls));
         object.set(&["status"], status.clone());
         assert!(covers(object.get(&["status"]), &status, without_calls));
         let counted = |calls: u64| json!({"nodes": [{"node": "a", "calls": calls}]});
         assert!(covers(Some(&counted(1)), &counted(2), without_calls));
         assert!(!covers(Some(&counted(1)), &counted(2), whole));
+        // Of policies, what others wrote is theirs.
+        let mine = json!({"nodes": {"a": {"state": "InForce", "message": null}, "gone": null}});
+        let all = json!({"nodes": {"a": {"state": "InForce"}, "b": {"state": "PluginLoading"}}});
+        assert!(covers(Some(&all), &mine, whole));
+        assert!(!covers(Some(&json!({"nodes": {"gone": {}}})), &mine, whole));
     }
 }

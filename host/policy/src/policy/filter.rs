@@ -334,7 +334,8 @@ impl Filter {
     /// No answer and the failure policy is Fail. The caller learns nothing of the inside.
     fn failed(&self, step: &Step, reason: String) -> Reply {
         Reply {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
+            status: StatusCode::from_u16(step.asked.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             headers: Vec::new(),
             body: Bytes::from_static(b"A filter gave no answer.\n"),
             policy: self.policy.label.clone(),

@@ -275,11 +275,12 @@ impl CompiledPolicy {
         }
         for (place, generator) in self.generators.iter().enumerate() {
             let (mut decision, failure, made) = match generator {
-                Generator::Unavailable { plugin, missing } => (
-                    self.decision(plugin, &"".into()),
-                    missing.failure,
-                    Err(missing.reason.clone()),
-                ),
+                Generator::Unavailable { plugin, missing } => {
+                    let mut decision = self.decision(plugin, &"".into());
+                    decision.place = place;
+                    self.absent(decision, missing, approval)?;
+                    continue;
+                }
                 Generator::Ask(asking) if asking.binding.plugin().makes(attributes) => continue,
                 Generator::Ask(asking) => {
                     let plugin = asking.binding.plugin();

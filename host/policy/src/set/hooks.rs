@@ -336,7 +336,9 @@ fn heeded<T>(
         (Err(Unanswered(reason)), Mode::Enforce)
             if policy.failure_of(&step.asked) == FailurePolicy::Fail =>
         {
-            Err(policy.failed(step.asked.label().clone(), reason))
+            let mut denial = policy.failed(step.asked.label().clone(), reason);
+            denial.status = step.asked.status();
+            Err(denial)
         }
         _ => Ok(None),
     }

@@ -182,7 +182,7 @@ fn a_generator_without_an_answer_goes_by_the_failure_policy() {
                 assert_eq!(approval.decisions[0].outcome, Outcome::Ignored);
             }
             osier_policy::Verdict::Deny(denial) => {
-                assert!(!passes && denial.failed && denial.status == 500);
+                assert!(!passes && denial.failed && denial.status == 503);
                 assert_eq!(denial.decisions[0].reason, "gone");
             }
         }

@@ -89,7 +89,7 @@ fn an_answer_that_is_none_goes_by_the_failure_policy() {
     let policy = world.host.enforce_policy(&key, &spec, &missing).unwrap();
     let set = PolicySet::new(vec![Arc::new(policy)], "osier-system");
     let verdict = filter(&set).on_request(&exchange(), &asked);
-    assert!(matches!(verdict, HeadVerdict::Respond(reply) if reply.status == 500));
+    assert!(matches!(verdict, HeadVerdict::Respond(reply) if reply.status == 503));
 }
 
 #[test]

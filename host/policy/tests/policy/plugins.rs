@@ -312,7 +312,7 @@ fn a_plugin_that_is_not_available_never_opens_a_door() {
         check(&set, &HeaderMap::new())
     };
     let denial = denied(check_with(FailurePolicy::Fail, None));
-    assert!(denial.failed && denial.status == 500, "{denial:?}");
+    assert!(denial.failed && denial.status == 503, "{denial:?}");
     assert!(denial.reason.contains("cannot be fetched"), "{denial:?}");
     allowed(check_with(FailurePolicy::Ignore, None));
     allowed(check_with(FailurePolicy::Fail, Some("Ignore")));
