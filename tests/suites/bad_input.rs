@@ -395,6 +395,12 @@ async fn what_osier_applies_is_checked_as_kubectl_has_it() {
     ] {
         assert!(said.contains(part), "{part} is missing in: {said}");
     }
+    // The name of all Gateways: it may come before the first of them.
+    let (taken, said) = apply(
+        "apiVersion: policy.osier.dev/v1alpha1\nkind: Policy\nmetadata: {name: edge}\n\
+         spec: {targetRefs: [{kind: Gateway, name: gateway}], actions: [{plugin: absent, template: checknothing}]}\n",
+    );
+    assert!(taken && !said.contains("there is no Gateway"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

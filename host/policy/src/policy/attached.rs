@@ -4,6 +4,9 @@
 use super::{CompiledPolicy, Target};
 use crate::value::Texts;
 
+/// The name that means all Gateways of a node, so that somebody may guard the edge before there is any.
+const EVERY_GATEWAY: &str = "gateway";
+
 /// Whether a selector takes these labels.
 pub(super) type Selects<'a> = &'a dyn Fn(&[(String, String)]) -> bool;
 
@@ -54,6 +57,7 @@ impl CompiledPolicy {
         let (found, words) = match target {
             // It is asked by name, and says then that it is missed.
             Target::Everything | Target::Authorization(_) => return None,
+            Target::Gateway(name) if name == EVERY_GATEWAY => return None,
             Target::Namespace(name) if name != namespace && namespace != root => {
                 let words = format!(
                     "a policy concerns Namespace {name} only from there or from {root}, not from {namespace}"
