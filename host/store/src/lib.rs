@@ -55,6 +55,7 @@ use keyspace::Keyspace;
 use queue::Queue;
 use remote::Remote;
 use shared::{Disk, Past, Shared};
+use subscribers::Keys;
 use writer::Writer;
 
 /// A handle to an open store; clones are the same store. The store closes after [`Store::close`], or when the last handle
@@ -320,7 +321,14 @@ impl Store {
 
     /// Every change after a revision of the keys that begin with `prefix`.
     pub fn watch(&self, prefix: &str, after: u64) -> Result<Watch, StoreError> {
-        Watch::start(&self.handle.shared, &self.sealing, prefix, after)
+        let keys = Keys::Under(prefix.into());
+        Watch::start(&self.handle.shared, &self.sealing, keys, after)
+    }
+
+    /// Every change after a revision of one key.
+    pub fn watch_key(&self, key: &str, after: u64) -> Result<Watch, StoreError> {
+        let keys = Keys::One(key.into());
+        Watch::start(&self.handle.shared, &self.sealing, keys, after)
     }
 
     /// The newest revision.

@@ -11,7 +11,7 @@ use super::entry::{Entry, Event, EventKind, Key};
 use super::error::StoreError;
 use super::page::{Range, Slice};
 use super::recent::Recent;
-use super::subscribers::{Subscribers, Subscription};
+use super::subscribers::{Keys, Subscribers, Subscription};
 
 /// What readers see.
 pub(super) struct State {
@@ -133,16 +133,16 @@ impl State {
     }
 
     /// Hears of every change after [`State::revision`].
-    pub(super) fn subscribe(&mut self, prefix: &Arc<str>) -> Result<Subscription, StoreError> {
+    pub(super) fn subscribe(&mut self, keys: &Keys) -> Result<Subscription, StoreError> {
         if self.closed {
             return Err(StoreError::Closed);
         }
-        self.subscribers.add(prefix)
+        self.subscribers.add(keys)
     }
 
     /// Forgets a subscriber.
-    pub(super) fn unsubscribe(&mut self, prefix: &str, id: u64) {
-        self.subscribers.remove(prefix, id);
+    pub(super) fn unsubscribe(&mut self, keys: &Keys, id: u64) {
+        self.subscribers.remove(keys, id);
     }
 
     /// Takes in one change that is on the disk.

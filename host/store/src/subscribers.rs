@@ -1,7 +1,7 @@
 //! Who is told of which changes. Each subscriber has a queue bounded by count and by bytes; one that is full is closed,
 //! never waited for, so that a slow reader cannot hold up a write.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -36,6 +36,32 @@ impl Backlog {
     }
 }
 
+/// Of which keys a subscriber hears.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Keys {
+    /// Of those that begin so.
+    Under(Arc<str>),
+    /// Of this one.
+    One(Arc<str>),
+}
+
+impl Keys {
+    /// What they begin with.
+    pub(super) fn prefix(&self) -> &Arc<str> {
+        match self {
+            Self::Under(text) | Self::One(text) => text,
+        }
+    }
+
+    /// Whether a key, which begins so, is one of them.
+    pub(super) fn has(&self, key: &str) -> bool {
+        match self {
+            Self::Under(_) => true,
+            Self::One(only) => **only == *key,
+        }
+    }
+}
+
 /// The subscriber's end of its queue.
 pub(super) struct Subscription {
     pub(super) id: u64,
@@ -49,17 +75,19 @@ struct Subscriber {
     backlog: Arc<Backlog>,
 }
 
-/// Every subscriber, by the prefix it watches.
+/// Every subscriber, by the keys that it hears of.
 #[derive(Default)]
 pub(super) struct Subscribers {
-    by_prefix: HashMap<Arc<str>, Vec<Subscriber>>,
+    by_keys: HashMap<Keys, Vec<Subscriber>>,
+    /// How long the prefixes are that somebody watches, and how many prefixes each: few, whoever watches.
+    lengths: BTreeMap<usize, usize>,
     count: usize,
     next: u64,
 }
 
 impl Subscribers {
-    /// Adds one that hears of every later change under `prefix`.
-    pub(super) fn add(&mut self, prefix: &Arc<str>) -> Result<Subscription, StoreError> {
+    /// Adds one that hears of every later change of `keys`.
+    pub(super) fn add(&mut self, keys: &Keys) -> Result<Subscription, StoreError> {
         if self.count >= SUBSCRIBERS {
             return Err(StoreError::TooManyWatches { limit: SUBSCRIBERS });
         }
@@ -70,8 +98,11 @@ impl Subscribers {
             queue: sender,
             backlog: Arc::clone(&backlog),
         };
-        self.by_prefix
-            .entry(Arc::clone(prefix))
+        if let (Keys::Under(prefix), false) = (keys, self.by_keys.contains_key(keys)) {
+            *self.lengths.entry(prefix.len()).or_default() += 1;
+        }
+        self.by_keys
+            .entry(keys.clone())
             .or_default()
             .push(subscriber);
         self.count += 1;
@@ -80,38 +111,49 @@ impl Subscribers {
     }
 
     /// Forgets one, whether or not it was closed before.
-    pub(super) fn remove(&mut self, prefix: &str, id: u64) {
-        if let Some(subscribers) = self.by_prefix.get_mut(prefix) {
-            let before = subscribers.len();
-            subscribers.retain(|subscriber| subscriber.id != id);
-            self.count -= before - subscribers.len();
-            if subscribers.is_empty() {
-                self.by_prefix.remove(prefix);
-            }
+    pub(super) fn remove(&mut self, keys: &Keys, id: u64) {
+        self.keep(keys, |subscriber| subscriber.id != id);
+    }
+
+    /// Hands the event to everyone whom it concerns: who watches its key, and who watches a prefix that it has. How many others watch,
+    /// and what, costs nothing.
+    pub(super) fn tell(&mut self, event: &Arc<Event>) {
+        let key: &str = &event.key;
+        let lengths = self.lengths.keys();
+        let prefixes = lengths.filter_map(|length| key.get(..*length));
+        let mut told: Vec<Keys> = prefixes.map(|prefix| Keys::Under(prefix.into())).collect();
+        told.push(Keys::One(key.into()));
+        for keys in told {
+            self.keep(&keys, |subscriber| subscriber.offer(event));
         }
     }
 
-    /// Hands the event to everyone whom it concerns. They are found by each prefix that its key has: how many others watch, and what,
-    /// costs nothing.
-    pub(super) fn tell(&mut self, event: &Arc<Event>) {
-        let key: &str = &event.key;
-        let ends = key.char_indices().map(|(end, _)| end).chain([key.len()]);
-        for prefix in ends.filter_map(|end| key.get(..end)) {
-            let Some(subscribers) = self.by_prefix.get_mut(prefix) else {
-                continue;
-            };
-            let before = subscribers.len();
-            subscribers.retain(|subscriber| subscriber.offer(event));
-            self.count -= before - subscribers.len();
-            if subscribers.is_empty() {
-                self.by_prefix.remove(prefix);
+    /// Keeps of those who hear of some keys whom `keeps` says.
+    fn keep(&mut self, keys: &Keys, keeps: impl Fn(&Subscriber) -> bool) {
+        let Some(subscribers) = self.by_keys.get_mut(keys) else {
+            return;
+        };
+        let before = subscribers.len();
+        subscribers.retain(keeps);
+        self.count -= before - subscribers.len();
+        if !subscribers.is_empty() {
+            return;
+        }
+        self.by_keys.remove(keys);
+        let Keys::Under(prefix) = keys else {
+            return;
+        };
+        if let Some(prefixes) = self.lengths.get_mut(&prefix.len()) {
+            *prefixes -= 1;
+            if *prefixes == 0 {
+                self.lengths.remove(&prefix.len());
             }
         }
     }
 
     /// Closes every queue as if its reader had not kept up.
     pub(super) fn overflow(&mut self) {
-        for subscriber in self.by_prefix.values().flatten() {
+        for subscriber in self.by_keys.values().flatten() {
             subscriber.backlog.overflowed.store(true, Ordering::Release);
         }
         self.close();
@@ -119,7 +161,8 @@ impl Subscribers {
 
     /// Closes every queue: each subscriber reads what is in its queue and then learns that there is no more.
     pub(super) fn close(&mut self) {
-        self.by_prefix.clear();
+        self.by_keys.clear();
+        self.lengths.clear();
         self.count = 0;
     }
 }

@@ -8,13 +8,13 @@ use super::error::StoreError;
 use super::replay::replay;
 use super::sealing::Sealing;
 use super::shared::Shared;
-use super::subscribers::Subscription;
+use super::subscribers::{Keys, Subscription};
 
-/// Every change under a prefix after a revision, in order.
+/// Every change of some keys after a revision, in order.
 pub struct Watch {
     shared: Arc<Shared>,
     sealing: Arc<Sealing>,
-    prefix: Arc<str>,
+    keys: Keys,
     subscription: Subscription,
     /// What was read of the past and not yet handed out.
     past: VecDeque<Arc<Event>>,
@@ -31,20 +31,19 @@ impl Watch {
     pub(super) fn start(
         shared: &Arc<Shared>,
         sealing: &Arc<Sealing>,
-        prefix: &str,
+        keys: Keys,
         after: u64,
     ) -> Result<Self, StoreError> {
-        let prefix: Arc<str> = prefix.into();
         let (subscription, joint) = {
             let mut state = shared.state.write();
             state.check(after)?;
-            (state.subscribe(&prefix)?, state.revision())
+            (state.subscribe(&keys)?, state.revision())
         };
         let (shared, past) = (Arc::clone(shared), VecDeque::new());
         Ok(Self {
             shared,
             sealing: Arc::clone(sealing),
-            prefix,
+            keys,
             subscription,
             past,
             read: after,
@@ -72,8 +71,10 @@ impl Watch {
             if self.read >= self.joint {
                 return self.live().await;
             }
-            let page = replay(&self.shared, &self.prefix, self.read, self.joint).await?;
-            self.past.extend(page.events);
+            let page = replay(&self.shared, self.keys.prefix(), self.read, self.joint).await?;
+            let events = page.events.into_iter();
+            self.past
+                .extend(events.filter(|event| self.keys.has(&event.key)));
             self.read = page.reached;
         }
     }
@@ -86,7 +87,7 @@ impl Watch {
                 Ok(event)
             }
             None if self.subscription.backlog.overflowed() => Err(StoreError::Overflow {
-                prefix: self.prefix.to_string(),
+                prefix: self.keys.prefix().to_string(),
             }),
             None => Err(StoreError::Closed),
         }
@@ -110,6 +111,6 @@ impl Drop for Watch {
         self.shared
             .state
             .write()
-            .unsubscribe(&self.prefix, self.subscription.id);
+            .unsubscribe(&self.keys, self.subscription.id);
     }
 }

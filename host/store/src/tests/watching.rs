@@ -120,6 +120,15 @@ fn a_watch_hears_only_its_prefix(ground: Ground) {
             let heard = std::iter::from_fn(|| watch.next().now_or_never()).count();
             assert_eq!(heard, expected);
         }
+        let mut one = store.watch_key("a/b", now).unwrap();
+        put(&store, "a/b", "v").await;
+        let mut later = store.watch_key("a/b", now).unwrap();
+        put(&store, "a/b/c", "v").await;
+        for watch in [&mut one, &mut later] {
+            let heard = watch.next().await.unwrap();
+            assert_eq!(&*heard.key, "a/b", "and not what begins like it");
+            assert!(watch.next().now_or_never().is_none());
+        }
     });
 }
 
