@@ -4,6 +4,7 @@
 //! `connection: close`, and only then closes the idle ones, so that a client under load sees no broken exchange.
 
 mod connection;
+mod gathered;
 mod idle;
 mod patience;
 mod prefixed;
@@ -78,6 +79,11 @@ pub trait Handle: Clone + Send + Sync + 'static {
         peer: &Arc<Peer>,
         request: Request<Body>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Whether many streams of one connection speak at the same moment, so that it pays to send what they say together.
+    fn gathers(&self) -> bool {
+        false
+    }
 
     /// Takes a whole connection that is not HTTP; it ends when this does. Only a listener whose [`Choose`] says so gets any.
     fn stream(

@@ -1,5 +1,6 @@
 //! One connection: how it begins, who is at its other end, and the exchanges on it.
 
+use super::gathered::Gathered;
 use super::patience::Patience;
 use super::{Choice, Handle, Handshake, Limits, Peer, Prefixed, Security, Stream, Then};
 use super::{idle, proxy_header};
@@ -121,6 +122,7 @@ impl<H: Handle> Connections<H> {
         let stopping = self.tasks.stopping().child_token();
         let builder = self.builder();
         let lame_duck = self.limits.lame_duck;
+        let stream = Gathered::new(stream, self.handle.gathers());
         let exchanges = Arc::new(Exchanges {
             handle: self.handle,
             peer: Arc::new(peer),
