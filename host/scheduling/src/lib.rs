@@ -1,10 +1,11 @@
 //! Where pods go: what a pod asks of nodes and of its neighbours, which node fits it best, why none does, whom it may push out, and
-//! when a taint drives it away, and which block of addresses a node has for its pods.
+//! when a taint drives it away, what becomes of it when it is bound, how important it is, and which block of addresses a node has for its pods.
 //!
 //! All of it is decided over values that the [`Ledger`] keeps by increments; who asks, and what becomes of the answer, is the
 //! scheduler's (crate control). It imports nothing that touches a socket, a file, a clock or a lock.
 
 mod ask;
+pub mod binding;
 pub mod blocks;
 mod demand;
 mod kinds;
@@ -14,6 +15,7 @@ mod neighbours;
 pub mod node_affinity;
 mod opinion;
 mod preemption;
+pub mod priority;
 mod reach;
 mod refusal;
 mod room;

@@ -2,14 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use osier_api::Object;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Marks a node that says of itself that it is not ready.
 pub const NOT_READY: &str = "node.kubernetes.io/not-ready";
 /// Marks a node that is not heard of.
 pub const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-/// Seconds for which pods bear [`NOT_READY`] and [`UNREACHABLE`] that do not say it: what upstream's DefaultTolerationSeconds writes
-/// into each.
+/// Seconds for which pods bear [`NOT_READY`] and [`UNREACHABLE`] that do not say it.
 const BORNE: i64 = 300;
 
 /// A mark that keeps pods away unless they tolerate it.
@@ -89,6 +88,28 @@ pub fn tolerated(tolerations: &[Value], taint: &Taint) -> bool {
         .any(|toleration| matches(toleration, taint))
 }
 
+/// The pod with a toleration for [`NOT_READY`] and for [`UNREACHABLE`] if it says nothing of them: upstream's admission plugin
+/// DefaultTolerationSeconds.
+pub fn bear(pod: &mut Object) {
+    let spec = pod.get(&["spec"]).unwrap_or(&Value::Null);
+    let said = tolerations(spec).to_vec();
+    let speaks = |one: &Value, key: &str| {
+        let word = |field: &str| one[field].as_str().unwrap_or_default();
+        let effect = matches!(word("effect"), "" | "NoExecute");
+        effect && (word("key") == key || word("key").is_empty())
+    };
+    let unsaid = [NOT_READY, UNREACHABLE]
+        .into_iter()
+        .filter(|key| !said.iter().any(|one| speaks(one, key)));
+    let added = unsaid.map(|key| {
+        json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": BORNE})
+    });
+    let all: Vec<Value> = said.iter().cloned().chain(added).collect();
+    if all.len() > said.len() {
+        pod.set(&["spec", "tolerations"], all.into());
+    }
+}
+
 /// When a pod leaves a node because of a taint that drives out; `None` if it bears it for good. `since` is when the taint came.
 pub fn leaves_at(tolerations: &[Value], taint: &Taint, since: Timestamp) -> Option<Timestamp> {
     let matching = tolerations.iter().filter(|one| matches(one, taint));
@@ -110,7 +131,29 @@ pub fn leaves_at(tolerations: &[Value], taint: &Taint, since: Timestamp) -> Opti
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    #[test]
+    fn pods_bear_a_lost_node_for_a_while_unless_they_say_otherwise() {
+        let born = |said: Value| {
+            let pod = json!({"kind": "Pod", "spec": {"tolerations": said}});
+            let mut pod = Object::from_value(pod).unwrap();
+            bear(&mut pod);
+            let all = pod.get(&["spec", "tolerations"]).cloned().unwrap();
+            let key = |one: &Value| one["key"].as_str().unwrap_or_default().to_owned();
+            all.as_array().unwrap().iter().map(key).collect::<Vec<_>>()
+        };
+        assert_eq!(born(json!([])), [NOT_READY, UNREACHABLE]);
+        let own = json!([{"key": NOT_READY, "operator": "Exists", "effect": "NoExecute"}]);
+        assert_eq!(born(own), [NOT_READY, UNREACHABLE]);
+        assert_eq!(born(json!([{"operator": "Exists"}])), [""]);
+        let other = json!([{"key": NOT_READY, "operator": "Exists", "effect": "NoSchedule"}]);
+        assert_eq!(born(other), [NOT_READY, NOT_READY, UNREACHABLE]);
+        let mut twice = Object::from_value(json!({"kind": "Pod", "spec": {}})).unwrap();
+        bear(&mut twice);
+        let once = twice.clone();
+        bear(&mut twice);
+        assert_eq!(twice, once);
+    }
 
     #[test]
     fn pods_leave_when_they_have_borne_it_long_enough() {
