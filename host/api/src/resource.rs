@@ -157,6 +157,23 @@ impl Resource {
         !self.is_review() && self.verbs.contains(&"create")
     }
 
+    /// Whether who deletes an object at once is shown it: kinds of upstream's `ReturnDeletedObject`, and none of others.
+    pub fn is_shown_deleted(&self) -> bool {
+        matches!(
+            (self.group, self.plural),
+            (
+                "",
+                "persistentvolumeclaims"
+                    | "persistentvolumes"
+                    | "pods"
+                    | "podtemplates"
+                    | "resourcequotas"
+                    | "serviceaccounts"
+                    | "services"
+            ) | ("storage.k8s.io", "storageclasses")
+        )
+    }
+
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.
     pub fn strategic(&self) -> bool {
         self.schema.starts_with("io.k8s.api.")

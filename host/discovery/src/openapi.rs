@@ -242,7 +242,7 @@ impl Paths<'_> {
             "get": self.operation("get", &own),
             "put": self.write("put", &own),
             "patch": self.write("patch", &own),
-            "delete": self.operation("delete", &reference(&format!("{META}.Status"))),
+            "delete": self.operation("delete", &self.deleted()),
             "parameters": self.places(true),
         })
     }
@@ -283,6 +283,14 @@ impl Paths<'_> {
     /// A reference to the schema of the kind, which is in the document whoever defines it.
     fn own(&self) -> Value {
         reference_to(self.resource.schema_of(self.version))
+    }
+
+    /// What a delete answers with.
+    fn deleted(&self) -> Value {
+        match self.resource.is_shown_deleted() {
+            true => self.own(),
+            false => reference(&format!("{META}.Status")),
+        }
     }
 
     fn list(&self) -> Value {

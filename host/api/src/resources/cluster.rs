@@ -14,6 +14,15 @@ pub static COMPONENT_STATUSES: Resource = Resource {
     schema: "io.k8s.api.core.v1.ComponentStatus",
     ..BASE
 };
+/// Puts a pod on a node; the same as its subresource, and kept nowhere either.
+pub static BINDINGS: Resource = Resource {
+    kind: "Binding",
+    plural: "bindings",
+    singular: "binding",
+    verbs: &["create"],
+    schema: "io.k8s.api.core.v1.Binding",
+    ..BASE
+};
 /// Limits of single pods and claims in a namespace.
 pub static LIMIT_RANGES: Resource = Resource {
     kind: "LimitRange",
@@ -96,6 +105,7 @@ pub static NETWORK_POLICIES: Resource = Resource {
 };
 
 pub(super) static TABLE: &[&Resource] = &[
+    &BINDINGS,
     &COMPONENT_STATUSES,
     &LIMIT_RANGES,
     &PERSISTENT_VOLUME_CLAIMS,
