@@ -2,8 +2,8 @@
 
 mod grants;
 mod hooks;
-mod limits;
 mod node_restriction;
+mod pods;
 mod policies;
 mod registered;
 mod requesters;
@@ -20,8 +20,8 @@ pub use crate::reading::Read;
 
 pub(crate) use grants::Grants;
 pub(crate) use hooks::{Hooks, Mutating, Validating};
-pub(crate) use limits::Limits;
 pub(crate) use node_restriction::NodeRestriction;
+pub(crate) use pods::Pods;
 pub(crate) use policies::Policies;
 pub(crate) use registered::Registered;
 pub(crate) use requesters::Requesters;

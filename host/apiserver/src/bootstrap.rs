@@ -4,6 +4,7 @@ use futures::future::try_join_all;
 use osier_access::{User, bindings, missing_rules, roles};
 use osier_api::resources::{gateway_api, networking};
 use osier_api::{Object, Resource, Status, local_volume, resources};
+use osier_scheduling::priority;
 use serde_json::{Value, json};
 
 use crate::query::{FieldValidation, WriteOptions};
@@ -87,7 +88,7 @@ impl ApiServer {
         self.aggregate().await
     }
 
-    /// The classes of gateways, of ingresses and of volumes.
+    /// The classes of gateways, of ingresses, of volumes and of important pods.
     async fn ensure_classes(&self) -> Result<(), Status> {
         let mut class = Object::new(&gateway_api::GATEWAY_CLASSES, "", CLASS);
         class.set(&["spec", "controllerName"], CONTROLLER.into());
@@ -97,6 +98,9 @@ impl ApiServer {
         // Ingresses that name no class are meant for who is there.
         class.set(&["metadata", "annotations", DEFAULT_CLASS], "true".into());
         self.ensure(&networking::INGRESS_CLASSES, class).await?;
+        for class in priority::system_classes() {
+            self.ensure(&resources::PRIORITY_CLASSES, class).await?;
+        }
         self.ensure(&resources::STORAGE_CLASSES, storage_class())
             .await
     }

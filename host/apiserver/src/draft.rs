@@ -112,7 +112,7 @@ pub(crate) fn check_fields(
     if address.custom.is_none() {
         // The schema is that of the stored version.
         let stored = address.resource.storage_api_version();
-        *object = crate::objects::in_version(std::mem::take(object), &stored);
+        *object = osier_answers::in_version(std::mem::take(object), &stored);
     }
     let mut faults = schema::check(address.resource, object);
     if let Some(custom) = &address.custom {
@@ -170,7 +170,7 @@ pub(crate) fn unknown(address: &Address, object: &Object) -> Option<Fault> {
 
 /// Puts defaults in, and brings the object to the version that is stored.
 pub(crate) fn complete(address: &Address, object: Object) -> Object {
-    let mut object = crate::objects::in_version(object, &address.working_api_version());
+    let mut object = osier_answers::in_version(object, &address.working_api_version());
     if *address.resource == CUSTOM_RESOURCE_DEFINITIONS {
         osier_custom::complete(&mut object);
     }

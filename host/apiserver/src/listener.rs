@@ -9,8 +9,8 @@ use osier_access::{User, by_token};
 use osier_process::body::{self, Body, Unread};
 use osier_process::serve::{Handle, Peer};
 
-use crate::respond;
 use crate::server::ApiServer;
+use osier_answers::respond;
 
 /// Bytes of a body that are still taken off the connection of a request that was refused before they were read, and for how long.
 const DISCARDED: usize = 256 * 1024;
@@ -21,6 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Listener(pub Arc<ApiServer>);
 
 impl Handle for Listener {
+    /// Hundreds of watches of one client are told of a change at once.
+    fn gathers(&self) -> bool {
+        true
+    }
+
     async fn handle(&self, peer: &Arc<Peer>, request: Request<Body>) -> Response<Body> {
         let (request, unread) = lent(request);
         let server = &self.0;

@@ -1,20 +1,13 @@
-//! Objects in the store: their keys, and how they are written down.
-//!
-//! The stored bytes are the object in its storage version without `metadata.resourceVersion`; that is the revision of
-//! the write, and is put in when the object is read.
+//! Objects in the store: their keys, what is read of an entry, and what a failure of the store means.
 
-mod raw;
-mod versions;
-
-use bytes::Bytes;
+use osier_answers::in_version;
+use osier_answers::stored::Stored;
 use osier_api::resources::stored_as;
 use osier_api::{Object, Resource, Status};
-use serde_json::Value;
 
 use crate::target::Address;
+pub(crate) use osier_answers::stored::encode;
 use osier_store::{Entry, Key, StoreError};
-pub(crate) use raw::with_revision;
-pub(crate) use versions::{deprecation, in_version};
 
 /// The key prefix of all objects of a resource, or of those in one namespace.
 pub(crate) fn prefix(resource: &'static Resource, namespace: &str) -> String {
@@ -40,53 +33,26 @@ fn group(resource: &'static Resource) -> &'static str {
 }
 
 /// The object in the bytes of one write.
-pub(crate) fn decode(value: &[u8], revision: u64) -> Result<Object, Status> {
-    let damaged =
-        |error: String| Status::internal(format!("a stored object cannot be read: {error}"));
-    let value: Value = serde_json::from_slice(value).map_err(|error| damaged(error.to_string()))?;
-    let mut object = Object::from_value(value).map_err(|error| damaged(error.to_string()))?;
-    object.set_resource_version(revision);
-    Ok(object)
+pub(crate) fn decode(bytes: &[u8], revision: u64) -> Result<Object, Status> {
+    Stored { bytes, revision }.read()
+}
+
+/// The bytes of an entry and their revision.
+pub(crate) fn stored(entry: &Entry) -> Stored<'_> {
+    Stored {
+        bytes: &entry.value,
+        revision: entry.modified,
+    }
 }
 
 /// The object of an entry.
 pub(crate) fn read(entry: &Entry) -> Result<Object, Status> {
-    decode(&entry.value, entry.modified)
+    stored(entry).read()
 }
 
-/// What an entry says of its object beside what it is: `apiVersion`, `kind` and the metadata. The rest is not even looked at.
+/// What an entry says of its object beside what it is: `apiVersion`, `kind` and the metadata.
 pub(crate) fn head(entry: &Entry) -> Result<Object, Status> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Head {
-        api_version: Value,
-        kind: Value,
-        metadata: Value,
-    }
-    let read = serde_json::from_slice(&entry.value);
-    let head: Head =
-        read.map_err(|error| Status::internal(format!("a stored object cannot be read: {error}")))?;
-    let mut object = Object::default();
-    for (field, value) in [
-        ("apiVersion", head.api_version),
-        ("kind", head.kind),
-        ("metadata", head.metadata),
-    ] {
-        object.set(&[field], value);
-    }
-    object.set_resource_version(entry.modified);
-    Ok(object)
-}
-
-/// The bytes to store.
-pub(crate) fn encode(object: &Object) -> Result<Bytes, Status> {
-    let mut object = object.clone();
-    object.remove(&["metadata", "resourceVersion"]);
-    let written = serde_json::to_vec(&object);
-    // The buffer grew by doubling; the bytes live as long as the object, so what is spare is given back.
-    written
-        .map(|bytes| Bytes::from(bytes.into_boxed_slice()))
-        .map_err(|error| Status::internal(format!("the object cannot be written: {error}")))
+    stored(entry).head()
 }
 
 /// A stored object as callers at this address see it: in their version, with the defaults that its schema has by now.

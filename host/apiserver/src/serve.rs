@@ -1,6 +1,7 @@
 //! From a request to an answer: which verb on which target, and how the result is sent.
 
 mod apply;
+mod binding;
 mod components;
 mod documents;
 mod metrics;
@@ -23,12 +24,11 @@ use osier_custom::Version;
 use osier_process::body::{self, Body, ReadError};
 
 use crate::notes::Notes;
-use crate::objects::deprecation;
 use crate::query::Query;
-use crate::respond;
 use crate::server::ApiServer;
 use crate::target::{Address, Target};
 use osier_access::User;
+use osier_answers::respond;
 
 /// Says what an image's bytes hash to, as registries do.
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -131,6 +131,14 @@ pub(crate) async fn answer(
     }
 }
 
+/// The words of a warning to who speaks a version that is old, or whose definition says so.
+fn deprecation(address: &Address) -> Option<String> {
+    match &address.custom {
+        Some(custom) => custom.deprecation.clone(),
+        None => osier_answers::deprecation(address.resource, &address.version),
+    }
+}
+
 /// All that is stored, in one file that `osier store restore` reads.
 fn backup(server: &ApiServer) -> Result<Response<Body>, Status> {
     let backup = server.registry.store.backup().ok_or_else(|| {
@@ -174,6 +182,9 @@ impl Exchange<'_> {
         let verb = self.verb().ok_or_else(not_allowed)?;
         if !address.resource.verbs.contains(&verb) {
             return Err(Status::method_not_allowed(address.resource, verb));
+        }
+        if *address.resource == resources::BINDINGS {
+            return self.bind().await;
         }
         if address.resource.is_review() {
             return self.review().await;

@@ -12,8 +12,8 @@ use osier_process::Tasks;
 use osier_process::body::Body;
 
 use crate::admit::{
-    Admit, Grants, Hooks, Limits, Mutating, NodeRestriction, Policies, Read, Registered,
-    Requesters, Storage, Validating,
+    Admit, Grants, Hooks, Mutating, NodeRestriction, Pods, Policies, Read, Registered, Requesters,
+    Storage, Validating,
 };
 use crate::agents::NodeAgents;
 use crate::audit::{AuditLog, AuditSettings};
@@ -24,11 +24,11 @@ use crate::notes::Notes;
 use crate::objects;
 use crate::query::Query;
 use crate::registry::{Quotas, Registry};
-use crate::respond;
 use crate::serve;
 use crate::strategy::{BadRange, Strategies};
 use crate::target::{self, Target};
 use crate::webhooks::Webhooks;
+use osier_answers::respond;
 use osier_store::{
     ClientConfig, EventKind, Limits as StoreLimits, Location, Sealing, Store, StoreError, StoreKind,
 };
@@ -128,7 +128,7 @@ fn steps(rules: &Arc<Rules>, joined: Vec<Arc<dyn Admit>>, hooks: Hooks) -> Vec<A
         Arc::new(Requesters),
         Arc::new(Grants(Arc::clone(rules))),
         Arc::new(Storage),
-        Arc::new(Limits),
+        Arc::new(Pods),
     ];
     steps.extend(joined);
     let policies = Policies {

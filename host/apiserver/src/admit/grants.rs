@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use osier_access::certificates::{KUBELET, MESH};
 use osier_access::rbac::Action;
 use osier_access::{Rules, check_grant};
 use osier_api::{Object, Status, resources};
@@ -11,6 +10,9 @@ use serde_json::Value;
 
 use super::{Admit, Admitted, Operation, Review};
 
+/// What a request has come to when it was signed.
+const CERTIFICATE: [&str; 2] = ["status", "certificate"];
+
 /// The admission step that holds roles and bindings to it.
 pub(crate) struct Grants(pub(crate) Arc<Rules>);
 
@@ -18,7 +20,7 @@ impl Admit for Grants {
     fn admit<'a>(&'a self, review: &'a Review<'a>) -> Boxed<'a, Result<Admitted, Status>> {
         let new = review.new.filter(|_| review.operation != Operation::Delete);
         let result = new.map_or(Ok(()), |new| {
-            self.check_approval(review, new)?;
+            self.check_signing(review, new)?;
             check_grant(&self.0, review.user, review.resource, (review.old, new))
         });
         Box::pin(async move { result.map(|()| Admitted::default()) })
@@ -26,18 +28,32 @@ impl Admit for Grants {
 }
 
 impl Grants {
-    /// Who approves a request must be allowed to for its signer; our own controllers judge those of nodes.
-    fn check_approval(&self, review: &Review<'_>, new: &Object) -> Result<(), Status> {
-        let signer = new.text(&["spec", "signerName"]);
-        let before = review.old.is_some_and(is_approved);
+    /// Who approves a request, or signs it, must be allowed to for its signer.
+    fn check_signing(&self, review: &Review<'_>, new: &Object) -> Result<(), Status> {
         let asked = *review.resource == resources::CERTIFICATE_SIGNING_REQUESTS;
-        if !asked || before || !is_approved(new) || [KUBELET, MESH].contains(&signer) {
+        let Some(old) = review.old.filter(|_| asked) else {
             return Ok(());
+        };
+        let signer = new.text(&["spec", "signerName"]);
+        for (verb, done) in [
+            ("approve", is_approved(new) && !is_approved(old)),
+            ("sign", new.get(&CERTIFICATE) != old.get(&CERTIFICATE)),
+        ] {
+            if done && !self.may(review, verb, signer) {
+                let words =
+                    format!("user not permitted to {verb} requests with signerName {signer:?}");
+                return Err(Status::forbidden(review.resource, new.name(), &words));
+            }
         }
+        Ok(())
+    }
+
+    fn may(&self, review: &Review<'_>, verb: &str, signer: &str) -> bool {
         let domain = signer.split('/').next().unwrap_or_default();
-        let may = |name: &str| {
+        let all = format!("{domain}/*");
+        [signer, all.as_str()].into_iter().any(|name| {
             let action = Action::Resource {
-                verb: "approve",
+                verb,
                 group: review.resource.group,
                 resource: "signers",
                 subresource: "",
@@ -45,12 +61,7 @@ impl Grants {
                 name,
             };
             self.0.allow(review.user, &action)
-        };
-        if may(signer) || may(&format!("{domain}/*")) {
-            return Ok(());
-        }
-        let words = format!("user not permitted to approve requests with signerName {signer:?}");
-        Err(Status::forbidden(review.resource, new.name(), &words))
+        })
     }
 }
 

@@ -205,7 +205,7 @@ fn params(
         }
     };
     let version = kind.api_version.as_str();
-    let shown = |one| crate::objects::in_version(one, version).into_value();
+    let shown = |one| osier_answers::in_version(one, version).into_value();
     match (found.is_empty(), wanted.allow_missing) {
         (true, true) => Ok(Vec::new()),
         (true, false) => Err("failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction".to_owned()),

@@ -1,8 +1,9 @@
-//! Built-in admission of volumes and claims, as upstream's plugins DefaultStorageClass, StorageObjectInUseProtection and
-//! PersistentVolumeClaimResize: claims that name no class get the default one, nothing that is in use can be taken away, and only
-//! what can grow may be asked to.
+//! Built-in admission of volumes and claims, as upstream's plugins DefaultStorageClass, StorageObjectInUseProtection, LimitRanger and
+//! PersistentVolumeClaimResize: claims that name no class get the default one, nothing that is in use can be taken away, claims ask for
+//! what their namespace lets them, and only what can grow may be asked to.
 
 use osier_api::{Object, Status, quantity, resources};
+use osier_limits::limit_range;
 use osier_process::Boxed;
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ fn admit(review: &Review<'_>) -> Result<Admitted, Status> {
     };
     let claim = *review.resource == resources::PERSISTENT_VOLUME_CLAIMS;
     let volume = *review.resource == resources::PERSISTENT_VOLUMES;
+    if claim {
+        within_limits(review, new)?;
+    }
     match review.operation {
         Operation::Create if claim => {
             let mut made = protected(new, "kubernetes.io/pvc-protection");
@@ -36,6 +40,19 @@ fn admit(review: &Review<'_>) -> Result<Admitted, Status> {
         Operation::Update if claim && grows(review.old, new) => may_grow(review, new),
         _ => Ok(Admitted::default()),
     }
+}
+
+fn within_limits(review: &Review<'_>, claim: &Object) -> Result<(), Status> {
+    let ranges = review
+        .objects
+        .list(&resources::LIMIT_RANGES, claim.namespace());
+    let faults = limit_range::check_claim(&ranges, claim);
+    let words = match faults.as_slice() {
+        [] => return Ok(()),
+        [only] => only.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    Err(Status::forbidden(review.resource, claim.name(), &words))
 }
 
 fn changed(object: Object) -> Admitted {

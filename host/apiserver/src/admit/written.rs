@@ -5,7 +5,6 @@ use osier_api::{Object, resources};
 use serde_json::Value;
 
 use super::{Operation, Review};
-use crate::objects;
 
 /// A write with its objects as JSON.
 pub(super) struct Written<'a> {
@@ -68,7 +67,7 @@ impl<'a> Written<'a> {
     pub(super) fn other(&self, object: &Value, version: &str) -> Value {
         let version = self.review.resource.api_version(version);
         match Object::from_value(object.clone()) {
-            Ok(object) => objects::in_version(object, &version).into_value(),
+            Ok(object) => osier_answers::in_version(object, &version).into_value(),
             Err(_) => object.clone(),
         }
     }
@@ -82,7 +81,7 @@ impl<'a> Written<'a> {
 fn seen(review: &Review<'_>, version: &str) -> Seen {
     let version = review.resource.api_version(version);
     let shown = |object: Option<&Object>| {
-        let object = object.map(|object| objects::in_version(object.clone(), &version));
+        let object = object.map(|object| osier_answers::in_version(object.clone(), &version));
         object.map_or(Value::Null, Object::into_value)
     };
     Seen {

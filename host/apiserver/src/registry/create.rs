@@ -1,6 +1,6 @@
 //! Create.
 
-use osier_api::{Object, Status, Subresource, resources};
+use osier_api::{Cause, Details, Object, Resource, Status, Subresource, resources};
 use osier_process::clock;
 use rand::Rng;
 use serde_json::{Value, json};
@@ -147,16 +147,29 @@ impl Registry {
             return Err(Status::not_found(&resources::NAMESPACES, namespace));
         };
         if found.deletion_timestamp().is_some() {
-            return Err(Status::forbidden(
-                address.resource,
-                object.name(),
-                &format!(
-                    "unable to create new content in namespace {namespace} because it is being terminated"
-                ),
-            ));
+            return Err(terminating(address.resource, object));
         }
         Ok(())
     }
+}
+
+/// With the cause by which controllers know that they need not try again.
+fn terminating(resource: &Resource, object: &Object) -> Status {
+    let namespace = object.namespace();
+    let words = format!(
+        "unable to create new content in namespace {namespace} because it is being terminated"
+    );
+    let refused = Status::forbidden(resource, object.name(), &words);
+    let known = refused.details.clone().unwrap_or_default();
+    let cause = Cause {
+        reason: "NamespaceTerminating".to_owned(),
+        message: format!("namespace {namespace} is being terminated"),
+        field: "metadata.namespace".to_owned(),
+    };
+    refused.on(Details {
+        causes: vec![cause],
+        ..*known
+    })
 }
 
 /// Puts the object into the namespace of the URL; a body that says another one is refused.

@@ -6,29 +6,28 @@ use super::Registry;
 use super::page::Token;
 use crate::objects;
 use crate::query::{ListOptions, Since};
-use crate::render::ListMeta;
 use crate::target::Address;
-use osier_store::{Entry, Range, Slice, StoreError};
+use osier_answers::ListMeta;
+use osier_store::{Entry, Key, Range, Slice, StoreError};
 
 /// Objects that are read at a time where not all of them are wanted.
 const BATCH: usize = 500;
 
 impl Registry {
-    /// Shows every object that is asked for to `visit`, in the order of their keys, in the version of the request.
-    pub(crate) async fn list(
+    /// Shows the objects of entries to `visit`, in the version of the request.
+    pub(crate) async fn show(
         &self,
         address: &Address,
-        options: &ListOptions,
+        entries: &[Entry],
         visit: &mut (dyn FnMut(Object) -> Result<(), Status> + Send),
-    ) -> Result<ListMeta, Status> {
-        let (meta, entries) = self.select(address, options).await?;
+    ) -> Result<(), Status> {
         for entries in entries.chunks(BATCH) {
             let read: Result<Vec<Object>, Status> = entries.iter().map(objects::read).collect();
             for object in self.all_presented(address, read?).await? {
                 visit(object)?;
             }
         }
-        Ok(meta)
+        Ok(())
     }
 
     /// Every object that is asked for as it is stored, in the order of their keys.
@@ -38,11 +37,12 @@ impl Registry {
         options: &ListOptions,
     ) -> Result<(ListMeta, Vec<Entry>), Status> {
         check_fields(address, options)?;
-        let prefix = place(address, options);
-        let (after, at) = self.start(&prefix, options)?;
+        let place = place(address, options);
+        let prefix = place.prefix();
+        let (after, at) = self.start(prefix, options)?;
         let after = after.as_deref();
         if !options.selective && address.name.is_empty() {
-            let slice = self.slice((&prefix, options.limit), after, at).await?;
+            let slice = self.slice((prefix, options.limit), after, at).await?;
             let token = (slice.left > 0).then(|| slice.entries.last()).flatten();
             let token = token.map(|last| Token::new(slice.revision, &last.key).encode());
             let meta = ListMeta {
@@ -52,7 +52,7 @@ impl Registry {
             };
             return Ok((meta, slice.entries));
         }
-        let slice = self.slice((&prefix, 0), after, at).await?;
+        let slice = self.slice((prefix, 0), after, at).await?;
         let mut meta = ListMeta {
             revision: slice.revision,
             ..ListMeta::default()
@@ -156,9 +156,25 @@ fn too_old(error: StoreError, (revision, paging): (u64, bool)) -> Status {
     }
 }
 
-/// Where in the store stands what is asked for: below the key of one object where its name is, so that neither a list nor a watch
-/// looks at the others.
-pub(super) fn place(address: &Address, options: &ListOptions) -> String {
+/// Where in the store stands what is asked for.
+pub(super) enum Place {
+    /// Below this prefix.
+    Under(String),
+    /// At the key of the one object whose name is asked for, so that neither a list nor a watch looks at others.
+    At(Key),
+}
+
+impl Place {
+    /// What the keys begin with.
+    pub(super) fn prefix(&self) -> &str {
+        match self {
+            Self::Under(prefix) => prefix,
+            Self::At(key) => key,
+        }
+    }
+}
+
+pub(super) fn place(address: &Address, options: &ListOptions) -> Place {
     let (resource, namespace) = (address.resource, address.namespace.as_str());
     let asked = options.fields.requires("metadata.name").unwrap_or_default();
     let name = match address.name.as_str() {
@@ -167,9 +183,9 @@ pub(super) fn place(address: &Address, options: &ListOptions) -> String {
     };
     let placed = !resource.namespaced || !namespace.is_empty();
     if name.is_empty() || !placed {
-        objects::prefix(resource, namespace)
+        Place::Under(objects::prefix(resource, namespace))
     } else {
-        objects::key(resource, namespace, name).to_string()
+        Place::At(objects::key(resource, namespace, name))
     }
 }
 

@@ -9,7 +9,7 @@ use osier_api::{Object, Status};
 use parking_lot::Mutex;
 
 use crate::objects;
-use crate::representation::Representation;
+use osier_answers::Representation;
 
 /// So many objects, and as many lines, are kept.
 const KEPT: usize = 64;

@@ -4,6 +4,7 @@
 //! watch when it falls too far behind, which the reader learns as `410 Expired`.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +17,17 @@ use rand::Rng;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Registry;
-use super::list::{check_fields, matches, place};
+use super::list::{Place, check_fields, matches, place};
 use super::news::{News, Telling};
 use crate::catalogue::Catalogue;
 use crate::objects;
 use crate::query::{ListOptions, Since};
-use crate::render::Renderer;
-use crate::representation::Representation;
 use crate::target::Address;
+use osier_answers::Renderer;
+use osier_answers::Representation;
 use osier_store::{Entry, Event, EventKind, StoreError, Watch};
 
 /// Events that are ready are sent together up to about this many bytes.
@@ -36,6 +37,40 @@ const BOOKMARK: Duration = Duration::from_secs(60);
 /// A watch that asks for no timeout ends at a random time from this many seconds to twice as many, so that clients
 /// come back one by one.
 const LONGEST: u64 = 1800;
+
+/// The bytes of one answer to who reads. One line that others have written is handed on as it is.
+#[derive(Default)]
+struct Chunk {
+    line: Bytes,
+    /// What is sent after the line.
+    buffer: Vec<u8>,
+}
+
+impl Chunk {
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
+        self.line.len() + self.buffer.len()
+    }
+
+    fn push(&mut self, line: Bytes) {
+        if self.is_empty() {
+            self.line = line;
+        } else {
+            self.buffer.extend_from_slice(&line);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        match (self.line.is_empty(), self.buffer.is_empty()) {
+            (true, _) => self.buffer.into(),
+            (_, true) => self.line,
+            _ => [&*self.line, self.buffer.as_slice()].concat().into(),
+        }
+    }
+}
 
 /// A running watch.
 pub(crate) struct WatchStream {
@@ -52,6 +87,8 @@ pub(crate) struct WatchStream {
     revision: u64,
     ends: Instant,
     bookmark: Instant,
+    /// Goes off at the next of the two that matters; kept, for to make one anew for each event would take a lock that all watches share.
+    alarm: Pin<Box<Sleep>>,
     stopping: CancellationToken,
     /// New catalogues: when the kind is no longer what it was, the watch ends and its reader begins anew.
     published: watch::Receiver<Option<Arc<Catalogue>>>,
@@ -67,33 +104,36 @@ impl Registry {
         renderer: Renderer,
     ) -> Result<WatchStream, Status> {
         check_fields(address, &options)?;
-        let prefix = place(address, &options);
+        let place = place(address, &options);
         let with_state = matches!(options.since, Since::Unset | Since::Any) || options.send_initial;
         let (revision, initial) = match options.since {
             Since::NotOlder(wanted) | Since::Exact(wanted) => {
                 self.check_reached(wanted)?;
                 if with_state {
-                    self.store.list(&prefix)
+                    self.store.list(place.prefix())
                 } else {
                     (wanted, Vec::new())
                 }
             }
-            Since::Unset | Since::Any => self.store.list(&prefix),
+            Since::Unset | Since::Any => self.store.list(place.prefix()),
         };
-        let events = self
-            .store
-            .watch(&prefix, revision)
-            .map_err(|error| match error {
-                StoreError::Compacted { .. } => Status::expired(format!(
-                    "too old resource version: {revision} ({})",
-                    self.store.revision()
-                )),
-                error => objects::unavailable(&error),
-            })?;
+        let events = match &place {
+            Place::Under(prefix) => self.store.watch(prefix, revision),
+            Place::At(key) => self.store.watch_key(key, revision),
+        };
+        let events = events.map_err(|error| match error {
+            StoreError::Compacted { .. } => Status::expired(format!(
+                "too old resource version: {revision} ({})",
+                self.store.revision()
+            )),
+            error => objects::unavailable(&error),
+        })?;
         let seconds = options
             .timeout
             .unwrap_or_else(|| LONGEST + rand::rng().random_range(0..LONGEST));
-        let now = Instant::now();
+        let (now, bookmarks) = (Instant::now(), options.bookmarks);
+        let (ends, bookmark) = (now + Duration::from_secs(seconds), now + BOOKMARK);
+        let first = if bookmarks { ends.min(bookmark) } else { ends };
         // What was published since the address was read counts too.
         let mut published = self.published.subscribe();
         published.mark_changed();
@@ -106,9 +146,11 @@ impl Registry {
             renderer,
             events,
             revision,
-            ends: now + Duration::from_secs(seconds),
-            bookmark: now + BOOKMARK,
-            stopping: self.tasks.stopping(),
+            ends,
+            bookmark,
+            alarm: Box::pin(sleep_until(first)),
+            // A token of its own: to wait for one takes a lock that all watches would share.
+            stopping: self.tasks.stopping().child_token(),
             published,
             over: false,
             options,
@@ -121,31 +163,31 @@ impl WatchStream {
     pub(crate) fn chunks(self) -> impl Stream<Item = Result<Bytes, BodyError>> + Send {
         futures::stream::unfold(self, |mut watch| async move {
             let chunk = watch.chunk().await?;
-            Some((Ok(Bytes::from(chunk)), watch))
+            Some((Ok(chunk.into_bytes()), watch))
         })
     }
 
     /// The next bytes; `None` at the end.
-    async fn chunk(&mut self) -> Option<Vec<u8>> {
+    async fn chunk(&mut self) -> Option<Chunk> {
         if self.over {
             return None;
         }
-        let mut buffer = Vec::new();
-        while buffer.is_empty() {
-            self.fill_initial(&mut buffer).await;
-            self.fill_ready(&mut buffer).await;
-            if !buffer.is_empty() {
+        let mut chunk = Chunk::default();
+        while chunk.is_empty() {
+            self.fill_initial(&mut chunk.buffer).await;
+            self.fill_ready(&mut chunk).await;
+            if !chunk.is_empty() {
                 break;
             }
             if self.over {
                 return None;
             }
-            self.wait(&mut buffer).await;
-            if self.over && buffer.is_empty() {
+            self.wait(&mut chunk).await;
+            if self.over && chunk.is_empty() {
                 return None;
             }
         }
-        Some(buffer)
+        Some(chunk)
     }
 
     async fn fill_initial(&mut self, buffer: &mut Vec<u8>) {
@@ -186,7 +228,7 @@ impl WatchStream {
         if object.as_ref().map_or(Ok(true), chosen)? {
             let whole = buffer.len();
             buffer.extend_from_slice(b"{\"type\":\"ADDED\",\"object\":");
-            let written = self.renderer.write(entry, buffer);
+            let written = self.renderer.write(objects::stored(entry), buffer);
             if written.is_err() {
                 buffer.truncate(whole);
             }
@@ -202,21 +244,21 @@ impl WatchStream {
     }
 
     /// Writes the events that are there already.
-    async fn fill_ready(&mut self, buffer: &mut Vec<u8>) {
-        while self.initial.is_empty() && !self.over && buffer.len() < CHUNK {
+    async fn fill_ready(&mut self, chunk: &mut Chunk) {
+        while self.initial.is_empty() && !self.over && chunk.len() < CHUNK {
             match self.events.next().now_or_never() {
-                Some(event) => self.take(event, buffer).await,
+                Some(event) => self.take(event, chunk).await,
                 None => break,
             }
         }
     }
 
     /// Waits for an event, the next bookmark, or the end.
-    async fn wait(&mut self, buffer: &mut Vec<u8>) {
+    async fn wait(&mut self, chunk: &mut Chunk) {
         enum Woken {
             Event(Result<Arc<Event>, StoreError>),
-            Bookmark,
             Published,
+            Alarm,
             End,
         }
         let custom = self.address.custom.is_some();
@@ -225,27 +267,28 @@ impl WatchStream {
             event = self.events.next() => Woken::Event(event),
             () = self.stopping.cancelled() => Woken::End,
             Ok(()) = self.published.changed(), if custom => Woken::Published,
-            () = tokio::time::sleep_until(self.ends) => Woken::End,
-            () = tokio::time::sleep_until(self.bookmark), if self.options.bookmarks => Woken::Bookmark,
+            () = &mut self.alarm => Woken::Alarm,
         };
         match woken {
-            Woken::Event(event) => self.take(event, buffer).await,
+            Woken::Event(event) => self.take(event, chunk).await,
             Woken::Published => {
                 let catalogue = self.published.borrow_and_update().clone();
                 self.over = catalogue.is_some_and(|now| !now.has(&self.address));
             }
-            Woken::Bookmark | Woken::End => {
+            Woken::Alarm | Woken::End => {
                 self.revision = self.revision.max(self.events.progress());
-                self.bookmark = Instant::now() + BOOKMARK;
+                let now = Instant::now();
+                self.over = matches!(woken, Woken::End) || now >= self.ends;
                 if self.options.bookmarks {
-                    self.write_bookmark(false, buffer);
+                    self.bookmark = now + BOOKMARK;
+                    self.write_bookmark(false, &mut chunk.buffer);
                 }
-                self.over = matches!(woken, Woken::End);
+                self.alarm.as_mut().reset(self.bookmark.min(self.ends));
             }
         }
     }
 
-    async fn take(&mut self, event: Result<Arc<Event>, StoreError>, buffer: &mut Vec<u8>) {
+    async fn take(&mut self, event: Result<Arc<Event>, StoreError>, chunk: &mut Chunk) {
         let event = match event {
             Ok(event) => event,
             Err(StoreError::Closed) => {
@@ -254,14 +297,14 @@ impl WatchStream {
             }
             Err(error) => {
                 let status = Status::expired(format!("the watch fell too far behind: {error}"));
-                return self.fail(&status, buffer);
+                return self.fail(&status, &mut chunk.buffer);
             }
         };
         self.revision = event.revision;
         match self.seen(&event).await {
-            Ok(Some((kind, object))) => self.tell(event.revision, kind, &object, buffer),
+            Ok(Some((kind, object))) => self.tell(event.revision, kind, &object, chunk),
             Ok(None) => {}
-            Err(status) => self.fail(&status, buffer),
+            Err(status) => self.fail(&status, &mut chunk.buffer),
         }
     }
 
@@ -312,10 +355,10 @@ impl WatchStream {
 
     /// Writes an event, which others may have written already. Ages in tables, and kinds whose form depends on their definition,
     /// are each watch's own.
-    fn tell(&self, revision: u64, kind: &'static str, object: &Arc<Object>, buffer: &mut Vec<u8>) {
+    fn tell(&self, revision: u64, kind: &'static str, object: &Arc<Object>, chunk: &mut Chunk) {
         let (custom, form) = (self.address.custom.is_some(), &self.renderer.representation);
         if custom || matches!(form, Representation::Table(_)) {
-            return self.write(kind, Object::clone(object), buffer);
+            return self.write(kind, Object::clone(object), &mut chunk.buffer);
         }
         let telling = Telling {
             revision,
@@ -328,7 +371,7 @@ impl WatchStream {
             self.write(kind, Object::clone(object), &mut line);
             line
         });
-        buffer.extend_from_slice(&written);
+        chunk.push(written);
     }
 
     fn write(&self, kind: &str, object: Object, buffer: &mut Vec<u8>) {

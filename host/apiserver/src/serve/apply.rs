@@ -12,11 +12,11 @@ use super::Exchange;
 use super::parts::scale;
 use super::patch::{self, APPLY};
 use crate::draft;
-use crate::objects::in_version;
 use crate::query::{self, FieldValidation};
 use crate::registry::{Change, Part, Write};
-use crate::respond;
 use crate::target::Address;
+use osier_answers::in_version;
+use osier_answers::respond;
 
 /// What an applied Scale says about its object; all else is the object's own.
 const SCALE_METADATA: [&str; 5] = [

@@ -10,8 +10,8 @@ use serde_json::json;
 use super::Exchange;
 use crate::admit::Read;
 use crate::registry::Registry;
-use crate::render::ListMeta;
-use crate::respond;
+use osier_answers::ListMeta;
+use osier_answers::respond;
 
 /// The lease of the controllers and the scheduler, where several control planes have one store.
 const LEASE: (&str, &str) = ("kube-system", "osier-controllers");

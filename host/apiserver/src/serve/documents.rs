@@ -8,11 +8,11 @@ use osier_process::body::{self, Body};
 use serde_json::json;
 
 use super::{Incoming, not_allowed};
-use crate::compress;
-use crate::representation::{self, Written};
-use crate::respond;
 use crate::server::ApiServer;
 use crate::target::Target;
+use osier_answers::compress;
+use osier_answers::representation::{self, Written};
+use osier_answers::respond;
 
 /// The Kubernetes release whose API this is. Clients compare it with their own.
 const MINOR: &str = "33";

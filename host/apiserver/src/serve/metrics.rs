@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::Exchange;
 use crate::query::{ListOptions, Query};
-use crate::respond;
 use crate::server::ApiServer;
 use crate::target::Address;
+use osier_answers::respond;
 
 /// Nodes that are asked at once, and how long each may take: one that is silent is left out.
 const AT_ONCE: usize = 64;
@@ -96,7 +96,8 @@ async fn gathered(
             about.push(object);
             Ok(())
         };
-        registry.list(address, &options, &mut visit).await?;
+        let (_, entries) = registry.select(address, &options).await?;
+        registry.show(address, &entries, &mut visit).await?;
     } else {
         about.push(registry.get(address).await?);
     }

@@ -10,24 +10,31 @@ use osier_process::body::{self, Body};
 use serde_json::{Value, json};
 
 use super::Exchange;
-use crate::compress;
 use crate::decode::{self, Format};
 use crate::draft;
-use crate::listing::Listing;
 use crate::objects;
 use crate::query::{self, FieldValidation, ListOptions, WriteOptions};
 use crate::registry::{Change, DeleteOptions, Deleted, Part, Registry, Write, fresh_token};
-use crate::render::{self, ListMeta, ListWriter, Renderer};
-use crate::representation::Representation;
-use crate::respond;
 use crate::target::Address;
+use osier_answers::Representation;
+use osier_answers::compress;
+use osier_answers::respond;
+use osier_answers::{ListMeta, ListWriter, Listing, Renderer};
 use osier_protobuf as protobuf;
+use osier_store::Entry;
 
 impl<'a> Exchange<'a> {
     pub(super) fn renderer(&self) -> Result<Renderer, Status> {
         let representation = Representation::negotiate(&self.incoming.accept())?;
-        let include = render::include(self.incoming.query.get("includeObject"))?;
-        Ok(Renderer::new(self.address, representation, include))
+        let include = osier_answers::include(self.incoming.query.get("includeObject"))?;
+        let address = self.address;
+        Ok(Renderer {
+            resource: address.resource,
+            custom: address.custom.clone(),
+            api_version: address.api_version(),
+            representation,
+            include,
+        })
     }
 
     pub(super) fn write(&self) -> Result<Write<'a>, Status> {
@@ -70,7 +77,8 @@ impl<'a> Exchange<'a> {
             return self.show(200, object, &[]);
         }
         let mut written = Vec::new();
-        renderer.write(&registry.entry(self.address)?, &mut written)?;
+        let entry = registry.entry(self.address)?;
+        renderer.write(objects::stored(&entry), &mut written)?;
         let asked = &self.incoming.head.headers;
         compress::answer(asked, (200, respond::JSON), [Ok(written.into())])
     }
@@ -87,10 +95,12 @@ impl<'a> Exchange<'a> {
                 body::stream(watch.chunks()),
             ));
         }
-        let asked = &self.incoming.head.headers;
-        match listed((registry, self.address), asked, &options, renderer).await {
+        match registry.select(self.address, &options).await {
             Err(status) if status.is("Expired") => Ok(expired(&status, options.token.as_deref())),
-            listed => listed,
+            selected => {
+                let asked = &self.incoming.head.headers;
+                shown((registry, self.address), asked, renderer, selected?).await
+            }
         }
     }
 
@@ -159,6 +169,9 @@ impl<'a> Exchange<'a> {
         let deleted = self.server.registry.delete(&mut write, &options).await?;
         match deleted {
             Deleted::Marked(object) => self.show(200, object, &write.warnings),
+            Deleted::Gone(object) if self.address.resource.is_shown_deleted() => {
+                self.show(200, object, &write.warnings)
+            }
             Deleted::Gone(object) => {
                 let status = Status::deleted(self.address.resource, object.name(), object.uid());
                 let mut response = respond::json(200, &status.to_object());
@@ -198,23 +211,21 @@ impl<'a> Exchange<'a> {
         DeleteOptions::read(&value, &self.incoming.query)
     }
 
+    /// Deletes what is chosen, and answers with the list of it as it was, as upstream does.
     pub(super) async fn delete_collection(mut self) -> Result<Response<Body>, Status> {
         let options = self.delete_options().await?;
         let chosen = ListOptions::read(&self.incoming.query)?;
-        let (_, entries) = self.server.registry.select(self.address, &chosen).await?;
-        let mut names = Vec::new();
+        let renderer = self.renderer()?;
+        let (meta, entries) = self.server.registry.select(self.address, &chosen).await?;
+        let mut warnings = Vec::new();
         for entry in &entries {
             let head = objects::head(entry)?;
-            names.push((head.name().to_owned(), head.uid().to_owned()));
-        }
-        let mut warnings = Vec::new();
-        for (name, uid) in names {
             let mut address = self.address.clone();
-            address.name = name;
+            address.name = head.name().to_owned();
             let mut write = Write::new(self.user, &address, self.delete_write(&options).options);
             write.notes = Arc::clone(&self.incoming.notes);
             let options = DeleteOptions {
-                uid: Some(uid),
+                uid: Some(head.uid().to_owned()),
                 ..options.clone()
             };
             match self.server.registry.delete(&mut write, &options).await {
@@ -224,32 +235,32 @@ impl<'a> Exchange<'a> {
                 Ok(_) => warnings.extend(write.warnings),
             }
         }
-        let status = Status {
-            code: 200,
-            ..Status::default()
-        };
-        let mut response = respond::json(200, &status.to_object());
+        let asked = &self.incoming.head.headers;
+        let registry = &self.server.registry;
+        let mut response =
+            shown((registry, self.address), asked, renderer, (meta, entries)).await?;
         respond::warn(&mut response, &warnings);
         Ok(response)
     }
 }
 
-/// A list, of stored bytes where they are shown as they are.
-async fn listed(
+/// A list of what is stored, of its bytes where they are shown as they are.
+async fn shown(
     (registry, address): (&Registry, &Address),
     asked: &HeaderMap,
-    options: &ListOptions,
     renderer: Renderer,
+    (meta, entries): (ListMeta, Vec<Entry>),
 ) -> Result<Response<Body>, Status> {
     if renderer.as_stored().is_some() {
-        let (meta, entries) = registry.select(address, options).await?;
-        let chunks = Listing::new(renderer, entries).chunks(&meta);
+        let entries = entries.into_iter();
+        let stored = entries.map(|entry| (entry.value, entry.modified));
+        let chunks = Listing::new(renderer, stored).chunks(&meta);
         return compress::answer(asked, (200, respond::JSON), chunks);
     }
     let representation = renderer.representation.clone();
     let mut writer = ListWriter::new(renderer);
     let mut push = |object| writer.push(object);
-    let meta = registry.list(address, options, &mut push).await?;
+    registry.show(address, &entries, &mut push).await?;
     answered(asked, (writer, representation), &meta)
 }
 

@@ -16,9 +16,9 @@ use super::{Exchange, not_allowed};
 use crate::admit::Read;
 use crate::decode::{self, Format};
 use crate::registry::{Change, DeleteOptions, Part, Registry, Write};
-use crate::representation::Representation;
-use crate::respond;
 use crate::target::Address;
+use osier_answers::Representation;
+use osier_answers::respond;
 
 impl Exchange<'_> {
     pub(super) async fn part(self, part: Subresource) -> Result<Response<Body>, Status> {
@@ -124,63 +124,6 @@ impl Exchange<'_> {
         Ok(respond::json(200, &scale(address, &stored)))
     }
 
-    async fn bind(mut self) -> Result<Response<Body>, Status> {
-        let mut write = self.write()?;
-        let body = self.plain_body().await?;
-        let node = body
-            .pointer("/target/name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        if node.is_empty() {
-            return Err(Status::bad_request(
-                "target.name: Required value: the node that the pod shall run on",
-            ));
-        }
-        let address = self.address;
-        let make = |old: &Object, _: &mut Vec<String>| {
-            let refuse = |why: String| {
-                Err(Status::conflict_because(
-                    address.resource,
-                    &address.name,
-                    &why,
-                ))
-            };
-            let placed = old.text(&["spec", "nodeName"]);
-            if !placed.is_empty() {
-                return refuse(format!(
-                    "pod {} is already assigned to node {placed:?}",
-                    old.name()
-                ));
-            }
-            if old.deletion_timestamp().is_some() {
-                return refuse(format!(
-                    "pod {} is being deleted, cannot be assigned to a host",
-                    old.name()
-                ));
-            }
-            Ok(bound(old, &node, &body))
-        };
-        self.server
-            .registry
-            .update(
-                &mut write,
-                Change {
-                    part: Part::Binding,
-                    make: &make,
-                },
-            )
-            .await?;
-        Ok(respond::json(
-            201,
-            &Status {
-                code: 201,
-                ..Status::default()
-            }
-            .to_object(),
-        ))
-    }
-
     async fn evict(mut self) -> Result<Response<Body>, Status> {
         let body = self.plain_body().await?;
         let options = DeleteOptions::read(&body["deleteOptions"], &self.incoming.query)?;
@@ -255,35 +198,6 @@ async fn spend_budget(
         make: &make,
     };
     registry.update(&mut write, change).await.map(drop)
-}
-
-/// The pod on its node.
-fn bound(pod: &Object, node: &str, binding: &Value) -> Object {
-    let mut pod = pod.clone();
-    pod.set(&["spec", "nodeName"], json!(node));
-    for (key, value) in binding
-        .pointer("/metadata/annotations")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-    {
-        pod.set(&["metadata", "annotations", key], value.clone());
-    }
-    let scheduled = json!({
-        "type": "PodScheduled",
-        "status": "True",
-        "lastProbeTime": null,
-        "lastTransitionTime": clock::seconds(clock::now()),
-    });
-    let conditions = pod.get(&["status", "conditions"]).and_then(Value::as_array);
-    let others = conditions
-        .into_iter()
-        .flatten()
-        .filter(|condition| condition["type"] != "PodScheduled")
-        .cloned();
-    let conditions: Vec<Value> = others.chain([scheduled]).collect();
-    pod.set(&["status", "conditions"], json!(conditions));
-    pod
 }
 
 /// The replica count of an object as an `autoscaling/v1` Scale.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Exchange;
 use crate::draft;
-use crate::respond;
+use osier_answers::respond;
 
 const ONE_OF_TWO: &str =
     "exactly one of nonResourceAttributes or resourceAttributes must be specified";

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Exchange;
 use crate::admit::Read;
-use crate::respond;
+use osier_answers::respond;
 use osier_protobuf as protobuf;
 
 /// How long a token lasts if nobody says so, in seconds.

@@ -80,7 +80,60 @@ async fn a_pod_is_bound_once() {
         "{}",
         again.message()
     );
-    assert_eq!(server.post(&path, json!({"target": {}})).await.code, 400);
+    assert_eq!(server.post(&path, json!({"target": {}})).await.code, 422);
+}
+
+#[tokio::test]
+async fn a_scheduler_binds_by_the_collection_too() {
+    const BINDINGS: &str = "/api/v1/namespaces/default/bindings";
+    let server = Server::new().await;
+    let made = server.post(PODS, pod("p")).await.good();
+    let binding = |uid: &Value| {
+        json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "p", "uid": uid},
+            "target": {"kind": "Node", "name": "n1"}})
+    };
+    let other = server.post(BINDINGS, binding(&json!("other"))).await;
+    assert_eq!(other.code, 409, "{}", other.message());
+    let own = binding(&made["metadata"]["uid"]);
+    assert_eq!(server.post(BINDINGS, own.clone()).await.code, 201);
+    let bound = server.get(&format!("{PODS}/p")).await.good();
+    assert_eq!(bound["spec"]["nodeName"], "n1");
+    assert_eq!(server.post(BINDINGS, own).await.code, 409);
+    assert_eq!(server.get(BINDINGS).await.code, 405);
+    let nobody = json!({"metadata": {"name": "q"}, "target": {"name": "n1"}});
+    assert_eq!(server.post(BINDINGS, nobody).await.code, 404);
+    let unnamed = json!({"metadata": {}, "target": {"name": "n1"}});
+    assert_eq!(server.post(BINDINGS, unnamed).await.code, 422);
+}
+
+#[tokio::test]
+async fn a_pod_gets_what_built_in_admission_gives() {
+    const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
+    let server = Server::new().await;
+    let made = server.post(PODS, pod("plain")).await.good();
+    assert_eq!(made["spec"]["priority"], 0);
+    assert_eq!(made["spec"]["preemptionPolicy"], "PreemptLowerPriority");
+    let bears: Vec<&Value> = made["spec"]["tolerations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["tolerationSeconds"])
+        .collect();
+    assert_eq!(bears, [300, 300]);
+    let mut critical = pod("critical");
+    critical["spec"]["priorityClassName"] = json!("system-node-critical");
+    let critical = server.post(PODS, critical).await.good();
+    assert_eq!(critical["spec"]["priority"], 2_000_001_000);
+    let mut robot = pod("robot");
+    robot["spec"]["serviceAccountName"] = json!("robot");
+    let refused = server.post(PODS, robot.clone()).await;
+    assert_eq!(refused.code, 403);
+    let words = "serviceaccount \"robot\" not found";
+    assert!(refused.message().ends_with(words), "{}", refused.message());
+    let account = json!({"metadata": {"name": "robot"}, "imagePullSecrets": [{"name": "key"}]});
+    server.post(ACCOUNTS, account).await.good();
+    let robot = server.post(PODS, robot).await.good();
+    assert_eq!(robot["spec"]["imagePullSecrets"][0]["name"], "key");
 }
 
 #[tokio::test]

@@ -7,22 +7,19 @@ use osier_api::Status;
 use osier_process::body::{self, Body};
 use serde::Serialize;
 
-pub(crate) const JSON: &str = "application/json";
+/// The type of nearly every answer.
+pub const JSON: &str = "application/json";
 
 /// All warnings of one response together are cut at this many bytes.
 const WARNING_BYTES: usize = 4096;
 
 /// A response with a body of this type.
-pub(crate) fn bytes(
-    code: u16,
-    content_type: &'static str,
-    data: impl Into<Bytes>,
-) -> Response<Body> {
+pub fn bytes(code: u16, content_type: &'static str, data: impl Into<Bytes>) -> Response<Body> {
     streamed(code, content_type, body::full(data))
 }
 
 /// A response whose body flows.
-pub(crate) fn streamed(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
+pub fn streamed(code: u16, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() =
         StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -33,7 +30,7 @@ pub(crate) fn streamed(code: u16, content_type: &'static str, body: Body) -> Res
 }
 
 /// A JSON document.
-pub(crate) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
+pub fn json(code: u16, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(data) => bytes(code, JSON, data),
         Err(error) => status(&Status::internal(format!(
@@ -43,7 +40,7 @@ pub(crate) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
 }
 
 /// A Status, with `Retry-After` where it asks for one.
-pub(crate) fn status(status: &Status) -> Response<Body> {
+pub fn status(status: &Status) -> Response<Body> {
     let data = serde_json::to_vec(&status.to_object()).unwrap_or_default();
     let mut response = bytes(status.code, JSON, data);
     let asked = status.details.as_ref();
@@ -58,7 +55,7 @@ pub(crate) fn status(status: &Status) -> Response<Body> {
 }
 
 /// Adds one `Warning:` line for each text, within a bound.
-pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
     let mut room = WARNING_BYTES;
     for text in warnings {
         let clean: String = text

@@ -6,16 +6,18 @@ use osier_api::resources::stored_as;
 use osier_api::{Object, Resource, Status};
 use osier_custom::Version;
 use osier_process::clock;
-use osier_store::Entry;
 use osier_table::{self as table, Include};
 use serde_json::{Map, Value, json};
 
-use crate::objects;
 use crate::representation::Representation;
-use crate::target::Address;
+use crate::stored::{Stored, with_revision};
+use crate::versions::in_version;
 
 /// How much of each object goes with its row of a table.
-pub(crate) fn include(text: Option<&str>) -> Result<Include, Status> {
+///
+/// # Errors
+/// 400 for a word that is none of the three.
+pub fn include(text: Option<&str>) -> Result<Include, Status> {
     match text {
         None | Some("Metadata") => Ok(Include::Metadata),
         Some("None") => Ok(Include::None),
@@ -28,20 +30,28 @@ pub(crate) fn include(text: Option<&str>) -> Result<Include, Status> {
 
 /// Everything that decides the form of an answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Renderer {
-    pub(crate) resource: &'static Resource,
-    custom: Option<Arc<Version>>,
-    pub(crate) api_version: String,
-    pub(crate) representation: Representation,
-    pub(crate) include: Include,
+pub struct Renderer {
+    /// The kind.
+    pub resource: &'static Resource,
+    /// What its definition says of the kind, if a user defined it.
+    pub custom: Option<Arc<Version>>,
+    /// The version that the caller speaks, with its group.
+    pub api_version: String,
+    /// The form.
+    pub representation: Representation,
+    /// What rows of a table carry.
+    pub include: Include,
 }
 
 /// What a list says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ListMeta {
-    pub(crate) revision: u64,
-    pub(crate) token: Option<String>,
-    pub(crate) remaining: Option<usize>,
+pub struct ListMeta {
+    /// The state that the list shows.
+    pub revision: u64,
+    /// Where the next page begins, if there is one.
+    pub token: Option<String>,
+    /// How many objects are on later pages, where that is known.
+    pub remaining: Option<usize>,
 }
 
 impl ListMeta {
@@ -62,22 +72,12 @@ impl ListMeta {
 }
 
 impl Renderer {
-    pub(crate) fn new(address: &Address, representation: Representation, include: Include) -> Self {
-        Self {
-            resource: address.resource,
-            custom: address.custom.clone(),
-            api_version: address.api_version(),
-            representation,
-            include,
-        }
-    }
-
     /// A stored object as the caller sees it. Rows of a table are made of what is stored.
     fn shown(&self, object: Object) -> Object {
         let shaped = stored_as(self.resource) == self.resource;
         let mut object = match self.representation {
             Representation::Table(_) if !shaped => object,
-            _ => objects::in_version(object, &self.api_version),
+            _ => in_version(object, &self.api_version),
         };
         if let Some(custom) = &self.custom {
             custom.complete(&mut object);
@@ -86,7 +86,8 @@ impl Renderer {
     }
 
     /// The version in which stored bytes are shown as they are; none where objects have to be read for what is asked.
-    pub(crate) fn as_stored(&self) -> Option<&str> {
+    #[must_use]
+    pub fn as_stored(&self) -> Option<&str> {
         let shaped = stored_as(self.resource) == self.resource;
         let custom = self.custom.as_ref();
         let plain = custom.is_none_or(|custom| custom.is_plain() && custom.conversion.is_none());
@@ -95,28 +96,32 @@ impl Renderer {
     }
 
     /// Appends a stored object as it is shown, in JSON.
-    pub(crate) fn write(&self, entry: &Entry, into: &mut Vec<u8>) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn write(&self, stored: Stored<'_>, into: &mut Vec<u8>) -> Result<(), Status> {
         let version = self
             .as_stored()
-            .filter(|_| self.custom.is_none() || !has_nulls(&entry.value));
-        let shown = version.and_then(|version| {
-            objects::with_revision(&entry.value, (version, entry.modified), into)
-        });
+            .filter(|_| self.custom.is_none() || !has_nulls(stored.bytes));
+        let shown = version
+            .and_then(|version| with_revision(stored.bytes, (version, stored.revision), into));
         if shown.is_some() {
             return Ok(());
         }
-        let value = self.object(objects::read(entry)?);
+        let value = self.object(stored.read()?);
         serde_json::to_writer(into, &value).map_err(Status::internal)
     }
 
     /// How a list of whole objects begins.
-    pub(crate) fn list_head(&self, meta: &ListMeta) -> String {
+    #[must_use]
+    pub fn list_head(&self, meta: &ListMeta) -> String {
         let kind = format!("{}List", self.resource.kind);
         list_head((&kind, &self.api_version), meta) + "\"items\":["
     }
 
     /// One object.
-    pub(crate) fn object(&self, object: Object) -> Value {
+    #[must_use]
+    pub fn object(&self, object: Object) -> Value {
         let object = self.shown(object);
         match &self.representation {
             Representation::Json | Representation::Yaml => object.into_value(),
@@ -130,7 +135,8 @@ impl Renderer {
     }
 
     /// The start of a watch event's table has no rows to show, only how far the watch is.
-    pub(crate) fn bookmark(&self, revision: u64, initial_events_end: bool) -> Value {
+    #[must_use]
+    pub fn bookmark(&self, revision: u64, initial_events_end: bool) -> Value {
         let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
         if initial_events_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -196,7 +202,7 @@ fn partial(object: Object, version: &str) -> Value {
 const ROWS: usize = 500;
 
 /// A list in the making: objects go in one by one and are written at once, so that only text piles up.
-pub(crate) struct ListWriter {
+pub struct ListWriter {
     renderer: Renderer,
     items: Vec<u8>,
     waiting: Vec<Object>,
@@ -204,7 +210,9 @@ pub(crate) struct ListWriter {
 }
 
 impl ListWriter {
-    pub(crate) fn new(renderer: Renderer) -> Self {
+    /// An empty list.
+    #[must_use]
+    pub fn new(renderer: Renderer) -> Self {
         Self {
             renderer,
             items: Vec::new(),
@@ -214,7 +222,10 @@ impl ListWriter {
     }
 
     /// Adds an object.
-    pub(crate) fn push(&mut self, object: Object) -> Result<(), Status> {
+    ///
+    /// # Errors
+    /// None that is known: an object can always be written.
+    pub fn push(&mut self, object: Object) -> Result<(), Status> {
         let object = self.renderer.shown(object);
         match self.renderer.representation {
             Representation::Json | Representation::Yaml => self.write(&object),
@@ -254,7 +265,10 @@ impl ListWriter {
     }
 
     /// The document: its head, the items, and its tail.
-    pub(crate) fn finish(mut self, meta: &ListMeta) -> Result<[Vec<u8>; 3], Status> {
+    ///
+    /// # Errors
+    /// None that is known: an object can always be written.
+    pub fn finish(mut self, meta: &ListMeta) -> Result<[Vec<u8>; 3], Status> {
         self.flush()?;
         let resource = self.renderer.resource;
         let (kind, api_version, field) = match self.renderer.representation {

@@ -5,7 +5,7 @@ use osier_discovery::Form;
 
 /// The form of an answer about objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Representation {
+pub enum Representation {
     /// The objects as they are, in JSON.
     Json,
     /// The objects as they are, in YAML.
@@ -52,7 +52,10 @@ fn ranges(accept: &str) -> impl Iterator<Item = Range<'_>> {
 
 impl Representation {
     /// The first form in the caller's order that this server has.
-    pub(crate) fn negotiate(accept: &str) -> Result<Self, Status> {
+    ///
+    /// # Errors
+    /// 406 where it has none of them.
+    pub fn negotiate(accept: &str) -> Result<Self, Status> {
         if accept.trim().is_empty() {
             return Ok(Self::Json);
         }
@@ -84,7 +87,7 @@ impl Representation {
 
 /// How a document of OpenAPI v2 is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Written {
+pub enum Written {
     /// gnostic's protobuf, which kubectl asks for.
     Protobuf,
     /// JSON.
@@ -92,7 +95,10 @@ pub(crate) enum Written {
 }
 
 /// The first way of writing OpenAPI v2 in the caller's order that this server has.
-pub(crate) fn openapi_v2(accept: &str) -> Result<Written, Status> {
+///
+/// # Errors
+/// 406 where it has none of them.
+pub fn openapi_v2(accept: &str) -> Result<Written, Status> {
     if accept.trim().is_empty() {
         return Ok(Written::Json);
     }
@@ -106,7 +112,8 @@ pub(crate) fn openapi_v2(accept: &str) -> Result<Written, Status> {
 }
 
 /// The first form of discovery documents in the caller's order that this server has.
-pub(crate) fn discovery(accept: &str) -> Form {
+#[must_use]
+pub fn discovery(accept: &str) -> Form {
     ranges(accept)
         .find_map(|range| form(&range))
         .unwrap_or(Form::Legacy)

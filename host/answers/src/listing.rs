@@ -3,17 +3,18 @@
 
 use bytes::Bytes;
 use osier_api::Status;
-use osier_store::Entry;
 
 use crate::render::{ListMeta, Renderer};
+use crate::stored::Stored;
 
 /// About so many bytes are written at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// The chunks of a list.
-pub(crate) struct Listing {
+pub struct Listing<I> {
     renderer: Renderer,
-    entries: std::vec::IntoIter<Entry>,
+    /// The bytes of each object and their revision.
+    entries: I,
     next: Next,
 }
 
@@ -28,21 +29,18 @@ enum Next {
     Nothing,
 }
 
-impl Listing {
-    /// The list of these objects.
-    pub(crate) fn new(renderer: Renderer, entries: Vec<Entry>) -> Self {
+impl<I: Iterator<Item = (Bytes, u64)>> Listing<I> {
+    /// The list of these objects: the stored bytes of each, and their revision.
+    pub fn new(renderer: Renderer, entries: I) -> Self {
         Self {
             renderer,
-            entries: entries.into_iter(),
+            entries,
             next: Next::First,
         }
     }
 
     /// All chunks, the head of the list first.
-    pub(crate) fn chunks(
-        self,
-        meta: &ListMeta,
-    ) -> impl Iterator<Item = Result<Bytes, Status>> + Send + use<> {
+    pub fn chunks(self, meta: &ListMeta) -> impl Iterator<Item = Result<Bytes, Status>> + use<I> {
         let head = Bytes::from(self.renderer.list_head(meta));
         std::iter::once(Ok(head)).chain(self)
     }
@@ -50,7 +48,7 @@ impl Listing {
     fn chunk(&mut self) -> Result<Vec<u8>, Status> {
         let mut chunk = Vec::with_capacity(CHUNK + CHUNK / 8);
         while chunk.len() < CHUNK {
-            let Some(entry) = self.entries.next() else {
+            let Some((bytes, revision)) = self.entries.next() else {
                 chunk.extend_from_slice(b"]}\n");
                 self.next = Next::Nothing;
                 break;
@@ -59,13 +57,17 @@ impl Listing {
                 chunk.push(b',');
             }
             self.next = Next::Another;
-            self.renderer.write(&entry, &mut chunk)?;
+            let stored = Stored {
+                bytes: &bytes,
+                revision,
+            };
+            self.renderer.write(stored, &mut chunk)?;
         }
         Ok(chunk)
     }
 }
 
-impl Iterator for Listing {
+impl<I: Iterator<Item = (Bytes, u64)>> Iterator for Listing<I> {
     type Item = Result<Bytes, Status>;
 
     fn next(&mut self) -> Option<Self::Item> {

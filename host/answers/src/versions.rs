@@ -1,11 +1,9 @@
 //! The same object in another version of its kind. Most versions differ in their name only; here are those that differ in
 //! fields, and those that are served for old clients and no longer upstream.
 
-use osier_api::Object;
+use osier_api::{Object, Resource};
 use osier_autoscaling::versions as autoscaling;
 use serde_json::{Map, Value};
-
-use crate::target::Address;
 
 const EVENTS: &str = "events.k8s.io/v1";
 const SLICES: &str = "discovery.k8s.io/v1beta1";
@@ -48,12 +46,10 @@ const OLD: [(&str, &str, [&str; 3]); 4] = [
     ),
 ];
 
-/// The words of a warning to who speaks a version that upstream no longer serves, or whose definition says so.
-pub(crate) fn deprecation(address: &Address) -> Option<String> {
-    if let Some(custom) = &address.custom {
-        return custom.deprecation.clone();
-    }
-    let (kind, version) = (address.resource.kind, address.api_version());
+/// The words of a warning to who speaks a version of our kinds that upstream no longer serves.
+#[must_use]
+pub fn deprecation(resource: &Resource, version: &str) -> Option<String> {
+    let (kind, version) = (resource.kind, resource.api_version(version));
     let mut old = OLD.iter();
     let found = old.find(|(one, name, _)| *one == kind && *name == version);
     found.map(|(_, _, [since, gone, instead])| {
@@ -64,7 +60,8 @@ pub(crate) fn deprecation(address: &Address) -> Option<String> {
 }
 
 /// The object in this version of its kind.
-pub(crate) fn in_version(object: Object, api_version: &str) -> Object {
+#[must_use]
+pub fn in_version(object: Object, api_version: &str) -> Object {
     if object.api_version() == api_version {
         return object;
     }

@@ -24,7 +24,7 @@ const PIECE: usize = 64 * 1024;
 ///
 /// # Errors
 /// That of a chunk that could not be made before the answer began.
-pub(crate) fn answer(
+pub fn answer(
     asked: &HeaderMap,
     (code, content_type): (u16, &'static str),
     chunks: impl IntoIterator<Item = Result<Bytes, Status>, IntoIter: Send + 'static>,

@@ -122,7 +122,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    use super::super::{decode, encode};
+    use super::super::{Stored, encode};
     use super::*;
 
     fn shown(bytes: &[u8], version: &str) -> Option<Vec<u8>> {
@@ -155,7 +155,7 @@ mod tests {
                 object["metadata"]["uid"] = json!("u");
             }
             let stored = encode(&osier_api::Object::from_value(object).unwrap()).unwrap();
-            let read = serde_json::to_vec(&decode(&stored, 7).unwrap()).unwrap();
+            let read = serde_json::to_vec(&Stored { bytes: &stored, revision: 7 }.read().unwrap()).unwrap();
             let shown = shown(&stored, "v1").unwrap();
             prop_assert_eq!(String::from_utf8(shown).unwrap(), String::from_utf8(read).unwrap());
         }
