@@ -70,7 +70,6 @@ pub(super) struct Subscription {
 }
 
 struct Subscriber {
-    id: u64,
     queue: mpsc::Sender<Arc<Event>>,
     backlog: Arc<Backlog>,
 }
@@ -78,7 +77,8 @@ struct Subscriber {
 /// Every subscriber, by the keys that it hears of.
 #[derive(Default)]
 pub(super) struct Subscribers {
-    by_keys: HashMap<Keys, Vec<Subscriber>>,
+    /// Each by its number, so that one of ten thousand of the same keys is forgotten without a look at the others.
+    by_keys: HashMap<Keys, BTreeMap<u64, Subscriber>>,
     /// How long the prefixes are that somebody watches, and how many prefixes each: few, whoever watches.
     lengths: BTreeMap<usize, usize>,
     count: usize,
@@ -94,7 +94,6 @@ impl Subscribers {
         let (sender, queue) = mpsc::channel(EVENTS);
         let (id, backlog) = (self.next, Arc::<Backlog>::default());
         let subscriber = Subscriber {
-            id,
             queue: sender,
             backlog: Arc::clone(&backlog),
         };
@@ -104,7 +103,7 @@ impl Subscribers {
         self.by_keys
             .entry(keys.clone())
             .or_default()
-            .push(subscriber);
+            .insert(id, subscriber);
         self.count += 1;
         self.next += 1;
         Ok(Subscription { id, queue, backlog })
@@ -112,7 +111,9 @@ impl Subscribers {
 
     /// Forgets one, whether or not it was closed before.
     pub(super) fn remove(&mut self, keys: &Keys, id: u64) {
-        self.keep(keys, |subscriber| subscriber.id != id);
+        self.change(keys, |subscribers| {
+            subscribers.remove(&id);
+        });
     }
 
     /// Hands the event to everyone whom it concerns: who watches its key, and who watches a prefix that it has. How many others watch,
@@ -124,17 +125,19 @@ impl Subscribers {
         let mut told: Vec<Keys> = prefixes.map(|prefix| Keys::Under(prefix.into())).collect();
         told.push(Keys::One(key.into()));
         for keys in told {
-            self.keep(&keys, |subscriber| subscriber.offer(event));
+            self.change(&keys, |subscribers| {
+                subscribers.retain(|_, subscriber| subscriber.offer(event));
+            });
         }
     }
 
-    /// Keeps of those who hear of some keys whom `keeps` says.
-    fn keep(&mut self, keys: &Keys, keeps: impl Fn(&Subscriber) -> bool) {
+    /// Takes some of those away who hear of some keys, and forgets the keys with the last.
+    fn change(&mut self, keys: &Keys, take: impl FnOnce(&mut BTreeMap<u64, Subscriber>)) {
         let Some(subscribers) = self.by_keys.get_mut(keys) else {
             return;
         };
         let before = subscribers.len();
-        subscribers.retain(keeps);
+        take(subscribers);
         self.count -= before - subscribers.len();
         if !subscribers.is_empty() {
             return;
@@ -153,7 +156,7 @@ impl Subscribers {
 
     /// Closes every queue as if its reader had not kept up.
     pub(super) fn overflow(&mut self) {
-        for subscriber in self.by_keys.values().flatten() {
+        for subscriber in self.by_keys.values().flat_map(BTreeMap::values) {
             subscriber.backlog.overflowed.store(true, Ordering::Release);
         }
         self.close();

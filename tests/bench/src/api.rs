@@ -268,7 +268,8 @@ async fn fan_out(node: &Node, bench: &Bench) -> Result<Times> {
 /// The same where each watch is of an object of its own, as those of agents are, and all objects together change often.
 async fn apart(node: &Node, bench: &Bench) -> Result<Times> {
     let name = |number: usize| format!("own-{number}");
-    each_caller(node, bench.watches, async |api, number| {
+    let mut callers = callers(node).await?;
+    each(&mut callers, bench.watches, async |api, number| {
         let made = api.send("POST", MAPS, Some(&map(&name(number)))).await?;
         ensure!(made.status.is_success(), "{}", made.text());
         Ok(())
@@ -284,7 +285,7 @@ async fn apart(node: &Node, bench: &Bench) -> Result<Times> {
     let audience = Audience::gather(node, bench.watches, path).await?;
     let (began, origin) = (Instant::now(), audience.origin);
     let changes = EVENTS * usize::try_from(bench.seconds)?;
-    each_caller(node, changes, async |api, number| {
+    each(&mut callers, changes, async |api, number| {
         // Each has its moment, whoever is late.
         let due = Duration::from_secs_f64(number as f64 / EVENTS as f64);
         tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
@@ -295,21 +296,26 @@ async fn apart(node: &Node, bench: &Bench) -> Result<Times> {
     audience.heard(changes, took).await
 }
 
+/// All callers, connected: what their handshakes take is not the news' to answer for.
+async fn callers(node: &Node) -> Result<Vec<Api>> {
+    futures::future::try_join_all((0..CALLERS).map(|_| Api::open(node))).await
+}
+
 /// Does something for each number, by all callers in turn.
-async fn each_caller(
-    node: &Node,
+async fn each(
+    callers: &mut [Api],
     count: usize,
     act: impl AsyncFn(&mut Api, usize) -> Result<()>,
 ) -> Result<()> {
     let act = &act;
-    let callers = (0..CALLERS).map(|caller| async move {
-        let mut api = Api::open(node).await?;
+    let all = callers.iter_mut().enumerate();
+    let all = all.map(|(caller, api)| async move {
         for number in (caller..count).step_by(CALLERS) {
-            act(&mut api, number).await?;
+            act(api, number).await?;
         }
         anyhow::Ok(())
     });
-    futures::future::try_join_all(callers).await.map(drop)
+    futures::future::try_join_all(all).await.map(drop)
 }
 
 /// The moments that the events in some bytes say they were asked for at.
