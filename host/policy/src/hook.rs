@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use osier_engine::plugin::hooks::Hook;
 
-use crate::attributes::Attributes;
 use crate::fault::{FailurePolicy, NO_ANSWER, NOT_THERE, Unavailable};
 use crate::plugin::{Plugin, Unanswered};
 use osier_capabilities::VerdictMetrics;
+use osier_expressions::Attributes;
 
 pub(crate) use admit::Said;
 pub use admit::{Admission, Rejection, Review, WriteOperation};

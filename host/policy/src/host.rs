@@ -10,7 +10,6 @@ use osier_process::metrics::Metrics;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
-use crate::attributes::{Places, Vocabulary};
 use crate::fault::{Fault, LoadError, Unavailable};
 use crate::key::ObjectKey;
 use crate::plugin::{Loader, Plugin, PluginStatus, fingerprint};
@@ -18,6 +17,7 @@ use crate::policy::{CompiledPolicy, Compiler, Missing};
 use osier_capabilities::Families;
 use osier_capabilities::MeterBook;
 use osier_capabilities::Spaces;
+use osier_expressions::{Places, Vocabulary};
 
 /// Loads plugins and compiles policies. Clones share everything.
 #[derive(Clone)]

@@ -5,8 +5,6 @@
 //! not an API: it sees borrowed attributes and gives verdicts. It never imports the proxy, the API's types, or a Wasm engine other than
 //! `osier_engine::plugin`.
 
-mod attributes;
-mod expression;
 mod fault;
 mod hook;
 mod host;
@@ -17,14 +15,8 @@ mod plugin;
 mod policy;
 mod set;
 mod template;
-mod value;
 mod verdict;
 
-pub use attributes::{
-    Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
-    Extra, Generated, Peer, Request, Response, Vocabulary,
-};
-pub use expression::{CompileError, Condition, nanoseconds};
 pub use fault::{FailurePolicy, Fault, LoadError, Unavailable};
 pub use hook::{
     Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection,
@@ -36,6 +28,12 @@ pub use key::ObjectKey;
 pub use osier_capabilities::{
     Caller, Callout, CalloutAnswer, CalloutBounds, CalloutError, LOG_TARGET, caller_name,
 };
+pub use osier_expressions::{
+    Api, AttributeInfo, Attributes, Authentication, Checked, Connection, Context, Destination,
+    Extra, Generated, Peer, Request, Response, Vocabulary,
+};
+pub use osier_expressions::{CompileError, Condition, nanoseconds};
+pub use osier_expressions::{EvaluationError, Texts, Type};
 pub use osier_spec::signers;
 pub use output::Output;
 pub use plugin::{Plugin, PluginStatus};
@@ -46,5 +44,4 @@ pub use policy::{
 };
 pub use set::{FilterKind, PolicySet, Scope};
 pub use template::Rehearsal;
-pub use value::{EvaluationError, Texts, Type};
 pub use verdict::{Approval, Decision, Denial, HeaderOperation, Outcome, Verdict};

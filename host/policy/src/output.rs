@@ -2,8 +2,8 @@
 
 use osier_engine::plugin::{Type as Wit, Val};
 
-use crate::attributes::{Authentication, Extra};
-use crate::value::{Texts, Type};
+use osier_expressions::{Authentication, Extra};
+use osier_expressions::{Texts, Type};
 
 /// The fields of an output, in the order of its record.
 #[derive(Clone, Debug, PartialEq)]

@@ -19,11 +19,11 @@ use osier_engine::{CallError, Middleware};
 use osier_process::Tasks;
 use tokio::sync::Semaphore;
 
-use crate::attributes::Attributes;
 use crate::fault::FailurePolicy;
 use crate::key::ObjectKey;
 use crate::template::Template;
 use osier_capabilities::{FailureKind, PluginMetrics, plugin_of};
+use osier_expressions::Attributes;
 
 pub(crate) use binding::{Asked, Binding, Unanswered};
 pub(crate) use load::{CONFIGURATION, Loader, fingerprint, read_schema};

@@ -21,16 +21,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use osier_engine::plugin::hooks::Hook;
 
-use crate::attributes::Attributes;
-use crate::expression::Condition;
 use crate::fault::{FailurePolicy, NO_ANSWER, NOT_THERE, Unavailable};
 use crate::hook::{Asked, Step};
 use crate::key::ObjectKey;
 use crate::output::Output;
 use crate::plugin::{Binding, Plugin, Reporting, Unanswered};
 use crate::template::{EMPTY, Rehearsal};
-use crate::value::EvaluationError;
 use crate::verdict::{Approval, Decision, Denial, HeaderOperation, Outcome};
+use osier_expressions::Attributes;
+use osier_expressions::Condition;
+use osier_expressions::EvaluationError;
 
 pub use attached::Sought;
 pub(crate) use compile::Compiler;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use osier_engine::plugin::hooks::Hook;
 
-use crate::attributes::{Attributes, Generated, Vocabulary};
 use crate::policy::{CompiledPolicy, Direction, Selector, Target};
-use crate::value::Texts;
 use crate::verdict::{Approval, Denial, Verdict};
+use osier_expressions::Texts;
+use osier_expressions::{Attributes, Generated, Vocabulary};
 
 pub use hooks::FilterKind;
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use crate::attributes::Generated;
 use crate::output::Output;
+use osier_expressions::Generated;
 
 /// A change to a message's headers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod gateway;
 mod listener;
 mod opening;
 mod standings;
+mod written;
 
 pub use conditions::Condition;
 pub use finding::{Finding, FindingKind, Findings};
@@ -21,6 +22,7 @@ pub use standings::{
     AddressWish, Attachment, GatewayStanding, ListenerStanding, ParentStanding, PolicyFault,
     PolicyStanding, RouteStanding, Standings, Subject,
 };
+pub use written::{covers, whole, without_calls};
 
 #[cfg(test)]
 mod tests;

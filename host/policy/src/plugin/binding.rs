@@ -10,11 +10,11 @@ use osier_engine::plugin::{FunctionHandle, Val};
 use serde_json::Value as Json;
 
 use super::Plugin;
-use crate::attributes::{Attributes, Vocabulary};
 use crate::fault::Fault;
 use crate::template::{Answer, Plan, Template, Variety, compile, decode};
-use crate::value::{EvaluationError, Type};
 use osier_capabilities::{FailureKind, Families, VerdictMetrics};
+use osier_expressions::{Attributes, Vocabulary};
+use osier_expressions::{EvaluationError, Type};
 
 /// Start of the template's name that takes from an allowance.
 const QUOTA: &str = "osier:policy/quota@";

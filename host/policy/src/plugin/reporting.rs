@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 use super::Plugin;
 use super::binding::find;
 use super::pool::NoInstance;
-use crate::attributes::{Attributes, Vocabulary};
 use crate::fault::Fault;
 use crate::template::{EMPTY, Plan, Variety, compile};
-use crate::value::EvaluationError;
 use osier_capabilities::{FailureKind, Families, ReportMetrics};
+use osier_expressions::EvaluationError;
+use osier_expressions::{Attributes, Vocabulary};
 
 /// Records of one delivery.
 const BATCH: usize = 100;

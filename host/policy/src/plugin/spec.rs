@@ -5,9 +5,9 @@ use std::time::Duration;
 use osier_engine::plugin::PluginLimits;
 use serde_json::{Map, Value as Json};
 
-use crate::expression::nanoseconds;
 use crate::fault::{FailurePolicy, Fault};
 use osier_capabilities::unusable;
+use osier_expressions::nanoseconds;
 use osier_spec::nearest;
 
 /// What a Plugin object says.

@@ -2,7 +2,7 @@
 //! with a typing error in its name checks no call, and somebody should hear of it.
 
 use super::{CompiledPolicy, Target};
-use crate::value::Texts;
+use osier_expressions::Texts;
 
 /// The name that means all Gateways of a node, so that somebody may guard the edge before there is any.
 const EVERY_GATEWAY: &str = "gateway";

@@ -10,13 +10,13 @@ use super::outputs::Names;
 use super::{
     Action, CompiledPolicy, HeaderRule, Missing, Mode, Rollout, generator, headers, hooks, targets,
 };
-use crate::attributes::Vocabulary;
-use crate::expression::Condition;
 use crate::fault::{FailurePolicy, Fault};
 use crate::hook::Step;
 use crate::key::ObjectKey;
 use crate::plugin::{Binding, Plugin, Reporting, failure, unknown};
 use osier_capabilities::Families;
+use osier_expressions::Condition;
+use osier_expressions::Vocabulary;
 
 /// Actions of one policy.
 const MAX_ACTIONS: usize = 16;

@@ -8,14 +8,15 @@ use serde_json::{Map, Value as Json};
 
 use super::known::Known;
 use super::{CompiledPolicy, Compiler, Missing, Mode, Told};
-use crate::attributes::{Attributes, Generated, Vocabulary};
-use crate::expression::{Expression, parse};
 use crate::fault::{Fault, Unavailable};
 use crate::output::Output;
 use crate::plugin::{Binding, Plugin, Unanswered, unknown};
 use crate::template::Answer;
-use crate::value::Type;
 use crate::verdict::{Approval, Decision, Denial, Outcome};
+use osier_cel::parse;
+use osier_expressions::Expression;
+use osier_expressions::Type;
+use osier_expressions::{Attributes, Generated, Vocabulary};
 
 /// Attributes that one action may generate.
 const MOST: usize = 64;

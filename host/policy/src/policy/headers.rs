@@ -5,13 +5,14 @@ use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value as Json};
 
 use super::outputs::Names;
-use crate::attributes::{Attributes, Vocabulary};
-use crate::expression::{Expression, parse};
 use crate::fault::Fault;
 use crate::hook;
 use crate::plugin::unknown;
-use crate::value::Type;
 use crate::verdict::HeaderOperation;
+use osier_cel::parse;
+use osier_expressions::Expression;
+use osier_expressions::Type;
+use osier_expressions::{Attributes, Vocabulary};
 
 /// Operations of one list.
 const MAX_RULES: usize = 32;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Told;
-use crate::attributes::{Attributes, Extra};
 use crate::output::Output;
+use osier_expressions::{Attributes, Extra};
 
 /// Outputs, and who was found to be behind the call. Empty for nearly all policies, and then it costs nothing.
 #[derive(Default)]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{Action, Told};
-use crate::attributes::Vocabulary;
 use crate::fault::Unavailable;
-use crate::value::Type;
+use osier_expressions::Type;
+use osier_expressions::Vocabulary;
 
 /// The vocabulary of what follows in a policy.
 pub(super) struct Names<'v> {

@@ -11,11 +11,11 @@ use serde_json::{Map, Value as Json};
 use super::compile::Compiler;
 use super::outputs::Names;
 use super::{Action, CompiledPolicy, Missing, Told};
-use crate::attributes::Attributes;
-use crate::expression::nanoseconds;
 use crate::fault::Fault;
 use crate::hook::Step;
 use crate::plugin::{Asked, Binding, Plugin, Unanswered};
+use osier_expressions::Attributes;
+use osier_expressions::nanoseconds;
 
 /// So many of the newest calls are judged.
 const KEPT: usize = 500;

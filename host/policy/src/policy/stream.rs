@@ -14,13 +14,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::{CompiledPolicy, HeadVerdict, Mode, Reply};
-use crate::attributes::{Attributes, Peer};
 use crate::fault::FailurePolicy;
 use crate::hook::Asked;
 use crate::plugin::{Plugin, Seat, Unanswered, Vms, is_framing};
-use crate::value::Texts;
 use crate::verdict::HeaderOperation;
 use edits::{change, operation};
+use osier_expressions::Texts;
+use osier_expressions::{Attributes, Peer};
 
 /// Bytes of one message that a filter may keep back.
 const MOST_HELD: usize = 1 << 20;

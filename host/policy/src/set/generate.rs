@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{PolicySet, Scope};
-use crate::attributes::{Attributes, Generated};
 use crate::verdict::{Approval, Decision, Denial};
+use osier_expressions::{Attributes, Generated};
 
 impl PolicySet {
     /// What generators add to what is known of the call; none if nobody generates anything. What they told earlier in the same call stands in

@@ -7,7 +7,6 @@ use http::HeaderMap;
 use osier_engine::plugin::hooks::Hook;
 
 use super::{PolicySet, Scope, Side, generate};
-use crate::attributes::Attributes;
 use crate::fault::FailurePolicy;
 use crate::hook::{
     Admission, Candidate, Choice, Endpoint, NodeView, Opinion, PodView, Rejection, Request, Review,
@@ -16,6 +15,7 @@ use crate::hook::{
 use crate::plugin::Unanswered;
 use crate::policy::{CompiledPolicy, Direction, Filter, FilterMiddleware, FilterStream, Mode};
 use crate::verdict::{Decision, Denial, Outcome};
+use osier_expressions::Attributes;
 
 /// A filter that concerns a call.
 pub enum FilterKind {

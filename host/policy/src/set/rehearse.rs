@@ -1,9 +1,9 @@
 //! What the host itself does for a check, without the plugins: for whoever measures it.
 
 use super::PolicySet;
-use crate::attributes::Attributes;
 use crate::template::Rehearsal;
-use crate::value::EvaluationError;
+use osier_expressions::Attributes;
+use osier_expressions::EvaluationError;
 
 impl PolicySet {
     /// Computes `match` of every policy and builds the records that its plugins would be asked with. Nobody is asked.

@@ -4,8 +4,8 @@ use osier_engine::plugin::Val;
 
 use super::leaf::{Leaf, Whole};
 use super::plan::Plan;
-use crate::attributes::Attributes;
-use crate::value::{EvaluationError, Value};
+use osier_expressions::Attributes;
+use osier_expressions::{EvaluationError, Value};
 
 type Done = Result<(), EvaluationError>;
 

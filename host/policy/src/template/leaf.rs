@@ -3,7 +3,7 @@
 use osier_engine::plugin::Type as Wit;
 
 use super::shape::show;
-use crate::value::Type;
+use osier_expressions::Type;
 
 /// The target of one expression.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,9 +6,10 @@ use serde_json::Value as Json;
 use super::default_expression;
 use super::leaf::{Leaf, leaf, pair};
 use super::shape::{Template, show};
-use crate::attributes::Vocabulary;
-use crate::expression::{Expression, Kind, Literal, Node, parse};
 use crate::fault::Fault;
+use osier_cel::{Kind, Literal, Node, parse};
+use osier_expressions::Expression;
+use osier_expressions::Vocabulary;
 use osier_spec::nearest;
 
 /// How to build one value of the record.
@@ -271,6 +272,6 @@ fn joined(path: &str, name: &str) -> String {
 
 /// True for the records that one time or duration fills.
 fn is_moment(wit: &Wit) -> bool {
-    use crate::value::Type;
+    use osier_expressions::Type;
     leaf(wit, &Type::Time).is_ok() || leaf(wit, &Type::Span).is_ok()
 }

@@ -4,7 +4,6 @@ use osier_engine::plugin::hooks::is_hook;
 use osier_engine::plugin::{Function, Interface, Record, Type};
 
 use crate::output;
-use crate::value;
 
 /// What is done with a template; Mixer's word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ pub(crate) struct Template {
     /// True if its function has a result.
     pub(crate) answers: bool,
     /// What a permission tells beside the permission, by name.
-    pub(crate) output: Vec<(String, value::Type)>,
+    pub(crate) output: Vec<(String, osier_expressions::Type)>,
 }
 
 impl Template {
@@ -203,7 +202,7 @@ fn answers(result: Option<&Type>) -> bool {
 }
 
 /// The fields of `output` in what a permission carries.
-fn told_by(result: &Type) -> Vec<(String, value::Type)> {
+fn told_by(result: &Type) -> Vec<(String, osier_expressions::Type)> {
     match result {
         Type::Result(result) => result.ok().as_ref().map(told_by).unwrap_or_default(),
         Type::Variant(variant) => {
@@ -219,7 +218,7 @@ fn told_by(result: &Type) -> Vec<(String, value::Type)> {
 }
 
 /// The fields of a record's `output`.
-fn tells(record: &Record) -> Vec<(String, value::Type)> {
+fn tells(record: &Record) -> Vec<(String, osier_expressions::Type)> {
     let output = record.fields().find(|field| field.name == "output");
     match output.map(|field| field.ty) {
         Some(Type::Record(output)) => output::fields(&output),

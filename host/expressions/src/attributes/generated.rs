@@ -25,7 +25,7 @@ enum Made {
 
 impl Generated {
     /// Adds a value, unless the attribute has one: whoever speaks first is believed.
-    pub(crate) fn add(
+    pub fn add(
         &mut self,
         (place, name): (u16, &Arc<str>),
         value: &Value<'_>,
@@ -38,7 +38,7 @@ impl Generated {
     }
 
     /// Adds what another generator told after this one.
-    pub(crate) fn merge(&mut self, later: Self) {
+    pub fn merge(&mut self, later: Self) {
         for one in later.0 {
             if self.0.iter().all(|(known, ..)| *known != one.0) {
                 self.0.push(one);
@@ -52,7 +52,7 @@ impl Generated {
     }
 
     /// Asks with what was added. What was stated of the call stays as it was stated.
-    pub(crate) fn with<R>(
+    pub fn with<R>(
         &self,
         attributes: &Attributes<'_>,
         ask: impl FnOnce(&Attributes<'_>) -> R,

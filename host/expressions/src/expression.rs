@@ -11,7 +11,7 @@ mod typed;
 
 pub use functions::nanoseconds;
 pub use osier_cel::CompileError;
-pub(crate) use osier_cel::{Kind, Literal, Node, parse};
+pub(crate) use osier_cel::{Node, parse};
 
 use crate::attributes::{Attributes, Vocabulary};
 use crate::value::{EvaluationError, Type, Value};
@@ -54,7 +54,7 @@ impl Condition {
 }
 
 /// A compiled expression of any type.
-pub(crate) struct Expression {
+pub struct Expression {
     code: ValueCode,
     constants: Vec<Value<'static>>,
     ty: Type,
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Expression {
 
 impl Expression {
     /// Compiles a parsed expression; `source` is the text that it was parsed from.
-    pub(crate) fn compile(
+    pub fn compile(
         source: &str,
         node: &Node,
         vocabulary: &Vocabulary,
@@ -90,28 +90,28 @@ impl Expression {
     }
 
     /// Its type.
-    pub(crate) fn ty(&self) -> &Type {
+    pub fn ty(&self) -> &Type {
         &self.ty
     }
 
     /// The value may be absent from a call.
-    pub(crate) fn may_be_absent(&self) -> bool {
+    pub fn may_be_absent(&self) -> bool {
         self.maybe
     }
 
     /// The value is the same for every call.
-    pub(crate) fn is_constant(&self) -> bool {
+    pub fn is_constant(&self) -> bool {
         self.constant
     }
 
     /// Names of the attributes that it reads.
-    pub(crate) fn references(&self) -> &[String] {
+    pub fn references(&self) -> &[String] {
         &self.references
     }
 
     /// Evaluates it for one call.
     #[inline]
-    pub(crate) fn evaluate<'a>(
+    pub fn evaluate<'a>(
         &'a self,
         attributes: &'a Attributes<'a>,
     ) -> Result<Value<'a>, EvaluationError> {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::Vocabulary;
-use crate::fault::Fault;
 use crate::value::Type;
+use osier_spec::Fault;
 
 /// Attributes that the manifests of a mesh may add.
 const MOST: usize = 256;
@@ -16,7 +16,7 @@ const PLACES: usize = 4_096;
 /// Where the values of added attributes stand. An attribute keeps its place for as long as the process lives, so that policies compiled
 /// with different manifests read the same call.
 #[derive(Default)]
-pub(crate) struct Places(HashMap<(String, String), u16>);
+pub struct Places(HashMap<(String, String), u16>);
 
 impl Places {
     fn of(&mut self, name: &str, ty: &Type) -> Option<u16> {
@@ -31,7 +31,7 @@ impl Places {
 
     /// Adds what manifests declare, in their order: name of the object, its `spec`. What is at fault is left out, and told with the name
     /// of its manifest.
-    pub(crate) fn add<'m>(
+    pub fn add<'m>(
         &mut self,
         vocabulary: &mut Vocabulary,
         manifests: impl IntoIterator<Item = (&'m str, &'m Json)>,

@@ -65,7 +65,7 @@ impl Vocabulary {
     }
 
     /// Adds an attribute whose value stands at a place in `Attributes::extra`. False if the name is taken.
-    pub(crate) fn place(&mut self, name: &str, (ty, place): (Type, u16), meaning: &str) -> bool {
+    pub fn place(&mut self, name: &str, (ty, place): (Type, u16), meaning: &str) -> bool {
         if self.by_name.contains_key(name) {
             return false;
         }
@@ -82,12 +82,12 @@ impl Vocabulary {
     }
 
     /// Where the next attribute that is added will stand in `Attributes::extra`.
-    pub(crate) fn next(&self) -> u16 {
+    pub fn next(&self) -> u16 {
         self.extra
     }
 
     /// An attribute that this name would hide, or that would hide this name: one is the beginning of the other.
-    pub(crate) fn overlaps(&self, name: &str) -> Option<&str> {
+    pub fn overlaps(&self, name: &str) -> Option<&str> {
         let below = |long: &str, short: &str| {
             let rest = long.strip_prefix(short);
             rest.is_some_and(|rest| rest.starts_with('.'))
@@ -97,7 +97,7 @@ impl Vocabulary {
     }
 
     /// True if attributes begin with this word.
-    pub(crate) fn has_root(&self, root: &str) -> bool {
+    pub fn has_root(&self, root: &str) -> bool {
         let first = |name: &String| name.split('.').next() == Some(root);
         self.by_name.keys().any(first)
     }

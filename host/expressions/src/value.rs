@@ -39,12 +39,12 @@ pub enum Type {
 
 impl Type {
     /// `map<string, string>`
-    pub(crate) fn texts() -> Type {
+    pub fn texts() -> Type {
         Type::Map(Box::new(Type::Text))
     }
 
     /// Equal, or equal where `Any` stands for whatever the other says.
-    pub(crate) fn agrees(&self, other: &Type) -> bool {
+    pub fn agrees(&self, other: &Type) -> bool {
         match (self, other) {
             (Type::Any, _) | (_, Type::Any) => true,
             (Type::List(a), Type::List(b)) | (Type::Map(a), Type::Map(b)) => a.agrees(b),
@@ -53,7 +53,7 @@ impl Type {
     }
 
     /// The more definite of two types that agree.
-    pub(crate) fn merge(self, other: Type) -> Type {
+    pub fn merge(self, other: Type) -> Type {
         match (self, other) {
             (Type::Any, other) => other,
             (Type::List(a), Type::List(b)) => Type::List(Box::new(a.merge(*b))),
@@ -83,20 +83,34 @@ impl std::fmt::Display for Type {
 
 /// A value at run time. Spans and times are nanoseconds, times since 1970.
 #[derive(Clone, Debug)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
+    /// None for this call.
     Absent,
+    /// A truth.
     Bool(bool),
+    /// A whole number.
     Int(i64),
+    /// A real number.
     Double(f64),
+    /// A text of the call or of the program.
     Text(&'a str),
+    /// A text that was made.
     Owned(Box<str>),
+    /// A length of time.
     Span(i64),
+    /// A moment.
     Time(i64),
+    /// An address.
     Ip(IpAddr),
+    /// A range of addresses.
     Net(IpNet),
+    /// A list of the program.
     List(&'a [Value<'static>]),
+    /// A list that was made.
     Items(Vec<Value<'a>>),
+    /// Texts by key.
     Map(Texts<'a>),
+    /// Values by key.
     Entries(Vec<(Box<str>, Value<'a>)>),
 }
 
@@ -104,7 +118,7 @@ type Evaluated<T> = Result<T, EvaluationError>;
 
 impl<'a> Value<'a> {
     /// The value itself for constants, which live as long as the program.
-    pub(crate) fn of_constant(constant: &'a Value<'static>) -> Value<'a> {
+    pub fn of_constant(constant: &'a Value<'static>) -> Value<'a> {
         match constant {
             Value::Owned(text) => Value::Text(text),
             Value::Items(items) => Value::List(items),
@@ -112,11 +126,16 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn is_absent(&self) -> bool {
+    /// True of what there is none of.
+    pub fn is_absent(&self) -> bool {
         matches!(self, Value::Absent)
     }
 
-    pub(crate) fn text(&self) -> Evaluated<&str> {
+    /// The text.
+    ///
+    /// # Errors
+    /// It is something else, or absent.
+    pub fn text(&self) -> Evaluated<&str> {
         match self {
             Value::Text(text) => Ok(text),
             Value::Owned(text) => Ok(text),
@@ -124,7 +143,11 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn bool(&self) -> Evaluated<bool> {
+    /// The truth.
+    ///
+    /// # Errors
+    /// It is something else, or absent.
+    pub fn bool(&self) -> Evaluated<bool> {
         match self {
             Value::Bool(value) => Ok(*value),
             _ => Err(EvaluationError::Absent),
@@ -132,28 +155,40 @@ impl<'a> Value<'a> {
     }
 
     /// Ints, spans and times: all that is counted in whole numbers.
-    pub(crate) fn whole(&self) -> Evaluated<i64> {
+    pub fn whole(&self) -> Evaluated<i64> {
         match self {
             Value::Int(value) | Value::Span(value) | Value::Time(value) => Ok(*value),
             _ => Err(EvaluationError::Absent),
         }
     }
 
-    pub(crate) fn double(&self) -> Evaluated<f64> {
+    /// The real number.
+    ///
+    /// # Errors
+    /// It is something else, or absent.
+    pub fn double(&self) -> Evaluated<f64> {
         match self {
             Value::Double(value) => Ok(*value),
             _ => Err(EvaluationError::Absent),
         }
     }
 
-    pub(crate) fn ip(&self) -> Evaluated<IpAddr> {
+    /// The address.
+    ///
+    /// # Errors
+    /// It is something else, or absent.
+    pub fn ip(&self) -> Evaluated<IpAddr> {
         match self {
             Value::Ip(value) => Ok(*value),
             _ => Err(EvaluationError::Absent),
         }
     }
 
-    pub(crate) fn net(&self) -> Evaluated<IpNet> {
+    /// The range of addresses.
+    ///
+    /// # Errors
+    /// It is something else, or absent.
+    pub fn net(&self) -> Evaluated<IpNet> {
         match self {
             Value::Net(value) => Ok(*value),
             _ => Err(EvaluationError::Absent),
@@ -161,7 +196,7 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of a list.
-    pub(crate) fn items<'b>(&'b self) -> Evaluated<&'b [Value<'a>]>
+    pub fn items<'b>(&'b self) -> Evaluated<&'b [Value<'a>]>
     where
         'a: 'b,
     {
@@ -173,7 +208,7 @@ impl<'a> Value<'a> {
     }
 
     /// The value under a key of a map.
-    pub(crate) fn entry(&self, key: &str) -> Evaluated<Value<'a>> {
+    pub fn entry(&self, key: &str) -> Evaluated<Value<'a>> {
         match self {
             Value::Map(texts) => Ok(texts.get(key)),
             Value::Entries(entries) => Ok(entries
@@ -185,7 +220,7 @@ impl<'a> Value<'a> {
     }
 
     /// Characters of a text, elements of a list or map.
-    pub(crate) fn size(&self) -> Evaluated<usize> {
+    pub fn size(&self) -> Evaluated<usize> {
         match self {
             Value::Map(texts) => Ok(texts.len()),
             Value::Entries(entries) => Ok(entries.len()),
@@ -195,7 +230,7 @@ impl<'a> Value<'a> {
     }
 
     /// Equality of two values of one type; an absent value equals nothing.
-    pub(crate) fn same(&self, other: &Value<'_>) -> bool {
+    pub fn same(&self, other: &Value<'_>) -> bool {
         match (self, other) {
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Double(a), Value::Double(b)) => a == b,
@@ -230,7 +265,7 @@ impl<'a> Value<'a> {
     }
 
     /// The keys of a map, for loops.
-    pub(crate) fn keys(&self) -> Vec<Value<'a>> {
+    pub fn keys(&self) -> Vec<Value<'a>> {
         match self {
             Value::Map(texts) => texts.keys(),
             Value::Entries(entries) => entries

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use crate::value::Texts;
 pub use generated::Generated;
-pub(crate) use manifest::Places;
+pub use manifest::Places;
 pub(crate) use read::Slot;
 pub use vocabulary::{AttributeInfo, Vocabulary};
 
@@ -140,7 +140,7 @@ pub struct Connection<'a> {
 
 impl Connection<'_> {
     /// True while a raw connection stands: it will be told of again.
-    pub(crate) fn lives(&self) -> bool {
+    pub fn lives(&self) -> bool {
         self.event.is_some_and(|event| event != "close")
     }
 }

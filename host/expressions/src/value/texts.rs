@@ -24,7 +24,8 @@ pub enum Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub(crate) fn get(&self, key: &str) -> Value<'a> {
+    /// The text under a key, as a value; absent if there is none.
+    pub fn get(&self, key: &str) -> Value<'a> {
         match self.find(key) {
             None => Value::Absent,
             Some(Cow::Borrowed(text)) => Value::Text(text),
@@ -88,7 +89,8 @@ impl<'a> Texts<'a> {
         }
     }
 
-    pub(crate) fn keys(&self) -> Vec<Value<'a>> {
+    /// All keys, as values.
+    pub fn keys(&self) -> Vec<Value<'a>> {
         match self {
             Texts::Empty => Vec::new(),
             Texts::Headers(headers) => {
