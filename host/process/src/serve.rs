@@ -12,8 +12,8 @@ pub mod proxy_header;
 
 pub use prefixed::Prefixed;
 
-use crate::Tasks;
 use crate::body::Body;
+use crate::{CancellationToken, Tasks};
 use connection::Connections;
 use futures::FutureExt;
 use http::{HeaderValue, Request, Response};
@@ -39,6 +39,8 @@ pub struct Peer {
     pub certificate: Option<CertificateDer<'static>>,
     /// What the listener's [`Handle`] writes of the certificate into requests: made once for a connection.
     pub described: OnceLock<Option<HeaderValue>>,
+    /// Ends the connection at once, with everything that flows on it: for who is at its other end when that is nobody any more.
+    pub cut: CancellationToken,
     /// The address as the listener's [`Handle`] writes it into requests: made once for a connection.
     pub named: OnceLock<HeaderValue>,
 }
@@ -53,6 +55,7 @@ impl Peer {
             asked: None,
             certificate: None,
             described: OnceLock::new(),
+            cut: CancellationToken::new(),
             named: OnceLock::new(),
         }
     }

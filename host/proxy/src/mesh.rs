@@ -3,10 +3,12 @@
 //! Both sides use the one door: the caller's node decides outbound and chooses the endpoint, the pod's node decides inbound.
 //! Who calls is what the certificate says; the rest of what is known of the caller is looked up, never taken over.
 
+mod belonging;
 mod identities;
 mod peers;
 mod wire;
 
+pub(crate) use belonging::Belonging;
 pub(crate) use identities::lifetime;
 pub use identities::{Certified, Certify};
 

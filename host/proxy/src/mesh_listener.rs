@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 
 use crate::flags::Flag;
 use crate::mesh::{
-    Certify, Said, UNSTARTED, Wanted, gateway, identity, lifetime, said, strip, wanted,
+    Belonging, Certify, Said, UNSTARTED, Wanted, gateway, identity, lifetime, said, strip, wanted,
 };
 use crate::proxy::Proxy;
 use crate::source::{Arrival, Source};
@@ -44,6 +44,7 @@ pub struct MeshListener {
     agent: Arc<dyn Agent>,
     stopping: CancellationToken,
     gateway: Arc<str>,
+    belonging: Belonging,
     config: Arc<ArcSwapOption<ServerConfig>>,
 }
 
@@ -56,13 +57,23 @@ impl MeshListener {
         agent: Arc<dyn Agent>,
         tasks: &Tasks,
     ) {
+        let gateway = Arc::<str>::from(gateway(domain));
         let this = Self {
             proxy: Arc::clone(proxy),
             agent,
             stopping: tasks.stopping(),
-            gateway: gateway(domain).into(),
+            belonging: Belonging::new(Arc::clone(&gateway)),
+            gateway,
             config: Arc::default(),
         };
+        let (belonging, stopping) = (this.belonging.clone(), tasks.stopping());
+        let published = proxy.published();
+        tasks.spawn("mesh-belonging", async move {
+            tokio::select! {
+                () = belonging.keep(published) => {}
+                () = stopping.cancelled() => {}
+            }
+        });
         let (config, stopping) = (Arc::clone(&this.config), tasks.stopping());
         tasks.spawn("mesh-certificate", async move {
             tokio::select! {
@@ -131,6 +142,7 @@ impl Choose for MeshListener {
 
 impl Handle for MeshListener {
     async fn handle(&self, peer: &Arc<Peer>, mut request: Request<Body>) -> Response<Body> {
+        peer.described.get_or_init(|| self.described(peer));
         if is_api_server(peer) {
             return self.asked(request).await;
         }
@@ -150,6 +162,13 @@ impl Handle for MeshListener {
 }
 
 impl MeshListener {
+    /// Identity and node of a connection's certificate; from then on it is one of theirs.
+    fn described(&self, peer: &Arc<Peer>) -> Option<HeaderValue> {
+        let (spiffe, node) = shown(peer)?;
+        self.belonging.add((&spiffe, &node), peer);
+        HeaderValue::try_from(format!("{spiffe} {node}")).ok()
+    }
+
     /// Answers the API server. What flows, such as a log that is followed, ends when the node stops.
     async fn asked(&self, question: Request<Body>) -> Response<Body> {
         let stopped = self.stopping.clone().cancelled_owned();
@@ -208,8 +227,8 @@ impl MeshListener {
         peer: &Arc<Peer>,
         told: Option<Said<'_>>,
     ) -> Result<Source, String> {
-        let shown = peer.described.get_or_init(|| described(peer));
-        let shown = shown.as_ref().and_then(|shown| shown.to_str().ok());
+        let shown = peer.described.get().and_then(Option::as_ref);
+        let shown = shown.and_then(|shown| shown.to_str().ok());
         let (spiffe, node) = shown
             .and_then(|shown| shown.split_once(' '))
             .ok_or("the certificate names no workload and node")?;
@@ -239,7 +258,7 @@ impl MeshListener {
 
 /// Certificates of workloads are read once for a connection, others where there is no such.
 fn is_api_server(peer: &Peer) -> bool {
-    if peer.described.get_or_init(|| described(peer)).is_some() {
+    if matches!(peer.described.get(), Some(Some(_))) {
         return false;
     }
     let certificate = peer.certificate.as_ref();
@@ -247,14 +266,14 @@ fn is_api_server(peer: &Peer) -> bool {
     subject.is_some_and(|subject| subject.is_kubelet_client())
 }
 
-/// Identity and node of a certificate; made once for a connection.
-fn described(peer: &Peer) -> Option<HeaderValue> {
+/// Identity and node of a certificate.
+fn shown(peer: &Peer) -> Option<(String, String)> {
     let subject = subject(peer.certificate.as_ref()?).ok()?;
     let [name] = subject.names.as_slice() else {
         return None;
     };
-    let node = name.strip_suffix(SUFFIX)?;
-    HeaderValue::try_from(format!("{} {node}", subject.spiffe?)).ok()
+    let node = name.strip_suffix(SUFFIX)?.to_owned();
+    Some((subject.spiffe?, node))
 }
 
 /// The endpoint, in the service through which it was called.

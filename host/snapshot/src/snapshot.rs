@@ -364,6 +364,12 @@ impl Snapshot {
         self.workloads.get(uid)
     }
 
+    /// Whether a workload of this node has this identity.
+    pub fn bears(&self, node: &str, principal: &str) -> bool {
+        let mut all = self.workloads.values();
+        all.any(|workload| *workload.node == *node && *workload.principal == *principal)
+    }
+
     /// The pod with this address.
     pub fn workload_by_address(&self, address: IpAddr) -> Option<&Arc<Workload>> {
         self.pods_by_address.get(&address)

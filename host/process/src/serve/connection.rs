@@ -121,7 +121,7 @@ impl<H: Handle> Connections<H> {
         // A token of its own: to look at one, or to copy it, takes a lock that all connections would share.
         let stopping = self.tasks.stopping().child_token();
         let builder = self.builder();
-        let lame_duck = self.limits.lame_duck;
+        let (lame_duck, cut) = (self.limits.lame_duck, peer.cut.clone());
         let stream = Gathered::new(stream, self.handle.gathers());
         let exchanges = Arc::new(Exchanges {
             handle: self.handle,
@@ -135,12 +135,18 @@ impl<H: Handle> Connections<H> {
         });
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = lame_duck_over(&stopping, lame_duck) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+        let served = async {
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = lame_duck_over(&stopping, lame_duck) => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
+        };
+        let ended = tokio::select! {
+            ended = served => ended,
+            () = cut.cancelled() => Ok(()),
         };
         if let Err(error) = ended {
             tracing::debug!(address = %exchanges.peer.address, %error, "connection ended early");
