@@ -4,6 +4,7 @@
 //! SPIFFE id that a certificate carries (<https://spiffe.io/docs/latest/spiffe-about/spiffe-concepts/>).
 
 mod authority;
+mod clients;
 mod configuration;
 mod envelope;
 mod key_set;
@@ -18,6 +19,7 @@ mod verify;
 mod web_token;
 
 pub use authority::{Authority, Credential};
+pub use clients::{Clients, Proof};
 pub use configuration::{client_config, mutual_config, server_config, without_http2};
 pub use envelope::{EnvelopeError, KeyError, KeyRing, sealed_with};
 pub use key_set::KeySet;
@@ -26,7 +28,7 @@ pub use pin::{Found, pin, pinned_config};
 pub use request::{Request, request, requested};
 pub use shown::forwarded_client_cert;
 pub use subject::{Subject, subject, validity};
-pub use termination::{Certificate, Clients, Hello, Versions, hello, termination};
+pub use termination::{Certificate, Hello, Manner, Versions, hello, termination, unknown_ciphers};
 pub use tokens::TokenKey;
 pub use verify::VerifyingKey;
 pub use web_token::{TokenFault, WebToken};

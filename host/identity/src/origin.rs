@@ -151,7 +151,7 @@ impl ServerCertVerifier for Named {
 }
 
 /// Whether a certificate carries one of the names, compared whole as Istio's `subjectAltNames` are.
-fn has_one_of(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
+pub(crate) fn has_one_of(certificate: &CertificateDer<'_>, names: &[String]) -> bool {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
         return false;
     };

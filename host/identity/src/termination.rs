@@ -1,14 +1,14 @@
 //! TLS that ends at a gateway: certificates of people's own, chosen by server name, and client certificates where they are asked for.
 
-use crate::configuration::{provider, roots};
+use crate::clients::Clients;
+use crate::configuration::provider;
 use crate::{IdentityError, subject};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{
-    Acceptor, ClientHello, ResolvesServerCert, ServerSessionMemoryCache, WebPkiClientVerifier,
-};
+use rustls::server::{Acceptor, ClientHello, ResolvesServerCert, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{CipherSuite, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 use std::sync::Arc;
 
 /// Sessions that a configuration remembers for resumption.
@@ -61,17 +61,6 @@ impl Certificate {
     }
 }
 
-/// Whether clients show certificates.
-#[derive(Clone, Copy, Debug)]
-pub enum Clients<'a> {
-    /// They are not asked.
-    Anonymous,
-    /// They may; what they show is verified against these authorities (PEM).
-    MayProve(&'a [u8]),
-    /// They must.
-    MustProve(&'a [u8]),
-}
-
 /// The versions of TLS that are spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Versions {
@@ -83,49 +72,109 @@ pub enum Versions {
     Only13,
 }
 
+/// How a server speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// The versions of TLS.
+    pub versions: Versions,
+    /// The cipher suites of TLS 1.2, as OpenSSL names them; what [`unknown_ciphers`] tells of them is left out. Empty is every one.
+    pub ciphers: &'a [Arc<str>],
+    /// What ALPN offers.
+    pub protocols: &'a [&'a [u8]],
+}
+
 /// A server that shows the first of `certificates` that was issued for the client's server name, or else the first.
-/// ALPN offers `protocols`.
 ///
 /// # Errors
-/// [`IdentityError::Material`] when the authorities cannot be read.
+/// [`IdentityError::Material`] when the authorities, or what they revoked, cannot be read, or no cipher suite is left.
 pub fn termination(
     certificates: Vec<Certificate>,
     clients: Clients<'_>,
-    versions: Versions,
-    protocols: &[&[u8]],
+    manner: Manner<'_>,
 ) -> Result<Arc<ServerConfig>, IdentityError> {
     let bad = |error: rustls::Error| IdentityError::material("TLS versions", error);
-    let versions: &[&SupportedProtocolVersion] = match versions {
+    let versions: &[&SupportedProtocolVersion] = match manner.versions {
         Versions::Both => &[&rustls::version::TLS13, &rustls::version::TLS12],
         Versions::Only12 => &[&rustls::version::TLS12],
         Versions::Only13 => &[&rustls::version::TLS13],
     };
-    let builder = ServerConfig::builder_with_provider(provider())
+    let builder = ServerConfig::builder_with_provider(speaking(manner)?)
         .with_protocol_versions(versions)
         .map_err(bad)?;
-    let builder = match clients {
-        Clients::Anonymous => builder.with_no_client_auth(),
-        Clients::MayProve(pem) => {
-            builder.with_client_cert_verifier(verifier(pem, |b| b.allow_unauthenticated())?)
-        }
-        Clients::MustProve(pem) => builder.with_client_cert_verifier(verifier(pem, |b| b)?),
+    let builder = match clients.verifier()? {
+        None => builder.with_no_client_auth(),
+        Some(verifier) => builder.with_client_cert_verifier(verifier),
     };
     let mut config = builder.with_cert_resolver(Arc::new(Shown(certificates)));
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config.alpn_protocols = manner.protocols.iter().map(|name| name.to_vec()).collect();
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
     Ok(Arc::new(config))
 }
 
-type VerifierBuilder = rustls::server::ClientCertVerifierBuilder;
+/// The cipher suites of TLS 1.2 that can be spoken, by OpenSSL's names. Those of 1.3 are not chosen among, as in other proxies.
+const CIPHERS: [(&str, CipherSuite); 6] = [
+    (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    ),
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ),
+    (
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ),
+    (
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    ),
+    (
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ),
+    (
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ),
+];
 
-fn verifier(
-    pem: &[u8],
-    change: impl FnOnce(VerifierBuilder) -> VerifierBuilder,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, IdentityError> {
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(pem)?), provider());
-    change(builder)
-        .build()
-        .map_err(|error| IdentityError::material("authority", error))
+/// Says of each cipher suite that is named and cannot be spoken that it is not, and which can.
+#[must_use]
+pub fn unknown_ciphers(names: &[Arc<str>]) -> Vec<String> {
+    let known = CIPHERS.map(|(name, _)| name).join(", ");
+    let unknown = names.iter().filter(|name| suite(name).is_none());
+    unknown
+        .map(|name| format!("cipher suite {name} is not spoken, it is not secure or not known; these are: {known}"))
+        .collect()
+}
+
+fn suite(name: &str) -> Option<CipherSuite> {
+    let mut known = CIPHERS.iter();
+    let found = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map(|(_, suite)| *suite)
+}
+
+/// The suites that are named, and all of TLS 1.3.
+fn speaking(manner: Manner<'_>) -> Result<Arc<CryptoProvider>, IdentityError> {
+    if manner.ciphers.is_empty() {
+        return Ok(provider());
+    }
+    let named: Vec<_> = manner
+        .ciphers
+        .iter()
+        .filter_map(|name| suite(name))
+        .collect();
+    if named.is_empty() && manner.versions == Versions::Only12 {
+        let reason = "none of them can be spoken";
+        return Err(IdentityError::material("cipher suites", reason));
+    }
+    let mut speaking = (*provider()).clone();
+    let newest = &rustls::version::TLS13;
+    let speaks =
+        |one: &SupportedCipherSuite| one.version() == newest || named.contains(&one.suite());
+    speaking.cipher_suites.retain(speaks);
+    Ok(Arc::new(speaking))
 }
 
 /// The certificates of one server.

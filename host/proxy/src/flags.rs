@@ -1,6 +1,9 @@
 //! What went wrong with a call, in Envoy's letters
 //! (<https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage#response-flags>).
 
+use http::StatusCode;
+use osier_upstream::Failure;
+
 /// The one thing that decided how a call ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Flag {
@@ -54,5 +57,16 @@ impl Flag {
             Self::Fault => "FI",
             Self::BadRequest => "DPE",
         }
+    }
+}
+
+/// What the caller gets of a failure, in Envoy's terms.
+pub(crate) fn shown(failure: &Failure) -> (StatusCode, Flag) {
+    match failure {
+        Failure::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Unreachable),
+        Failure::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Overflow),
+        Failure::Reset(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Reset),
+        Failure::Protocol(_) => (StatusCode::BAD_GATEWAY, Flag::Protocol),
+        Failure::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Flag::Timeout),
     }
 }

@@ -16,9 +16,8 @@ use tokio::time::Instant;
 use crate::affinity::Affinity;
 use crate::answer::Refusal;
 use crate::balance::Wish;
-use crate::failure::Failure;
 use crate::filters::Chain;
-use crate::flags::Flag;
+use crate::flags::{self, Flag};
 use crate::gate::{Approval, Direction};
 use crate::mesh::UNSTARTED;
 use crate::retry::{self, Outcome};
@@ -26,6 +25,7 @@ use crate::trace::Trace;
 use crate::ways::Ways;
 use crate::{balance, breaker, judged, prepare, upgrade};
 use osier_process::replay::Replay;
+use osier_upstream::Failure;
 
 /// One request's way to a cluster.
 pub(crate) struct Journey<'a> {
@@ -399,7 +399,7 @@ impl<'a> Journey<'a> {
     }
 
     fn failed(&self, error: &Failure) -> Refusal {
-        let (status, flag) = error.shown();
+        let (status, flag) = flags::shown(error);
         let service = &self.cluster.service;
         let reason = format!("service {}.{}: {error}", service.name, service.namespace);
         let mut refusal = Refusal::new(status, flag, reason);

@@ -3,7 +3,7 @@
 use http::{HeaderMap, StatusCode};
 use osier_snapshot::{Cluster, Judgement, Sign};
 
-use crate::failure::Failure;
+use osier_upstream::Failure;
 
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]

@@ -13,9 +13,9 @@ use osier_process::body::{Body, BodyError, boxed};
 use osier_process::clock::Uptime;
 use osier_snapshot::Cluster;
 
-use crate::failure::Failure;
 use crate::judge::{self, Ended};
 use crate::trace::{Meter, Trace};
+use osier_upstream::Failure;
 
 /// Tells the endpoint at a place of its cluster how a call to it ended; of an answer with a body, when that has ended.
 pub(crate) fn tried(

@@ -27,13 +27,13 @@ use crate::metrics::RequestMetrics;
 use crate::mirror::{Copy, Mirrors};
 use crate::opened::Opened;
 use crate::plan::{self, Plan, Target};
-use crate::pods::Pods;
 use crate::source::{Arrival, Source};
 use crate::tcp_metrics::TcpMetrics;
 use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::ways::Ways;
 use crate::{direct, outlier_metrics, prepare, stream, upgrade};
+use osier_upstream::Pods;
 
 /// The bounds of what passes.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use osier_snapshot::RetryOn;
 
-use crate::failure::Failure;
+use osier_upstream::Failure;
 
 /// How one try ended, as far as a retry policy looks.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +88,7 @@ pub(crate) fn is_short(wait: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pods::PodError;
+    use osier_upstream::PodError;
 
     fn on(change: impl FnOnce(&mut RetryOn)) -> RetryOn {
         let mut on = RetryOn::default();

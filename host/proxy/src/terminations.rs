@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use osier_identity::{Certificate, Clients, IdentityError, Versions};
+use osier_identity::{
+    Certificate, Clients, IdentityError, Manner, Proof, Versions, unknown_ciphers,
+};
 use osier_snapshot::{
     Application, Finding, FindingKind, Server, Snapshot, Tls, TlsMode, TlsVersion,
 };
@@ -93,7 +95,7 @@ impl Termination {
             config: None,
             certificates: HashMap::new(),
             authorities: None,
-            faults: Vec::new(),
+            faults: unknown_ciphers(&tls.ciphers),
         };
         let chain = this.certificates(previous);
         this.authorities(previous);
@@ -152,10 +154,16 @@ impl Termination {
             what: "authority",
             reason: "there is none to check clients against".to_owned(),
         };
-        let pem = self.authorities.as_ref().map(|(_, pem)| &**pem);
+        let proof = self.authorities.as_ref().map(|(_, pem)| Proof {
+            authorities: pem,
+            revoked: self.tls.revoked.as_deref(),
+            names: &self.tls.taken.names,
+            certificates: &self.tls.taken.certificates,
+            keys: &self.tls.taken.keys,
+        });
         let clients = match self.tls.mode {
-            TlsMode::Mutual => Clients::MustProve(pem.ok_or_else(missing)?),
-            TlsMode::OptionalMutual => Clients::MayProve(pem.ok_or_else(missing)?),
+            TlsMode::Mutual => Clients::MustProve(proof.ok_or_else(missing)?),
+            TlsMode::OptionalMutual => Clients::MayProve(proof.ok_or_else(missing)?),
             TlsMode::Simple | TlsMode::Passthrough => Clients::Anonymous,
         };
         let least = self.tls.least.unwrap_or(TlsVersion::V1_2);
@@ -174,7 +182,12 @@ impl Termination {
             Application::Http => &HTTP,
             Application::Stream => &[],
         };
-        osier_identity::termination(chain, clients, versions, protocols)
+        let manner = Manner {
+            versions,
+            ciphers: &self.tls.ciphers,
+            protocols,
+        };
+        osier_identity::termination(chain, clients, manner)
     }
 }
 

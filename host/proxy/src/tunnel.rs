@@ -21,7 +21,6 @@ use tokio::sync::oneshot;
 
 use crate::affinity;
 use crate::balance::{self, Wish};
-use crate::failure::Failure;
 use crate::flags::Flag;
 use crate::forwarded;
 use crate::gate::Direction;
@@ -33,6 +32,7 @@ pub(crate) use arrival::{arrived, taken};
 use life::Life;
 pub(crate) use line::Line;
 use osier_process::carry::{Bounds, End};
+use osier_upstream::Failure;
 
 /// Time without a byte, as Istio's proxies have it.
 const IDLE: Duration = Duration::from_secs(3_600);

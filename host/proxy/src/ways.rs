@@ -11,12 +11,11 @@ use osier_process::{Holding, Tasks};
 use osier_snapshot::{Cluster, Endpoint, Place};
 use tokio::net::TcpStream;
 
-use crate::failure::Failure;
 use crate::mesh::Mesh;
-use crate::pods::{Pods, Takes, Wants};
 use crate::source::Source;
 use crate::tunnel::Line;
-use crate::upstream::{Client, Raw, Upstreams};
+use osier_upstream::Failure;
+use osier_upstream::{Client, Pods, Raw, Takes, Upstreams, Wants};
 
 /// How endpoints are reached.
 #[derive(Clone)]

@@ -10,13 +10,13 @@ use osier_balancing::{ConsistentHash, LoadBalancer, Origination, Speaks, Upstrea
 use self::made::{Before, Made};
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::istio::destination_rule::{DestinationPolicy, Subset};
-use crate::istio::traffic_policy::{self, Resolved};
-use crate::istio::upstream::UpstreamPolicy;
 use crate::policies::{Holding, Rules};
-use crate::secret::Secrets;
 use osier_routing::endpoint::Endpoint;
 use osier_routing::serves::{Key, Port, Serves, key};
 use osier_routing::service::{Chosen, Cluster, Protocol, Service, ServicePort, ServiceRef, View};
+use osier_traffic::Resolved;
+use osier_traffic::Secrets;
+use osier_traffic::UpstreamPolicy;
 
 /// Builds the ports of one service, whatever kind of object it comes from.
 pub(crate) struct Clusters<'a> {
@@ -148,7 +148,7 @@ impl Clusters<'_> {
                 let chosen = draft.endpoints.iter().filter(|e| selects(subset, e));
                 let chosen = chosen.cloned().collect();
                 let said = [&policy.traffic, &subset.traffic].into_iter();
-                let said = traffic_policy::resolve(said, draft.port.number);
+                let said = osier_traffic::resolve(said, draft.port.number);
                 let which = (by, Some(&subset.name));
                 let cluster = self.cluster(draft, which, chosen, said);
                 subsets.insert(Arc::clone(&subset.name), cluster);
@@ -156,7 +156,7 @@ impl Clusters<'_> {
         }
         // The oldest rule has the last word.
         let said = rules.iter().rev().map(|policy| &policy.traffic);
-        let said = traffic_policy::resolve(said, draft.port.number);
+        let said = osier_traffic::resolve(said, draft.port.number);
         let all = draft.endpoints.clone();
         let cluster = self.cluster(draft, (by, None), all, said);
         View { cluster, subsets }

@@ -15,7 +15,6 @@ use crate::istio::workload_group::WorkloadGroup;
 use crate::kubernetes;
 use crate::memory::Kept;
 use crate::policies::{self, Policies};
-use crate::secret::Secrets;
 use osier_routing::endpoint::Place;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::names;
@@ -24,6 +23,7 @@ use osier_routing::serves::Serves;
 use osier_routing::service::{Service, ServiceRef};
 use osier_routing::workload::Workload;
 use osier_standing::{Finding, FindingKind};
+use osier_traffic::Secrets;
 
 /// Services outside. Of several for one host, a caller gets its own namespace's, else the oldest that it sees.
 #[derive(Debug, Default)]

@@ -1,10 +1,8 @@
 //! What gateway objects ask for, whatever their kind: front ends produce it, `listeners` turns it into listeners.
 
-use std::sync::Arc;
-
 use osier_standing::{AddressWish, Finding, Refused};
+use osier_traffic::TlsSpec;
 
-use crate::listener::{Named, TlsMode, TlsVersion};
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
@@ -86,35 +84,5 @@ impl Namespaces {
             Self::All => true,
             Self::Only(names) => names.iter().any(|name| name == namespace),
         }
-    }
-}
-
-/// TLS as a gateway object writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TlsSpec {
-    pub(crate) mode: TlsMode,
-    /// The Secrets with the certificates.
-    pub(crate) credentials: Vec<Credential>,
-    /// Secrets with certificates of authorities, the first that exists counts. Without any, the first credential holds them.
-    pub(crate) authorities: Vec<Credential>,
-    /// Authorities that stand in no Secret: these count.
-    pub(crate) given: Option<Named<Arc<[u8]>>>,
-    pub(crate) least: Option<TlsVersion>,
-    pub(crate) greatest: Option<TlsVersion>,
-}
-
-/// A Secret that a field names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Credential {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-    /// Where that stands.
-    pub(crate) field: String,
-}
-
-impl Credential {
-    /// `namespace/name`.
-    pub(crate) fn key(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
     }
 }

@@ -9,12 +9,8 @@ use std::sync::Arc;
 use osier_api::Object;
 use serde_json::Value;
 
-use crate::gateways::{
-    Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
-};
+use crate::gateways::{GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec};
 use crate::inputs::Inputs;
-use crate::listener::TlsMode;
-use crate::read::Fields;
 use crate::table::{About, Binding, HostName, Order, RouteSet};
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
@@ -22,6 +18,7 @@ use osier_routing::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
 use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::rules::Rule;
 use osier_standing::{FindingKind, Findings};
+use osier_traffic::{Credential, Fields, TlsMode, TlsSpec};
 
 /// The controller that serves ingresses here, as IngressClasses name it.
 pub const INGRESS_CONTROLLER: &str = "osier.dev/ingress-controller";
@@ -165,14 +162,7 @@ fn certificates(spec: &mut Fields<'_>, about: &About) -> Vec<ServerSpec> {
             port: Some(443),
             protocol: ServerProtocol::Https,
             hosts: if hosts.is_empty() { plain.hosts } else { hosts },
-            tls: Some(TlsSpec {
-                mode: TlsMode::Simple,
-                credentials: vec![credential],
-                authorities: Vec::new(),
-                given: None,
-                least: None,
-                greatest: None,
-            }),
+            tls: Some(TlsSpec::new(TlsMode::Simple, vec![credential])),
             ..plain
         });
     }

@@ -8,22 +8,19 @@ pub(crate) mod destination_rule;
 mod destinations;
 pub(crate) mod gateway;
 mod headers;
-mod load_balancer;
 mod matches;
 pub(crate) mod peer_authentication;
 mod retries;
 pub(crate) mod service_entry;
 pub(crate) mod sidecar;
 mod streams;
-pub(crate) mod traffic_policy;
-pub(crate) mod upstream;
 pub(crate) mod virtual_service;
 pub(crate) mod workload_group;
 
 use osier_api::Object;
 
-use crate::read::Fields;
 use osier_routing::export::Export;
+use osier_traffic::Fields;
 
 /// The group of Istio's traffic kinds.
 const GROUP: &str = "networking.istio.io";

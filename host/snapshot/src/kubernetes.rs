@@ -12,7 +12,6 @@ use crate::clusters::Clusters;
 use crate::gateway_api::backend_tls::BackendTls;
 use crate::policies::Holding;
 use crate::ready::Ready;
-use crate::secret::Secrets;
 use osier_routing::export::Export;
 use osier_routing::kind::Kind;
 use osier_routing::names;
@@ -20,6 +19,7 @@ use osier_routing::route::{Destination, Route, ServiceName};
 use osier_routing::service::{Service, ServicePort, ServiceRef};
 use osier_routing::workload::Workload;
 use osier_standing::{Finding, FindingKind, Findings};
+use osier_traffic::Secrets;
 
 /// What a service is made of besides its own object.
 pub(crate) struct Parts<'a> {

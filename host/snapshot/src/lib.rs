@@ -26,11 +26,9 @@ mod memory;
 mod naming;
 mod nodes;
 mod policies;
-mod read;
 mod ready;
 mod references;
 mod scope;
-mod secret;
 mod seen;
 mod service_routes;
 mod snapshot;
@@ -41,10 +39,7 @@ pub use compile::compile;
 pub use gateway_api::gateway::CONTROLLER;
 pub use ingress::INGRESS_CONTROLLER;
 pub use inputs::{GatewayApi, Inputs};
-pub use listener::{
-    Application, KeyPair, Listener, Named, Server, ServerOrigin, StreamRoute, Tls, TlsMode,
-    TlsVersion, Transport,
-};
+pub use listener::{Application, Listener, Server, ServerOrigin, StreamRoute, Transport};
 pub use naming::Meaning;
 pub use osier_api::companion::MESH_ADDRESS;
 pub use osier_balancing::{
@@ -74,6 +69,7 @@ pub use osier_standing::{
     ListenerStanding, Opening, ParentStanding, PolicyFault, PolicyStanding, Refused, RouteStanding,
     Standings, Subject,
 };
+pub use osier_traffic::{KeyPair, Named, Taken, Tls, TlsMode, TlsVersion};
 pub use snapshot::{Origin, RouteMatch, Snapshot};
 
 #[cfg(test)]

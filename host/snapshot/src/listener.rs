@@ -4,7 +4,6 @@
 //! are told apart by host; on a TLS port the server name of the handshake chooses among them, so that a connection that proved
 //! itself to one server cannot reach the routes of another.
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::table::HostRoutes;
@@ -12,6 +11,7 @@ use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::kind::Kind;
 use osier_routing::route::Forward;
 use osier_standing::ListenerKey;
+use osier_traffic::Tls;
 
 /// One socket that gateways take connections on.
 #[derive(Debug)]
@@ -101,66 +101,4 @@ pub struct StreamRoute {
     pub name: Arc<str>,
     /// Weighted destinations.
     pub forward: Forward,
-}
-
-/// How a server does TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
-    /// Who proves what.
-    pub mode: TlsMode,
-    /// The server's certificates, in order of preference. Empty for [`TlsMode::Passthrough`].
-    pub certificates: Vec<Named<KeyPair>>,
-    /// What client certificates are checked against, where they are asked for.
-    pub authorities: Option<Named<Arc<[u8]>>>,
-    /// The least version; `None` is TLS 1.2.
-    pub least: Option<TlsVersion>,
-    /// The greatest version; `None` is TLS 1.3.
-    pub greatest: Option<TlsVersion>,
-}
-
-/// Who proves what in a TLS handshake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TlsMode {
-    /// Nothing here: the encrypted connection goes on to the destination.
-    Passthrough,
-    /// The server.
-    Simple,
-    /// The server, and the client must.
-    Mutual,
-    /// The server, and the client may.
-    OptionalMutual,
-}
-
-/// A version of TLS that can be spoken; older ones are not secure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TlsVersion {
-    /// 1.2.
-    V1_2,
-    /// 1.3.
-    V1_3,
-}
-
-/// Something out of a Secret. `None` if the Secret or what it should hold is missing, which a finding says; the last good value
-/// stays in use.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named<T> {
-    /// The Secret, `namespace/name`.
-    pub secret: Arc<str>,
-    /// What it holds.
-    pub value: Option<T>,
-}
-
-/// A certificate chain and its key, both PEM, as a Secret holds them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct KeyPair {
-    /// The certificate, then those that lead to its authority.
-    pub chain: Arc<[u8]>,
-    /// The private key.
-    pub key: Arc<[u8]>,
-}
-
-impl fmt::Debug for KeyPair {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("KeyPair(secret)")
-    }
 }

@@ -4,14 +4,12 @@ mod attach;
 mod draft;
 mod redirect;
 mod streams;
-mod tls;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::gateways::{GatewaySet, ServedHost, ServerProtocol, ServerSpec};
 use crate::listener::{Application, Listener};
-use crate::secret::Secrets;
 use crate::table::{About, Binding, HostName, RouteSet};
 use draft::{Draft, ServerDraft};
 use osier_routing::hosts::HostPattern;
@@ -19,6 +17,7 @@ use osier_routing::kind::Kind;
 use osier_standing::{
     Attachment, Finding, FindingKind, Findings, GatewayStanding, ListenerKey, ParentStanding,
 };
+use osier_traffic::Secrets;
 use redirect::redirect;
 
 /// What listeners are made of.

@@ -9,7 +9,7 @@ use crate::gateway_api::backend_tls::{self, BackendTls};
 use crate::gateway_api::gateway::CONTROLLER;
 use crate::gateway_api::references::References;
 use crate::gateway_api::{self, routes};
-use crate::gateways::{Credential, GatewaySet};
+use crate::gateways::GatewaySet;
 use crate::ingress::{self, Ingress};
 use crate::inputs::Inputs;
 use crate::istio::delegate::{self, Delegates};
@@ -21,11 +21,11 @@ use crate::istio::workload_group::{self, WorkloadGroup};
 use crate::istio::{peer_authentication, sidecar};
 use crate::nodes::Nodes;
 use crate::scope::Sidecar;
-use crate::secret::{self, Secrets, TlsSecret};
 use crate::table::RouteSet;
 use osier_routing::workload::Workload;
 use osier_standing::Finding;
 use osier_standing::Subject;
+use osier_traffic::{Credential, Secrets, TlsSecret, secret};
 
 /// What was read from each object, so that an unchanged object is not read again and its value stays shared.
 #[derive(Debug, Default)]

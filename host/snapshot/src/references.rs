@@ -6,7 +6,6 @@ use std::sync::Arc;
 use osier_balancing::Upstream;
 
 use crate::istio::destination_rule::{self, DestinationPolicy};
-use crate::secret::Secrets;
 use crate::snapshot::Snapshot;
 use crate::table::RouteSet;
 use osier_routing::endpoint::Place;
@@ -14,6 +13,7 @@ use osier_routing::miss::Missing;
 use osier_routing::route::{Action, Destination, Route, ServiceName};
 use osier_routing::service::{Caller, Cluster};
 use osier_standing::{Finding, FindingKind, Findings};
+use osier_traffic::Secrets;
 
 /// Reports destinations without a service, port or subset, rules about services that do not exist, and subsets said twice.
 pub(crate) fn check<'a>(

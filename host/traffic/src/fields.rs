@@ -12,7 +12,7 @@ use osier_standing::{FindingKind, Findings};
 
 /// The fields of one JSON object inside an API object.
 #[derive(Debug)]
-pub(crate) struct Fields<'a> {
+pub struct Fields<'a> {
     map: &'a Map<String, Value>,
     path: String,
     asked: Vec<&'static str>,
@@ -21,7 +21,7 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads `value`, which stands at `path`. Something else than an object is a finding.
-    pub(crate) fn new(value: &'a Value, path: String, findings: &'a Findings) -> Option<Self> {
+    pub fn new(value: &'a Value, path: String, findings: &'a Findings) -> Option<Self> {
         match value.as_object() {
             Some(map) => Some(Self {
                 map,
@@ -41,35 +41,40 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads an object's `spec`; an object without one says nothing.
-    pub(crate) fn spec(object: &'a Object, findings: &'a Findings) -> Option<Self> {
+    pub fn spec(object: &'a Object, findings: &'a Findings) -> Option<Self> {
         Self::new(object.get(&["spec"])?, "spec".into(), findings)
     }
 
     /// The value of a field that is present and not null.
-    pub(crate) fn value(&mut self, key: &'static str) -> Option<&'a Value> {
+    pub fn value(&mut self, key: &'static str) -> Option<&'a Value> {
         self.asked.push(key);
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    pub(crate) fn text(&mut self, key: &'static str) -> Option<&'a str> {
+    /// A text.
+    pub fn text(&mut self, key: &'static str) -> Option<&'a str> {
         self.typed(key, "a string", Value::as_str)
     }
 
-    pub(crate) fn flag(&mut self, key: &'static str) -> Option<bool> {
+    /// A truth value.
+    pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn share(&mut self, key: &'static str) -> Option<f64> {
+    /// A number with a fraction.
+    pub fn share(&mut self, key: &'static str) -> Option<f64> {
         self.typed(key, "a number", Value::as_f64)
     }
 
-    pub(crate) fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Option<N> {
+    /// A number that fits its type.
+    pub fn number<N: TryFrom<u64>>(&mut self, key: &'static str) -> Option<N> {
         self.typed(key, "a number in range", |value| {
             N::try_from(value.as_u64()?).ok()
         })
     }
 
-    pub(crate) fn duration(&mut self, key: &'static str) -> Option<Duration> {
+    /// A time as Go writes it.
+    pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.typed(key, "a duration such as 1.5s, 100ms, 1h", |value| {
             duration(value.as_str()?)
         })
@@ -89,13 +94,14 @@ impl<'a> Fields<'a> {
         typed
     }
 
-    pub(crate) fn object(&mut self, key: &'static str) -> Option<Fields<'a>> {
+    /// The fields of an object inside.
+    pub fn object(&mut self, key: &'static str) -> Option<Fields<'a>> {
         let value = self.value(key)?;
         Self::new(value, self.at(key), self.findings)
     }
 
     /// The elements of a list, each with its path.
-    pub(crate) fn list(&mut self, key: &'static str) -> Vec<(String, &'a Value)> {
+    pub fn list(&mut self, key: &'static str) -> Vec<(String, &'a Value)> {
         let Some(items) = self.typed(key, "a list", Value::as_array) else {
             return Vec::new();
         };
@@ -105,7 +111,8 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    pub(crate) fn objects(&mut self, key: &'static str) -> Vec<Fields<'a>> {
+    /// The elements of a list that are objects.
+    pub fn objects(&mut self, key: &'static str) -> Vec<Fields<'a>> {
         let items = self.list(key);
         items
             .into_iter()
@@ -113,7 +120,8 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    pub(crate) fn texts(&mut self, key: &'static str) -> Vec<(String, &'a str)> {
+    /// The elements of a list that are texts, each with its path.
+    pub fn texts(&mut self, key: &'static str) -> Vec<(String, &'a str)> {
         let items = self.list(key);
         items
             .into_iter()
@@ -122,7 +130,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The entries of a map from names to anything, each with its path.
-    pub(crate) fn entries(&mut self, key: &'static str) -> Vec<(&'a str, String, &'a Value)> {
+    pub fn entries(&mut self, key: &'static str) -> Vec<(&'a str, String, &'a Value)> {
         let Some(map) = self.typed(key, "an object", Value::as_object) else {
             return Vec::new();
         };
@@ -132,7 +140,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The path of a field.
-    pub(crate) fn at(&self, key: &str) -> String {
+    pub fn at(&self, key: &str) -> String {
         if key.is_empty() {
             self.path.clone()
         } else {
@@ -141,28 +149,33 @@ impl<'a> Fields<'a> {
     }
 
     /// All fields, for a reader that looks at several entries as one.
-    pub(crate) fn map(&self) -> &'a Map<String, Value> {
+    pub fn map(&self) -> &'a Map<String, Value> {
         self.map
     }
 
-    pub(crate) fn has(&self, key: &str) -> bool {
+    /// Whether a field is present, be it null.
+    pub fn has(&self, key: &str) -> bool {
         self.map.contains_key(key)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }
 
-    pub(crate) fn findings(&self) -> &'a Findings {
+    /// Where findings go.
+    pub fn findings(&self) -> &'a Findings {
         self.findings
     }
 
-    pub(crate) fn invalid(&self, key: &str, detail: impl Into<String>) {
+    /// Says that a field is wrong.
+    pub fn invalid(&self, key: &str, detail: impl Into<String>) {
         self.findings
             .add(FindingKind::Invalid, self.at(key), detail);
     }
 
-    pub(crate) fn not_applied(&self, key: &str, detail: impl Into<String>) {
+    /// Says that a field is understood and not honoured.
+    pub fn not_applied(&self, key: &str, detail: impl Into<String>) {
         self.findings.add(
             FindingKind::NotApplied,
             self.at(key),
@@ -183,7 +196,7 @@ impl Drop for Fields<'_> {
 }
 
 /// Reads a duration as Go and protobuf JSON write it: numbers with units, one after the other.
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = 0f64;
     let mut rest = text;
     if rest.is_empty() {

@@ -7,11 +7,11 @@ use osier_balancing::{
     OutlierPolicy, Places, RING, SharedLabel, Warmup, is_prime,
 };
 
-use crate::read::Fields;
+use crate::fields::Fields;
 
 /// `loadBalancer`.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Spread {
+pub(crate) struct Spread {
     balancer: LoadBalancer,
     hash: Option<ConsistentHash>,
     locality: Locality,
@@ -36,7 +36,7 @@ impl Default for Locality {
 
 impl Spread {
     /// The settings, with what the policy says about failing endpoints.
-    pub(super) fn balancing(&self, outlier: Option<&OutlierPolicy>) -> Balancing {
+    pub(crate) fn balancing(&self, outlier: Option<&OutlierPolicy>) -> Balancing {
         let locality = match &self.locality {
             // Without outlier detection nobody would notice that the nearest ones fail.
             Locality::On(LocalityRule::Nearest { .. }) if outlier.is_none() => None,
@@ -55,7 +55,7 @@ impl Spread {
 }
 
 /// Reads a `loadBalancer`.
-pub(super) fn read(fields: &mut Fields<'_>) -> Spread {
+pub(crate) fn read(fields: &mut Fields<'_>) -> Spread {
     let hash = fields.object("consistentHash");
     let locality = fields.object("localityLbSetting");
     Spread {

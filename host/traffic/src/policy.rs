@@ -2,13 +2,13 @@
 
 use osier_balancing::{Balancing, OutlierPolicy, RetryBudget};
 
-use super::load_balancer::{self, Spread};
-use super::upstream::{self, UpstreamPolicy};
-use crate::read::Fields;
+use crate::fields::Fields;
+use crate::load_balancer::{self, Spread};
+use crate::upstream::{self, UpstreamPolicy};
 
 /// What one traffic policy says; what it leaves out is `None`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TrafficPolicy {
+pub struct TrafficPolicy {
     own: Settings,
     budget: Option<RetryBudget>,
     ports: Vec<(u16, Settings)>,
@@ -35,18 +35,17 @@ impl Settings {
 
 /// What counts for one port.
 #[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) balancing: Balancing,
-    pub(crate) upstream: UpstreamPolicy,
+pub struct Resolved {
+    /// Which endpoint.
+    pub balancing: Balancing,
+    /// How it is spoken to.
+    pub upstream: UpstreamPolicy,
 }
 
 /// What policies say about a port, each overriding those before it setting by setting. Where one speaks of the port itself, nothing
 /// else that was said so far counts for it: what it leaves out is the default
 /// (<https://istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy>, `portLevelSettings`).
-pub(crate) fn resolve<'p>(
-    policies: impl Iterator<Item = &'p TrafficPolicy>,
-    port: u16,
-) -> Resolved {
+pub fn resolve<'p>(policies: impl Iterator<Item = &'p TrafficPolicy>, port: u16) -> Resolved {
     let (mut said, mut budget) = (Settings::default(), None);
     for policy in policies {
         budget = policy.budget.or(budget);
@@ -68,14 +67,14 @@ pub(crate) fn resolve<'p>(
 
 impl TrafficPolicy {
     /// What it says about connections, everywhere.
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &UpstreamPolicy> {
+    pub fn upstreams(&self) -> impl Iterator<Item = &UpstreamPolicy> {
         let ports = self.ports.iter().map(|(_, settings)| &settings.upstream);
         std::iter::once(&self.own.upstream).chain(ports)
     }
 }
 
 /// Reads one traffic policy with its ports; `namespace` is the rule's.
-pub(super) fn read(fields: &mut Fields<'_>, namespace: &str) -> TrafficPolicy {
+pub fn read(fields: &mut Fields<'_>, namespace: &str) -> TrafficPolicy {
     let own = settings(fields, namespace);
     let budget = fields
         .object("retryBudget")

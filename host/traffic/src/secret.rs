@@ -1,4 +1,4 @@
-//! Secrets with certificates: `kubernetes.io/tls` (`tls.crt`, `tls.key`, `ca.crt`) and Istio's generic form (`cert`, `key`, `cacert`).
+//! Secrets with certificates: `kubernetes.io/tls` (`tls.crt`, `tls.key`, `ca.crt`, `ca.crl`) and Istio's generic form (`cert`, `key`, `cacert`, `crl`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,21 +7,26 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use osier_api::Object;
 
-use crate::listener::KeyPair;
+use crate::tls::KeyPair;
 
 /// What a Secret holds for TLS, or what it lacks, for a person. Whether certificate and key are well-formed is found out by who uses them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TlsSecret {
-    pub(crate) pair: Result<KeyPair, String>,
-    pub(crate) authorities: Result<Arc<[u8]>, String>,
+pub struct TlsSecret {
+    /// A certificate and its key.
+    pub pair: Result<KeyPair, String>,
+    /// Certificates of authorities.
+    pub authorities: Result<Arc<[u8]>, String>,
+    /// Lists of revoked certificates, if it has any; empty if they cannot be decoded.
+    pub revoked: Option<Arc<[u8]>>,
 }
 
 /// The Secrets that are named, by `namespace/name`.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets(HashMap<Box<str>, Arc<TlsSecret>>);
+pub struct Secrets(HashMap<Box<str>, Arc<TlsSecret>>);
 
 impl Secrets {
-    pub(crate) fn get(&self, key: &str) -> Option<&TlsSecret> {
+    /// What the Secret `namespace/name` holds.
+    pub fn get(&self, key: &str) -> Option<&TlsSecret> {
         self.0.get(key).map(|secret| &**secret)
     }
 }
@@ -33,13 +38,21 @@ impl FromIterator<(Box<str>, Arc<TlsSecret>)> for Secrets {
 }
 
 /// Reads one Secret.
-pub(crate) fn read(secret: &Object) -> TlsSecret {
+pub fn read(secret: &Object) -> TlsSecret {
     let chain = either(secret, ["tls.crt", "cert"]);
     let key = either(secret, ["tls.key", "key"]);
     TlsSecret {
         pair: chain.and_then(|chain| Ok(KeyPair { chain, key: key? })),
         authorities: either(secret, ["ca.crt", "cacert"]),
+        revoked: revoked(secret),
     }
+}
+
+fn revoked(secret: &Object) -> Option<Arc<[u8]>> {
+    const NAMES: [&str; 2] = ["ca.crl", "crl"];
+    let mut names = NAMES.iter();
+    names.find(|name| secret.get(&["data", name]).is_some())?;
+    Some(either(secret, NAMES).unwrap_or_default())
 }
 
 fn either(secret: &Object, names: [&str; 2]) -> Result<Arc<[u8]>, String> {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::gateways::{Credential, TlsSpec};
-use crate::listener::{KeyPair, Named, Tls, TlsMode};
 use crate::secret::Secrets;
+use crate::tls::{Credential, KeyPair, Named, Tls, TlsMode, TlsSpec};
 use osier_standing::{FindingKind, Findings};
 
 /// The TLS of a server; `None` if it names no certificate, which its reader has said.
-pub(super) fn resolve(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Option<Tls> {
+pub fn resolve(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Option<Tls> {
     if spec.mode == TlsMode::Passthrough {
         return Some(tls(spec, Vec::new(), None));
     }
@@ -20,19 +19,19 @@ pub(super) fn resolve(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) ->
         .map(|credential| certificate(credential, secrets, findings))
         .collect();
     let asks = matches!(spec.mode, TlsMode::Mutual | TlsMode::OptionalMutual);
-    let authorities = asks.then(|| authorities(spec, secrets, findings));
-    Some(tls(spec, certificates, authorities))
+    let believed = asks.then(|| authorities(spec, secrets, findings));
+    Some(tls(spec, certificates, believed))
 }
 
-fn tls(
-    spec: &TlsSpec,
-    certificates: Vec<Named<KeyPair>>,
-    authorities: Option<Named<Arc<[u8]>>>,
-) -> Tls {
+fn tls(spec: &TlsSpec, certificates: Vec<Named<KeyPair>>, believed: Option<Believed>) -> Tls {
+    let (authorities, revoked) = believed.unzip();
     Tls {
         mode: spec.mode,
         certificates,
         authorities,
+        revoked: revoked.flatten(),
+        taken: spec.taken.clone(),
+        ciphers: spec.ciphers.clone(),
         least: spec.least,
         greatest: spec.greatest,
     }
@@ -63,22 +62,27 @@ fn certificate(credential: &Credential, secrets: &Secrets, findings: &Findings) 
     }
 }
 
-fn authorities(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Named<Arc<[u8]>> {
+/// Authorities, and the lists of what they revoked, which stand beside them.
+type Believed = (Named<Arc<[u8]>>, Option<Arc<[u8]>>);
+
+fn authorities(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Believed {
     if let Some(given) = &spec.given {
-        return given.clone();
+        return (given.clone(), None);
     }
     let candidates = spec.authorities.iter().chain(spec.credentials.first());
     let mut lacks = String::from("no Secret is named for it");
     for credential in candidates.clone() {
         let key = credential.key();
-        match secrets.get(&key).map(|secret| &secret.authorities) {
-            Some(Ok(found)) => {
-                return Named {
+        let secret = secrets.get(&key);
+        match secret.map(|secret| (&secret.authorities, &secret.revoked)) {
+            Some((Ok(found), revoked)) => {
+                let named = Named {
                     secret: key.into(),
                     value: Some(Arc::clone(found)),
                 };
+                return (named, revoked.clone());
             }
-            Some(Err(lack)) => lacks = format!("Secret {key} {lack}"),
+            Some((Err(lack), _)) => lacks = format!("Secret {key} {lack}"),
             None => lacks = format!("Secret {key} does not exist"),
         }
     }
@@ -87,8 +91,9 @@ fn authorities(spec: &TlsSpec, secrets: &Secrets, findings: &Findings) -> Named<
     let detail =
         format!("{lacks}; clients cannot be checked, so none is taken until there is an authority");
     findings.add(FindingKind::Reference, field, detail);
-    Named {
+    let named = Named {
         secret: first.map(Credential::key).unwrap_or_default().into(),
         value: None,
-    }
+    };
+    (named, None)
 }

@@ -7,21 +7,21 @@ use osier_balancing::{
     Upstream,
 };
 
-use crate::read::Fields;
+use crate::fields::Fields;
 use crate::secret::Secrets;
 
 /// What a traffic policy says about connections; what it does not say stays as it is.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UpstreamPolicy {
+pub struct UpstreamPolicy {
     pool: Option<ConnectionPool>,
     upgrade: bool,
     tls: Option<Tls>,
     proxy_protocol: Option<ProxyVersion>,
     tunnel: Option<Tunnel>,
     /// The paths of fields that speak of connections, which calls in memory do not have.
-    pub(crate) of_connections: Vec<String>,
+    pub of_connections: Vec<String>,
     /// The path of the field that names the Secret.
-    pub(crate) names_secret: String,
+    pub names_secret: String,
 }
 
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ enum Tls {
 
 impl UpstreamPolicy {
     /// Takes what another policy says, where it says anything.
-    pub(super) fn override_by(&mut self, other: &Self) {
+    pub(crate) fn override_by(&mut self, other: &Self) {
         if other.pool.is_some() {
             (self.pool, self.upgrade) = (other.pool.clone(), other.upgrade);
         }
@@ -48,7 +48,7 @@ impl UpstreamPolicy {
     }
 
     /// The Secret that it names.
-    pub(crate) fn secret(&self) -> Option<&str> {
+    pub fn secret(&self) -> Option<&str> {
         match &self.tls {
             Some(Tls::Secret(_, key, _)) => Some(key),
             _ => None,
@@ -56,12 +56,12 @@ impl UpstreamPolicy {
     }
 
     /// Whether it asks for the identities of the mesh.
-    pub(crate) fn is_of_mesh(&self) -> bool {
+    pub fn is_of_mesh(&self) -> bool {
         matches!(self.tls, Some(Tls::Mesh))
     }
 
     /// Changes how a port is spoken to; a Secret that is not usable is the error, and then nobody is believed.
-    pub(crate) fn apply(&self, upstream: &mut Upstream, secrets: &Secrets) -> Result<(), String> {
+    pub fn apply(&self, upstream: &mut Upstream, secrets: &Secrets) -> Result<(), String> {
         if let Some(pool) = &self.pool {
             upstream.pool = pool.clone();
         }
@@ -128,7 +128,7 @@ fn with_secret(
 }
 
 /// Reads what a traffic policy of a namespace says.
-pub(super) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
+pub(crate) fn read(policy: &mut Fields<'_>, namespace: &str) -> UpstreamPolicy {
     let mut said = UpstreamPolicy::default();
     if let Some(mut fields) = policy.object("connectionPool") {
         let (pool, upgrade) = pool(&mut fields);

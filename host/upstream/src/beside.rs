@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::failure::Failure;
 use crate::pods::{PodError, Pods, Takes, Wants};
-use crate::upstream::{Raw, Upstreams};
+use crate::upstreams::{Raw, Upstreams};
 
 /// Ports that are remembered; a workload has a few.
 const MOST_PORTS: usize = 256;

@@ -11,19 +11,19 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use osier_process::body::{self, Body, BodyError, boxed};
 
-use super::pool::Lease;
 use crate::failure::Failure;
+use crate::pool::Lease;
 
 /// What a request asks for, apart from its headers and body; kept to form it again on another connection.
-pub(super) struct Asked {
-    pub(super) authority: Authority,
+pub(crate) struct Asked {
+    pub(crate) authority: Authority,
     path: PathAndQuery,
     scheme: Scheme,
 }
 
 impl Asked {
     /// Reads the absolute URI that every prepared request has.
-    pub(super) fn of(uri: &Uri, secure: bool) -> Result<Self, Failure> {
+    pub(crate) fn of(uri: &Uri, secure: bool) -> Result<Self, Failure> {
         let authority = uri.authority().cloned();
         let path = uri.path_and_query().cloned();
         Ok(Self {
@@ -75,7 +75,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Why an exchange gave no response.
-pub(super) enum Broken {
+pub(crate) enum Broken {
     /// The request never left: here it is again.
     Unsent(Box<Request<Body>>),
     /// It may have arrived.
@@ -83,7 +83,7 @@ pub(super) enum Broken {
 }
 
 /// Sends a request; the connection goes back to its pool when the response has been read.
-pub(super) async fn send(
+pub(crate) async fn send(
     mut lease: Lease,
     asked: &Asked,
     mut request: Request<Body>,
@@ -117,7 +117,7 @@ fn failure(error: &hyper::Error) -> Failure {
 }
 
 /// A request that may be sent twice: it has no body and no effect that adds up (RFC 9110, 9.2.2).
-pub(super) fn may_repeat(request: &Request<Body>) -> bool {
+pub(crate) fn may_repeat(request: &Request<Body>) -> bool {
     let idempotent = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
@@ -126,7 +126,7 @@ pub(super) fn may_repeat(request: &Request<Body>) -> bool {
 }
 
 /// The same request, without its empty body.
-pub(super) fn again(request: &Request<Body>) -> Request<Body> {
+pub(crate) fn again(request: &Request<Body>) -> Request<Body> {
     let mut copy = Request::new(body::empty());
     *copy.method_mut() = request.method().clone();
     *copy.version_mut() = request.version();

@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
-
-use crate::flags::Flag;
 use crate::pods::PodError;
 
 /// Words that may be shown to the caller.
-pub(crate) type Reason = Cow<'static, str>;
+pub type Reason = Cow<'static, str>;
 
 /// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// There is no connection to whom was called; the request was not started.
     #[error("{0}")]
     Unreachable(Reason),
@@ -32,19 +29,9 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Whether the request may have had an effect.
-    pub(crate) fn was_started(&self) -> bool {
+    #[must_use]
+    pub fn was_started(&self) -> bool {
         !matches!(self, Self::Unreachable(_) | Self::Overloaded(_))
-    }
-
-    /// What the caller gets, in Envoy's terms.
-    pub(crate) fn shown(&self) -> (StatusCode, Flag) {
-        match self {
-            Self::Unreachable(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Unreachable),
-            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Overflow),
-            Self::Reset(_) => (StatusCode::SERVICE_UNAVAILABLE, Flag::Reset),
-            Self::Protocol(_) => (StatusCode::BAD_GATEWAY, Flag::Protocol),
-            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Flag::Timeout),
-        }
     }
 }
 

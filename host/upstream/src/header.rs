@@ -14,16 +14,16 @@ use crate::failure::Failure;
 
 /// Where a request comes from; beside the request on its way to a host that is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(pub(crate) SocketAddr);
+pub struct Client(pub SocketAddr);
 
 /// Whom the header names, if there is to be one.
-pub(super) fn client(cluster: &Cluster, beside: &Extensions) -> Option<SocketAddr> {
+pub(crate) fn client(cluster: &Cluster, beside: &Extensions) -> Option<SocketAddr> {
     cluster.upstream.proxy_protocol?;
     beside.get::<Client>().map(|client| client.0)
 }
 
 /// Has the connection probed and writes the header, as far as the settings ask for it.
-pub(super) async fn begin(
+pub(crate) async fn begin(
     mut stream: TcpStream,
     upstream: &Upstream,
     client: Option<SocketAddr>,

@@ -52,7 +52,9 @@ pub enum Takes {
 }
 
 impl Takes {
-    pub(crate) fn connections(self) -> bool {
+    /// Whether connections are taken.
+    #[must_use]
+    pub fn connections(self) -> bool {
         matches!(self, Self::Connections | Self::Both)
     }
 }

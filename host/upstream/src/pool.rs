@@ -20,15 +20,15 @@ const MOST_IDLE: usize = 512;
 /// What a connection is for. Connections are not shared between settings, nor between hosts where the host decides where they go
 /// or which certificate the server must show.
 #[derive(Clone, Copy)]
-pub(super) struct Purpose<'a> {
-    pub(super) upstream: &'a Arc<Upstream>,
-    pub(super) host: Option<&'a str>,
+pub(crate) struct Purpose<'a> {
+    pub(crate) upstream: &'a Arc<Upstream>,
+    pub(crate) host: Option<&'a str>,
     /// The client that a PROXY header names: such a connection is its alone.
-    pub(super) client: Option<SocketAddr>,
+    pub(crate) client: Option<SocketAddr>,
 }
 
 /// What a connection was made for, and since when.
-pub(super) struct Made {
+pub(crate) struct Made {
     upstream: Arc<Upstream>,
     host: Option<Box<str>>,
     client: Option<SocketAddr>,
@@ -93,16 +93,16 @@ struct Lines {
 
 /// The connections of one endpoint.
 #[derive(Default)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     lines: Mutex<Lines>,
     open: AtomicU32,
     opening: AtomicU32,
     /// Somebody who waits for a connection may look again.
-    pub(super) freed: Notify,
+    pub(crate) freed: Notify,
 }
 
 /// A connection, for one request.
-pub(super) enum Lease {
+pub(crate) enum Lease {
     /// Alone.
     Http1(Single),
     /// With others.
@@ -110,15 +110,15 @@ pub(super) enum Lease {
 }
 
 /// An HTTP/1.1 connection in use.
-pub(super) struct Single {
-    pub(super) sender: http1::SendRequest<Body>,
+pub(crate) struct Single {
+    pub(crate) sender: http1::SendRequest<Body>,
     made: Made,
     pool: Arc<Pool>,
 }
 
 /// One stream of an HTTP/2 connection.
-pub(super) struct Stream {
-    pub(super) sender: http2::SendRequest<Body>,
+pub(crate) struct Stream {
+    pub(crate) sender: http2::SendRequest<Body>,
     streams: Arc<AtomicU32>,
     pool: Arc<Pool>,
     reused: bool,
@@ -133,7 +133,7 @@ impl Drop for Stream {
 
 impl Lease {
     /// Whether the connection has served before.
-    pub(super) fn is_reused(&self) -> bool {
+    pub(crate) fn is_reused(&self) -> bool {
         match self {
             Self::Http1(single) => single.made.served > 1,
             Self::Http2(stream) => stream.reused,
@@ -141,7 +141,7 @@ impl Lease {
     }
 
     /// The exchange ended well: the connection can serve others.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         if let Self::Http1(single) = self {
             let (pool, made) = (single.pool, single.made);
             pool.put(single.sender, made);
@@ -151,7 +151,7 @@ impl Lease {
 
 impl Pool {
     /// A connection that is open already.
-    pub(super) fn take(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<Lease> {
+    pub(crate) fn take(self: &Arc<Self>, purpose: Purpose<'_>) -> Option<Lease> {
         let now = Instant::now();
         let mut lines = self.lines.lock();
         lines
@@ -179,7 +179,7 @@ impl Pool {
     }
 
     /// Takes in a new HTTP/1.1 connection, in use from the first.
-    pub(super) fn single(
+    pub(crate) fn single(
         self: &Arc<Self>,
         sender: http1::SendRequest<Body>,
         purpose: Purpose<'_>,
@@ -191,7 +191,7 @@ impl Pool {
     }
 
     /// Takes in a new HTTP/2 connection and gives its first stream.
-    pub(super) fn shared(
+    pub(crate) fn shared(
         self: &Arc<Self>,
         sender: http2::SendRequest<Body>,
         purpose: Purpose<'_>,
@@ -219,7 +219,7 @@ impl Pool {
     }
 
     /// Leave to open a connection. An endpoint may always have one, whatever the cluster's bound.
-    pub(super) fn may_open(self: &Arc<Self>, load: &Arc<Load>, limit: u32) -> Option<Open> {
+    pub(crate) fn may_open(self: &Arc<Self>, load: &Arc<Load>, limit: u32) -> Option<Open> {
         let may = load.connections.enter(limit)
             || (self.open.load(Ordering::Acquire) == 0 && load.connections.enter(u32::MAX));
         may.then(|| {
@@ -232,18 +232,18 @@ impl Pool {
     }
 
     /// Marks that a connection is being opened, until the value is dropped.
-    pub(super) fn opening(self: &Arc<Self>) -> Opening {
+    pub(crate) fn opening(self: &Arc<Self>) -> Opening {
         self.opening.fetch_add(1, Ordering::AcqRel);
         Opening(Arc::clone(self))
     }
 
     /// Whether somebody is opening a connection that others may share.
-    pub(super) fn is_opening(&self) -> bool {
+    pub(crate) fn is_opening(&self) -> bool {
         self.opening.load(Ordering::Acquire) > 0
     }
 
     /// Closes what was idle too long.
-    pub(super) fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         let now = Instant::now();
         let mut lines = self.lines.lock();
         lines
@@ -256,7 +256,7 @@ impl Pool {
     }
 
     /// Closes what is idle now, and everything else after its use.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut lines = self.lines.lock();
         lines.closed = true;
         lines.idle.clear();
@@ -302,7 +302,7 @@ impl Lines {
 }
 
 /// One open connection, counted until it is closed.
-pub(super) struct Open {
+pub(crate) struct Open {
     pool: Arc<Pool>,
     load: Arc<Load>,
 }
@@ -316,7 +316,7 @@ impl Drop for Open {
 }
 
 /// A connection that is being opened.
-pub(super) struct Opening(Arc<Pool>);
+pub(crate) struct Opening(Arc<Pool>);
 
 impl Drop for Opening {
     fn drop(&mut self) {

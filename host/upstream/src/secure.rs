@@ -25,13 +25,13 @@ type Known = HashMap<(Origination, Speaks), (Arc<ClientConfig>, Instant)>;
 
 /// The TLS configurations in use.
 #[derive(Clone, Default)]
-pub(super) struct Secure {
+pub(crate) struct Secure {
     known: Arc<Mutex<Known>>,
 }
 
 impl Secure {
     /// Shakes hands; `host` is the name that the caller used. The caller bounds the time.
-    pub(super) async fn shake(
+    pub(crate) async fn shake(
         &self,
         stream: TcpStream,
         tls: &Origination,

@@ -4,12 +4,6 @@
 //! `connectionPool`. What is too much is refused at once. A request that meets a connection which the server has just closed is sent
 //! again on another one, if it never left or may be repeated.
 
-mod connect;
-mod exchange;
-mod header;
-mod pool;
-mod secure;
-
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,13 +21,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::connect::Connector;
+use crate::exchange::{self, Asked, Broken};
 use crate::failure::Failure;
+use crate::header;
 use crate::pods::{Pods, Wants};
-use connect::Connector;
-use exchange::{Asked, Broken};
-pub(crate) use header::Client;
-use pool::{Lease, Open, Pool, Purpose};
-use secure::Secure;
+use crate::pool::{Lease, Open, Pool, Purpose};
+use crate::secure::Secure;
 
 /// How long a request waits for a connection where the cluster may not open another one.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -46,7 +40,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 
 /// The way to hosts outside.
 #[derive(Clone)]
-pub(crate) struct Upstreams {
+pub struct Upstreams {
     connector: Connector,
     secure: Secure,
     pools: Arc<Mutex<Pools>>,
@@ -92,17 +86,17 @@ fn place_of(endpoint: &Endpoint) -> (&Place, u16) {
 
 /// What the client of a raw connection asks for.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Raw<'a> {
+pub struct Raw<'a> {
     /// The host that it names, if any.
-    pub(crate) host: &'a str,
+    pub host: &'a str,
     /// It speaks TLS by itself.
-    pub(crate) encrypted: bool,
+    pub encrypted: bool,
     /// Where it comes from.
-    pub(crate) client: Option<SocketAddr>,
+    pub client: Option<SocketAddr>,
     /// Its bytes are datagrams.
-    pub(crate) datagrams: bool,
+    pub datagrams: bool,
     /// The connection's id.
-    pub(crate) id: Option<&'a HeaderValue>,
+    pub id: Option<&'a HeaderValue>,
 }
 
 /// A request that waits for a connection.
@@ -115,7 +109,8 @@ impl Drop for Pending<'_> {
 }
 
 impl Upstreams {
-    pub(crate) fn new(tasks: Tasks) -> Self {
+    /// The way to hosts outside.
+    pub fn new(tasks: Tasks) -> Self {
         Self {
             connector: Connector::new(tasks.clone()),
             secure: Secure::default(),
@@ -126,7 +121,7 @@ impl Upstreams {
     }
 
     /// The way to hosts outside, and to pods whose programs speak HTTP on connections that they take.
-    pub(crate) fn with_pods(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
+    pub fn with_pods(pods: Arc<dyn Pods>, tasks: Tasks) -> Self {
         Self {
             pods: Some(pods),
             ..Self::new(tasks)
@@ -134,7 +129,10 @@ impl Upstreams {
     }
 
     /// Sends one request to one endpoint outside; resolves with the response head, while the body streams behind it.
-    pub(crate) async fn call(
+    ///
+    /// # Errors
+    /// [`Failure`]: why there is none.
+    pub async fn call(
         &self,
         cluster: &Cluster,
         endpoint: &Arc<Endpoint>,
@@ -168,7 +166,10 @@ impl Upstreams {
     }
 
     /// A connection to a port of an endpoint's place.
-    pub(crate) async fn probe(
+    ///
+    /// # Errors
+    /// [`Failure`]: why there is none.
+    pub async fn probe(
         &self,
         endpoint: &Endpoint,
         port: u16,
@@ -180,7 +181,10 @@ impl Upstreams {
 
     /// A raw connection, for bytes that are not HTTP. Nothing is encrypted on the way: what passes is the client's own. Only what is
     /// said to a forward proxy, through which it may go, is.
-    pub(crate) async fn connect(
+    ///
+    /// # Errors
+    /// [`Failure`]: why there is none.
+    pub async fn connect(
         &self,
         cluster: &Cluster,
         endpoint: &Endpoint,

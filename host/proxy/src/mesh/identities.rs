@@ -11,7 +11,7 @@ use osier_process::clock;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 
-use crate::failure::Failure;
+use osier_upstream::Failure;
 
 /// Identities that are kept at once; those that ended go first.
 const MOST: usize = 4_096;

@@ -22,10 +22,10 @@ use tokio_rustls::TlsConnector;
 
 use super::identities::{Certify, Identities, Identity};
 use super::wire;
-use crate::failure::Failure;
 use crate::prepare::REQUEST_ID;
 use crate::source::Source;
 use crate::upgrade;
+use osier_upstream::Failure;
 
 /// A connection must stand after this long: another node may have the pod too.
 const CONNECT: Duration = Duration::from_secs(2);

@@ -7,10 +7,10 @@ use osier_snapshot::{Cluster, Endpoint};
 
 use super::Refused;
 use super::life::Life;
-use crate::failure::Failure;
 use crate::gate::Direction;
 use crate::proxy::Proxy;
-use crate::upstream::Raw;
+use osier_upstream::Failure;
+use osier_upstream::Raw;
 
 /// The other end of a raw connection.
 pub(crate) enum Line {

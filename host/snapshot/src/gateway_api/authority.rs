@@ -7,8 +7,8 @@ use osier_standing::FindingKind;
 use serde_json::Value;
 
 use super::references::{References, Target};
-use crate::read::Fields;
 use osier_routing::kind::Kind;
+use osier_traffic::Fields;
 
 const CONFIG_MAP: Kind = Kind::new("", "ConfigMap");
 

@@ -8,9 +8,9 @@ use osier_balancing::{Origination, Trust};
 
 use super::references::References;
 use super::{BACKEND_TLS_POLICY, authority};
-use crate::read::Fields;
 use crate::table::About;
 use osier_standing::{Finding, FindingKind};
+use osier_traffic::Fields;
 
 /// What one policy says.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ use http::{HeaderValue, StatusCode};
 
 use super::Context;
 use super::routes::destination;
-use crate::read::Fields;
 use osier_routing::cors::CorsPolicy;
 use osier_routing::headers::{HeaderEdits, HeaderOperation};
 use osier_routing::matcher::StringMatch;
@@ -18,6 +17,7 @@ use osier_routing::route::{
     Rewrite, Route, Weighted,
 };
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);

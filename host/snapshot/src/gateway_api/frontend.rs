@@ -8,9 +8,7 @@ use serde_json::Value;
 
 use super::references::References;
 use super::{Context, authority};
-use crate::gateways::TlsSpec;
-use crate::listener::{Named, TlsMode};
-use crate::read::Fields;
+use osier_traffic::{Fields, Named, TlsMode, TlsSpec};
 
 /// What a Gateway says of the clients of its ports.
 #[derive(Default)]

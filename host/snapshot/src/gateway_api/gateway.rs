@@ -12,15 +12,12 @@ use serde_json::Value;
 use super::frontend::{Frontend, Proof};
 use super::references::{References, Target};
 use super::{Context, GATEWAY, GRPC_ROUTE, HTTP_ROUTE, TCP_ROUTE, TLS_ROUTE, frontend};
-use crate::gateways::{
-    Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
-};
-use crate::listener::TlsMode;
-use crate::read::Fields;
+use crate::gateways::{GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec};
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_standing::{AddressWish, FindingKind, Refused};
+use osier_traffic::{Credential, Fields, TlsMode, TlsSpec};
 
 /// The controller that serves gateways here, as GatewayClasses name it.
 pub const CONTROLLER: &str = "osier.dev/gateway-controller";
@@ -185,14 +182,7 @@ fn tls(tls: &mut Fields<'_>, context: Context<'_>) -> TlsSpec {
     for mut reference in tls.objects("certificateRefs") {
         credentials.extend(certificate(&mut reference, context));
     }
-    TlsSpec {
-        mode,
-        credentials,
-        authorities: Vec::new(),
-        given: None,
-        least: None,
-        greatest: None,
-    }
+    TlsSpec::new(mode, credentials)
 }
 
 fn certificate(reference: &mut Fields<'_>, context: Context<'_>) -> Option<Credential> {

@@ -2,8 +2,8 @@
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
 use super::matches::{everywhere, expression, headers};
-use crate::read::Fields;
 use osier_routing::matcher::{Matcher, PathMatch, StringMatch};
+use osier_traffic::Fields;
 
 /// One part of a path, whatever it is.
 const ANY: &str = "[^/]+";

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Context, filters, matches, routes};
-use crate::read::Fields;
 use crate::table::RouteSet;
 use osier_routing::matcher::Matcher;
 use osier_routing::route::{Action, Retries, RetryOn, Route};
 use osier_routing::rules::Rule;
+use osier_traffic::Fields;
 
 /// The most tries that one request may cost.
 const MOST_ATTEMPTS: u32 = 25;

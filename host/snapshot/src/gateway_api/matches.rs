@@ -2,8 +2,8 @@
 
 use http::HeaderName;
 
-use crate::read::Fields;
 use osier_routing::matcher::{Matcher, PathMatch, SourceMatch, StringMatch};
+use osier_traffic::Fields;
 
 /// The source of rules for whoever their object binds to.
 pub(super) fn everywhere() -> SourceMatch {

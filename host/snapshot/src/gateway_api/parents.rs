@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{Context, GATEWAY};
-use crate::read::Fields;
 use crate::table::{Binding, HostName, RouteSet};
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// Reads what a route attaches to. Parents of other kinds are for others to serve.
 pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {

@@ -11,11 +11,11 @@ use super::{
     Context, GRPC_ROUTE, HTTP_ROUTE, filters, grpc_route, http_route, matches, parents,
     stream_route,
 };
-use crate::read::Fields;
 use crate::table::{About, Order, RouteSet};
 use osier_routing::kind::Kind;
 use osier_routing::route::{Action, Destination, Forward, ServiceName, Weighted};
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// The most that one backend may weigh, by the API's definition.
 const MOST_WEIGHT: u32 = 1_000_000;

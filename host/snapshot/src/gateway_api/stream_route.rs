@@ -1,9 +1,9 @@
 //! Rules of TLSRoutes and TCPRoutes: where whole connections go.
 
 use super::{Context, matches, routes};
-use crate::read::Fields;
 use crate::table::{RouteSet, StreamRule};
 use osier_routing::route::Action;
+use osier_traffic::Fields;
 
 /// Reads the rules. Nothing tells connections of one listener and host apart, so that the first rule takes them.
 pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>, set: &mut RouteSet) {

@@ -9,12 +9,12 @@ use super::destinations::{self, percentage};
 use super::headers::edits;
 use super::matches::find_regex;
 use super::{Context, cors, retries};
-use crate::read::Fields;
 use osier_routing::headers::{HeaderEdits, HeaderOperation};
 use osier_routing::route::{
     Abort, Action, Delay, DerivePort, DirectResponse, Fault, PathRewrite, Redirect, Rewrite, Route,
     Weighted,
 };
+use osier_traffic::Fields;
 
 /// Reads one route; `None` if it says nothing usable about where the request goes.
 pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>) -> Option<Route> {

@@ -3,9 +3,9 @@
 use http::HeaderValue;
 
 use super::matches::string_match;
-use crate::read::Fields;
 use osier_routing::cors::CorsPolicy;
 use osier_routing::matcher::StringMatch;
+use osier_traffic::Fields;
 
 pub(super) fn compile(fields: &mut Fields<'_>) -> CorsPolicy {
     CorsPolicy {

@@ -12,10 +12,10 @@ use osier_api::Object;
 use serde_json::{Map, Value, json};
 
 use super::delegate_match;
-use crate::read::Fields;
 use osier_routing::export::Export;
 use osier_routing::names;
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// The VirtualServices without hosts, by `namespace/name`.
 pub(crate) type Delegates = HashMap<String, Arc<Object>>;

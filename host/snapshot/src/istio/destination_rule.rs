@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use osier_api::Object;
 
-use super::traffic_policy::{self, TrafficPolicy};
-use super::upstream::UpstreamPolicy;
 use super::{GROUP, created};
-use crate::read::Fields;
 use osier_routing::export::Export;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_routing::names;
 use osier_routing::route::ServiceName;
 use osier_standing::{Finding, Findings};
+use osier_traffic::Fields;
+use osier_traffic::{TrafficPolicy, UpstreamPolicy};
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "DestinationRule");
 
@@ -89,7 +88,7 @@ fn read_spec(spec: &mut Fields<'_>, domain: &str, policy: &mut DestinationPolicy
         None => spec.invalid("host", "is missing; the object is ignored"),
     }
     if let Some(mut traffic) = spec.object("trafficPolicy") {
-        policy.traffic = traffic_policy::read(&mut traffic, &policy.namespace);
+        policy.traffic = osier_traffic::read(&mut traffic, &policy.namespace);
     }
     policy.subsets = spec
         .objects("subsets")
@@ -128,7 +127,7 @@ fn wide(host: &str, meaning: &ServiceName, domain: &str) -> Vec<HostPattern> {
 fn subset(fields: &mut Fields<'_>, namespace: &str) -> Option<Subset> {
     let labels = labels(fields, "labels");
     let traffic = fields.object("trafficPolicy");
-    let traffic = traffic.map(|mut traffic| traffic_policy::read(&mut traffic, namespace));
+    let traffic = traffic.map(|mut traffic| osier_traffic::read(&mut traffic, namespace));
     let Some(name) = fields.text("name") else {
         fields.invalid("name", "is missing; the subset is ignored");
         return None;

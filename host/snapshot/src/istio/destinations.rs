@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::Context;
 use super::headers::edits;
-use crate::read::Fields;
 use osier_routing::names;
 use osier_routing::route::{Destination, Forward, Mirror, Percentage, Retries, Route, Weighted};
+use osier_traffic::Fields;
 
 /// How long the answer to a copy is waited for.
 const MIRROR_TIMEOUT: Duration = Duration::from_secs(15);

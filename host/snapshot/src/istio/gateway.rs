@@ -5,15 +5,12 @@
 use osier_api::Object;
 
 use super::GROUP;
-use crate::gateways::{
-    Credential, GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec, TlsSpec,
-};
-use crate::listener::{TlsMode, TlsVersion};
-use crate::read::Fields;
+use crate::gateways::{GatewaySet, Namespaces, ServedHost, ServerProtocol, ServerSpec};
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_standing::{FindingKind, Findings};
+use osier_traffic::{Fields, TlsMode, server_tls};
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "Gateway");
 
@@ -68,7 +65,8 @@ fn server(server: &mut Fields<'_>, namespace: &str) -> Option<ServerSpec> {
     let name = server.text("name").unwrap_or_default().to_owned();
     let port = read_port(server);
     let hosts = read_hosts(server, namespace);
-    let tls = read_tls(server, namespace);
+    let tls = server.object("tls");
+    let tls = tls.map(|mut tls| server_tls(&mut tls, namespace));
     let (port, protocol) = port?;
     let (tls, https_redirect) = tls.unwrap_or_default();
     let encrypted = matches!(protocol, ServerProtocol::Https | ServerProtocol::Tls);
@@ -155,72 +153,4 @@ fn read_hosts(server: &mut Fields<'_>, own: &str) -> Vec<ServedHost> {
         }
     }
     hosts
-}
-
-/// TLS, if it can be served, and whether plain requests are sent to `https`.
-fn read_tls(server: &mut Fields<'_>, namespace: &str) -> Option<(Option<TlsSpec>, bool)> {
-    let mut tls = server.object("tls")?;
-    let redirect = tls.flag("httpsRedirect").unwrap_or(false);
-    let mode = match tls.text("mode").unwrap_or("PASSTHROUGH") {
-        "PASSTHROUGH" => Some(TlsMode::Passthrough),
-        "SIMPLE" => Some(TlsMode::Simple),
-        "MUTUAL" => Some(TlsMode::Mutual),
-        "OPTIONAL_MUTUAL" => Some(TlsMode::OptionalMutual),
-        other => {
-            let detail = format!("{other}; its server is not opened");
-            tls.not_applied("mode", detail);
-            None
-        }
-    };
-    let credentials = credentials(&mut tls, namespace);
-    let spec = mode.map(|mode| TlsSpec {
-        mode,
-        authorities: authorities(&credentials),
-        given: None,
-        credentials,
-        least: version(&mut tls, "minProtocolVersion"),
-        greatest: version(&mut tls, "maxProtocolVersion"),
-    });
-    let usable = |spec: &TlsSpec| spec.mode == TlsMode::Passthrough || !spec.credentials.is_empty();
-    Some((spec.filter(usable), redirect))
-}
-
-fn credentials(tls: &mut Fields<'_>, namespace: &str) -> Vec<Credential> {
-    let one = tls
-        .text("credentialName")
-        .map(|name| (tls.at("credentialName"), name));
-    let several = tls.texts("credentialNames");
-    let named = one.into_iter().chain(several);
-    named
-        .filter(|(_, name)| !name.is_empty())
-        .map(|(field, name)| Credential {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            field,
-        })
-        .collect()
-}
-
-/// Istio keeps authorities beside the certificate, or in a Secret of the same name with `-cacert`.
-fn authorities(credentials: &[Credential]) -> Vec<Credential> {
-    let apart = |credential: &Credential| Credential {
-        name: format!("{}-cacert", credential.name),
-        ..credential.clone()
-    };
-    let first = credentials.first();
-    first.cloned().into_iter().chain(first.map(apart)).collect()
-}
-
-fn version(tls: &mut Fields<'_>, key: &'static str) -> Option<TlsVersion> {
-    match tls.text(key)? {
-        "TLS_AUTO" => None,
-        "TLSV1_2" => Some(TlsVersion::V1_2),
-        "TLSV1_3" => Some(TlsVersion::V1_3),
-        other => {
-            let detail =
-                format!("{other} is not spoken, it is not secure; TLSV1_2 and TLSV1_3 are");
-            tls.not_applied(key, detail);
-            None
-        }
-    }
 }

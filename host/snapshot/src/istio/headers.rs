@@ -1,8 +1,8 @@
 //! `headers` of a route or of one destination.
 
-use crate::read::Fields;
 use osier_routing::headers::{HeaderEdits, HeaderOperation};
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// `headers: {request: {set, add, remove}, response: …}`.
 pub(super) fn edits(fields: &mut Fields<'_>) -> HeaderEdits {

@@ -4,10 +4,10 @@ use http::HeaderName;
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use crate::read::Fields;
 use osier_routing::claims::{self, Way};
 use osier_routing::matcher::{Matcher, PathMatch, REGEX_BYTES, SourceMatch, StringMatch};
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// The reserved gateway name that stands for calls between pods.
 pub(super) const MESH: &str = "mesh";

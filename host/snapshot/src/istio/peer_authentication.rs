@@ -5,9 +5,9 @@
 
 use osier_api::Object;
 
-use crate::read::Fields;
 use osier_routing::kind::Kind;
 use osier_standing::{Finding, FindingKind, Findings};
+use osier_traffic::Fields;
 
 const KIND: Kind = Kind::new("security.istio.io", "PeerAuthentication");
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::read::Fields;
 use osier_routing::route::{Retries, RetryOn};
+use osier_traffic::Fields;
 
 /// What Istio retries on when the object does not say.
 const DEFAULT_ON: &str = "connect-failure,refused-stream,unavailable,cancelled,503";

@@ -9,7 +9,6 @@ use osier_api::{Object, companion};
 use osier_balancing::Locality;
 
 use super::{GROUP, workload_group};
-use crate::read::Fields;
 use crate::ready;
 use crate::table::About;
 use osier_routing::endpoint::Place;
@@ -18,6 +17,7 @@ use osier_routing::kind::Kind;
 use osier_routing::serves::{Port, Serves};
 use osier_routing::workload::Workload;
 use osier_standing::{Finding, FindingKind, Findings};
+use osier_traffic::Fields;
 
 const ENTRY: Kind = Kind::new(GROUP, "ServiceEntry");
 const WORKLOAD: Kind = Kind::new(GROUP, "WorkloadEntry");

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use osier_api::Object;
 
 use super::GROUP;
-use crate::read::Fields;
 use crate::scope::{Hosts, Ports, Scope, Sidecar};
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_routing::names;
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 const KIND: Kind = Kind::new(GROUP, "Sidecar");
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{Context, destinations, matches};
-use crate::read::Fields;
 use crate::table::StreamRule;
 use osier_routing::hosts::HostPattern;
 use osier_routing::matcher::SourceMatch;
 use osier_routing::route::Forward;
 use osier_standing::FindingKind;
+use osier_traffic::Fields;
 
 /// Where an entry stands.
 #[derive(Clone, Copy)]

@@ -8,13 +8,13 @@ use super::delegate::{self, Delegates, Expanded};
 use super::matches::{MESH, gateway_name};
 use super::streams::{self, Place};
 use super::{Context, GROUP, actions, gateway, matches};
-use crate::read::Fields;
 use crate::table::{About, Binding, HostName, RouteSet};
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_routing::matcher::{Matcher, SourceMatch};
 use osier_routing::rules::Rule;
 use osier_standing::{FindingKind, Findings};
+use osier_traffic::Fields;
 
 pub(crate) const KIND: Kind = Kind::new(GROUP, "VirtualService");
 

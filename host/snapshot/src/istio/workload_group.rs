@@ -8,9 +8,9 @@ use osier_api::Object;
 use osier_balancing::{Check, Probe};
 
 use super::GROUP;
-use crate::read::Fields;
 use osier_routing::kind::Kind;
 use osier_standing::{Finding, Findings};
+use osier_traffic::Fields;
 
 pub(crate) const NAME: &str = "WorkloadGroup";
 const KIND: Kind = Kind::new(GROUP, NAME);

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::tls;
 use crate::gateways::{ServerProtocol, ServerSpec};
-use crate::listener::{Application, Listener, Server, ServerOrigin, StreamRoute, Tls, Transport};
-use crate::secret::Secrets;
+use crate::listener::{Application, Listener, Server, ServerOrigin, StreamRoute, Transport};
 use crate::table::{About, Binding, ByHost, Filed, RouteSet, index};
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_standing::{FindingKind, Findings, ListenerKey};
+use osier_traffic::{Secrets, Tls};
 
 /// A socket, and who wants what on it.
 pub(super) struct Draft {
@@ -107,7 +106,7 @@ impl Draft {
         let tls = spec
             .tls
             .as_ref()
-            .and_then(|tls| tls::resolve(tls, secrets, findings));
+            .and_then(|tls| osier_traffic::served(tls, secrets, findings));
         if let Some(same) = self.same(spec, tls.as_ref()) {
             return Some(same);
         }

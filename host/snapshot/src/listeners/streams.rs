@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::draft::Draft;
 use super::{Placed, common, not_taken, server_of};
-use crate::listener::{Application, StreamRoute, Tls, TlsMode};
+use crate::listener::{Application, StreamRoute};
 use crate::table::{Binding, RouteSet, StreamRule};
 use osier_routing::hosts::HostPattern;
 use osier_standing::{FindingKind, Findings, ListenerKey};
+use osier_traffic::{Tls, TlsMode};
 
 /// Files one rule under the servers of a gateway. The first that takes a server name keeps it.
 pub(super) fn bind(
