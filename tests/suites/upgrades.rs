@@ -1,5 +1,5 @@
-//! WebSocket, and what else a connection may change over to: by a gateway, between workloads on other nodes over mutual TLS, and to
-//! hosts outside; asked for in HTTP/1.1 and in HTTP/2.
+//! WebSocket, and what else a connection may change over to: by a gateway, between workloads on other nodes over mutual TLS, to
+//! programs of pods, and to hosts outside; asked for in HTTP/1.1 and in HTTP/2.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -11,7 +11,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use osier_tests::{Node, Options, until};
+use osier_tests::artifacts::component;
+use osier_tests::kubectl::installed;
+use osier_tests::{Node, Options, objects, until};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -292,6 +294,32 @@ async fn what_does_not_change_over_is_answered_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_removed_from_the_mesh_is_cut_off_from_what_it_had_opened() {
+    let [control, vm, other] = stage().await;
+    let outbound = other.address("outbound").unwrap();
+    let to = ("http://chat.internal/chat", "chat.internal");
+    let (stream, _) = answered(&outbound, to, "websocket", 101).await;
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    socket.send(Message::text("one")).await.unwrap();
+    let echoed = tokio::time::timeout(SOON, socket.next()).await.unwrap();
+    assert_eq!(echoed.unwrap().unwrap(), Message::text("one"));
+    let line = ["delete", "workloadentry", "other"];
+    let kubectl = installed().unwrap();
+    kubectl.ok(&control.kubeconfig(), &line, None).unwrap();
+    let ended = tokio::time::timeout(SOON, socket.next()).await.unwrap();
+    assert!(matches!(ended, Some(Err(_)) | None), "{ended:?}");
+    let told = || async {
+        let log = vm.log();
+        let mut lines = log.lines();
+        let cut = |line: &str| line.contains("is cut off") && line.contains("sa/other");
+        Ok(lines.any(cut).then_some(()))
+    };
+    until("the workload's proxy says so", SOON, told)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http2_asks_by_extended_connect() {
     let [control, _vm, _other] = stage().await;
     let gateway = control.address("gateway").unwrap();
@@ -322,5 +350,103 @@ async fn http2_asks_by_extended_connect() {
         assert_eq!(response.status(), 403, "{host}");
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, "plain");
+    }
+}
+
+/// A pod of an image with its service, on a node.
+fn pod((name, image): (&str, &str), on: &str, args: &[&str]) -> [String; 2] {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": {
+        "nodeName": on, "terminationGracePeriodSeconds": 1,
+        "containers": [{"name": name, "image": image, "args": args}]}});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {
+        "selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}});
+    [pod.to_string(), service.to_string()]
+}
+
+/// A gateway to services of these names, each by the host `NAME.test`.
+fn gateway_to(names: &[&str]) -> Vec<String> {
+    let servers = json!({"servers": [{"port": {"number": 8080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]});
+    let route = |name: &&str| {
+        let host = format!("{name}.test");
+        let to = json!({"hosts": [host], "gateways": ["web"], "http": [{"route": [{"destination": {"host": name}}]}]});
+        of("VirtualService", name, to)
+    };
+    let gateway = of("Gateway", "web", servers);
+    std::iter::once(gateway)
+        .chain(names.iter().map(route))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_of_pods_speak_websocket_and_components_of_wasi_http_say_that_they_cannot() {
+    let node = Node::start().unwrap();
+    for (name, guest) in [
+        ("sockets:1.0", "tests/fixture-sockets"),
+        ("echo:1.0", "tests/echo"),
+    ] {
+        node.import(name, &component(guest).unwrap()).unwrap();
+    }
+    let nodes = objects::get(&node, "/api/v1/nodes").await.unwrap();
+    let first = nodes["items"][0]["metadata"]["name"].as_str().unwrap();
+    let _second = node.joined("second").unwrap();
+    let program = ["websocket", "0.0.0.0:8080"];
+    let mut all: Vec<String> = [
+        pod(("here", "sockets:1.0"), first, &program),
+        pod(("there", "sockets:1.0"), "second", &program),
+        pod(("client", "sockets:1.0"), first, &["sleep"]),
+        pod(("echo", "echo:1.0"), first, &[]),
+        pod(("far", "echo:1.0"), "second", &[]),
+    ]
+    .concat();
+    all.extend(gateway_to(&["here", "there", "echo", "far"]));
+    node.apply_text(&all.join("\n---\n")).unwrap();
+    for app in ["here", "there", "client", "echo", "far"] {
+        objects::ready(&node, &format!("app={app}"), 1)
+            .await
+            .unwrap();
+    }
+    let gateway = node.address("gateway").unwrap();
+    for host in ["here.test", "there.test"] {
+        let (stream, head) = answered(&gateway, ("/chat", host), "websocket", 101).await;
+        assert!(head.contains(&ACCEPT.to_ascii_lowercase()), "{head}");
+        converse(stream).await;
+        let stream = TcpStream::connect(&gateway).await.unwrap();
+        let builder = http2::Builder::new(TokioExecutor::new());
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        let ask = Request::builder()
+            .method(Method::CONNECT)
+            .uri(format!("http://{host}/chat"));
+        let ask = ask.extension(Protocol::from_static("websocket"));
+        let answer = sender.send_request(ask.body(Empty::<Bytes>::new()).unwrap());
+        let answer = answer.await.unwrap();
+        assert_eq!(answer.status(), 200, "{host}");
+        let stream = hyper::upgrade::on(answer).await.unwrap();
+        converse(TokioIo::new(stream)).await;
+    }
+    // From pod to pod, on the same node and on another.
+    let kubectl = installed().unwrap();
+    for (to, heard) in [
+        ("here", "hello"),
+        ("there", "hello"),
+        ("echo", "501"),
+        ("far", "501"),
+    ] {
+        let at = format!("{to}:80");
+        let line = [
+            "exec", "client", "--", "main", "converse", &at, "/chat", "hello",
+        ];
+        let told = kubectl.ok(&node.kubeconfig(), &line, None).unwrap();
+        assert!(told.contains(heard), "{to}: {told}");
+    }
+    for host in ["echo.test", "far.test"] {
+        let (mut stream, head) = answered(&gateway, ("/chat", host), "websocket", 501).await;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let mut said = vec![0; length.unwrap().parse().unwrap()];
+        stream.read_exact(&mut said).await.unwrap();
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.contains("wasi:sockets"), "{host}: {said}");
     }
 }

@@ -2,8 +2,9 @@
 //! follow.
 //!
 //! Clients ask by `Upgrade` in HTTP/1.1 (RFC 9110, 7.8) or by extended CONNECT in HTTP/2 (RFC 8441), nodes ask each other by the latter,
-//! and endpoints are asked by the former. A pod takes requests and answers only; an upgrade to one is refused, as is one to an endpoint
-//! that is spoken to over HTTP/2.
+//! and endpoints are asked by the former: hosts outside, workloads beside a companion, and pods whose programs take connections
+//! (`wasi:sockets`). A component of `wasi:http` takes requests and gives answers only; an upgrade to one is refused, as is one to an
+//! endpoint that is spoken to over HTTP/2.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,12 @@ const IDLE: Duration = Duration::from_secs(3_600);
 const CHANGE: Duration = Duration::from_secs(10);
 /// Between nodes, on the refusal to change: the status that the endpoint gave, which in the form of HTTP/2 would mean that it agreed.
 const STATUS: HeaderName = HeaderName::from_static("x-osier-mesh-status");
+
+/// Why nothing comes of a wish, and what to do.
+const ANSWERS_ONLY: &str = "the pod is a component of wasi:http, which takes no upgrade of a connection: \
+    for WebSocket run a program of wasi:cli that listens by wasi:sockets";
+const OVER_HTTP2: &str = "the endpoint is spoken to over HTTP/2, which has no upgrades: \
+    name the Service's port http, or set its appProtocol to http";
 
 /// The protocol that a request wishes for, which stays with its head from try to try.
 #[derive(Clone)]
@@ -142,14 +149,12 @@ pub(crate) fn prepare(
             head.headers.remove(UPGRADE);
             return Ok(());
         }
-        (Place::Pod, _) if !ways.takes_bytes_here(endpoint, false) => {
-            "a pod answers requests; it takes no upgrade of the connection"
-        }
-        (Place::Pod, _) | (_, Speaks::Http1) => {
+        (Place::Pod, _) if !ways.takes_bytes_here(endpoint, false) => ANSWERS_ONLY,
+        (_, Speaks::Http1) => {
             write(&mut head.headers, protocol);
             return Ok(());
         }
-        _ => "the endpoint is spoken to over HTTP/2, which has no upgrades",
+        _ => OVER_HTTP2,
     };
     let status = StatusCode::NOT_IMPLEMENTED;
     Err(Refusal::new(status, Flag::BadRequest, reason))
@@ -214,19 +219,22 @@ pub(crate) fn carried(
     let upstream = hyper::upgrade::on(&mut response);
     trace.status = response.status().as_u16();
     agree(&client, &mut response);
+    let (head, answer) = response.into_parts();
     let stream = client.stream;
     let bounds = Bounds {
         idle: IDLE,
         stopping: tasks.stopping(),
     };
     tasks.spawn("upgraded", async move {
+        // Empty as it is, it says that a call is under way.
+        let _under_way = answer;
         let both = async { tokio::try_join!(stream, upstream) };
         let Ok(Ok(both)) = tokio::time::timeout(CHANGE, both).await else {
             return;
         };
         joined(both, trace, bounds).await;
     });
-    response.map(|_| body::empty())
+    Response::from_parts(head, body::empty())
 }
 
 /// Says to the client in its own form that the protocol changes.

@@ -4,6 +4,9 @@
     reason = "a guest of the tests: a step that fails shall trap"
 )]
 
+mod digest;
+mod websocket;
+
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
@@ -22,6 +25,8 @@ fn run(words: &[&str]) -> Result<(), Error> {
         ["serve", at] => serve(at),
         ["http", at] => http(at),
         ["greet", at] => greet(at),
+        ["websocket", at] => websocket::serve(at),
+        ["converse", at, path, text] => websocket::say(at, path, text),
         ["ask", at, text] => ask(at, text),
         ["get", at, path, ref headers @ ..] => request_by_hand(("GET", ""), (at, path), headers),
         // An empty message of gRPC.
