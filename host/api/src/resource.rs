@@ -159,19 +159,11 @@ impl Resource {
 
     /// Whether who deletes an object at once is shown it: kinds of upstream's `ReturnDeletedObject`, and none of others.
     pub fn is_shown_deleted(&self) -> bool {
-        matches!(
-            (self.group, self.plural),
-            (
-                "",
-                "persistentvolumeclaims"
-                    | "persistentvolumes"
-                    | "pods"
-                    | "podtemplates"
-                    | "resourcequotas"
-                    | "serviceaccounts"
-                    | "services"
-            ) | ("storage.k8s.io", "storageclasses")
-        )
+        const CORE: &str = "persistentvolumeclaims persistentvolumes pods podtemplates resourcequotas serviceaccounts services";
+        match self.group {
+            "" => CORE.split(' ').any(|plural| plural == self.plural),
+            group => group == "storage.k8s.io" && self.plural == "storageclasses",
+        }
     }
 
     /// Whether strategic merge patch is served: upstream's own kinds have it, custom resources answer 415.
