@@ -13,10 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// So much is gathered at most.
 const MOST: usize = 64 * 1024;
 
-/// A connection that sends what is written between two flushes at once, if it gathers at all.
+/// How a connection of HTTP/2 begins (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+
+/// A connection that sends what is written between two flushes at once, if it gathers at all and its client speaks HTTP/2: in HTTP/1.1
+/// nobody else writes, and after an upgrade what is written must not be lost with whoever wrote it.
 pub(super) struct Gathered<S> {
     inner: S,
     gathers: bool,
+    /// The client has said what it speaks.
+    known: bool,
     waiting: BytesMut,
     /// The others were let go first.
     yielded: bool,
@@ -27,6 +33,7 @@ impl<S: AsyncWrite + Unpin> Gathered<S> {
         Self {
             inner,
             gathers,
+            known: false,
             waiting: BytesMut::new(),
             yielded: false,
         }
@@ -115,7 +122,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gathered<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
+        if !self.known {
+            self.known = true;
+            let first = buffer.filled().get(before..).unwrap_or_default();
+            self.gathers &= first.starts_with(PREFACE);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -138,6 +152,18 @@ mod tests {
         let mut read = [0; 64];
         let count = there.read(&mut read).await.unwrap();
         assert_eq!(read[..count], *b"one two");
+    }
+
+    #[tokio::test]
+    async fn what_is_said_in_http_1_is_sent_as_it_is_written() {
+        let (here, mut there) = tokio::io::duplex(MOST);
+        let mut gathered = Gathered::new(here, true);
+        there.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        gathered.read_u8().await.unwrap();
+        gathered.write_all(b"HTTP/1.1 101").await.unwrap();
+        let mut read = [0; 64];
+        let count = there.read(&mut read).await.unwrap();
+        assert_eq!(read[..count], *b"HTTP/1.1 101", "without a flush");
     }
 
     #[tokio::test]
