@@ -214,6 +214,8 @@ fn our_own_kinds() {
             "Ready",
             "10m",
             "builtin://denier",
+            "0",
+            "0ms",
             ""
         ]
     );
