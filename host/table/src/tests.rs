@@ -250,7 +250,7 @@ fn our_own_kinds() {
         json!({"status": {"nodes": [{"state": "Ready", "traps": 2, "deadlineOverruns": 1, "error": "trap: unreachable"}]}}),
     );
     assert_eq!(
-        plugin[5],
+        plugin[7],
         "2 traps, 1 deadline overruns, last: trap: unreachable"
     );
     let tried = |reason: &str| {
