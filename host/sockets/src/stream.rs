@@ -4,19 +4,22 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use osier_process::Tasks;
+use osier_process::{CancellationToken, Tasks};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf};
+use tokio::sync::Notify;
 
 /// Bytes that are moved at once.
 pub const CHUNK: usize = 16 * 1024;
 /// How long what was written may wait for its reader after the program closed the connection.
 const LINGER: Duration = Duration::from_secs(30);
+/// More than so many who wait for room at once are told to ask again.
+const WAITING: usize = 8;
 
 /// What a connection has of its pod, until both directions and the socket are gone: a port, or a place among the sockets.
 pub(crate) type Kept = Arc<dyn Send + Sync>;
@@ -29,8 +32,8 @@ pub(crate) fn halves(stream: DuplexStream, tasks: &Tasks, kept: &Kept) -> (Reade
         read: Bytes::new(),
     };
     let outgoing = Outgoing {
-        half: Some(write),
-        unsent: Bytes::new(),
+        way: Way::Free(write),
+        waiting: Vec::new(),
         tasks: tasks.clone(),
     };
     (
@@ -133,61 +136,84 @@ pub struct Writer {
 }
 
 struct Outgoing {
-    /// Nothing once it is shut.
-    half: Option<WriteHalf<DuplexStream>>,
-    /// Taken from the program, and not yet on the way.
-    unsent: Bytes,
+    way: Way,
+    /// Who waits for room.
+    waiting: Vec<Waker>,
     tasks: Tasks,
 }
 
+/// Where what the program writes goes.
+enum Way {
+    /// Into the connection at once.
+    Free(WriteHalf<DuplexStream>),
+    /// Nowhere yet: a task sends what the connection had no room for, and gives it back. It must be a task, because a program that
+    /// wrote its last may read, or do nothing, for as long as it likes. It is told when the program writes no more.
+    Sending(Arc<Notify>),
+    /// Nowhere any more.
+    Shut,
+}
+
 impl Outgoing {
-    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
-            let Some(half) = &mut self.half else {
-                return Poll::Ready(Ok(()));
-            };
-            let written = ready!(Pin::new(half).poll_write(context, &self.unsent));
-            match written {
-                Ok(count) => self.unsent.advance(count),
-                Err(error) => {
-                    (self.half, self.unsent) = (None, Bytes::new());
-                    return Poll::Ready(Err(error));
-                }
+    /// Writes as much as there is room for.
+    fn write(half: &mut WriteHalf<DuplexStream>, bytes: &mut Bytes) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match Pin::new(&mut *half).poll_write(&mut at_once(), bytes) {
+                Poll::Ready(written) => bytes.advance(written?),
+                Poll::Pending => break,
             }
         }
-        Poll::Ready(Ok(()))
+        Ok(())
+    }
+
+    /// The task has sent everything, or the connection is broken.
+    async fn sent(this: Weak<Mutex<Self>>, half: Option<WriteHalf<DuplexStream>>) {
+        let kept = this.upgrade();
+        let mut rest = half;
+        if let Some(outgoing) = &kept {
+            let mut outgoing = outgoing.lock();
+            if let Way::Sending(_) = outgoing.way {
+                outgoing.way = rest.take().map_or(Way::Shut, Way::Free);
+            }
+            outgoing.wake();
+        }
+        if let Some(mut half) = rest {
+            // In memory this never waits.
+            let _shut = half.shutdown().await;
+        }
+    }
+
+    fn poll_room(&mut self, context: &Context<'_>) -> Poll<()> {
+        if !matches!(self.way, Way::Sending(_)) {
+            return Poll::Ready(());
+        }
+        if self.waiting.len() >= WAITING {
+            self.wake();
+        }
+        if !self
+            .waiting
+            .iter()
+            .any(|one| one.will_wake(context.waker()))
+        {
+            self.waiting.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn wake(&mut self) {
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// The other side is told that nothing follows, after what is still to be sent.
     fn shut(&mut self) {
-        let _sent = self.poll_flush(&mut at_once());
-        let Some(mut half) = self.half.take() else {
-            return;
-        };
-        let unsent = std::mem::take(&mut self.unsent);
-        if unsent.is_empty() {
-            // In memory this never waits.
-            let _shut = Pin::new(&mut half).poll_shutdown(&mut at_once());
-        } else {
-            self.linger(half, unsent);
+        match std::mem::replace(&mut self.way, Way::Shut) {
+            Way::Free(mut half) => {
+                // In memory this never waits.
+                let _shut = Pin::new(&mut half).poll_shutdown(&mut at_once());
+            }
+            Way::Sending(closed) => closed.notify_one(),
+            Way::Shut => {}
         }
-    }
-
-    /// Sends the rest and then the end, by and by.
-    fn linger(&self, mut half: WriteHalf<DuplexStream>, mut unsent: Bytes) {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            let stopping = self.tasks.stopping();
-            let rest = async move {
-                half.write_all_buf(&mut unsent).await?;
-                half.shutdown().await
-            };
-            self.tasks.spawn("socket-linger", async move {
-                tokio::select! {
-                    _ = tokio::time::timeout(LINGER, rest) => {}
-                    () = stopping.cancelled() => {}
-                }
-            });
-        }
+        self.wake();
     }
 }
 
@@ -195,6 +221,24 @@ impl Drop for Outgoing {
     fn drop(&mut self) {
         self.shut();
     }
+}
+
+/// Sends it all; nothing if the other side is gone, or has not read it for long after the program closed the connection.
+async fn send(
+    mut half: WriteHalf<DuplexStream>,
+    mut bytes: Bytes,
+    closed: Arc<Notify>,
+    stopping: CancellationToken,
+) -> Option<WriteHalf<DuplexStream>> {
+    let late = async {
+        closed.notified().await;
+        let _either = tokio::time::timeout(LINGER, stopping.cancelled()).await;
+    };
+    let sent = tokio::select! {
+        sent = half.write_all_buf(&mut bytes) => sent.is_ok(),
+        () = late => false,
+    };
+    sent.then_some(half)
 }
 
 impl Writer {
@@ -206,52 +250,60 @@ impl Writer {
     /// Whether it may write.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.outgoing.lock().half.is_some()
+        !matches!(self.outgoing.lock().way, Way::Shut)
     }
 
-    /// Ready when there is room.
+    /// Ready when there is room, or nobody reads any more.
     pub async fn ready(&self) {
-        // What went wrong is told by the next write.
-        let _told = poll_fn(|context| self.poll_ready(context)).await;
+        poll_fn(|context| self.poll_ready(context)).await;
     }
 
     /// The same, to be polled.
-    ///
-    /// # Errors
-    /// Nobody reads any more.
-    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outgoing.lock().poll_flush(context)
+    pub fn poll_ready(&self, context: &Context<'_>) -> Poll<()> {
+        self.outgoing.lock().poll_room(context)
     }
 
     /// Room for so many bytes: none, or a chunk. `None` when nobody reads any more.
     #[must_use]
     pub fn room(&self) -> Option<usize> {
-        let mut outgoing = self.outgoing.lock();
-        let flushed = outgoing.poll_flush(&mut at_once());
-        match (flushed, outgoing.half.is_some()) {
-            (Poll::Ready(Err(_)), _) | (_, false) => None,
-            (Poll::Ready(Ok(())), true) => Some(CHUNK),
-            (Poll::Pending, true) => Some(0),
+        match self.outgoing.lock().way {
+            Way::Free(_) => Some(CHUNK),
+            Way::Sending(_) => Some(0),
+            Way::Shut => None,
         }
     }
 
-    /// Takes bytes for which there is room.
+    /// Takes bytes for which there is room. They arrive whatever the program does then.
     ///
     /// # Errors
     /// Nobody reads any more, or there is no room for them.
-    pub fn put(&self, bytes: Bytes) -> io::Result<()> {
+    pub fn put(&self, mut bytes: Bytes) -> io::Result<()> {
         let mut outgoing = self.outgoing.lock();
-        if outgoing.half.is_none() {
-            return Err(io::ErrorKind::BrokenPipe.into());
+        let half = match &mut outgoing.way {
+            Way::Shut => return Err(io::ErrorKind::BrokenPipe.into()),
+            Way::Free(half) if bytes.len() <= CHUNK => half,
+            Way::Free(_) | Way::Sending(_) => return Err(io::ErrorKind::WouldBlock.into()),
+        };
+        let written = Outgoing::write(half, &mut bytes);
+        if written.is_err() {
+            outgoing.way = Way::Shut;
+        } else if !bytes.is_empty() {
+            self.send_later(&mut outgoing, bytes);
         }
-        if !outgoing.unsent.is_empty() || bytes.len() > CHUNK {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        outgoing.unsent = bytes;
-        match outgoing.poll_flush(&mut at_once()) {
-            Poll::Ready(Err(error)) => Err(error),
-            _ => Ok(()),
-        }
+        written
+    }
+
+    fn send_later(&self, outgoing: &mut Outgoing, bytes: Bytes) {
+        let closed = Arc::new(Notify::new());
+        let way = Way::Sending(Arc::clone(&closed));
+        let Way::Free(half) = std::mem::replace(&mut outgoing.way, way) else {
+            return;
+        };
+        let (this, stopping) = (Arc::downgrade(&self.outgoing), outgoing.tasks.stopping());
+        outgoing.tasks.spawn("socket-send", async move {
+            let half = send(half, bytes, closed, stopping).await;
+            Outgoing::sent(this, half).await;
+        });
     }
 }
 
@@ -284,6 +336,22 @@ mod tests {
         let mut read = Vec::new();
         far.read_to_end(&mut read).await.unwrap();
         assert_eq!(read.len(), sent);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_arrives_though_the_program_does_nothing_more() {
+        let (_reader, writer, mut far) = pair(1024);
+        writer.put(Bytes::from(vec![7; CHUNK])).unwrap();
+        assert_eq!((writer.room(), writer.is_open()), (Some(0), true));
+        let mut read = vec![0; CHUNK];
+        far.read_exact(&mut read).await.unwrap();
+        writer.ready().await;
+        assert_eq!(writer.room(), Some(CHUNK));
+        writer.put(Bytes::from(vec![7; CHUNK])).unwrap();
+        // Who waits is told that nobody reads any more, too.
+        drop(far);
+        writer.ready().await;
+        assert_eq!((writer.room(), writer.is_open()), (None, false));
     }
 
     #[tokio::test]

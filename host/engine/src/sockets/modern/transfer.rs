@@ -142,15 +142,15 @@ impl StreamConsumer<Guest> for Sent {
         finish: bool,
     ) -> Poll<wasmtime::Result<StreamResult>> {
         let mut from = from.as_direct(store);
-        let Poll::Ready(room) = self.writer.poll_ready(context) else {
+        if self.writer.poll_ready(context).is_pending() {
             return waits(finish);
-        };
+        }
         let some = from.remaining();
         let some = &some[..some.len().min(CHUNK)];
-        let put = room.and_then(|()| match some.is_empty() {
+        let put = match some.is_empty() {
             true => Ok(()),
             false => self.writer.put(Bytes::copy_from_slice(some)),
-        });
+        };
         let count = some.len();
         Poll::Ready(Ok(match put {
             Ok(()) => {
