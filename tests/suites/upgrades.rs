@@ -378,7 +378,6 @@ fn gateway_to(names: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails: an echo to this client does not come within 30 s (2 of 2 runs), while Python websockets is answered: to be found out (#3)"]
 async fn programs_of_pods_speak_websocket_and_components_of_wasi_http_say_that_they_cannot() {
     let node = Node::start().unwrap();
     for (name, guest) in [
