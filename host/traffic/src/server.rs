@@ -37,6 +37,7 @@ pub fn server_tls(tls: &mut Fields<'_>, namespace: &str) -> (Option<TlsSpec>, bo
     });
     files(tls);
     unasked(tls, spec.as_ref());
+    passed_through(tls, spec.as_ref());
     let usable = |spec: &TlsSpec| spec.mode == TlsMode::Passthrough || !spec.credentials.is_empty();
     (spec.filter(usable), redirect)
 }
@@ -54,6 +55,15 @@ fn unasked(tls: &Fields<'_>, spec: Option<&TlsSpec>) {
         let detail = "says MUTUAL or OPTIONAL_MUTUAL where subjectAltNames, verifyCertificateSpki or verifyCertificateHash \
             choose among clients; they are ignored";
         tls.invalid("mode", detail);
+    }
+}
+
+/// What is passed through as it comes is agreed on by its ends.
+fn passed_through(tls: &Fields<'_>, spec: Option<&TlsSpec>) {
+    let passed = spec.filter(|spec| spec.mode == TlsMode::Passthrough);
+    if passed.is_some_and(|spec| !spec.ciphers.is_empty()) {
+        let detail = "PASSTHROUGH ends no TLS: the suites are those that the client and the destination agree on";
+        tls.not_applied("cipherSuites", detail);
     }
 }
 

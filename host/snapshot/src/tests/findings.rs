@@ -31,7 +31,7 @@ fn nothing_that_is_not_applied_is_silent() {
         .destination_rule("pool", json!({"host": "reviews", "trafficPolicy": {
             "connectionPool": {"tcp": {"maxConnections": 1, "tcpKeepalive": {}}, "http": {"useClientProtocol": true}}, "tunnel": {"targetHost": "a"},
             "loadBalancer": {"simple": "PASSTHROUGH", "consistentHash": {"maglev": {"tableSize": 8}}}}}))
-        .gateway("tls", json!({"servers": [{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["a.com"], "tls": {"mode": "PASSTHROUGH"}}]}));
+        .gateway("tls", json!({"servers": [{"port": {"number": 443, "protocol": "HTTPS"}, "hosts": ["a.com"], "tls": {"mode": "PASSTHROUGH", "cipherSuites": ["x"]}}]}));
     let (snapshot, findings) = world.compile(None);
     let not_applied = |field| (FindingKind::NotApplied, field);
     assert_eq!(
@@ -50,6 +50,7 @@ fn nothing_that_is_not_applied_is_silent() {
             not_applied("spec.trafficPolicy.loadBalancer.simple"),
             not_applied("spec.trafficPolicy.tunnel"),
             (FindingKind::Invalid, "spec.trafficPolicy.tunnel.targetHost"),
+            not_applied("spec.servers[0].tls.cipherSuites"),
             not_applied("spec.http[0].retries.retryOn"),
         ]
     );
