@@ -4,7 +4,7 @@
 //! own thread, so that a thread tends to meet its instance again, with warm caches.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use osier_engine::CallError;
@@ -56,12 +56,20 @@ impl Instance {
     }
 }
 
+/// A place for an idle instance.
+#[derive(Default)]
+struct Slot {
+    idle: Mutex<Option<Box<Instance>>>,
+    /// Linear memory of the idle instance in bytes. Beside the lock: who reads it must not make a caller find the slot busy.
+    memory: AtomicU64,
+}
+
 /// The instances of one plugin.
 pub(crate) struct Pool {
     prepared: PreparedPlugin,
     configure: Option<FunctionHandle>,
     config: [Val; 1],
-    slots: Box<[Mutex<Option<Box<Instance>>>]>,
+    slots: Box<[Slot]>,
     live: AtomicUsize,
 }
 
@@ -76,7 +84,7 @@ impl Pool {
             prepared,
             configure,
             config: [Val::String(config)],
-            slots: (0..instances).map(|_| Mutex::new(None)).collect(),
+            slots: (0..instances).map(|_| Slot::default()).collect(),
             live: AtomicUsize::new(0),
         }
     }
@@ -86,11 +94,10 @@ impl Pool {
         self.live.load(Ordering::Relaxed)
     }
 
-    /// Bytes of linear memory that idle instances hold; a slot in use at this moment is left out.
+    /// Bytes of linear memory that idle instances hold.
     pub(crate) fn memory(&self) -> u64 {
-        let idle = self.slots.iter().filter_map(|slot| slot.try_lock());
-        idle.filter_map(|slot| slot.as_ref().map(|instance| instance.guest.memory()))
-            .sum()
+        let each = self.slots.iter();
+        each.map(|slot| slot.memory.load(Ordering::Relaxed)).sum()
     }
 
     /// An idle instance, or a new one while there may be more.
@@ -98,9 +105,10 @@ impl Pool {
         let start = home();
         for turn in 0..self.slots.len() {
             let slot = &self.slots[(start + turn) % self.slots.len()];
-            if let Some(mut slot) = slot.try_lock()
-                && let Some(instance) = slot.take()
+            if let Some(mut idle) = slot.idle.try_lock()
+                && let Some(instance) = idle.take()
             {
+                slot.memory.store(0, Ordering::Relaxed);
                 return Ok(instance);
             }
         }
@@ -113,19 +121,20 @@ impl Pool {
         // There is a free slot for every live instance; a second round meets locks that are held for a few instructions.
         for turn in 0..self.slots.len() * 2 {
             let slot = &self.slots[(start + turn) % self.slots.len()];
-            if let Some(mut slot) = slot.try_lock() {
-                match &*slot {
-                    None => {
-                        *slot = Some(instance);
-                        return;
-                    }
-                    Some(_) => continue,
-                }
+            if let Some(mut idle) = slot.idle.try_lock()
+                && idle.is_none()
+            {
+                slot.memory
+                    .store(instance.guest.memory(), Ordering::Relaxed);
+                *idle = Some(instance);
+                return;
             }
         }
         for slot in &self.slots {
-            let mut slot = slot.lock();
-            match slot.replace(instance) {
+            let mut idle = slot.idle.lock();
+            slot.memory
+                .store(instance.guest.memory(), Ordering::Relaxed);
+            match idle.replace(instance) {
                 None => return,
                 Some(other) => instance = other,
             }

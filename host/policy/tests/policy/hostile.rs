@@ -86,6 +86,7 @@ fn when_every_instance_is_busy_the_call_fails_at_once_and_says_so() {
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| denied(check(&set, &headers(&[("x-behave", "loop")]))));
         while plugin.status().calls == 0 {
+            assert!(!busy.is_finished(), "it was refused, not called");
             std::thread::yield_now();
         }
         let mut overloaded = 0;
