@@ -11,6 +11,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use osier_process::Tasks;
 use osier_process::body::{self, Body};
+use osier_process::dialled;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -113,16 +114,6 @@ async fn connect(
     let name = ServerName::try_from(name.to_owned()).map_err(|error| words(&error))?;
     let tls = TlsConnector::from(config).connect(name, tcp).await;
     let tls = tls.map_err(|error| words(&error))?;
-    let made = http1::handshake(TokioIo::new(tls)).await;
-    let (sender, connection) = made.map_err(|error| words(&error))?;
-    let stopping = tasks.stopping();
-    tasks.spawn("node-connection", async move {
-        tokio::select! {
-            ended = connection.with_upgrades() => if let Err(error) = ended {
-                tracing::debug!(%error, "a connection to a node agent ended");
-            },
-            () = stopping.cancelled() => {}
-        }
-    });
-    Ok(sender)
+    let spoken = dialled::http1(tls, tasks, "node-connection").await;
+    spoken.map_err(|error| words(&error))
 }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use http::{Method, Request};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use osier_identity::{Believe, Origin, origin_config};
 use osier_process::Tasks;
 use osier_process::body::{self, Body};
+use osier_process::dialled;
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -110,17 +110,8 @@ impl Questions {
             };
             tcp.set_nodelay(true).map_err(words)?;
             let tls = connector.connect(name.clone(), tcp).await.map_err(words)?;
-            let (sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(words)?;
-            let stopping = self.tasks.stopping();
-            self.tasks.spawn("webhook-connection", async move {
-                tokio::select! {
-                    ended = connection => if let Err(error) = ended {
-                        tracing::debug!(%error, "a connection to a webhook ended");
-                    },
-                    () = stopping.cancelled() => {}
-                }
-            });
-            return Ok(sender);
+            let spoken = dialled::http1(tls, &self.tasks, "webhook-connection").await;
+            return spoken.map_err(words);
         }
         Err(failure)
     }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use osier_identity::{Believe, Origin, origin_config};
+use osier_identity::system_config;
 use osier_process::Tasks;
 use osier_process::body::{self, Body};
-use tokio::io::{AsyncRead, AsyncWrite};
+use osier_process::dialled;
+use osier_process::serve::Stream;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -99,7 +99,7 @@ impl Wire {
             reason: error.to_string(),
         })?;
         if !secure {
-            return self.handshake(tcp).await;
+            return self.spoken(tcp).await;
         }
         let failed = |reason: String| Fault::Tls {
             registry: registry.to_owned(),
@@ -112,38 +112,21 @@ impl Wire {
         let tls = connecting
             .await
             .map_err(|error| failed(error.to_string()))?;
-        self.handshake(tls).await
+        self.spoken(tls).await
     }
 
-    async fn handshake<S>(&self, stream: S) -> Result<http1::SendRequest<Body>, Fault>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let broken = |error: hyper::Error| Fault::Broken(error.to_string());
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
-        let stopping = self.tasks.stopping();
-        self.tasks.spawn("registry-connection", async move {
-            tokio::select! {
-                // How it ended is what the request's own answer says.
-                _ended = connection => {}
-                () = stopping.cancelled() => {}
-            }
-        });
-        Ok(sender)
+    async fn spoken<S: Stream + 'static>(
+        &self,
+        stream: S,
+    ) -> Result<http1::SendRequest<Body>, Fault> {
+        let spoken = dialled::http1(stream, &self.tasks, "registry-connection").await;
+        spoken.map_err(|error| Fault::Broken(error.to_string()))
     }
 }
 
 /// The machine's own authorities, read when they are first needed.
 async fn trusted() -> Result<Arc<ClientConfig>, String> {
-    let origin = Origin {
-        believe: Believe::System,
-        names: Vec::new(),
-        credential: None,
-        alpn: vec![b"http/1.1".to_vec()],
-    };
-    origin_config(&origin).map_err(|error| error.to_string())
+    system_config(&[b"http/1.1"]).map_err(|error| error.to_string())
 }
 
 /// The bytes of an answer, at most `limit`, each part within its time. `seen` hears how many there are.

@@ -23,7 +23,7 @@ pub use clients::{Clients, Proof};
 pub use configuration::{client_config, mutual_config, server_config, without_http2};
 pub use envelope::{EnvelopeError, KeyError, KeyRing, sealed_with};
 pub use key_set::KeySet;
-pub use origin::{Believe, Origin, origin_config};
+pub use origin::{Believe, Origin, origin_config, system_config};
 pub use pin::{Found, pin, pinned_config};
 pub use request::{Request, request, requested};
 pub use shown::forwarded_client_cert;

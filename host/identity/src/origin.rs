@@ -39,6 +39,19 @@ pub enum Believe {
     Anyone,
 }
 
+/// A configuration for connections to servers outside that the machine's own authorities vouch for; no certificate is shown.
+///
+/// # Errors
+/// As [`origin_config`].
+pub fn system_config(alpn: &[&[u8]]) -> Result<Arc<ClientConfig>, IdentityError> {
+    origin_config(&Origin {
+        believe: Believe::System,
+        names: Vec::new(),
+        credential: None,
+        alpn: alpn.iter().map(|protocol| protocol.to_vec()).collect(),
+    })
+}
+
 /// A configuration for connections to a server outside.
 ///
 /// # Errors

@@ -7,10 +7,10 @@ use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, HeaderValue, LOCATION
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use osier_authentication::Wanted;
-use osier_identity::{Believe, KeySet, Origin, origin_config};
+use osier_identity::{KeySet, system_config};
 use osier_process::body::{self, Body};
+use osier_process::dialled;
 use osier_process::serve::Stream;
 use osier_process::{Boxed, Tasks};
 use serde_json::Value;
@@ -143,29 +143,14 @@ impl Fetch {
         &self,
         stream: S,
     ) -> Result<http1::SendRequest<Body>, String> {
-        let made = http1::handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = made.map_err(|error| error.to_string())?;
-        let stopping = self.tasks.stopping();
-        self.tasks.spawn("issuer-connection", async move {
-            tokio::select! {
-                // How it ended is what the request's own answer says.
-                _ended = connection => {}
-                () = stopping.cancelled() => {}
-            }
-        });
-        Ok(sender)
+        let spoken = dialled::http1(stream, &self.tasks, "issuer-connection").await;
+        spoken.map_err(|error| error.to_string())
     }
 }
 
 /// The machine's own authorities, read when they are first needed.
 async fn trusted() -> Result<Arc<ClientConfig>, String> {
-    let origin = Origin {
-        believe: Believe::System,
-        names: Vec::new(),
-        credential: None,
-        alpn: vec![b"http/1.1".to_vec()],
-    };
-    origin_config(&origin).map_err(|error| error.to_string())
+    system_config(&[b"http/1.1"]).map_err(|error| error.to_string())
 }
 
 /// Where an issuer's description says that its keys are (OpenID Connect Discovery 1.0, 3).

@@ -8,6 +8,7 @@ pub mod body;
 pub mod buffered;
 pub mod carry;
 pub mod clock;
+pub mod dialled;
 mod executor;
 pub mod forward_proxy;
 mod holding;
