@@ -6,11 +6,13 @@ use super::registry;
 use crate::arguments::{Access, ImageCommand, Output, Place};
 use crate::configuration;
 use crate::exit::Failure;
+use crate::up::directory;
 use anyhow::Context as _;
 use osier_images::ImageStore;
 use osier_wasm::ComponentError;
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
+use std::path::Path;
 
 /// Runs a subcommand of `osier image`.
 ///
@@ -18,13 +20,7 @@ use std::collections::HashSet;
 /// See [`Failure`].
 pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
     match command {
-        ImageCommand::Import { name, file, place } => {
-            let store = open(place)?;
-            let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
-            osier_engine::check(&bytes).with_context(|| file.display().to_string())?;
-            let digest = store.import(name, &bytes).map_err(anyhow::Error::from)?;
-            println!("{name} {digest} ({} bytes)", bytes.len());
-        }
+        ImageCommand::Import { name, file, place } => import(name, file, place)?,
         ImageCommand::List { output, place } => list(&open(place)?, *output)?,
         ImageCommand::Pull {
             reference,
@@ -77,6 +73,21 @@ pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
 fn open(place: &Place) -> Result<ImageStore, Failure> {
     let data_dir = configuration::resolve_data_dir(place.data_dir.as_deref())?;
     ImageStore::open(&data_dir).map_err(|error| Failure::Data(error.to_string()))
+}
+
+fn import(name: &str, file: &Path, place: &Place) -> Result<(), Failure> {
+    let store = open(place)?;
+    let bytes = std::fs::read(file).with_context(|| file.display().to_string())?;
+    osier_engine::check(&bytes).with_context(|| file.display().to_string())?;
+    let digest = store.import(name, &bytes).map_err(anyhow::Error::from)?;
+    println!("{name} {digest} ({} bytes)", bytes.len());
+    let data_dir = configuration::resolve_data_dir(place.data_dir.as_deref())?;
+    // Easily missed: a node with a data directory of its own would go on saying that it has no such image.
+    if !directory::is_used(&data_dir) {
+        let here = data_dir.display();
+        eprintln!("note: no node runs in {here}; name the one that needs it with --data-dir");
+    }
+    Ok(())
 }
 
 /// Brings a component to a registry and says how it can be named for good.

@@ -164,6 +164,12 @@ impl DataDirectory {
     }
 }
 
+/// Whether a node runs in this data directory now.
+pub(crate) fn is_used(path: &Path) -> bool {
+    let lock = File::open(path.join("lock"));
+    lock.is_ok_and(|lock| flock(&lock, FlockOperation::NonBlockingLockShared).is_err())
+}
+
 /// An address that a client on this machine can dial: the unspecified address is not one.
 pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -209,12 +215,15 @@ mod tests {
     #[test]
     fn a_second_opener_is_refused_and_told_who_holds_it() {
         let directory = tempfile::tempdir().unwrap();
+        assert!(!is_used(directory.path()));
         let held = DataDirectory::open(directory.path()).unwrap();
+        assert!(is_used(directory.path()));
         let refused = DataDirectory::open(directory.path()).err().unwrap();
         assert!(
             matches!(&refused, Failure::InUse(told) if told.contains(&std::process::id().to_string()))
         );
         drop(held);
+        assert!(!is_used(directory.path()));
         DataDirectory::open(directory.path()).unwrap();
     }
 
