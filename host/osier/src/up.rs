@@ -1,6 +1,5 @@
 //! `osier up`: binds, builds the rooms bottom-up, serves, and takes them down in the opposite order.
 
-mod admin;
 pub(crate) mod directory;
 mod drain;
 mod images;
@@ -224,6 +223,7 @@ fn announce(addresses: &Addresses, directory: &DataDirectory, began: Instant) {
     announce!("  api      https://{}", directory::reachable(addresses.api));
     announce!("  gateway  {}", plain(addresses.gateway));
     announce!("  admin    {}", plain(addresses.admin));
+    announce!("  look at  {}/dashboard", plain(addresses.admin));
     for (name, address) in [("policy", addresses.policy), ("dns", addresses.dns)] {
         if let Some(address) = address {
             announce!("  {name:8} {}", directory::reachable(address));

@@ -195,6 +195,7 @@ fn farewell(node: Node) -> Result<()> {
     println!(
         "  http://{gateway}/productpage          the application; sign in as jason to be routed by name"
     );
+    println!("  http://{admin}/dashboard              who calls whom, how fast, what fails");
     println!("  http://{admin}/metrics                what the mesh counts\n");
     println!("Go on with kubectl, from the root of the repository:\n");
     println!("  export KUBECONFIG={}", kubeconfig.display());

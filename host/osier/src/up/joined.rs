@@ -1,12 +1,12 @@
 //! The composition of a joined node: the same rooms without API server and controllers, which are elsewhere.
 
-use super::admin::Admin;
 use super::directory::{self, DataDirectory};
 use super::names::{self, Names};
 use super::{bind, drain};
 use crate::configuration::Joined;
 use crate::exit::Failure;
 use anyhow::Context as _;
+use osier_admin::Admin;
 use osier_node::{Capacity, Node};
 use osier_process::Tasks;
 use osier_process::metrics::Metrics;

@@ -1,6 +1,5 @@
 //! The composition root: every room, built bottom-up and joined.
 
-use super::admin::{Admin, DRAINING};
 use super::directory::DataDirectory;
 use super::{Listeners, directory, images, names, policy};
 use crate::bundled::Plugins;
@@ -18,6 +17,7 @@ use crate::join::signer::AuthoritySigner;
 use crate::join::transport::InProcess;
 use crate::join::webhooks::Outside;
 use anyhow::Context as _;
+use osier_admin::{Admin, DRAINING};
 use osier_apiserver::{Admit, ApiServer, AuditSettings, NodeDoors, StoreLimits, User};
 use osier_applied::{GrantAdmission, SecurityAdmission};
 use osier_capabilities::{CounterStore, Counters};

@@ -1,6 +1,5 @@
 //! The composition of a workload's proxy: the data plane of a node, and in the place of pods the process beside it.
 
-use super::admin::Admin;
 use super::directory::{self, DataDirectory};
 use super::joined::{DRAIN, advertised};
 use super::membership::{self, Membership};
@@ -11,6 +10,7 @@ use crate::configuration::{Beside, Joined};
 use crate::exit::Failure;
 use crate::join::certify::ApiCertify;
 use anyhow::Context as _;
+use osier_admin::Admin;
 use osier_client::{Client, Https};
 use osier_companion::Companion;
 use osier_engine::Engine;
