@@ -320,6 +320,42 @@ async fn who_is_removed_from_the_mesh_is_cut_off_from_what_it_had_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_opened_to_who_is_removed_from_the_mesh_is_cut_off() {
+    let [control, vm, other] = stage().await;
+    let (gateway, outbound) = (control.address("gateway"), other.address("outbound"));
+    let ways = [
+        (gateway.unwrap(), "/chat", &control),
+        (outbound.unwrap(), "http://chat.internal/chat", &other),
+    ];
+    let mut opened = Vec::new();
+    for (address, path, node) in ways {
+        let to = (path, "chat.internal");
+        let (stream, _) = answered(&address, to, "websocket", 101).await;
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+        socket.send(Message::text("one")).await.unwrap();
+        let echoed = tokio::time::timeout(SOON, socket.next()).await.unwrap();
+        assert_eq!(echoed.unwrap().unwrap(), Message::text("one"));
+        opened.push((socket, node));
+    }
+    let kubectl = installed().unwrap();
+    let line = ["delete", "workloadentry", "vm"];
+    kubectl.ok(&control.kubeconfig(), &line, None).unwrap();
+    for (mut socket, node) in opened {
+        let ended = tokio::time::timeout(SOON, socket.next()).await.unwrap();
+        assert!(matches!(ended, Some(Err(_)) | None), "{ended:?}");
+        let told = || async {
+            let log = node.log();
+            let cut = |line: &str| line.contains("left the mesh") && line.contains("cut off");
+            Ok(log.lines().any(cut).then_some(()))
+        };
+        until("the caller's node says so", SOON, told)
+            .await
+            .unwrap();
+    }
+    drop(vm);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn http2_asks_by_extended_connect() {
     let [control, _vm, _other] = stage().await;
     let gateway = control.address("gateway").unwrap();

@@ -1,4 +1,5 @@
-//! The way out: one connection to each node for each identity that calls there, made when first needed.
+//! The way out: one connection to each node for each identity that calls there, made when first needed. It lasts as long as the node
+//! stands where it was reached; what leaves the mesh is cut off, with whatever flows there.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,10 +10,11 @@ use arc_swap::ArcSwapOption;
 use http::header::HOST;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use osier_process::Tasks;
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use osier_process::body::{self, Body};
 use osier_process::serve::Stream;
+use osier_process::{CancellationToken, Tasks};
 use osier_snapshot::{Cluster, Endpoint, Place, Snapshot};
 use parking_lot::RwLock;
 use rustls::pki_types::ServerName;
@@ -237,7 +239,11 @@ impl Mesh {
             .connect(name, tcp)
             .await
             .map_err(|error| words(&error))?;
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+        let way = UntilCut {
+            tasks: self.tasks.clone(),
+            cut: CancellationToken::new(),
+        };
+        let (sender, connection) = http2::Builder::new(way.clone())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PONG_WITHIN)
@@ -247,15 +253,52 @@ impl Mesh {
             .await
             .map_err(|error| words(&error))?;
         let (stopping, node) = (self.tasks.stopping(), node.to_owned());
+        let published = self.published.clone();
         self.tasks.spawn("mesh-connection", async move {
             tokio::select! {
                 ended = connection => if let Err(error) = ended {
                     tracing::debug!(%error, node, "a connection to another node ended");
                 },
+                () = left(published, &node, address) => {
+                    tracing::info!(node, %address, "a connection to a node that left the mesh is cut off");
+                    way.cut.cancel();
+                }
                 () = stopping.cancelled() => {}
             }
         });
         Ok(sender)
+    }
+}
+
+/// Ends when a node does not stand at this address any more.
+async fn left(mut published: watch::Receiver<Arc<Snapshot>>, node: &str, address: SocketAddr) {
+    let gone = |snapshot: &Arc<Snapshot>| snapshot.mesh_address(node) != Some(address);
+    if published.wait_for(gone).await.is_err() {
+        // Nothing is published any more: the process ends, and requests under way may.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Runs what belongs to one connection. The connection itself and the streams on it are tasks that would go on until the last stream
+/// has ended; here they end when it is cut.
+#[derive(Clone)]
+struct UntilCut {
+    tasks: Tasks,
+    cut: CancellationToken,
+}
+
+impl<F> Executor<F> for UntilCut
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        let cut = self.cut.clone();
+        self.tasks.execute(async move {
+            tokio::select! {
+                () = future => {}
+                () = cut.cancelled() => {}
+            }
+        });
     }
 }
 
