@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use osier_identity::{Credential, server_config};
+use osier_identity::{Credential, mutual_config, server_config};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -62,7 +62,13 @@ impl Server {
         Self::start(Some(TlsAcceptor::from(config)), Answers::default()).await
     }
 
-    /// The same, whose answers a program makes of the path and the body.
+    /// The same, which takes those only who show a certificate of the authority.
+    pub async fn mutual(authority_pem: &str, credential: &Credential) -> Result<Self> {
+        let config = mutual_config(authority_pem, credential)?;
+        Self::start(Some(TlsAcceptor::from(config)), Answers::default()).await
+    }
+
+    /// A server of HTTPS whose answers a program makes of the path and the body.
     pub async fn program(
         (authority_pem, credential): (&str, &Credential),
         makes: impl Fn(&str, &[u8]) -> Vec<u8> + Send + Sync + 'static,

@@ -854,16 +854,8 @@ async fn copies_are_sent_and_ports_are_told_apart() {
     }
 }
 
-/// BackendTLSPolicy, BackendTLSPolicyInvalidCACertificateRef, BackendTLSPolicySANValidation: the backend is an address outside.
-#[tokio::test(flavor = "multi_thread")]
-async fn backends_are_called_over_tls_and_verified() {
-    let node = Node::start().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let authority = Authority::open(folder.path()).unwrap();
-    let pair = certificate(&authority, "backend.test").unwrap();
-    let server = Server::secure(authority.certificate_pem(), &pair)
-        .await
-        .unwrap();
+/// The Service `backend`, which is a port of this machine, and the ConfigMap `backend` with an authority.
+fn backend_outside(node: &Node, authority: &Authority, port: u16) {
     let object = |kind: &str, fields: Value| {
         let mut object = json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "backend"}});
         let fields = fields.as_object().unwrap().clone();
@@ -875,7 +867,8 @@ async fn backends_are_called_over_tls_and_verified() {
         json!({"spec": {"ports": [{"name": "https", "port": 443}]}}),
     ))
     .unwrap();
-    let address = json!({"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": server.port}]});
+    let address =
+        json!({"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": port}]});
     node.apply_text(&object("Endpoints", json!({"subsets": [address]})))
         .unwrap();
     node.apply_text(&object(
@@ -883,6 +876,101 @@ async fn backends_are_called_over_tls_and_verified() {
         json!({"data": {"ca.crt": authority.certificate_pem()}}),
     ))
     .unwrap();
+}
+
+/// The policy by which the Service `backend` is called over TLS.
+fn backend_tls(map: &str, hostname: &str) -> String {
+    json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy", "metadata": {"name": "backend"},
+        "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "backend"}], "validation": {"hostname": hostname,
+            "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": map}]}}})
+    .to_string()
+}
+
+/// GatewayBackendClientCertificateFeature, GatewayInvalidTLSBackendConfiguration.
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_shown_the_certificate_of_the_gateway() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let pair = certificate(&authority, "backend.test").unwrap();
+    let server = Server::mutual(authority.certificate_pem(), &pair)
+        .await
+        .unwrap();
+    backend_outside(&node, &authority, server.port);
+    node.apply_text(&backend_tls("backend", "backend.test"))
+        .unwrap();
+    let own = certificate(&authority, "gateway.test").unwrap();
+    let values = [
+        ("tls.crt", own.certificate_pem.as_str()),
+        ("tls.key", own.key_pem.as_str()),
+    ];
+    let malformed = [("tls.crt", "none"), ("tls.key", "none")];
+    for (name, values) in [("own", values), ("malformed", malformed)] {
+        node.apply_text(&secret(name, &values)).unwrap();
+    }
+    let edge = |name: &str, host: &str, backend: Value| {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": name},
+            "spec": {"gatewayClassName": "osier", "tls": {"backend": backend},
+                "listeners": [{"name": "http", "port": 80, "protocol": "HTTP", "hostname": host}]}})
+        .to_string()
+    };
+    // Another gateway on the same port, which shows nothing.
+    node.apply_text(&edge("plain", "plain.test", json!({})))
+        .unwrap();
+    node.apply_text(&edge("edge", "tls.test", json!({})))
+        .unwrap();
+    for (name, gateway) in [("tls", "edge"), ("plain", "plain")] {
+        let spec = json!({"rules": [{"backendRefs": [{"name": "backend", "port": 443}]}]});
+        node.apply_text(&route(name, gateway, spec)).unwrap();
+        parent(&node, name, "Accepted").await;
+    }
+    let address = node.address("gateway").unwrap();
+    let invalid = "ResolvedRefs=False/InvalidClientCertificateRef";
+    for (reference, said, shows) in [
+        (json!({"name": "absent"}), invalid, false),
+        (json!({"name": "malformed"}), invalid, false),
+        (
+            json!({"kind": "ConfigMap", "name": "backend"}),
+            invalid,
+            false,
+        ),
+        (
+            json!({"group": "unknown.test", "name": "own"}),
+            invalid,
+            false,
+        ),
+        (
+            json!({"name": "own", "namespace": "other"}),
+            "ResolvedRefs=False/RefNotPermitted",
+            false,
+        ),
+        (
+            json!({"name": "own"}),
+            "ResolvedRefs=True/ResolvedRefs",
+            true,
+        ),
+    ] {
+        let backend = json!({"clientCertificateRef": reference});
+        node.apply_text(&edge("edge", "tls.test", backend)).unwrap();
+        gateway_says(&node, "edge", &[said, "Accepted=True/Accepted"]).await;
+        let answer = get("/").send(&address, "tls.test").unwrap();
+        assert_eq!(answer.status == 200, shows, "{reference}: {answer:?}");
+    }
+    let answer = get("/").send(&address, "plain.test").unwrap();
+    assert!(answer.status >= 500, "{answer:?}");
+}
+
+/// BackendTLSPolicy, BackendTLSPolicyInvalidCACertificateRef, BackendTLSPolicySANValidation: the backend is an address outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn backends_are_called_over_tls_and_verified() {
+    let node = Node::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::open(folder.path()).unwrap();
+    let pair = certificate(&authority, "backend.test").unwrap();
+    let server = Server::secure(authority.certificate_pem(), &pair)
+        .await
+        .unwrap();
+    backend_outside(&node, &authority, server.port);
     let listeners = json!([{"name": "http", "port": 80, "protocol": "HTTP"}]);
     node.apply_text(&gateway("edge", &listeners)).unwrap();
     let spec = json!({"hostnames": ["tls.test"], "rules": [{"backendRefs": [{"name": "backend", "port": 443}]}]});
@@ -894,10 +982,7 @@ async fn backends_are_called_over_tls_and_verified() {
         ("backend", "other.test", 503, "Accepted"),
         ("backend", "backend.test", 200, "Accepted"),
     ] {
-        let policy = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy", "metadata": {"name": "backend"},
-            "spec": {"targetRefs": [{"group": "", "kind": "Service", "name": "backend"}], "validation": {"hostname": hostname,
-                "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": map}]}}});
-        node.apply_text(&policy.to_string()).unwrap();
+        node.apply_text(&backend_tls(map, hostname)).unwrap();
         let said = || async {
             let policy = objects::get(
                 &node,
@@ -925,9 +1010,15 @@ async fn gateway_says(node: &Node, name: &str, expected: &[&str]) -> Value {
     let said = || async {
         let gateway = objects::get(node, &path).await?;
         let conditions = gateway["status"]["conditions"].as_array();
+        // What stands there before anybody serves the gateway speaks of no edition.
+        let newest = |one: &&Value| {
+            let of = &one["observedGeneration"];
+            of.is_null() || *of == gateway["metadata"]["generation"]
+        };
         let said: Vec<String> = conditions
             .into_iter()
             .flatten()
+            .filter(newest)
             .map(|one| {
                 format!("{}={}/{}", one["type"], one["status"], one["reason"]).replace('"', "")
             })

@@ -1,5 +1,6 @@
 //! How a cluster's endpoints are spoken to over the network, and how much at once. Pure values; the proxy acts on them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -135,7 +136,7 @@ pub enum Trust {
 }
 
 /// A client's certificate with its key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// In files.
     Files {
@@ -151,6 +152,12 @@ pub enum Credential {
         /// The key.
         key: Arc<str>,
     },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(secret)")
+    }
 }
 
 /// What a cluster carries now. Shared from one snapshot to the next, so that bounds hold across them.

@@ -33,7 +33,7 @@ use crate::terminations::Terminations;
 use crate::trace::{Ears, Trace};
 use crate::ways::Ways;
 use crate::{direct, outlier_metrics, prepare, stream, upgrade};
-use osier_upstream::Pods;
+use osier_upstream::{Pods, Shown};
 
 /// The bounds of what passes.
 #[derive(Clone, Debug)]
@@ -443,6 +443,9 @@ fn outgoing(
         &matched.route.rewrite,
         matched.matched_prefix,
     );
+    if let Some(credential) = &matched.shown {
+        head.extensions.insert(Shown(Arc::clone(credential)));
+    }
     apply(&matched.route.headers.request, &mut head.headers);
     apply(edits, &mut head.headers);
     apply(&approval.request_headers, &mut head.headers);

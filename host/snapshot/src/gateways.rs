@@ -1,7 +1,7 @@
 //! What gateway objects ask for, whatever their kind: front ends produce it, `listeners` turns it into listeners.
 
 use osier_standing::{AddressWish, Finding, Refused};
-use osier_traffic::TlsSpec;
+use osier_traffic::{Credential, TlsSpec};
 
 use crate::table::About;
 use osier_routing::hosts::HostPattern;
@@ -15,6 +15,8 @@ pub(crate) struct GatewaySet {
     pub(crate) servers: Vec<ServerSpec>,
     /// The addresses that it asks for.
     pub(crate) addresses: Vec<AddressWish>,
+    /// The Secret with what backends are shown.
+    pub(crate) shows: Option<Credential>,
     /// Clients' certificates are not asked for where they were to be checked.
     pub(crate) insecure: bool,
     /// The object's generation, which its status speaks of.

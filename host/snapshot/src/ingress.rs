@@ -100,6 +100,7 @@ pub(crate) fn compile<'a>(
     let gateway = GatewaySet {
         servers,
         addresses: Vec::new(),
+        shows: None,
         insecure: false,
         generation: object.generation(),
         findings: findings.into_vec(),

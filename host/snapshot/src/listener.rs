@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use crate::table::HostRoutes;
+use osier_balancing::Credential;
+
+use crate::table::{Binding, HostRoutes};
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_routing::kind::Kind;
 use osier_routing::route::Forward;
@@ -72,9 +74,39 @@ pub struct Server {
     pub(crate) server_names: Vec<HostPattern>,
     pub(crate) routes: HostIndex<Arc<HostRoutes>>,
     pub(crate) streams: HostIndex<Arc<StreamRoute>>,
+    /// What gateways show to backends, those of them that show something.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// What a gateway shows to backends that it calls over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The gateway's namespace and name.
+    pub(crate) gateway: (String, String),
+    pub(crate) credential: Arc<Credential>,
 }
 
 impl Server {
+    /// What the gateway shows to backends by which a route, one of these, got here. One that got here by several is not told apart.
+    pub(crate) fn shown(&self, routes: &HostRoutes, route: &str) -> Option<&Arc<Credential>> {
+        // Nearly always nobody shows anything.
+        self.shown.first()?;
+        let mut parts = route.split('/');
+        let (namespace, name) = (parts.next()?, parts.next()?);
+        let of_object = routes.sets.iter().filter(|filed| {
+            let about = &filed.set.about;
+            about.namespace == namespace && about.name == name
+        });
+        let of = |binding: &Binding| {
+            let by = |shown: &&Shown| {
+                (&shown.gateway.0, &shown.gateway.1) == (&binding.namespace, &binding.name)
+            };
+            self.shown.iter().find(by)
+        };
+        let mut through = of_object.flat_map(|filed| &filed.through);
+        Some(&through.find_map(of)?.credential)
+    }
+
     /// The route of a connection by its server name; a connection without one is routed by the listener alone.
     pub fn stream(&self, server_name: Option<&str>) -> Option<&Arc<StreamRoute>> {
         self.streams.find(server_name.unwrap_or_default())

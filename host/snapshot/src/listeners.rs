@@ -12,6 +12,7 @@ use crate::gateways::{GatewaySet, ServedHost, ServerProtocol, ServerSpec};
 use crate::listener::{Application, Listener};
 use crate::table::{About, Binding, HostName, RouteSet};
 use draft::{Draft, ServerDraft};
+use osier_balancing::Credential;
 use osier_routing::hosts::HostPattern;
 use osier_routing::kind::Kind;
 use osier_standing::{
@@ -51,6 +52,11 @@ pub(crate) fn listeners(
         let findings = gateway.about.findings();
         for server in &gateway.servers {
             drafts.place(gateway, server, wishes, &findings);
+        }
+        let shows = gateway.shows.as_ref();
+        let shown = shows.and_then(|named| osier_traffic::shown(named, wishes.secrets, &findings));
+        if let Some(credential) = shown {
+            drafts.show(&gateway.about, &credential);
         }
         found.extend(findings.into_vec());
     }
@@ -131,6 +137,19 @@ impl Drafts {
             at,
             attached: 0,
         });
+    }
+
+    /// Notes what a gateway shows to backends, wherever it is served.
+    fn show(&mut self, about: &About, credential: &Arc<Credential>) {
+        let key = (about.resource, about.namespace.clone(), about.name.clone());
+        let placed = self.placed.get(&key).into_iter().flatten();
+        for at in placed.filter_map(|placed| placed.at) {
+            let draft = self.by_key.get_mut(&at.key);
+            let server = draft.and_then(|draft| draft.servers.get_mut(at.server));
+            if let Some(server) = server {
+                server.shows(about, credential);
+            }
+        }
     }
 
     fn take(

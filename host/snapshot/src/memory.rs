@@ -297,10 +297,14 @@ fn named_secrets<'a>(
 ) -> Vec<Arc<Object>> {
     let policies = policies.values();
     let policies = policies.flat_map(|reading| reading.value.secrets());
-    let servers = gateways.flat_map(|gateway| &gateway.servers);
-    let named: HashSet<String> = servers
-        .filter_map(|server| server.tls.as_ref())
-        .flat_map(|tls| tls.credentials.iter().chain(&tls.authorities))
+    let of_gateway = |gateway: &'a Arc<GatewaySet>| {
+        let servers = gateway.servers.iter();
+        let tls = servers.filter_map(|server| server.tls.as_ref());
+        let own = tls.flat_map(|tls| tls.credentials.iter().chain(&tls.authorities));
+        own.chain(&gateway.shows)
+    };
+    let named: HashSet<String> = gateways
+        .flat_map(of_gateway)
         .map(Credential::key)
         .chain(policies.map(ToOwned::to_owned))
         .collect();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::request::Parts;
 
-use osier_balancing::Locality;
+use osier_balancing::{Credential, Locality};
 
 use crate::alias::Aliases;
 use crate::externals::Externals;
@@ -93,6 +93,8 @@ pub struct RouteMatch {
     pub port: u16,
     /// How many bytes of the path the rule's prefix covers; `None` if it matched otherwise.
     pub matched_prefix: Option<usize>,
+    /// What backends are shown that are called over TLS, if the gateway that it came through shows something.
+    pub shown: Option<Arc<Credential>>,
 }
 
 impl Snapshot {
@@ -103,11 +105,13 @@ impl Snapshot {
             Origin::Gateway {
                 listener,
                 server_name,
-            } => self
-                .server(*listener, *server_name)?
-                .routes
-                .find(&ask.host)
-                .and_then(|rules| matched(rules.rules.find(&ask), &ask)),
+            } => {
+                let server = self.server(*listener, *server_name)?;
+                let routes = server.routes.find(&ask.host)?;
+                let mut found = matched(routes.rules.find(&ask), &ask)?;
+                found.shown = server.shown(routes, &found.route.name).cloned();
+                Some(found)
+            }
             Origin::Workload(source) => self.mesh_route(source, &ask),
         }
     }
@@ -124,6 +128,7 @@ impl Snapshot {
             route: Arc::clone(&service.default_route),
             port: ask.port,
             matched_prefix: None,
+            shown: None,
         })
     }
 
@@ -414,6 +419,7 @@ fn matched(rule: Option<&Rule>, ask: &Ask<'_>) -> Option<RouteMatch> {
         route: Arc::clone(&rule.route),
         port: ask.port,
         matched_prefix,
+        shown: None,
     })
 }
 

@@ -49,7 +49,7 @@ impl GatewayStanding {
         said.gateway = vec![
             self.accepted(&said, findings),
             self.programmed(&said, address),
-            self.resolved(&said),
+            self.resolved(&said, findings),
         ];
         if self.insecure {
             let message = "clients are not asked for certificates (AllowInsecureFallback)";
@@ -115,8 +115,19 @@ impl GatewayStanding {
         }
     }
 
-    /// A summary of the listeners.
-    fn resolved(&self, said: &GatewayConditions) -> Condition {
+    /// Whether what it names for its backends is there; and a summary of the listeners.
+    fn resolved(&self, said: &GatewayConditions, findings: &[&Finding]) -> Condition {
+        let of_backends = findings.iter().filter(|finding| {
+            finding.field.starts_with("spec.tls.backend") && finding.kind != FindingKind::NotApplied
+        });
+        if let Some(first) = of_backends.clone().next() {
+            let reason = match first.kind {
+                FindingKind::NotPermitted => "RefNotPermitted",
+                _ => "InvalidClientCertificateRef",
+            };
+            let message = told(of_backends.copied());
+            return Condition::new("ResolvedRefs", false, reason, message);
+        }
         let unresolved = said.without("ResolvedRefs", &self.listeners);
         if unresolved.is_empty() {
             return Condition::holds("ResolvedRefs", "ResolvedRefs");

@@ -120,6 +120,32 @@ fn a_gateway_names_the_listeners_that_do_not_hold() {
     assert_eq!(said(&told.gateway, "Programmed"), Some((false, "Invalid")));
 }
 
+/// GatewayInvalidTLSBackendConfiguration: the gateway serves all the same.
+#[test]
+fn what_is_wrong_with_what_backends_are_shown_is_told_of_the_gateway() {
+    for (kind, expected) in [
+        (
+            FindingKind::Reference,
+            (false, "InvalidClientCertificateRef"),
+        ),
+        (
+            FindingKind::UnknownKind,
+            (false, "InvalidClientCertificateRef"),
+        ),
+        (FindingKind::NotPermitted, (false, "RefNotPermitted")),
+        (FindingKind::NotApplied, (true, "ResolvedRefs")),
+    ] {
+        let found = [finding("spec.tls.backend.clientCertificateRef", kind)];
+        let told = of(&gateway(vec![listener("a", None)]), &found);
+        assert_eq!(said(&told.gateway, "ResolvedRefs"), Some(expected));
+        assert_eq!(said(&told.gateway, "Accepted"), Some((true, "Accepted")));
+        assert_eq!(
+            said(&told.gateway, "Programmed"),
+            Some((true, "Programmed"))
+        );
+    }
+}
+
 #[test]
 fn what_is_wrong_with_the_authorities_of_clients_is_told_at_the_listener() {
     for (kind, reason) in [

@@ -9,6 +9,7 @@ mod policy;
 pub mod secret;
 mod served;
 mod server;
+mod shown;
 mod tls;
 mod upstream;
 
@@ -17,5 +18,6 @@ pub use policy::{Resolved, TrafficPolicy, read, resolve};
 pub use secret::{Secrets, TlsSecret};
 pub use served::resolve as served;
 pub use server::server_tls;
+pub use shown::shown;
 pub use tls::{Credential, KeyPair, Named, Taken, Tls, TlsMode, TlsSpec, TlsVersion};
 pub use upstream::UpstreamPolicy;

@@ -17,4 +17,5 @@ pub use beside::Beside;
 pub use failure::{Failure, Reason};
 pub use header::Client;
 pub use pods::{PodError, Pods, Takes, Wants};
+pub use secure::Shown;
 pub use upstreams::{Raw, Upstreams};

@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::secure::Shown;
+
 /// Connections of one endpoint that are kept without use.
 const MOST_IDLE: usize = 512;
 
@@ -25,6 +27,8 @@ pub(crate) struct Purpose<'a> {
     pub(crate) host: Option<&'a str>,
     /// The client that a PROXY header names: such a connection is its alone.
     pub(crate) client: Option<SocketAddr>,
+    /// What the server is shown.
+    pub(crate) shown: Option<&'a Shown>,
 }
 
 /// What a connection was made for, and since when.
@@ -32,6 +36,7 @@ pub(crate) struct Made {
     upstream: Arc<Upstream>,
     host: Option<Box<str>>,
     client: Option<SocketAddr>,
+    shown: Option<Shown>,
     opened: Instant,
     used: Instant,
     served: u32,
@@ -44,6 +49,7 @@ impl Made {
             upstream: Arc::clone(purpose.upstream),
             host: purpose.host.map(Into::into),
             client: purpose.client,
+            shown: purpose.shown.cloned(),
             opened: now,
             used: now,
             served: 0,
@@ -54,6 +60,7 @@ impl Made {
         Arc::ptr_eq(&self.upstream, purpose.upstream)
             && self.host.as_deref() == purpose.host
             && self.client == purpose.client
+            && self.shown.as_ref() == purpose.shown
     }
 
     /// May not take another request.

@@ -1,11 +1,13 @@
 //! TLS towards an upstream. The configurations are made in identity; here they are kept.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Extensions;
 use osier_identity::{Believe, Credential, Origin, origin_config};
-use osier_snapshot::{self as snapshot, Origination, Speaks, Trust};
+use osier_snapshot::{self as snapshot, Cluster, Origination, Speaks, Trust};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -15,6 +17,28 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::failure::Failure;
+
+/// What is shown to hosts that ask for a certificate, where their cluster says nothing of it; beside the request on its way to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown(pub Arc<snapshot::Credential>);
+
+/// What of that counts for a cluster.
+pub(crate) fn shown(cluster: &Cluster, beside: &Extensions) -> Option<Shown> {
+    let tls = cluster.upstream.tls.as_ref()?;
+    let shown = beside.get::<Shown>().filter(|_| tls.credential.is_none());
+    shown.cloned()
+}
+
+/// How TLS is done by who shows this.
+pub(crate) fn showing<'a>(tls: &'a Origination, shown: Option<&Shown>) -> Cow<'a, Origination> {
+    let Some(Shown(credential)) = shown else {
+        return Cow::Borrowed(tls);
+    };
+    Cow::Owned(Origination {
+        credential: Some(snapshot::Credential::clone(credential)),
+        ..tls.clone()
+    })
+}
 
 /// Configurations that are kept.
 const MOST: usize = 256;

@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::header;
 use crate::pods::{Pods, Wants};
 use crate::pool::{Lease, Open, Pool, Purpose};
-use crate::secure::Secure;
+use crate::secure::{self, Secure, Shown};
 
 /// How long a request waits for a connection where the cluster may not open another one.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -64,6 +64,7 @@ struct Way<'a> {
     asked: &'a Asked,
     /// Whom a PROXY header names.
     client: Option<SocketAddr>,
+    shown: Option<Shown>,
 }
 
 impl Way<'_> {
@@ -75,6 +76,7 @@ impl Way<'_> {
             upstream: &self.cluster.upstream,
             host: matters.then(|| self.asked.authority.host()),
             client: self.client,
+            shown: self.shown.as_ref(),
         }
     }
 }
@@ -147,6 +149,7 @@ impl Upstreams {
             pool,
             asked: &asked,
             client: header::client(cluster, request.extensions()),
+            shown: secure::shown(cluster, request.extensions()),
         };
         let mut last = Failure::Unreachable("its connections end at once".into());
         for _ in 0..MOST_LINES {
@@ -297,9 +300,10 @@ impl Upstreams {
             let second = upstream.speaks != Speaks::Http1;
             return self.shake(stream, second, way, open).await;
         };
+        let tls = secure::showing(tls, way.shown.as_ref());
         let stream = self
             .secure
-            .shake(stream, tls, upstream.speaks, host)
+            .shake(stream, &tls, upstream.speaks, host)
             .await?;
         let chosen = stream.get_ref().1.alpn_protocol();
         let second = match upstream.speaks {

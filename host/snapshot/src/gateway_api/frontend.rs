@@ -28,10 +28,9 @@ pub(super) struct Proof {
 }
 
 impl Frontend {
-    /// Reads `tls` of a Gateway. Certificates for backends are not shown, which stays a finding.
-    pub(super) fn read(spec: &mut Fields<'_>, context: Context<'_>) -> Self {
-        let tls = spec.object("tls");
-        let Some(mut frontend) = tls.and_then(|mut tls| tls.object("frontend")) else {
+    /// Reads `frontend` of a Gateway's `tls`.
+    pub(super) fn read(tls: &mut Fields<'_>, context: Context<'_>) -> Self {
+        let Some(mut frontend) = tls.object("frontend") else {
             return Self::default();
         };
         let default = frontend.object("default");

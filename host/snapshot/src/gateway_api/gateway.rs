@@ -38,9 +38,14 @@ pub(crate) fn compile(object: &Object, references: &References<'_>) -> GatewaySe
     let about = About::of(object, GATEWAY);
     let findings = about.findings();
     let (mut servers, mut addresses, mut insecure) = (Vec::new(), Vec::new(), false);
+    let mut shows = None;
     if let Some(mut spec) = Fields::spec(object, &findings) {
         let _class = spec.value("gatewayClassName");
-        let frontend = Frontend::read(&mut spec, context);
+        let mut frontend = Frontend::default();
+        if let Some(mut tls) = spec.object("tls") {
+            frontend = Frontend::read(&mut tls, context);
+            shows = backend(&mut tls, context);
+        }
         insecure = frontend.is_insecure();
         for mut listener in spec.objects("listeners") {
             servers.push(server(&mut listener, &frontend, context));
@@ -56,10 +61,17 @@ pub(crate) fn compile(object: &Object, references: &References<'_>) -> GatewaySe
         about,
         servers,
         addresses,
+        shows,
         insecure,
         generation: object.generation(),
         findings: findings.into_vec(),
     }
+}
+
+/// What backends are shown (<https://gateway-api.sigs.k8s.io/geps/gep-3155/>).
+fn backend(tls: &mut Fields<'_>, context: Context<'_>) -> Option<Credential> {
+    let mut reference = tls.object("backend")?.object("clientCertificateRef")?;
+    certificate(&mut reference, context)
 }
 
 fn addresses(spec: &mut Fields<'_>) -> Vec<AddressWish> {
@@ -101,6 +113,19 @@ pub(crate) fn needed(object: &Object, references: &References<'_>) -> Vec<Option
         }
         selects |= listener["allowedRoutes"]["namespaces"]["from"] == "Selector";
     }
+    let shown = object.get(&[
+        "spec",
+        "tls",
+        "backend",
+        "clientCertificateRef",
+        "namespace",
+    ]);
+    let elsewhere = shown.and_then(Value::as_str);
+    needed.extend(
+        elsewhere
+            .into_iter()
+            .flat_map(|namespace| references.grants(namespace).map(Some)),
+    );
     needed.extend(frontend::needed(object, references));
     if selects {
         needed.extend(references.namespaces.iter().cloned().map(Some));

@@ -41,6 +41,7 @@ pub(crate) fn compile(object: &Object) -> GatewaySet {
         about,
         servers,
         addresses: Vec::new(),
+        shows: None,
         insecure: false,
         generation: object.generation(),
         findings: findings.into_vec(),

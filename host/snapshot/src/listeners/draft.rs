@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::gateways::{ServerProtocol, ServerSpec};
-use crate::listener::{Application, Listener, Server, ServerOrigin, StreamRoute, Transport};
+use crate::listener::{Application, Listener, Server, ServerOrigin, Shown, StreamRoute, Transport};
 use crate::table::{About, Binding, ByHost, Filed, RouteSet, index};
+use osier_balancing::Credential;
 use osier_routing::hosts::{HostIndex, HostPattern};
 use osier_standing::{FindingKind, Findings, ListenerKey};
 use osier_traffic::{Secrets, Tls};
@@ -28,6 +29,7 @@ pub(super) struct ServerDraft {
     kept: Vec<HostPattern>,
     routes: ByHost,
     pub(super) streams: HashMap<HostPattern, Arc<StreamRoute>>,
+    shown: Vec<Shown>,
 }
 
 fn transport(protocol: ServerProtocol) -> Transport {
@@ -190,6 +192,7 @@ impl ServerDraft {
             kept: Vec::new(),
             routes: ByHost::new(),
             streams: HashMap::new(),
+            shown: Vec::new(),
         }
     }
 
@@ -198,6 +201,16 @@ impl ServerDraft {
         if spec.kinds.is_some() {
             self.kept
                 .extend(spec.hosts.iter().map(|served| served.pattern.clone()));
+        }
+    }
+
+    pub(super) fn shows(&mut self, about: &About, credential: &Arc<Credential>) {
+        let shown = Shown {
+            gateway: (about.namespace.clone(), about.name.clone()),
+            credential: Arc::clone(credential),
+        };
+        if !self.shown.contains(&shown) {
+            self.shown.push(shown);
         }
     }
 
@@ -243,6 +256,16 @@ impl ServerDraft {
             Some(shared) if *shared == tls => shared,
             _ => Arc::new(tls),
         });
+        // Connections are kept by what was shown on them.
+        let before = previous.map_or(&[][..], |server| &server.shown);
+        let same = |shown: Shown| {
+            before
+                .iter()
+                .find(|known| **known == shown)
+                .cloned()
+                .unwrap_or(shown)
+        };
+        let shown = self.shown.into_iter().map(same).collect();
         let mut streams = HostIndex::default();
         for (pattern, route) in self.streams {
             streams.insert(pattern, route);
@@ -256,6 +279,7 @@ impl ServerDraft {
             server_names: self.server_names,
             routes: index(self.routes, previous.map(|server| &server.routes)),
             streams,
+            shown,
         }
     }
 }

@@ -480,6 +480,62 @@ fn clients_prove_themselves_as_their_port_says() {
     assert_eq!(modes, [Some(TlsMode::Mutual), None, None, simple, simple]);
 }
 
+/// `tls.backend` of gateways that share a port: GatewayBackendClientCertificateFeature, GatewayInvalidTLSBackendConfiguration.
+#[test]
+fn a_gateway_shows_backends_its_own_certificate() {
+    let mut world = World::gateway_api();
+    for (name, reference) in [
+        ("good", json!({"name": "pair"})),
+        ("absent", json!({"name": "absent"})),
+        ("odd", json!({"kind": "ConfigMap", "name": "pair"})),
+        ("foreign", json!({"name": "pair", "namespace": "other"})),
+        ("plain", Value::Null),
+    ] {
+        let host = format!("{name}.test");
+        let listeners = json!([http("http", 9000, Some(&host))]);
+        let tls = json!({"backend": {"clientCertificateRef": reference}});
+        let spec = json!({"gatewayClassName": "osier", "listeners": listeners, "tls": tls});
+        let gateway = json!({"metadata": metadata(name, "default"), "spec": spec});
+        world.api_gateways.push(object(gateway));
+        let parents = json!([{"name": name}]);
+        let rules = json!([prefix("/", "a")]);
+        world.route(
+            ("default", name),
+            json!({"parentRefs": parents, "rules": rules}),
+        );
+    }
+    let pem = |kind: &str| {
+        use base64::Engine as _;
+        let text = format!("-----BEGIN {kind}-----");
+        base64::engine::general_purpose::STANDARD.encode(text)
+    };
+    let data = json!({"tls.crt": pem("CERTIFICATE"), "tls.key": pem("PRIVATE KEY")});
+    let pair = json!({"metadata": metadata("pair", "default"), "data": data});
+    world.secrets.push(object(pair));
+    let (snapshot, findings) = world.compile(None);
+    let shown = |name: &str| {
+        let head = get(&format!("http://{name}.test/"), &[]);
+        snapshot.route(&at(9000), &head).unwrap().shown.is_some()
+    };
+    let all = ["good", "absent", "odd", "foreign", "plain"];
+    assert_eq!(all.map(shown), [true, false, false, false, false]);
+    let said: BTreeMap<&str, FindingKind> = findings
+        .iter()
+        .map(|one| (one.name.as_str(), one.kind))
+        .collect();
+    let expected = [
+        ("absent", FindingKind::Reference),
+        ("foreign", FindingKind::NotPermitted),
+        ("odd", FindingKind::UnknownKind),
+    ];
+    assert_eq!(said, BTreeMap::from(expected));
+    // What is shown is one value as long as it is the same: connections are kept by it.
+    let (again, _) = world.compile(Some(&snapshot));
+    let head = get("http://good.test/", &[]);
+    let both = [&snapshot, &again].map(|one| one.route(&at(9000), &head).unwrap().shown.unwrap());
+    assert!(Arc::ptr_eq(&both[0], &both[1]));
+}
+
 #[test]
 fn backends_that_cannot_be_called_keep_their_share() {
     let refs = |refs: Value| json!([{"backendRefs": refs}]);
