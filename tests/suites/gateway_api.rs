@@ -854,6 +854,51 @@ async fn copies_are_sent_and_ports_are_told_apart() {
     }
 }
 
+/// GEP-1619: a caller stays with the pod that answered it, across the backends of a rule, whatever their weights become.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_stay_with_the_pod_that_answered_them() {
+    let node = node().await;
+    let address = node.address("gateway").unwrap();
+    let split = |session: &Value, weights: [u32; 2]| {
+        let [first, second] = weights;
+        let backends = json!([
+            {"name": "v1", "port": 8080, "weight": first},
+            {"name": "v2", "port": 8080, "weight": second}]);
+        let rules = json!([{"sessionPersistence": session, "backendRefs": backends}]);
+        let spec = json!({"hostnames": ["kept.test"], "rules": rules});
+        route("kept", "same-namespace", spec)
+    };
+    let unbounded = json!({"cookieConfig": {"lifetimeType": "Permanent"}});
+    let refused = node.apply_text(&split(&unbounded, [1, 1])).unwrap_err();
+    assert!(refused.to_string().contains("absoluteTimeout"), "{refused}");
+    let permanent = json!({"sessionName": "sid", "absoluteTimeout": "1h", "cookieConfig": {"lifetimeType": "Permanent"}});
+    let header = json!({"sessionName": "x-session", "type": "Header", "idleTimeout": "10m"});
+    for (session, given, sent) in [
+        (permanent, "set-cookie", "cookie"),
+        (header, "x-session", "x-session"),
+    ] {
+        node.apply_text(&split(&session, [1, 1])).unwrap();
+        parent(&node, "kept", "Accepted").await;
+        let first = get("/").send(&address, "kept.test").unwrap();
+        let home = first.json()["pod"].as_str().unwrap().to_owned();
+        let token = first.header(given).unwrap().to_owned();
+        let ends = token.contains("; Path=/; Max-Age=3600; HttpOnly");
+        assert_eq!(ends, given == "set-cookie", "{token}");
+        let token = token.split(';').next().unwrap();
+        // The other backend takes everything from now on, but who is known stays.
+        let weights = if home == "v1" { [0, 1] } else { [1, 0] };
+        node.apply_text(&split(&session, weights)).unwrap();
+        parent(&node, "kept", "Accepted").await;
+        for _ in 0..5 {
+            let ask = get("/").with(sent, token);
+            let again = ask.send(&address, "kept.test").unwrap();
+            assert_eq!(again.json()["pod"], home.as_str());
+            let other = get("/").send(&address, "kept.test").unwrap();
+            assert_ne!(other.json()["pod"], home.as_str());
+        }
+    }
+}
+
 /// The Service `backend`, which is a port of this machine, and the ConfigMap `backend` with an authority.
 fn backend_outside(node: &Node, authority: &Authority, port: u16) {
     let object = |kind: &str, fields: Value| {

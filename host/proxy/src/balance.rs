@@ -17,6 +17,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) now: u64,
     /// The hash that decides, if the request has one.
     pub(crate) hash: Option<u64>,
+    /// The mark of the endpoint that the caller's session is with.
+    pub(crate) kept: Option<u64>,
     /// Who calls, if that is known.
     pub(crate) caller: Option<Stand<'a>>,
     /// Positions of endpoints that were tried already; others are preferred.
@@ -28,6 +30,9 @@ pub(crate) struct Wish<'a> {
 /// The position of an endpoint; `None` if there is none that may be called.
 pub(crate) fn pick(cluster: &Cluster, wish: &Wish<'_>) -> Option<usize> {
     let view = View::of(cluster, wish.now);
+    if let Some(kept) = wish.kept.and_then(|mark| view.kept(mark, wish)) {
+        return Some(kept);
+    }
     let simple = view.all_in && wish.tried.is_empty() && cluster.even;
     let settings = &cluster.balancing;
     if simple && settings.warmup.is_none() && settings.locality.is_none() && wish.hash.is_none() {
@@ -120,6 +125,13 @@ impl<'a> View<'a> {
             is_panic(policy, (inside.count(), all))
         };
         self.cluster.balancing.outlier.as_ref().is_some_and(panics)
+    }
+
+    /// The endpoint with this mark, if it is in and was not tried.
+    fn kept(&self, mark: u64, wish: &Wish<'_>) -> Option<usize> {
+        let mut all = self.cluster.endpoints.iter();
+        let index = all.position(|endpoint| endpoint.mark == mark)?;
+        (self.is_in(index) && !wish.tried.contains(&index)).then_some(index)
     }
 
     /// One of the endpoints that are in and wanted.

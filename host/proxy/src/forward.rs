@@ -23,7 +23,7 @@ use crate::mesh::UNSTARTED;
 use crate::retry::{self, Outcome};
 use crate::trace::Trace;
 use crate::ways::Ways;
-use crate::{balance, breaker, judged, prepare, upgrade};
+use crate::{balance, breaker, judged, plan, prepare, upgrade};
 use osier_process::replay::Replay;
 use osier_upstream::Failure;
 
@@ -246,6 +246,7 @@ impl<'a> Journey<'a> {
             let wish = Wish {
                 now,
                 hash: before.affinity.hash,
+                kept: trace.session.map(|token| token.endpoint),
                 caller: Some(trace.source.stand(&trace.here)),
                 tried: &before.tried,
                 elsewhere: self.route.retries.elsewhere,
@@ -379,6 +380,15 @@ impl<'a> Journey<'a> {
             .for_each(|operation| operation.apply(headers));
         if let Some(cookie) = affinity.cookie {
             headers.append(SET_COOKIE, cookie);
+        }
+        let kept = self.route.session.as_ref().zip(trace.endpoint.as_ref());
+        let told = kept
+            .filter(|_| !tried.local)
+            .and_then(|(session, endpoint)| {
+                session.told(trace.session, endpoint.mark, plan::seconds())
+            });
+        if let Some(told) = told {
+            told.apply(headers);
         }
         Ok(response)
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::request::Parts;
+use osier_process::clock;
 use osier_snapshot::{
     Action, Caller, Cluster, Forward, HeaderEdits, Mirror, Miss, Missing, Origin, Percentage,
-    Route, RouteMatch, ServiceRef, Snapshot, Weighted,
+    Route, RouteMatch, ServiceRef, Snapshot, Token, Weighted,
 };
 use rand::Rng;
 
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) service: Option<Arc<ServiceRef>>,
     /// Where copies go.
     pub(crate) copies: Vec<Copy>,
+    /// Which endpoint the caller stays with.
+    pub(crate) session: Option<Token>,
 }
 
 /// The chosen one of a rule's destinations.
@@ -34,18 +37,24 @@ pub(crate) struct Target {
 
 impl Plan {
     pub(crate) fn make(snapshot: &Snapshot, origin: &Origin<'_>, head: &Parts) -> Self {
-        let Some(matched) = snapshot.route(origin, head).map(apart) else {
+        let Some(mut matched) = snapshot.route(origin, head) else {
             return Self {
                 matched: Err(no_route(snapshot.miss(origin, head))),
                 target: None,
                 service: None,
                 copies: Vec::new(),
+                session: None,
             };
         };
+        let session = token(&matched.route, head);
+        if let Some(own) = apart(snapshot, &matched, (origin, session)) {
+            matched.route = own;
+        }
         let caller = origin.caller(&matched.route.name);
         let (target, service) = match &matched.route.action {
             Action::Forward(destinations) => {
-                let (target, service) = choose(snapshot, destinations, (matched.port, caller));
+                let to = (matched.port, caller);
+                let (target, service) = choose(snapshot, destinations, to, session);
                 (Some(target), service)
             }
             Action::Redirect(_) | Action::Direct(_) => (None, None),
@@ -55,6 +64,7 @@ impl Plan {
             matched: Ok(matched),
             target,
             service,
+            session,
         }
     }
 
@@ -81,18 +91,49 @@ impl Plan {
     }
 }
 
-/// Where the destinations of a rule have routes of their own, that of the one which the weights choose.
-fn apart(mut matched: RouteMatch) -> RouteMatch {
-    if let Action::Forward(forward) = &matched.route.action
-        && forward
-            .destinations
-            .first()
-            .is_some_and(|one| one.own.is_some())
-        && let Some(own) = by_weight(forward).and_then(|chosen| chosen.own.clone())
-    {
-        matched.route = own;
-    }
-    matched
+/// What the caller brings along of its session, if the rule keeps sessions.
+fn token(route: &Route, head: &Parts) -> Option<Token> {
+    route.session.as_ref()?.token(&head.headers, seconds())
+}
+
+/// The time, as sessions count it: since 1970.
+pub(crate) fn seconds() -> u64 {
+    u64::try_from(clock::now().as_second()).unwrap_or_default()
+}
+
+/// Where the destinations of a rule have routes of their own, that of the one which is chosen.
+fn apart(
+    snapshot: &Snapshot,
+    matched: &RouteMatch,
+    (origin, session): (&Origin<'_>, Option<Token>),
+) -> Option<Arc<Route>> {
+    let Action::Forward(forward) = &matched.route.action else {
+        return None;
+    };
+    forward.destinations.first()?.own.as_ref()?;
+    let caller = origin.caller(&matched.route.name);
+    one_of(snapshot, forward, (matched.port, caller), session)?
+        .own
+        .clone()
+}
+
+/// The destination that has the endpoint of the caller's session, whatever its weight: no new session begins at one without any. Else
+/// one by weight.
+fn one_of<'a>(
+    snapshot: &Snapshot,
+    forward: &'a Forward,
+    (port, caller): (u16, Caller<'_>),
+    session: Option<Token>,
+) -> Option<&'a Weighted> {
+    let kept = session.and_then(|token| {
+        let mut all = forward.destinations.iter();
+        all.find(|one| {
+            let cluster = snapshot.cluster(&one.destination, port, &caller).ok();
+            let endpoints = cluster.map_or(&[][..], |cluster| &cluster.endpoints);
+            endpoints.iter().any(|one| one.mark == token.endpoint)
+        })
+    });
+    kept.or_else(|| by_weight(forward))
 }
 
 /// A copy that has nowhere to go is not sent; the compiler has said so.
@@ -105,7 +146,7 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch, caller: Caller<'_>) -> Vec<
     let mirrors = matched.route.mirrors.iter().filter(hit);
     let target = |mirror: &Mirror| match &mirror.route.action {
         Action::Forward(forward) => {
-            let (target, _) = choose(snapshot, forward, (matched.port, caller));
+            let (target, _) = choose(snapshot, forward, (matched.port, caller), None);
             Some((Arc::clone(&mirror.route), target.ok()?.cluster))
         }
         Action::Redirect(_) | Action::Direct(_) => None,
@@ -113,13 +154,14 @@ fn copies(snapshot: &Snapshot, matched: &RouteMatch, caller: Caller<'_>) -> Vec<
     mirrors.filter_map(target).collect()
 }
 
-/// One of the destinations by weight; and the service that it is for, even if it cannot be reached.
+/// One of the destinations; and the service that it is for, even if it cannot be reached.
 fn choose(
     snapshot: &Snapshot,
     forward: &Forward,
     to: (u16, Caller<'_>),
+    session: Option<Token>,
 ) -> (Result<Target, Refusal>, Option<Arc<ServiceRef>>) {
-    match by_weight(forward) {
+    match one_of(snapshot, forward, to, session) {
         Some(chosen) => reach(snapshot, chosen, to),
         None => (Err(Refusal::nowhere()), None),
     }

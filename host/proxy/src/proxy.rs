@@ -297,6 +297,7 @@ impl Proxy {
         trace.authenticate(Direction::Outbound, None, &mut head)?;
         let (plan, choice) = self.plan(&head, trace)?;
         trace.cluster = plan.cluster().cloned();
+        trace.session = plan.session;
         trace.service = plan.service;
         trace.route = plan
             .matched

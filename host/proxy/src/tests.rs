@@ -11,6 +11,7 @@ mod policy;
 mod reports;
 mod resilience;
 mod routing;
+mod sessions;
 mod strict;
 mod upstream;
 mod wire;

@@ -14,7 +14,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, Uri, Version};
 use osier_process::body::Body;
 use osier_snapshot::{
-    Cluster, Endpoint, InFlight, Locality, Route, Server, ServiceRef, Weighted, Workload,
+    Cluster, Endpoint, InFlight, Locality, Route, Server, ServiceRef, Token, Weighted, Workload,
 };
 use tokio::time::Instant;
 
@@ -54,6 +54,8 @@ pub(crate) struct Trace {
     pub(crate) received: SystemTime,
     pub(crate) started: Instant,
     pub(crate) route: Option<Arc<Route>>,
+    /// Which endpoint the caller stays with.
+    pub(crate) session: Option<Token>,
     pub(crate) service: Option<Arc<ServiceRef>>,
     pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) endpoint: Option<Arc<Endpoint>>,
@@ -134,6 +136,7 @@ impl Trace {
             received: osier_process::clock::now().into(),
             started: Instant::now(),
             route: None,
+            session: None,
             service: None,
             cluster: None,
             endpoint: None,

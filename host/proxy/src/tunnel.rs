@@ -281,6 +281,7 @@ async fn connect(
         let wish = Wish {
             now,
             hash,
+            kept: None,
             caller: Some(source.stand(&here)),
             tried: &tried,
             elsewhere: false,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use osier_balancing::{Check, Seat};
+use osier_balancing::{Check, Seat, hash_of};
 
 use crate::workload::Workload;
 
@@ -35,6 +35,8 @@ pub struct Endpoint {
     pub weight: u32,
     /// How it is checked, if it is.
     pub check: Option<Arc<Check>>,
+    /// Tells it from others, on every node alike: what sessions know it by.
+    pub mark: u64,
     sound: AtomicBool,
     in_flight: AtomicU32,
     kept: OnceLock<Box<dyn Any + Send + Sync>>,
@@ -52,7 +54,9 @@ impl Endpoint {
         workload: Arc<Workload>,
         (weight, check): (u32, Option<Arc<Check>>),
     ) -> Self {
+        let name = name((&place, port), &workload);
         Self {
+            mark: hash_of(name.as_bytes()),
             workload,
             place,
             port,
@@ -87,16 +91,7 @@ impl Endpoint {
 
     /// A name that no other endpoint of the cluster has, and the weight: what consistent hashing knows of it.
     pub fn seat(&self) -> Seat {
-        let Workload {
-            namespace, name, ..
-        } = &*self.workload;
-        let port = self.port;
-        let name = match &self.place {
-            Place::Pod => format!("{namespace}/{name}:{port}"),
-            Place::Address(address) => format!("{address}:{port}"),
-            Place::Name(host) => format!("{host}:{port}"),
-            Place::Asked => format!("*:{port}"),
-        };
+        let name = name((&self.place, self.port), &self.workload);
         (name, self.weight)
     }
 
@@ -104,6 +99,15 @@ impl Endpoint {
     /// no snapshot and serves no request any more. `None` if something of another type is kept already.
     pub fn keep<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<&T> {
         self.kept.get_or_init(|| Box::new(make())).downcast_ref()
+    }
+}
+
+fn name((place, port): (&Place, u16), workload: &Workload) -> String {
+    match place {
+        Place::Pod => format!("{}/{}:{port}", workload.namespace, workload.name),
+        Place::Address(address) => format!("{address}:{port}"),
+        Place::Name(host) => format!("{host}:{port}"),
+        Place::Asked => format!("*:{port}"),
     }
 }
 

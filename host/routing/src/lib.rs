@@ -22,4 +22,5 @@ pub mod route;
 pub mod rules;
 pub mod serves;
 pub mod service;
+pub mod session;
 pub mod workload;

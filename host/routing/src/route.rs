@@ -10,6 +10,7 @@ use regex::Regex;
 
 use crate::cors::CorsPolicy;
 use crate::headers::HeaderEdits;
+use crate::session::Session;
 
 /// What happens to the requests of one rule.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Route {
     pub cors: Option<Box<CorsPolicy>>,
     /// Copies to send along, whose answers nobody sees.
     pub mirrors: Vec<Mirror>,
+    /// How callers are kept with the endpoint that answered them, if they are.
+    pub session: Option<Arc<Session>>,
 }
 
 impl Route {
@@ -74,7 +77,21 @@ impl Route {
             fault: Fault::default(),
             cors: None,
             mirrors: Vec::new(),
+            session: None,
         }
+    }
+
+    /// The same for callers who are kept with their endpoint.
+    #[must_use]
+    pub fn keeping(&self, session: &Arc<Session>) -> Self {
+        let mut route = self.clone();
+        route.session = Some(Arc::clone(session));
+        if let Action::Forward(forward) = &mut route.action {
+            for one in &mut forward.destinations {
+                one.own = one.own.take().map(|own| Arc::new(own.keeping(session)));
+            }
+        }
+        route
     }
 }
 

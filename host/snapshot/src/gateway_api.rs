@@ -12,6 +12,7 @@ mod matches;
 mod parents;
 pub(crate) mod references;
 pub(crate) mod routes;
+mod session;
 mod stream_route;
 
 use osier_api::resources::gateway_api as resources;

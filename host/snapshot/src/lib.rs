@@ -63,6 +63,7 @@ pub use osier_routing::route::{
 pub use osier_routing::service::{
     Caller, Cluster, ClusterIp, Protocol, Service, ServicePort, ServiceRef,
 };
+pub use osier_routing::session::{Token, cookie};
 pub use osier_routing::workload::{Workload, workload};
 pub use osier_standing::{
     Attachment, Condition, Finding, FindingKind, GatewayConditions, GatewayStanding, ListenerKey,

@@ -33,7 +33,7 @@ pub(crate) fn check<'a>(
 fn check_set(snapshot: &Snapshot, set: &RouteSet, found: &mut Vec<Finding>) {
     let mut last = None;
     for rule in &set.rules {
-        let route = Arc::as_ptr(&rule.route);
+        let route = Arc::as_ptr(&rule.route.name);
         // Rules of one route stand together.
         if last.replace(route) == Some(route) {
             continue;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, filters, matches, routes};
+use super::{Context, filters, matches, routes, session};
 use crate::table::RouteSet;
 use osier_routing::matcher::Matcher;
 use osier_routing::route::{Action, Retries, RetryOn, Route};
 use osier_routing::rules::Rule;
+use osier_routing::session::Session;
 use osier_traffic::Fields;
 
 /// The most tries that one request may cost.
@@ -27,11 +28,23 @@ pub(super) fn read(
         let own = own.map_or_else(|| format!("rules[{index}]"), ToOwned::to_owned);
         let name = format!("{}/{}/{own}", context.namespace, context.name);
         let matchers = matchers(&mut rule, matcher);
+        let session = session::read(&mut rule, &name);
         let route = Arc::new(route(&mut rule, name, context));
         set.rules.extend(matchers.into_iter().map(|matcher| Rule {
+            route: kept(&route, session.as_ref(), &matcher),
             matcher,
-            route: Arc::clone(&route),
         }));
+    }
+}
+
+/// The route of a rule for one of its matches.
+fn kept(route: &Arc<Route>, session: Option<&Session>, matcher: &Matcher) -> Arc<Route> {
+    match session {
+        None => Arc::clone(route),
+        Some(session) => {
+            let session = Arc::new(session.for_path(matcher.path.as_ref()));
+            Arc::new(route.keeping(&session))
+        }
     }
 }
 

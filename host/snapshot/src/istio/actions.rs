@@ -51,6 +51,7 @@ pub(crate) fn compile(http: &mut Fields<'_>, name: String, context: Context<'_>)
         fault,
         cors,
         mirrors,
+        session: None,
     })
 }
 

@@ -28,6 +28,7 @@ pub(super) fn http(spec: &At<'_>) -> Vec<Fault> {
         faults.extend(exclusive(&rule));
         faults.extend(prefixes(&rule));
         faults.extend(times(&rule));
+        faults.extend(session(&rule.at("sessionPersistence")));
         faults.extend(backends(&rule));
     }
     faults
@@ -50,6 +51,7 @@ pub(super) fn grpc(spec: &At<'_>) -> Vec<Fault> {
             faults.extend(condition.at("headers").items().iter().flat_map(header));
         }
         faults.extend(filters(&rule));
+        faults.extend(session(&rule.at("sessionPersistence")));
         faults.extend(backends(&rule));
     }
     faults
@@ -258,6 +260,20 @@ fn times(rule: &At<'_>) -> Vec<Fault> {
     {
         faults
             .push(one_try.invalid("backendRequest timeout cannot be longer than request timeout"));
+    }
+    faults
+}
+
+fn session(session: &At<'_>) -> Vec<Fault> {
+    let (absolute, cookie) = (session.at("absoluteTimeout"), session.at("cookieConfig"));
+    let times = [absolute.clone(), session.at("idleTimeout")];
+    let mut faults: Vec<Fault> = times.iter().filter_map(At::duration).collect();
+    if session.at("type").text() == "Header" && cookie.is_present() {
+        faults.push(cookie.forbidden("cookieConfig can only be set with type Cookie"));
+    }
+    if cookie.at("lifetimeType").text() == "Permanent" && !absolute.is_present() {
+        let words = "must be specified when cookie lifetimeType is Permanent";
+        faults.push(absolute.required(words));
     }
     faults
 }

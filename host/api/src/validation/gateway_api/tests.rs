@@ -164,6 +164,28 @@ fn routes() {
 }
 
 #[test]
+fn sessions() {
+    let of = |session: Value| rule(json!({"sessionPersistence": session}));
+    let fine = json!({"absoluteTimeout": "1h", "cookieConfig": {"lifetimeType": "Permanent"}});
+    finds(&HTTP_ROUTES, of(fine), &[]);
+    let at = "spec.rules[0].sessionPersistence";
+    for (session, place) in [
+        (
+            json!({"cookieConfig": {"lifetimeType": "Permanent"}}),
+            "absoluteTimeout",
+        ),
+        (
+            json!({"type": "Header", "cookieConfig": {}}),
+            "cookieConfig",
+        ),
+        (json!({"idleTimeout": "soon"}), "idleTimeout"),
+        (json!({"type": "Query"}), "type"),
+    ] {
+        finds(&HTTP_ROUTES, of(session), &[&format!("{at}.{place}")]);
+    }
+}
+
+#[test]
 fn classes_and_grants() {
     finds(&GATEWAY_CLASSES, json!({"controllerName": "a.b/c"}), &[]);
     finds(
