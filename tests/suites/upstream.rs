@@ -138,7 +138,9 @@ async fn tls_is_originated_and_the_server_verified() {
         .await
         .unwrap();
     node.apply_text(GATEWAY).unwrap();
-    node.apply_text(&secret("ca", &[("ca.crt", authority.certificate_pem())]))
+    let believed = ("ca.crt", authority.certificate_pem());
+    node.apply_text(&secret("ca", &[believed])).unwrap();
+    node.apply_text(&secret("listed", &[believed, ("ca.crl", "no list")]))
         .unwrap();
     let tls = |extra: Value| {
         let mut tls = json!({"mode": "SIMPLE", "credentialName": "ca"});
@@ -177,6 +179,9 @@ async fn tls_is_originated_and_the_server_verified() {
         json!({"sni": "other.example.com"}),
         json!({"credentialName": null}),
         json!({"credentialName": "absent"}),
+        // What is revoked there cannot be read: nobody is believed.
+        json!({"credentialName": "listed"}),
+        json!({"caCrl": "/absent/ca.crl"}),
     ] {
         apply(&node, &[rule(host, &tls(wrong.clone()))]);
         let refused = answered(&node, host, 503).await;

@@ -19,6 +19,6 @@ pub use locality::{LEVELS, Level, Locality, LocalityRule, Places, SharedLabel, S
 pub use outlier::{Detector, Ejections, Health, Judgement, OutlierPolicy, Sign, is_panic};
 pub use policy::{Balancing, LoadBalancer, RetryBudget, Warmup};
 pub use upstream::{
-    ConnectionPool, Credential, Gauge, Keepalive, Load, Origination, ProxyVersion, Speaks, Trust,
-    Tunnel, Upstream,
+    ConnectionPool, Credential, Gauge, Keepalive, Load, Origination, ProxyVersion, Revoked, Speaks,
+    Trust, Tunnel, Upstream,
 };

@@ -113,8 +113,19 @@ pub struct Origination {
     pub names: Vec<Arc<str>>,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// What those whose certificates are believed have revoked.
+    pub revoked: Option<Revoked>,
     /// What is shown to the server.
     pub credential: Option<Credential>,
+}
+
+/// Lists of revoked certificates: who is on one is not believed, nor is anybody while a list is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Revoked {
+    /// Those in this file.
+    File(Arc<str>),
+    /// These, in PEM.
+    Pem(Arc<str>),
 }
 
 /// Which certificates are believed.

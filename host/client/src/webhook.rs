@@ -127,6 +127,7 @@ impl Questions {
         };
         let made = origin_config(&Origin {
             believe,
+            revoked: None,
             names: Vec::new(),
             credential: None,
             alpn: vec![b"http/1.1".to_vec()],

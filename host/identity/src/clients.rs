@@ -6,15 +6,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::IdentityError;
-use crate::configuration::{provider, roots};
+use crate::configuration::{lists, provider, roots};
 use crate::origin::has_one_of;
 
 /// Whether clients show certificates.
@@ -75,18 +74,6 @@ fn verifier(
         true => believed,
         false => Arc::new(Narrowed { believed, known }),
     })
-}
-
-fn lists(pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
-    let lists = CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let lists = lists.map_err(|error| IdentityError::material("revocation list", error))?;
-    match lists.is_empty() {
-        true => Err(IdentityError::material(
-            "revocation list",
-            "no PEM list (X509 CRL) found",
-        )),
-        false => Ok(lists),
-    }
 }
 
 /// Which certificates are taken.
@@ -198,53 +185,8 @@ impl ClientCertVerifier for Narrowed {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use rcgen::{
-        BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, IsCa,
-        Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-        date_time_ymd,
-    };
-
-    struct Site {
-        authority: Certificate,
-        issuer: Issuer<'static, KeyPair>,
-    }
-
-    impl Site {
-        fn open() -> Self {
-            let mut params = CertificateParams::default();
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-            let key = KeyPair::generate().unwrap();
-            let authority = params.self_signed(&key).unwrap();
-            let issuer = Issuer::new(params, key);
-            Self { authority, issuer }
-        }
-
-        fn client(&self, number: u64, name: &str) -> Certificate {
-            let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            params.serial_number = Some(SerialNumber::from(number));
-            let key = KeyPair::generate().unwrap();
-            params.signed_by(&key, &self.issuer).unwrap()
-        }
-
-        fn revoked(&self, number: u64, until: i32) -> String {
-            let revoked = RevokedCertParams {
-                serial_number: SerialNumber::from(number),
-                revocation_time: date_time_ymd(2024, 1, 1),
-                reason_code: None,
-                invalidity_date: None,
-            };
-            let list = CertificateRevocationListParams {
-                this_update: date_time_ymd(2024, 1, 1),
-                next_update: date_time_ymd(until, 1, 1),
-                crl_number: SerialNumber::from(1),
-                issuing_distribution_point: None,
-                revoked_certs: vec![revoked],
-                key_identifier_method: KeyIdMethod::Sha256,
-            };
-            list.signed_by(&self.issuer).unwrap().pem().unwrap()
-        }
-    }
+    use crate::tests::Site;
+    use rcgen::Certificate;
 
     fn takes(proof: Proof<'_>, client: &Certificate) -> bool {
         let verifier = Clients::MustProve(proof).verifier().unwrap().unwrap();
@@ -256,7 +198,7 @@ mod tests {
     fn who_is_on_a_list_is_refused_and_a_list_that_is_over_lets_nobody_pass() {
         let site = Site::open();
         let pem = site.authority.pem();
-        let (good, bad) = (site.client(7, "good"), site.client(8, "bad"));
+        let (good, bad) = (site.leaf(7, "good"), site.leaf(8, "bad"));
         let proof = |revoked| Proof {
             authorities: pem.as_bytes(),
             revoked,
@@ -276,10 +218,7 @@ mod tests {
     fn names_and_hashes_choose_among_the_believed() {
         let site = Site::open();
         let pem = site.authority.pem();
-        let (one, other) = (
-            site.client(1, "one.example"),
-            site.client(2, "other.example"),
-        );
+        let (one, other) = (site.leaf(1, "one.example"), site.leaf(2, "other.example"));
         let (names, hash) = (["one.example".into()], [print(one.der()).into()]);
         let (_, parsed) = X509Certificate::from_der(one.der()).unwrap();
         let keys = [STANDARD

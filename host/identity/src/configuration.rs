@@ -3,7 +3,7 @@
 use crate::{Credential, IdentityError};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use std::sync::Arc;
 
@@ -110,6 +110,21 @@ pub(crate) fn roots(authority_pem: &[u8]) -> Result<RootCertStore, IdentityError
         ));
     }
     Ok(store)
+}
+
+/// Lists of revoked certificates.
+pub(crate) fn lists(
+    pem: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, IdentityError> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let lists = lists.map_err(|error| IdentityError::material("revocation list", error))?;
+    match lists.is_empty() {
+        true => Err(IdentityError::material(
+            "revocation list",
+            "no PEM list (X509 CRL) found",
+        )),
+        false => Ok(lists),
+    }
 }
 
 pub(crate) fn parts(

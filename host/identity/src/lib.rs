@@ -14,6 +14,8 @@ mod request;
 mod shown;
 mod subject;
 mod termination;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod verify;
 mod web_token;

@@ -6,13 +6,12 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::configuration::{parts, provider, roots};
+use crate::configuration::{lists, parts, provider, roots};
 use crate::{Credential, IdentityError};
 
 /// What a connection to a server outside is made with.
@@ -20,6 +19,8 @@ use crate::{Credential, IdentityError};
 pub struct Origin {
     /// Whose certificates are believed.
     pub believe: Believe,
+    /// What those revoked, PEM. With it, whoever is on a list is refused, and whoever is on the list of no authority, too.
+    pub revoked: Option<String>,
     /// Subject alternative names (DNS, IP or URI) of which the server must have one; empty asks for the server name of the handshake.
     pub names: Vec<String>,
     /// What is shown to the server.
@@ -46,6 +47,7 @@ pub enum Believe {
 pub fn system_config(alpn: &[&[u8]]) -> Result<Arc<ClientConfig>, IdentityError> {
     origin_config(&Origin {
         believe: Believe::System,
+        revoked: None,
         names: Vec::new(),
         credential: None,
         alpn: alpn.iter().map(|protocol| protocol.to_vec()).collect(),
@@ -77,20 +79,24 @@ pub fn origin_config(origin: &Origin) -> Result<Arc<ClientConfig>, IdentityError
 fn verifier(origin: &Origin) -> Result<Arc<dyn ServerCertVerifier>, IdentityError> {
     let provider = provider();
     let roots = match &origin.believe {
-        Believe::Anyone => {
-            let named = None;
-            return Ok(Arc::new(Named { provider, named }));
-        }
+        Believe::Anyone => return Ok(Arc::new(Unverified { provider })),
         Believe::Pem(pem) => roots(pem.as_bytes())?,
         Believe::System => system_roots()?,
     };
-    if origin.names.is_empty() {
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-        let verifier = verifier.build();
-        return Ok(verifier.map_err(|error| IdentityError::material("authorities", error))?);
+    let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    if let Some(pem) = &origin.revoked {
+        // A list that is over says nothing of who was revoked since.
+        builder = builder
+            .with_crls(lists(pem.as_bytes())?)
+            .enforce_revocation_expiration();
     }
-    let named = Some((roots, origin.names.clone()));
-    Ok(Arc::new(Named { provider, named }))
+    let believed = builder.build();
+    let believed = believed.map_err(|error| IdentityError::material("authorities", error))?;
+    if origin.names.is_empty() {
+        return Ok(believed);
+    }
+    let names = origin.names.clone();
+    Ok(Arc::new(Named { believed, names }))
 }
 
 fn system_roots() -> Result<RootCertStore, IdentityError> {
@@ -104,11 +110,12 @@ fn system_roots() -> Result<RootCertStore, IdentityError> {
     Ok(store)
 }
 
-/// Verifies a chain and one of several names, or nothing but the handshake's signature.
+/// Verifies a chain, and another name than that of the handshake.
 #[derive(Debug)]
 struct Named {
-    provider: Arc<CryptoProvider>,
-    named: Option<(RootCertStore, Vec<String>)>,
+    believed: Arc<WebPkiServerVerifier>,
+    /// The certificate must have one of these.
+    names: Vec<String>,
 }
 
 impl ServerCertVerifier for Named {
@@ -116,24 +123,67 @@ impl ServerCertVerifier for Named {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if let Some((roots, names)) = &self.named {
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            let parsed = ParsedCertificate::try_from(end_entity)?;
-            rustls::client::verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                roots,
-                intermediates,
-                now,
-                algorithms,
-            )?;
-            if !has_one_of(end_entity, names) {
-                return Err(CertificateError::NotValidForName.into());
-            }
+        let believed = &self.believed;
+        let verified =
+            believed.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            Ok(_) => {}
+            // The chain was good: the name comes last, and is not the one that counts.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => {}
+            Err(error) => return Err(error),
         }
+        match has_one_of(end_entity, &self.names) {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::NotValidForName.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let believed = &self.believed;
+        believed.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let believed = &self.believed;
+        believed.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.believed.supported_verify_schemes()
+    }
+}
+
+/// Verifies nothing but the handshake's signature.
+#[derive(Debug)]
+struct Unverified {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
         Ok(ServerCertVerified::assertion())
     }
 
@@ -184,4 +234,51 @@ fn address(bytes: &[u8]) -> Option<String> {
     let four = <[u8; 4]>::try_from(bytes).map(|bytes| std::net::IpAddr::from(bytes).to_string());
     let six = || <[u8; 16]>::try_from(bytes).map(|bytes| std::net::IpAddr::from(bytes).to_string());
     four.or_else(|_| six()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::tests::Site;
+
+    fn verified(origin: &Origin, shown: &[u8]) -> Result<(), Error> {
+        let verifier = verifier(origin).unwrap();
+        let (shown, name) = (CertificateDer::from(shown), "asked.example");
+        let name = ServerName::try_from(name).unwrap();
+        let result = verifier.verify_server_cert(&shown, &[], &name, &[], UnixTime::now());
+        result.map(|_| ())
+    }
+
+    #[test]
+    fn who_is_on_a_list_is_refused_whichever_name_counts() {
+        let site = Site::open();
+        let (good, bad) = (site.leaf(7, "other.example"), site.leaf(8, "other.example"));
+        let asked = site.leaf(9, "asked.example");
+        let origin = |names: &[&str], revoked: Option<String>| Origin {
+            believe: Believe::Pem(site.authority.pem()),
+            revoked,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            credential: None,
+            alpn: Vec::new(),
+        };
+        let list = || Some(site.revoked(8, 4000));
+        let other = ["other.example"];
+        for revoked in [None, list()] {
+            assert!(verified(&origin(&other, revoked.clone()), good.der()).is_ok());
+            assert!(verified(&origin(&other, revoked.clone()), asked.der()).is_err());
+            assert!(verified(&origin(&[], revoked.clone()), asked.der()).is_ok());
+            assert!(verified(&origin(&[], revoked), good.der()).is_err());
+        }
+        assert!(verified(&origin(&other, None), bad.der()).is_ok());
+        let refused = verified(&origin(&other, list()), bad.der()).unwrap_err();
+        assert_eq!(refused, CertificateError::Revoked.into());
+        // A list that is over lets nobody pass, and what is none makes no configuration.
+        let over = origin(&other, Some(site.revoked(8, 2025)));
+        assert!(verified(&over, good.der()).is_err());
+        assert!(verifier(&origin(&other, Some("none".to_owned()))).is_err());
+        // Another authority's certificate is not believed for its name.
+        let stranger = Site::open().leaf(7, "other.example");
+        assert!(verified(&origin(&other, None), stranger.der()).is_err());
+    }
 }

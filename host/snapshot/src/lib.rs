@@ -46,7 +46,7 @@ pub use osier_balancing::{
     Balancing, Check, ConnectionPool, ConsistentHash, Credential, Detector, Ejections, Gauge,
     HashKey, HashMethod, HashTable, Health, Judgement, Keepalive, LEVELS, Level, Load,
     LoadBalancer, Locality, LocalityRule, Origination, OutlierPolicy, Places, Probe, ProxyVersion,
-    RetryBudget, Sign, Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of,
+    RetryBudget, Revoked, Sign, Soundness, Speaks, Stand, Trust, Tunnel, Upstream, Warmup, hash_of,
     is_panic, loads,
 };
 pub use osier_routing::claims::Claims;

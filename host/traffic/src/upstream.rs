@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use osier_balancing::{
-    ConnectionPool, Credential, Keepalive, Origination, ProxyVersion, Speaks, Trust, Tunnel,
-    Upstream,
+    ConnectionPool, Credential, Keepalive, Origination, ProxyVersion, Revoked, Speaks, Trust,
+    Tunnel, Upstream,
 };
 
 use crate::fields::Fields;
@@ -116,6 +116,9 @@ fn with_secret(
         Ok(authorities) => tls.trust = Trust::Pem(text(authorities).into()),
         Err(reason) if !mutual && tls.trust != Trust::Anyone => return Err(wrong(reason)),
         Err(_) => {}
+    }
+    if let Some(revoked) = &secret.revoked {
+        tls.revoked = Some(Revoked::Pem(text(revoked).into()));
     }
     if mutual {
         let pair = secret.pair.as_ref().map_err(wrong)?;
@@ -266,6 +269,7 @@ fn tls(fields: &mut Fields<'_>, namespace: &str) -> Option<Tls> {
     };
     let (certificate, key) = (path("clientCertificate"), path("privateKey"));
     let (authorities, sni) = (path("caCertificates"), path("sni"));
+    let revoked = path("caCrl").map(Revoked::File);
     let secret = path("credentialName");
     let names = fields.texts("subjectAltNames").into_iter();
     let names = names.map(|(_, name)| name.into()).collect();
@@ -298,6 +302,7 @@ fn tls(fields: &mut Fields<'_>, namespace: &str) -> Option<Tls> {
         sni,
         names,
         trust,
+        revoked,
         credential,
     };
     Some(match secret {

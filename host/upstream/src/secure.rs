@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::Extensions;
 use osier_identity::{Believe, Credential, Origin, origin_config};
-use osier_snapshot::{self as snapshot, Cluster, Origination, Speaks, Trust};
+use osier_snapshot::{self as snapshot, Cluster, Origination, Revoked, Speaks, Trust};
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -82,6 +82,7 @@ impl Secure {
         }
         let origin = Origin {
             believe: believe(&tls.trust).await?,
+            revoked: revoked(tls.revoked.as_ref()).await?,
             names: tls.names.iter().map(|name| name.to_string()).collect(),
             credential: credential(tls.credential.as_ref()).await?,
             alpn: alpn(speaks),
@@ -112,6 +113,14 @@ async fn believe(trust: &Trust) -> Result<Believe, Failure> {
                 "its DestinationRule names credentials that are not there",
             ));
         }
+    })
+}
+
+async fn revoked(lists: Option<&Revoked>) -> Result<Option<String>, Failure> {
+    Ok(match lists {
+        None => None,
+        Some(Revoked::Pem(pem)) => Some(pem.to_string()),
+        Some(Revoked::File(path)) => Some(read(path).await?),
     })
 }
 

@@ -97,6 +97,7 @@ fn verify(fields: &mut Fields<'_>, of: (&str, &References<'_>)) -> Origination {
         sni: Some(hostname.into()),
         names,
         trust,
+        revoked: None,
         credential: None,
     }
 }

@@ -163,7 +163,7 @@ fn rules_say_how_a_host_is_spoken_to() {
         .destination_rule("api", json!({"host": "api.example.com", "trafficPolicy": {
             "connectionPool": {"tcp": {"maxConnections": 7, "connectTimeout": "250ms"},
                 "http": {"http1MaxPendingRequests": 3, "http2MaxRequests": 9, "maxRequestsPerConnection": 1, "maxRetries": 0, "h2UpgradePolicy": "UPGRADE"}},
-            "tls": {"mode": "MUTUAL", "sni": "x.example.com", "caCertificates": "/ca.pem", "clientCertificate": "/c.pem", "privateKey": "/k.pem"}}}));
+            "tls": {"mode": "MUTUAL", "sni": "x.example.com", "caCertificates": "/ca.pem", "caCrl": "/crl.pem", "clientCertificate": "/c.pem", "privateKey": "/k.pem"}}}));
     let (snapshot, findings) = world.compile(None);
     assert_eq!(findings, []);
     let upstream = &cluster(&snapshot, "api.example.com", 80).upstream;
@@ -186,6 +186,7 @@ fn rules_say_how_a_host_is_spoken_to() {
         sni: Some("x.example.com".into()),
         names: vec!["api.example.com".into()],
         trust: Trust::File("/ca.pem".into()),
+        revoked: Some(crate::Revoked::File("/crl.pem".into())),
         credential: Some(files),
     };
     assert_eq!(upstream.tls.as_ref(), Some(&wanted));
