@@ -8,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use osier_identity::{Credential, mutual_config, server_config};
+use osier_identity::{Credential, mutual_config, server_config, subject};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
@@ -18,7 +18,8 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-/// A server that answers with what it was asked: version, host, path and body. Ends when it is dropped.
+/// A server that answers with what it was asked: version, host, path and body, and by whom, if a client shows its identity. Ends when it
+/// is dropped.
 pub struct Server {
     /// Where it listens, on 127.0.0.1.
     pub port: u16,
@@ -96,10 +97,13 @@ impl Server {
                 let (tls, answers) = (tls.clone(), given.clone());
                 open.spawn(async move {
                     match tls {
-                        None => serve(stream, answers).await,
+                        None => serve(stream, answers, None).await,
                         Some(tls) => {
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, answers).await;
+                                let shown = stream.get_ref().1.peer_certificates();
+                                let shown = shown.and_then(<[_]>::first);
+                                let who = shown.and_then(|shown| subject(shown).ok()?.spiffe);
+                                serve(stream, answers, who).await;
                             }
                         }
                     }
@@ -141,11 +145,11 @@ pub async fn takes(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-async fn serve<S>(stream: S, answers: Arc<Answers>)
+async fn serve<S>(stream: S, answers: Arc<Answers>, who: Option<String>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |request| answer(request, answers.clone()));
+    let service = service_fn(move |request| answer(request, answers.clone(), who.clone()));
     let builder = auto::Builder::new(TokioExecutor::new());
     // A connection that breaks is the client's to tell.
     let _ended = builder
@@ -156,6 +160,7 @@ where
 async fn answer(
     request: Request<Incoming>,
     answers: Arc<Answers>,
+    who: Option<String>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     answers.requests.fetch_add(1, Ordering::SeqCst);
     let (head, body) = request.into_parts();
@@ -165,7 +170,8 @@ async fn answer(
     let body = body.unwrap_or_default();
     let echo = || {
         let (path, text) = (head.uri.path(), String::from_utf8_lossy(&body));
-        format!("{:?} {host} {path} {text}", head.version).into_bytes()
+        let who = who.map_or_else(String::new, |who| format!(" by {who}"));
+        format!("{:?} {host} {path} {text}{who}", head.version).into_bytes()
     };
     let program = answers.program.as_ref();
     let made = program.map_or_else(echo, |makes| makes(head.uri.path(), &body));

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use osier_identity::Authority;
+use osier_identity::{Authority, Subject};
 use osier_tests::artifacts::component;
 use osier_tests::server::Server;
 use osier_tests::tls::{certificate, secret};
@@ -259,31 +259,86 @@ async fn says(node: &Node, path: &str, reason: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn identities_of_the_mesh_are_for_pods_and_no_plain_call_reaches_one() {
-    let (node, server) = (Node::start().unwrap(), Server::plain().await.unwrap());
+async fn hosts_outside_are_shown_who_calls_in_the_mesh_and_no_plain_call_reaches_one() {
+    let (node, plain) = (Node::start().unwrap(), Server::plain().await.unwrap());
+    // A host that has an identity of the mesh, as whoever holds its authority gives it one.
+    let authority = Authority::open(&node.data_dir().join("pki")).unwrap();
+    let name = "spiffe://cluster.local/ns/legacy/sa/out";
+    let own = Subject {
+        spiffe: Some(name.to_owned()),
+        ..Subject::default()
+    };
+    let own = authority.issue(&own).unwrap();
+    let known = Server::mutual(authority.certificate_pem(), &own)
+        .await
+        .unwrap();
+    node.import("http:1.0", &component("tests/http").unwrap())
+        .unwrap();
+    let pod = include_str!("manifests/echo.yaml").replace("echo:1.0", "http:1.0");
+    node.apply_text(&pod).unwrap();
+    objects::ready(&node, "app=echo", 1).await.unwrap();
+    let tls = |more: Value| {
+        let mut tls = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
+        let more = more.as_object().unwrap().clone();
+        tls["tls"].as_object_mut().unwrap().extend(more);
+        tls
+    };
+    let (in_plain, in_mesh) = ("plain.example.com", "mesh.example.com");
+    apply(
+        &node,
+        &[
+            entry(in_plain, plain.port, &json!({})),
+            route(in_plain),
+            rule(in_plain, &tls(json!({}))),
+            entry(in_mesh, known.port, &json!({})),
+            route(in_mesh),
+            rule(in_mesh, &tls(json!({}))),
+            rule("echo", &tls(json!({}))),
+        ],
+    );
+    let shown = || async {
+        let (_, text) = ask(&node, in_mesh, "/x").await?;
+        let who = "by spiffe://cluster.local/ns/osier-system/sa/gateway";
+        let told = format!("HTTP/1.1 {in_mesh} /x  {who}");
+        ensure!(text == told, "{text}");
+        Ok(Some(()))
+    };
+    until("the host is shown the gateway", SOON, shown)
+        .await
+        .unwrap();
+    let said = answered(&node, in_plain, 503).await;
+    assert!(said.contains("no TLS connection"), "{said}");
+    let before = plain.requests();
+    answered(&node, in_plain, 503).await;
+    assert_eq!(plain.requests(), before);
+    let gateway = node.address("gateway").unwrap();
+    let text = http::get(&gateway, &format!("/call/{in_mesh}"))
+        .await
+        .unwrap()
+        .text();
+    let who = "by spiffe://cluster.local/ns/default/sa/default";
+    assert!(text.contains(who), "{text}");
+    for (names, status) in [
+        (json!(["spiffe://cluster.local/ns/legacy/sa/other"]), 503),
+        (json!([name]), 200),
+    ] {
+        let named = tls(json!({"subjectAltNames": names}));
+        apply(&node, &[rule(in_mesh, &named)]);
+        answered(&node, in_mesh, status).await;
+    }
+    let rules = "/apis/networking.istio.io/v1/namespaces/default/destinationrules";
+    says(&node, &format!("{rules}/mesh-example-com"), "Accepted").await;
+    says(&node, &format!("{rules}/echo"), "Accepted").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_prove_themselves_to_each_other_whatever_is_asked() {
+    let node = Node::start().unwrap();
     node.import("echo:1.0", &component("tests/echo").unwrap())
         .unwrap();
     node.apply_text(include_str!("manifests/echo.yaml"))
         .unwrap();
     objects::ready(&node, "app=echo", 1).await.unwrap();
-    let tls = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
-    let outside = "out.example.com";
-    apply(
-        &node,
-        &[
-            entry(outside, server.port, &json!({})),
-            route(outside),
-            rule(outside, &tls),
-            rule("echo", &tls),
-        ],
-    );
-    let said = answered(&node, outside, 503).await;
-    assert!(said.contains("ISTIO_MUTUAL"), "{said}");
-    let rules = "/apis/networking.istio.io/v1/namespaces/default/destinationrules";
-    let told = says(&node, &format!("{rules}/out-example-com"), "Invalid").await;
-    assert!(told.contains("no identity in the mesh"), "{told}");
-    says(&node, &format!("{rules}/echo"), "Accepted").await;
-    answered(&node, "echo.test", 200).await;
     let peers = |mode: &str| {
         json!({"apiVersion": "security.istio.io/v1", "kind": "PeerAuthentication", "metadata": {"name": "default"},
             "spec": {"mtls": {"mode": mode}}})

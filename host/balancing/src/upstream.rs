@@ -140,8 +140,10 @@ pub enum Trust {
     Pem(Arc<str>),
     /// All: the server is not verified.
     Anyone,
-    /// Those of the mesh's own authority. Hosts outside have none, so no connection is made.
+    /// Those of the mesh's own authority, and who calls shows its identity there.
     Mesh,
+    /// Those of this authority of a mesh, in PEM. They name workloads and no hosts: where no name is asked for, each is believed.
+    Workloads(Arc<str>),
     /// None: the object asks for something that is not there, and says so in a finding.
     Nobody,
 }

@@ -36,6 +36,8 @@ pub enum Believe {
     System,
     /// Those of these authorities, in PEM.
     Pem(String),
+    /// Those of this authority of a mesh, in PEM, which name workloads and no hosts: without names every one of them.
+    Workloads(String),
     /// All; only the handshake's signature is checked.
     Anyone,
 }
@@ -80,7 +82,7 @@ fn verifier(origin: &Origin) -> Result<Arc<dyn ServerCertVerifier>, IdentityErro
     let provider = provider();
     let roots = match &origin.believe {
         Believe::Anyone => return Ok(Arc::new(Unverified { provider })),
-        Believe::Pem(pem) => roots(pem.as_bytes())?,
+        Believe::Pem(pem) | Believe::Workloads(pem) => roots(pem.as_bytes())?,
         Believe::System => system_roots()?,
     };
     let mut builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
@@ -92,7 +94,8 @@ fn verifier(origin: &Origin) -> Result<Arc<dyn ServerCertVerifier>, IdentityErro
     }
     let believed = builder.build();
     let believed = believed.map_err(|error| IdentityError::material("authorities", error))?;
-    if origin.names.is_empty() {
+    let workloads = matches!(origin.believe, Believe::Workloads(_));
+    if origin.names.is_empty() && !workloads {
         return Ok(believed);
     }
     let names = origin.names.clone();
@@ -114,7 +117,7 @@ fn system_roots() -> Result<RootCertStore, IdentityError> {
 #[derive(Debug)]
 struct Named {
     believed: Arc<WebPkiServerVerifier>,
-    /// The certificate must have one of these.
+    /// The certificate must have one of these; empty is whatever it has.
     names: Vec<String>,
 }
 
@@ -138,7 +141,7 @@ impl ServerCertVerifier for Named {
             )) => {}
             Err(error) => return Err(error),
         }
-        match has_one_of(end_entity, &self.names) {
+        match self.names.is_empty() || has_one_of(end_entity, &self.names) {
             true => Ok(ServerCertVerified::assertion()),
             false => Err(CertificateError::NotValidForName.into()),
         }
@@ -277,6 +280,13 @@ mod tests {
         let over = origin(&other, Some(site.revoked(8, 2025)));
         assert!(verified(&over, good.der()).is_err());
         assert!(verifier(&origin(&other, Some("none".to_owned()))).is_err());
+        // Workloads have no names of hosts.
+        let workloads = |names: &[&str]| Origin {
+            believe: Believe::Workloads(site.authority.pem()),
+            ..origin(names, None)
+        };
+        assert!(verified(&workloads(&[]), good.der()).is_ok());
+        assert!(verified(&workloads(&["asked.example"]), good.der()).is_err());
         // Another authority's certificate is not believed for its name.
         let stranger = Site::open().leaf(7, "other.example");
         assert!(verified(&origin(&other, None), stranger.der()).is_err());

@@ -445,7 +445,10 @@ fn outgoing(
         matched.matched_prefix,
     );
     if let Some(credential) = &matched.shown {
-        head.extensions.insert(Shown(Arc::clone(credential)));
+        head.extensions.insert(Shown {
+            credential: Arc::clone(credential),
+            authority: None,
+        });
     }
     apply(&matched.route.headers.request, &mut head.headers);
     apply(edits, &mut head.headers);

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use osier_process::body::{self, Body};
 use osier_process::clock::Uptime;
 use osier_process::{Holding, Tasks};
-use osier_snapshot::{Cluster, Endpoint, Place};
+use osier_snapshot::{Cluster, Endpoint, Place, Trust};
 use tokio::net::TcpStream;
 
 use crate::mesh::Mesh;
@@ -73,7 +73,11 @@ impl Ways {
             return Ok(self.pods.call(endpoint, request).await?);
         }
         let counted = here.then(|| self.pods.begin(endpoint));
-        let request = told(cluster, source, request);
+        let mut request = told(cluster, source, request);
+        if let Some(mesh) = self.mesh.get().filter(|_| is_known(cluster)) {
+            let shown = Box::pin(mesh.shown(source)).await?;
+            request.extensions_mut().insert(shown);
+        }
         // Boxed: connecting needs much room, and a call in memory should not carry it along.
         let answer = Box::pin(self.upstreams.call(cluster, endpoint, request)).await?;
         Ok(match counted {
@@ -132,6 +136,12 @@ impl Ways {
             }
         }
     }
+}
+
+/// Whether a host knows who calls by its identity in the mesh.
+fn is_known(cluster: &Cluster) -> bool {
+    let tls = cluster.upstream.tls.as_ref();
+    tls.is_some_and(|tls| tls.trust == Trust::Mesh)
 }
 
 /// The request with the client beside it, if the host is told who that is.

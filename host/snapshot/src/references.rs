@@ -135,11 +135,6 @@ fn check_policy(
             let detail = "not applied: pods are called in memory, without connections; http2MaxRequests and maxRetries are applied";
             findings.add(FindingKind::NotApplied, field.as_str(), detail);
         }
-        if said.is_of_mesh() && has_outside(snapshot, &policy.service) {
-            let detail = "ISTIO_MUTUAL: hosts outside have no identity in the mesh, no connection is made to them; use SIMPLE or MUTUAL";
-            let field = said.names_secret.replace("credentialName", "mode");
-            findings.add(FindingKind::Reference, field, detail);
-        }
         if let Err(reason) = said.apply(&mut Upstream::default(), secrets) {
             let field = said.names_secret.as_str();
             findings.add(FindingKind::Reference, field, reason);
@@ -166,14 +161,6 @@ fn is_in_memory(snapshot: &Snapshot, service: &ServiceName) -> bool {
     let ports = service.into_iter().flat_map(|service| &service.ports);
     let mut endpoints = ports.flat_map(|port| &port.cluster.endpoints).peekable();
     endpoints.peek().is_some() && endpoints.all(|endpoint| endpoint.place == Place::Pod)
-}
-
-/// Whether a service has an endpoint that is no pod.
-fn has_outside(snapshot: &Snapshot, service: &ServiceName) -> bool {
-    let service = snapshot.destination_service(service, None).ok();
-    let ports = service.into_iter().flat_map(|service| &service.ports);
-    let mut endpoints = ports.flat_map(|port| &port.cluster.endpoints);
-    endpoints.any(|endpoint| endpoint.place != Place::Pod)
 }
 
 fn policy_fault(snapshot: &Snapshot, policy: &DestinationPolicy) -> Option<String> {

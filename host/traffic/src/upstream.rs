@@ -28,8 +28,8 @@ pub struct UpstreamPolicy {
 enum Tls {
     Disable,
     Originate(Origination),
-    /// As who calls, with the identities of the mesh.
-    Mesh,
+    /// As who calls, with the identities of the mesh: between pods it is so anyway.
+    Mesh(Origination),
     /// As above, with trust and credential from a Secret, `namespace/name`; whether the credential is asked for.
     Secret(Origination, String, bool),
 }
@@ -55,11 +55,6 @@ impl UpstreamPolicy {
         }
     }
 
-    /// Whether it asks for the identities of the mesh.
-    pub fn is_of_mesh(&self) -> bool {
-        matches!(self.tls, Some(Tls::Mesh))
-    }
-
     /// Changes how a port is spoken to; a Secret that is not usable is the error, and then nobody is believed.
     pub fn apply(&self, upstream: &mut Upstream, secrets: &Secrets) -> Result<(), String> {
         if let Some(pool) = &self.pool {
@@ -71,13 +66,7 @@ impl UpstreamPolicy {
         match &self.tls {
             None => {}
             Some(Tls::Disable) => upstream.tls = None,
-            Some(Tls::Originate(tls)) => upstream.tls = Some(tls.clone()),
-            Some(Tls::Mesh) => {
-                upstream.tls = Some(Origination {
-                    trust: Trust::Mesh,
-                    ..Origination::default()
-                });
-            }
+            Some(Tls::Originate(tls) | Tls::Mesh(tls)) => upstream.tls = Some(tls.clone()),
             Some(Tls::Secret(tls, key, mutual)) => {
                 let read = with_secret(tls, (key, *mutual), secrets);
                 upstream.tls = Some(read.unwrap_or_else(|reason| {
@@ -281,8 +270,15 @@ fn tls(fields: &mut Fields<'_>, namespace: &str) -> Option<Tls> {
     };
     let mutual = match mode {
         "DISABLE" => return Some(Tls::Disable),
-        // Between pods it is so anyway.
-        "ISTIO_MUTUAL" => return Some(Tls::Mesh),
+        "ISTIO_MUTUAL" => {
+            return Some(Tls::Mesh(Origination {
+                sni,
+                names,
+                trust: Trust::Mesh,
+                revoked,
+                credential: None,
+            }));
+        }
         "SIMPLE" => false,
         "MUTUAL" => true,
         other => {

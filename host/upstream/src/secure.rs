@@ -20,7 +20,12 @@ use crate::failure::Failure;
 
 /// What is shown to hosts that ask for a certificate, where their cluster says nothing of it; beside the request on its way to one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown(pub Arc<snapshot::Credential>);
+pub struct Shown {
+    /// The certificate and its key.
+    pub credential: Arc<snapshot::Credential>,
+    /// The authority of the mesh, PEM, if that is an identity there: what [`Trust::Mesh`] believes.
+    pub authority: Option<Arc<str>>,
+}
 
 /// What of that counts for a cluster.
 pub(crate) fn shown(cluster: &Cluster, beside: &Extensions) -> Option<Shown> {
@@ -31,11 +36,16 @@ pub(crate) fn shown(cluster: &Cluster, beside: &Extensions) -> Option<Shown> {
 
 /// How TLS is done by who shows this.
 pub(crate) fn showing<'a>(tls: &'a Origination, shown: Option<&Shown>) -> Cow<'a, Origination> {
-    let Some(Shown(credential)) = shown else {
+    let Some(shown) = shown else {
         return Cow::Borrowed(tls);
     };
+    let trust = match (&tls.trust, &shown.authority) {
+        (Trust::Mesh, Some(authority)) => Trust::Workloads(Arc::clone(authority)),
+        (trust, _) => trust.clone(),
+    };
     Cow::Owned(Origination {
-        credential: Some(snapshot::Credential::clone(credential)),
+        trust,
+        credential: Some(snapshot::Credential::clone(&shown.credential)),
         ..tls.clone()
     })
 }
@@ -103,9 +113,10 @@ async fn believe(trust: &Trust) -> Result<Believe, Failure> {
         Trust::File(path) => Believe::Pem(read(path).await?),
         Trust::Pem(pem) => Believe::Pem(pem.to_string()),
         Trust::Anyone => Believe::Anyone,
+        Trust::Workloads(pem) => Believe::Workloads(pem.to_string()),
         Trust::Mesh => {
             return Err(unusable(
-                "its DestinationRule asks for identities of the mesh (ISTIO_MUTUAL), and hosts outside have none: use SIMPLE or MUTUAL",
+                "its DestinationRule asks for identities of the mesh (ISTIO_MUTUAL), and who calls has none here",
             ));
         }
         Trust::Nobody => {

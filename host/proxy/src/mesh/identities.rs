@@ -11,7 +11,7 @@ use osier_process::clock;
 use parking_lot::Mutex;
 use rustls::ClientConfig;
 
-use osier_upstream::Failure;
+use osier_upstream::{Failure, Shown};
 
 /// Identities that are kept at once; those that ended go first.
 const MOST: usize = 4_096;
@@ -37,6 +37,8 @@ pub struct Certified {
 #[derive(Clone)]
 pub(super) struct Identity {
     pub(super) config: Arc<ClientConfig>,
+    /// The same for hosts that are no nodes.
+    pub(super) shown: Shown,
     /// Which of its certificates it is: connections of earlier ones are not used again.
     pub(super) edition: Instant,
     renew: Instant,
@@ -131,7 +133,19 @@ fn usable(certified: &Certified) -> Result<Identity, String> {
     let credential = Some(&certified.credential);
     let config = osier_identity::client_config(&certified.authority_pem, credential);
     let (renew, end) = lifetime(certified).ok_or("the certificate has ended")?;
+    let Credential {
+        certificate_pem,
+        key_pem,
+    } = &certified.credential;
+    let pem = osier_snapshot::Credential::Pem {
+        certificate: certificate_pem.as_str().into(),
+        key: key_pem.as_str().into(),
+    };
     Ok(Identity {
+        shown: Shown {
+            credential: Arc::new(pem),
+            authority: Some(certified.authority_pem.as_str().into()),
+        },
         config: config.map_err(|error| error.to_string())?,
         edition: Instant::now(),
         renew,

@@ -27,7 +27,7 @@ use super::wire;
 use crate::prepare::REQUEST_ID;
 use crate::source::Source;
 use crate::upgrade;
-use osier_upstream::Failure;
+use osier_upstream::{Failure, Shown};
 
 /// A connection must stand after this long: another node may have the pod too.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -95,6 +95,17 @@ impl Mesh {
         matches!(endpoint.place, Place::Pod) && !node.is_empty() && **node != *self.node
     }
 
+    /// Whose identity counts for a call.
+    fn principal<'a>(&'a self, source: &'a Source) -> &'a Arc<str> {
+        let caller = wire::certified(source).map(|workload| &workload.principal);
+        caller.unwrap_or(&self.gateway)
+    }
+
+    /// What who calls shows to hosts outside that know identities of the mesh.
+    pub(crate) async fn shown(&self, source: &Source) -> Result<Shown, Failure> {
+        Ok(self.identities.get(self.principal(source)).await?.shown)
+    }
+
     /// Sends one request to a pod of another node.
     pub(crate) async fn call(
         &self,
@@ -102,9 +113,9 @@ impl Mesh {
         (cluster, endpoint): (&Cluster, &Endpoint),
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Failure> {
-        let caller = wire::certified(source).map(|workload| &workload.principal);
-        let identity = self.identities.get(caller.unwrap_or(&self.gateway)).await?;
-        let slot = self.slot(&endpoint.workload.node, caller.unwrap_or(&self.gateway));
+        let caller = self.principal(source);
+        let identity = self.identities.get(caller).await?;
+        let slot = self.slot(&endpoint.workload.node, caller);
         wire::write(request.headers_mut(), source, (cluster, endpoint));
         wire::identify(&mut request);
         *request.version_mut() = Version::HTTP_2;

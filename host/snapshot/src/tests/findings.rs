@@ -249,10 +249,11 @@ fn a_star_does_not_take_every_call_between_pods() {
 }
 
 #[test]
-fn identities_of_the_mesh_are_for_pods_and_less_than_strict_is_told() {
+fn identities_of_the_mesh_are_for_all_and_less_than_strict_is_told() {
     let mut world = world();
     let ports = json!([{"number": 80, "name": "http", "protocol": "HTTP"}]);
-    let tls = json!({"tls": {"mode": "ISTIO_MUTUAL"}});
+    let names = ["spiffe://cluster.local/ns/default/sa/out"];
+    let tls = json!({"tls": {"mode": "ISTIO_MUTUAL", "subjectAltNames": names}});
     world
         .service_entry(
             "out",
@@ -279,18 +280,9 @@ fn identities_of_the_mesh_are_for_pods_and_less_than_strict_is_told() {
         .map(|one| (one.name.as_str(), one.kind, one.field.as_str()))
         .collect();
     let open = "spec.portLevelMtls[\"8080\"].mode";
-    assert_eq!(
-        named,
-        [
-            (
-                "outside",
-                FindingKind::Reference,
-                "spec.trafficPolicy.tls.mode"
-            ),
-            ("open", FindingKind::NotApplied, open),
-        ]
-    );
+    assert_eq!(named, [("open", FindingKind::NotApplied, open)]);
     let service = snapshot.service("out.example.com", None).unwrap();
     let tls = service.ports[0].cluster.upstream.tls.clone().unwrap();
     assert_eq!(tls.trust, crate::Trust::Mesh, "it is never called in plain");
+    assert_eq!(*tls.names[0], *names[0]);
 }
