@@ -814,7 +814,7 @@ async fn calls_between_pods_follow_routes_of_their_service() {
     answers("near.test", "v1").await;
 }
 
-/// HTTPRouteRequestMirror, HTTPRouteListenerPortMatching, HTTPRouteHTTPSListener's plain side.
+/// HTTPRouteRequestMirror, HTTPRouteListenerPortMatching, HTTPRouteInvalidParentRefNotMatchingListenerPort, HTTPRouteHTTPSListener's plain side.
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_are_sent_and_ports_are_told_apart() {
     let node = node().await;
@@ -846,6 +846,30 @@ async fn copies_are_sent_and_ports_are_told_apart() {
         let spec = json!({"parentRefs": parents, "rules": [{"backendRefs": backend(to)}]});
         node.apply_text(&route(name, "ports", spec)).unwrap();
         parent(&node, name, "Accepted").await;
+    }
+    let parents = json!([{"name": "ports", "port": 9003}]);
+    let spec = json!({"parentRefs": parents, "rules": [{"backendRefs": backend("v1")}]});
+    node.apply_text(&route("no-port", "ports", spec)).unwrap();
+    let (accepted, reason) = parent(&node, "no-port", "Accepted").await;
+    assert_eq!((&*accepted, &*reason), ("False", "NoMatchingParent"));
+    let (resolved, _) = parent(&node, "no-port", "ResolvedRefs").await;
+    assert_eq!(resolved, "True");
+    // The features that the class tells, sorted and each once, as the API asks.
+    let class = objects::get(&node, &format!("{GROUP}/gatewayclasses/osier"))
+        .await
+        .unwrap();
+    let features = class["status"]["supportedFeatures"].as_array().unwrap();
+    let features: Vec<&str> = features
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert!(features.is_sorted() && features.windows(2).all(|pair| pair[0] != pair[1]));
+    for feature in [
+        "GatewayBackendClientCertificate",
+        "GatewayStaticAddresses",
+        "HTTPRouteDestinationPortMatching",
+    ] {
+        assert!(features.contains(&feature), "{features:?}");
     }
     for (port, pod) in [(9001, "v1"), (9002, "v2")] {
         let address = node.listener(port).await.unwrap();
