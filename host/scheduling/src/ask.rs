@@ -5,6 +5,7 @@ use osier_api::selector::Labels;
 use serde_json::Value;
 
 use crate::demand::Demand;
+use crate::node_affinity::Required;
 use crate::taints::{self, Taint};
 use crate::terms::{Affinity, Spread};
 
@@ -17,6 +18,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) labels: Labels<'a>,
     pub(crate) spec: &'a Value,
+    pub(crate) required: Required<'a>,
     pub(crate) demand: Demand,
     pub(crate) priority: i32,
     pub(crate) affinity: Affinity,
@@ -31,6 +33,7 @@ impl<'a> Ask<'a> {
             uid: pod.uid(),
             namespace: pod.namespace(),
             spec,
+            required: Required::of(spec),
             demand: Demand::of(pod),
             priority: priority(pod),
             affinity: Affinity::of(spec, pod.namespace(), &labels),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::ask::Ask;
 use crate::kinds::Kind;
-use crate::node_affinity;
 use crate::refusal::Reason;
 use crate::terms::Spread;
 use crate::topology::{Topologies, Topology};
@@ -166,7 +165,7 @@ fn skews(ask: &Ask<'_>, world: &World, topologies: &mut Topologies) -> Vec<Skew>
             let there = standing(spread, ask, world);
             let mut seen = vec![false; counts.domains()];
             for (node, room) in world.known().filter(|(node, _)| labelled(*node)) {
-                let wrong = spread.honors_affinity && !node_affinity::admits(ask.spec, room.site());
+                let wrong = spread.honors_affinity && !ask.required.admits(room.site());
                 let tainted = spread.honors_taints
                     && room
                         .taints

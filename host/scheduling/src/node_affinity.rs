@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What can be asked of a node.
 #[derive(Debug, Clone, Copy)]
@@ -13,19 +13,33 @@ pub struct Site<'a> {
     pub labels: &'a BTreeMap<String, String>,
 }
 
+/// What the spec of a pod requires of its node, found once for a look at many.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Required<'a> {
+    selector: Option<&'a Map<String, Value>>,
+    affinity: &'a Value,
+}
+
+impl<'a> Required<'a> {
+    pub(crate) fn of(spec: &'a Value) -> Self {
+        let affinity = &spec["affinity"]["nodeAffinity"];
+        Self {
+            selector: spec["nodeSelector"].as_object(),
+            affinity: &affinity["requiredDuringSchedulingIgnoredDuringExecution"],
+        }
+    }
+
+    /// The node has what the selector says, and what one term of the affinity does.
+    pub(crate) fn admits(self, site: Site<'_>) -> bool {
+        let mut pairs = self.selector.into_iter().flatten();
+        let label = |key: &str| site.labels.get(key).map(String::as_str);
+        pairs.all(|(key, value)| label(key) == value.as_str()) && selects(self.affinity, site)
+    }
+}
+
 /// The spec of a pod allows the node: its selector, and one term of its required affinity.
 pub fn admits(spec: &Value, site: Site<'_>) -> bool {
-    let selector = spec["nodeSelector"].as_object();
-    let mut pairs = selector.into_iter().flatten();
-    let label = |key: &str| site.labels.get(key).map(String::as_str);
-    if !pairs.all(|(key, value)| label(key) == value.as_str()) {
-        return false;
-    }
-    let affinity = &spec["affinity"]["nodeAffinity"];
-    selects(
-        &affinity["requiredDuringSchedulingIgnoredDuringExecution"],
-        site,
-    )
+    Required::of(spec).admits(site)
 }
 
 /// A required node selector selects the node: one of its terms matches; one that is not there selects all.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::ask::Ask;
 use crate::demand::Demand;
-use crate::node_affinity::{self, Site};
+use crate::node_affinity::Site;
 use crate::refusal::{Reason, Reasons, one};
 use crate::taints::Taint;
 
@@ -76,7 +76,7 @@ impl Room {
         if !self.ready {
             return Some(one(Reason::NotReady));
         }
-        if !node_affinity::admits(ask.spec, self.site()) {
+        if !ask.required.admits(self.site()) {
             return Some(one(Reason::NodeAffinity));
         }
         self.lacks(&ask.demand, reserved)
