@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Fact, Reference};
 
-/// Facts remembered for counting; the oldest are forgotten first.
+/// Facts remembered for counting, and objects for their budgets; the oldest are forgotten first.
 const REMEMBERED: usize = 4096;
 /// An object may tell this many at once, and one more every `REFILL`, as kubelet allows.
 const BURST: f64 = 25.0;
@@ -53,15 +53,48 @@ struct Budget {
     at: Timestamp,
 }
 
+/// What is known of the newest. However many there are, one more costs the same.
+#[derive(Debug)]
+struct Newest<T> {
+    known: HashMap<Known, T>,
+    order: VecDeque<Known>,
+}
+
+impl<T> Newest<T> {
+    fn new() -> Self {
+        Self {
+            known: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// What is known of one, which is `new` if nothing is; the oldest makes room for it.
+    fn of(&mut self, which: Known, new: impl FnOnce() -> T) -> &mut T {
+        if !self.known.contains_key(&which) {
+            if self.order.len() >= REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.known.remove(&oldest);
+            }
+            self.order.push_back(which);
+        }
+        self.known.entry(which).or_insert_with(new)
+    }
+
+    fn forget(&mut self, gone: Known) {
+        self.known.remove(&gone);
+        self.order.retain(|known| *known != gone);
+    }
+}
+
 /// Remembers what was told.
 #[derive(Debug)]
 pub(super) struct Correlator {
     component: &'static str,
     host: String,
     keys: RandomState,
-    told: HashMap<Known, Told>,
-    order: VecDeque<Known>,
-    budgets: HashMap<Known, Budget>,
+    told: Newest<Told>,
+    budgets: Newest<Budget>,
     sequence: u64,
 }
 
@@ -71,9 +104,8 @@ impl Correlator {
             component,
             host: host.to_owned(),
             keys: RandomState::new(),
-            told: HashMap::new(),
-            order: VecDeque::new(),
-            budgets: HashMap::new(),
+            told: Newest::new(),
+            budgets: Newest::new(),
             sequence: 0,
         }
     }
@@ -84,7 +116,7 @@ impl Correlator {
             return None;
         }
         let known = self.known(fact);
-        if let Some(told) = self.told.get_mut(&known) {
+        if let Some(told) = self.told.known.get_mut(&known) {
             told.count += 1;
             return Some(Write::Count(Count {
                 namespace: namespace(&fact.about).to_owned(),
@@ -94,7 +126,7 @@ impl Correlator {
         }
         self.sequence += 1;
         let stamp = u128::try_from(at.as_nanosecond()).unwrap_or(0) + u128::from(self.sequence);
-        self.remember(known, stamp);
+        self.told.of(known, || Told { stamp, count: 1 });
         let name = named(fact, stamp);
         Some(Write::Create(Box::new(self.event(fact, &name, at))))
     }
@@ -102,34 +134,16 @@ impl Correlator {
     /// The event of `fact` is gone.
     pub(super) fn forget(&mut self, fact: &Fact) {
         let gone = self.known(fact);
-        self.told.remove(&gone);
-        self.order.retain(|known| *known != gone);
+        self.told.forget(gone);
     }
 
     fn known(&self, what: &impl Hash) -> Known {
         Known(self.keys.hash_one(what))
     }
 
-    fn remember(&mut self, known: Known, stamp: u128) {
-        if self.order.len() >= REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.told.remove(&oldest);
-        }
-        self.order.push_back(known);
-        self.told.insert(known, Told { stamp, count: 1 });
-    }
-
     fn spend(&mut self, about: &Reference, at: Timestamp) -> bool {
-        if self.budgets.len() > REMEMBERED {
-            self.budgets
-                .retain(|_, budget| refilled(budget, at) < BURST);
-        }
         let key = self.known(&(&about.kind, &about.namespace, &about.name, &about.uid));
-        let budget = self
-            .budgets
-            .entry(key)
-            .or_insert(Budget { left: BURST, at });
+        let budget = self.budgets.of(key, || Budget { left: BURST, at });
         budget.left = refilled(budget, at);
         budget.at = at;
         if budget.left < 1.0 {
@@ -245,6 +259,28 @@ mod tests {
             correlator.observe(&fact("b"), at(60)),
             Some(Write::Create(_))
         ));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_goes_first() {
+        let mut correlator = Correlator::new("kubelet", "n1");
+        let of = |number: usize| {
+            let mut fact = fact("a");
+            fact.about.name = number.to_string();
+            fact
+        };
+        for number in 0..=REMEMBERED {
+            correlator.observe(&of(number), at(0));
+        }
+        for kept in [&correlator.told.order, &correlator.budgets.order] {
+            assert_eq!(kept.len(), REMEMBERED);
+        }
+        let sizes = (correlator.told.known.len(), correlator.budgets.known.len());
+        assert_eq!(sizes, (REMEMBERED, REMEMBERED));
+        let newest = correlator.observe(&of(REMEMBERED), at(1));
+        assert!(matches!(newest, Some(Write::Count(_))));
+        let oldest = correlator.observe(&of(0), at(1));
+        assert!(matches!(oldest, Some(Write::Create(_))));
     }
 
     #[test]
