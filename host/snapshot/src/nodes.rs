@@ -18,6 +18,8 @@ pub(crate) struct Nodes(HashMap<Box<str>, Node>);
 struct Node {
     /// The object that it was first read from with this locality. A node reports of itself often, and moves never.
     object: Arc<Object>,
+    /// What it last said: as long as it says no more, thousands of nodes are not read again.
+    said: Arc<Object>,
     locality: Arc<Locality>,
     /// Where its pods are reached from other nodes.
     mesh: Option<SocketAddr>,
@@ -31,17 +33,9 @@ impl Nodes {
         previous: &Self,
     ) -> Self {
         let read = |object: &Arc<Object>| {
-            let locality = Locality::of(&workload::labels(object));
-            let before = previous.0.get(object.name());
-            let mesh = object.text(&["metadata", "annotations", MESH_ADDRESS]);
-            let mesh = mesh.parse().ok();
-            let same = before.filter(|before| *before.locality == locality && before.mesh == mesh);
-            let node = same.cloned().unwrap_or_else(|| Node {
-                object: Arc::clone(object),
-                locality: Arc::new(locality),
-                mesh,
-            });
-            (Box::<str>::from(object.name()), node)
+            let name = object.name();
+            let node = Node::read(object, previous.0.get(name));
+            (Box::<str>::from(name), node)
         };
         let nodes = objects.iter().map(read);
         Self(
@@ -71,6 +65,29 @@ impl Nodes {
     }
 }
 
+impl Node {
+    /// Reads a Node, of which this was known.
+    fn read(object: &Arc<Object>, before: Option<&Self>) -> Self {
+        if let Some(same) = before.filter(|before| Arc::ptr_eq(&before.said, object)) {
+            return same.clone();
+        }
+        let locality = Locality::of(&workload::labels(object));
+        let mesh = object.text(&["metadata", "annotations", MESH_ADDRESS]);
+        let mesh = mesh.parse().ok();
+        let stays = before.filter(|before| *before.locality == locality && before.mesh == mesh);
+        let (first, locality) = match stays {
+            Some(before) => (&before.object, Arc::clone(&before.locality)),
+            None => (object, Arc::new(locality)),
+        };
+        Self {
+            object: Arc::clone(first),
+            said: Arc::clone(object),
+            locality,
+            mesh,
+        }
+    }
+}
+
 /// The companion of a WorkloadEntry, if it has one.
 fn companion(object: &Arc<Object>) -> Option<(Box<str>, Node)> {
     let mesh = object.annotation(MESH_ADDRESS)?;
@@ -78,6 +95,7 @@ fn companion(object: &Arc<Object>) -> Option<(Box<str>, Node)> {
     let locality = Locality::parse(object.text(&["spec", "locality"]));
     let node = Node {
         object: Arc::clone(object),
+        said: Arc::clone(object),
         locality: Arc::new(locality),
         mesh: mesh.parse().ok(),
     };
