@@ -1,13 +1,12 @@
 //! Gives every node a block of addresses for its pods, as upstream's node IPAM controller does: `spec.podCIDR`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use osier_api::resources::NODES;
 use osier_api::{Object, quantity};
 use osier_client::{Backoff, Client, ClientError, Informer, Part, WorkQueue};
-use osier_scheduling::blocks::{Block, free};
+use osier_scheduling::blocks::Blocks;
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -19,11 +18,11 @@ const WORKERS: usize = 1;
 /// What a node without a block waits for another look.
 const FULL: Duration = Duration::from_secs(60);
 
-struct Blocks {
+struct Ipam {
     client: Client,
     nodes: Arc<Informer>,
-    /// What was given away here; the mirror may not show it yet.
-    given: Mutex<BTreeMap<String, String>>,
+    /// What nodes have and what was given away here, which the mirror may not show yet.
+    blocks: Mutex<Blocks>,
 }
 
 /// Starts the controller.
@@ -31,21 +30,25 @@ pub(crate) fn start(context: &Context) {
     let Some(nodes) = context.informers.of(&NODES) else {
         return;
     };
-    let this = Arc::new(Blocks {
+    let this = Arc::new(Ipam {
         client: context.client.clone(),
         nodes: Arc::clone(nodes),
-        given: Mutex::default(),
+        blocks: Mutex::default(),
     });
     let queue = WorkQueue::new(Backoff::new(
         Duration::from_millis(20),
         Duration::from_secs(10),
     ));
-    let (own, blocks) = (queue.clone(), Arc::clone(&this));
+    let (own, ipam) = (queue.clone(), Arc::clone(&this));
     nodes.on_change(move |change| {
+        let node = change.object();
         if change.is_deleted() {
-            blocks.given.lock().remove(change.object().name());
-        } else if block(change.object()).is_empty() {
-            own.add(Key::of(change.object()));
+            ipam.blocks.lock().forget(node.name());
+            return;
+        }
+        ipam.blocks.lock().note(node.name(), block(node));
+        if block(node).is_empty() {
+            own.add(Key::of(node));
         }
     });
     let run = (WORKERS, &context.tasks);
@@ -65,38 +68,32 @@ fn places(node: &Object) -> Option<u32> {
     Some(u32::try_from(said).unwrap_or(u32::MAX))
 }
 
-impl Blocks {
+impl Ipam {
     async fn reconcile(&self, key: &Key) -> Result<Outcome, ClientError> {
         self.nodes.synced().await;
-        let nodes = self.nodes.list();
-        let lacks = |node: &&Arc<Object>| node.name() == key.name && block(node).is_empty();
-        let Some(node) = nodes.iter().find(lacks) else {
+        let node = self.nodes.get("", &key.name);
+        let Some(node) = node.filter(|node| block(node).is_empty()) else {
             return Ok(Outcome::Done);
         };
-        let Some(pods) = places(node) else {
+        let Some(pods) = places(&node) else {
             return Ok(Outcome::Done);
         };
-        let chosen = {
-            let mut given = self.given.lock();
-            let taken = nodes.iter().map(|node| block(node));
-            let taken = taken.chain(given.values().map(String::as_str));
-            let taken: Vec<Block> = taken.filter_map(Block::parse).collect();
-            let before = given.get(&key.name).cloned();
-            let Some(chosen) = before.or_else(|| free(&taken, pods).map(|free| free.to_string()))
-            else {
-                tracing::warn!(
-                    node = key.name,
-                    pods,
-                    "no block of pod addresses is large enough and free: delete Nodes that are no more, or lower maxPods"
-                );
-                return Ok(Outcome::Again(FULL));
-            };
-            given.insert(key.name.clone(), chosen.clone());
-            chosen
+        let Some(chosen) = self.blocks.lock().give(&key.name, pods) else {
+            tracing::warn!(
+                node = key.name,
+                pods,
+                "no block of pod addresses is large enough and free: delete Nodes that are no more, or lower maxPods"
+            );
+            return Ok(Outcome::Again(FULL));
         };
+        let chosen = chosen.to_string();
         let patch = json!({"spec": {"podCIDR": chosen, "podCIDRs": [chosen]}});
         let of = ("", key.name.as_str());
         gone_is_fine(self.client.patch(&NODES, of, patch, Part::Whole).await)?;
+        // One that went meanwhile was forgotten before it was given the block.
+        if self.nodes.get("", &key.name).is_none() {
+            self.blocks.lock().forget(&key.name);
+        }
         Ok(Outcome::Done)
     }
 }

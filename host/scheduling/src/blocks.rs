@@ -4,6 +4,7 @@
 //! 100.64.0.0/10 (RFC 6598, which no machine has of its own): room for more than 6,000 nodes of 1,100 pods each. Nodes that were
 //! given a /16 before blocks had sizes keep it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -54,26 +55,76 @@ impl fmt::Display for Block {
     }
 }
 
-/// The first block that overlaps none of those and suffices for a node of so many pods.
-#[must_use]
-pub fn free(taken: &[Block], pods: u32) -> Option<Block> {
+/// Which block each node has, kept by increments: thousands of nodes that come at once are not read again for each of them.
+#[derive(Debug, Default)]
+pub struct Blocks {
+    by_node: HashMap<String, Block>,
+    /// How many nodes have each, by address: what people wrote may name one twice.
+    taken: BTreeMap<Block, usize>,
+}
+
+impl Blocks {
+    /// Takes what a node says of itself in `spec.podCIDR`. One that says nothing keeps what it was given: the news may be under way.
+    pub fn note(&mut self, node: &str, said: &str) {
+        if said.is_empty() {
+            return;
+        }
+        let said = Block::parse(said);
+        if self.by_node.get(node).copied() == said {
+            return;
+        }
+        self.forget(node);
+        if let Some(block) = said {
+            self.take(node, block);
+        }
+    }
+
+    /// The node is gone, and its block is free.
+    pub fn forget(&mut self, node: &str) {
+        let Some(block) = self.by_node.remove(node) else {
+            return;
+        };
+        if let Some(count) = self.taken.get_mut(&block) {
+            *count -= 1;
+            if *count == 0 {
+                self.taken.remove(&block);
+            }
+        }
+    }
+
+    /// The block that a node has or is given: the first that overlaps no other and suffices for so many pods. Nothing if there is none.
+    pub fn give(&mut self, node: &str, pods: u32) -> Option<Block> {
+        if let Some(block) = self.by_node.get(node) {
+            return Some(*block);
+        }
+        let block = free(self.taken.keys(), pods)?;
+        self.take(node, block);
+        Some(block)
+    }
+
+    fn take(&mut self, node: &str, block: Block) {
+        self.by_node.insert(node.to_owned(), block);
+        *self.taken.entry(block).or_default() += 1;
+    }
+}
+
+/// The first block that overlaps none of those, which are in order, and suffices for a node of so many pods.
+fn free<'a>(sorted: impl Iterator<Item = &'a Block> + Clone, pods: u32) -> Option<Block> {
     let bits = bits_for(pods);
     let overlaps = |block: Block| {
-        let mut taken = taken.iter();
+        let mut taken = sorted.clone();
         taken.any(|other| other.first <= block.last() && block.first <= other.last())
     };
     if !overlaps(FIRST) {
         return Some(FIRST);
     }
-    let mut sorted = taken.to_vec();
-    sorted.sort();
     RANGES
         .iter()
-        .find_map(|range| within(*range, bits, &sorted))
+        .find_map(|range| within(*range, bits, sorted.clone()))
 }
 
 /// The first gap of a range that takes a block of this size.
-fn within(range: Block, bits: u8, sorted: &[Block]) -> Option<Block> {
+fn within<'a>(range: Block, bits: u8, sorted: impl Iterator<Item = &'a Block>) -> Option<Block> {
     let size = 1_u64 << (32 - u32::from(bits));
     let end = u64::from(range.last()) + 1;
     let mut at = u64::from(range.first);
@@ -103,9 +154,16 @@ fn bits_for(pods: u32) -> u8 {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn free_beside(taken: &[Block], pods: u32) -> Option<Block> {
+        let mut sorted = taken.to_vec();
+        sorted.sort();
+        free(sorted.iter(), pods)
+    }
 
     fn given(taken: &mut Vec<Block>, pods: u32) -> Option<String> {
-        let block = free(taken, pods)?;
+        let block = free_beside(taken, pods)?;
         let apart = |other: &Block| other.last() < block.first || block.last() < other.first;
         assert!(taken.iter().all(apart), "{block} overlaps another");
         assert_eq!(Block::parse(&block.to_string()), Some(block));
@@ -143,7 +201,7 @@ mod tests {
     #[test]
     fn a_range_that_is_full_gives_nothing() {
         let mut taken: Vec<Block> = RANGES.to_vec();
-        assert_eq!(free(&taken, 1100), None);
+        assert_eq!(free_beside(&taken, 1100), None);
         taken.pop();
         assert_eq!(given(&mut taken, 1100).unwrap(), "100.64.0.0/21");
     }
@@ -163,5 +221,54 @@ mod tests {
         assert_eq!(bits_for(u32::MAX), LARGEST);
         assert_eq!(Block::parse("10.0.0.0/33"), None);
         assert_eq!(Block::parse("fd00::/64"), None);
+    }
+
+    #[test]
+    fn a_node_keeps_what_it_was_given_until_it_says_otherwise_or_goes() {
+        let mut blocks = Blocks::default();
+        let first = blocks.give("a", 110).unwrap();
+        blocks.note("a", "");
+        assert_eq!(blocks.give("a", 65_000), Some(first));
+        blocks.note("a", "10.128.0.0/21");
+        assert_eq!(blocks.give("b", 110), Some(first), "it is free again");
+        assert_eq!(blocks.give("c", 110).unwrap().to_string(), "10.128.8.0/21");
+        blocks.note("d", "10.128.0.0/21");
+        blocks.forget("a");
+        assert_eq!(blocks.give("e", 110).unwrap().to_string(), "10.128.16.0/21");
+        blocks.forget("d");
+        assert_eq!(blocks.give("f", 110).unwrap().to_string(), "10.128.0.0/21");
+        blocks.note("f", "fd00::/64");
+        assert_eq!(blocks.give("g", 110).unwrap().to_string(), "10.128.0.0/21");
+    }
+
+    proptest! {
+        /// Nodes come, say what they have, and go: each is given what a look at all that are there would give it.
+        #[test]
+        fn what_is_kept_is_what_a_look_at_all_nodes_tells(
+            steps in prop::collection::vec((0..6_usize, 0..3_u8, 0..3_usize), 1..60),
+        ) {
+            let said = ["10.128.0.0/20", "10.244.0.0/16", "100.64.0.0/21"];
+            let (mut blocks, mut all) = (Blocks::default(), HashMap::new());
+            for (node, step, choice) in steps {
+                let name = node.to_string();
+                match step {
+                    0 => {
+                        blocks.forget(&name);
+                        all.remove(&node);
+                    }
+                    1 => {
+                        blocks.note(&name, said[choice]);
+                        all.insert(node, Block::parse(said[choice]).unwrap());
+                    }
+                    _ => {
+                        let pods = [110, 3000, 40_000][choice];
+                        let others: Vec<Block> = all.values().copied().collect();
+                        let expected = all.get(&node).copied().or_else(|| free_beside(&others, pods));
+                        prop_assert_eq!(blocks.give(&name, pods), expected);
+                        all.insert(node, expected.unwrap());
+                    }
+                }
+            }
+        }
     }
 }
