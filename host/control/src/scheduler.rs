@@ -28,8 +28,8 @@ use crate::facts;
 use crate::leaving::{self, Why};
 use crate::reconcile::{self, Key, Outcome, gone_is_fine};
 
-/// Decisions are made one at a time; this many bindings are written at once.
-const WORKERS: usize = 8;
+/// Decisions are made one at a time; this many bindings are written at once, which the store commits together.
+const WORKERS: usize = 32;
 /// A pod that fits nowhere is tried again when the cluster changes, and after this long anyway.
 const UNSCHEDULABLE: Duration = Duration::from_secs(60);
 /// Who has a say and gave no answer, or refused every node, is asked again after this long.
@@ -49,8 +49,8 @@ struct Scheduler {
     budgets: Arc<Informer>,
     claims: Mirrors,
     extender: Arc<dyn Extender>,
-    /// Held for a whole decision: what one pod gets, the next one's plugins see.
-    turn: Mutex<()>,
+    /// Held for a whole decision: what one pod gets, the next one's plugins see. Whoever waits for it leaves its thread to others.
+    turn: tokio::sync::Mutex<()>,
     ledger: Mutex<Ledger>,
     /// Pods that fitted nowhere when last tried.
     parked: Mutex<BTreeMap<Key, Parked>>,
@@ -107,7 +107,7 @@ pub(crate) fn start(context: &Context, extender: Arc<dyn Extender>) {
         budgets,
         claims,
         extender,
-        turn: Mutex::default(),
+        turn: tokio::sync::Mutex::default(),
         ledger: Mutex::default(),
         parked: Mutex::default(),
     });
@@ -218,7 +218,10 @@ impl Scheduler {
             return self.gated(&pod).await;
         }
         self.claims.synced().await;
-        match self.decide(&pod, waiting) {
+        let turn = self.turn.lock().await;
+        let decision = self.decide(&pod, waiting);
+        drop(turn);
+        match decision {
             Decision::Given => return Ok(Outcome::Done),
             Decision::Reserve(writes) => {
                 claims::execute(&self.client, writes).await?;
@@ -276,7 +279,6 @@ impl Scheduler {
     }
 
     fn look(&self, pod: &Object) -> Decision {
-        let _alone = self.turn.lock();
         if self.ledger.lock().holds(pod.uid()) {
             return Decision::Given;
         }
