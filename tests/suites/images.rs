@@ -203,7 +203,28 @@ async fn an_insecure_registry_must_be_named_and_a_missing_image_is_told() {
     let never =
         json!({"containers": [{"name": "main", "image": missing, "imagePullPolicy": "Never"}]});
     node.apply_text(&pod("never", &missing, &never)).unwrap();
-    waiting(&node, "never", "ErrImageNeverPull").await.unwrap();
+    let said = waiting(&node, "never", "ErrImageNeverPull").await.unwrap();
+    let words = format!("Container image \"{missing}\" is not present with pull policy of Never");
+    assert!(said.starts_with(&words), "{said}");
+    let told = || async {
+        let told = events(&node, "never").await?;
+        let has = |reason: &str, message: &str| {
+            let mut all = told.iter();
+            all.any(|(known, words)| known == reason && words.starts_with(message))
+        };
+        let all = has("ErrImageNeverPull", &words) && has("Failed", "Error: ErrImageNeverPull");
+        ensure!(all, "{told:?}");
+        Ok(Some(()))
+    };
+    until("why it waits is told", LIMIT, told).await.unwrap();
+    // Whoever imports it sees it run.
+    let own =
+        json!({"containers": [{"name": "main", "image": "own:1", "imagePullPolicy": "Never"}]});
+    node.apply_text(&pod("own", "own:1", &own)).unwrap();
+    let said = waiting(&node, "own", "ErrImageNeverPull").await.unwrap();
+    assert!(said.contains("`osier image import own:1 FILE`"), "{said}");
+    node.import("own:1", &ticker).unwrap();
+    objects::ready(&node, "app=own", 1).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,7 +339,7 @@ async fn a_joined_node_with_a_key_takes_nothing_unsigned_from_the_node_that_it_j
     control
         .apply_text(&pod("refused", &image, &refused))
         .unwrap();
-    let said = waiting(&control, "refused", "ImagePullBackOff")
+    let said = waiting(&control, "refused", "ErrImageNeverPull")
         .await
         .unwrap();
     assert!(said.contains("must be signed (--image-key)"), "{said}");
@@ -358,6 +379,13 @@ fn asking(host: &str, home: &Path) -> (PathBuf, Vec<String>) {
     openssl(&[&curve[..], &["-out", private]].concat());
     openssl(&["ec", "-in", private, "-pubout", "-out", shown]);
     let asked = format!("{host}/tests={shown}");
+    let nowhere = json!({"nodeName": "plain", "containers": [{"name": "main", "image": "own:1", "imagePullPolicy": "Never"}]});
+    control.apply_text(&pod("own", "own:1", &nowhere)).unwrap();
+    let said = waiting(&control, "own", "ErrImageNeverPull").await.unwrap();
+    assert!(
+        said.starts_with("Container image \"own:1\" is not present with pull policy of Never"),
+        "{said}"
+    );
     (key, ["--image-key".to_owned(), asked].to_vec())
 }
 

@@ -1,6 +1,7 @@
 //! Compiled workloads by image: compiled once, shared by all pods of the image.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use osier_engine::{ComponentError, Digest, Engine, Workload};
@@ -38,6 +39,23 @@ pub(crate) enum LoadError {
     Unsigned { image: String },
     #[error("the node is stopping")]
     Stopping,
+}
+
+impl LoadError {
+    /// The image is not on this node, wherever else it may be.
+    pub(crate) fn is_absence(&self) -> bool {
+        match self {
+            Self::Image(ImageError::File { source, .. }) => source.kind() == ErrorKind::NotFound,
+            Self::Image(error) => matches!(
+                error,
+                ImageError::NotFound { .. }
+                    | ImageError::Registry { .. }
+                    | ImageError::NotBundled { .. }
+            ),
+            Self::Remote(_) | Self::Unsigned { .. } => true,
+            Self::Component { .. } | Self::Stopping => false,
+        }
+    }
 }
 
 /// Loads components.

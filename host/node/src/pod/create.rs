@@ -24,6 +24,9 @@ use osier_images::{ImageError, InUse, PullFailure, Pulled};
 /// Bytes that wait for a container that reads its standard input slowly.
 const INPUT: usize = 64 * 1024;
 
+/// Why a container waits whose image is not here and must not be pulled.
+pub(super) const NEVER_PULLED: &str = "ErrImageNeverPull";
+
 /// A container that can be started.
 pub(super) struct Created {
     pub(super) body: Running,
@@ -79,6 +82,14 @@ impl Refusal {
         Self::new(reason, again, error)
     }
 
+    /// The image is not here and must not be brought, in kubelet's words and with what can be done.
+    fn never(image: &str, error: &LoadError) -> Self {
+        let words = format!(
+            "Container image \"{image}\" is not present with pull policy of Never: {error}"
+        );
+        Self::new(NEVER_PULLED, NEVER_PULLED, words)
+    }
+
     fn config(error: impl std::fmt::Display) -> Self {
         Self::new(
             "CreateContainerConfigError",
@@ -131,11 +142,7 @@ async fn load(shared: &Shared, container: &Value) -> Result<engine::Workload, Re
             LoadError::Image(ImageError::InvalidName(_)) => {
                 Refusal::new("InvalidImageName", "InvalidImageName", error)
             }
-            LoadError::Image(ImageError::NotFound { .. } | ImageError::Registry { .. })
-                if never =>
-            {
-                Refusal::new("ErrImageNeverPull", "ErrImageNeverPull", error)
-            }
+            absence if never && absence.is_absence() => Refusal::never(image, absence),
             LoadError::Image(_) | LoadError::Remote(_) | LoadError::Unsigned { .. } => {
                 Refusal::new("ErrImagePull", "ImagePullBackOff", error)
             }

@@ -23,6 +23,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::create::NEVER_PULLED;
 use super::follow::follow;
 use super::mailbox::{Receiver, Sender, mailbox};
 use super::{Event, Shared, exceeding};
@@ -42,7 +43,7 @@ const EVICTED: &str = "Evicted";
 const DEADLINE: &str = "DeadlineExceeded";
 const TOO_LONG: &str = "Pod was active on the node longer than the specified deadline";
 /// What a container waits for that has no image.
-const WITHOUT_IMAGE: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
+const WITHOUT_IMAGE: [&str; 3] = ["ErrImagePull", "ImagePullBackOff", NEVER_PULLED];
 /// What it waits for that could not be made as its pod says.
 const UNMADE: [&str; 2] = ["CreateContainerError", "CreateContainerConfigError"];
 /// How often a pod that waits for an image looks whether it was imported.
@@ -177,7 +178,7 @@ impl Worker {
         let start_at = next.map(|(_, at)| at);
         let faults_at = self.faults_due;
         let over_at = self.over_at();
-        let without_image = self.waiting(WITHOUT_IMAGE);
+        let without_image = self.waiting(&WITHOUT_IMAGE);
         let imported = imported(Arc::clone(&self.shared.components), without_image);
         tokio::select! {
             biased;
@@ -214,7 +215,7 @@ impl Worker {
     }
 
     /// The containers that wait for one of these reasons, with the names of their images.
-    fn waiting(&self, reasons: [&str; 2]) -> Vec<(Slot, String)> {
+    fn waiting(&self, reasons: &[&str]) -> Vec<(Slot, String)> {
         let init = self
             .init
             .iter()
@@ -244,7 +245,7 @@ impl Worker {
         self.pod = pod;
         if mended {
             // Perhaps granted now: who wrote it wants to see it run, and not the rest of its back-off.
-            let unmade = self.waiting(UNMADE).into_iter();
+            let unmade = self.waiting(&UNMADE).into_iter();
             self.due
                 .extend(unmade.map(|(slot, _)| (slot, Instant::now())));
         }

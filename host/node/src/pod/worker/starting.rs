@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Alive, Worker};
 use crate::live::{LiveContainer, Running};
-use crate::pod::create::{Created, Order, Refusal, create};
+use crate::pod::create::{Created, NEVER_PULLED, Order, Refusal, create};
 use crate::pod::{Event, failed_call};
 use crate::served::{Calls, Serving};
 use osier_images::Pulled;
@@ -209,6 +209,10 @@ impl Worker {
                     "BackOff",
                     format!("Back-off pulling image \"{image}\""),
                 );
+            }
+            NEVER_PULLED => {
+                recorder.warning(&about, NEVER_PULLED, refusal.message);
+                recorder.warning(&about, "Failed", format!("Error: {NEVER_PULLED}"));
             }
             "InvalidImageName" => recorder.warning(&about, "InspectFailed", refusal.message),
             _ => recorder.warning(&about, "Failed", format!("Error: {}", refusal.message)),
