@@ -249,6 +249,42 @@ async fn only_signed_images_run_where_a_key_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pulled_by_hand_only_if_the_given_key_signed_it() {
+    let registry = Registry::open().unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let host = registry.address();
+    let (image, digest) = pushed_ticker(host, home.path());
+    let (key, asked) = asking(host, home.path());
+    let data = home.path().join("data");
+    let place = ["--data-dir", data.to_str().unwrap()];
+    let pull = |keys: &[&str]| {
+        let plain = ["image", "pull", &image, "--insecure-registry", host];
+        osier(&[&plain[..], keys, &place].concat(), home.path(), None)
+    };
+    let asked: Vec<&str> = asked.iter().map(String::as_str).collect();
+    let refused = pull(&asked).unwrap_err();
+    assert!(refused.contains("no signature of the key"), "{refused}");
+    let list = [&["image", "list"][..], &place].concat();
+    let list = || osier(&list, home.path(), None).unwrap();
+    assert!(!list().contains(&image));
+
+    let public = home.path().join("cosign.pub");
+    let elsewhere = format!("{host}/other={}", public.display());
+    let refused = pull(&["--image-key", &elsewhere]).unwrap_err();
+    assert!(refused.contains("none of the keys is for"), "{refused}");
+
+    sign(host, &digest, &key).await;
+    let other = tempfile::tempdir().unwrap();
+    asking(host, other.path());
+    let strange = other.path().join("cosign.pub");
+    let both = ["--image-key", strange.to_str().unwrap()];
+    let refused = pull(&[&asked[..], &both].concat()).unwrap_err();
+    assert!(refused.contains("none of the 1 signatures"), "{refused}");
+    pull(&asked).unwrap();
+    assert!(list().contains(&image));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_names_keys_loads_only_if_one_of_them_signed_it() {
     let registry = Registry::open().unwrap();
     let home = tempfile::tempdir().unwrap();
@@ -343,6 +379,13 @@ async fn a_joined_node_with_a_key_takes_nothing_unsigned_from_the_node_that_it_j
         .await
         .unwrap();
     assert!(said.contains("must be signed (--image-key)"), "{said}");
+    let nowhere = json!({"nodeName": "plain", "containers": [{"name": "main", "image": "own:1", "imagePullPolicy": "Never"}]});
+    control.apply_text(&pod("own", "own:1", &nowhere)).unwrap();
+    let said = waiting(&control, "own", "ErrImageNeverPull").await.unwrap();
+    assert!(
+        said.starts_with("Container image \"own:1\" is not present with pull policy of Never"),
+        "{said}"
+    );
 
     sign(host, &digest, &key).await;
     let signed = on("careful", "IfNotPresent");
@@ -379,13 +422,6 @@ fn asking(host: &str, home: &Path) -> (PathBuf, Vec<String>) {
     openssl(&[&curve[..], &["-out", private]].concat());
     openssl(&["ec", "-in", private, "-pubout", "-out", shown]);
     let asked = format!("{host}/tests={shown}");
-    let nowhere = json!({"nodeName": "plain", "containers": [{"name": "main", "image": "own:1", "imagePullPolicy": "Never"}]});
-    control.apply_text(&pod("own", "own:1", &nowhere)).unwrap();
-    let said = waiting(&control, "own", "ErrImageNeverPull").await.unwrap();
-    assert!(
-        said.starts_with("Container image \"own:1\" is not present with pull policy of Never"),
-        "{said}"
-    );
     (key, ["--image-key".to_owned(), asked].to_vec())
 }
 

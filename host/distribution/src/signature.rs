@@ -30,7 +30,9 @@ pub struct RequiredKey {
 }
 
 impl RequiredKey {
-    pub(crate) fn concerns(&self, reference: &Reference) -> bool {
+    /// Whether the image is one of those.
+    #[must_use]
+    pub fn concerns(&self, reference: &Reference) -> bool {
         let name = format!("{}/{}", reference.registry, reference.repository);
         self.prefix.is_empty()
             || name

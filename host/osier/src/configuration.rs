@@ -13,7 +13,8 @@ use anyhow::Context as _;
 pub(crate) use naming::Naming;
 pub(crate) use offered::Offered;
 use osier_apiserver::AuditPolicy;
-use osier_distribution::Credentials;
+use osier_distribution::{Credentials, RequiredKey};
+use osier_identity::VerifyingKey;
 use serde::{Deserialize, Serialize};
 pub(crate) use sharing::Sharing;
 use std::collections::BTreeMap;
@@ -316,6 +317,17 @@ pub(crate) fn audit_policy(path: &Path) -> anyhow::Result<AuditPolicy> {
 pub(crate) fn logins(path: &Path) -> anyhow::Result<Credentials> {
     let text = std::fs::read(path).with_context(|| path.display().to_string())?;
     Credentials::docker_config(&text).with_context(|| path.display().to_string())
+}
+
+/// The key of `--image-key`, `[HOST/PATH=]FILE`.
+pub(crate) fn key(text: &str) -> anyhow::Result<RequiredKey> {
+    let (prefix, file) = text.split_once('=').unwrap_or(("", text));
+    let pem = std::fs::read_to_string(file).with_context(|| format!("--image-key {text}"))?;
+    let key = VerifyingKey::parse(&pem).with_context(|| format!("--image-key {text}"))?;
+    Ok(RequiredKey {
+        prefix: prefix.to_owned(),
+        key,
+    })
 }
 
 /// Each reads one setting; what cannot be read is noted, so that all faults are told together.

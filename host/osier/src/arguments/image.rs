@@ -69,11 +69,15 @@ pub(crate) enum ImageCommand {
     },
     /// Bring an image from its registry into the node's store.
     #[command(
-        after_help = "Examples:\n  osier image pull registry.example/shop/web:1\n  osier image pull localhost:5000/web --insecure-registry localhost:5000"
+        after_help = "Examples:\n  osier image pull registry.example/shop/web:1\n  osier image pull localhost:5000/web --insecure-registry localhost:5000\n  osier image pull registry.example/shop/web:1 --image-key cosign.pub"
     )]
     Pull {
         /// HOST[:PORT]/PATH[:TAG][@sha256:DIGEST]
         reference: String,
+        /// Refuse the image unless it is signed (cosign) with the public key in FILE; may be repeated: it must be signed with each. As with `osier up`, a
+        /// HOST/PATH says which images a key is for.
+        #[arg(long, value_name = "[HOST/PATH=]FILE")]
+        image_key: Vec<String>,
         /// How registries are reached.
         #[command(flatten)]
         access: Access,

@@ -24,11 +24,12 @@ pub(crate) fn run(command: &ImageCommand) -> Result<(), Failure> {
         ImageCommand::List { output, place } => list(&open(place)?, *output)?,
         ImageCommand::Pull {
             reference,
+            image_key,
             access,
             place,
         } => {
             let store = open(place)?;
-            super::block_on(pull(store, reference, access))?;
+            super::block_on(pull(store, reference, (access, image_key)))?;
         }
         ImageCommand::Push {
             name,
@@ -101,10 +102,14 @@ pub(super) async fn push(
     Ok(())
 }
 
-async fn pull(store: ImageStore, reference: &str, access: &Access) -> anyhow::Result<()> {
+async fn pull(
+    store: ImageStore,
+    reference: &str,
+    trusted: (&Access, &[String]),
+) -> anyhow::Result<()> {
     let known = store.pulled(reference);
     let wanted = |layer: &str| known.as_deref() != Some(layer);
-    let (artifact, component) = registry::pull(reference, access, wanted).await?;
+    let (artifact, component) = registry::pull(reference, trusted, wanted).await?;
     match component {
         None => println!("{reference} {} (was here)", artifact.digest),
         Some(component) => {
@@ -117,7 +122,7 @@ async fn pull(store: ImageStore, reference: &str, access: &Access) -> anyhow::Re
 }
 
 async fn inspect_remote(reference: &str, access: &Access) -> anyhow::Result<()> {
-    let (artifact, _) = registry::pull(reference, access, |_| false).await?;
+    let (artifact, _) = registry::pull(reference, (access, &[]), |_| false).await?;
     let shown = json!({
         "reference": reference, "digest": artifact.digest,
         "layer": {"digest": artifact.layer.digest, "size": artifact.layer.size},

@@ -3,8 +3,7 @@
 use crate::configuration::{self, Images};
 use crate::exit::Failure;
 use anyhow::Context as _;
-use osier_distribution::{Credentials, Registries, RequiredKey};
-use osier_identity::VerifyingKey;
+use osier_distribution::{Credentials, Registries};
 use osier_images::{ImageStore, Puller};
 use osier_process::Tasks;
 use std::path::Path;
@@ -20,7 +19,11 @@ pub(super) fn puller(
         Some(path) => configuration::logins(path).context("--registry-config")?,
         None => Credentials::default(),
     };
-    let keys: anyhow::Result<_> = settings.image_keys.iter().map(|text| key(text)).collect();
+    let keys: anyhow::Result<_> = settings
+        .image_keys
+        .iter()
+        .map(|text| configuration::key(text))
+        .collect();
     let access = osier_distribution::Settings {
         insecure: settings.insecure_registries.clone(),
         keys: keys?,
@@ -28,15 +31,4 @@ pub(super) fn puller(
     let registries = Registries::new(access, tasks.clone());
     let limit = settings.image_megabytes * 1024 * 1024;
     Ok(Puller::new(store, (registries, credentials), limit, tasks))
-}
-
-/// `[HOST/PATH=]FILE`.
-fn key(text: &str) -> anyhow::Result<RequiredKey> {
-    let (prefix, file) = text.split_once('=').unwrap_or(("", text));
-    let pem = std::fs::read_to_string(file).with_context(|| format!("--image-key {text}"))?;
-    let key = VerifyingKey::parse(&pem).with_context(|| format!("--image-key {text}"))?;
-    Ok(RequiredKey {
-        prefix: prefix.to_owned(),
-        key,
-    })
 }
