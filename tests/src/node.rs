@@ -373,9 +373,9 @@ fn up(data_dir: &Path, options: &Options) -> Result<Command> {
     let (verb, flags): (_, &[&str]) = match (options.joins, options.accompanies) {
         (_, true) => (
             "proxy",
-            &["--listen", "--admin-listen", "--outbound-listen"],
+            &["--mesh-listen", "--admin-listen", "--outbound-listen"],
         ),
-        (true, false) => ("node", &["--listen", "--admin-listen"]),
+        (true, false) => ("node", &["--mesh-listen", "--admin-listen"]),
         (false, false) => (
             "up",
             &["--api-listen", "--gateway-listen", "--admin-listen"],

@@ -470,7 +470,7 @@ async fn a_process_in_a_namespace_is_captured_without_knowing() {
     objects::ready(&control, "app=echo", 1).await.unwrap();
     let inner = format!("{}:0", namespace.inner);
     let args = [
-        "--listen",
+        "--mesh-listen",
         &inner,
         "--admin-listen",
         &inner,

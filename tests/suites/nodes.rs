@@ -286,7 +286,7 @@ async fn a_cut_cable_costs_what_was_under_way_and_no_pod() {
         .unwrap();
     let mut args = control.invitation().unwrap();
     args.extend(["--node-name", "second"].map(ToOwned::to_owned));
-    args.extend(at(&namespace.inner, ["--listen", "--admin-listen"]));
+    args.extend(at(&namespace.inner, ["--mesh-listen", "--admin-listen"]));
     let joined = Node::start_with(&Options {
         args,
         wrapper: namespace.inside(),

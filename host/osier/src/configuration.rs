@@ -289,7 +289,7 @@ pub(crate) fn resolve_node(node: &Node) -> Result<Joined, Faults> {
     let server = faults.server(&node.join);
     let mut address = |flag: &str, given: &str| faults.address(flag, &None, &None, given);
     let joined = Joined {
-        mesh_listen: address("listen", &node.listen),
+        mesh_listen: address("mesh-listen", &node.mesh_listen),
         admin_listen: address("admin-listen", &node.admin_listen),
         naming: Naming::of(&node.naming, Default::default(), &mut faults),
         data_dir: faults.data_dir(node.data_dir.as_deref()),

@@ -37,8 +37,13 @@ pub(crate) struct Node {
     #[arg(long, value_name = "NAME")]
     pub(crate) node_name: Option<String>,
     /// Where other nodes reach this node's pods, mutual TLS.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:15008")]
-    pub(crate) listen: String,
+    #[arg(
+        long,
+        visible_alias = "listen",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:15008"
+    )]
+    pub(crate) mesh_listen: String,
     /// Where metrics and health are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15020")]
     pub(crate) admin_listen: String,
@@ -102,4 +107,30 @@ pub(crate) enum TokenCommand {
         #[command(flatten)]
         connection: Connection,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser as _;
+
+    #[test]
+    fn the_mesh_has_one_name_everywhere_and_the_old_one_is_understood() {
+        for flag in ["--mesh-listen", "--listen"] {
+            let typed = |command: &str, more: [&str; 2]| {
+                let start = ["osier", command, "--join", "https://a:1"];
+                let words = [&start[..], &more, &[flag, "10.0.0.2:1"]].concat();
+                Arguments::try_parse_from(words).unwrap().command
+            };
+            let Command::Node(node) = typed("node", ["--node-name", "b"]) else {
+                unreachable!()
+            };
+            assert_eq!(node.mesh_listen, "10.0.0.2:1", "{flag}");
+            let Command::Proxy(proxy) = typed("proxy", ["--workload", "shop/vm"]) else {
+                unreachable!()
+            };
+            assert_eq!(proxy.mesh_listen, "10.0.0.2:1", "{flag}");
+        }
+    }
 }

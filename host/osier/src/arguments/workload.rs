@@ -47,8 +47,13 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "DIR", env = "OSIER_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Where nodes reach the workload, mutual TLS.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:15008")]
-    pub(crate) listen: String,
+    #[arg(
+        long,
+        visible_alias = "listen",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:15008"
+    )]
+    pub(crate) mesh_listen: String,
     /// Where the workload calls out: an HTTP proxy and a SOCKS5 proxy on one port.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:15001")]
     pub(crate) outbound_listen: String,

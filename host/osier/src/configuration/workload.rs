@@ -41,7 +41,7 @@ pub(crate) fn resolve_proxy(proxy: &Proxy) -> Result<Beside, Faults> {
         outbound_listen: address("outbound-listen", &proxy.outbound_listen),
         workload_address: proxy.workload_address,
         joined: Joined {
-            mesh_listen: address("listen", &proxy.listen),
+            mesh_listen: address("mesh-listen", &proxy.mesh_listen),
             admin_listen: address("admin-listen", &proxy.admin_listen),
             naming: Naming::of(&proxy.naming, Default::default(), &mut faults),
             data_dir: faults.data_dir(proxy.data_dir.as_deref()),

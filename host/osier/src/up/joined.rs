@@ -79,7 +79,7 @@ impl Listeners {
     async fn bind(settings: &Joined) -> Result<Self, Failure> {
         Ok(Self {
             admin: bind("admin-listen", settings.admin_listen).await?,
-            mesh: bind("listen", settings.mesh_listen).await?,
+            mesh: bind("mesh-listen", settings.mesh_listen).await?,
             names: Names::bind(&settings.naming).await?,
         })
     }

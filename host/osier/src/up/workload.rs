@@ -87,7 +87,7 @@ impl Listeners {
         let joined = &settings.joined;
         Ok(Self {
             admin: bind("admin-listen", joined.admin_listen).await?,
-            mesh: bind("listen", joined.mesh_listen).await?,
+            mesh: bind("mesh-listen", joined.mesh_listen).await?,
             outbound: bind("outbound-listen", settings.outbound_listen).await?,
             redirect: match settings.redirect_listen {
                 Some(address) => Some(bind("redirect-listen", address).await?),
