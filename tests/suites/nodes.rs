@@ -483,3 +483,43 @@ async fn a_silent_node_is_lost_and_its_pods_are_replaced_elsewhere() {
     .await
     .unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_of_a_node_that_is_not_there_is_told_so_and_fails() {
+    let control = Node::start().unwrap();
+    // The finalizer keeps it there to be looked at.
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "lost", "finalizers": ["example.com/kept"]},
+        "spec": {"nodeName": "nowhere", "containers": [{"name": "main", "image": "echo:1.0"}]}});
+    control.apply_text(&pod.to_string()).unwrap();
+    let told = async |reason: &'static str, words: &'static str| {
+        let found = || async {
+            let events = objects::get(&control, "/api/v1/namespaces/default/events").await?;
+            let mut all = events["items"].as_array().into_iter().flatten();
+            let said = |event: &&Value| {
+                let message = event["message"].as_str().unwrap_or_default();
+                event["reason"] == reason && message.contains(words)
+            };
+            Ok(all
+                .find(said)
+                .map(|event| event["involvedObject"]["name"].clone()))
+        };
+        until(reason, LIMIT, found).await.unwrap()
+    };
+    let about = told("NodeNotFound", "unless it comes within 40 s").await;
+    assert_eq!(about, "lost");
+    told("DeletionByPodGC", "nowhere").await;
+    let failed = || async {
+        let pod = objects::get(&control, "/api/v1/namespaces/default/pods/lost").await?;
+        let conditions = pod["status"]["conditions"].as_array().cloned();
+        let why = conditions.into_iter().flatten();
+        let mut why = why.filter(|one| one["type"] == "DisruptionTarget");
+        let gone = !pod["metadata"]["deletionTimestamp"].is_null();
+        ensure!(gone && pod["status"]["phase"] == "Failed", "{pod}");
+        Ok(why.next())
+    };
+    let why = until("it fails and is deleted", LIMIT, failed)
+        .await
+        .unwrap();
+    assert_eq!(why["reason"], "DeletionByPodGC", "{why}");
+    assert_eq!(why["message"], "PodGC: node no longer exists");
+}

@@ -7,6 +7,7 @@ use osier_process::clock;
 use serde_json::{Value, json};
 
 use crate::conditions::{self, Condition};
+use crate::facts;
 use crate::reconcile::gone_is_fine;
 
 /// Why a pod leaves: a reason of the condition `DisruptionTarget`, and words.
@@ -23,17 +24,55 @@ pub(crate) async fn evict(
     uid: &str,
     why: &Why,
 ) -> Result<(), ClientError> {
-    let pod = match client.get(&PODS, namespace, name).await {
-        Ok(pod) if pod.uid() == uid && pod.deletion_timestamp().is_none() => pod,
-        Ok(_) => return Ok(()),
-        Err(error) => return gone_is_fine(Err::<(), _>(error)),
+    let found = found(client, (namespace, name), uid).await?;
+    let Some(pod) = found.filter(|pod| pod.deletion_timestamp().is_none()) else {
+        return Ok(());
     };
-    let patch = json!({"metadata": {"uid": uid}, "status": {"conditions": targeted(&pod, why)}});
-    let said = client.patch(&PODS, (namespace, name), patch, Part::Status);
-    gone_is_fine(said.await)?;
-    let options = DeleteOptions::exactly(&pod);
-    let deleted = client.delete(&PODS, (namespace, name), &options);
-    match deleted.await {
+    let status = json!({"conditions": targeted(&pod, why)});
+    leave(client, (&pod, status), &DeleteOptions::exactly(&pod)).await
+}
+
+/// Says that the pod of this name and uid failed, and removes it at once: where it ran nobody is left to end it.
+pub(crate) async fn abandon(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    uid: &str,
+    why: &Why,
+) -> Result<(), ClientError> {
+    let Some(pod) = found(client, (namespace, name), uid).await? else {
+        return Ok(());
+    };
+    let ended = facts::is_finished(&pod).then(|| facts::phase(&pod));
+    let status = json!({"phase": ended.unwrap_or("Failed"), "conditions": targeted(&pod, why)});
+    let options = DeleteOptions {
+        grace: Some(0),
+        ..DeleteOptions::exactly(&pod)
+    };
+    leave(client, (&pod, status), &options).await
+}
+
+/// The pod of this name, if it is still the one.
+async fn found(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    uid: &str,
+) -> Result<Option<Object>, ClientError> {
+    match client.get(&PODS, namespace, name).await {
+        Ok(pod) => Ok((pod.uid() == uid).then_some(pod)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn leave(
+    client: &Client,
+    (pod, status): (&Object, Value),
+    options: &DeleteOptions,
+) -> Result<(), ClientError> {
+    let of = (pod.namespace(), pod.name());
+    let patch = json!({"metadata": {"uid": pod.uid()}, "status": status});
+    gone_is_fine(client.patch(&PODS, of, patch, Part::Status).await)?;
+    match client.delete(&PODS, of, options).await {
         // Another took its name.
         Err(error) if error.is_conflict() => Ok(()),
         other => gone_is_fine(other),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use osier_api::Object;
 use osier_api::resources::{LEASES, NODES, PODS};
-use osier_client::{Client, ClientError, DeleteOptions, Index, Informer, Part};
+use osier_client::{Client, ClientError, Index, Informer, Part, Recorder, Reference};
 use osier_process::clock;
 use osier_scheduling::marks::{self, Step, decide};
 use osier_scheduling::taints::{NOT_READY, UNREACHABLE};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::conditions::{self, Condition};
+use crate::leaving::{self, Why};
 use crate::reconcile::gone_is_fine;
 use crate::{Context, facts};
 
@@ -24,6 +25,11 @@ const LEASES_IN: &str = "kube-node-lease";
 const LOOKS: u32 = 8;
 /// Why a pod of a lost node is not ready; the node's agent says otherwise when it is back.
 const LOST: &str = "NodeLost";
+/// Pods of a Node that is not there stay at least this long, as with upstream's pod garbage collector: it may come.
+const QUARANTINE: Duration = Duration::from_secs(40);
+/// Who tells of those pods, by upstream's name, and why they go in its words.
+const COLLECTOR: &str = "pod-garbage-collector-controller";
+const COLLECTED: &str = "DeletionByPodGC";
 
 struct Lifecycle {
     client: Client,
@@ -34,8 +40,17 @@ struct Lifecycle {
     grace: Duration,
     /// The last sign of each node, and when it was seen here: clocks of machines differ.
     seen: HashMap<String, (String, Instant)>,
-    /// Since when pods are bound to a Node that is not there.
-    orphaned: HashMap<String, Instant>,
+    recorder: Recorder,
+    /// Pods that are bound to a Node that is not there, by uid.
+    orphaned: HashMap<String, Orphan>,
+}
+
+/// A pod without a Node.
+#[derive(Debug, Clone, Copy)]
+struct Orphan {
+    since: Instant,
+    /// It was said that it waits for its Node in vain.
+    told: bool,
 }
 
 /// Starts the controller.
@@ -46,6 +61,7 @@ pub(crate) fn start(context: &Context, by_node: &Arc<Index>, grace: Duration) {
     };
     let lifecycle = Lifecycle {
         client: context.client.clone(),
+        recorder: context.recorder(COLLECTOR),
         nodes,
         leases,
         by_node: Arc::clone(by_node),
@@ -187,7 +203,7 @@ impl Lifecycle {
         gone_is_fine(self.client.patch(&PODS, of, patch, Part::Status).await)
     }
 
-    /// Removes pods whose Node has not been there for the grace: nobody will ever say that they ended.
+    /// Removes pods whose Node has not been there for long: nobody will ever say that they ended.
     async fn collect(&mut self, nodes: &HashSet<&str>) -> Result<(), ClientError> {
         let now = Instant::now();
         let named = self.by_node.groups();
@@ -195,21 +211,53 @@ impl Lifecycle {
         let orphans: Vec<Arc<Object>> = gone.flat_map(|node| self.by_node.of(node)).collect();
         let uids: HashSet<&str> = orphans.iter().map(|pod| pod.uid()).collect();
         self.orphaned.retain(|uid, _| uids.contains(&**uid));
+        let quarantine = self.grace.max(QUARANTINE);
         for pod in &orphans {
-            let since = *self.orphaned.entry(pod.uid().to_owned()).or_insert(now);
-            if now.duration_since(since) > self.grace {
+            let Some(orphan) = self.orphaned.get_mut(pod.uid()) else {
+                let orphan = Orphan {
+                    since: now,
+                    told: false,
+                };
+                self.orphaned.insert(pod.uid().to_owned(), orphan);
+                continue;
+            };
+            // Told at the second look: at the first its Node may have come a moment ago.
+            let (since, told) = (orphan.since, std::mem::replace(&mut orphan.told, true));
+            if !told {
+                self.warn(pod, quarantine);
+            }
+            if now.duration_since(since) > quarantine && !is_removed(pod) {
                 self.remove(pod).await?;
             }
         }
         Ok(())
     }
 
+    /// Who mistyped `spec.nodeName` reads it before the pod is gone.
+    fn warn(&self, pod: &Object, quarantine: Duration) {
+        let (node, seconds) = (facts::node(pod), quarantine.as_secs());
+        let words = format!(
+            "There is no Node \"{node}\" (spec.nodeName): the pod is deleted unless it comes within {seconds} s"
+        );
+        self.recorder
+            .warning(&Reference::to(pod), "NodeNotFound", words);
+    }
+
     async fn remove(&self, pod: &Object) -> Result<(), ClientError> {
-        let options = DeleteOptions {
-            grace: Some(0),
-            ..DeleteOptions::exactly(pod)
+        let node = facts::node(pod);
+        let words = format!("Deleting the pod: its Node \"{node}\" no longer exists");
+        self.recorder.normal(&Reference::to(pod), COLLECTED, words);
+        let why = Why {
+            reason: COLLECTED,
+            message: "PodGC: node no longer exists".to_owned(),
         };
         let of = (pod.namespace(), pod.name());
-        gone_is_fine(self.client.delete(&PODS, of, &options).await)
+        leaving::abandon(&self.client, of, pod.uid(), &why).await
     }
+}
+
+/// It was removed at once, and is there as long as finalizers hold it.
+fn is_removed(pod: &Object) -> bool {
+    let grace = pod.get(&["metadata", "deletionGracePeriodSeconds"]);
+    grace.and_then(Value::as_u64) == Some(0)
 }
