@@ -154,6 +154,8 @@ async fn what_it_owns_goes_with_it_or_stays_as_asked() {
     person.ok("delete deployment echo --cascade=orphan");
     let sets = person.ok("get replicasets -o name");
     assert_eq!(sets.lines().count(), 1, "{sets}");
+    let owners = person.ok("get replicasets -o jsonpath={.items[0].metadata.ownerReferences}");
+    assert_eq!(owners, "", "an empty list is none");
     person.ok_with("apply -f -", DEPLOYMENT);
     person.ok("rollout status deployment/echo --timeout=60s");
     assert_eq!(

@@ -197,8 +197,11 @@ impl Garbage {
         let Some(object) = self.object(item) else {
             return Ok(());
         };
+        let left = graph::disowned(&object, uids);
+        // An empty list is none.
+        let left = (!left.is_empty()).then_some(left);
         let patch = json!({"metadata": {"resourceVersion": object.resource_version().to_string(),
-            "ownerReferences": graph::disowned(&object, uids)}});
+            "ownerReferences": left}});
         gone_is_fine(
             self.client
                 .patch(resource, (&item.namespace, &item.name), patch, Part::Whole)

@@ -62,6 +62,8 @@ async fn set_owners(
     object: &Object,
     owners: Vec<Value>,
 ) -> Result<(), ClientError> {
+    // An empty list is none.
+    let owners = (!owners.is_empty()).then_some(owners);
     // With uid and revision, so that another object of this name, or a race for it, is a conflict.
     let patch = json!({"metadata": {"uid": object.uid(),
         "resourceVersion": object.resource_version().to_string(), "ownerReferences": owners}});
