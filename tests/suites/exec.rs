@@ -330,7 +330,10 @@ async fn who_may_not_is_refused_and_debug_says_what_to_do() {
         } else {
             "debug web --image=program:1.0"
         });
-        assert!(debug.contains("--copy-to"), "{debug}");
+        assert!(
+            debug.contains("--copy-to") && debug.contains("--profile=general"),
+            "{debug}"
+        );
     }
     let copy = [
         "debug",

@@ -270,7 +270,8 @@ fn no_such_part(address: &Address) -> Status {
             "MethodNotAllowed",
             format!(
                 "a pod of components takes no ephemeral container: look into the pod with `kubectl exec {name} -- ls /` \
-             (also cat, env, stat, tar and others), or run a copy of it with `kubectl debug {name} --copy-to=NAME --set-image=CONTAINER=IMAGE`"
+             (also cat, env, stat, tar and others), or run a copy of it with \
+             `kubectl debug {name} --copy-to=NAME --container=CONTAINER --image=IMAGE --profile=general`, which has no labels, so that no controller or Service takes it for its own"
             ),
         );
     }
