@@ -166,11 +166,7 @@ fn skews(ask: &Ask<'_>, world: &World, topologies: &mut Topologies) -> Vec<Skew>
             let mut seen = vec![false; counts.domains()];
             for (node, room) in world.known().filter(|(node, _)| labelled(*node)) {
                 let wrong = spread.honors_affinity && !ask.required.admits(room.site());
-                let tainted = spread.honors_taints
-                    && room
-                        .taints
-                        .iter()
-                        .any(|taint| taint.keeps_away() && !ask.tolerates(taint));
+                let tainted = spread.honors_taints && room.keeps_away(ask).is_some();
                 if wrong || tainted {
                     continue;
                 }

@@ -66,12 +66,8 @@ impl Room {
         ask: &'a Ask<'_>,
         reserved: Option<&Demand>,
     ) -> Option<Reasons<'a>> {
-        if self.unschedulable && !ask.tolerates(&Taint::unschedulable()) {
-            return Some(one(Reason::Unschedulable));
-        }
-        let mut taints = self.taints.iter();
-        if let Some(taint) = taints.find(|taint| taint.keeps_away() && !ask.tolerates(taint)) {
-            return Some(one(Reason::Taint(taint)));
+        if let Some(why) = self.keeps_away(ask) {
+            return Some(one(why));
         }
         if !self.ready {
             return Some(one(Reason::NotReady));
@@ -80,6 +76,16 @@ impl Room {
             return Some(one(Reason::NodeAffinity));
         }
         self.lacks(&ask.demand, reserved)
+    }
+
+    /// It is cordoned, which is a taint like others, or has a taint that the pod does not tolerate.
+    pub(crate) fn keeps_away(&self, ask: &Ask<'_>) -> Option<Reason<'_>> {
+        if self.unschedulable && !ask.tolerates(&Taint::unschedulable()) {
+            return Some(Reason::Unschedulable);
+        }
+        let mut taints = self.taints.iter();
+        let taint = taints.find(|taint| taint.keeps_away() && !ask.tolerates(taint));
+        taint.map(Reason::Taint)
     }
 
     pub(crate) fn site(&self) -> Site<'_> {

@@ -223,6 +223,24 @@ fn spreading_keeps_the_skew_and_names_what_is_missing() {
     );
 }
 
+#[test]
+fn a_cordoned_node_counts_for_spreading_unless_its_taints_are_honoured() {
+    let of = |name, zone, more: Value| node(name, Some(zone), &more);
+    let open = of("a", "x", json!({}));
+    let cordoned = of("b", "y", json!({"spec": {"unschedulable": true}}));
+    let pick = |policy: &str, tolerations: Value| {
+        let spec = json!({"tolerations": tolerations, "topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1,
+            "whenUnsatisfiable": "DoNotSchedule", "nodeTaintsPolicy": policy, "labelSelector": selector("web")}]});
+        let mut ledger = ledger(&[open.clone(), cordoned.clone()]);
+        let first = ledger.pick(&pod("1", "web", 1, &spec)).unwrap();
+        (first, ledger.pick(&pod("2", "web", 1, &spec)).is_ok())
+    };
+    assert_eq!(pick("Ignore", json!([])), ("a".to_owned(), false));
+    assert_eq!(pick("Honor", json!([])), ("a".to_owned(), true));
+    let bears = json!([{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]);
+    assert!(pick("Honor", bears).1, "one on each");
+}
+
 fn ranked(uid: &str, cpu: u64, priority: i32) -> Object {
     let mut pod = pod(uid, uid, cpu, &json!({"priority": priority}));
     pod.set(
