@@ -1,5 +1,6 @@
 //! Volumes on the node's disk, one folder a pod uid and in it one a volume; what claims keep has folders beside them.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +11,7 @@ use osier_capabilities::BucketError;
 use osier_engine::Mount;
 use osier_podspec::volumes::{Content, Mounted};
 use parking_lot::Mutex;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::publish::{folder, publish};
@@ -19,6 +20,10 @@ use crate::publish::{folder, publish};
 const BLOCK: u64 = 512;
 /// A directory that is opened to be named, not to be read.
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Why a single file of a volume that is written cannot be mounted.
+const FILE: &str =
+    "it is a file, and a component is given directories: mount the one that the file is in";
 
 /// A volume, or what lies in it, cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -238,9 +243,19 @@ fn enter(mut at: OwnedFd, below: &Path, make: bool) -> io::Result<OwnedFd> {
                 Err(error) => return Err(error.into()),
             }
         }
-        at = rustix::fs::openat(&at, name, FOLDER | OFlags::NOFOLLOW, Mode::empty())?;
+        let opened = rustix::fs::openat(&at, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+        at = opened.map_err(|error| why(&at, name, error))?;
     }
     Ok(at)
+}
+
+/// Says of a file that it is one: in other systems single files of such volumes are mounted too.
+fn why(at: &OwnedFd, name: &OsStr, error: Errno) -> io::Error {
+    let found = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+    match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
+        Ok(FileType::RegularFile) => io::Error::new(io::ErrorKind::NotADirectory, FILE),
+        _ => error.into(),
+    }
 }
 
 #[cfg(test)]
@@ -273,6 +288,8 @@ mod tests {
         symlink("/etc", volume.join("out")).unwrap();
         let out = volumes.prepare("u", &[mounted(Content::Empty, "out")]);
         assert!(out.unwrap_err().to_string().contains("symbolic link"));
+        let file = volumes.prepare("u", &[mounted(Content::Empty, "a/b/f")]);
+        assert!(file.unwrap_err().to_string().contains("it is a file"));
         // Who has the directory keeps it, whatever its path comes to be.
         std::fs::rename(volume.join("a"), volume.join("c")).unwrap();
         symlink("/etc", volume.join("a")).unwrap();
