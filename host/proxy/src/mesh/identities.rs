@@ -152,3 +152,92 @@ fn usable(certified: &Certified) -> Result<Identity, String> {
         end,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use osier_identity::{Authority, Subject, request};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+    /// Certificates begin some minutes early: of one this short less than a third is left at once.
+    const SHORT: Duration = Duration::from_secs(60);
+
+    /// An authority whose certificates have these lives, one after the other, and then it cannot be reached.
+    struct Issuing {
+        authority: Authority,
+        lives: Vec<Duration>,
+        asked: AtomicUsize,
+    }
+
+    impl Issuing {
+        fn lives(lives: &[Duration]) -> Arc<Self> {
+            let folder = tempfile::tempdir().unwrap();
+            Arc::new(Self {
+                authority: Authority::open(folder.path()).unwrap(),
+                lives: lives.to_vec(),
+                asked: AtomicUsize::new(0),
+            })
+        }
+
+        fn asked(&self) -> usize {
+            self.asked.load(Ordering::SeqCst)
+        }
+    }
+
+    impl Certify for Issuing {
+        fn certify(&self, spiffe: Option<&str>) -> Boxed<'static, Result<Certified, String>> {
+            let number = self.asked.fetch_add(1, Ordering::SeqCst);
+            let subject = Subject {
+                spiffe: spiffe.map(ToOwned::to_owned),
+                ..Subject::default()
+            };
+            let issued = self.lives.get(number).map(|life| {
+                let wanted = request(&subject).unwrap();
+                let signed = self.authority.certify(&wanted.request_pem, &subject, *life);
+                Certified {
+                    authority_pem: self.authority.certificate_pem().to_owned(),
+                    credential: Credential {
+                        certificate_pem: signed.unwrap(),
+                        key_pem: wanted.key_pem,
+                    },
+                }
+            });
+            let answer = issued.ok_or_else(|| "nobody answers".to_owned());
+            Box::pin(std::future::ready(answer))
+        }
+    }
+
+    fn account() -> Arc<str> {
+        "spiffe://cluster.local/ns/default/sa/a".into()
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_used_until_its_last_third_and_then_the_next_one_is() {
+        let issuing = Issuing::lives(&[SHORT, LONG]);
+        let identities = Identities::new(issuing.clone());
+        let first = identities.get(&account()).await.unwrap();
+        let second = identities.get(&account()).await.unwrap();
+        assert!(second.edition > first.edition && second.shown != first.shown);
+        for _ in 0..3 {
+            let again = identities.get(&account()).await.unwrap();
+            assert_eq!(again.edition, second.edition);
+        }
+        assert_eq!(issuing.asked(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_to_be_renewed_is_used_while_the_authority_is_away() {
+        let issuing = Issuing::lives(&[SHORT]);
+        let identities = Identities::new(issuing.clone());
+        let first = identities.get(&account()).await.unwrap();
+        let again = identities.get(&account()).await.unwrap();
+        assert_eq!((again.edition, issuing.asked()), (first.edition, 2));
+        let other = "spiffe://cluster.local/ns/default/sa/b".into();
+        let refused = identities.get(&other).await.err().unwrap();
+        assert!(refused.to_string().contains("nobody answers"), "{refused}");
+    }
+}
