@@ -140,18 +140,37 @@ impl Client {
         namespace: &str,
         query: &Query,
     ) -> Result<List, ClientError> {
+        let mut items = Vec::new();
+        let listed = self.each_page(resource, namespace, query, |page| items.extend(page));
+        let resource_version = listed.await?;
+        Ok(List {
+            items,
+            resource_version,
+            continues: None,
+        })
+    }
+
+    /// Lists all pages and hands over each as it comes; the revision that they show.
+    ///
+    /// # Errors
+    /// Of the first page that could not be read; those before it were handed over.
+    pub async fn each_page(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        query: &Query,
+        mut take: impl FnMut(Vec<Object>),
+    ) -> Result<u64, ClientError> {
         let mut query = Query {
             limit: Some(500),
             ..query.clone()
         };
-        let mut all = List::default();
         loop {
             let page = self.list(resource, namespace, &query).await?;
-            all.items.extend(page.items);
-            all.resource_version = page.resource_version;
+            take(page.items);
             query.continues = page.continues;
             if query.continues.is_none() {
-                return Ok(all);
+                return Ok(page.resource_version);
             }
         }
     }

@@ -1,5 +1,5 @@
 //! An informer mirrors a collection: it lists once, then follows the watch, and lists again only
-//! when the watch cannot go on. One task writes; readers share the objects without copying them.
+//! when the watch cannot go on. One task writes; readers share the objects that changed last without copying them.
 //!
 //! The course of it is the pure machine of [`machine`]; this file is the loop around it.
 
@@ -24,7 +24,7 @@ use crate::watch::{Watch, WatchEvent};
 pub use index::{Grouping, Index};
 use machine::{Input, State};
 pub use mirror::Change;
-use mirror::Mirror;
+use mirror::{Kept, Mirror};
 
 /// Which part of a collection is mirrored.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,11 @@ pub struct Scope {
     pub query: Query,
     /// Applied to every object before it is kept: what nobody reads need not be held in memory.
     pub trim: Option<fn(&mut Object)>,
+    /// Which objects are mirrored, judged when they are trimmed; all without this. A change of another is none.
+    pub only: Option<fn(&Object) -> bool>,
+    /// Of very many objects, those that did not change for long are held as text and read anew for each who asks: for who looks at
+    /// few of them at a time.
+    pub packed: bool,
 }
 
 /// Called by the writer for each change, in order; must not block. Typically it adds keys to a
@@ -44,7 +49,7 @@ type Handler = Box<dyn Fn(&Change) + Send + Sync>;
 /// A live mirror of a collection.
 pub struct Informer {
     resource: &'static Resource,
-    mirror: RwLock<Mirror>,
+    mirror: Arc<RwLock<Mirror>>,
     handlers: Mutex<Vec<Handler>>,
     version: watch::Sender<u64>,
     synced: watch::Sender<bool>,
@@ -67,9 +72,10 @@ impl Informer {
         scope: Scope,
         tasks: &Tasks,
     ) -> Arc<Self> {
+        let mirror = Mirror::bounded(scope.packed.then_some(mirror::TREES));
         let informer = Arc::new(Self {
             resource,
-            mirror: RwLock::new(Mirror::default()),
+            mirror: Arc::new(RwLock::new(mirror)),
             handlers: Mutex::new(Vec::new()),
             version: watch::Sender::new(0),
             synced: watch::Sender::new(false),
@@ -93,7 +99,10 @@ impl Informer {
     /// Ends the mirror of a kind that is no longer served: all its objects are gone.
     pub fn stop(&self) {
         self.stopping.cancel();
-        self.write(|mirror| mirror.replace(Vec::new()));
+        self.write(|mirror| {
+            mirror.begin();
+            mirror.end()
+        });
     }
 
     /// The mirrored resource.
@@ -103,17 +112,20 @@ impl Informer {
 
     /// One object as last seen.
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Object>> {
-        self.mirror.read().get(namespace, name)
+        let kept = self.mirror.read().get(namespace, name);
+        kept.map(|kept| kept.tree())
     }
 
     /// All objects, ordered by namespace and name.
     pub fn list(&self) -> Vec<Arc<Object>> {
-        self.mirror.read().all()
+        let kept = self.mirror.read().all();
+        kept.iter().map(Kept::tree).collect()
     }
 
     /// The objects of one namespace, ordered by name.
     pub fn list_in(&self, namespace: &str) -> Vec<Arc<Object>> {
-        self.mirror.read().of(namespace)
+        let kept = self.mirror.read().of(namespace);
+        kept.iter().map(Kept::tree).collect()
     }
 
     /// How many objects are mirrored.
@@ -192,20 +204,26 @@ impl Writer {
     }
 
     async fn list(&self) -> Input {
+        self.informer.mirror.write().begin();
+        // What a page tells is told at once: all objects untrimmed would be many times what is kept of them.
+        let take = |page: Vec<Object>| {
+            let put = |mirror: &mut Mirror| {
+                page.into_iter()
+                    .flat_map(|it| self.put(mirror, it))
+                    .collect()
+            };
+            self.informer.write(put);
+        };
+        let (resource, scope) = (self.informer.resource, &self.scope);
         let listed = self
             .client
-            .list_all(
-                self.informer.resource,
-                &self.scope.namespace,
-                &self.scope.query,
-            )
+            .each_page(resource, &scope.namespace, &scope.query, take)
             .await;
         match listed {
-            Ok(mut list) => {
-                list.items.iter_mut().for_each(|object| self.trim(object));
-                self.informer.write(|mirror| mirror.replace(list.items));
+            Ok(revision) => {
+                self.informer.write(Mirror::end);
                 self.informer.synced.send_replace(true);
-                Input::Listed(list.resource_version)
+                Input::Listed(revision)
             }
             Err(error) => self.failed(&error),
         }
@@ -235,10 +253,9 @@ impl Writer {
             None => Input::Ended,
             Some(Err(error)) => self.failed(&error),
             Some(Ok(WatchEvent::Bookmark(revision))) => Input::Reached(revision),
-            Some(Ok(WatchEvent::Added(mut object) | WatchEvent::Modified(mut object))) => {
-                self.trim(&mut object);
+            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
                 let revision = object.resource_version();
-                self.informer.write(|mirror| mirror.put(object));
+                self.informer.write(|mirror| self.put(mirror, object));
                 Input::Reached(revision)
             }
             Some(Ok(WatchEvent::Deleted(object))) => {
@@ -249,11 +266,16 @@ impl Writer {
         }
     }
 
-    fn trim(&self, object: &mut Object) {
+    fn put(&self, mirror: &mut Mirror, mut object: Object) -> Vec<Change> {
         // Nobody in this process asks who set which field, and the list is half of a small object.
-        managed::forget(object);
+        managed::forget(&mut object);
         if let Some(trim) = self.scope.trim {
-            trim(object);
+            trim(&mut object);
+        }
+        if self.scope.only.is_none_or(|only| only(&object)) {
+            mirror.put(object)
+        } else {
+            mirror.delete(object)
         }
     }
 

@@ -202,6 +202,7 @@ impl Informers {
         let start = |resource: &&'static Resource| {
             let scope = Scope {
                 trim: trim(resource),
+                packed: true,
                 ..Scope::default()
             };
             Informer::start(client.clone(), resource, scope, tasks)

@@ -64,10 +64,15 @@ impl Script {
 
     /// Runs an informer until it has asked everything; the changes that it told.
     async fn run(&self) -> (Arc<Informer>, Vec<String>) {
+        self.run_of(Scope::default()).await
+    }
+
+    /// The same of a part.
+    async fn run_of(&self, scope: Scope) -> (Arc<Informer>, Vec<String>) {
         let told = Arc::new(Mutex::new(Vec::new()));
         let client = Client::new(Arc::new(self.clone()));
         let tasks = Tasks::new();
-        let informer = Informer::start(client, &PODS, Scope::default(), &tasks);
+        let informer = Informer::start(client, &PODS, scope, &tasks);
         let log = Arc::clone(&told);
         informer.on_change(move |change| {
             let sign = match change {
@@ -152,4 +157,57 @@ async fn a_server_that_is_away_is_asked_with_growing_pauses() {
         (26..54).contains(&asked),
         "the thirteenth attempt came after {asked} s"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_wants_is_not_mirrored_and_moves_nothing() {
+    let named = |name: &str, revision| {
+        let mut pod = pod(name, revision);
+        pod["spec"] = json!({"nodeName": if name.starts_with('n') { "n" } else { "m" }});
+        pod
+    };
+    let mut moved = named("n1", 9);
+    moved["spec"]["nodeName"] = json!("m");
+    let script = Script::default()
+        .then(200, list(5, &[named("n1", 3), named("m1", 4)]))
+        .then(
+            200,
+            events(&[
+                ("MODIFIED", named("m1", 6)),
+                ("ADDED", named("m2", 7)),
+                ("ADDED", named("n2", 8)),
+                ("MODIFIED", moved),
+            ]),
+        );
+    let scope = Scope {
+        only: Some(|pod| pod.text(&["spec", "nodeName"]) == "n"),
+        ..Scope::default()
+    };
+    let (informer, told) = script.run_of(scope).await;
+    assert_eq!(told, ["+n1", "+n2", "-n1"]);
+    assert_eq!((informer.len(), *informer.changed().borrow()), (1, 3));
+    // What is not mirrored is not asked for again.
+    let asked = script.0.lock().asked[2].0.clone();
+    assert!(asked.contains("resourceVersion=9"), "{asked}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_told_page_by_page_and_what_it_lacks_at_its_end() {
+    let page = |revision, pods: &[Value], next: &str| {
+        let mut page = list(revision, pods);
+        page["metadata"]["continue"] = json!(next);
+        page
+    };
+    let script = Script::default()
+        .then(200, page(5, &[pod("a", 3)], "x"))
+        .then(200, page(5, &[pod("b", 4)], ""))
+        .then(200, events(&[("ERROR", gone())]))
+        // A list that breaks off takes nothing away.
+        .then(200, page(9, &[pod("c", 8)], "y"))
+        .then_fails()
+        .then(200, page(9, &[pod("b", 4)], "z"))
+        .then(200, page(9, &[pod("c", 8)], ""));
+    let (informer, told) = script.run().await;
+    assert_eq!(told, ["+a", "+b", "+c", "-a"]);
+    assert_eq!(informer.len(), 2);
 }

@@ -88,6 +88,7 @@ impl Custom {
     fn start(&self, resource: &'static Resource) -> Arc<Informer> {
         let scope = Scope {
             trim: Some(super::keep_metadata),
+            packed: true,
             ..Scope::default()
         };
         Informer::start(self.client.clone(), resource, scope, &self.tasks)
