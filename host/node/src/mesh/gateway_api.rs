@@ -107,6 +107,8 @@ impl GatewayApiMirrors {
         let start = |resource| Informer::start(client.clone(), resource, Scope::default(), tasks);
         let authorities = Scope {
             trim: Some(keep_of_config_map),
+            // Programs keep leases and counters in others: those changes are none of a mesh.
+            only: Some(|map| map.get(&["data"]).is_some()),
             ..Scope::default()
         };
         Self {
