@@ -123,19 +123,32 @@ pub(super) fn check_priority(class: &Object) -> Vec<Fault> {
     let mut faults = Vec::new();
     let value = At::of(class, "value");
     let name = At::of(class, "metadata").at("name");
-    let system = SYSTEM.contains(&(name.text(), value.int().unwrap_or(0)));
-    if name.text().starts_with("system-") && !system {
-        faults.push(name.forbidden(
-            "priority class names with 'system-' prefix are reserved for system use only",
-        ));
-    }
-    if value.int().is_some_and(|value| value > HIGHEST) && !system {
+    if name.text().starts_with("system-") {
+        faults.extend(unlike_systems(class).map(|difference| {
+            name.forbidden(&format!(
+                "priority class names with 'system-' prefix are reserved for system use only. error: {difference}"
+            ))
+        }));
+    } else if value.int().is_some_and(|value| value > HIGHEST) {
         faults.push(value.forbidden(&format!(
             "maximum allowed value of a user defined priority is {HIGHEST}"
         )));
     }
     faults.extend(At::of(class, "preemptionPolicy").one_of(&["Never", "PreemptLowerPriority"]));
     faults
+}
+
+/// In what a class with a name of the system's is not one of its classes, in upstream's words.
+fn unlike_systems(class: &Object) -> Option<String> {
+    let name = class.name();
+    let Some((_, value)) = SYSTEM.iter().find(|(known, _)| *known == name) else {
+        return Some(format!("{name} is not a known system priority class"));
+    };
+    if At::of(class, "value").int() != Some(*value) {
+        return Some(format!("value of {name} PriorityClass must be {value}"));
+    }
+    (class.get(&["globalDefault"]) == Some(&true.into()))
+        .then(|| format!("globalDefault of {name} PriorityClass must be false"))
 }
 
 pub(super) fn check_priority_update(old: &Object, new: &Object) -> Vec<Fault> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::server::{MAPS, PODS, Server, map, pod};
 
 const QUOTAS: &str = "/api/v1/namespaces/default/resourcequotas";
+const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
 
 async fn quota(server: &Server, hard: Value) {
     let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": hard}});
@@ -101,9 +102,8 @@ async fn a_pod_says_what_a_quota_measures_or_a_limit_range_does() {
 #[tokio::test]
 async fn pods_get_the_value_of_their_class() {
     let server = Server::new().await;
-    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
     let class = json!({"metadata": {"name": "high"}, "value": 7});
-    let made = server.post(classes, class).await;
+    let made = server.post(CLASSES, class).await;
     assert!(made.warnings().is_empty(), "{:?}", made.warnings());
     assert_eq!(made.good()["preemptionPolicy"], "PreemptLowerPriority");
     let with = |name: &str, class: &str| {
@@ -128,11 +128,72 @@ async fn pods_get_the_value_of_their_class() {
                 .contains("no PriorityClass with name none was found")
     );
     let reserved = json!({"metadata": {"name": "system-mine"}, "value": 1});
-    assert_eq!(server.post(classes, reserved).await.code, 422);
+    assert_eq!(server.post(CLASSES, reserved).await.code, 422);
     let changed = server
-        .merge(&format!("{classes}/high"), json!({"value": 8}))
+        .merge(&format!("{CLASSES}/high"), json!({"value": 8}))
         .await;
     assert_eq!(changed.code, 422);
+}
+
+#[tokio::test]
+async fn one_class_at_most_is_the_default() {
+    let server = Server::new().await;
+    let class = |name: &str, default: bool| json!({"metadata": {"name": name}, "value": 7, "globalDefault": default});
+    server.post(CLASSES, class("a", true)).await.good();
+    server.post(CLASSES, class("b", false)).await.good();
+    let second = server.post(CLASSES, class("c", true)).await;
+    let refused = |name: &str| {
+        format!(
+            "priorityclasses.scheduling.k8s.io {name:?} is forbidden: PriorityClass a is already marked as default. Only one default can exist"
+        )
+    };
+    assert_eq!((second.code, second.message()), (403, refused("c")));
+    let (a, b) = (format!("{CLASSES}/a"), format!("{CLASSES}/b"));
+    let default = json!({"globalDefault": true});
+    let marked = server.merge(&b, default.clone()).await;
+    assert_eq!((marked.code, marked.message()), (403, refused("b")));
+    // The one that is it may be written again, and gives it up to another.
+    server.merge(&a, json!({"description": "x"})).await.good();
+    server
+        .merge(&a, json!({"globalDefault": false}))
+        .await
+        .good();
+    server.merge(&b, default).await.good();
+    assert_eq!(
+        server.post(PODS, pod("p")).await.good()["spec"]["priority"],
+        7
+    );
+}
+
+#[tokio::test]
+async fn classes_of_the_system_stay_as_they_are() {
+    let server = Server::new().await;
+    for name in ["system-cluster-critical", "system-node-critical"] {
+        let path = format!("{CLASSES}/{name}");
+        let words = format!(
+            "priorityclasses.scheduling.k8s.io {name:?} is forbidden: this is a system priority class and cannot be deleted"
+        );
+        let gone = server.delete(&path, json!({})).await;
+        assert_eq!((gone.code, gone.message()), (403, words));
+        for (change, words) in [
+            (json!({"value": 5}), "field is immutable"),
+            (json!({"preemptionPolicy": "Never"}), "field is immutable"),
+            (json!({"globalDefault": true}), "must be false"),
+        ] {
+            let changed = server.merge(&path, change).await;
+            assert_eq!(changed.code, 422, "{name}: {}", changed.text);
+            assert!(changed.message().contains(words), "{}", changed.message());
+        }
+        // What people say of it is theirs.
+        let noted = json!({"metadata": {"labels": {"a": "b"}}});
+        server.merge(&path, noted).await.good();
+    }
+    let every = server.delete(CLASSES, json!({})).await;
+    assert_eq!(every.code, 403, "{}", every.text);
+    server
+        .get(&format!("{CLASSES}/system-node-critical"))
+        .await
+        .good();
 }
 
 #[tokio::test]
