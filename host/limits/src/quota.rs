@@ -4,7 +4,7 @@
 //! `requests.cpu`, `count/RESOURCE.GROUP`...
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -196,18 +196,34 @@ pub fn exceeded(hard: &Usage, used: &Usage, wanted: &Usage) -> Option<String> {
     ))
 }
 
-/// The amounts that a quota limits and a pod does not say: upstream refuses such a pod.
-pub fn unsaid(hard: &Usage, wanted: &Usage) -> Vec<String> {
-    let measured = |name: &str| {
-        ["cpu", "memory"].contains(&name)
-            || name.starts_with("requests.") && name != "requests.storage"
-            || name.starts_with("limits.")
-    };
-    let names = hard.keys().filter(|name| measured(name));
-    names
-        .filter(|name| !wanted.contains_key(*name))
-        .cloned()
-        .collect()
+/// What every container of a pod has to say where a quota limits it.
+const SAID: [&str; 6] = [
+    "cpu",
+    "limits.cpu",
+    "limits.memory",
+    "memory",
+    "requests.cpu",
+    "requests.memory",
+];
+
+/// The amounts that a quota limits and some containers of a pod do not say, in upstream's words: it refuses such a pod.
+pub fn unsaid(hard: &Usage, pod: &Object) -> Vec<String> {
+    let lists = ["containers", "initContainers"];
+    let lists = lists.map(|list| pod.get(&["spec", list]).and_then(Value::as_array));
+    let containers: Vec<&Value> = lists.into_iter().flatten().flatten().collect();
+    let limited = SAID.iter().filter(|name| hard.contains_key(**name));
+    let words = limited.filter_map(|name| {
+        let silent = containers.iter().filter(|container| !says(container, name));
+        let silent: BTreeSet<&str> = silent.filter_map(|it| it["name"].as_str()).collect();
+        let silent = Vec::from_iter(silent).join(",");
+        (!silent.is_empty()).then(|| format!("{name} for: {silent}"))
+    });
+    words.collect()
+}
+
+fn says(container: &Value, name: &str) -> bool {
+    let (part, amount) = name.split_once('.').unwrap_or(("requests", name));
+    container["resources"][part].get(amount).is_some()
 }
 
 #[cfg(test)]
@@ -280,7 +296,6 @@ mod tests {
             exceeded(&hard, &used, &wanted).unwrap(),
             "requested: requests.cpu=300m, used: requests.cpu=800m, limited: requests.cpu=1"
         );
-        assert_eq!(unsaid(&hard, &usage(&[("pods", "1")])), ["requests.cpu"]);
         assert_eq!(total([&used, &wanted])["requests.cpu"], "1100m");
     }
 
@@ -314,5 +329,25 @@ mod tests {
         assert!(counts(&class("In", json!(["high"])), &PODS, &best));
         assert!(!counts(&class("NotIn", json!(["high"])), &PODS, &best));
         assert!(counts(&class("Exists", json!([])), &PODS, &best));
+    }
+
+    #[test]
+    fn each_container_says_what_is_limited() {
+        let hard = usage(&[
+            ("requests.cpu", "1"),
+            ("memory", "1Gi"),
+            ("requests.ephemeral-storage", "1Gi"),
+            ("pods", "1"),
+        ]);
+        let container = |name: &str, requests: Value| json!({"name": name, "resources": {"requests": requests}});
+        let pod = |containers: Value| object(json!({"spec": containers}));
+        let all = container("a", json!({"cpu": "1", "memory": "1Mi"}));
+        assert!(unsaid(&hard, &pod(json!({"containers": [all]}))).is_empty());
+        let some = json!({"containers": [all, container("c", json!({"cpu": "1"})), {"name": "b"}],
+            "initContainers": [container("i", json!({"memory": "1Mi"}))]});
+        assert_eq!(
+            unsaid(&hard, &pod(some)),
+            ["memory for: b,c", "requests.cpu for: b,i"]
+        );
     }
 }

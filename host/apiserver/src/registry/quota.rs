@@ -213,12 +213,12 @@ fn check(
 ) -> Result<(), Status> {
     let hard = quota::hard(quota);
     if *resource == resources::PODS {
-        let unsaid = quota::unsaid(&hard, wanted);
+        let unsaid = quota::unsaid(&hard, new);
         if !unsaid.is_empty() {
             let words = format!(
                 "failed quota: {}: must specify {}",
                 quota.name(),
-                unsaid.join(" for: ; ")
+                unsaid.join("; ")
             );
             return Err(Status::forbidden(resource, new.name(), &words));
         }
