@@ -24,6 +24,12 @@ impl Query {
             .filter(|value| !value.is_empty())
     }
 
+    /// Every value of a parameter.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let found = self.0.iter().filter(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).collect()
+    }
+
     /// A boolean as Kubernetes reads it: present and neither `false` nor `0`.
     pub(crate) fn flag(&self, name: &str) -> bool {
         let found = self.0.iter().find(|(key, _)| key == name);

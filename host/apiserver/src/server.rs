@@ -10,6 +10,7 @@ use osier_api::{Status, resources};
 use osier_identity::TokenKey;
 use osier_process::Tasks;
 use osier_process::body::Body;
+use osier_process::metrics::Metrics;
 
 use crate::admit::{
     Admit, Grants, Hooks, Mutating, NodeRestriction, Pods, Policies, Read, Registered, Requesters,
@@ -85,6 +86,8 @@ pub struct NodeDoors {
     pub images: Arc<dyn Images>,
     /// Programs outside that judge, change and convert objects.
     pub webhooks: Arc<dyn Webhooks>,
+    /// What the whole process counts, shown at `/metrics`.
+    pub metrics: Metrics,
 }
 
 /// The API server.

@@ -14,6 +14,8 @@ pub(crate) enum Target {
     Root,
     /// `/healthz`, `/livez`, `/readyz`, and their single checks.
     Health,
+    /// `/metrics`: what the process counts.
+    Metrics,
     Version,
     /// `/api`.
     CoreVersions,
@@ -144,6 +146,7 @@ pub(crate) fn parse(path: &str, find: Find<'_>) -> Target {
     match parts.as_slice() {
         [] => Target::Root,
         ["healthz" | "livez" | "readyz", ..] => Target::Health,
+        ["metrics"] => Target::Metrics,
         ["version"] => Target::Version,
         ["api"] => Target::CoreVersions,
         ["apis"] => Target::Groups,

@@ -9,6 +9,7 @@ use osier_apiserver::{
 };
 use osier_identity::TokenKey;
 use osier_process::body::{self, Body};
+use osier_process::metrics::Metrics;
 use osier_process::{Boxed, Tasks};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -141,6 +142,7 @@ impl Server {
             agents: Arc::new(Nobody),
             images: Arc::new(Nobody),
             webhooks: Arc::new(Nobody),
+            metrics: Metrics::new(),
         };
         let opened = ApiServer::open(settings, Vec::new(), doors, Tasks::new());
         let api = runtime.block_on(opened).expect("a server");

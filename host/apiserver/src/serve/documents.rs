@@ -5,6 +5,7 @@ use http::{Method, Response, StatusCode};
 use osier_api::Status;
 use osier_discovery::{Discovery, Document, Form, OPENAPI_V2};
 use osier_process::body::{self, Body};
+use osier_process::metrics;
 use serde_json::json;
 
 use super::{Incoming, not_allowed};
@@ -13,6 +14,7 @@ use crate::target::Target;
 use osier_answers::compress;
 use osier_answers::representation::{self, Written};
 use osier_answers::respond;
+use osier_store::StoreError;
 
 /// The Kubernetes release whose API this is. Clients compare it with their own.
 const MINOR: &str = "33";
@@ -32,6 +34,7 @@ pub(super) fn answer(
     match target {
         Target::Root => Ok(respond::json(200, &json!({"paths": paths(discovery)}))),
         Target::Health => health(server, incoming),
+        Target::Metrics => Ok(counted(server)),
         Target::Version => Ok(version()),
         Target::OpenIdConfiguration => Ok(respond::json(200, &server.tokens.discovery())),
         Target::OpenIdKeys => Ok(respond::bytes(
@@ -118,12 +121,13 @@ fn tagged(document: &Document, media: &'static str, incoming: &Incoming) -> Resp
 }
 
 /// What is served beside kinds and their groups.
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 12] = [
     "/.well-known/openid-configuration",
     "/healthz",
     "/healthz/ping",
     "/livez",
     "/livez/ping",
+    "/metrics",
     "/openapi/v2",
     "/openapi/v3",
     "/openid/v1/jwks",
@@ -167,6 +171,10 @@ fn version() -> Response<Body> {
     )
 }
 
+fn counted(server: &ApiServer) -> Response<Body> {
+    respond::bytes(200, metrics::CONTENT_TYPE, server.doors.metrics.encode())
+}
+
 /// The checks of health; what others call the last one is known too.
 const CHECKS: [&str; 3] = ["ping", "store", "etcd"];
 
@@ -180,18 +188,42 @@ fn health(server: &ApiServer, incoming: &Incoming) -> Result<Response<Body>, Sta
     }
     // A restart gives a full disk no room: whoever only asks whether to restart is not told to.
     let alive = single == Some("ping") || (single.is_none() && name == "livez");
-    let store = match alive {
-        true => Ok(()),
-        false => server.registry.store.health(),
+    let checks = match alive {
+        true => vec![("ping", Ok(()))],
+        false => vec![("ping", Ok(())), ("store", server.registry.store.health())],
     };
-    let asked = if name == "livez" { "" } else { "[+]store ok\n" };
-    let (code, text) = match store {
-        Ok(()) if !incoming.query.flag("verbose") => (200, "ok".to_owned()),
-        Ok(()) => (200, format!("[+]ping ok\n{asked}{name} check passed\n")),
-        Err(error) => (
-            500,
-            format!("[+]ping ok\n[-]store failed: {error}\n{name} check failed\n"),
-        ),
+    let excluded = incoming.query.all("exclude");
+    let (healthy, lines) = told(&checks, &excluded);
+    let (code, text) = match healthy {
+        true if !incoming.query.flag("verbose") => (200, "ok".to_owned()),
+        true => (200, format!("{lines}{name} check passed\n")),
+        false => (500, format!("{lines}{name} check failed\n")),
     };
     Ok(respond::bytes(code, "text/plain; charset=utf-8", text))
+}
+
+/// Whether the checks pass that are not excluded, and a line of each, in upstream's words.
+fn told(checks: &[(&str, Result<(), StoreError>)], excluded: &[&str]) -> (bool, String) {
+    let (mut healthy, mut lines) = (true, String::new());
+    for (name, outcome) in checks {
+        match outcome {
+            _ if excluded.contains(name) => lines.push_str(&format!("[+]{name} excluded: ok\n")),
+            Ok(()) => lines.push_str(&format!("[+]{name} ok\n")),
+            Err(error) => {
+                healthy = false;
+                lines.push_str(&format!("[-]{name} failed: {error}\n"));
+            }
+        }
+    }
+    let unknown = excluded
+        .iter()
+        .filter(|name| checks.iter().all(|(check, _)| check != *name));
+    let unknown: Vec<String> = unknown.map(|name| format!("{name:?}")).collect();
+    if !unknown.is_empty() {
+        lines.push_str(&format!(
+            "warn: some health checks cannot be excluded: no matches for {}\n",
+            unknown.join(", ")
+        ));
+    }
+    (healthy, lines)
 }

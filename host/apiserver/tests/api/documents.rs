@@ -1,5 +1,6 @@
 //! Discovery, OpenAPI, version, health.
 
+use osier_apiserver::User;
 use serde_json::json;
 
 use crate::server::{Server, request};
@@ -152,13 +153,24 @@ async fn version_and_health() {
     for path in ["/healthz", "/livez", "/readyz", "/readyz/store"] {
         assert_eq!(server.get(path).await.text, "ok", "{path}");
     }
-    assert!(
-        server
-            .get("/readyz?verbose")
-            .await
-            .text
-            .contains("[+]store ok")
-    );
+    let verbose = server.get("/readyz?verbose").await.text;
+    assert_eq!(verbose, "[+]ping ok\n[+]store ok\nreadyz check passed\n");
+    let verbose = server.get("/livez?verbose").await.text;
+    assert_eq!(verbose, "[+]ping ok\nlivez check passed\n");
+    let some = server.get("/readyz?verbose&exclude=store&exclude=x");
+    let words = "[+]ping ok\n[+]store excluded: ok\nwarn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n";
+    assert_eq!(some.await.text, words);
+}
+
+#[tokio::test]
+async fn metrics_are_for_who_may_see_them() {
+    let server = Server::new().await;
+    let metrics = server.get("/metrics").await;
+    assert!(metrics.text.ends_with("# EOF\n"), "{}", metrics.text);
+    let ann = User::new("ann", ["dev"]);
+    let asked = || request("GET", "/metrics", "application/json", "");
+    let refused = server.send_as(&ann, asked()).await;
+    assert_eq!(refused.code, 403, "{}", refused.text);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use osier_identity::TokenKey;
 use osier_kubelet::Question;
 use osier_process::body::{self, Body};
 use osier_process::clock;
+use osier_process::metrics::Metrics;
 use osier_process::{Boxed, Tasks};
 use osier_tests::etcd::Etcd;
 use serde_json::{Value, json};
@@ -194,6 +195,7 @@ impl Server {
                 agents: Arc::new(Agents),
                 images: Arc::new(Remembers),
                 webhooks: programs.clone(),
+                metrics: Metrics::new(),
             },
             tasks.clone(),
         )

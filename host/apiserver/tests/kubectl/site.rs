@@ -14,6 +14,7 @@ use osier_identity::{Authority, Credential, Subject, TokenKey};
 use osier_kubelet::Question;
 use osier_process::body::{self, Body};
 use osier_process::clock;
+use osier_process::metrics::Metrics;
 use osier_process::serve::{Limits, Security, serve};
 use osier_process::{Boxed, Tasks};
 use serde_json::json;
@@ -88,6 +89,7 @@ impl Site {
             agents: Arc::new(Lines),
             images: Arc::new(Lines),
             webhooks: Arc::new(Lines),
+            metrics: Metrics::new(),
         };
         let api = ApiServer::open(settings, Vec::new(), doors, tasks.clone())
             .await

@@ -85,7 +85,7 @@ impl Rooms {
         let reviews = Arc::new(PluginReviews::default());
         let grants = grants(&images, &api);
         let asked = admission(&policy, (&images, &grants), (&reviews, &api));
-        let joined = (asked, doors(&agents, &images, &api));
+        let joined = (asked, doors(&agents, &images, &metrics, &api));
         let server = open_api(settings, joined, api.clone()).await?;
         publish(&server, &listeners.api).await;
         let listener = osier_apiserver::Listener(server.clone());
@@ -329,12 +329,13 @@ fn admission(
     ]
 }
 
-fn doors(agents: &Arc<Agents>, images: &Puller, api: &Tasks) -> NodeDoors {
+fn doors(agents: &Arc<Agents>, images: &Puller, metrics: &Metrics, api: &Tasks) -> NodeDoors {
     let images = NodeImages::new(images.store().clone(), api.clone());
     NodeDoors {
         agents: agents.clone(),
         images: Arc::new(images),
         webhooks: Arc::new(Outside::new(api.clone())),
+        metrics: metrics.clone(),
     }
 }
 
