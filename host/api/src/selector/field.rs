@@ -78,6 +78,11 @@ impl FieldSelector {
             .all(|term| (value(resource, object, &term.field) == term.value) == term.equal))
     }
 
+    /// Whether nothing is asked but which value the field has.
+    pub fn is_only(&self, field: &str) -> bool {
+        matches!(self.terms.as_slice(), [term] if term.equal && term.field == field)
+    }
+
     /// The value that the field must equal, if the selector asks for one (`spec.nodeName` of a node agent's watch).
     pub fn requires(&self, field: &str) -> Option<&str> {
         self.terms
@@ -265,6 +270,14 @@ mod tests {
     use crate::resources::{CONFIG_MAPS, EVENTS, PODS};
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn one_value_of_one_field_is_all_that_is_asked() {
+        let only = |text: &str| FieldSelector::parse(text).unwrap().is_only("metadata.name");
+        assert!(only("metadata.name=a") && only("metadata.name==a"));
+        assert!(!only("") && !only("metadata.name!=a") && !only("metadata.namespace=a"));
+        assert!(!only("metadata.name=a,metadata.name=b"));
+    }
 
     #[test]
     fn selects_pods_as_describe_node_does() {

@@ -50,15 +50,19 @@ impl News {
     }
 
     /// A line, written once.
-    pub(super) fn line(&self, telling: Telling, write: impl FnOnce() -> Vec<u8>) -> Bytes {
+    pub(super) fn line(
+        &self,
+        telling: Telling,
+        write: impl FnOnce() -> Result<Vec<u8>, Status>,
+    ) -> Result<Bytes, Status> {
         if let Some(known) = find(&self.lines, &telling) {
-            return known;
+            return Ok(known);
         }
-        let line = Bytes::from(write());
+        let line = Bytes::from(write()?);
         if line.len() <= LARGEST {
             keep(&self.lines, telling, line.clone());
         }
-        line
+        Ok(line)
     }
 }
 
@@ -104,13 +108,15 @@ mod tests {
         };
         let mut written = 0;
         for revision in (1..=100).chain([100, 1]) {
-            news.line(telling(revision), || {
+            let line = || {
                 written += 1;
-                vec![b'x']
-            });
+                Ok(vec![b'x'])
+            };
+            news.line(telling(revision), line).unwrap();
         }
         assert_eq!(written, 101, "the last is known, the first forgotten");
-        let large = news.line(telling(200), || vec![0; LARGEST + 1]);
+        let large = news.line(telling(200), || Ok(vec![0; LARGEST + 1]));
+        let large = large.unwrap();
         assert_eq!(large.len(), LARGEST + 1);
         assert_eq!(news.lines.lock().len(), KEPT);
     }

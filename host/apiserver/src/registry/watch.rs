@@ -28,6 +28,7 @@ use crate::query::{ListOptions, Since};
 use crate::target::Address;
 use osier_answers::Renderer;
 use osier_answers::Representation;
+use osier_answers::stored::Stored;
 use osier_store::{Entry, Event, EventKind, StoreError, Watch};
 
 /// Events that are ready are sent together up to about this many bytes.
@@ -80,6 +81,8 @@ pub(crate) struct WatchStream {
     options: ListOptions,
     renderer: Renderer,
     initial: VecDeque<Entry>,
+    /// Whether every object at the place is asked for, so that none is read to be chosen.
+    everything: bool,
     /// The bookmark that says that all initial events were sent is still to come.
     announce: bool,
     events: Watch,
@@ -105,18 +108,7 @@ impl Registry {
     ) -> Result<WatchStream, Status> {
         check_fields(address, &options)?;
         let place = place(address, &options);
-        let with_state = matches!(options.since, Since::Unset | Since::Any) || options.send_initial;
-        let (revision, initial) = match options.since {
-            Since::NotOlder(wanted) | Since::Exact(wanted) => {
-                self.check_reached(wanted)?;
-                if with_state {
-                    self.store.list(place.prefix())
-                } else {
-                    (wanted, Vec::new())
-                }
-            }
-            Since::Unset | Since::Any => self.store.list(place.prefix()),
-        };
+        let (revision, initial) = self.beginning(&options, &place)?;
         let events = match &place {
             Place::Under(prefix) => self.store.watch(prefix, revision),
             Place::At(key) => self.store.watch_key(key, revision),
@@ -143,6 +135,7 @@ impl Registry {
             address: address.clone(),
             announce: options.send_initial && options.bookmarks,
             initial: initial.into(),
+            everything: everything(address, &options, &place),
             renderer,
             events,
             revision,
@@ -155,6 +148,35 @@ impl Registry {
             over: false,
             options,
         })
+    }
+
+    /// The state after which a watch begins, and what of it is told first.
+    fn beginning(&self, options: &ListOptions, place: &Place) -> Result<(u64, Vec<Entry>), Status> {
+        let with_state = matches!(options.since, Since::Unset | Since::Any) || options.send_initial;
+        let (revision, mut initial) = match options.since {
+            Since::NotOlder(wanted) | Since::Exact(wanted) => {
+                self.check_reached(wanted)?;
+                if with_state {
+                    self.store.list(place.prefix())
+                } else {
+                    (wanted, Vec::new())
+                }
+            }
+            Since::Unset | Since::Any => self.store.list(place.prefix()),
+        };
+        if let Place::At(key) = place {
+            initial.retain(|entry| entry.key == *key);
+        }
+        Ok((revision, initial))
+    }
+}
+
+/// Whether the caller asks for every object at a place.
+fn everything(address: &Address, options: &ListOptions, place: &Place) -> bool {
+    let named = address.name.is_empty() && options.fields.is_only("metadata.name");
+    match place {
+        Place::Under(_) => !options.selective && address.name.is_empty(),
+        Place::At(_) => options.labels.is_empty() && (options.fields.is_empty() || named),
     }
 }
 
@@ -219,28 +241,34 @@ impl WatchStream {
 
     /// As [`Self::add`], of what is shown as it is stored: no more is read than the selectors need.
     fn add_stored(&self, entry: &Entry, buffer: &mut Vec<u8>) -> Result<(), Status> {
-        let object = match (self.everything(), self.options.fields.is_empty()) {
+        let object = match (self.everything, self.options.fields.is_empty()) {
             (true, _) => None,
             (false, true) => Some(objects::head(entry)?),
             (false, false) => Some(objects::read(entry)?),
         };
         let chosen = |object: &Object| matches(&self.address, &self.options, object);
         if object.as_ref().map_or(Ok(true), chosen)? {
-            let whole = buffer.len();
-            buffer.extend_from_slice(b"{\"type\":\"ADDED\",\"object\":");
-            let written = self.renderer.write(objects::stored(entry), buffer);
-            if written.is_err() {
-                buffer.truncate(whole);
-            }
-            written?;
-            buffer.extend_from_slice(b"}\n");
+            self.write_stored("ADDED", objects::stored(entry), buffer)?;
         }
         Ok(())
     }
 
-    /// Whether every object under the prefix is asked for.
-    fn everything(&self) -> bool {
-        !self.options.selective && self.address.name.is_empty()
+    /// Writes an event of bytes that are shown as they are stored.
+    fn write_stored(
+        &self,
+        kind: &str,
+        stored: Stored<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Status> {
+        let whole = buffer.len();
+        buffer.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
+        let written = self.renderer.write(stored, buffer);
+        if written.is_err() {
+            buffer.truncate(whole);
+        }
+        written?;
+        buffer.extend_from_slice(b"}\n");
+        Ok(())
     }
 
     /// Writes the events that are there already.
@@ -301,10 +329,39 @@ impl WatchStream {
             }
         };
         self.revision = event.revision;
-        match self.seen(&event).await {
-            Ok(Some((kind, object))) => self.tell(event.revision, kind, &object, chunk),
-            Ok(None) => {}
-            Err(status) => self.fail(&status, &mut chunk.buffer),
+        let told = match self.unread(&event) {
+            Some(line) => line.map(|line| chunk.push(line)),
+            None => self.read_and_tell(&event, chunk).await,
+        };
+        if let Err(status) = told {
+            self.fail(&status, &mut chunk.buffer);
+        }
+    }
+
+    /// The line of a change where every change is told and objects are shown as they are stored: nothing is read for it.
+    fn unread(&self, event: &Event) -> Option<Result<Bytes, Status>> {
+        let plain = self.everything && self.address.custom.is_none();
+        let _shown = self.renderer.as_stored().filter(|_| plain)?;
+        let (kind, bytes) = match &event.kind {
+            EventKind::Delete { previous } => ("DELETED", previous),
+            EventKind::Put { value, previous } => match previous {
+                None => ("ADDED", value),
+                Some(_) => ("MODIFIED", value),
+            },
+        };
+        let revision = event.revision;
+        let line = || {
+            let mut line = Vec::new();
+            self.write_stored(kind, Stored { bytes, revision }, &mut line)?;
+            Ok(line)
+        };
+        Some(self.news.line(self.telling(revision, kind), line))
+    }
+
+    async fn read_and_tell(&self, event: &Event, chunk: &mut Chunk) -> Result<(), Status> {
+        match self.seen(event).await? {
+            Some((kind, object)) => self.tell(event.revision, kind, &object, chunk),
+            None => Ok(()),
         }
     }
 
@@ -312,7 +369,6 @@ impl WatchStream {
     async fn seen(&self, event: &Event) -> Result<Option<(&'static str, Arc<Object>)>, Status> {
         let before = |bytes| self.object((event.revision, true), bytes);
         let chosen = |object: &Object| matches(&self.address, &self.options, object);
-        let everything = self.everything();
         match &event.kind {
             EventKind::Delete { previous } => {
                 let object = before(previous).await?;
@@ -323,7 +379,7 @@ impl WatchStream {
                 let now = chosen(object.as_ref())?;
                 let then = match previous {
                     None => false,
-                    Some(_) if everything => true,
+                    Some(_) if self.everything => true,
                     Some(previous) => chosen(before(previous).await?.as_ref())?,
                 };
                 Ok(match (then, now) {
@@ -355,23 +411,34 @@ impl WatchStream {
 
     /// Writes an event, which others may have written already. Ages in tables, and kinds whose form depends on their definition,
     /// are each watch's own.
-    fn tell(&self, revision: u64, kind: &'static str, object: &Arc<Object>, chunk: &mut Chunk) {
+    fn tell(
+        &self,
+        revision: u64,
+        kind: &'static str,
+        object: &Arc<Object>,
+        chunk: &mut Chunk,
+    ) -> Result<(), Status> {
         let (custom, form) = (self.address.custom.is_some(), &self.renderer.representation);
         if custom || matches!(form, Representation::Table(_)) {
-            return self.write(kind, Object::clone(object), &mut chunk.buffer);
+            self.write(kind, Object::clone(object), &mut chunk.buffer);
+            return Ok(());
         }
-        let telling = Telling {
+        let line = self.news.line(self.telling(revision, kind), || {
+            let mut line = Vec::new();
+            self.write(kind, Object::clone(object), &mut line);
+            Ok(line)
+        })?;
+        chunk.push(line);
+        Ok(())
+    }
+
+    fn telling(&self, revision: u64, kind: &'static str) -> Telling {
+        Telling {
             revision,
             kind,
             api_version: self.renderer.api_version.clone(),
-            representation: form.clone(),
-        };
-        let written = self.news.line(telling, || {
-            let mut line = Vec::new();
-            self.write(kind, Object::clone(object), &mut line);
-            line
-        });
-        chunk.push(written);
+            representation: self.renderer.representation.clone(),
+        }
     }
 
     fn write(&self, kind: &str, object: Object, buffer: &mut Vec<u8>) {

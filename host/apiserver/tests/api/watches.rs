@@ -177,6 +177,58 @@ async fn one_object_by_name_and_all_namespaces() {
 }
 
 #[tokio::test]
+async fn events_show_objects_as_they_are_read() {
+    let server = Server::new().await;
+    let all = Events::open(&server, &format!("{MAPS}?watch=true"), "").await;
+    server.post(MAPS, map("b")).await.good();
+    server.post(MAPS, map("b2")).await.good();
+    // Each asks for the same in another way; the last has to read what the others hand on.
+    let asked = |selectors: &str| format!("{MAPS}?watch=true&resourceVersion=1&{selectors}");
+    let mut watches = vec![all];
+    for selectors in [
+        "fieldSelector=metadata.name=b",
+        "fieldSelector=metadata.name=b,metadata.namespace=default",
+    ] {
+        watches.push(Events::open(&server, &asked(selectors), "").await);
+    }
+    let path = format!("{MAPS}/b");
+    let made = server.get(&path).await.good();
+    let changed = server
+        .merge(&path, json!({"data": {"z": "é\n"}}))
+        .await
+        .good();
+    server.delete(&path, json!({})).await.good();
+    for watch in &mut watches {
+        let mut events = Vec::new();
+        while events.len() < 3 {
+            let event = watch.next().await.unwrap();
+            if event["object"]["metadata"]["name"] == "b" {
+                events.push(event);
+            }
+        }
+        assert_eq!(events[0], json!({"type": "ADDED", "object": made}));
+        assert_eq!(events[1], json!({"type": "MODIFIED", "object": changed}));
+        let mut gone = changed.clone();
+        gone["metadata"]["resourceVersion"] =
+            events[2]["object"]["metadata"]["resourceVersion"].clone();
+        assert_ne!(gone, changed, "the last state has the deletion's revision");
+        assert_eq!(events[2], json!({"type": "DELETED", "object": gone}));
+    }
+}
+
+#[tokio::test]
+async fn a_watch_of_one_begins_with_that_one() {
+    let server = Server::new().await;
+    for name in ["b", "b2"] {
+        server.post(MAPS, map(name)).await.good();
+    }
+    let path = format!("{MAPS}?watch=true&fieldSelector=metadata.name=b&timeoutSeconds=1");
+    let mut one = Events::open(&server, &path, "").await;
+    assert_eq!(one.brief().await, brief("ADDED", "b"));
+    assert_eq!(one.next().await, None);
+}
+
+#[tokio::test]
 async fn the_initial_events_end_with_a_bookmark() {
     let server = Server::new().await;
     server.post(MAPS, map("a")).await.good();
