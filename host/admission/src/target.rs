@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use osier_api::Fault;
-use osier_api::validation::At;
+use osier_validation::At;
 use serde_json::Value;
 
 /// A webhook's place.

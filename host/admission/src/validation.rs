@@ -1,8 +1,8 @@
 //! The rules for policies, bindings and webhooks, in upstream's words; what is wrong with expressions is said where they are compiled.
 
 use osier_api::selector::LabelSelector;
-use osier_api::validation::{At, qualified, subdomain, unique};
 use osier_api::{Fault, FaultKind, Object};
+use osier_validation::{At, qualified, subdomain, unique};
 
 use crate::target::client_config;
 

@@ -4,7 +4,8 @@
 //! passed in. Objects are JSON values with a schema, not structs, so a field that this version does not know survives;
 //! [`typed`] has serde views for controllers that need a few fields. It imports no other crate of Osier and never will.
 //!
-//! The way of an object through a write: [`schema::check`] (structure), [`defaults::apply`], [`validation`] (meaning).
+//! The way of an object through a write: [`schema::check`] (structure), [`defaults::apply`], and the crate validation
+//! (meaning).
 
 pub mod companion;
 pub mod defaults;
@@ -22,7 +23,6 @@ pub mod schema;
 pub mod selector;
 mod status;
 pub mod typed;
-pub mod validation;
 
 pub use fault::{Fault, FaultKind};
 pub use object::{Labels, Malformed, Object, OwnerReference};

@@ -39,7 +39,7 @@ pub const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 ///
 /// Faults of kind `Unknown` are for `fieldValidation`; `Required`, `NotSupported` and `Invalid` make the object
 /// invalid (422); `WrongType` means that the body cannot be decoded (400). A null counts as absent. For upstream's
-/// kinds what is required is said by [`crate::validation`], as upstream does: a typed server fills zeros in.
+/// kinds what is required is said by the crate validation, as upstream does: a typed server fills zeros in.
 pub fn check(resource: &Resource, object: &Object) -> Vec<Fault> {
     check::check(document(resource), object.as_map(), !resource.strategic())
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use osier_api::resources::CUSTOM_RESOURCE_DEFINITIONS;
-use osier_api::{Fault, FaultKind, Object, Resource, Status, resources, schema, validation};
+use osier_api::{Fault, FaultKind, Object, Resource, Status, resources, schema};
 use osier_process::Tasks;
 use tokio::sync::watch as watch_channel;
 
@@ -266,8 +266,8 @@ fn validate(address: &Address, old: Option<&Object>, new: &Object) -> Result<(),
         .filter(|fault| !matches!(fault.kind, FaultKind::Unknown | FaultKind::WrongType))
         .collect();
     let meaning = match old {
-        None => validation::validate_create(resource, new),
-        Some(old) => validation::validate_update(resource, old, new),
+        None => osier_validation::validate_create(resource, new),
+        Some(old) => osier_validation::validate_update(resource, old, new),
     };
     let defined = match &address.custom {
         Some(custom) => custom.validate(old, new),

@@ -7,8 +7,8 @@ mod version;
 use std::collections::BTreeSet;
 
 use osier_admission::client_config;
-use osier_api::validation::{label_1035, subdomain};
 use osier_api::{Fault, Object};
+use osier_validation::{label_1035, subdomain};
 use serde_json::{Value, json};
 
 use crate::names::APPROVAL;

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::names;
-use crate::{Fault, Object};
+use osier_api::{Fault, Object};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 

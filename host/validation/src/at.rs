@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Fault, Object};
+use osier_api::{Fault, Object};
 
 /// A value, perhaps absent, and its dotted path.
 #[derive(Debug, Clone)]
@@ -146,7 +146,7 @@ impl<'a> At<'a> {
     /// A duration, if set.
     pub fn duration(&self) -> Option<Fault> {
         let text = self.value.as_str()?;
-        crate::duration::parse(text)
+        osier_api::duration::parse(text)
             .err()
             .map(|error| self.invalid(error.to_string()))
     }

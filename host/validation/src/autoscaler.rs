@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::names;
-use crate::{Fault, quantity};
+use osier_api::{Fault, quantity};
 
 const KINDS: [&str; 5] = [
     "ContainerResource",

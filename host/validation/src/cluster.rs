@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::{metadata, names, pod};
-use crate::{Fault, Object, quantity};
+use osier_api::{Fault, Object, quantity};
 
 /// The highest priority that people may give; the rest is the system's.
 const HIGHEST: i64 = 1_000_000_000;

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::names;
-use crate::{Fault, Object};
+use osier_api::{Fault, Object};
 
 const LIMIT: usize = 1024 * 1024;
 

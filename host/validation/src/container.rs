@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::{names, probe, service};
-use crate::{Fault, quantity};
+use osier_api::{Fault, quantity};
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];

@@ -2,7 +2,7 @@
 
 use super::at::{At, unique};
 use super::names;
-use crate::Fault;
+use osier_api::Fault;
 
 /// `.`, `*`, `~` or names of namespaces; what means all or none stands alone.
 pub(super) fn check(list: &At<'_>) -> Vec<Fault> {

@@ -2,7 +2,7 @@
 
 use super::at::{At, unique};
 use super::{export, metadata, names};
-use crate::Fault;
+use osier_api::Fault;
 
 pub(super) const PROTOCOLS: [&str; 10] = [
     "GRPC", "GRPC-WEB", "HTTP", "HTTP2", "HTTPS", "MONGO", "MYSQL", "REDIS", "TCP", "TLS",

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use super::at::{At, unique};
 use super::names;
-use crate::Fault;
-pub(super) use crate::resources::gateway_api::GROUP;
+use osier_api::Fault;
+pub(super) use osier_api::resources::gateway_api::GROUP;
 
 pub(super) fn check(plural: &str, spec: &At<'_>) -> Vec<Fault> {
     match plural {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::{names, share, storage, workload};
-use crate::{Fault, FaultKind, Object};
+use osier_api::{Fault, FaultKind, Object};
 
 const STRATEGIES: [&str; 2] = ["OnDelete", "RollingUpdate"];
 const MANAGEMENT: [&str; 2] = ["OrderedReady", "Parallel"];
@@ -130,8 +130,8 @@ pub(super) fn check_update(old: &Object, new: &Object) -> Vec<Fault> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::resources::{CONTROLLER_REVISIONS, DAEMON_SETS, STATEFUL_SETS};
-    use crate::{Object, Resource, defaults, validation};
+    use osier_api::resources::{CONTROLLER_REVISIONS, DAEMON_SETS, STATEFUL_SETS};
+    use osier_api::{Object, Resource, defaults};
 
     fn set(resource: &'static Resource, change: impl FnOnce(&mut Value)) -> Object {
         let mut value = json!({"apiVersion": "apps/v1", "kind": resource.kind,
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn faults(resource: &'static Resource, change: impl FnOnce(&mut Value)) -> Vec<String> {
-        let faults = validation::validate_create(resource, &set(resource, change));
+        let faults = crate::validate_create(resource, &set(resource, change));
         faults.iter().map(ToString::to_string).collect()
     }
 
@@ -235,9 +235,9 @@ mod tests {
     fn what_pods_are_known_by_stays() {
         let old = set(&STATEFUL_SETS, |_| {});
         let scaled = set(&STATEFUL_SETS, |spec| spec["replicas"] = json!(5));
-        assert!(validation::validate_update(&STATEFUL_SETS, &old, &scaled).is_empty());
+        assert!(crate::validate_update(&STATEFUL_SETS, &old, &scaled).is_empty());
         let renamed = set(&STATEFUL_SETS, |spec| spec["serviceName"] = json!("other"));
-        let found = validation::validate_update(&STATEFUL_SETS, &old, &renamed);
+        let found = crate::validate_update(&STATEFUL_SETS, &old, &renamed);
         assert!(
             found[0].to_string().contains("updates to statefulset spec"),
             "{found:?}"
@@ -249,7 +249,7 @@ mod tests {
             )
             .unwrap()
         };
-        let found = validation::validate_update(
+        let found = crate::validate_update(
             &CONTROLLER_REVISIONS,
             &revision(json!({"a": 1})),
             &revision(json!({"a": 2})),

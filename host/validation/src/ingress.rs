@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::at::At;
 use super::names;
-use crate::Fault;
+use osier_api::Fault;
 
 pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     let (rules, default) = (spec.at("rules"), spec.at("defaultBackend"));

@@ -2,8 +2,8 @@
 
 use super::at::At;
 use super::{job_policy, metadata, pod};
-use crate::selector::LabelSelector;
-use crate::{Fault, Object};
+use osier_api::selector::LabelSelector;
+use osier_api::{Fault, Object};
 
 const MODES: [&str; 2] = ["Indexed", "NonIndexed"];
 const POLICIES: [&str; 3] = ["Allow", "Forbid", "Replace"];
@@ -85,7 +85,7 @@ pub(super) fn check_cron(object: &Object) -> Vec<Fault> {
     }
     let schedule = spec.at("schedule");
     if schedule.is_set() {
-        let parsed = crate::schedule::Schedule::parse(schedule.text());
+        let parsed = osier_api::schedule::Schedule::parse(schedule.text());
         faults.extend(
             parsed
                 .err()

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::names;
-use crate::Fault;
+use osier_api::Fault;
 
 const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
 const REPLACEMENTS: [&str; 2] = ["Failed", "TerminatingOrFailed"];
@@ -212,7 +212,7 @@ fn indexes(text: &str, completions: i64) -> Result<i64, String> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::Object;
+    use osier_api::Object;
     use serde_json::json;
 
     fn faults(more: &Value) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The rules that a schema cannot say: names, references inside an object, combinations, what may change.
 //!
-//! The words are upstream's where upstream has the rule. Objects are expected to have passed [`crate::schema::check`]
-//! and [`crate::defaults::apply`]; a value of the wrong type is treated as absent here.
+//! The words are upstream's where upstream has the rule. Objects are expected to have passed [`osier_api::schema::check`]
+//! and [`osier_api::defaults::apply`]; a value of the wrong type is treated as absent here.
 
 mod access;
 mod at;
@@ -33,9 +33,9 @@ mod virtual_service;
 mod wasm_plugin;
 mod workload;
 
-use crate::{Fault, Object, Resource};
 pub use at::{At, unique};
 pub use names::{label_1035, qualified, subdomain};
+use osier_api::{Fault, Object, Resource};
 pub use storage::SOURCES as VOLUME_SOURCES;
 
 /// Every fault of a new object.

@@ -2,8 +2,8 @@
 
 use super::at::At;
 use super::names;
-use crate::selector::LabelSelector;
-use crate::{Fault, Object, Resource};
+use osier_api::selector::LabelSelector;
+use osier_api::{Fault, Object, Resource};
 
 const ANNOTATIONS_LIMIT: usize = 256 * 1024;
 /// Finalizers that need no domain.

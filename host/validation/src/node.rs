@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::names;
-use crate::{Fault, Object};
+use osier_api::{Fault, Object};
 
 const EFFECTS: [&str; 3] = ["NoExecute", "NoSchedule", "PreferNoSchedule"];
 

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::{metadata, names};
-use crate::Fault;
+use osier_api::Fault;
 
 const NODE_OPERATORS: [&str; 6] = ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"];
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::{container, metadata, names, placing};
-use crate::Fault;
+use osier_api::Fault;
 
 pub(super) const RESTART_POLICIES: [&str; 3] = ["Always", "OnFailure", "Never"];
 const DNS_POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];

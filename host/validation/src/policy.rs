@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::{metadata, names};
-use crate::{Fault, duration, quantity};
+use osier_api::{Fault, duration, quantity};
 
 const LEAST_MEMORY: u64 = 64 * 1024;
 const MOST_MEMORY: u64 = 1024 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use super::at::At;
 use super::service;
-use crate::Fault;
+use osier_api::Fault;
 
 /// Every probe and hook of a container.
 pub(super) fn check_all(container: &At<'_>) -> Vec<Fault> {

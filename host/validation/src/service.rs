@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::{At, unique};
 use super::{metadata, names};
-use crate::{Fault, Object};
+use osier_api::{Fault, Object};
 
 const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];

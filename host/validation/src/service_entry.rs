@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::at::{At, unique};
 use super::gateway::PROTOCOLS;
 use super::{metadata, names};
-use crate::Fault;
+use osier_api::Fault;
 
 pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     let (hosts, ports) = (spec.at("hosts"), spec.at("ports"));

@@ -1,7 +1,7 @@
 //! Numbers that may be written as a share of a whole: `3` or `25%`.
 
 use super::at::At;
-use crate::Fault;
+use osier_api::Fault;
 
 const WORDS: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
 

@@ -2,7 +2,7 @@
 
 use super::at::{At, unique};
 use super::{metadata, names};
-use crate::Fault;
+use osier_api::Fault;
 
 pub(super) fn check(spec: &At<'_>) -> Vec<Fault> {
     let egress = spec.at("egress").items();

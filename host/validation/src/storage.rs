@@ -3,7 +3,7 @@
 use super::at::At;
 use super::cluster::{above, amounts};
 use super::names;
-use crate::{Fault, Object, quantity};
+use osier_api::{Fault, Object, quantity};
 
 const MODES: [&str; 4] = [
     "ReadOnlyMany",

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::resources::*;
-use crate::{defaults, schema};
+use osier_api::resources::*;
+use osier_api::{defaults, schema};
 
 fn object(resource: &Resource, mut value: Value) -> Object {
     if value["metadata"]["name"].is_null() && value["metadata"]["generateName"].is_null() {
@@ -895,7 +895,7 @@ fn an_autoscaler_says_how_much_in_the_terms_of_its_metric() {
     let metric = json!({"type": "Pods", "pods": {"metric": {"name": "istio_requests_per_second"}, "target": target}});
     let spec = json!({"scaleTargetRef": {"kind": "Deployment", "name": "a"}, "maxReplicas": 2, "metrics": [metric]});
     finds(
-        &crate::resources::HORIZONTAL_POD_AUTOSCALERS,
+        &osier_api::resources::HORIZONTAL_POD_AUTOSCALERS,
         json!({"spec": spec}),
         &[
             "spec.metrics[0].pods.target.averageValue: Required value: must specify a positive target averageValue",

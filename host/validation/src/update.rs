@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::{access, cluster, config, identity, job, service, storage, workload};
-use crate::{Fault, Object, Resource};
+use osier_api::{Fault, Object, Resource};
 
 const POD_WORDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 

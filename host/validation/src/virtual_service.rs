@@ -2,7 +2,7 @@
 
 use super::at::{At, unique};
 use super::{export, metadata, names};
-use crate::Fault;
+use osier_api::Fault;
 
 /// What an HTTP route can do with a call; one of them.
 const OUTCOMES: [&str; 4] = ["route", "redirect", "directResponse", "delegate"];

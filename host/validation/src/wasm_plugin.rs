@@ -1,7 +1,7 @@
 //! Istio's WasmPlugins: where the module is, and words that have a meaning.
 
 use super::at::At;
-use crate::Fault;
+use osier_api::Fault;
 
 const PHASES: [&str; 4] = ["UNSPECIFIED_PHASE", "AUTHN", "AUTHZ", "STATS"];
 const FAIL_STRATEGIES: [&str; 3] = ["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"];

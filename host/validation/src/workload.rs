@@ -2,8 +2,8 @@
 
 use super::at::At;
 use super::{metadata, pod, share};
-use crate::selector::LabelSelector;
-use crate::{Fault, Object};
+use osier_api::selector::LabelSelector;
+use osier_api::{Fault, Object};
 
 const STRATEGIES: [&str; 2] = ["Recreate", "RollingUpdate"];
 
@@ -133,8 +133,8 @@ pub(super) fn check_update(old: &Object, new: &Object) -> Vec<Fault> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::resources::DEPLOYMENTS;
-    use crate::{Object, defaults, validation};
+    use osier_api::resources::DEPLOYMENTS;
+    use osier_api::{Object, defaults};
 
     /// A good Deployment, `change`d and defaulted.
     fn deployment(change: impl FnOnce(&mut Value)) -> Object {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn faults(change: impl FnOnce(&mut Value)) -> Vec<String> {
-        let faults = validation::validate_create(&DEPLOYMENTS, &deployment(change));
+        let faults = crate::validate_create(&DEPLOYMENTS, &deployment(change));
         faults.iter().map(ToString::to_string).collect()
     }
 
@@ -228,7 +228,7 @@ mod tests {
                 object["spec"]["template"]["metadata"]["labels"]["tier"] = json!("a");
             }),
         );
-        let found = validation::validate_update(&DEPLOYMENTS, &old, &new);
+        let found = crate::validate_update(&DEPLOYMENTS, &old, &new);
         assert_eq!(found.len(), 1);
         assert!(
             found[0].to_string().ends_with("field is immutable"),

@@ -1,6 +1,6 @@
 //! What of a container's spec has no effect for components.
 
-use osier_api::validation::At;
+use osier_validation::At;
 use serde_json::Value;
 
 use crate::said::{no_effect, said};

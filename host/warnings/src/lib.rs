@@ -11,8 +11,8 @@ mod said;
 mod tests;
 mod volumes;
 
-use osier_api::validation::At;
 use osier_api::{Object, Resource};
+use osier_validation::At;
 
 /// Fields of the object that a Wasm pod, or this version of Osier, cannot honour.
 #[must_use]

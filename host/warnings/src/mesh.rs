@@ -1,6 +1,6 @@
 //! What of the mesh, of Services and of autoscalers has no effect here.
 
-use osier_api::validation::At;
+use osier_validation::At;
 
 use crate::said::said;
 

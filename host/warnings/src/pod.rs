@@ -1,6 +1,6 @@
 //! What of a pod's spec has no effect for components.
 
-use osier_api::validation::At;
+use osier_validation::At;
 
 use crate::container;
 use crate::said::said;

@@ -1,6 +1,6 @@
 //! How it is said: the field, and why it has no effect.
 
-use osier_api::validation::At;
+use osier_validation::At;
 
 /// Says why a field has no effect, if it is used.
 pub(crate) fn said<'a>(

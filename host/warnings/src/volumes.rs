@@ -1,7 +1,7 @@
 //! What of volumes has no effect for components, or keeps a container waiting.
 
 use osier_api::local_volume;
-use osier_api::validation::{At, VOLUME_SOURCES};
+use osier_validation::{At, VOLUME_SOURCES};
 
 use crate::said::{said, unmountable};
 

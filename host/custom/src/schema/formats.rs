@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use base64::Engine;
-use osier_api::validation;
+use osier_validation::subdomain;
 
 /// Whether the text has the format; unknown formats have every text.
 pub(super) fn fits(format: &str, text: &str) -> bool {
@@ -20,7 +20,7 @@ pub(super) fn fits(format: &str, text: &str) -> bool {
         "cidr" => text.parse::<ipnet::IpNet>().is_ok(),
         "mac" => mac(text),
         "uuid" | "uuid3" | "uuid4" | "uuid5" => uuid(text),
-        "hostname" => validation::subdomain(&text.to_lowercase()).is_empty(),
+        "hostname" => subdomain(&text.to_lowercase()).is_empty(),
         "email" => text.split_once('@').is_some_and(|(user, host)| {
             !user.is_empty() && host.contains('.') && !host.contains('@')
         }),

@@ -1,7 +1,7 @@
 //! One version of a definition: its name, schema, columns and subresources.
 
 use osier_api::Fault;
-use osier_api::validation::label_1035;
+use osier_validation::label_1035;
 use serde_json::Value;
 
 use super::structural;

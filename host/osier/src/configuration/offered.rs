@@ -41,7 +41,7 @@ impl Offered {
 fn is_extended(name: &str) -> bool {
     let domain = name.split_once('/').map_or("", |(domain, _)| domain);
     let own = domain == "kubernetes.io" || domain.ends_with(".kubernetes.io");
-    !domain.is_empty() && !own && osier_api::validation::qualified(name).is_empty()
+    !domain.is_empty() && !own && osier_validation::qualified(name).is_empty()
 }
 
 fn resource(text: &str, faults: &mut Faults) -> Option<(String, u64)> {

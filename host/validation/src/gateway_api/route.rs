@@ -3,7 +3,7 @@
 use super::super::at::{At, unique};
 use super::super::names;
 use super::hostname;
-use crate::{Fault, duration};
+use osier_api::{Fault, duration};
 
 /// The field of each type of filter, and whether a rule may have it once only.
 const FILTERS: [(&str, &str, bool); 7] = [

@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use crate::resources::gateway_api::{GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, REFERENCE_GRANTS};
-use crate::validation::{validate_create, validate_update};
-use crate::{Object, Resource, defaults, schema};
+use crate::{validate_create, validate_update};
+use osier_api::resources::gateway_api::{GATEWAY_CLASSES, GATEWAYS, HTTP_ROUTES, REFERENCE_GRANTS};
+use osier_api::{Object, Resource, defaults, schema};
 
 fn object(resource: &Resource, spec: Value) -> Object {
     let mut value = json!({"metadata": {"name": "x"}, "spec": spec});
@@ -196,7 +196,7 @@ fn classes_and_grants() {
     let [old, new] =
         ["a.b/c", "a.b/d"].map(|name| object(&GATEWAY_CLASSES, json!({"controllerName": name})));
     let found = validate_update(&GATEWAY_CLASSES, &old, &new);
-    let immutable = |fault: &crate::Fault| {
+    let immutable = |fault: &osier_api::Fault| {
         fault
             .to_string()
             .starts_with("spec.controllerName: Invalid value: \"a.b/d\": field is immutable")
