@@ -23,7 +23,7 @@ pub mod signals;
 mod tasks;
 
 pub use holding::Holding;
-pub use tasks::{Stuck, Tasks};
+pub use tasks::{Crowded, Stuck, Tasks};
 pub use tokio_util::sync::CancellationToken;
 
 use std::future::Future;

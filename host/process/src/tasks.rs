@@ -1,5 +1,9 @@
 //! Named, counted, drained tasks: the only place where a task is spawned.
 
+mod aside;
+
+pub use aside::Crowded;
+
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -130,6 +134,25 @@ impl Counted {
             name,
             running: running.clone(),
         }
+    }
+}
+
+impl Counted {
+    /// As [`Counted::new`], unless there are so many already.
+    fn below(
+        most: usize,
+        name: &'static str,
+        running: &Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    ) -> Option<Self> {
+        let mut counts = running.lock();
+        let count = counts.entry(name).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        let running = running.clone();
+        Some(Self { name, running })
     }
 }
 
