@@ -13,10 +13,11 @@ mod vms;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use osier_bounded::CALM;
 use osier_engine::plugin::hooks::{Answer, Handles, Params};
 use osier_engine::plugin::{FunctionHandle, Lost};
 use osier_engine::{CallError, Middleware};
-use osier_process::Tasks;
+use osier_process::{Crowded, Tasks};
 use tokio::sync::Semaphore;
 
 use crate::fault::FailurePolicy;
@@ -211,25 +212,56 @@ impl Plugin {
         }
     }
 
-    /// Runs a call on an instance, counted and timed. After any error the instance is dropped.
-    fn observed<R>(
+    /// Runs a call on an instance. After any error the instance is dropped.
+    fn observed<R: Send>(
         &self,
         mut instance: Box<Instance>,
-        call: impl FnOnce(&mut Instance) -> Result<R, CallError>,
+        call: impl FnOnce(&mut Instance) -> Result<R, CallError> + Send,
     ) -> Result<(R, Box<Instance>), Unanswered> {
+        let called = self.run(|| {
+            let called = self.timed(|| call(&mut instance));
+            // Where it ran, its memory is given back, too.
+            called.map(|answer| (answer, instance))
+        });
+        let called = called.unwrap_or(Err(CallError::Overloaded));
+        called.map_err(|error| {
+            self.lost_instance();
+            self.broken(&error)
+        })
+    }
+
+    /// Runs a call into a guest: here, or aside if its calls overran too often lately, because here others wait for the thread.
+    fn run<R: Send>(&self, call: impl FnOnce() -> R + Send) -> Result<R, Crowded> {
+        match self.health.conduct.is_apart(Instant::now) {
+            false => Ok(call()),
+            true => self.tasks.aside("plugin-aside", call),
+        }
+    }
+
+    /// One call into a guest, counted and timed.
+    fn timed<R>(&self, call: impl FnOnce() -> R) -> R {
         let measuring = self.health.count();
         let started = Instant::now();
-        let called = call(&mut instance);
+        let called = call();
         self.metrics
             .latency
             .observe(started.elapsed().as_secs_f64());
         self.health.spent.add(measuring);
-        called.map(|answer| (answer, instance)).map_err(|error| {
-            self.lost_instance();
-            let what = error.to_string();
-            self.failed(kind_of(&error), &what);
-            Unanswered(what)
-        })
+        called
+    }
+
+    /// A call broke off.
+    fn broken(&self, error: &CallError) -> Unanswered {
+        let (kind, what) = (kind_of(error), error.to_string());
+        self.failed(kind, &what);
+        let overran = matches!(kind, FailureKind::Deadline | FailureKind::Memory);
+        if overran && self.health.conduct.overran(Instant::now()) {
+            tracing::warn!(
+                plugin = %self.label,
+                "a plugin overran its limits several times: until it has not for {CALM:?}, its calls run aside, on threads that step back behind all others"
+            );
+        }
+        Unanswered(what)
     }
 
     fn lost_instance(&self) {

@@ -144,6 +144,9 @@ fn troubles(plugin: &Object) -> String {
     let mut told: Vec<String> = told
         .map(|(what, count)| format!("{count} {what}"))
         .collect();
+    if nodes.iter().any(|node| node["aside"] == true) {
+        told.push("runs aside".to_owned());
+    }
     if !told.is_empty() {
         let last = nodes
             .iter()

@@ -247,11 +247,11 @@ fn our_own_kinds() {
     assert_eq!(lost[6], "there is no Service a/b");
     let plugin = cells(
         &PLUGINS,
-        json!({"status": {"nodes": [{"state": "Ready", "traps": 2, "deadlineOverruns": 1, "error": "trap: unreachable"}]}}),
+        json!({"status": {"nodes": [{"state": "Ready", "traps": 2, "deadlineOverruns": 1, "aside": true, "error": "trap: unreachable"}]}}),
     );
     assert_eq!(
         plugin[7],
-        "2 traps, 1 deadline overruns, last: trap: unreachable"
+        "2 traps, 1 deadline overruns, runs aside, last: trap: unreachable"
     );
     let tried = |reason: &str| {
         let condition = json!({"type": "Rollout", "reason": reason});

@@ -89,6 +89,8 @@ views! {
         deadline_overruns: i64,
         /// Records of ended calls that found no room in their queue.
         dropped_reports: i64,
+        /// It overran its limits too often lately: its calls run aside.
+        aside: bool,
         /// Processor time of its calls, estimated.
         cpu_millis: i64,
         /// The spec's generation that this entry speaks of.

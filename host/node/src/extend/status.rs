@@ -161,6 +161,9 @@ fn node_entry(node: &str, entry: &Entry, serving: Option<&PluginStatus>) -> Valu
         mine["traps"] = (serving.traps + serving.memory_overruns).into();
         mine["deadlineOverruns"] = serving.deadline_overruns.into();
         mine["droppedReports"] = serving.dropped_reports.into();
+        if serving.aside {
+            mine["aside"] = true.into();
+        }
     }
     if let Some(error) = error.or_else(|| serving.and_then(|serving| serving.last_error.clone())) {
         mine["error"] = error.into();

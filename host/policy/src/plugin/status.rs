@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use osier_bounded::Failures;
+use osier_bounded::{Conduct, Failures};
 use serde_json::Value as Json;
 
 use super::Plugin;
@@ -39,6 +39,8 @@ pub struct PluginStatus {
     pub bad_answers: u64,
     /// Records of ended calls that found no room in their queue.
     pub dropped_reports: u64,
+    /// It overran its limits too often lately: its calls run aside.
+    pub aside: bool,
     /// The last failure.
     pub last_error: Option<String>,
     /// When it was.
@@ -57,6 +59,7 @@ pub(super) struct Health {
     pub(super) calls: AtomicU64,
     pub(super) spent: Spent,
     pub(super) dropped_reports: AtomicU64,
+    pub(super) conduct: Conduct,
     last: Failures,
 }
 
@@ -94,6 +97,7 @@ impl Health {
             overloads: count(FailureKind::Overload),
             bad_answers: count(FailureKind::Answer),
             dropped_reports: self.dropped_reports.load(Ordering::Relaxed),
+            aside: self.conduct.is_apart(Instant::now),
             last_error_at: error.as_ref().map(|(_, at)| *at),
             last_error: error.map(|(what, _)| what),
             since: plugin.since,

@@ -6,19 +6,20 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Uri};
 use osier_capabilities::{Caller, Callout, CalloutAnswer, CalloutBounds, Callouts};
 use osier_engine::CallError;
 use osier_engine::proxy_wasm::{Answer, Call, Headers, Module, Order, Refusal, Terms, Vm};
+use osier_process::Crowded;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::Plugin;
 use super::binding::Unanswered;
 use super::pool::NoInstance;
-use super::{Plugin, kind_of};
 
 /// A callback waits this long for another one of the same VM.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -135,7 +136,16 @@ impl Plugin {
     }
 
     /// Calls into a VM that is free, or into a new one.
-    pub(crate) fn enter_any<R>(
+    pub(crate) fn enter_any<R: Send>(
+        self: &Arc<Self>,
+        vms: &Vms,
+        call: impl FnOnce(&mut Vm) -> Result<R, CallError> + Send,
+    ) -> Result<(R, Seat), Unanswered> {
+        self.run(|| self.enter_free(vms, call))
+            .unwrap_or_else(|Crowded| Err(self.no_instance(NoInstance::Busy)))
+    }
+
+    fn enter_free<R>(
         self: &Arc<Self>,
         vms: &Vms,
         call: impl FnOnce(&mut Vm) -> Result<R, CallError>,
@@ -166,7 +176,18 @@ impl Plugin {
     }
 
     /// Calls into the VM that carries a stream.
-    pub(crate) fn enter<R>(
+    pub(crate) fn enter<R: Send>(
+        self: &Arc<Self>,
+        vms: &Vms,
+        seat: Seat,
+        call: impl FnOnce(&mut Vm) -> Result<R, CallError> + Send,
+    ) -> Result<R, Unanswered> {
+        // What waits for the VM waits aside, too: the call that it waits for takes long.
+        self.run(|| self.enter_seat(vms, seat, call))
+            .unwrap_or_else(|Crowded| Err(self.no_instance(NoInstance::Busy)))
+    }
+
+    fn enter_seat<R>(
         self: &Arc<Self>,
         vms: &Vms,
         seat: Seat,
@@ -201,11 +222,7 @@ impl Plugin {
         let Some(guest) = vm.as_mut() else {
             return Err(Unanswered("there is no VM".to_owned()));
         };
-        let measuring = self.health.count();
-        let began = Instant::now();
-        let called = call(guest);
-        self.metrics.latency.observe(began.elapsed().as_secs_f64());
-        self.health.spent.add(measuring);
+        let called = self.timed(|| call(guest));
         let orders = guest.take_orders();
         match called {
             Ok(answer) => {
@@ -218,9 +235,7 @@ impl Plugin {
                 slot.ticker.fetch_add(1, Ordering::Relaxed);
                 let waiting = std::mem::take(&mut *slot.waiting.lock());
                 waiting.into_values().for_each(|notify| notify.notify_one());
-                let what = error.to_string();
-                self.failed(kind_of(&error), &what);
-                Err(Unanswered(what))
+                Err(self.broken(&error))
             }
         }
     }

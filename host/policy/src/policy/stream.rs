@@ -193,9 +193,10 @@ impl Inner {
     }
 
     /// Calls into the VM of this stream; the first time, into one that is free.
-    fn entered<R>(
+    fn entered<R: Send>(
         &self,
-        call: impl FnOnce(&mut osier_engine::proxy_wasm::Vm, u32) -> Result<R, osier_engine::CallError>,
+        call: impl FnOnce(&mut osier_engine::proxy_wasm::Vm, u32) -> Result<R, osier_engine::CallError>
+        + Send,
     ) -> Result<R, Unanswered> {
         let vms = self
             .vms()

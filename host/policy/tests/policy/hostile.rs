@@ -106,3 +106,36 @@ fn when_every_instance_is_busy_the_call_fails_at_once_and_says_so() {
     allowed(check(&set, &headers(&[("x-behave", "good")])));
     assert!(plugin.status().overloads > 0);
 }
+
+/// The runtime has one worker. While a call of a plugin that was seen to loop holds its thread, the worker serves others.
+#[test]
+fn a_plugin_that_loops_again_and_again_keeps_nobody_from_the_worker() {
+    let world = World::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let (plugin, set) = hostile(&world, &json!({"deadline": "300ms"}), "Fail");
+    let set = Arc::new(set);
+    let ask = |behave: &'static str| {
+        let set = Arc::clone(&set);
+        runtime.spawn(async move { check(&set, &headers(&[("x-behave", behave)])) })
+    };
+    let loops = || {
+        let denial = denied(runtime.block_on(ask("loop")).unwrap());
+        assert!(denial.failed && denial.status == 500, "{denial:?}");
+    };
+    (0..3).for_each(|_| loops());
+    assert!(plugin.status().aside);
+    allowed(runtime.block_on(ask("good")).unwrap());
+
+    let before = plugin.status().calls;
+    let looping = ask("loop");
+    while plugin.status().calls == before {
+        std::thread::yield_now();
+    }
+    runtime.block_on(runtime.spawn(async {})).unwrap();
+    assert!(!looping.is_finished(), "the worker waited for the loop");
+    denied(runtime.block_on(looping).unwrap());
+    assert_eq!(plugin.status().deadline_overruns, 4);
+}
