@@ -4,7 +4,7 @@ use crate::api::Api;
 use crate::deadline::until;
 use crate::node::Node;
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long pods may take: a cold compilation on a loaded machine included.
@@ -36,6 +36,31 @@ pub async fn merge(node: &Node, path: &str, patch: &Value) -> Result<Value> {
         answer.text()
     );
     answer.json()
+}
+
+/// Writes until the memory of the node's store is full. It keeps the newest changes and its own pages, up to a bound that 2,400 changes of an object of 4 KiB
+/// fill: on a node that has run for a while it is full, and what grows from then on is something else.
+pub async fn fill_history(node: &Node) -> Result<()> {
+    let mut api = Api::open(node).await?;
+    let path = "/api/v1/namespaces/default/configmaps/history";
+    for number in 0..2_500 {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "history"},
+            "data": {"number": number.to_string(), "text": "x".repeat(4096)}});
+        let answer = match number {
+            0 => {
+                let all = "/api/v1/namespaces/default/configmaps";
+                api.send("POST", all, Some(&object)).await?
+            }
+            _ => api.send("PUT", path, Some(&object)).await?,
+        };
+        ensure!(
+            answer.status.is_success(),
+            "{path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    Ok(())
 }
 
 /// Deletes an object.

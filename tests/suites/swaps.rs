@@ -14,10 +14,10 @@ const ECHO: &str = include_str!("manifests/echo.yaml");
 const PLUGIN: &str = "/apis/policy.osier.dev/v1alpha1/namespaces/default/plugins/version";
 const LIMIT: Duration = Duration::from_secs(20);
 const SWAPS: usize = 1_000;
-/// Until then caches, pools and the allocator find their size.
+/// Until then caches, pools and the allocator find their size; that of the store is full before.
 const WARM: usize = 200;
-/// Kibibytes that the node may have grown from then on. A version that leaks an instance leaks at least a page of 64 KiB, eight hundred of
-/// them 50 MiB.
+/// Kibibytes that the node may have grown from then on: under load the allocator's spare pages come and go by some. A version that leaks an instance leaks
+/// at least a page of 64 KiB, eight hundred of them 50 MiB.
 const GROWTH: u64 = 12 * 1024;
 
 /// Two components that do the same and are not the same: every swap is one of code and of configuration.
@@ -67,6 +67,7 @@ async fn a_thousand_swaps_fail_no_request_and_leave_nothing_behind() {
     };
     until("the plugin is asked", LIMIT, marked).await.unwrap();
 
+    objects::fill_history(&node).await.unwrap();
     let load = Plan::get(&gateway, "/", 4)
         .paced(Duration::from_millis(2))
         .start();

@@ -13,6 +13,12 @@ pub(crate) fn resident(pid: u32) -> Result<u64> {
     family(pid).into_iter().map(resident_alone).sum()
 }
 
+/// The memory that a process and its children hold, in KiB. A page counts once, however often it is mapped: instances of one component share what none of them
+/// has written to, and [`resident`] counts that for each. What others have mapped as well counts in part.
+pub(crate) fn held(pid: u32) -> Result<u64> {
+    family(pid).into_iter().map(held_alone).sum()
+}
+
 /// How many memory maps a process has.
 pub(crate) fn maps(pid: u32) -> Result<usize> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
@@ -42,7 +48,12 @@ fn used_alone(pid: u32) -> Result<Duration> {
 
 fn resident_alone(pid: u32) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    memory(&status).with_context(|| format!("/proc/{pid}/status has no VmRSS"))
+    field("VmRSS:", &status).with_context(|| format!("/proc/{pid}/status has no VmRSS"))
+}
+
+fn held_alone(pid: u32) -> Result<u64> {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    field("Pss:", &maps).with_context(|| format!("/proc/{pid}/smaps_rollup has no Pss"))
 }
 
 /// `utime` and `stime` of a line of `/proc/PID/stat`, in ticks of 10 ms (proc(5)).
@@ -54,11 +65,9 @@ fn time(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * 10))
 }
 
-/// `VmRSS` of `/proc/PID/status`, in KiB.
-fn memory(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// A line of such a file, in KiB (proc(5)).
+fn field(name: &str, text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -78,14 +87,17 @@ mod tests {
     #[test]
     fn resident_memory_is_read() {
         let status = "Name:\tnginx\nVmPeak:\t   99 kB\nVmRSS:\t    5340 kB\nThreads:\t1\n";
-        assert_eq!(memory(status), Some(5340));
-        assert_eq!(memory("Name:\tkthreadd\n"), None);
+        assert_eq!(field("VmRSS:", status), Some(5340));
+        assert_eq!(field("VmRSS:", "Name:\tkthreadd\n"), None);
+        let maps = "5581 ---p 0 00:00 0 [rollup]\nRss:  9876 kB\nPss:  4321 kB\nPss_Dirty:  7 kB\n";
+        assert_eq!(field("Pss:", maps), Some(4321));
     }
 
     #[test]
     fn this_process_is_measured() {
         let own = std::process::id();
-        assert!(resident(own).unwrap() > 0);
+        let (held, resident) = (held(own).unwrap(), resident(own).unwrap());
+        assert!(held > 0 && resident > 0);
         used(own).unwrap();
         assert_eq!(family(own).first(), Some(&own));
     }
