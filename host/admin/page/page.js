@@ -17,7 +17,7 @@ async function ask() {
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const graph = await answer.json();
     omitted = graph.omitted;
-    history.push(graph, performance.now());
+    history.push(graph);
     show();
     tell(`${location.host} · ${graph.edges.length} calls between workloads${omitted ? `, ${omitted} more are not drawn` : ""}`, false);
   } catch (error) {

@@ -9,7 +9,12 @@ export const edgeKey = (edge) =>
 export class History {
   #kept = [];
 
-  push(graph, at) {
+  push(graph) {
+    const { at } = graph;
+    const last = this.#kept.at(-1)?.at;
+    // The same graph again says nothing new; an older one is of a node that was started again.
+    if (at === last) return;
+    if (at < last) this.#kept = [];
     this.#kept.push({ at, edges: index(graph.edges, edgeKey), plugins: index(graph.plugins, (plugin) => plugin.name) });
     while (this.#kept.length > 2 && at - this.#kept[0].at > WINDOW) this.#kept.shift();
   }

@@ -21,6 +21,8 @@ const EDGES: usize = 2_000;
 /// Everything that this node has carried.
 #[derive(Debug, Default, Serialize)]
 pub struct Graph {
+    /// Milliseconds of the node's own clock at which this was so: rates are taken by it, whatever the way took.
+    pub at: u64,
     /// Who called whom.
     pub edges: Vec<Edge>,
     /// What plugins were asked, by name.
@@ -90,9 +92,9 @@ pub struct Plugin {
 type Key = (bool, Workload, Workload, String);
 
 impl Graph {
-    /// Reads the graph from metrics in the text format.
+    /// Reads the graph from metrics in the text format, taken at `at`.
     #[must_use]
-    pub fn read(text: &str) -> Self {
+    pub fn read(text: &str, at: u64) -> Self {
         let (mut edges, mut plugins) = (BTreeMap::<Key, Edge>::new(), BTreeMap::new());
         for sample in samples(text, &NAMES) {
             match sample.name.starts_with("istio_") {
@@ -105,6 +107,7 @@ impl Graph {
         let omitted = edges.len().saturating_sub(EDGES);
         edges.truncate(EDGES);
         Self {
+            at,
             edges,
             plugins: plugins.into_values().collect(),
             omitted,
@@ -277,7 +280,7 @@ mod tests {
              istio_request_duration_milliseconds_bucket{{le=\"+Inf\",reporter=\"source\",{ENDS},response_code=\"200\"}} 7\n\
              istio_request_duration_milliseconds_sum{{reporter=\"source\",{ENDS},response_code=\"200\"}} 12.5\n# EOF\n"
         );
-        let graph = Graph::read(&text);
+        let graph = Graph::read(&text, 0);
         assert_eq!(graph.edges.len(), 1, "{graph:?}");
         let edge = &graph.edges[0];
         assert_eq!(edge.source, workload("a", "shop", false));
@@ -298,7 +301,7 @@ mod tests {
              istio_tcp_sent_bytes_total{{reporter=\"destination\",{ENDS}}} 10\n\
              istio_tcp_received_bytes_total{{reporter=\"destination\",{ENDS}}} 5\n"
         );
-        let graph = Graph::read(&text);
+        let graph = Graph::read(&text, 0);
         let told = graph.edges.iter();
         let told: Vec<_> = told
             .map(|edge| (edge.protocol.as_str(), edge.connections, edge.bytes))
@@ -309,7 +312,7 @@ mod tests {
     #[test]
     fn a_call_that_reached_no_endpoint_leads_to_its_service() {
         let text = "istio_requests_total{reporter=\"source\",source_workload=\"gateway\",source_workload_namespace=\"unknown\",destination_workload=\"unknown\",destination_service=\"api.example.com\",destination_service_name=\"unknown\",response_code=\"429\"} 1\n";
-        let graph = Graph::read(text);
+        let graph = Graph::read(text, 0);
         assert_eq!(graph.edges[0].source, workload("gateway", "", false));
         assert_eq!(
             graph.edges[0].destination,
@@ -327,7 +330,7 @@ mod tests {
              osier_plugin_cpu_seconds_total{plugin=\"d/list\"} 0.25\n\
              osier_plugin_instances{plugin=\"d/list\"} 2\n\
              osier_plugin_memory_bytes{plugin=\"d/list\"} 65536\n";
-        let graph = Graph::read(text);
+        let graph = Graph::read(text, 0);
         let plugin = &graph.plugins[0];
         assert_eq!(plugin.verdicts, BTreeMap::from([("deny".into(), 4)]));
         assert_eq!(plugin.failures, BTreeMap::from([("trap".into(), 1)]));
@@ -345,7 +348,7 @@ mod tests {
             )
         };
         let text: String = (1..=EDGES + 5).map(line).collect();
-        let graph = Graph::read(&text);
+        let graph = Graph::read(&text, 0);
         assert_eq!((graph.edges.len(), graph.omitted), (EDGES, 5));
         assert_eq!(graph.edges[0].source.name, format!("w{}", EDGES + 5));
     }

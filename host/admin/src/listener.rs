@@ -22,6 +22,7 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct Admin {
     metrics: Metrics,
     readiness: Readiness,
+    began: Instant,
     graph: Arc<Mutex<Option<Drawn>>>,
 }
 
@@ -35,6 +36,7 @@ impl Admin {
         Self {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
+            began: Instant::now(),
             graph: Arc::default(),
         }
     }
@@ -97,7 +99,9 @@ impl Admin {
         {
             return graph.clone();
         }
-        let graph = Graph::read(&self.metrics.encode());
+        let at = now.saturating_duration_since(self.began).as_millis();
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let graph = Graph::read(&self.metrics.encode(), at);
         let graph: Arc<str> = serde_json::to_string(&graph).unwrap_or_default().into();
         *kept = Some((now, graph.clone()));
         graph
